@@ -1,0 +1,129 @@
+"""The results table: one definition, from which pyarrow's schema, a row, its path and Glue's columns follow."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ingest.upload import Upload
+from workflow.outcome import Outcome, reason_and_detail
+
+TABLE = "predictions"
+PREFIX = f"{TABLE}/"
+"""Where the table's files lie in the results bucket."""
+
+# Milliseconds: Athena reads nanoseconds as nonsense. No zone: Athena's `timestamp` has none, all are UTC.
+_TIMESTAMP = pa.timestamp("ms")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("result_id", pa.string(), nullable=False),
+        pa.field("upload_id", pa.string(), nullable=False),
+        pa.field("bucket", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("version_id", pa.string()),
+        pa.field("etag", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("uploaded_at", _TIMESTAMP, nullable=False),
+        pa.field("decided_at", _TIMESTAMP, nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("confidence", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("probabilities", pa.map_(pa.string(), pa.float64())),
+        pa.field("reason", pa.string()),
+        pa.field("detail", pa.string()),
+        pa.field("model_version", pa.string()),
+        pa.field("endpoint", pa.string()),
+        pa.field("image_format", pa.string()),
+        pa.field("width_px", pa.int32()),
+        pa.field("height_px", pa.int32()),
+        pa.field("brightness", pa.float64()),
+        pa.field("sharpness", pa.float64()),
+        pa.field("serialize_ms", pa.float64()),
+        pa.field("classify_ms", pa.float64()),
+        pa.field("execution_arn", pa.string()),
+    ]
+)
+"""Every column but the partition `dt`, which is in the path: the UTC date of `uploaded_at`."""
+
+_FROM_IMAGE = ("image_format", "width_px", "height_px", "brightness", "sharpness", "serialize_ms")
+_FROM_PREDICTION = (
+    "label",
+    "confidence",
+    "threshold",
+    "probabilities",
+    "model_version",
+    "endpoint",
+    "classify_ms",
+)
+
+
+def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn an outcome message (see `workflow.outcome`) into a row of `SCHEMA`.
+
+    Raises:
+        KeyError, ValueError, TypeError: the message is not one; no retry will make it one.
+    """
+    upload = Upload.from_event(message["event"])
+    outcome = Outcome(message["outcome"])
+    image: Mapping[str, Any] = message.get("image") or {}
+    prediction: Mapping[str, Any] = message.get("prediction") or {}
+    error = message.get("error")
+    reason, detail = reason_and_detail(outcome, error) if error else (None, None)
+    return {
+        "result_id": upload.result_id(prediction.get("model_version")),
+        "upload_id": upload.upload_id,
+        "bucket": upload.bucket,
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "etag": upload.etag,
+        "size_bytes": upload.size_bytes,
+        "uploaded_at": upload.uploaded_at.replace(tzinfo=None),
+        "decided_at": _utc_without_zone(message["decided_at"]),
+        "outcome": outcome.value,
+        "reason": reason,
+        "detail": detail,
+        "execution_arn": message.get("execution_arn"),
+        **{column: image.get(column) for column in _FROM_IMAGE},
+        **{column: prediction.get(column) for column in _FROM_PREDICTION},
+    }
+
+
+def partition(row: Mapping[str, Any]) -> str:
+    """Return the row's `dt`, as YYYY-MM-DD: every copy of a row has the same one."""
+    return f"{row['uploaded_at']:%Y-%m-%d}"
+
+
+def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table of `SCHEMA`.
+
+    Raises:
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
+    """
+    return pa.Table.from_pylist(
+        [{**row, "probabilities": row["probabilities"] and list(row["probabilities"].items())} for row in rows],
+        schema=SCHEMA,
+    )
+
+
+def glue_columns() -> list[dict[str, str]]:
+    """Return the columns as Glue wants them: `{"Name", "Type"}`, in Hive's types."""
+    return [{"Name": field.name, "Type": _hive_type(field.type)} for field in SCHEMA]
+
+
+def _hive_type(type_: pa.DataType) -> str:
+    if pa.types.is_map(type_):
+        return f"map<{_hive_type(type_.key_type)},{_hive_type(type_.item_type)}>"
+    return {
+        pa.string(): "string",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        _TIMESTAMP: "timestamp",
+    }[type_]
+
+
+def _utc_without_zone(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,77 @@
+"""Upload: the S3 object that an `Object Created` event names."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One version of one object in the incoming bucket."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    sequencer: str
+    size_bytes: int
+    uploaded_at: datetime
+    """UTC."""
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Upload":
+        """Read an EventBridge `Object Created` event; only its `time` and `detail` are looked at.
+
+        The key is taken as it stands: EventBridge does not URL-encode it, unlike S3's own notifications.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+
+        Raises:
+            KeyError: the event names no bucket, key or time.
+            ValueError: its time is not ISO 8601.
+        """
+        detail = event["detail"]
+        stored = detail["object"]
+        return cls(
+            bucket=detail["bucket"]["name"],
+            key=stored["key"],
+            version_id=stored.get("version-id") or None,
+            etag=stored.get("etag", ""),
+            sequencer=stored.get("sequencer", ""),
+            size_bytes=int(stored.get("size", 0)),
+            uploaded_at=datetime.fromisoformat(event["time"]).astimezone(UTC),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the part of an `Object Created` event that `from_event` reads: a line of a manifest."""
+        stored = {"key": self.key, "etag": self.etag, "size": self.size_bytes, "sequencer": self.sequencer}
+        if self.version_id:
+            stored["version-id"] = self.version_id
+        return {
+            "time": self.uploaded_at.isoformat().replace("+00:00", "Z"),
+            "detail": {"bucket": {"name": self.bucket}, "object": stored},
+        }
+
+    @property
+    def upload_id(self) -> str:
+        """64 hex digits, the same for every event, retry and redelivery about this very upload.
+
+        A bucket without versioning has no version id; there, S3's sequencer tells two uploads of the same
+        bytes under the same key apart.
+        """
+        return _digest(self.bucket, self.key, self._version)
+
+    def result_id(self, model_version: str | None) -> str:
+        """64 hex digits: one upload as one model version saw it. Without a model's answer, `None`."""
+        return _digest(self.bucket, self.key, self._version, model_version or "")
+
+    @property
+    def _version(self) -> str:
+        return self.version_id or f"{self.etag}+{self.sequencer}"
+
+
+def _digest(*parts: str) -> str:
+    # JSON keeps the parts apart: ("a", "bc") and ("ab", "c") must not meet.
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

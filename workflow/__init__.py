@@ -1,0 +1,1 @@
+"""From the pixels to a decision."""

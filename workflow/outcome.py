@@ -1,0 +1,53 @@
+"""The message that ends every image's way: what became of it, and why.
+
+The state machine writes it (in JSONata, `image.asl.json`), `ClassifyBatch` writes it for a batch, and the
+Record Lambda reads it from the queue:
+
+    {
+      "event":         the `Object Created` event, or a manifest's line in its shape,
+      "outcome":       "accepted" | "needs_review" | "rejected" | "failed",
+      "decided_at":    "2026-11-24T09:30:00.123Z",
+      "execution_arn": the execution that decided,
+      "image":         what Serialize found out about the image, or null,
+      "prediction":    what Classify and Decide say, or null,
+      "error":         {"Error": class name, "Cause": Lambda's or Step Functions' text}, or null
+    }
+"""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+DETAIL_MAX_CHARS = 500
+"""A detail is for people to read; whatever is longer is in the logs."""
+
+
+class Outcome(StrEnum):
+    """What became of an upload."""
+
+    ACCEPTED = "accepted"
+    NEEDS_REVIEW = "needs_review"
+    REJECTED = "rejected"
+    """The image is at fault."""
+    FAILED = "failed"
+    """We are at fault."""
+
+
+def reason_and_detail(outcome: Outcome, error: Mapping[str, Any]) -> tuple[str, str]:
+    """Say why an image was rejected or failed, from the machine's `{"Error", "Cause"}`.
+
+    The reason of a rejected image is one of `REJECT_REASONS`; that of a failed one is the error's name.
+    A Lambda's cause is JSON with an `errorMessage`; Step Functions' own causes are plain text.
+    """
+    cause = error.get("Cause") or ""
+    try:
+        parsed = json.loads(cause)
+        message = str(parsed.get("errorMessage", cause))
+    except (ValueError, AttributeError):
+        message = cause
+    if outcome is Outcome.REJECTED:
+        reason, _, detail = message.partition(": ")
+    else:
+        reason, detail = error["Error"], message
+    return reason, detail[:DETAIL_MAX_CHARS]
