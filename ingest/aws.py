@@ -1,0 +1,55 @@
+"""Reads one version of one object; says in our words what S3 says in its own."""
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ingest.errors import RejectedImage
+from ingest.image import MAX_BYTES, too_large
+from ingest.upload import Upload
+
+_GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"}
+"""S3 answers `MethodNotAllowed` when the version asked for is a delete marker."""
+
+
+class IncomingBucket:
+    """The objects that uploads name."""
+
+    def __init__(self, s3: "boto3.client") -> None:
+        self._s3 = s3
+
+    @classmethod
+    def connect(cls) -> "IncomingBucket":
+        """Return it with a client of its own; a read that stalls is given up well within a Lambda's timeout."""
+        config = Config(
+            connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+        )
+        return cls(boto3.client("s3", config=config))
+
+    def read(self, upload: Upload) -> bytes:
+        """Return the bytes of the very version that was uploaded.
+
+        Raises:
+            RejectedImage: `too_large`, or `object_gone` where that version is not there any more.
+        """
+        # Said by the event, so that nothing is read in vain; said again by S3, which knows.
+        _refuse_beyond_limit(upload.size_bytes)
+        version = {"VersionId": upload.version_id} if upload.version_id else {"IfMatch": upload.etag}
+        try:
+            response = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
+            _refuse_beyond_limit(response["ContentLength"])
+            with response["Body"] as body:
+                data: bytes = body.read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _GONE or code in {"404", "412", "PreconditionFailed"}:
+                raise RejectedImage(
+                    "object_gone", f"s3://{upload.bucket}/{upload.key} was deleted or replaced ({code})"
+                ) from error
+            raise
+        return data
+
+
+def _refuse_beyond_limit(size_bytes: int) -> None:
+    if size_bytes > MAX_BYTES:
+        raise too_large(size_bytes)

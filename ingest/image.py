@@ -1,0 +1,236 @@
+"""From untrusted bytes to the pixels that the model sees.
+
+Training and serving both come through here, so they cannot drift apart. Pillow is all it needs.
+"""
+
+import io
+import math
+import re
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageStat, UnidentifiedImageError
+
+# Importing a plugin registers its format: what is not imported here cannot be decoded.
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin  # noqa: F401  # isort: skip
+from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
+
+from ingest.errors import RejectedImage
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_PIXELS = 150_000_000
+"""Whatever the format: more than a phone's camera makes."""
+MAX_DECODED_PIXELS = 25_000_000
+"""What is really held in memory: 4 bytes a pixel, at times twice. A baseline JPEG is decoded at down to an
+eighth of its width and height, so that its original may be larger."""
+
+RESAMPLING = Image.Resampling.BICUBIC
+"""The kernel of training and serving alike: another one moves pixels by 6 levels of 255 at 32 px."""
+_DRAFT_FACTOR = 2
+"""JPEG's decoder may shrink down to this many times the final size; the kernel does the rest."""
+
+# First bytes → Pillow's name of the format. A name that Pillow's build lacks is `unsupported_format`, and so
+# is what `None` marks: images, but none that anyone should send.
+_SIGNATURES: tuple[tuple[re.Pattern[bytes], str | None], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), format_)
+    for pattern, format_ in (
+        (rb"\x89PNG\r\n\x1a\n", "PNG"),
+        (rb"\xff\xd8\xff", "JPEG"),
+        (rb"GIF8[79]a", "GIF"),
+        (rb"RIFF....WEBP", "WEBP"),
+        (rb"II\x2a\0|MM\0\x2a|II\x2b\0|MM\0\x2b", "TIFF"),
+        (rb"BM.{8}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
+        (rb"....ftypavi[fs]", "AVIF"),
+        (rb"....ftyp(hei[cfmsx]|hev[cmx]|mif1|msf1)", None),
+        (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", None),  # JPEG 2000
+        (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", None),  # JPEG XL
+        (rb"8BPS", None),  # Photoshop
+        (rb"\0\0[\1\2]\0[^\0]\0", None),  # Windows icon, cursor
+        (rb"qoif|DDS |P[1-7]\s|icns|%!PS|\xd7\xcd\xc6\x9a", None),
+        (rb"(\xef\xbb\xbf)?\s*(<\?xml.*)?<(svg[\s>]|!DOCTYPE svg)", None),
+    )
+)
+
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation → what turns it upright. Source: EXIF 2.32, tag 0x0112.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = {5, 6, 7, 8}
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """An image as the model sees it, and what is worth knowing about the original."""
+
+    pixels: Image.Image
+    """RGB, `size_px` × `size_px`."""
+    image_format: str
+    """Pillow's name of the original's format, in lower case."""
+    width_px: int
+    """Of the original as a viewer shows it, after its EXIF orientation."""
+    height_px: int
+    brightness: float
+    """Mean luma of `pixels`, 0 (black) to 255 (white)."""
+    sharpness: float
+    """Variance of the Laplacian of `pixels`' luma, 0 (flat) upwards; low is blurred."""
+
+    def facts(self) -> dict[str, str | int | float]:
+        """Return all but the pixels, as they are recorded."""
+        return {
+            "image_format": self.image_format,
+            "width_px": self.width_px,
+            "height_px": self.height_px,
+            "brightness": self.brightness,
+            "sharpness": self.sharpness,
+        }
+
+    def to_png(self) -> bytes:
+        """Return `pixels` as a PNG file: lossless, and small at the model's size."""
+        buffer = io.BytesIO()
+        self.pixels.save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def prepare(data: bytes, size_px: int) -> PreparedImage:
+    """Decode one image of any supported format, turn it upright and shrink it to `size_px` × `size_px`.
+
+    The format is read from the bytes, never from a name. Pixels are bounded before anything is decoded, and
+    the image is decoded once. Of an animation, the first frame counts. The whole picture is kept: it is
+    squeezed into the square, not cropped.
+
+    Raises:
+        RejectedImage: the bytes are not a sound image of a supported format and a bearable size.
+    """
+    if not data:
+        raise RejectedImage("empty", "the object has no bytes")
+    if len(data) > MAX_BYTES:
+        raise too_large(len(data))
+    format_ = _sniff(data)
+    with warnings.catch_warnings():
+        # Pillow warns of oddities that it copes with; what it cannot cope with, it raises.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=[format_]) as image:
+                return _prepare(image, format_, size_px)
+        except Image.DecompressionBombError as error:
+            raise RejectedImage("too_many_pixels", str(error)) from error
+        except UnidentifiedImageError as error:
+            raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
+        except (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError) as error:
+            # Pillow's decoders raise all of these for damaged files, whatever the format.
+            raise RejectedImage("corrupt", f"{format_}: {error}") from error
+
+
+def too_large(size_bytes: int) -> RejectedImage:
+    """Return the rejection of an object of more than `MAX_BYTES`."""
+    return RejectedImage("too_large", f"{size_bytes:,} bytes; at most {MAX_BYTES:,} are read")
+
+
+def _sniff(data: bytes) -> str:
+    """Return Pillow's name of the format that the first bytes announce."""
+    for pattern, format_ in _SIGNATURES:
+        if pattern.match(data[:512]):
+            if format_ is None or format_ not in Image.OPEN:
+                raise RejectedImage("unsupported_format", f"send one of {', '.join(_readable_formats())}")
+            return format_
+    raise RejectedImage("not_an_image", f"begins with {data[:8].hex(' ')}, as no known image format does")
+
+
+def _readable_formats() -> list[str]:
+    return sorted(format_ for _, format_ in _SIGNATURES if format_ in Image.OPEN)
+
+
+def _prepare(image: Image.Image, format_: str, size_px: int) -> PreparedImage:
+    width_px, height_px = image.size
+    _bound(width_px * height_px, MAX_PIXELS)
+    image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
+    # A progressive JPEG holds all its coefficients in memory, whatever size it is decoded to.
+    whole = bool(image.info.get("progressive"))
+    _bound(width_px * height_px if whole else image.width * image.height, MAX_DECODED_PIXELS)
+
+    orientation = _orientation(image)
+    # Squeezed into a square, an image can be turned after it has become small.
+    pixels = _to_rgb(_shrink(image, size_px))
+    if orientation in _UPRIGHT:
+        pixels = pixels.transpose(_UPRIGHT[orientation])
+    if orientation in _SIDEWAYS:
+        width_px, height_px = height_px, width_px
+
+    luma = pixels.convert("L")
+    return PreparedImage(
+        pixels=pixels,
+        image_format=format_.lower(),
+        width_px=width_px,
+        height_px=height_px,
+        brightness=round(ImageStat.Stat(luma).mean[0], 2),
+        sharpness=round(_laplacian_variance(luma), 2),
+    )
+
+
+def _bound(pixels: int, most: int) -> None:
+    if pixels > most:
+        raise RejectedImage("too_many_pixels", f"{pixels:,} pixels; at most {most:,} are decoded")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:
+        # EXIF is a format of its own, damaged in its own ways. The pixels do not depend on it.
+        return 1
+
+
+def _shrink(image: Image.Image, size_px: int) -> Image.Image:
+    """Resize in the image's own mode where the kernel can average its values, else convert first."""
+    if image.mode in {"P", "PA"} or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode.startswith("I;16"):
+        image = image.convert("I")
+    return image.resize((size_px, size_px), RESAMPLING, reducing_gap=2.0)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in {"I", "F"}:
+        image = _to_8_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 32-bit grey levels to 0-255, from the narrowest of the usual ranges that holds the brightest."""
+    brightest = float(image.getextrema()[1])  # type: ignore[arg-type]
+    if not math.isfinite(brightest):
+        raise ValueError("its grey levels are not finite")
+    usual = [1.0] if image.mode == "F" else []
+    white = next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+    return image.point(lambda level: level * (255.0 / white) + 0).convert("L")
+
+
+def _laplacian_variance(luma: Image.Image) -> float:
+    """Return the variance of the 4-neighbour Laplacian: a usual measure of focus.
+
+    Source: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+    """
+    width, height = luma.size
+    levels = luma.tobytes()
+    responses = [
+        levels[i - 1] + levels[i + 1] + levels[i - width] + levels[i + width] - 4 * levels[i]
+        for y in range(1, height - 1)
+        for i in range(y * width + 1, (y + 1) * width - 1)
+    ]
+    if not responses:
+        return 0.0
+    mean = sum(responses) / len(responses)
+    return sum((response - mean) ** 2 for response in responses) / len(responses)

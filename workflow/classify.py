@@ -1,0 +1,43 @@
+"""Lambda Classify: the small image in, the endpoint's scores out."""
+
+import base64
+import os
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from workflow.aws import Endpoint
+
+logger = Logger(service="classify")
+metrics = Metrics(namespace="Scones", service="classify")
+
+
+@cache
+def endpoint() -> Endpoint:
+    """Return the endpoint's client, made at the first use and kept for the life of the container."""
+    return Endpoint.connect(os.environ["ENDPOINT_NAME"])
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_arn")
+@metrics.log_metrics
+def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take `{"body", "content_type", "execution_arn"}`; return the scores and where they come from.
+
+    Raises:
+        EndpointBusy, EndpointFault: see `ingest.errors`.
+    """
+    started = perf_counter()
+    answer = endpoint().classify(base64.b64decode(request["body"]), request["content_type"])
+    classify_ms = round((perf_counter() - started) * 1000, 2)
+    metrics.add_metric(name="ClassifyTime", unit=MetricUnit.Milliseconds, value=classify_ms)
+    logger.info("classified", model_version=answer.model_version, classify_ms=classify_ms)
+    return {
+        "scores": answer.scores,
+        "model_version": answer.model_version,
+        "endpoint": endpoint().name,
+        "classify_ms": classify_ms,
+    }

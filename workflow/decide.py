@@ -1,0 +1,43 @@
+"""Lambda Decide: the endpoint's scores in, the outcome out."""
+
+import os
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from workflow.prediction import Policy, decide
+
+logger = Logger(service="decide")
+metrics = Metrics(namespace="Scones", service="decide")
+
+
+@cache
+def policy() -> Policy:
+    """Return what the template's parameters say, read once."""
+    return Policy.parse(
+        classes=os.environ["CLASS_NAMES"],
+        threshold=os.environ["THRESHOLD"],
+        class_thresholds=os.environ["CLASS_THRESHOLDS"],
+        temperature=os.environ["TEMPERATURE"],
+    )
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_arn")
+@metrics.log_metrics
+def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take what Classify returns; return `{"outcome", "prediction"}`.
+
+    Raises:
+        InvalidScores: the scores are not one finite probability per class.
+    """
+    decided = asdict(decide(request["scores"], policy()))
+    outcome = decided.pop("outcome")
+    metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=decided["confidence"])
+    logger.info("decided", outcome=outcome, label=decided["label"], confidence=decided["confidence"])
+    source = {name: request[name] for name in ("model_version", "endpoint", "classify_ms")}
+    return {"outcome": outcome, "prediction": {**decided, **source}}

@@ -1,0 +1,118 @@
+"""Probabilities → label and confidence; threshold → outcome. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.errors import InvalidScores
+from workflow.outcome import Outcome
+
+SUM_TOLERANCE = 0.01
+"""float16 scores of a hundred classes, and printed decimals, add up to 1 only so closely."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What turns scores into a decision."""
+
+    classes: tuple[str, ...]
+    """In the order of the endpoint's scores."""
+    threshold: float
+    """The least confidence that is accepted, for every class without one of its own."""
+    class_thresholds: Mapping[str, float]
+    temperature: float = 1.0
+    """Of an endpoint whose scores are not calibrated; 1 leaves them as they are."""
+
+    @classmethod
+    def parse(cls, classes: str, threshold: str, class_thresholds: str, temperature: str) -> "Policy":
+        """Read the template's parameters: `a,b`, `0.9`, `a=0.8,b=0.95` or nothing, `1`.
+
+        Raises:
+            ValueError: a name is empty, doubled or unknown, or a number is out of its range.
+        """
+        names = tuple(name.strip() for name in classes.split(","))
+        if not all(names) or len(set(names)) < len(names):
+            raise ValueError(f"class names must be distinct and not empty: {classes!r}")
+        own = {}
+        for pair in filter(None, (part.strip() for part in class_thresholds.split(","))):
+            name, _, value = pair.rpartition("=")
+            if name not in names:
+                raise ValueError(f"{pair!r}: {name!r} is not one of {', '.join(names)}")
+            own[name] = _probability(value)
+        if not 0 < float(temperature) < math.inf:
+            raise ValueError(f"a temperature is more than 0: {temperature!r}")
+        return cls(names, _probability(threshold), own, float(temperature))
+
+    def threshold_of(self, label: str) -> float:
+        """Return the least confidence that is accepted for this class."""
+        return self.class_thresholds.get(label, self.threshold)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model and the policy say of one image."""
+
+    outcome: Outcome
+    label: str
+    confidence: float
+    threshold: float
+    probabilities: Mapping[str, float]
+
+
+def decide(scores: Sequence[Any], policy: Policy) -> Prediction:
+    """Decide on one image from the endpoint's scores, one for each of the policy's classes, in their order.
+
+    Raises:
+        InvalidScores: they are not one finite probability per class.
+    """
+    probabilities = _temper(_checked(scores, policy.classes), policy.temperature)
+    by_class = dict(zip(policy.classes, probabilities, strict=True))
+    label = max(by_class, key=by_class.__getitem__)
+    threshold = policy.threshold_of(label)
+    accepted = by_class[label] >= threshold
+    return Prediction(
+        outcome=Outcome.ACCEPTED if accepted else Outcome.NEEDS_REVIEW,
+        label=label,
+        confidence=by_class[label],
+        threshold=threshold,
+        probabilities=by_class,
+    )
+
+
+def _checked(scores: Sequence[Any], classes: Sequence[str]) -> list[float]:
+    if not isinstance(scores, list) or len(scores) != len(classes):
+        raise InvalidScores(f"expected {len(classes)} probabilities, one per class, got {_short(scores)}")
+    if not all(_is_number(score) and 0 <= score <= 1 for score in scores):
+        raise InvalidScores(f"expected numbers from 0 to 1, got {_short(scores)}")
+    if abs(math.fsum(scores) - 1) > SUM_TOLERANCE:
+        raise InvalidScores(f"expected probabilities that add up to 1, got {_short(scores)}")
+    return [float(score) for score in scores]
+
+
+def _is_number(score: Any) -> bool:
+    return isinstance(score, int | float) and not isinstance(score, bool)
+
+
+def _short(scores: Any) -> str:
+    return repr(scores)[:200]
+
+
+def _temper(probabilities: list[float], temperature: float) -> list[float]:
+    """Soften (above 1) or sharpen (below 1) probabilities; source: Guo et al., 2017, arXiv:1706.04599.
+
+    A softmax's logits are the logarithms of its probabilities, up to a constant that cancels out.
+    """
+    if temperature == 1:
+        return probabilities
+    most = max(probabilities)
+    powers = [(probability / most) ** (1 / temperature) for probability in probabilities]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"a threshold is from 0 to 1: {text!r}")
+    return value
