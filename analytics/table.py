@@ -1,4 +1,4 @@
-"""The results table: one definition, from which pyarrow's schema, a row, its path and Glue's columns follow."""
+"""The results table: pyarrow's schema, a row, its path and Glue's columns, all from one definition."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -103,8 +103,7 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
     """
     return pa.Table.from_pylist(
-        [{**row, "probabilities": row["probabilities"] and list(row["probabilities"].items())} for row in rows],
-        schema=SCHEMA,
+        [{**row, "probabilities": _pairs(row["probabilities"])} for row in rows], SCHEMA
     )
 
 
@@ -123,6 +122,10 @@ def _hive_type(type_: pa.DataType) -> str:
         pa.float64(): "double",
         _TIMESTAMP: "timestamp",
     }[type_]
+
+
+def _pairs(probabilities: Mapping[str, float] | None) -> list[tuple[str, float]] | None:
+    return None if probabilities is None else list(probabilities.items())
 
 
 def _utc_without_zone(text: str) -> datetime:
