@@ -1,5 +1,6 @@
-"""The results bucket's Parquet files, mirrored into a folder for the local Athena."""
+"""The results bucket: Record's files go in, and are mirrored into a folder for the local Athena."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as parquet
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 INDEX = ".mirror.json"
@@ -20,6 +25,27 @@ _PARALLEL_DOWNLOADS = 8
 _ATTEMPTS = 8
 # Of segments that neither climb (`..`) nor hide (`.x`, `_x`, which Athena does not read either).
 _KEY = re.compile(r"[\w=-][\w=.+-]*(/[A-Za-z0-9=-][\w=.+-]*)*\.parquet", re.ASCII)
+
+
+class ResultsBucket:
+    """Where the table's files are."""
+
+    def __init__(self, s3: Any, name: str) -> None:
+        self._s3 = s3
+        self._name = name
+
+    @classmethod
+    def connect(cls, name: str) -> "ResultsBucket":
+        """Return it with a client of its own."""
+        return cls(
+            boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5})), name
+        )
+
+    def write(self, path: str, table: pa.Table) -> None:
+        """Write a table as one Parquet file; it is there whole or not at all."""
+        buffer = io.BytesIO()
+        parquet.write_table(table, buffer, compression="zstd")
+        self._s3.put_object(Bucket=self._name, Key=path, Body=buffer.getvalue())
 
 
 class MirrorFailed(Exception):

@@ -1,0 +1,224 @@
+"""The laptop's AWS: starts the embedded AWS and the endpoint, deploys the template to it, stops both."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra import package
+from infra.deploy import deploy, outputs
+from infra.stack import REGION, STACK_FILE, STACK_NAME, NotUp, Stack, client
+
+ACCOUNT_ID = "000000000000"
+"""The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
+
+ARTIFACTS_BUCKET = "scones-artifacts"
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+# The embedded AWS starts a process of 50 to 70 MB for each invocation under way: bounded, 2,000 images at
+# once stay below 3 GB. Serialize is the valve: what has passed it must hardly ever wait again.
+SERIALIZE_CONCURRENCY = 4
+CLASSIFY_CONCURRENCY = 6
+
+
+_MODULES = ("infra.keeper", "ministack", "model.serve")
+
+
+class CannotStart(Exception):
+    """The system cannot be started here; says why, and what to do."""
+
+
+def up(home: Path, port: int | None, stack_file: Path = STACK_FILE, *, stays: bool = True) -> Stack:
+    """Start the system on what `home` keeps, deploy to it, and write down where it is.
+
+    Args:
+        home: folder of its state; what an earlier run left there is there again.
+        port: of the embedded AWS; None takes any free one.
+        stack_file: where to write the stack.
+        stays: whether it goes on when this process ends.
+
+    Raises:
+        CannotStart: with the reason.
+        infra.deploy.DeployFailed: the template was refused.
+    """
+    _refuse_if_up(stack_file)
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    gateway_port, model_port = _port(port), _port(None)
+    keeper = _start_keeper(home, gateway_port, model_port, stays=stays)
+    try:
+        stack = _deployed(home, keeper, gateway_port, model_port)
+    except BaseException:
+        _end(keeper.pid)
+        keeper.wait()
+        raise
+    stack.save(stack_file)
+    return stack
+
+
+def down(stack_file: Path = STACK_FILE) -> None:
+    """Stop what `up` started; its state stays in its home.
+
+    Raises:
+        NotUp: nothing is running here.
+    """
+    stack = Stack.load(stack_file)
+    _end(stack.pids["keeper"])
+    for name in ("aws", "endpoint"):  # only there if the keeper was killed
+        _end(stack.pids[name])
+    stack_file.unlink()
+
+
+@contextmanager
+def running(home: Path, stack_file: Path) -> Iterator[Stack]:
+    """Have the system for the time of a `with`; it ends with this process, however that ends."""
+    stack = up(home, None, stack_file, stays=False)
+    try:
+        yield stack
+    finally:
+        down(stack_file)
+
+
+def is_up(stack: Stack) -> bool:
+    """Tell whether the processes of the stack are running."""
+    return all(_is_ours(pid) for pid in stack.pids.values())
+
+
+def _refuse_if_up(stack_file: Path) -> None:
+    try:
+        stack = Stack.load(stack_file)
+    except NotUp:
+        return
+    if is_up(stack):
+        raise CannotStart(f"it is up already, at {stack.endpoint_url}: `make down` stops it")
+    down(stack_file)
+
+
+def _port(wanted: int | None) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise CannotStart(
+                f"port {wanted} is not free ({error.strerror}): choose another with SCONES_PORT, or none"
+            ) from error
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _start_keeper(home: Path, gateway_port: int, model_port: int, *, stays: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "infra.keeper", str(home), str(gateway_port), str(model_port)]
+    (home / "logs").mkdir(exist_ok=True)
+    with (home / "logs" / "keeper.log").open("ab") as log:
+        return subprocess.Popen(
+            command if stays else [*command, "--while-stdin-is-open"],
+            cwd=package.PROJECT,
+            stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, model_port: int) -> Stack:
+    endpoint_url = f"http://127.0.0.1:{gateway_port}"
+    model_endpoint_url = f"http://127.0.0.1:{model_port}"
+    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs" / "aws.log")
+    _wait_for(f"{model_endpoint_url}/ping", keeper, home / "logs" / "endpoint.log")
+
+    client("s3", REGION, endpoint_url).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    template = package.build(home / "package", with_libraries=False)
+    parameters = {
+        "ModelEndpointUrl": model_endpoint_url,
+        "RecordWindowSeconds": "0",
+        "SerializeConcurrency": str(SERIALIZE_CONCURRENCY),
+        "ClassifyConcurrency": str(CLASSIFY_CONCURRENCY),
+    }
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
+    _bound_concurrency(endpoint_url)
+    pids = dict(line.split() for line in (home / "pids").read_text().splitlines())
+    return Stack.from_outputs(
+        outputs(client("cloudformation", REGION, endpoint_url), STACK_NAME),
+        region=REGION,
+        account_id=ACCOUNT_ID,
+        endpoint_url=endpoint_url,
+        model_endpoint_url=model_endpoint_url,
+        pids={"keeper": keeper.pid} | {name: int(pid) for name, pid in pids.items()},
+    )
+
+
+def _bound_concurrency(endpoint_url: str) -> None:
+    """Reserve what the template reserves: the embedded CloudFormation passes over it."""
+    resources = client("cloudformation", REGION, endpoint_url).describe_stack_resources(StackName=STACK_NAME)
+    names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+    lambda_ = client("lambda", REGION, endpoint_url)
+    for function, executions in {
+        "SerializeFunction": SERIALIZE_CONCURRENCY,
+        "ClassifyFunction": CLASSIFY_CONCURRENCY,
+        "DecideFunction": CLASSIFY_CONCURRENCY,
+    }.items():
+        lambda_.put_function_concurrency(
+            FunctionName=names[function], ReservedConcurrentExecutions=executions
+        )
+
+
+def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if keeper.poll() is not None:
+            raise CannotStart(
+                f"a process ended while it was starting; the end of {log} says why:\n{_tail(log)}"
+            )
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (ours, on the loopback)
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise CannotStart(f"{url} did not answer within {START_TIMEOUT_S} s; the end of {log}:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+
+
+def _end(pid: int) -> None:
+    """Stop one of our processes, politely first; one that is gone, or is somebody else's, is left alone."""
+    for signal_, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5)):
+        if not _is_ours(pid):
+            return
+        os.kill(pid, signal_)
+        deadline = time.monotonic() + patience_s
+        while _is_ours(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _is_ours(pid: int) -> bool:
+    """Tell whether this process runs and is one that `up` starts: numbers are used again by the system."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # a child of this very process would else stay as a zombie
+    return any(f"-m {module}" in _command_line(pid) for module in _MODULES)
+
+
+def _command_line(pid: int) -> str:
+    """Return what the process was started with; nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        if Path("/proc/self").exists():
+            return ""
+    ps = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+    return ps.stdout

@@ -1,0 +1,95 @@
+"""Stack: where a deployed system is, on the laptop or on AWS."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+BUILD = Path("build")
+STACK_FILE = BUILD / "stack.json"
+STACK_NAME = "scones"
+REGION = "us-east-1"
+
+
+class NotUp(Exception):
+    """No system is running here."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The names by which the parts of a deployed system are reached."""
+
+    region: str
+    account_id: str
+    incoming_bucket: str
+    results_bucket: str
+    query_results_bucket: str
+    state_machine_arn: str
+    results_queue_url: str
+    unrecorded_outcomes_url: str
+    undelivered_events_url: str
+    database: str
+    table: str
+    workgroup: str
+    endpoint_url: str | None = None
+    """Of the embedded AWS; None means AWS itself."""
+    model_endpoint_url: str | None = None
+    pids: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_outputs(cls, outputs: dict[str, str], **where: Any) -> "Stack":
+        """Return the stack that CloudFormation describes by the template's outputs."""
+        return cls(
+            incoming_bucket=outputs["IncomingBucket"],
+            results_bucket=outputs["ResultsBucket"],
+            query_results_bucket=outputs["QueryResultsBucket"],
+            state_machine_arn=outputs["StateMachineArn"],
+            results_queue_url=outputs["ResultsQueueUrl"],
+            unrecorded_outcomes_url=outputs["UnrecordedOutcomesUrl"],
+            undelivered_events_url=outputs["UndeliveredEventsUrl"],
+            database=outputs["Database"],
+            table=outputs["Table"],
+            workgroup=outputs["Workgroup"],
+            **where,
+        )
+
+    @classmethod
+    def load(cls, path: Path = STACK_FILE) -> "Stack":
+        """Read the stack that `up` left.
+
+        Raises:
+            NotUp: there is none.
+        """
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError as error:
+            raise NotUp("nothing is running here: start it with `make up`") from error
+
+    def save(self, path: Path = STACK_FILE) -> None:
+        """Write it where `load` finds it, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".tmp")
+        beside.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        beside.replace(path)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client for one of the stack's services."""
+        return client(service, self.region, self.endpoint_url)
+
+
+def client(service: str, region: str, endpoint_url: str | None) -> Any:
+    """Return a boto3 client: of the embedded AWS at that URL, or, without one, of AWS as the user is set up.
+
+    A user's own profile never meets the embedded AWS: the keys that it takes are given here.
+    """
+    if endpoint_url is None:
+        return boto3.client(service, region_name=region)
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+    )
