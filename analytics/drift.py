@@ -1,0 +1,213 @@
+"""How much two weeks differ, how sure that is, and what a confidence is worth. Pure functions on counts.
+
+Effect (how large) and evidence (how sure) are told apart: with enough images every p-value is tiny, and
+with few every effect is large. An alert wants both.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+Z_95 = 1.959963984540054
+"""A normal variable lies within ± this many standard deviations 95 times in 100."""
+
+_PSI_FLOOR = 1e-4
+_TINY = 1e-300
+_EPSILON = 1e-16
+
+
+class Evidence(NamedTuple):
+    """A test's statistic and its p-value: how often chance alone does as much."""
+
+    statistic: float
+    p_value: float
+
+
+class Interval(NamedTuple):
+    """From `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+
+class Bin(NamedTuple):
+    """Labelled images of about the same confidence."""
+
+    images: int
+    confidence_sum: float
+    correct: int
+
+
+def population_stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:
+    """Return the PSI of two rows of counts: 0 is the same; 0.1 and 0.2 are the usual lines.
+
+    A share of nothing counts as 0.0001, else one empty bin would make it infinite. NaN without any counts.
+    """
+    if not sum(baseline) or not sum(current):
+        return math.nan
+    pairs = zip(_shares(baseline), _shares(current), strict=True)
+    floored = ((max(p, _PSI_FLOOR), max(q, _PSI_FLOOR)) for p, q in pairs)
+    return math.fsum((q - p) * math.log(q / p) for p, q in floored)
+
+
+def jensen_shannon_distance(baseline: Sequence[float], current: Sequence[float]) -> float:
+    """Return the distance of two rows of counts, from 0 (the same) to 1 (nothing in common).
+
+    The square root of the divergence in bits, as `scipy.spatial.distance.jensenshannon(base=2)`. NaN
+    without any counts.
+    """
+    if not sum(baseline) or not sum(current):
+        return math.nan
+    divergence = 0.0
+    for p, q in zip(_shares(baseline), _shares(current), strict=True):
+        middle = (p + q) / 2
+        divergence += sum(x * math.log2(x / middle) / 2 for x in (p, q) if x > 0)
+    return math.sqrt(min(max(divergence, 0.0), 1.0))
+
+
+def chi_squared(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
+    """Test whether two rows of counts are of one population (Pearson, two rows, no correction).
+
+    Columns that are empty in both rows are left out. With fewer than two columns, or an empty row, there is
+    nothing to tell apart: p is 1.
+    """
+    columns = [(a, b) for a, b in zip(baseline, current, strict=True) if a + b]
+    totals = [sum(column) for column in zip(*columns, strict=True)]
+    if len(columns) < 2 or not all(totals):
+        return Evidence(0.0, 1.0)
+    everything = sum(totals)
+    statistic = 0.0
+    for column in columns:
+        for observed, total in zip(column, totals, strict=True):
+            expected = sum(column) * total / everything
+            statistic += (observed - expected) ** 2 / expected
+    return Evidence(statistic, _upper_gamma((len(columns) - 1) / 2, statistic / 2))
+
+
+def kolmogorov_smirnov(baseline: Sequence[float], current: Sequence[float]) -> Evidence:
+    """Test whether two samples are of one distribution: the largest gap between their cumulative shares."""
+    counts = [Counter(baseline), Counter(current)]
+    values = sorted(set().union(*counts))
+    return kolmogorov_smirnov_of_counts(*([count[value] for value in values] for count in counts))
+
+
+def kolmogorov_smirnov_of_counts(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
+    """Do the same for counts in ordered bins. An empty row has p = 1.
+
+    The p-value is asymptotic, with Stephens' correction for small samples (J. Royal Statistical Society B
+    32, 1970); on bins it is an upper bound, since a gap within a bin is not seen.
+    """
+    n, m = sum(baseline), sum(current)
+    if not n or not m:
+        return Evidence(0.0, 1.0)
+    gap, below, below_now = 0.0, 0, 0
+    for a, b in zip(baseline, current, strict=True):
+        below, below_now = below + a, below_now + b
+        gap = max(gap, abs(below / n - below_now / m))
+    root = math.sqrt(n * m / (n + m))
+    return Evidence(gap, _kolmogorov_tail((root + 0.12 + 0.11 / root) * gap))
+
+
+def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
+    """Return where a share probably lies; right near 0 and 1 and for few trials, too.
+
+    Source: Wilson, J. American Statistical Association 22 (1927).
+    """
+    if not trials:
+        return Interval(0.0, 1.0)
+    share = successes / trials
+    scale = 1 + z * z / trials
+    middle = (share + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    # Rounding may push an end past the share when that is 0 or 1.
+    return Interval(min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share))
+
+
+def control_band(history: Sequence[tuple[int, int]], trials: int, sigmas: float = 3.0) -> Interval | None:
+    """Return where a day's share of `trials` images is usual, from earlier days' (successes, trials).
+
+    A p'-chart: the binomial band, widened by how much days really scatter, so that it does not cry at
+    every day when images are many. Source: Laney, Quality Engineering 14 (2002). None for fewer than
+    five earlier days with images, or none today.
+    """
+    days = [(k, n) for k, n in history if n]
+    if len(days) < 5 or not trials:
+        return None
+    mean = sum(k for k, _ in days) / sum(n for _, n in days)
+    spread = math.sqrt(mean * (1 - mean))
+    if not spread:
+        return Interval(mean, mean)
+    scores = [(k / n - mean) / (spread / math.sqrt(n)) for k, n in days]
+    steps = [abs(b - a) for a, b in pairwise(scores)]
+    scatter = max(1.0, sum(steps) / len(steps) / 1.128)  # 1.128: the mean range of two normal values
+    half = sigmas * scatter * spread / math.sqrt(trials)
+    return Interval(max(mean - half, 0.0), min(mean + half, 1.0))
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Return the expected calibration error: the mean gap of confidence and accuracy, weighted by images.
+
+    Source: Naeini, Cooper, Hauskrecht (AAAI 2015). NaN without images.
+    """
+    images = sum(bin_.images for bin_ in bins)
+    return (
+        math.fsum(abs(bin_.confidence_sum - bin_.correct) for bin_ in bins) / images if images else math.nan
+    )
+
+
+def expected_precision(confidence_sum: float, images: int) -> float:
+    """Return the share of labels that is right, without a single true label: the mean confidence.
+
+    It holds as far as confidences are calibrated and the world has not changed what a class looks like
+    (confidence-based performance estimation). NaN without images.
+    """
+    return confidence_sum / images if images else math.nan
+
+
+def _shares(counts: Sequence[float]) -> list[float]:
+    total = sum(counts)
+    return [count / total for count in counts]
+
+
+def _upper_gamma(a: float, x: float) -> float:
+    """Return the regularised upper incomplete gamma function Q(a, x).
+
+    Series below a + 1, continued fraction (modified Lentz) above. Source: DLMF 8.7.1 and 8.9.2.
+    """
+    if x <= 0:
+        return 1.0
+    scale = math.exp(a * math.log(x) - x - math.lgamma(a))
+    if x < a + 1:
+        term = total = 1 / a
+        n = a
+        while term > total * _EPSILON:
+            n += 1
+            term *= x / n
+            total += term
+        return max(0.0, 1 - scale * total)
+    b = x + 1 - a
+    c, d = 1 / _TINY, 1 / b
+    fraction = d
+    for i in range(1, 1000):
+        step = i * (a - i)
+        b += 2
+        d = 1 / ((step * d + b) or _TINY)
+        c = (b + step / c) or _TINY
+        fraction *= c * d
+        if abs(c * d - 1) < _EPSILON * 10:
+            break
+    return min(1.0, scale * fraction)
+
+
+def _kolmogorov_tail(z: float) -> float:
+    """Return how often Kolmogorov's variable exceeds `z`, by the series that converges fast there."""
+    if z < 0.05:
+        return 1.0
+    if z < 1.18:
+        terms = (math.exp(-((2 * k - 1) ** 2) * math.pi**2 / (8 * z * z)) for k in range(1, 8))
+        tail = 1 - math.sqrt(2 * math.pi) / z * sum(terms)
+    else:
+        tail = 2 * sum((-1) ** (k - 1) * math.exp(-2 * k * k * z * z) for k in range(1, 30))
+    return min(max(tail, 0.0), 1.0)

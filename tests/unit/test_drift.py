@@ -1,0 +1,179 @@
+"""analytics.drift: the same numbers as scipy, and the properties that make them usable."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.spatial.distance
+import scipy.stats
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from analytics import drift
+from analytics.drift import Bin, Interval
+
+COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12).map(
+    lambda pairs: tuple(map(list, zip(*pairs, strict=True)))
+)
+
+
+def band(history: list[tuple[int, int]], trials: int) -> Interval:
+    found = drift.control_band(history, trials)
+    assert found is not None
+    return found
+
+
+@given(COUNTS)
+@settings(deadline=None)
+def test_jensen_shannon_is_scipys(counts):
+    baseline, current = counts
+    assume(sum(baseline) and sum(current))
+    expected = scipy.spatial.distance.jensenshannon(baseline, current, base=2)
+    assert drift.jensen_shannon_distance(baseline, current) == pytest.approx(expected, abs=1e-7)
+
+
+@given(COUNTS)
+@settings(deadline=None)
+def test_chi_squared_is_scipys(counts):
+    baseline, current = counts
+    columns = [(a, b) for a, b in zip(baseline, current, strict=True) if a + b]
+    assume(len(columns) > 1 and sum(baseline) and sum(current))
+    expected = scipy.stats.chi2_contingency(np.array(columns).T, correction=False)
+    statistic, p_value = drift.chi_squared(baseline, current)
+    assert statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
+    assert p_value == pytest.approx(expected.pvalue, rel=1e-7, abs=1e-14)
+
+
+@given(st.integers(1, 60), st.floats(0, 2000))
+@settings(deadline=None)
+def test_the_tail_of_chi_squared_is_scipys_for_any_statistic(freedom, statistic):
+    expected = scipy.stats.chi2.sf(statistic, freedom)
+    assert drift._upper_gamma(freedom / 2, statistic / 2) == pytest.approx(expected, rel=1e-8, abs=1e-14)
+
+
+@pytest.mark.parametrize(("n", "m"), [(20, 30), (200, 300), (2000, 1000)])
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.8])
+def test_kolmogorov_smirnov_is_scipys(n, m, shift):
+    rng = np.random.default_rng(n + m)
+    baseline, current = rng.normal(0, 1, n).tolist(), rng.normal(shift, 1, m).tolist()
+    expected = scipy.stats.ks_2samp(baseline, current)
+    gap, p_value = drift.kolmogorov_smirnov(baseline, current)
+    assert gap == pytest.approx(expected.statistic, abs=1e-12)
+    assert p_value == pytest.approx(expected.pvalue, abs=0.02)
+
+
+@given(st.floats(0.06, 5))
+def test_kolmogorovs_tail_is_scipys(z):
+    assert drift._kolmogorov_tail(z) == pytest.approx(scipy.stats.kstwobign.sf(z), abs=1e-9)
+
+
+@given(COUNTS)
+def test_counts_in_bins_and_the_values_they_stand_for_are_one_test(counts):
+    baseline, current = counts
+    samples = [[i for i, n in enumerate(row) for _ in range(n)] for row in (baseline, current)]
+    expected = drift.kolmogorov_smirnov(samples[0], samples[1])
+    assert drift.kolmogorov_smirnov_of_counts(baseline, current) == expected
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_wilsons_interval_is_scipys(successes, trials):
+    assume(successes <= trials)
+    expected = scipy.stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert drift.wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**9))
+def test_wilsons_interval_holds_the_share_and_stays_between_0_and_1(successes, trials):
+    assume(successes <= trials)
+    low, high = drift.wilson_interval(successes, trials)
+    assert 0 <= low <= successes / trials <= high <= 1
+
+
+def test_wilsons_interval_of_nothing_is_everything():
+    assert drift.wilson_interval(0, 0) == (0, 1)
+
+
+@given(COUNTS)
+def test_the_stability_index_is_never_negative_and_takes_no_sides(counts):
+    baseline, current = counts
+    assume(sum(baseline) and sum(current))
+    there = drift.population_stability_index(baseline, current)
+    assert there >= 0
+    assert there == pytest.approx(drift.population_stability_index(current, baseline), abs=1e-12)
+
+
+@given(COUNTS, st.integers(1, 9))
+def test_only_shares_matter_for_effect_sizes(counts, factor):
+    baseline, current = counts
+    assume(sum(baseline) and sum(current))
+    more = [n * factor for n in current]
+    for effect in (drift.population_stability_index, drift.jensen_shannon_distance):
+        assert effect(baseline, more) == pytest.approx(effect(baseline, current), abs=1e-7)
+
+
+def test_the_stability_index_of_a_known_shift():
+    # (.6-.5) ln(.6/.5) + (.4-.5) ln(.4/.5)
+    assert drift.population_stability_index([50, 50], [60, 40]) == pytest.approx(0.0405465, abs=1e-7)
+
+
+def test_without_images_an_effect_is_unknown_and_evidence_is_none():
+    assert math.isnan(drift.population_stability_index([0, 0], [1, 2]))
+    assert math.isnan(drift.jensen_shannon_distance([1, 2], [0, 0]))
+    assert drift.chi_squared([0, 0], [1, 2]).p_value == 1
+    assert drift.chi_squared([3], [4]).p_value == 1
+    assert drift.kolmogorov_smirnov([], [0.5]).p_value == 1
+
+
+def test_a_usual_day_lies_in_the_control_band_and_a_bad_one_does_not():
+    rng = np.random.default_rng(1)
+    days = [(int(rng.binomial(1000, 0.3)), 1000) for _ in range(28)]
+    low, high = band(days, 1000)
+    assert low < 0.3 < high
+    assert all(low <= k / n <= high for k, n in days)
+    assert high < 0.4
+
+
+def test_the_control_band_widens_when_days_scatter_more_than_chance_does():
+    calm = [(300, 1000), (310, 1000)] * 7
+    wild = [(200, 1000), (400, 1000)] * 7
+    assert band(calm, 1000).high < 0.36
+    assert band(wild, 1000).high > 0.6
+
+
+def test_fewer_images_widen_the_control_band():
+    days = [(30, 100), (33, 100), (28, 100), (31, 100), (30, 100)]
+    few, many = band(days, 25), band(days, 2500)
+    assert few.low < many.low < many.high < few.high
+
+
+@pytest.mark.parametrize(("history", "trials"), [([(1, 2)] * 4, 9), ([(0, 0)] * 9, 9), ([(1, 2)] * 9, 0)])
+def test_without_history_or_images_there_is_no_control_band(history, trials):
+    assert drift.control_band(history, trials) is None
+
+
+def test_a_share_that_never_varied_has_a_band_of_no_width():
+    assert band([(0, 10)] * 7, 10) == (0, 0)
+
+
+def test_the_calibration_error_weighs_bins_by_their_images():
+    bins = [Bin(images=90, confidence_sum=81.0, correct=81), Bin(images=10, confidence_sum=6.0, correct=1)]
+    assert drift.calibration_error(bins) == pytest.approx(0.05)
+    assert math.isnan(drift.calibration_error([]))
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), min_size=1))
+def test_perfect_calibration_has_no_error(groups):
+    bins = [Bin(n, confidence_sum=float(round(n * share)), correct=round(n * share)) for n, share in groups]
+    assert drift.calibration_error(bins) == 0
+
+
+def test_expected_precision_is_the_mean_confidence():
+    assert drift.expected_precision(confidence_sum=9.4, images=10) == pytest.approx(0.94)
+    assert math.isnan(drift.expected_precision(0.0, 0))
+
+
+def test_expected_precision_meets_the_measured_one_when_confidences_are_calibrated():
+    rng = np.random.default_rng(2)
+    confidences = rng.beta(8, 1, 20_000)
+    measured = (rng.random(20_000) < confidences).mean()
+    assert drift.expected_precision(float(confidences.sum()), 20_000) == pytest.approx(measured, abs=0.01)
