@@ -1,0 +1,231 @@
+"""From predictions to numbers that can be trusted: temperature, threshold, every figure of the card.
+
+Pure functions on `probabilities` `(n, k) float` and `labels` `(n,) int`; numpy is all they need.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+
+ECE_BINS = 15
+"""Of equal width: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599"""
+THRESHOLDS = np.concatenate([np.arange(1000) / 1000, [0.9995, 0.9999, 1.0]])
+"""What a threshold is chosen from: numbers that a person can read, write and compare."""
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The predictions whose confidence lies in `(low, high]`."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    """Mean."""
+    accuracy: float
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Return probabilities `(n, k)`; above 1 a temperature makes them less sure, below 1 surer."""
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    result: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def log_loss(probabilities: Floats, labels: Ints) -> float:
+    """Return the mean negative log likelihood of the true labels, in nats."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean())
+
+
+def fit_temperature(logits: Floats, labels: Ints) -> float:
+    """Return the temperature, 0.05 to 20, that makes the labels most likely given logits `(n, k)`.
+
+    The loss has a single minimum in log T (it is convex in 1/T), so that a golden-section search finds it.
+    """
+    low, high = np.log(0.05), np.log(20.0)
+    ratio = (np.sqrt(5) - 1) / 2
+
+    def loss(log_temperature: float) -> float:
+        return log_loss(softmax(logits, float(np.exp(log_temperature))), labels)
+
+    while high - low > 1e-4:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, right) if loss(left) <= loss(right) else (left, high)
+    return round(float(np.exp((low + high) / 2)), 4)
+
+
+def reliability(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> list[Bin]:
+    """Return the bins of confidence that hold any prediction, from unsure to sure."""
+    confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return [
+        Bin(
+            low=i / bins,
+            high=(i + 1) / bins,
+            images=int((index == i).sum()),
+            confidence=float(confidence[index == i].mean()),
+            accuracy=float(correct[index == i].mean()),
+        )
+        for i in sorted(set(index.tolist()))
+    ]
+
+
+def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
+    """Return the mean gap between confidence and accuracy, 0 to 1, weighted by the images in each bin."""
+    return sum(
+        abs(b.confidence - b.accuracy) * b.images / len(labels)
+        for b in reliability(probabilities, labels, bins)
+    )
+
+
+def choose_threshold(confidence: Floats, correct: NDArray[np.bool_], target_precision: float) -> float:
+    """Return the lowest of `THRESHOLDS` at which what is accepted is as precise as asked for.
+
+    Accepted is `confidence >= threshold`. One error more than was seen is counted,
+    (errors + 1) / (accepted + 1), so that the precision holds for new images on average and not just for
+    these: the correction of conformal risk control, https://arxiv.org/abs/2208.02814. If no threshold will
+    do, 1.0 is returned: nothing but a certainty is accepted.
+    """
+    for threshold in THRESHOLDS:
+        accepted = confidence >= threshold
+        errors = int((~correct[accepted]).sum())
+        if (errors + 1) / (int(accepted.sum()) + 1) <= 1 - target_precision + 1e-12:
+            return float(threshold)
+    return 1.0
+
+
+def choose_thresholds(
+    probabilities: Floats, labels: Ints, classes: Sequence[str], target_precision: float
+) -> tuple[float, dict[str, float]]:
+    """Return the threshold for all predictions, and one for the predictions of each class."""
+    confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
+    predicted = probabilities.argmax(axis=1)
+    per_class = {
+        name: choose_threshold(confidence[predicted == i], correct[predicted == i], target_precision)
+        for i, name in enumerate(classes)
+    }
+    return choose_threshold(confidence, correct, target_precision), per_class
+
+
+def acceptance(
+    probabilities: Floats, labels: Ints, threshold: float | Floats
+) -> dict[str, float | int | None]:
+    """Say what a threshold, or one for each class `(k,)`, accepts: how much, and how right it is.
+
+    `precision` is None when nothing is accepted.
+    """
+    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), probabilities.shape[1:])
+    accepted = _confidence(probabilities) >= limits[probabilities.argmax(axis=1)]
+    count = int(accepted.sum())
+    errors = int((~_correct(probabilities, labels)[accepted]).sum())
+    return {
+        "accepted": count,
+        "coverage": _rounded(count / len(labels)),
+        "errors": errors,
+        "precision": _rounded(1 - errors / count) if count else None,
+    }
+
+
+def cross_fitted_acceptance(
+    logits: Floats, labels: Ints, fold: Ints, target_precision: float
+) -> dict[str, float | int | None]:
+    """Say what a threshold accepts of images that had no part in choosing it.
+
+    Temperature and threshold are fitted on all folds but one and applied to that one, `fold` `(n,) int`.
+    """
+    accepted = errors = 0
+    for i in np.unique(fold):
+        held, kept = fold == i, fold != i
+        temperature = fit_temperature(logits[kept], labels[kept])
+        fitted = softmax(logits[kept], temperature)
+        threshold = choose_threshold(_confidence(fitted), _correct(fitted, labels[kept]), target_precision)
+        result = acceptance(softmax(logits[held], temperature), labels[held], threshold)
+        accepted += int(result["accepted"] or 0)
+        errors += int(result["errors"] or 0)
+    return {
+        "accepted": accepted,
+        "coverage": _rounded(accepted / len(labels)),
+        "errors": errors,
+        "precision": _rounded(1 - errors / accepted) if accepted else None,
+    }
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion.
+
+    Source: Wilson 1927; https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval#Wilson_score_interval
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    p, z2 = successes / trials, _Z95**2
+    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z95 * np.sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def risk_coverage(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats]:
+    """Return coverage and risk, each `(n,)`, when the surest 1, 2, … n predictions are accepted."""
+    order = np.argsort(-_confidence(probabilities), kind="stable")
+    errors = np.cumsum(~_correct(probabilities, labels)[order])
+    counts = np.arange(1, len(labels) + 1)
+    return counts / len(labels), errors / counts
+
+
+def figures(
+    probabilities: Floats,
+    labels: Ints,
+    classes: Sequence[str],
+    threshold: float,
+    thresholds: dict[str, float],
+) -> dict[str, Any]:
+    """Return every figure about predictions that the card and `make evaluate` show, ready for JSON."""
+    predicted = probabilities.argmax(axis=1)
+    right = int((predicted == labels).sum())
+    low, high = wilson_interval(right, len(labels))
+    counts = np.bincount(labels, minlength=len(classes))
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)
+    np.add.at(confusion, (labels, predicted), 1)
+    levels = sorted({0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, threshold})
+    per_class = np.array([thresholds[name] for name in classes])
+    return {
+        "images": len(labels),
+        "accuracy": _rounded(right / len(labels)),
+        "accuracy_interval_95": [_rounded(low), _rounded(high)],
+        "majority_baseline": _rounded(float(counts.max()) / len(labels)),
+        "recall": {
+            name: _rounded(float(confusion[i, i]) / float(counts[i])) if counts[i] else None
+            for i, name in enumerate(classes)
+        },
+        "confusion": {
+            name: dict(zip(classes, confusion[i].tolist(), strict=True)) for i, name in enumerate(classes)
+        },
+        "ece": _rounded(expected_calibration_error(probabilities, labels)),
+        "log_loss": _rounded(log_loss(probabilities, labels)),
+        "at_threshold": {"threshold": threshold, **acceptance(probabilities, labels, threshold)},
+        "at_class_thresholds": acceptance(probabilities, labels, per_class),
+        "by_threshold": [
+            {"threshold": level, **acceptance(probabilities, labels, level)} for level in levels
+        ],
+    }
+
+
+def _confidence(probabilities: Floats) -> Floats:
+    result: Floats = probabilities.max(axis=1)
+    return result
+
+
+def _correct(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = probabilities.argmax(axis=1) == labels
+    return result
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)

@@ -1,0 +1,162 @@
+"""Labelled images, wherever they came from: what training and evaluation both start with."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE_PX = 32
+"""What CIFAR-100 has, and what every model here sees."""
+
+_THUMBNAIL_PX = 8
+NEAR_DISTANCE = 6.0
+"""Root mean square difference, in grey levels of 255, between 8 × 8 thumbnails of nearly the same images. A
+recompressed or slightly resized copy stays below it; another picture of the same thing does not."""
+
+
+class DataError(Exception):
+    """Data that cannot be used, in one sentence for people: what, where, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with their labels."""
+
+    pixels: NDArray[np.uint8]
+    """`(n, 32, 32, 3)`, RGB."""
+    labels: NDArray[np.int64]
+    """`(n,)`, places in `classes`."""
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    """Where each image came from, for people."""
+    unreadable: tuple[str, ...] = ()
+    """Which files were left out, and why."""
+
+    def take(self, indices: NDArray[np.int64]) -> "Dataset":
+        """Return these images alone, in this order."""
+        return Dataset(
+            self.pixels[indices],
+            self.labels[indices],
+            self.classes,
+            tuple(self.names[i] for i in indices),
+            self.unreadable,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of images of each class."""
+        numbers = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, numbers, strict=True))
+
+    def sha256(self) -> str:
+        """Return a hash of classes, labels and pixels: the same for the same images in any container."""
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        digest.update(self.labels.astype("<i8").tobytes())
+        digest.update(np.ascontiguousarray(self.pixels).tobytes())
+        return digest.hexdigest()
+
+
+def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+    """Keep one of each image, and none that has two labels; return also what was left out, and why."""
+    hashes = [hashlib.sha256(image.tobytes()).digest() for image in dataset.pixels]
+    labels_of: dict[bytes, set[int]] = {}
+    for digest, label in zip(hashes, dataset.labels.tolist(), strict=True):
+        labels_of.setdefault(digest, set()).add(label)
+    kept: dict[bytes, int] = {}
+    dropped: list[str] = []
+    for i, digest in enumerate(hashes):
+        if len(labels_of[digest]) > 1:
+            names = " and ".join(sorted(dataset.classes[label] for label in labels_of[digest]))
+            dropped.append(f"{dataset.names[i]}: the same image is labelled {names}")
+        elif digest in kept:
+            dropped.append(f"{dataset.names[i]}: the same image as {dataset.names[kept[digest]]}")
+        else:
+            kept[digest] = i
+    return dataset.take(np.array(list(kept.values()), dtype=np.int64)), tuple(dropped)
+
+
+def near_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Return the pairs (i in first, j in second) of nearly the same images, mirrored ones included.
+
+    With the same array twice, each pair is there once, and no image is its own pair.
+    """
+    left, right = _thumbnails(first), _thumbnails(second)
+    mirrored = _thumbnails(second[:, :, ::-1])
+    limit = NEAR_DISTANCE**2 * left.shape[1]
+    pairs = []
+    for i, thumbnail in enumerate(left):
+        start = i + 1 if first is second else 0
+        squared = np.minimum(
+            ((right[start:] - thumbnail) ** 2).sum(axis=1), ((mirrored[start:] - thumbnail) ** 2).sum(axis=1)
+        )
+        pairs += [(i, start + int(j)) for j in np.flatnonzero(squared <= limit)]
+    return pairs
+
+
+def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
+    """Return each image's fold, `(n,)`: each class spread evenly, nearly the same images in the same fold.
+
+    Raises:
+        DataError: a class has fewer images than there are folds.
+    """
+    for name, count in dataset.counts().items():
+        if count < folds:
+            raise DataError(
+                f"class {name!r} has {count} images; training needs at least {folds} of each class"
+            )
+    group = _groups(len(dataset.labels), near_pairs(dataset.pixels, dataset.pixels))
+    rng = np.random.default_rng(seed)
+    fold = np.full(len(dataset.labels), -1, dtype=np.int64)
+    for label in range(len(dataset.classes)):
+        sizes = np.zeros(folds, dtype=np.int64)
+        members = rng.permutation(np.flatnonzero(dataset.labels == label))
+        for i in members:
+            if fold[i] < 0:
+                together = np.flatnonzero((group == group[i]) & (fold < 0))
+                smallest = int(sizes.argmin())
+                fold[together] = smallest
+                sizes[smallest] += int((dataset.labels[together] == label).sum())
+    return fold
+
+
+def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> list[str]:
+    """Return what is worth knowing about data before a model is trained on it, a line each."""
+    counts = dataset.counts()
+    lines = [f"{name}: {count} images" for name, count in counts.items()]
+    smallest, largest = min(counts.values()), max(counts.values())
+    if smallest * 2 < largest:
+        lines.append(f"unbalanced: the largest class has {largest / max(smallest, 1):.1f} × the smallest")
+    lines.append(f"{len(dropped)} duplicates left out" + _examples(dropped))
+    lines.append(f"{len(dataset.unreadable)} unreadable files left out" + _examples(dataset.unreadable))
+    pairs = near_pairs(dataset.pixels, dataset.pixels)
+    lines.append(
+        f"{len(pairs)} pairs of nearly the same images, each kept within one fold"
+        + _examples([f"{dataset.names[i]} and {dataset.names[j]}" for i, j in pairs])
+    )
+    if test is not None:
+        pairs = near_pairs(dataset.pixels, test.pixels)
+        lines.append(
+            f"{len(pairs)} pairs of nearly the same images across training and test"
+            + _examples([f"{dataset.names[i]} and {test.names[j]}" for i, j in pairs])
+        )
+    return lines
+
+
+def _examples(lines: Sequence[str]) -> str:
+    return f" (e.g. {'; '.join(lines[:3])})" if lines else ""
+
+
+def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    block = SIZE_PX // _THUMBNAIL_PX
+    blocks = pixels.reshape(len(pixels), _THUMBNAIL_PX, block, _THUMBNAIL_PX, block, 3)
+    result: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(pixels), -1)
+    return result
+
+
+def _groups(count: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    group = np.arange(count)
+    for i, j in pairs:
+        group[group == group[j]] = group[i]
+    return group
