@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     processes = {
-        "aws": _start(home, "aws", [sys.executable, "-m", "ministack"], _aws_environment(home, gateway_port)),
+        "aws": _start(
+            home, "aws", [sys.executable, "-m", "infra.embedded"], _aws_environment(home, gateway_port)
+        ),
         "endpoint": _start(
             home,
             "endpoint",

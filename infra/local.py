@@ -23,13 +23,7 @@ ARTIFACTS_BUCKET = "scones-artifacts"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 
-# The embedded AWS starts a process of 50 to 70 MB for each invocation under way: bounded, 2,000 images at
-# once stay below 3 GB. Serialize is the valve: what has passed it must hardly ever wait again.
-SERIALIZE_CONCURRENCY = 4
-CLASSIFY_CONCURRENCY = 6
-
-
-_MODULES = ("infra.keeper", "ministack", "model.serve")
+_MODULES = ("infra.keeper", "infra.embedded", "model.serve")
 
 
 class CannotStart(Exception):
@@ -139,8 +133,6 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
     parameters = {
         "ModelEndpointUrl": model_endpoint_url,
         "RecordWindowSeconds": "0",
-        "SerializeConcurrency": str(SERIALIZE_CONCURRENCY),
-        "ClassifyConcurrency": str(CLASSIFY_CONCURRENCY),
     }
     environment = {
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -149,7 +141,6 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
         "AWS_DEFAULT_REGION": REGION,
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
-    _bound_concurrency(endpoint_url)
     pids = dict(line.split() for line in (home / "pids").read_text().splitlines())
     return Stack.from_outputs(
         outputs(client("cloudformation", REGION, endpoint_url), STACK_NAME),
@@ -159,21 +150,6 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
         model_endpoint_url=model_endpoint_url,
         pids={"keeper": keeper.pid} | {name: int(pid) for name, pid in pids.items()},
     )
-
-
-def _bound_concurrency(endpoint_url: str) -> None:
-    """Reserve what the template reserves: the embedded CloudFormation passes over it."""
-    resources = client("cloudformation", REGION, endpoint_url).describe_stack_resources(StackName=STACK_NAME)
-    names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
-    lambda_ = client("lambda", REGION, endpoint_url)
-    for function, executions in {
-        "SerializeFunction": SERIALIZE_CONCURRENCY,
-        "ClassifyFunction": CLASSIFY_CONCURRENCY,
-        "DecideFunction": CLASSIFY_CONCURRENCY,
-    }.items():
-        lambda_.put_function_concurrency(
-            FunctionName=names[function], ReservedConcurrentExecutions=executions
-        )
 
 
 def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,60 @@
+# Every command of the project. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down drop query report test check fix lock clean
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCONES := $(BIN)/python -m infra.cli
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install what everything else needs into .venv
+
+# The stamp is written last: a half-made environment is made anew.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "error: $(PYTHON) lacks venv: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV), a minute or two …"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(READY) ## the main job, once through, on images drawn for it
+	@$(SCONES) demo
+
+up: $(READY) ## start the embedded AWS and the endpoint (SCONES_HOME=, SCONES_PORT=)
+	@$(SCONES) up
+
+down: $(READY) ## stop them; their state is kept
+	@$(SCONES) down
+
+drop: $(READY) ## drop a folder of images: make drop FROM=folder
+	@$(SCONES) drop "$(FROM)"
+
+query: export SCONES_SQL = $(value SQL)
+query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
+	@$(SCONES) query "$$SCONES_SQL"
+
+test: $(READY) ## run every test
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## format, lint and types; changes nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fix: $(READY) ## mend what can be mended by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove all that was built, the environment and the laptop's state included
+	@if [ -f build/stack.json ] && [ -f $(READY) ]; then $(SCONES) down; fi
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,113 @@
+"""`scones …`: the Makefile's commands. Each is a function elsewhere; here are words and exit codes."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from analytics.athena import QueryFailed
+from analytics.aws import MirrorFailed
+from analytics.translate import QueryRefused
+from infra.deploy import DeployFailed
+from infra.drop import NothingToDrop
+from infra.local import CannotStart
+from infra.stack import BUILD, NotUp, Stack
+
+console = Console()
+
+_FOR_PEOPLE = (
+    CannotStart,
+    DeployFailed,
+    MirrorFailed,
+    NothingToDrop,
+    NotUp,
+    QueryFailed,
+    QueryRefused,
+    OSError,
+)
+"""Errors that say what to do; any other one is a fault of ours, and shows where it came from."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def scones() -> None:
+    """Classify images on AWS, or on this laptop."""
+
+
+@scones.command()
+def up() -> None:
+    """Start the embedded AWS and the endpoint, and deploy to them. SCONES_HOME, SCONES_PORT: where."""
+    from infra import local
+
+    port = os.environ.get("SCONES_PORT")
+    if port and not port.isdecimal():
+        raise click.ClickException(f"SCONES_PORT is {port!r}: a port is a number")
+    stack = local.up(home(), int(port) if port else None)
+    console.print(f"Up at {stack.endpoint_url}; build/stack.json says where everything is.")
+    console.print(
+        f"Drop images: make drop FROM=folder, or aws s3 cp to s3://{stack.incoming_bucket}", soft_wrap=True
+    )
+
+
+@scones.command()
+def down() -> None:
+    """Stop what `up` started; what it holds stays in SCONES_HOME."""
+    from infra import local
+
+    local.down()
+    console.print("Down. What it held is kept; `make up` brings it back.")
+
+
+@scones.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--patience", "patience_s", default=60.0, help="Seconds without news before giving up.")
+def drop(folder: Path, patience_s: float) -> None:
+    """Drop every file of FOLDER into the incoming bucket, and wait for the outcomes."""
+    from infra import drop as dropping
+    from infra import show
+
+    stack = Stack.load()
+    with dropping.progress_bar(console) as progress:
+        dropped = dropping.drop(stack, dropping.files_of(folder), progress)
+        settled = dropping.settle(stack, dropped, progress, patience_s)
+    show.outcomes(console, settled)
+    sys.exit(1 if settled.missing else 0)
+
+
+@scones.command()
+@click.argument("sql")
+def query(sql: str) -> None:
+    """Ask SQL in Athena's dialect, and print the answer."""
+    from infra import show
+    from infra.answers import engine
+
+    show.answer(console, None, engine(Stack.load()).query(sql).frame)
+
+
+@scones.command()
+def demo() -> None:
+    """Run the main job on images that are drawn for it."""
+    from infra import demo as demonstration
+
+    summary = demonstration.run(console)
+    console.print_json(data=summary)
+    sys.exit(0 if demonstration.went_well(summary) else 1)
+
+
+def home() -> Path:
+    """Return where the laptop's system keeps its state."""
+    return Path(os.environ.get("SCONES_HOME") or BUILD / "home")
+
+
+def main() -> None:
+    """Run a command; what is for people is one sentence and exit code 1."""
+    try:
+        scones()
+    except _FOR_PEOPLE as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

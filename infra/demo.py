@@ -1,0 +1,64 @@
+"""The main job, once through: draw images, drop them, wait for every outcome, ask, report."""
+
+import json
+import shutil
+import time
+from typing import Any
+
+from analytics.queries import saved_query
+from analytics.weekly import IsoWeek
+from rich.console import Console
+
+from infra import show
+from infra.answers import engine
+from infra.demo_images import write_images
+from infra.drop import drop, files_of, progress_bar, settle
+from infra.local import running
+from infra.reports import write_report
+from infra.stack import BUILD
+from workflow.outcome import Outcome
+
+FOLDER = BUILD / "demo"
+IMAGES = 200
+SEED = 2026
+PATIENCE_S = 60.0
+QUERIES = ("class_balance", "rejects_by_reason", "confidence_percentiles")
+
+
+def run(console: Console, images: int = IMAGES) -> dict[str, Any]:
+    """Run the demo in a system of its own, which ends with it; return what `summary.json` says."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    count = write_images(FOLDER / "images", images, SEED)
+    console.print(f"Drew {count} images into {FOLDER / 'images'}, some of them broken on purpose.")
+    console.print("Starting the embedded AWS and the model's endpoint, and deploying the template to them.")
+    with running(FOLDER / "home", FOLDER / "stack.json") as stack:
+        console.print(f"Up at {stack.endpoint_url}. Dropping the images into s3://{stack.incoming_bucket}")
+        started = time.monotonic()
+        with progress_bar(console) as progress:
+            dropped = drop(stack, files_of(FOLDER / "images"), progress)
+            settled = settle(stack, dropped, progress, PATIENCE_S)
+        seconds = time.monotonic() - started
+        show.outcomes(console, settled)
+
+        answers = engine(stack, FOLDER / "results")
+        week = IsoWeek.current()
+        for name in QUERIES:
+            sql = saved_query(name, from_dt=week.first_day, to_dt=week.last_day)
+            show.answer(console, name, answers.query(sql).frame)
+        write_report(stack, answers, week, None, FOLDER)
+
+    summary = {
+        "dropped": len(dropped),
+        "outcomes": settled.outcomes,
+        "missing": len(settled.missing),
+        "duplicates": settled.duplicates,
+        "seconds": round(seconds, 2),
+        "images_per_second": round(len(dropped) / seconds, 2),
+    }
+    (FOLDER / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def went_well(summary: dict[str, Any]) -> bool:
+    """Tell whether every image has exactly one outcome, and none failed."""
+    return not (summary["missing"] or summary["duplicates"] or summary["outcomes"][Outcome.FAILED])

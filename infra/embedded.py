@@ -1,0 +1,87 @@
+"""Runs the embedded AWS (ministack), with three corrections where the pinned release departs from AWS.
+
+Each wraps one function of it, and each has a test that fails once it is not needed any more:
+
+1. A Lambda's error keeps its class name, which the state machine catches by. ministack calls all of them
+   `Runtime.HandlerError`.
+2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
+3. Tasks under way are bounded, and the rest waits for its turn. ministack starts a process of 60 MB for each
+   Lambda invocation under way, so that 200 uploads at once took 9.5 GB. AWS has the machines for that.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from ministack import app
+from ministack.services import eventbridge, lambda_svc, s3, stepfunctions
+
+TASKS_AT_ONCE = 8
+"""More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
+
+_TRACEBACK = "Traceback (most recent call last):"
+_version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
+
+
+def main() -> None:
+    """Run until SIGTERM, as ministack is set up by the environment."""
+    lambda_svc._execute_function_warm = _with_error_name(lambda_svc._execute_function_warm)
+    s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
+    eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
+    stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    app.main()
+
+
+def error_name(trace: str) -> str | None:
+    """Return the class name of the error that a traceback ends with."""
+    _, found, frames_and_error = trace.rpartition(_TRACEBACK)
+    for line in frames_and_error.splitlines() if found else []:
+        if line and not line[0].isspace():
+            return line.split(":")[0].rpartition(".")[2]
+    return None
+
+
+def _with_error_name(execute: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        result = execute(*arguments, **options)
+        body = result.get("body")
+        if result.get("error") and body.get("errorType") == "Runtime.HandlerError":
+            body["errorType"] = error_name(result.get("log", "")) or "Runtime.HandlerError"
+        return result
+
+    return wrapped
+
+
+def _remembering_version(fire: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        _version_id.set(options.get("version_id"))
+        return fire(*arguments, **options)
+
+    return wrapped
+
+
+def _with_version(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(event: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        if event.get("Source") == "aws.s3" and _version_id.get():
+            detail = json.loads(event["Detail"])
+            detail["object"].setdefault("version-id", _version_id.get())
+            event["Detail"] = json.dumps(detail)
+        return dispatch(event, *arguments, **options)
+
+    return wrapped
+
+
+def _bounded(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    turns = threading.Semaphore(TASKS_AT_ONCE)
+
+    def wrapped(*arguments: Any) -> Any:
+        with turns:
+            return invoke(*arguments)
+
+    return wrapped
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Tables for the terminal."""
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.drop import Settled
+
+ROWS_AT_MOST = 200
+_MISSING_SHOWN = 20
+
+
+def outcomes(console: Console, settled: Settled) -> None:
+    """Print how many images came to which outcome, and which came to none."""
+    table = Table(title="Outcomes", title_justify="left")
+    table.add_column("outcome")
+    table.add_column("images", justify="right")
+    for outcome, images in settled.outcomes.items():
+        table.add_row(outcome, f"{images:,}")
+    table.add_row("missing", f"{len(settled.missing):,}")
+    table.add_row("duplicates", f"{settled.duplicates:,}")
+    console.print(table)
+    for each in settled.missing[:_MISSING_SHOWN]:
+        console.print(f"no outcome: {escape(each.key)} (version {each.version_id})")
+
+
+def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:
+    """Print a query's answer, cut after `ROWS_AT_MOST` rows."""
+    table = Table(title=title, title_justify="left")
+    for column, type_ in frame.dtypes.items():
+        table.add_column(
+            escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(type_) else "left"
+        )
+    for values in frame.head(ROWS_AT_MOST).itertuples(index=False):
+        table.add_row(*(escape(_text(value)) for value in values))
+    console.print(table)
+    if len(frame) > ROWS_AT_MOST:
+        console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if value == value else ""  # NaN is how a frame says NULL
+    return "" if value is None or value is pd.NA or value is pd.NaT else str(value)
