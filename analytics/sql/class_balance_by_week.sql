@@ -1,0 +1,13 @@
+-- Which share of each week's classified images has each label?
+SELECT
+    date_trunc('week', CAST(dt AS date)) AS week,
+    label,
+    count(*) AS images,
+    CAST(count(*) AS double)
+        / sum(count(*)) OVER (PARTITION BY date_trunc('week', CAST(dt AS date))) AS share,
+    count_if(outcome = 'accepted') AS accepted,
+    avg(confidence) AS mean_confidence
+FROM outcomes
+WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+GROUP BY date_trunc('week', CAST(dt AS date)), label
+ORDER BY week, images DESC, label

@@ -1,0 +1,11 @@
+-- How many uploads of each day are on record, how many of them were decided more than an hour later, and when
+-- was the last? Compare with a listing of the incoming bucket.
+SELECT
+    dt,
+    count(*) AS recorded,
+    count_if(date_diff('minute', uploaded_at, decided_at) >= 60) AS late,
+    max(decided_at) AS last_decided_at
+FROM outcomes
+WHERE dt BETWEEN :from_dt AND :to_dt
+GROUP BY dt
+ORDER BY dt

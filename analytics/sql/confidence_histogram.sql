@@ -1,0 +1,11 @@
+-- How are confidences spread, week by week? In steps of 0.01: bin 57 is from 0.57 to just below 0.58.
+-- Rounded before it is floored, since 0.57 * 100 is 56.99999999999999.
+SELECT
+    date_trunc('week', CAST(dt AS date)) AS week,
+    least(CAST(floor(round(confidence * 100, 9)) AS integer), 99) AS bin,
+    count(*) AS images,
+    sum(confidence) AS confidence_sum
+FROM outcomes
+WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+GROUP BY date_trunc('week', CAST(dt AS date)), least(CAST(floor(round(confidence * 100, 9)) AS integer), 99)
+ORDER BY week, bin

@@ -1,0 +1,21 @@
+-- What if the threshold were another: which share would be accepted, and which share of that would be right?
+-- Expected precision is the mean confidence of what is accepted: it holds as far as confidences are calibrated.
+WITH bins AS (
+    SELECT
+        floor(round(confidence * 100, 9)) AS bin, -- 0.57 * 100 is 56.99999999999999
+        count(*) AS images,
+        sum(confidence) AS confidence_sum
+    FROM outcomes
+    WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+    GROUP BY floor(round(confidence * 100, 9))
+)
+SELECT
+    percent / 1e2 AS threshold,
+    coalesce(sum(images) FILTER (WHERE bin >= percent), 0) AS accepted,
+    coalesce(sum(images) FILTER (WHERE bin >= percent), 0) / CAST(sum(images) AS double) AS coverage,
+    sum(confidence_sum) FILTER (WHERE bin >= percent)
+        / sum(images) FILTER (WHERE bin >= percent) AS expected_precision
+FROM bins
+CROSS JOIN UNNEST(sequence(50, 99)) AS thresholds (percent)
+GROUP BY percent
+ORDER BY threshold

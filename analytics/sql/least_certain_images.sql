@@ -1,0 +1,13 @@
+-- Of which images was the model least sure?
+SELECT
+    bucket,
+    key,
+    version_id,
+    label,
+    confidence,
+    threshold,
+    uploaded_at
+FROM outcomes
+WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+ORDER BY confidence, upload_id
+LIMIT :limit

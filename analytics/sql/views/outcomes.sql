@@ -1,0 +1,83 @@
+-- What became of each upload: exactly one row for each, the best outcome first, then the latest.
+-- A file named once-….parquet (compaction writes it) holds each of its day's uploads once: a day of nothing else
+-- is read as it stands. Any other day may hold an upload several times: delivered twice, retried, redriven, seen
+-- by several model versions. All copies of an upload are in one day, and a filter on dt reaches each part.
+WITH mixed AS (
+    SELECT DISTINCT dt
+    FROM predictions
+    WHERE "$path" NOT LIKE '%/once-%'
+)
+SELECT
+    stored.result_id,
+    stored.upload_id,
+    stored.bucket,
+    stored.key,
+    stored.version_id,
+    stored.etag,
+    stored.size_bytes,
+    stored.uploaded_at,
+    stored.decided_at,
+    stored.outcome,
+    stored.label,
+    stored.confidence,
+    stored.threshold,
+    stored.probabilities,
+    stored.reason,
+    stored.detail,
+    stored.model_version,
+    stored.endpoint,
+    stored.image_format,
+    stored.width_px,
+    stored.height_px,
+    stored.brightness,
+    stored.sharpness,
+    stored.serialize_ms,
+    stored.classify_ms,
+    stored.execution_arn,
+    stored.dt
+FROM predictions AS stored
+LEFT JOIN mixed ON mixed.dt = stored.dt
+WHERE stored."$path" LIKE '%/once-%' AND mixed.dt IS NULL
+UNION ALL
+SELECT
+    result_id,
+    upload_id,
+    bucket,
+    key,
+    version_id,
+    etag,
+    size_bytes,
+    uploaded_at,
+    decided_at,
+    outcome,
+    label,
+    confidence,
+    threshold,
+    probabilities,
+    reason,
+    detail,
+    model_version,
+    endpoint,
+    image_format,
+    width_px,
+    height_px,
+    brightness,
+    sharpness,
+    serialize_ms,
+    classify_ms,
+    execution_arn,
+    dt
+FROM (
+    SELECT
+        stored.*,
+        row_number() OVER (
+            PARTITION BY stored.dt, stored.upload_id
+            ORDER BY
+                CASE stored.outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END,
+                stored.decided_at DESC,
+                stored.result_id
+        ) AS place
+    FROM predictions AS stored
+    JOIN mixed ON mixed.dt = stored.dt
+)
+WHERE place = 1

@@ -1,0 +1,6 @@
+-- At which hours (UTC) do images come?
+SELECT dt, hour(uploaded_at) AS hour, count(*) AS images
+FROM outcomes
+WHERE dt BETWEEN :from_dt AND :to_dt
+GROUP BY dt, hour(uploaded_at)
+ORDER BY dt, hour
