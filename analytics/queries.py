@@ -12,7 +12,7 @@ _PARAMETER = re.compile(r":([a-z_]+)")
 _COMMENT = re.compile(r"--.*")
 
 Value = date | int | float | Sequence[tuple[str, str]]
-"""What a parameter may be. `from_dt` and `to_dt` are dates, both included; `labels` are (key, label) pairs."""
+"""What a parameter may be: `from_dt` and `to_dt` are dates, both included; `labels` (key, label) pairs."""
 
 CONSOLE_DAYS = 28
 """How many days before today the saved queries in Athena's console look back."""

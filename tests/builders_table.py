@@ -68,7 +68,6 @@ _UNSEEN: dict[str, Any] = dict.fromkeys(
         *("image_format", "width_px", "height_px", "brightness", "sharpness", "serialize_ms", "classify_ms"),
     )
 )
-)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""What a week's images cost on AWS, estimated from list prices and the measured durations."""
+
+import math
+from dataclasses import dataclass
+from datetime import date
+
+_MB_PER_GB = 1024
+
+
+@dataclass(frozen=True)
+class Prices:
+    """List prices in US dollars, without free tiers and discounts."""
+
+    as_of: date
+    region: str
+    eventbridge_event: float
+    express_request: float
+    express_gb_s: float
+    lambda_request: float
+    lambda_arm_gb_s: float
+    s3_get: float
+    s3_put: float
+    sqs_request: float
+    logs_gb: float
+    athena_tb: float
+    endpoint_instance: str
+    endpoint_hour: float
+
+
+PRICES = Prices(
+    as_of=date(2026, 11, 23),
+    region="us-east-1",
+    eventbridge_event=1.00e-6,
+    express_request=1.00e-6,
+    express_gb_s=1.667e-5,
+    lambda_request=0.20e-6,
+    lambda_arm_gb_s=1.33334e-5,
+    s3_get=0.40e-6,
+    s3_put=5.00e-6,
+    sqs_request=0.40e-6,
+    logs_gb=0.50,
+    athena_tb=5.00,
+    endpoint_instance="ml.m5.large",
+    endpoint_hour=0.115,
+)
+"""The one place for prices. Sources: the services' pricing pages, us-east-1, first tier."""
+
+# The template's sizes, and what its steps take beside the measured ones.
+_SERIALIZE_GB, _CLASSIFY_GB, _DECIDE_GB = 1.0, 0.25, 0.25
+_DECIDE_MS = 5.0
+_BETWEEN_STEPS_MS = 100.0
+_EXPRESS_GB = 64 / _MB_PER_GB  # billed in steps of 64 MB and 100 ms
+_LOG_BYTES_PER_LAMBDA = 1_000
+_MESSAGES_PER_SQS_REQUEST = 10
+_HOURS_A_WEEK = 168
+
+
+@dataclass(frozen=True)
+class CostLine:
+    """One service's part."""
+
+    service: str
+    usd: float
+    what: str
+
+
+@dataclass(frozen=True)
+class WeeklyCost:
+    """What the week's images cost, and what the endpoint costs beside them."""
+
+    lines: list[CostLine]
+    usd: float
+    """The sum of the lines: what grows with the images."""
+    usd_per_million_images: float | None
+    endpoint_usd: float
+    """One instance all week, if there is one; on a laptop there is none."""
+    prices_as_of: date
+    region: str
+    endpoint_instance: str
+
+
+def weekly_cost(
+    images: int,
+    serialize_mean_ms: float,
+    classify_mean_ms: float,
+    scanned_bytes: int,
+    prices: Prices = PRICES,
+) -> WeeklyCost:
+    """Estimate what `images` cost by events, and a report that scanned `scanned_bytes`."""
+    gb_s = (
+        _SERIALIZE_GB * serialize_mean_ms + _CLASSIFY_GB * classify_mean_ms + _DECIDE_GB * _DECIDE_MS
+    ) / 1000
+    steps_ms = serialize_mean_ms + classify_mean_ms + _DECIDE_MS + _BETWEEN_STEPS_MS
+    express_s = math.ceil(steps_ms / 100) / 10
+    express = prices.express_request + express_s * _EXPRESS_GB * prices.express_gb_s
+    sqs_requests = 1 + 2 / _MESSAGES_PER_SQS_REQUEST  # one sent; received and deleted ten at a time
+    logs_gb = 3 * _LOG_BYTES_PER_LAMBDA / 1e9
+    lines = [
+        CostLine("EventBridge", images * prices.eventbridge_event, "one event per image"),
+        CostLine("Step Functions Express", images * express, f"one execution of {express_s:.1f} s at 64 MB"),
+        CostLine(
+            "Lambda",
+            images * (3 * prices.lambda_request + gb_s * prices.lambda_arm_gb_s),
+            f"three invocations, {gb_s:.3f} GB-s",
+        ),
+        CostLine("CloudWatch Logs", images * logs_gb * prices.logs_gb, "about 1 KB per invocation"),
+        CostLine("SQS", images * sqs_requests * prices.sqs_request, "one message, batched by ten"),
+        CostLine("S3", images * prices.s3_get, "one GET per image"),
+        CostLine("Athena", scanned_bytes / 1e12 * prices.athena_tb, "the bytes that this report scanned"),
+    ]
+    usd = math.fsum(line.usd for line in lines)
+    return WeeklyCost(
+        lines=lines,
+        usd=usd,
+        usd_per_million_images=usd / images * 1e6 if images else None,
+        endpoint_usd=_HOURS_A_WEEK * prices.endpoint_hour,
+        prices_as_of=prices.as_of,
+        region=prices.region,
+        endpoint_instance=prices.endpoint_instance,
+    )
