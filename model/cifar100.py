@@ -70,7 +70,7 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
     Labels are places in `classes`. An archive need not hold images of every class, nor both parts.
 
     Raises:
-        DataError: the file is not such an archive, is damaged, lacks the part, or knows no such class.
+        DataError: the file is not such an archive, is damaged, lacks the part, or has no such class.
     """
     members = _members(path, ("meta", part))
     for name in ("meta", part):
@@ -93,6 +93,8 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
     chosen = tuple(classes) or tuple(name for i, name in enumerate(known) if i in set(fine))
     place = {known.index(name): i for i, name in enumerate(chosen)}
     rows = np.array([i for i, label in enumerate(fine) if label in place], dtype=np.int64)
+    if not len(rows):
+        raise DataError(f"{path.name}: {FOLDER}/{part} has no image of {' or '.join(chosen) or 'anything'}")
     names = (
         _texts(content, "filenames", path)
         if "filenames" in content

@@ -1,0 +1,77 @@
+"""Random changes to a batch that leave its labels true, or change them just as much. In torch."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tensor:
+    """Mirror, turn, scale, stretch, shear and shift each image, and sample it at `size_px`.
+
+    `(n, 3, h, w)` → `(n, 3, size_px, size_px)`; what comes in from outside is the image reflected.
+    """
+    count = len(images)
+
+    def within(limit: float) -> torch.Tensor:
+        return (torch.rand(count, generator=rng) * 2 - 1) * limit
+
+    turn, shear = within(math.radians(10)), within(0.1)
+    scale, stretch = torch.exp(within(0.2)), torch.exp(within(0.15))
+    mirror = torch.where(torch.rand(count, generator=rng) < 0.5, -1.0, 1.0)
+    right, down = within(0.25), within(0.25)
+    cos, sin = torch.cos(turn), torch.sin(turn)
+    rows = [
+        torch.stack([mirror * cos * scale * stretch, (shear - sin) * scale, right], dim=1),
+        torch.stack([mirror * sin * scale, cos * scale / stretch, down], dim=1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, dim=1), [count, 3, size_px, size_px], align_corners=False)
+    return functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+
+
+def recolour(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Change brightness, contrast, tint and saturation of each normalised image."""
+
+    def within(limit: float, channels: int = 1) -> torch.Tensor:
+        return (torch.rand(len(images), channels, 1, 1, generator=rng) * 2 - 1) * limit
+
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = (images - mean) * torch.exp(within(0.3)) + mean + within(0.3) + within(0.1, channels=3)
+    grey = images.mean(1, keepdim=True)
+    return grey + (images - grey) * torch.exp(within(0.4))
+
+
+def blend(images: torch.Tensor, targets: torch.Tensor, alpha: float, rng: torch.Generator) -> Pair:
+    """Mixup: lay another image of the batch over each, and its target over the target.
+
+    Source: Zhang et al. 2018, https://arxiv.org/abs/1710.09412
+    """
+    other = torch.randperm(len(images), generator=rng)
+    share = _beta(alpha, rng)
+    return images.lerp(images[other], share), targets.lerp(targets[other], share)
+
+
+def paste(images: torch.Tensor, targets: torch.Tensor, rng: torch.Generator) -> Pair:
+    """CutMix: paste a box of another image of the batch into each; the target changes by the box's area.
+
+    Source: Yun et al. 2019, https://arxiv.org/abs/1905.04899
+    """
+    other = torch.randperm(len(images), generator=rng)
+    side_px = images.shape[-1]
+    half_px = side_px * math.sqrt(float(torch.rand(1, generator=rng))) / 2
+    x, y = (torch.rand(2, generator=rng) * side_px).tolist()
+    left, right = round(max(0.0, x - half_px)), round(min(float(side_px), x + half_px))
+    top, bottom = round(max(0.0, y - half_px)), round(min(float(side_px), y + half_px))
+    images = images.clone()
+    images[:, :, top:bottom, left:right] = images[other][:, :, top:bottom, left:right]
+    return images, targets.lerp(targets[other], (right - left) * (bottom - top) / side_px**2)
+
+
+def _beta(alpha: float, rng: torch.Generator) -> float:
+    # Two gamma variates make a beta variate; torch's own Beta takes no generator.
+    a, b = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=rng).tolist()
+    return a / (a + b) if a + b > 0 else 0.5

@@ -1,0 +1,144 @@
+"""Trains one network: the recipe, and the loop that follows it. In torch, on one thread."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from model import augment
+from model.network import Network
+
+PREDICT_IMAGES = 250
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that training does, but for the data and the seed. docs/decisions says how it was found."""
+
+    stem_channels: int = 12
+    stage_channels: tuple[int, int, int] = (24, 48, 96)
+    epochs: int = 60
+    batch_images: int = 32
+    learning_rate: float = 0.007
+    weight_decay: float = 0.02
+    warmup: float = 0.15
+    """Share of the steps in which the learning rate rises; then it falls along a cosine."""
+    sizes_px: tuple[int, ...] = (32,)
+    """Of the images, one for each equal share of the epochs: small ones first cost less and teach as much."""
+    recolour: bool = True
+    blend: float = 0.25
+    """Share of the batches that are blended."""
+    blend_alpha: float = 0.2
+    paste: float = 0.25
+    """Share of the batches that are pasted into."""
+    average: float = 0.995
+    """Decay, per step, of the moving average of the weights that is the result."""
+
+
+def fit(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    class_count: int,
+    recipe: Recipe,
+    seed: int,
+    progress: Callable[[], None],
+) -> Network:
+    """Train a network on pixels `(n, 32, 32, 3)` and labels `(n,)`; call `progress` after every epoch."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a tenth of the time
+    torch.manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
+    images = normalised(pixels, *statistics(pixels))
+    targets = functional.one_hot(torch.from_numpy(labels), class_count).float()
+
+    network = Network(recipe.stem_channels, recipe.stage_channels, class_count)
+    network = network.to(memory_format=torch.channels_last)
+    average = Network(recipe.stem_channels, recipe.stage_channels, class_count)
+    average.load_state_dict(network.state_dict())
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        fused=True,
+    )
+    ours, theirs = _weights(average), _weights(network)
+    batches = max(1, len(images) // recipe.batch_images)
+    steps = batches * recipe.epochs
+    network.train()
+    for epoch in range(recipe.epochs):
+        size_px = recipe.sizes_px[epoch * len(recipe.sizes_px) // recipe.epochs]
+        order = torch.randperm(len(images), generator=rng)
+        for batch in range(batches):
+            step = epoch * batches + batch
+            rate = recipe.learning_rate * _schedule(step / steps, recipe.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            chosen = order[batch * recipe.batch_images : (batch + 1) * recipe.batch_images]
+            x, target = _augmented(images[chosen], targets[chosen], size_px, recipe, rng)
+            x = x.contiguous(memory_format=torch.channels_last)
+            loss = functional.cross_entropy(network(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(ours, theirs, 1 - min(recipe.average, (1 + step) / (10 + step)))
+        progress()
+    average.eval()
+    return average
+
+
+def statistics(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of each channel, each `(3,)`."""
+    flat = pixels.reshape(-1, 3)
+    return flat.mean(axis=0, dtype=np.float64).astype(np.float32), flat.std(axis=0, dtype=np.float64).astype(
+        np.float32
+    )
+
+
+def normalised(
+    pixels: NDArray[np.uint8], mean: NDArray[np.float32], std: NDArray[np.float32]
+) -> torch.Tensor:
+    """`(n, h, w, 3) uint8` → `(n, 3, h, w)`."""
+    return torch.from_numpy((pixels.astype(np.float32) - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+
+def logits(network: Network, images: torch.Tensor) -> NDArray[np.float32]:
+    """Return logits `(n, k)` of normalised images, averaged over each and its mirror image."""
+    with torch.no_grad():
+        parts = [(network(x) + network(x.flip(3))) / 2 for x in images.split(PREDICT_IMAGES)]
+    result: NDArray[np.float32] = torch.cat(parts).numpy()
+    return result
+
+
+def _schedule(done: float, warmup: float) -> float:
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def _augmented(
+    images: torch.Tensor, targets: torch.Tensor, size_px: int, recipe: Recipe, rng: torch.Generator
+) -> augment.Pair:
+    images = augment.move(images, size_px, rng)
+    if recipe.recolour:
+        images = augment.recolour(images, rng)
+    draw = float(torch.rand(1, generator=rng))
+    if draw < recipe.blend:
+        return augment.blend(images, targets, recipe.blend_alpha, rng)
+    if draw < recipe.blend + recipe.paste:
+        return augment.paste(images, targets, rng)
+    return images, targets
+
+
+def _weights(network: Network) -> list[torch.Tensor]:
+    """Everything that a network has learned: its parameters, and what it has seen of means and variances."""
+    return [tensor for tensor in network.state_dict().values() if tensor.dtype.is_floating_point]
