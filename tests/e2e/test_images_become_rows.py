@@ -1,0 +1,134 @@
+"""Images dropped through S3 end as rows that SQL finds: the embedded AWS, real processes, real HTTP."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from infra.answers import engine
+from infra.demo_images import write_images
+from infra.drop import Dropped, Settled, drop, files_of, progress_bar, settle
+from infra.stack import Stack
+from model.drawings import draw
+from tests.builders import png_bytes
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder, 40, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settled(stack: Stack, images: Path) -> Settled:
+    with progress_bar(Console(quiet=True)) as progress:
+        dropped = drop(stack, files_of(images), progress)
+        return settle(stack, dropped, progress, PATIENCE_S)
+
+
+def ask(stack: Stack, folder: Path, sql: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = engine(stack, folder).query(sql).frame.to_dict("records")
+    return rows
+
+
+def put(stack: Stack, key: str, body: bytes) -> Dropped:
+    response = stack.client("s3").put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
+    return Dropped(key, response["VersionId"])
+
+
+def wait(stack: Stack, *dropped: Dropped) -> Settled:
+    with progress_bar(Console(quiet=True)) as progress:
+        return settle(stack, dropped, progress, PATIENCE_S)
+
+
+def test_every_image_has_exactly_one_outcome_and_none_failed(settled: Settled) -> None:
+    assert settled.missing == []
+    assert settled.duplicates == 0
+    assert settled.outcomes["failed"] == 0
+    assert sum(settled.outcomes.values()) == 40
+
+
+def test_each_broken_image_is_rejected_for_its_own_reason(
+    stack: Stack, settled: Settled, tmp_path: Path
+) -> None:
+    rows = ask(stack, tmp_path, "SELECT key, outcome, reason FROM outcomes WHERE key LIKE 'broken/%'")
+    assert {row["key"]: row["reason"] for row in rows} == {
+        "broken/empty.jpg": "empty",
+        "broken/cut off.jpg": "corrupt",
+        "broken/cut+off.png": "corrupt",
+        "broken/only a header.png": "corrupt",
+        "broken/a letter.jpg": "not_an_image",
+        "broken/drawing.svg": "unsupported_format",
+        "broken/iphone.heic": "unsupported_format",
+        "broken/bomb.png": "too_many_pixels",
+        "broken/archive.zip.png": "not_an_image",
+    }
+    assert {row["outcome"] for row in rows} == {"rejected"}
+
+
+def test_a_classified_image_has_its_whole_row(stack: Stack, settled: Settled, tmp_path: Path) -> None:
+    (row,) = ask(stack, tmp_path, "SELECT * FROM outcomes WHERE key = 'names/wrong extension.png'")
+    assert row["image_format"] == "jpeg"
+    assert (row["width_px"], row["height_px"]) == (320, 240)
+    assert row["probabilities"].keys() == {"bicycle", "motorcycle"}
+    assert row["confidence"] == max(row["probabilities"].values())
+    assert row["outcome"] == ("accepted" if row["confidence"] >= row["threshold"] else "needs_review")
+    assert row["model_version"]
+    assert row["bucket"] == stack.incoming_bucket
+
+
+def test_a_new_upload_under_an_old_name_is_an_image_of_its_own(stack: Stack, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    first = put(stack, "again.png", png_bytes(draw("bicycle", 64, 64, rng)))
+    second = put(stack, "again.png", png_bytes(draw("motorcycle", 96, 96, rng)))
+    wait(stack, first, second)
+    rows = ask(stack, tmp_path, "SELECT version_id, width_px FROM outcomes WHERE key = 'again.png'")
+    assert {row["version_id"]: row["width_px"] for row in rows} == {
+        first.version_id: 64,
+        second.version_id: 96,
+    }
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "with space and +plus+.png",
+        "100%25 %2F.png",
+        "späße/картинка/写真.png",
+        '<b>&"quoted"\'.png',
+        "a/" * 500 + "long.png",
+        "folder-marker/",
+    ],
+)
+def test_any_key_that_s3_takes_comes_through(stack: Stack, tmp_path: Path, key: str) -> None:
+    body = b"" if key.endswith("/") else png_bytes(draw("bicycle", 48, 48, random.Random(2)))
+    settled = wait(stack, put(stack, key, body))
+    assert settled.missing == []
+    assert settled.outcomes["failed"] == 0
+
+
+def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, tmp_path: Path) -> None:
+    assert stack.endpoint_url
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": stack.region,
+    }
+    target = f"s3://{stack.incoming_bucket}/by-cli/"
+    command = [sys.executable, "-m", "awscli", "s3", "cp", "--recursive", "--quiet", str(images), target]
+    subprocess.run(command, env=environment, check=True)
+    listed = stack.client("s3").list_object_versions(Bucket=stack.incoming_bucket, Prefix="by-cli/")
+    dropped = [Dropped(each["Key"], each["VersionId"]) for each in listed["Versions"]]
+    assert len(dropped) == 40
+    settled = wait(stack, *dropped)
+    assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
