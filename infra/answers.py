@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from analytics.queries import views
-
 from analytics.athena import Athena, Engine, LocalAthena
 from analytics.aws import mirror
+from analytics.queries import views
 from infra.stack import BUILD, Stack
 
 

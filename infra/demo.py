@@ -5,10 +5,10 @@ import shutil
 import time
 from typing import Any
 
-from analytics.queries import saved_query
-from analytics.weekly import IsoWeek
 from rich.console import Console
 
+from analytics.queries import saved_query
+from analytics.weekly import IsoWeek
 from infra import show
 from infra.answers import engine
 from infra.demo_images import write_images

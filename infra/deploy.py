@@ -1,5 +1,6 @@
 """Deploys the template with the AWS CLI: the same two commands to the embedded AWS and to AWS."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
+
+from infra.package import PROJECT
+
+CARD = PROJECT / "model" / "weights" / "card.json"
 
 
 class DeployFailed(Exception):
@@ -41,6 +46,17 @@ def deploy(
     if parameters:
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
     _aws(command, environment)
+
+
+def parameters_of_model(card: Path = CARD) -> dict[str, str]:
+    """Return the template's parameters that follow from the model, as its card has them."""
+    said = json.loads(card.read_text())
+    return {
+        "ClassNames": ",".join(said["classes"]),
+        "ImageSizePx": str(said["image_size_px"]),
+        "Threshold": str(said["threshold"]),
+        "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
+    }
 
 
 def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:

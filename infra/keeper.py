@@ -57,7 +57,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _set_at_end_of_input(ended: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Unbuffered: a thread that waits inside Python's own buffer cannot be left behind at the end.
+    while os.read(0, 1024):
+        pass
     ended.set()
 
 

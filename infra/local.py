@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra import package
-from infra.deploy import deploy, outputs
+from infra.deploy import deploy, outputs, parameters_of_model
 from infra.stack import REGION, STACK_FILE, STACK_NAME, NotUp, Stack, client
 
 ACCOUNT_ID = "000000000000"
@@ -131,6 +131,7 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
     client("s3", REGION, endpoint_url).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)
     parameters = {
+        **parameters_of_model(),
         "ModelEndpointUrl": model_endpoint_url,
         "RecordWindowSeconds": "0",
     }
