@@ -51,6 +51,10 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str | None], ...] = tuple(
     )
 )
 
+# What Pillow's decoders raise for damaged files; RuntimeError is AVIF's.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, RuntimeError)
+
+_TILE_WIDTH_TAG, _TILE_LENGTH_TAG = 0x0142, 0x0143
 _ORIENTATION_TAG = 0x0112
 # EXIF orientation → what turns it upright. Source: EXIF 2.32, tag 0x0112.
 _UPRIGHT = {
@@ -123,8 +127,7 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
             raise RejectedImage("too_many_pixels", str(error)) from error
         except UnidentifiedImageError as error:
             raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
-        except (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError) as error:
-            # Pillow's decoders raise all of these for damaged files, whatever the format.
+        except _DAMAGED as error:
             raise RejectedImage("corrupt", f"{format_}: {error}") from error
 
 
@@ -150,14 +153,19 @@ def _readable_formats() -> list[str]:
 def _prepare(image: Image.Image, format_: str, size_px: int) -> PreparedImage:
     width_px, height_px = image.size
     _bound(width_px * height_px, MAX_PIXELS)
+    _bound(_tile_pixels(image), MAX_DECODED_PIXELS)
     image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
     # A progressive JPEG holds all its coefficients in memory, whatever size it is decoded to.
     whole = bool(image.info.get("progressive"))
     _bound(width_px * height_px if whole else image.width * image.height, MAX_DECODED_PIXELS)
 
+    image.load()
+    # Not earlier: a PNG may say it after its pixels, and Pillow itself turns a TIFF upright as it is loaded.
     orientation = _orientation(image)
     # Squeezed into a square, an image can be turned after it has become small.
     pixels = _to_rgb(_shrink(image, size_px))
+    # Else a colour profile of any length would travel in the PNG.
+    pixels.info = {}
     if orientation in _UPRIGHT:
         pixels = pixels.transpose(_UPRIGHT[orientation])
     if orientation in _SIDEWAYS:
@@ -179,6 +187,12 @@ def _bound(pixels: int, most: int) -> None:
         raise RejectedImage("too_many_pixels", f"{pixels:,} pixels; at most {most:,} are decoded")
 
 
+def _tile_pixels(image: Image.Image) -> int:
+    """Return the size of a TIFF's tiles: each is decoded whole, however small its image."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(_TILE_WIDTH_TAG, 0)) * int(tags.get(_TILE_LENGTH_TAG, 0))
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
@@ -194,13 +208,13 @@ def _shrink(image: Image.Image, size_px: int) -> Image.Image:
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode.startswith("I;16"):
-        image = image.convert("I")
+        image = _to_8_bits(image.convert("I"))
+    elif image.mode in {"I", "F"}:
+        image = _to_8_bits(image)
     return image.resize((size_px, size_px), RESAMPLING, reducing_gap=2.0)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in {"I", "F"}:
-        image = _to_8_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -209,13 +223,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 32-bit grey levels to 0-255, from the narrowest of the usual ranges that holds the brightest."""
+    """Scale 32-bit grey levels to 0-255, from the narrowest of the usual ranges that holds the brightest.
+
+    To be done before the kernel, which overshoots at edges: 8-bit levels would seem to be 16-bit ones.
+    """
     brightest = float(image.getextrema()[1])  # type: ignore[arg-type]
     if not math.isfinite(brightest):
         raise ValueError("its grey levels are not finite")
     usual = [1.0] if image.mode == "F" else []
     white = next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
-    return image.point(lambda level: level * (255.0 / white) + 0).convert("L")
+    return image.point(lambda level: level * (255.0 / white) + 0.5).convert("L")
 
 
 def _laplacian_variance(luma: Image.Image) -> float:
