@@ -142,14 +142,15 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
         "AWS_DEFAULT_REGION": REGION,
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
-    pids = dict(line.split() for line in (home / "pids").read_text().splitlines())
+    pids = {name: int(pid) for name, pid in map(str.split, (home / "pids").read_text().splitlines())}
+    os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
         outputs(client("cloudformation", REGION, endpoint_url), STACK_NAME),
         region=REGION,
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
         model_endpoint_url=model_endpoint_url,
-        pids={"keeper": keeper.pid} | {name: int(pid) for name, pid in pids.items()},
+        pids={"keeper": keeper.pid, **pids},
     )
 
 
