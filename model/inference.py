@@ -42,7 +42,7 @@ class Model:
             scores = model.probabilities(blank)[0]
         except Exception as error:
             # onnxruntime raises a dozen kinds of its own, all as plain exceptions.
-            raise ValueError(f"no usable model in {folder}: {error!r}") from error
+            raise ValueError(f"no usable model in {folder}: {type(error).__name__}: {error}") from error
         if len(scores) != len(model.classes):
             raise ValueError(
                 f"no usable model in {folder}: {len(scores)} scores, but classes {model.classes}"

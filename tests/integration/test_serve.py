@@ -1,0 +1,366 @@
+import io
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from PIL import Image
+
+from model.drawings import draw
+from model.inference import Model
+from model.onnx_file import Graph
+from model.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen
+
+ROOT = Path(__file__).parents[2]
+RED, GREEN, BLUE = (220, 10, 10), (10, 220, 10), (10, 10, 220)
+
+
+def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
+    """A network that tells an image's most frequent colour."""
+    graph = Graph("colours")
+    pixels = graph.node("Cast", ["images"], to=1)
+    means = graph.node("ReduceMean", [pixels], axes=[1, 2], keepdims=0)
+    logits = graph.node("Mul", [means, graph.constant(np.float32(0.05).reshape(1))])
+    graph.node("Softmax", [logits], "probabilities", axis=1)
+    network = graph.to_bytes(
+        {"images": ("uint8", ["n", size_px, size_px, 3])}, {"probabilities": ("float32", ["n", 3])}, {}
+    )
+    (folder / "model.onnx").write_bytes(network)
+    card = {"classes": list(classes), "image_size_px": size_px, "model_version": "colours-1"}
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder
+
+
+def start(weights, tmp_path, *arguments):
+    ready_file = tmp_path / "ready"
+    command = [sys.executable, "-m", "model.serve", *arguments]
+    command += ["--weights", str(weights), "--ready-file", str(ready_file)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    give_up_at = time.monotonic() + 30
+    while not ready_file.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)
+    return process, ready_file.read_text()
+
+
+@contextmanager
+def in_thread(load, started=lambda _: None):
+    """An endpoint in this very process, whose model the test can hold back or break."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(load, workers=1, started=started), log_level="critical")
+    )
+    with listen("127.0.0.1", 0) as sock:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{sock.getsockname()[1]}") as client:
+                while not server.started:
+                    time.sleep(0.01)
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def wait_until_warm(client):
+    give_up_at = time.monotonic() + 10
+    while client.get("/ping").status_code != 200:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    return log
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("endpoint")
+    process, url = start(write_colour_model(folder), folder)
+    with httpx.Client(base_url=url) as client:
+        yield client
+    stop(process)
+
+
+@pytest.fixture
+def runtime(endpoint):
+    client = boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=str(endpoint.base_url),
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    yield client
+    client.close()
+
+
+def encoded(colour, format_="PNG", size_px=32):
+    buffer = io.BytesIO()
+    Image.new("RGB", (size_px, size_px), colour).save(buffer, format_)
+    return buffer.getvalue()
+
+
+def npy(images):
+    buffer = io.BytesIO()
+    np.save(buffer, images)
+    return buffer.getvalue()
+
+
+def flat(*colours):
+    return np.stack([np.full((32, 32, 3), colour, np.uint8) for colour in colours])
+
+
+def send(endpoint, body, content_type):
+    return endpoint.post("/invocations", content=body, headers={"Content-Type": content_type})
+
+
+def test_ping_is_200_once_the_model_is_warm(endpoint):
+    assert endpoint.get("/ping").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("format_", "content_type"),
+    [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("PNG", "application/x-image"), ("PNG", "IMAGE/PNG; q=1")],
+)
+def test_one_image_is_answered_with_one_probability_per_class(endpoint, format_, content_type):
+    response = send(endpoint, encoded(GREEN, format_), content_type)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    scores = response.json()
+    assert len(scores) == 3
+    assert scores[1] == max(scores) > 0.99
+    assert sum(scores) == pytest.approx(1)
+
+
+def test_an_image_of_another_size_is_shrunk_to_the_models(endpoint):
+    assert send(endpoint, encoded(BLUE, "JPEG", 700), "image/jpeg").json()[2] > 0.99
+
+
+def test_a_batch_is_answered_with_a_list_for_each_image_in_order(endpoint):
+    colours = [RED, BLUE, GREEN] * 30  # more than one run of the network
+    answers = send(endpoint, npy(flat(*colours)), "application/x-npy").json()
+    assert [scores.index(max(scores)) for scores in answers] == [0, 2, 1] * 30
+
+
+def test_an_image_scores_the_same_alone_and_in_a_batch(endpoint):
+    alone = send(endpoint, encoded((90, 100, 110)), "image/png").json()
+    batch = send(endpoint, npy(flat(RED, (90, 100, 110))), "application/x-npy").json()
+    assert batch[1] == pytest.approx(alone, abs=1e-6)
+
+
+def test_an_empty_batch_is_answered_with_an_empty_list(endpoint):
+    assert send(endpoint, npy(np.zeros((0, 32, 32, 3), np.uint8)), "application/x-npy").json() == []
+
+
+def test_a_batch_needs_only_the_standard_library_to_write(endpoint):
+    pixels = [Image.new("RGB", (32, 32), colour).tobytes() for colour in (RED, GREEN)]
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(pixels)}, 32, 32, 3), }}".encode()
+    header += b" " * (-(10 + len(header) + 1) % 64) + b"\n"
+    body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"".join(pixels)
+    assert body == npy(flat(RED, GREEN))
+    assert len(send(endpoint, body, "application/x-npy").json()) == 2
+
+
+def test_every_answer_names_the_models_version(endpoint):
+    assert send(endpoint, encoded(RED), "image/png").headers[VERSION_HEADER] == "model_version=colours-1"
+
+
+def test_boto3_finds_scores_and_version_where_sagemaker_puts_them(runtime):
+    response = runtime.invoke_endpoint(EndpointName="any", Body=encoded(RED), ContentType="image/png")
+    assert json.loads(response["Body"].read())[0] > 0.99
+    assert response["CustomAttributes"] == "model_version=colours-1"
+    assert response["InvokedProductionVariant"] == "AllTraffic"
+    assert response["ContentType"] == "application/json"
+
+
+def test_boto3_sees_a_models_error_as_sagemakers_model_error(runtime):
+    with pytest.raises(ClientError) as caught:
+        runtime.invoke_endpoint(EndpointName="any", Body=b"GIF", ContentType="image/gif")
+    response = caught.value.response
+    assert response["Error"]["Code"] == "ModelError"
+    assert response["OriginalStatusCode"] == 415
+    assert json.loads(response["OriginalMessage"])["reason"] == "unsupported_content_type"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "reason"),
+    [
+        (encoded(RED), "image/gif", 415, "unsupported_content_type"),
+        (encoded(RED), "", 415, "unsupported_content_type"),
+        (b"", "image/png", 400, "empty"),
+        (b"hello, world", "image/png", 400, "not_an_image"),
+        (encoded(RED)[:50], "image/png", 400, "corrupt"),
+        (bytes(MAX_BODY_BYTES + 1), "image/png", 413, "body_too_large"),
+        (b"", "application/x-npy", 400, "corrupt"),
+        (encoded(RED), "application/x-npy", 400, "corrupt"),
+        (npy(flat(RED))[:-1], "application/x-npy", 400, "corrupt"),
+        (npy(flat(RED)) + b"\0", "application/x-npy", 400, "corrupt"),
+        (npy(flat(RED).astype(np.float32)), "application/x-npy", 400, "wrong_shape"),
+        (npy(np.asfortranarray(flat(RED))), "application/x-npy", 400, "wrong_shape"),
+        (npy(flat(RED)[0]), "application/x-npy", 400, "wrong_shape"),
+        (npy(flat(RED)).replace(b"(1, 32", b"(-1,32"), "application/x-npy", 400, "corrupt"),
+        (npy(flat(RED)).replace(b"(1, 32, 32", b"(10**9, 32"), "application/x-npy", 400, "corrupt"),
+    ],
+)
+def test_bad_input_is_refused_with_a_reason(endpoint, body, content_type, status, reason):
+    response = send(endpoint, body, content_type)
+    assert (response.status_code, response.json()["reason"]) == (status, reason)
+    assert response.json()["detail"] or reason == "empty"
+    assert endpoint.get("/ping").status_code == 200
+
+
+def test_a_body_without_a_declared_length_is_bounded_too(endpoint):
+    chunks = (bytes(1_000_000) for _ in range(7))
+    response = endpoint.post("/invocations", content=chunks, headers={"Content-Type": "image/png"})
+    assert response.status_code == 413
+
+
+def test_a_pickle_in_a_batch_is_never_loaded(endpoint):
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert send(endpoint, buffer.getvalue(), "application/x-npy").json()["reason"] == "wrong_shape"
+
+
+def test_requests_side_by_side_get_their_own_answers(endpoint):
+    colours = [RED, GREEN, BLUE] * 40
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda colour: send(endpoint, encoded(colour), "image/png").json(), colours))
+    assert [scores.index(max(scores)) for scores in answers] == [0, 1, 2] * 40
+
+
+def test_an_answer_does_not_wait_for_nagle(endpoint):
+    body = encoded(RED)
+    elapsed_s = []
+    for _ in range(20):
+        started = time.perf_counter()
+        send(endpoint, body, "image/png")
+        elapsed_s.append(time.perf_counter() - started)
+    assert min(elapsed_s) < 0.03
+
+
+def test_sigterm_lets_a_request_in_flight_finish(tmp_path):
+    process, url = start(write_colour_model(tmp_path), tmp_path)
+    address = url.removeprefix("http://").split(":")
+    body = encoded(RED)
+    with socket.create_connection((address[0], int(address[1]))) as sock:
+        head = (
+            f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(body)}"
+        )
+        sock.sendall(head.encode() + b"\r\n\r\n" + body[:10])
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert process.poll() is None
+        sock.sendall(body[10:])
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_it_starts_as_sagemaker_starts_it(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", str(port))
+    process, url = start(write_colour_model(tmp_path), tmp_path, "serve")
+    try:
+        assert url == f"http://0.0.0.0:{port}"
+        assert httpx.get(f"http://127.0.0.1:{port}/ping").status_code == 200
+    finally:
+        stop(process)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "model.onnx").unlink(), "model.onnx"),
+        (lambda folder: (folder / "model.onnx").write_bytes(b"no network"), "InvalidProtobuf"),
+        (lambda folder: (folder / "card.json").write_text("{}"), "classes"),
+        (lambda folder: write_colour_model(folder, classes=("red", "green")), "3 scores"),
+    ],
+)
+def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
+    write_colour_model(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match=said) as caught:
+        Model.load(tmp_path, threads=1)
+    assert f"no usable model in {tmp_path}" in str(caught.value)
+
+
+def test_without_a_usable_model_the_process_ends_with_an_error(tmp_path):
+    command = [sys.executable, "-m", "model.serve", "--weights", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert f"no usable model in {tmp_path}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ping_and_invocations_are_503_until_the_model_is_warm(tmp_path):
+    may_load = threading.Event()
+    told: list[Exception | None] = []
+
+    def load():
+        assert may_load.wait(10)
+        return Model.load(write_colour_model(tmp_path), threads=1)
+
+    with in_thread(load, told.append) as client:
+        assert client.get("/ping").status_code == 503
+        response = send(client, encoded(RED), "image/png")
+        assert (response.status_code, response.json()["reason"]) == (503, "not_ready")
+        may_load.set()
+        wait_until_warm(client)
+        assert send(client, encoded(RED), "image/png").status_code == 200
+    assert told == [None]
+
+
+def test_beyond_its_limit_it_says_busy_rather_than_hold_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("model.serve.MAX_IN_FLIGHT", 0)
+    model = Model.load(write_colour_model(tmp_path), threads=1)
+    with in_thread(lambda: model) as client:
+        wait_until_warm(client)
+        response = send(client, encoded(RED), "image/png")
+    assert (response.status_code, response.json()["reason"]) == (503, "busy")
+
+
+def test_a_fault_of_the_network_is_a_500_that_tells_nothing_more(tmp_path, monkeypatch):
+    model = Model.load(write_colour_model(tmp_path), threads=1)
+
+    def broken(*_):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Model, "probabilities", broken)
+    with in_thread(lambda: model) as client:
+        wait_until_warm(client)
+        response = send(client, encoded(RED), "image/png")
+    assert (response.status_code, response.json()["reason"]) == (500, "model_failed")
+    assert "secret" not in response.text
+
+
+def test_the_default_model_fits_its_card_and_tells_drawings_apart():
+    model = Model.load(ROOT / "model/weights", threads=1)
+    for label in ("bicycle", "motorcycle"):
+        drawings = [draw(label, 32, 32, random.Random(seed)) for seed in range(20)]
+        scores = np.array(model.probabilities(np.stack([np.asarray(drawing) for drawing in drawings])))
+        assert scores.sum(axis=1) == pytest.approx(np.ones(20), abs=1e-3)
+        right = scores.argmax(axis=1) == model.classes.index(label)
+        assert right.mean() >= 0.9
