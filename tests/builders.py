@@ -1,4 +1,4 @@
-"""Events, uploads, outcome messages and image files, with everything that a test does not care about filled in."""
+"""Events, uploads, outcome messages and image files, filled in where a test does not care."""
 
 import io
 import json
@@ -53,7 +53,9 @@ def an_upload(**changes: Any) -> Upload:
     return Upload(**{**upload, **changes})
 
 
-def a_message(outcome: str = "accepted", event: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def a_message(
+    outcome: str = "accepted", event: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """Return an outcome message as the state machine sends it."""
     message = {
         "event": event or an_event(),

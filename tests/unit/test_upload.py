@@ -41,7 +41,7 @@ def test_an_event_of_aws_names_the_upload():
         ("key_with_plus_signs", "a+b/c++.png"),
         ("key_with_percent_signs", "100%25/a%20b%.png"),
         ("key_in_unicode", "фото/自転車/vélo 🚲.png"),
-        ("key_with_html", "<script>alert(\"'&amp;\")</script>.png"),
+        ("key_with_html", '<script>alert("\'&amp;")</script>.png'),
         ("key_of_1024_bytes", LONGEST_KEY),
     ],
 )

@@ -1,0 +1,591 @@
+import base64
+import io
+import struct
+import time
+import zlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageFile, ImageStat
+
+from ingest import image as image_module
+from ingest.errors import REJECT_REASONS, RejectedImage
+from ingest.image import MAX_BYTES, MAX_DECODED_PIXELS, MAX_PIXELS, prepare
+from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
+
+SIZE_PX = 32
+STATE_MAX_BYTES = 16 * 1024
+
+LOSSLESS = {
+    "PNG": {},
+    "GIF": {},
+    "BMP": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {"lossless": True},
+}
+LOSSY = {"JPEG": {"quality": 95, "subsampling": 0}, "AVIF": {"quality": 95, "subsampling": "4:4:4"}}
+
+# Orientation → what turns an upright picture into the one that is stored under it; EXIF 2.32, tag 0x0112.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def reason_of(data):
+    with pytest.raises(RejectedImage) as caught:
+        prepare(data, SIZE_PX)
+    assert caught.value.reason in REJECT_REASONS
+    return caught.value.reason
+
+
+def picture_or_reason(data):
+    try:
+        prepared = prepare(data, SIZE_PX)
+    except RejectedImage as rejected:
+        return rejected.reason
+    assert (prepared.pixels.mode, prepared.pixels.size) == ("RGB", (SIZE_PX, SIZE_PX))
+    return "picture"
+
+
+def difference(one, other):
+    """Return the mean difference of the most different channel, of 255 levels."""
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+def as_the_model_sees(picture):
+    return prepare(png_bytes(picture), SIZE_PX).pixels
+
+
+def png_of_chunks(width_px, height_px, bit_depth, colour_type, rows, *extra):
+    """Return a PNG as its specification writes it, for what Pillow does not write itself."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, bit_depth, colour_type, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = [
+        chunk(b"IHDR", header),
+        *(chunk(*one) for one in extra),
+        chunk(b"IDAT", body),
+        chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+# ── formats ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format_", LOSSLESS)
+def test_a_lossless_format_gives_the_pixels_of_a_png(format_):
+    prepared = prepare(encoded(a_picture(), format_, **LOSSLESS[format_]), SIZE_PX)
+    assert prepared.image_format == format_.lower()
+    assert (prepared.width_px, prepared.height_px) == (40, 20)
+    assert difference(prepared.pixels, as_the_model_sees(a_picture())) <= 1
+
+
+@pytest.mark.parametrize("format_", LOSSY)
+def test_a_lossy_format_gives_nearly_the_pixels_of_a_png(format_):
+    prepared = prepare(encoded(a_picture(64, 64), format_, **LOSSY[format_]), SIZE_PX)
+    assert prepared.image_format == format_.lower()
+    assert difference(prepared.pixels, as_the_model_sees(a_picture(64, 64))) < 6
+
+
+def test_the_format_is_read_from_the_bytes():
+    assert prepare(jpeg_bytes(), SIZE_PX).image_format == "jpeg"
+    assert prepare(png_bytes(), SIZE_PX).image_format == "png"
+
+
+@pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_of_an_animation_the_first_frame_counts(format_):
+    frames = [Image.new("RGB", (40, 20), colour) for colour in ("red", "lime", "blue")]
+    data = encoded(frames[0], format_, save_all=True, append_images=frames[1:])
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(frames[0])) < 6
+
+
+def test_the_two_pictures_of_a_camera_in_one_jpeg_give_the_first():
+    data = encoded(
+        a_picture(64, 64), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 64))], quality=95
+    )
+    prepared = prepare(data, SIZE_PX)
+    assert prepared.image_format == "jpeg"
+    assert difference(prepared.pixels, as_the_model_sees(a_picture(64, 64))) < 6
+
+
+@pytest.mark.parametrize("compression", ["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate"])
+def test_a_tiff_is_read_whatever_its_compression(compression):
+    data = encoded(a_picture(), "TIFF", compression=compression)
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(a_picture())) == 0
+
+
+# ── modes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
+def test_cmyk_becomes_rgb(format_):
+    data = encoded(a_picture(64, 64).convert("CMYK"), format_, **LOSSY.get(format_, {}))
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(a_picture(64, 64))) < 8
+
+
+def test_a_palette_becomes_rgb():
+    data = png_bytes(a_picture().quantize(16))
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(a_picture())) <= 2
+
+
+def test_a_transparent_palette_entry_lies_on_white():
+    picture = Image.new("P", (40, 20), 1)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    assert prepare(png_bytes(picture, transparency=1), SIZE_PX).pixels.getextrema() == ((255, 255),) * 3
+    assert prepare(encoded(picture, "GIF", transparency=1), SIZE_PX).pixels.getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "TIFF"])
+def test_alpha_lies_on_white(format_):
+    picture = a_picture().convert("RGBA")
+    picture.putalpha(Image.new("L", picture.size, 128))
+    half_white = Image.blend(a_picture(), Image.new("RGB", picture.size, "white"), 127 / 255)
+    data = encoded(picture, format_, **LOSSLESS[format_])
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(half_white)) < 2
+
+
+def test_a_transparent_pixel_s_hidden_colour_does_not_show_at_its_edges():
+    picture = Image.new("RGBA", (64, 64), (255, 255, 255, 255))
+    picture.paste((255, 0, 0, 0), (0, 0, 32, 64))
+    assert min(low for low, _ in prepare(png_bytes(picture), SIZE_PX).pixels.getextrema()) >= 254
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_grey_becomes_rgb(mode):
+    grey = a_picture().convert("L")
+    assert difference(prepare(png_bytes(grey.convert(mode)), SIZE_PX).pixels, as_the_model_sees(grey)) == 0
+
+
+def test_grey_with_alpha_lies_on_white():
+    picture = Image.new("LA", (40, 20), (0, 0))
+    assert prepare(png_bytes(picture), SIZE_PX).pixels.getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "BMP", "GIF"])
+def test_one_bit_becomes_rgb(format_):
+    picture = Image.new("1", (64, 64), 0)
+    picture.paste(1, (0, 0, 32, 64))
+    pixels = prepare(encoded(picture, format_), SIZE_PX).pixels
+    assert pixels.getpixel((2, 16)) == (255, 255, 255)
+    assert pixels.getpixel((29, 16)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("scale", "name"), [(257, "16-bit levels"), (1, "8-bit levels")])
+def test_16_bit_grey_looks_as_its_8_bit_version_does(format_, scale, name):
+    grey = Image.new("L", (64, 64), 0)  # hard edges, at which the kernel overshoots
+    grey.paste(255, (20, 20, 44, 44))
+    grey.paste(100, (28, 28, 36, 36))
+    deep = grey.convert("I").point(lambda level: level * scale + 0).convert("I;16")
+    assert difference(prepare(encoded(deep, format_), SIZE_PX).pixels, as_the_model_sees(grey)) == 0
+
+
+def test_floating_point_grey_looks_as_its_8_bit_version_does():
+    grey = a_picture(64, 64).convert("L")
+    deep = grey.convert("F").point(lambda level: level * (1 / 255) + 0)
+    assert difference(prepare(encoded(deep, "TIFF"), SIZE_PX).pixels, as_the_model_sees(grey)) < 1
+
+
+def test_grey_levels_that_are_no_numbers_are_corrupt():
+    assert reason_of(encoded(Image.new("F", (8, 8), float("inf")), "TIFF")) == "corrupt"
+
+
+def test_16_bit_colour_becomes_rgb():
+    red = b"\xff\xff\0\0\0\0" * 8
+    assert prepare(png_of_chunks(8, 8, 16, 2, [red] * 8), SIZE_PX).pixels.getextrema() == (
+        (255, 255),
+        (0, 0),
+        (0, 0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bit_depth", "colour_type", "row", "transparent"),
+    [
+        (1, 0, b"\xff", b"\0\x01"),
+        (8, 0, b"\x05" * 8, b"\0\x05"),
+        (8, 2, b"\x05\x06\x07" * 8, b"\0\x05\0\x06\0\x07"),
+        (16, 0, b"\xff\xff" * 8, b"\xff\xff"),
+        (16, 2, b"\xff\xff" * 24, b"\xff\xff" * 3),
+    ],
+)
+def test_a_png_with_a_transparent_colour_lies_on_white(bit_depth, colour_type, row, transparent):
+    data = png_of_chunks(8, 8, bit_depth, colour_type, [row] * 8, (b"tRNS", transparent))
+    assert prepare(data, SIZE_PX).pixels.getextrema() == ((255, 255),) * 3
+
+
+# ── orientation ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF"])
+def test_a_picture_is_turned_upright(format_, orientation):
+    how = STORED[orientation]
+    upright = a_picture(80, 40)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright if how is None else upright.transpose(how)
+    options = LOSSLESS.get(format_) or LOSSY.get(format_, {})
+    prepared = prepare(encoded(stored, format_, exif=exif, **options), SIZE_PX)
+    assert (prepared.width_px, prepared.height_px) == (80, 40)
+    assert difference(prepared.pixels, as_the_model_sees(upright)) < 6
+
+
+def test_an_orientation_after_the_pixels_of_a_png_counts():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = a_picture().transpose(Image.Transpose.ROTATE_180)
+    rows = [turned.crop((0, y, 40, y + 1)).tobytes() for y in range(20)]
+    plain = png_of_chunks(40, 20, 8, 2, rows)
+    tiff = exif.tobytes().removeprefix(b"Exif\0\0")
+    late = struct.pack(">I", len(tiff)) + b"eXIf" + tiff + struct.pack(">I", zlib.crc32(b"eXIf" + tiff))
+    data = plain[:-12] + late + plain[-12:]
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(a_picture())) == 0
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0"])
+def test_a_damaged_orientation_leaves_the_picture_as_it_is(exif):
+    plain = prepare(jpeg_bytes(), SIZE_PX).pixels
+    assert difference(prepare(jpeg_bytes(exif=exif), SIZE_PX).pixels, plain) == 0
+
+
+def test_an_unknown_orientation_leaves_the_picture_as_it_is():
+    exif = Image.Exif()
+    exif[0x0112] = 9
+    assert difference(prepare(png_bytes(exif=exif), SIZE_PX).pixels, as_the_model_sees(a_picture())) == 0
+
+
+# ── size ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30_000), (30_000, 1), (31, 33), (2_000, 3)])
+def test_any_shape_is_squeezed_into_the_square(size):
+    prepared = prepare(png_bytes(Image.new("RGB", size, "teal")), SIZE_PX)
+    assert prepared.pixels.size == (SIZE_PX, SIZE_PX)
+    assert (prepared.width_px, prepared.height_px) == size
+    assert prepared.pixels.getextrema() == ((0, 0), (128, 128), (128, 128))
+
+
+def test_a_thin_jpeg_is_read_too():
+    assert prepare(jpeg_bytes(Image.new("RGB", (1, 30_000), "teal")), SIZE_PX).height_px == 30_000
+
+
+def test_a_large_jpeg_is_decoded_small(monkeypatch):
+    loaded = []
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: loaded.append(self.size) or load(self))
+    data = jpeg_bytes(a_picture(4_000, 3_000))
+    loaded.clear()
+    prepared = prepare(data, SIZE_PX)
+    assert (prepared.width_px, prepared.height_px) == (4_000, 3_000)
+    assert set(loaded) == {(500, 375)}
+
+
+def test_a_12_megapixel_jpeg_costs_little():
+    data = jpeg_bytes(noise(500, 375).resize((4_000, 3_000)), quality=80)
+    started = time.process_time()
+    prepare(data, SIZE_PX)
+    # Some 40 ms where it matters; without the draft, ten times that.
+    assert time.process_time() - started < 0.25
+
+
+def test_decoding_small_shows_the_same_picture():
+    picture = noise(50, 40).resize((2_000, 1_600), Image.Resampling.BICUBIC)
+    small = prepare(jpeg_bytes(picture), SIZE_PX).pixels
+    assert difference(small, prepare(png_bytes(picture, compress_level=1), SIZE_PX).pixels) < 4
+
+
+def test_brightness_and_sharpness_are_those_of_the_small_picture():
+    black, white = (prepare(png_bytes(Image.new("L", (64, 64), level)), SIZE_PX) for level in (0, 255))
+    assert (black.brightness, white.brightness) == (0, 255)
+    assert (black.sharpness, white.sharpness) == (0, 0)
+    sharp = prepare(png_bytes(noise(64, 64)), SIZE_PX)
+    blurred = prepare(png_bytes(noise(8, 8).resize((64, 64), Image.Resampling.BICUBIC)), SIZE_PX)
+    assert sharp.sharpness > blurred.sharpness > 0
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    # A single white pixel: the Laplacian is -4 × 255 there, 255 at its 4 neighbours, 0 elsewhere.
+    picture = Image.new("L", (8, 8), 0)
+    picture.putpixel((4, 4), 255)
+    values = [-4 * 255] + [255] * 4 + [0] * 31
+    expected = sum(value**2 for value in values) / 36
+    assert prepare(png_bytes(picture), 8).sharpness == round(expected, 2)
+
+
+# ── what travels on ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_no_colour_profile_or_exif_travels_on(format_):
+    exif = Image.Exif()
+    exif[0x010E] = "at home " * 100
+    profile = noise(200, 200, "L").tobytes()
+    data = encoded(a_picture(), format_, icc_profile=profile, exif=exif)
+    png = prepare(data, SIZE_PX).to_png()
+    assert len(png) < 4_000
+    with Image.open(io.BytesIO(png)) as image:
+        image.load()
+        assert image.info == {}
+
+
+def test_the_small_picture_is_a_png_of_the_very_pixels():
+    prepared = prepare(png_bytes(noise(64, 64)), SIZE_PX)
+    with Image.open(io.BytesIO(prepared.to_png())) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+        assert image.tobytes() == prepared.pixels.tobytes()
+
+
+@pytest.mark.parametrize("size_px", [8, 32, 48])
+def test_the_worst_picture_fits_into_the_state(size_px):
+    png = prepare(png_bytes(noise(size_px, size_px)), size_px).to_png()
+    assert len(base64.b64encode(png)) < STATE_MAX_BYTES * 0.6
+
+
+@given(
+    format_=st.sampled_from([*LOSSLESS, *LOSSY]),
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"]),
+    width_px=st.integers(1, 90),
+    height_px=st.integers(1, 90),
+    size_px=st.sampled_from([8, 32, 48]),
+)
+@example(format_="JPEG", mode="CMYK", width_px=1, height_px=1, size_px=8)
+def test_whatever_can_be_written_becomes_a_small_rgb_picture(format_, mode, width_px, height_px, size_px):
+    picture = noise(width_px, height_px)
+    picture = picture.convert("L").convert("I").convert("I;16") if mode == "I;16" else picture.convert(mode)
+    try:
+        data = encoded(picture, format_)
+    except (OSError, ValueError):
+        return  # Pillow does not write this mode in this format
+    prepared = prepare(data, size_px)
+    assert prepared.pixels.mode == "RGB"
+    assert prepared.pixels.size == (size_px, size_px)
+    assert (prepared.width_px, prepared.height_px) == (width_px, height_px)
+    assert 0 <= prepared.brightness <= 255
+    assert prepared.sharpness >= 0
+    assert len(base64.b64encode(prepared.to_png())) < STATE_MAX_BYTES
+
+
+# ── rejections ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_bytes_are_empty():
+    assert reason_of(b"") == "empty"
+
+
+def test_too_many_bytes_are_too_large():
+    assert reason_of(png_bytes() + bytes(MAX_BYTES)) == "too_large"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello",
+        b"\0" * 100,
+        b"<html><body>404</body></html>",
+        b"%PDF-1.7 ",
+        b"PK\x03\x04 a zip",
+        b"BM and no bitmap after it, only a long text that goes on",
+        b"\x89PNG",
+        b" " + png_bytes(),
+        '{"json": "ü"}'.encode(),
+    ],
+)
+def test_what_begins_like_no_image_is_no_image(data):
+    assert reason_of(data) == "not_an_image"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ",
+        b"\xff\x4f\xff\x51\0\x2f",
+        b"\0\0\0\x0cJXL \r\n\x87\n",
+        b"8BPS\0\x01",
+        b"\0\0\1\0\1\0\x10\x10",
+        b"P6 2 2 255\n",
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        b'<?xml version="1.0"?>\n<!-- drawn -->\n<svg width="1">',
+    ],
+)
+def test_an_image_of_another_format_is_unsupported(data):
+    assert reason_of(data) == "unsupported_format"
+
+
+def test_the_rejection_says_what_to_send():
+    with pytest.raises(RejectedImage, match="AVIF, BMP, GIF, JPEG, PNG, TIFF, WEBP"):
+        prepare(b"8BPS\0\x01", SIZE_PX)
+
+
+def test_a_header_without_an_image_is_corrupt():
+    assert reason_of(b"\x89PNG\r\n\x1a\n") == "corrupt"
+    assert reason_of(b"\xff\xd8\xff\xe0") == "corrupt"
+    assert reason_of(b"GIF89a") == "corrupt"
+    assert reason_of(b"II*\0\x08\0\0\0") == "corrupt"
+
+
+@pytest.mark.parametrize("format_", [*LOSSLESS, *LOSSY])
+def test_half_a_file_is_corrupt(format_):
+    data = encoded(noise(64, 64), format_)
+    assert reason_of(data[: len(data) // 2]) == "corrupt"
+
+
+def test_a_png_that_breaks_off_anywhere_within_its_pixels_is_corrupt():
+    # Exif makes Pillow look for the orientation, for which it reads on.
+    data = png_bytes(noise(8, 6), exif=Image.Exif())
+    pixels_end = data.index(b"IDAT") + 4 + struct.unpack(">I", data[data.index(b"IDAT") - 4 :][:4])[0]
+    assert {reason_of(data[:length]) for length in range(8, pixels_end - 4)} == {"corrupt"}
+
+
+@pytest.mark.parametrize("format_", [*LOSSLESS, *LOSSY])
+def test_a_file_that_breaks_off_anywhere_is_a_picture_or_rejected(format_):
+    data = encoded(noise(8, 6), format_, **(LOSSLESS.get(format_) or LOSSY.get(format_, {})))
+    for length in range(0, len(data), 1 if len(data) < 1_500 else 3):
+        assert picture_or_reason(data[:length]) in {"picture", "empty", "not_an_image", "corrupt"}
+
+
+def test_a_broken_avif_is_corrupt():
+    data = encoded(noise(16, 16), "AVIF")
+    assert reason_of(data.replace(b"iloc", b"iLOC")) == "corrupt"
+
+
+# ── bombs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    """Let any test fail that decodes a pixel."""
+
+    def refuse(self):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", refuse)
+
+
+def bomb(format_, width_px, height_px):
+    """Return a file of some hundred bytes that announces so many pixels."""
+    if format_ == "PNG":
+        return png_of_chunks(width_px, height_px, 8, 2, [b""])
+    if format_ == "GIF":
+        return (
+            b"GIF89a"
+            + struct.pack("<HHBBB", width_px, height_px, 0x80, 0, 0)
+            + bytes(6)
+            + (b"," + struct.pack("<HHHHB", 0, 0, width_px, height_px, 0) + b"\x02\x01\x00\x00;")
+        )
+    if format_ == "BMP":
+        size = struct.pack("<ii", width_px, height_px)
+        return b"BM" + bytes(8) + b"\x36\0\0\0" + b"\x28\0\0\0" + size + b"\1\0\x18\0" + bytes(24)
+    if format_ == "TIFF":
+        return tiff_of_tags({256: width_px, 257: height_px, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 279: 8})
+    data = encoded(Image.new("L", (16, 16)), "JPEG")
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height_px, width_px) + data[at + 4 :]
+
+
+def tiff_of_tags(tags):
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.usefixtures("no_decoding")
+@pytest.mark.parametrize("format_", ["PNG", "GIF", "BMP", "TIFF", "JPEG"])
+@pytest.mark.parametrize("side_px", [13_000, 14_000, 60_000])
+def test_a_bomb_is_refused_before_it_is_decoded(format_, side_px):
+    assert reason_of(bomb(format_, side_px, side_px)) == "too_many_pixels"
+
+
+@pytest.mark.usefixtures("no_decoding")
+@pytest.mark.parametrize("format_", ["PNG", "GIF", "BMP", "TIFF"])
+def test_what_cannot_be_decoded_small_may_have_fewer_pixels(format_):
+    assert MAX_DECODED_PIXELS < 6_000**2 < MAX_PIXELS
+    assert reason_of(bomb(format_, 6_000, 6_000)) == "too_many_pixels"
+
+
+def test_a_jpeg_that_can_be_decoded_small_may_have_more_pixels():
+    assert prepare(encoded(Image.new("L", (6_000, 6_000)), "JPEG"), SIZE_PX).width_px == 6_000
+
+
+def test_a_progressive_jpeg_may_not():
+    data = encoded(Image.new("L", (6_000, 6_000)), "JPEG", progressive=True)
+    assert reason_of(data) == "too_many_pixels"
+
+
+@pytest.mark.usefixtures("no_decoding")
+def test_a_small_tiff_of_huge_tiles_is_refused_before_it_is_decoded():
+    tags = {256: 100, 257: 100, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: 8, 325: 8}
+    assert reason_of(tiff_of_tags(tags)) == "too_many_pixels"
+
+
+def test_a_png_with_a_bomb_of_a_text_is_corrupt():
+    text = b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9)
+    assert reason_of(png_of_chunks(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))) == "corrupt"
+
+
+# ── hostile bytes ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "tail", [b"PK\x03\x04 a zip", b"<script>alert(1)</script>", png_bytes(), b"%PDF-1.7"]
+)
+def test_a_polyglot_is_the_image_that_it_begins_with(tail):
+    plain = prepare(jpeg_bytes(), SIZE_PX)
+    both = prepare(jpeg_bytes() + tail, SIZE_PX)
+    assert both.image_format == "jpeg"
+    assert both.pixels.tobytes() == plain.pixels.tobytes()
+
+
+def test_no_other_decoder_of_pillow_is_asked():
+    # Pillow would read this as a TGA or an EPS; its ending is no argument.
+    assert reason_of(encoded(a_picture(), "TGA")) in {"not_an_image", "unsupported_format"}
+    assert reason_of(encoded(a_picture(), "EPS")) == "unsupported_format"
+    assert reason_of(encoded(a_picture(), "PCX")) == "not_an_image"
+
+
+def test_every_format_that_is_read_has_a_signature():
+    formats = {format_ for _, format_ in image_module._SIGNATURES if format_}
+    assert formats == {*LOSSLESS, *LOSSY}
+
+
+@given(st.binary(max_size=400))
+def test_random_bytes_are_rejected(data):
+    assert reason_of(data)
+
+
+SMALL = {
+    format_: encoded(noise(9, 7), format_, **options) for format_, options in {**LOSSLESS, **LOSSY}.items()
+} | {
+    "PNG, palette": png_bytes(noise(9, 7).quantize(8)),
+    "JPEG, progressive": jpeg_bytes(noise(9, 7), progressive=True),
+    "TIFF, raw": encoded(noise(9, 7), "TIFF"),
+    "TIFF, deflate": encoded(noise(9, 7, "L"), "TIFF", compression="tiff_adobe_deflate"),
+}
+
+
+@given(
+    name=st.sampled_from(sorted(SMALL)),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=6), st.integers(0, 6)), max_size=5
+    ),
+)
+def test_a_damaged_image_is_a_picture_or_rejected(name, changes):
+    data = SMALL[name]
+    for where, new, old_length in changes:
+        # Half of the changes hit the header, where they hurt.
+        at = int(where * 2 * min(len(data), 64)) if where < 0.5 else int(where * len(data))
+        data = data[:at] + new + data[at + old_length :]
+    assert picture_or_reason(data) in {"picture", *REJECT_REASONS} - {"object_gone"}
