@@ -1,17 +1,19 @@
-"""Runs the embedded AWS (ministack), with one addition and four corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with one addition and five corrections where it departs from AWS.
 
 SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
 deployment is there again after a crash.
 
-Each correction wraps one function of the pinned release, and each has a test that fails once it is not
-needed any more:
+Each correction changes one thing in the pinned release, and each has a test that fails once it is not needed
+any more:
 
-1. A Lambda's error keeps its class name, which the state machine catches by. ministack calls all of them
-   `Runtime.HandlerError`.
+1. A Lambda that raises goes on living, and its error keeps its class name, which the state machine catches
+   by. ministack ends the process and calls every error `Runtime.HandlerError`.
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
 3. Tasks under way are bounded, and the rest waits for its turn. ministack starts a process of 60 MB for each
    Lambda invocation under way, so that 200 uploads at once took 9.5 GB. AWS has the machines for that.
-4. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
+4. Tasks may take longer than the state machine allows on AWS: their processes start from nothing, on the few
+   cores that everything else shares.
+5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
    keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
 """
 
@@ -23,20 +25,31 @@ from contextvars import ContextVar
 from typing import Any
 
 from ministack import app
+from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
 from ministack.services import eventbridge, lambda_svc, s3, sqs, stepfunctions
 
-TASKS_AT_ONCE = 8
+TASKS_AT_ONCE = 6
 """More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
 
+TIMEOUT_SCALE = 8
+
 _PORT_IN_QUEUE_URLS = "4566"
-_TRACEBACK = "Traceback (most recent call last):"
+
+# How ministack's worker answers when the handler raised, and how it shall: as a result, so that it lives on.
+_RAISED = 'json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})'
+_RETURNED = (
+    'json.dumps({"status": "ok", "result": {"__raised__": {"errorType": type(e).__name__, '
+    '"errorMessage": str(e), "stackTrace": traceback.format_tb(e.__traceback__)}}})'
+)
+
 _version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
 
 
 def main() -> None:
     """Run until SIGTERM, as ministack is set up by the environment."""
-    lambda_svc._execute_function_warm = _with_error_name(lambda_svc._execute_function_warm)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
@@ -46,21 +59,19 @@ def main() -> None:
     app.main()
 
 
-def error_name(trace: str) -> str | None:
-    """Return the class name of the error that a traceback ends with."""
-    _, found, frames_and_error = trace.rpartition(_TRACEBACK)
-    for line in frames_and_error.splitlines() if found else []:
-        if line and not line[0].isspace():
-            return line.split(":")[0].rpartition(".")[2]
-    return None
+def surviving_errors(worker_script: str) -> str:
+    """Return ministack's worker with errors of the handler as results, so that it lives on."""
+    if worker_script.count(_RAISED) != 1:
+        raise RuntimeError("this release of ministack has another Lambda worker: see infra/embedded.py")
+    return worker_script.replace(_RAISED, _RETURNED)
 
 
-def _with_error_name(execute: Callable[..., Any]) -> Callable[..., Any]:
+def _raising_again(execute: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*arguments: Any, **options: Any) -> Any:
         result = execute(*arguments, **options)
         body = result.get("body")
-        if result.get("error") and body.get("errorType") == "Runtime.HandlerError":
-            body["errorType"] = error_name(result.get("log", "")) or "Runtime.HandlerError"
+        if isinstance(body, dict) and "__raised__" in body:
+            return {**result, "body": body["__raised__"], "error": True}
         return result
 
     return wrapped
@@ -88,9 +99,9 @@ def _with_version(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 def _bounded(invoke: Callable[..., Any]) -> Callable[..., Any]:
     turns = threading.Semaphore(TASKS_AT_ONCE)
 
-    def wrapped(*arguments: Any) -> Any:
+    def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
         with turns:
-            return invoke(*arguments)
+            return invoke(resource, arguments, timeout_s * TIMEOUT_SCALE)
 
     return wrapped
 
