@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down drop query report test check fix lock clean
+.PHONY: help setup demo up down deploy drop query report test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCONES := $(BIN)/python -m infra.cli
+# ON=aws: ask the deployed system, not the laptop's.
+export SCONES_ON := $(ON)
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +37,9 @@ up: $(READY) ## start the embedded AWS and the endpoint (SCONES_HOME=, SCONES_PO
 
 down: $(READY) ## stop them; their state is kept
 	@$(SCONES) down
+
+deploy: $(READY) ## deploy to AWS: make deploy [PARAMETERS="EndpointName=scones …"]
+	@$(SCONES) deploy $(PARAMETERS)
 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	@$(SCONES) drop "$(FROM)"

@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+import boto3
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from analytics.athena import QueryFailed
@@ -13,12 +15,14 @@ from analytics.translate import QueryRefused
 from infra.deploy import DeployFailed
 from infra.drop import NothingToDrop
 from infra.local import CannotStart
-from infra.stack import BUILD, NotUp, Stack
+from infra.stack import BUILD, STACK_NAME, NotUp, Stack
 
 console = Console()
 
 _FOR_PEOPLE = (
+    BotoCoreError,
     CannotStart,
+    ClientError,
     DeployFailed,
     MirrorFailed,
     NothingToDrop,
@@ -67,7 +71,7 @@ def drop(folder: Path, patience_s: float) -> None:
     from infra import drop as dropping
     from infra import show
 
-    stack = Stack.load()
+    stack = current_stack()
     with dropping.progress_bar(console) as progress:
         dropped = dropping.drop(stack, dropping.files_of(folder), progress)
         settled = dropping.settle(stack, dropped, progress, patience_s)
@@ -82,7 +86,7 @@ def query(sql: str) -> None:
     from infra import show
     from infra.answers import engine
 
-    show.answer(console, None, engine(Stack.load()).query(sql).frame)
+    show.answer(console, None, engine(current_stack()).query(sql).frame)
 
 
 @scones.command()
@@ -93,6 +97,39 @@ def demo() -> None:
     summary = demonstration.run(console)
     console.print_json(data=summary)
     sys.exit(0 if demonstration.went_well(summary) else 1)
+
+
+@scones.command()
+@click.argument("parameters", nargs=-1)
+def deploy(parameters: tuple[str, ...]) -> None:
+    """Deploy to AWS, with PARAMETERS of the template as Name=value."""
+    from infra import deploy as deploying
+
+    given = dict(parameter.partition("=")[::2] for parameter in parameters)
+    session = aws_session()
+    console.print(f"Deploying {STACK_NAME!r} to {session.region_name} …")
+    deploying.deploy_to_aws(session, STACK_NAME, given)
+    stack = deploying.stack_on_aws(session, STACK_NAME)
+    console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
+
+
+def current_stack() -> Stack:
+    """Return the system that commands are about: the laptop's, or with SCONES_ON=aws the one on AWS."""
+    if os.environ.get("SCONES_ON") == "aws":
+        from infra.deploy import stack_on_aws
+
+        return stack_on_aws(aws_session(), STACK_NAME)
+    from infra.local import current
+
+    return current()
+
+
+def aws_session() -> "boto3.Session":
+    """Return the user's own AWS session."""
+    session = boto3.Session()
+    if not session.region_name:
+        raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
+    return session
 
 
 def home() -> Path:

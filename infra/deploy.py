@@ -1,5 +1,6 @@
 """Deploys the template with the AWS CLI: the same two commands to the embedded AWS and to AWS."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,8 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
+from botocore.exceptions import ClientError
 
+from infra import package
 from infra.package import PROJECT
+from infra.stack import BUILD, NotUp, Stack
 
 CARD = PROJECT / "model" / "weights" / "card.json"
 
@@ -48,6 +52,25 @@ def deploy(
     _aws(command, environment)
 
 
+def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
+    """Return the stack that `deploy_to_aws` left.
+
+    Raises:
+        NotUp: there is none of that name in the session's account and region.
+    """
+    cloudformation = session.client("cloudformation")
+    try:
+        named = outputs(cloudformation, stack_name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise NotUp(
+            f"no stack {stack_name!r} in {session.region_name}: deploy it with `make deploy`"
+        ) from error
+    account_id = session.client("sts").get_caller_identity()["Account"]
+    return Stack.from_outputs(named, region=session.region_name, account_id=account_id)
+
+
 def parameters_of_model(card: Path = CARD) -> dict[str, str]:
     """Return the template's parameters that follow from the model, as its card has them."""
     said = json.loads(card.read_text())
@@ -59,10 +82,39 @@ def parameters_of_model(card: Path = CARD) -> dict[str, str]:
     }
 
 
+def deploy_to_aws(session: "boto3.Session", stack_name: str, parameters: Mapping[str, str]) -> None:
+    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
+
+    Args:
+        session: whose account and region to deploy to.
+        stack_name: of CloudFormation's stack.
+        parameters: of the template, before those that follow from the model.
+
+    Raises:
+        DeployFailed: with the AWS CLI's own words.
+        subprocess.CalledProcessError: a library could not be downloaded.
+        botocore.exceptions.ClientError: the artifacts bucket could not be made.
+    """
+    account_id = session.client("sts").get_caller_identity()["Account"]
+    bucket = f"scones-artifacts-{account_id}-{session.region_name}"
+    _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
+    template = package.build(BUILD / "aws", with_libraries=True)
+    environment = {"AWS_DEFAULT_REGION": session.region_name}
+    deploy(template, stack_name, bucket, {**parameters_of_model(), **parameters}, environment)
+
+
 def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:
     """Return the stack's outputs by name."""
     (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
+    """Make the bucket where it is missing; S3 encrypts new ones, and closes them to the public, by itself."""
+    # us-east-1 is where S3 makes buckets when told no place, and the one place it does not want to be told.
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=name, **place)
 
 
 def _aws(arguments: list[str], environment: Mapping[str, str]) -> None:

@@ -81,6 +81,18 @@ def running(home: Path, stack_file: Path) -> Iterator[Stack]:
         down(stack_file)
 
 
+def current(stack_file: Path = STACK_FILE) -> Stack:
+    """Return the stack that `up` left, if it is still running.
+
+    Raises:
+        NotUp: nothing is running here.
+    """
+    stack = Stack.load(stack_file)
+    if not is_up(stack):
+        raise NotUp("it was up, but its processes are gone: `make up` brings it back")
+    return stack
+
+
 def is_up(stack: Stack) -> bool:
     """Tell whether the processes of the stack are running."""
     return all(_is_ours(pid) for pid in stack.pids.values())
