@@ -15,9 +15,15 @@ Record Lambda reads it from the queue:
 """
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
+
+from ingest.errors import REJECT_REASONS
+
+# Of a cause that the machine cut, which no parser of JSON reads.
+_ERROR_MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)')
 
 DETAIL_MAX_CHARS = 500
 """A detail is for people to read; whatever is longer is in the logs."""
@@ -34,20 +40,27 @@ class Outcome(StrEnum):
     """We are at fault."""
 
 
+def caught(error: Exception) -> dict[str, str]:
+    """Return an error as the state machine has it that a Lambda raised: `{"Error", "Cause"}`."""
+    name = type(error).__name__
+    return {"Error": name, "Cause": json.dumps({"errorMessage": str(error), "errorType": name})}
+
+
 def reason_and_detail(outcome: Outcome, error: Mapping[str, Any]) -> tuple[str, str]:
     """Say why an image was rejected or failed, from the machine's `{"Error", "Cause"}`.
 
     The reason of a rejected image is one of `REJECT_REASONS`; that of a failed one is the error's name.
     A Lambda's cause is JSON with an `errorMessage`; Step Functions' own causes are plain text.
     """
-    cause = error.get("Cause") or ""
-    try:
-        parsed = json.loads(cause)
-        message = str(parsed.get("errorMessage", cause))
-    except (ValueError, AttributeError):
-        message = cause
+    message = _message(error.get("Cause") or "")
     if outcome is Outcome.REJECTED:
         reason, _, detail = message.partition(": ")
-    else:
-        reason, detail = error["Error"], message
-    return reason, detail[:DETAIL_MAX_CHARS]
+        if reason in REJECT_REASONS:
+            return reason, detail[:DETAIL_MAX_CHARS]
+    return error["Error"], message[:DETAIL_MAX_CHARS]
+
+
+def _message(cause: str) -> str:
+    """Return the `errorMessage` of a Lambda's cause, or the cause itself where there is none."""
+    said = _ERROR_MESSAGE.search(cause)
+    return str(json.loads(f'"{said[1]}"', strict=False)) if said else cause

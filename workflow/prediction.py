@@ -39,6 +39,8 @@ class Policy:
             name, _, value = pair.rpartition("=")
             if name not in names:
                 raise ValueError(f"{pair!r}: {name!r} is not one of {', '.join(names)}")
+            if name in own:
+                raise ValueError(f"{pair!r}: {name!r} has two thresholds")
             own[name] = _probability(value)
         if not 0 < float(temperature) < math.inf:
             raise ValueError(f"a temperature is more than 0: {temperature!r}")

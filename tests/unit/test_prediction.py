@@ -1,0 +1,234 @@
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ingest.errors import InvalidScores
+from workflow.outcome import Outcome
+from workflow.prediction import SUM_TOLERANCE, Policy, decide
+
+TWO = ("bicycle", "motorcycle")
+
+
+def a_policy(classes=TWO, threshold=0.9, class_thresholds=None, temperature=1.0):
+    return Policy(tuple(classes), threshold, class_thresholds or {}, temperature)
+
+
+def parse(classes="bicycle,motorcycle", threshold="0.9", class_thresholds="", temperature="1"):
+    return Policy.parse(classes, threshold, class_thresholds, temperature)
+
+
+@st.composite
+def scores_of_classes(draw, most=12):
+    weights = draw(st.lists(st.floats(1e-6, 1), min_size=1, max_size=most))
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
+
+
+def names(scores):
+    return [f"class_{number}" for number in range(len(scores))]
+
+
+# ── the decision ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_most_probable_class_is_the_label():
+    prediction = decide([0.05, 0.95], a_policy())
+    assert (prediction.outcome, prediction.label, prediction.confidence) == (
+        Outcome.ACCEPTED,
+        "motorcycle",
+        0.95,
+    )
+    assert prediction.threshold == 0.9
+    assert prediction.probabilities == {"bicycle": 0.05, "motorcycle": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "outcome"),
+    [
+        (0.9, Outcome.ACCEPTED),
+        (math.nextafter(0.9, 1), Outcome.ACCEPTED),
+        (math.nextafter(0.9, 0), Outcome.NEEDS_REVIEW),
+        (0.5, Outcome.NEEDS_REVIEW),
+        (1, Outcome.ACCEPTED),
+    ],
+)
+def test_what_reaches_the_threshold_is_accepted(confidence, outcome):
+    assert decide([confidence, 1 - confidence], a_policy()).outcome == outcome
+
+
+@pytest.mark.parametrize(("threshold", "outcome"), [(0, Outcome.ACCEPTED), (1, Outcome.NEEDS_REVIEW)])
+def test_a_threshold_may_be_at_either_end(threshold, outcome):
+    assert decide([0.99, 0.01], a_policy(threshold=threshold)).outcome == outcome
+
+
+def test_a_certain_score_reaches_a_threshold_of_one():
+    assert decide([1.0, 0.0], a_policy(threshold=1)).outcome == Outcome.ACCEPTED
+
+
+def test_a_class_may_have_a_threshold_of_its_own():
+    policy = a_policy(class_thresholds={"motorcycle": 0.5})
+    assert decide([0.4, 0.6], policy).outcome == Outcome.ACCEPTED
+    assert decide([0.4, 0.6], policy).threshold == 0.5
+    assert decide([0.6, 0.4], policy).outcome == Outcome.NEEDS_REVIEW
+    assert decide([0.6, 0.4], policy).threshold == 0.9
+
+
+def test_of_equal_scores_the_first_class_is_the_label():
+    assert decide([0.5, 0.5], a_policy()).label == "bicycle"
+
+
+def test_a_single_class_is_always_certain():
+    assert decide([1], a_policy(["bicycle"])).outcome == Outcome.ACCEPTED
+
+
+@given(scores_of_classes())
+def test_the_label_is_a_class_that_no_other_exceeds(scores):
+    prediction = decide(scores, a_policy(names(scores)))
+    assert prediction.confidence == max(scores) == prediction.probabilities[prediction.label]
+    assert list(prediction.probabilities) == names(scores)
+
+
+@given(scores_of_classes(), st.floats(0, 1))
+def test_accepted_means_at_least_the_threshold(scores, threshold):
+    prediction = decide(scores, a_policy(names(scores), threshold))
+    assert (prediction.outcome == Outcome.ACCEPTED) == (prediction.confidence >= threshold)
+
+
+# ── temperature ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(scores_of_classes())
+def test_a_temperature_of_one_changes_nothing(scores):
+    assert list(decide(scores, a_policy(names(scores))).probabilities.values()) == scores
+
+
+@given(scores_of_classes(), st.floats(0.05, 20))
+def test_tempered_scores_are_probabilities_in_the_same_order(scores, temperature):
+    prediction = decide(scores, a_policy(names(scores), temperature=temperature))
+    tempered = list(prediction.probabilities.values())
+    assert math.isclose(math.fsum(tempered), 1, abs_tol=1e-9)
+    assert all(0 <= probability <= 1 for probability in tempered)
+    order = sorted(range(len(scores)), key=scores.__getitem__)
+    assert all(tempered[low] <= tempered[high] for low, high in pairwise(order))
+
+
+@given(scores_of_classes(), st.floats(1.01, 20))
+def test_a_high_temperature_softens_and_a_low_one_sharpens(scores, temperature):
+    assume(max(scores) > 1.001 / len(scores))
+    policies = [a_policy(names(scores), temperature=t) for t in (1 / temperature, 1, temperature)]
+    sharp, plain, soft = (decide(scores, policy).confidence for policy in policies)
+    assert sharp >= plain - 1e-12
+    assert plain >= soft - 1e-12
+
+
+def test_tempering_is_the_softmax_of_the_divided_logits():
+    logits, temperature = [2.0, -1.0, 0.5], 0.7
+    softmax = [math.exp(logit) for logit in logits]
+    divided = [math.exp(logit / temperature) for logit in logits]
+    scores = [value / sum(softmax) for value in softmax]
+    expected = [value / sum(divided) for value in divided]
+    prediction = decide(scores, a_policy("abc", temperature=temperature))
+    assert list(prediction.probabilities.values()) == pytest.approx(expected)
+
+
+def test_a_probability_of_zero_stays_zero_at_any_temperature():
+    assert decide([1.0, 0.0], a_policy(temperature=20)).probabilities == {"bicycle": 1, "motorcycle": 0}
+
+
+# ── scores that are none ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [],
+        [1.0],
+        [0.5, 0.25, 0.25],
+        [0.5, None],
+        [0.5, "0.5"],
+        [True, False],
+        [1.0, False],
+        [0.5, [0.5]],
+        [float("nan"), 1.0],
+        [float("inf"), 0.0],
+        [-0.1, 1.1],
+        [1.0, -1e-9],
+        [0.5, 0.5 + 2 * SUM_TOLERANCE],
+        [0.5, 0.5 - 2 * SUM_TOLERANCE],
+        [0, 0],
+        [1, 1],
+        [10**400, 0],
+        None,
+        "10",
+        {"bicycle": 0.5, "motorcycle": 0.5},
+        0.5,
+        [[0.5, 0.5]],
+    ],
+    ids=repr,
+)
+def test_what_is_not_one_probability_per_class_is_invalid(scores):
+    with pytest.raises(InvalidScores):
+        decide(scores, a_policy())
+
+
+def test_scores_may_add_up_to_one_only_roughly():
+    assert decide([0.333, 0.333, 0.333], a_policy("abc")).label == "a"
+
+
+def test_the_error_shows_the_scores_but_not_all_of_them():
+    with pytest.raises(InvalidScores, match="expected 2 probabilities, one per class, got") as caught:
+        decide([0.001] * 1_000, a_policy())
+    assert len(str(caught.value)) < 300
+
+
+@given(st.lists(st.none() | st.booleans() | st.text() | st.floats() | st.integers() | st.lists(st.floats())))
+def test_any_list_is_decided_on_or_invalid(scores):
+    try:
+        prediction = decide(scores, a_policy())
+    except InvalidScores:
+        return
+    assert abs(math.fsum(prediction.probabilities.values()) - 1) <= SUM_TOLERANCE + 1e-9
+
+
+# ── the policy ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_template_s_parameters_make_a_policy():
+    policy = parse("bicycle, motorcycle", "0.94", "bicycle=0.9,motorcycle=0.95", "0.7")
+    assert policy == Policy(TWO, 0.94, {"bicycle": 0.9, "motorcycle": 0.95}, 0.7)
+
+
+def test_a_class_without_a_threshold_has_the_common_one():
+    policy = parse(class_thresholds=" bicycle=0.8, ")
+    assert (policy.threshold_of("bicycle"), policy.threshold_of("motorcycle")) == (0.8, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"classes": ""}, "distinct and not empty"),
+        ({"classes": "a,,b"}, "distinct and not empty"),
+        ({"classes": "a,b,a"}, "distinct and not empty"),
+        ({"classes": "a, a"}, "distinct and not empty"),
+        ({"threshold": "1.1"}, "from 0 to 1"),
+        ({"threshold": "-0.1"}, "from 0 to 1"),
+        ({"threshold": "nan"}, "from 0 to 1"),
+        ({"threshold": ""}, "could not convert"),
+        ({"class_thresholds": "car=0.5"}, "'car' is not one of bicycle, motorcycle"),
+        ({"class_thresholds": "bicycle"}, "is not one of"),
+        ({"class_thresholds": "bicycle=2"}, "from 0 to 1"),
+        ({"class_thresholds": "bicycle=high"}, "could not convert"),
+        ({"class_thresholds": "bicycle=0.5,bicycle=0.6"}, "two thresholds"),
+        ({"temperature": "0"}, "more than 0"),
+        ({"temperature": "-1"}, "more than 0"),
+        ({"temperature": "inf"}, "more than 0"),
+        ({"temperature": "nan"}, "more than 0"),
+        ({"temperature": "warm"}, "could not convert"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        parse(**wrong)
