@@ -27,6 +27,7 @@ class Stack:
     results_bucket: str
     query_results_bucket: str
     state_machine_arn: str
+    backfill_state_machine_arn: str
     results_queue_url: str
     unrecorded_outcomes_url: str
     undelivered_events_url: str
@@ -46,6 +47,7 @@ class Stack:
             results_bucket=outputs["ResultsBucket"],
             query_results_bucket=outputs["QueryResultsBucket"],
             state_machine_arn=outputs["StateMachineArn"],
+            backfill_state_machine_arn=outputs["BackfillStateMachineArn"],
             results_queue_url=outputs["ResultsQueueUrl"],
             unrecorded_outcomes_url=outputs["UnrecordedOutcomesUrl"],
             undelivered_events_url=outputs["UndeliveredEventsUrl"],

@@ -1,6 +1,9 @@
-"""Calls the endpoint; says in our words what SageMaker says in its own."""
+"""Calls the endpoint, and says in our words what SageMaker says in its own; sends outcomes to the queue."""
 
 import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,15 @@ from ingest.errors import EndpointBusy, EndpointFault
 
 ANSWER_MAX_BYTES = 12_000
 """A list of some 500 probabilities. What is more is no list of probabilities, and must not fill the state."""
+
+BATCH_TYPE = "application/x-npy"
+"""NumPy's file format, which our container takes: the pixels of many images as one array."""
+
+SEND_ENTRIES = 10
+SEND_BYTES = 262_144
+"""What any queue takes at once; since 2025 it may be four times as much, at the same price per 64 KB."""
+_SEND_ATTEMPTS = 4
+_SEND_PAUSE_S = 0.2
 
 _BUSY_CODES = {
     "ThrottlingException",
@@ -44,10 +56,15 @@ class Endpoint:
         self.name = name
 
     @classmethod
-    def connect(cls, name: str) -> "Endpoint":
-        """Return it with a client of its own that does not retry: the state machine does."""
+    def connect(cls, name: str, read_timeout_s: float = 4) -> "Endpoint":
+        """Return it with a client of its own that gives up before the Lambda's time is over.
+
+        It does not retry: the state machine does.
+        """
         config = Config(
-            connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
+            connect_timeout=1,
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": 1},
         )
         return cls(boto3.client("sagemaker-runtime", config=config), name)
 
@@ -58,16 +75,37 @@ class Endpoint:
             EndpointBusy: it is throttled, scaling or out of reach.
             EndpointFault: it answered, but with an error or with no JSON list.
         """
+        return self._ask(image, content_type, ANSWER_MAX_BYTES)
+
+    def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
+        """Return the endpoint's answer to many images: a list of what it would say about each.
+
+        Args:
+            images: RGB pixels, `size_px` × `size_px` × 3 bytes each.
+            size_px: their width and height.
+
+        Raises:
+            EndpointBusy: as `classify`.
+            EndpointFault: as `classify`; or it takes no batches, or did not answer for each image.
+        """
+        body = npy_header((len(images), size_px, size_px, 3)) + b"".join(images)
+        answer = self._ask(body, BATCH_TYPE, ANSWER_MAX_BYTES * len(images))
+        if len(answer.scores) != len(images):
+            said = f"{len(answer.scores)} answers to {len(images)} images"
+            raise EndpointFault(f"endpoint {self.name}: {said}")
+        return answer
+
+    def _ask(self, body: bytes, content_type: str, answer_max_bytes: int) -> Answer:
         try:
             response = self._runtime.invoke_endpoint(
-                EndpointName=self.name, Body=image, ContentType=content_type, Accept="application/json"
+                EndpointName=self.name, Body=body, ContentType=content_type, Accept="application/json"
             )
-            body = response["Body"].read(ANSWER_MAX_BYTES + 1)
+            answer = response["Body"].read(answer_max_bytes + 1)
         except ClientError as error:
             raise self._translated(error) from error
         except (BotoConnectionError, HTTPClientError) as error:
             raise EndpointBusy(f"endpoint {self.name}: {error}") from error
-        return Answer(self._scores(body), self._model_version(response))
+        return Answer(self._scores(answer, answer_max_bytes), self._model_version(response))
 
     def _translated(self, error: ClientError) -> Exception:
         code = error.response["Error"]["Code"]
@@ -78,12 +116,12 @@ class Endpoint:
             return EndpointFault(said)
         return error
 
-    def _scores(self, body: bytes) -> list[Any]:
-        if len(body) > ANSWER_MAX_BYTES:
-            raise EndpointFault(f"endpoint {self.name} answered with more than {ANSWER_MAX_BYTES:,} bytes")
+    def _scores(self, body: bytes, max_bytes: int) -> list[Any]:
+        if len(body) > max_bytes:
+            raise EndpointFault(f"endpoint {self.name} answered with more than {max_bytes:,} bytes")
         try:
-            scores = json.loads(body, parse_constant=lambda _: None)
-        except ValueError as error:
+            scores = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
+        except (ValueError, RecursionError) as error:
             raise EndpointFault(f"endpoint {self.name} answered with no JSON: {body[:80]!r}") from error
         if not isinstance(scores, list):
             raise EndpointFault(f"endpoint {self.name} answered with no JSON list: {body[:80]!r}")
@@ -96,3 +134,76 @@ class Endpoint:
         if prefix == "model_version" and version:
             return str(version)
         return f"{self.name}/{response.get('InvokedProductionVariant', '')}"
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)  # of "1e999", infinity
+    return number if math.isfinite(number) else None
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return what precedes the bytes of a uint8 array in an `.npy` file, so that no numpy is needed.
+
+    Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (version 1.0)
+    """
+    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode("ascii")
+    before = len(b"\x93NUMPY\x01\x00") + 2
+    padding = b" " * (-(before + len(described) + 1) % 64) + b"\n"
+    length = (len(described) + len(padding)).to_bytes(2, "little")
+    return b"\x93NUMPY\x01\x00" + length + described + padding
+
+
+class NotSent(Exception):
+    """Messages that the queue did not take, however often they were sent."""
+
+
+class ResultsQueue:
+    """The queue of outcomes on their way into the table."""
+
+    def __init__(self, sqs: "boto3.client", url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    @classmethod
+    def connect(cls, url: str) -> "ResultsQueue":
+        """Return it with a client of its own."""
+        config = Config(
+            connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+        )
+        return cls(boto3.client("sqs", config=config), url)
+
+    def send(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Send messages, as many at once as the queue takes; what it refuses is sent again.
+
+        Raises:
+            NotSent: some were refused every time; the others are sent.
+            botocore.exceptions.ClientError: the queue refused them all.
+        """
+        for bodies in _chunks(json.dumps(message) for message in messages):
+            self._send_chunk(bodies)
+
+    def _send_chunk(self, bodies: list[str]) -> None:
+        left = {str(number): body for number, body in enumerate(bodies)}
+        for attempt in range(_SEND_ATTEMPTS):
+            time.sleep(_SEND_PAUSE_S * attempt)
+            entries = [{"Id": id_, "MessageBody": body} for id_, body in left.items()]
+            failed = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", [])
+            left = {each["Id"]: left[each["Id"]] for each in failed}
+            if not left:
+                return
+        why = failed[0].get("Message") or failed[0].get("Code")
+        raise NotSent(f"{len(left)} of {len(bodies)} messages were not taken by {self._url}: {why}")
+
+
+def _chunks(bodies: Iterable[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    chunk_bytes = 0
+    for body in bodies:
+        body_bytes = len(body)  # of ASCII, as JSON is by default
+        if chunk and (len(chunk) == SEND_ENTRIES or chunk_bytes + body_bytes > SEND_BYTES):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(body)
+        chunk_bytes += body_bytes
+    if chunk:
+        yield chunk

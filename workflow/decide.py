@@ -1,6 +1,7 @@
 """Lambda Decide: the endpoint's scores in, the outcome out."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from workflow.prediction import Policy, decide
+from workflow.prediction import Policy, Prediction, decide
 
 logger = Logger(service="decide")
 metrics = Metrics(namespace="Scones", service="decide")
@@ -34,10 +35,17 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     Raises:
         InvalidScores: the scores are not one finite probability per class.
     """
-    decided = asdict(decide(request["scores"], policy()))
-    outcome = decided.pop("outcome")
+    decided = to_payload(decide(request["scores"], policy()), request)
+    outcome, prediction = decided["outcome"], decided["prediction"]
     metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=decided["confidence"])
-    logger.info("decided", outcome=outcome, label=decided["label"], confidence=decided["confidence"])
-    source = {name: request[name] for name in ("model_version", "endpoint", "classify_ms")}
-    return {"outcome": outcome, "prediction": {**decided, **source}}
+    metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=prediction["confidence"])
+    logger.info("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])
+    return decided
+
+
+def to_payload(prediction: Prediction, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is recorded: the outcome, and the prediction with where its scores come from."""
+    decided = asdict(prediction)
+    outcome = decided.pop("outcome")
+    of_source = {name: source[name] for name in ("model_version", "endpoint", "classify_ms")}
+    return {"outcome": outcome, "prediction": {**decided, **of_source}}

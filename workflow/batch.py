@@ -1,0 +1,163 @@
+"""A batch of images on its way: each ends as one outcome, whatever becomes of the others.
+
+What ails one image is that image's: it is rejected or failed, for the reason that the state machine of single
+images would give. What ails every image is the endpoint's: it is raised, and the batch is tried again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Protocol
+
+from ingest.errors import EndpointFault, InvalidScores, RejectedImage
+from ingest.image import PreparedImage, prepare
+from ingest.upload import Upload
+from workflow.aws import Answer
+from workflow.decide import to_payload
+from workflow.outcome import Outcome, caught
+from workflow.prediction import Policy, decide
+
+THREADS = 8
+"""Objects read at once, and images asked for at once where the endpoint takes no batches."""
+ATTEMPTS = 2
+"""At reading an object; the state machine of single images tries as often."""
+
+
+class Endpoint(Protocol):
+    """What `workflow.aws.Endpoint` offers."""
+
+    name: str
+
+    def classify(self, image: bytes, content_type: str) -> Answer:
+        """Return the answer to one image."""
+        ...
+
+    def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
+        """Return a list of the answers to many."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    image: PreparedImage
+    serialize_ms: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a batch goes through: the same as single images do."""
+
+    read: Callable[[Upload], bytes]
+    image_size_px: int
+    endpoint: Endpoint
+    policy: Policy
+
+    def run(self, events: Sequence[Mapping[str, Any]], execution_arn: str) -> list[dict[str, Any]]:
+        """Return one outcome message per event (see `workflow.outcome`), in their order.
+
+        Raises:
+            EndpointBusy: the endpoint has no time for this batch.
+            EndpointFault: it failed for each image of it.
+        """
+        prepared = list(self._prepare(events))
+        decided = iter(self._decide([each for each in prepared if isinstance(each, _Prepared)]))
+        decided_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return [
+            {
+                "event": event,
+                "decided_at": decided_at,
+                "execution_arn": execution_arn,
+                **(_unseen(each) if isinstance(each, Exception) else {**_seen(each), **next(decided)}),
+            }
+            for event, each in zip(events, prepared, strict=True)
+        ]
+
+    def _prepare(self, events: Iterable[Mapping[str, Any]]) -> Iterator[_Prepared | Exception]:
+        """Read objects at the same time; decode one after the other, which bounds memory."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            for data, read_s in pool.map(self._read, events):
+                started = perf_counter()
+                try:
+                    if isinstance(data, Exception):
+                        raise data
+                    image = prepare(data, self.image_size_px)
+                except Exception as error:
+                    yield error
+                else:
+                    yield _Prepared(image, round((read_s + perf_counter() - started) * 1000, 2))
+
+    def _read(self, event: Mapping[str, Any]) -> tuple[bytes | Exception, float]:
+        started = perf_counter()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                data: bytes | Exception = self.read(Upload.from_event(event))
+                break
+            except Exception as error:
+                data = error
+                if isinstance(error, RejectedImage) or attempt == ATTEMPTS:
+                    break
+        return data, perf_counter() - started
+
+    def _decide(self, prepared: Sequence[_Prepared]) -> Iterator[dict[str, Any]]:
+        if not prepared:
+            return
+        started = perf_counter()
+        answers = self._answers([each.image for each in prepared])
+        # An image's share of the time: what a batch takes says nothing about one image.
+        classify_ms = round((perf_counter() - started) * 1000 / len(prepared), 2)
+        for answer in answers:
+            if isinstance(answer, EndpointFault):
+                yield _failed(answer)
+                continue
+            source = {
+                "model_version": answer.model_version,
+                "endpoint": self.endpoint.name,
+                "classify_ms": classify_ms,
+            }
+            try:
+                yield {**to_payload(decide(answer.scores, self.policy), source), "error": None}
+            except InvalidScores as error:
+                yield _failed(error)
+
+    def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:
+        """Ask for the whole batch; where that fails, for each image by itself.
+
+        An endpoint that takes single images only, as SageMaker's built-in algorithm, is served that way, and
+        an image that makes the model fail does so alone.
+        """
+        try:
+            answer = self.endpoint.classify_batch(
+                [image.pixels.tobytes() for image in images], self.image_size_px
+            )
+        except EndpointFault:
+            return self._answers_one_by_one(images)
+        return [Answer(scores, answer.model_version) for scores in answer.scores]
+
+    def _answers_one_by_one(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            answers = list(pool.map(self._ask, images))
+        faults = [answer for answer in answers if isinstance(answer, EndpointFault)]
+        if len(faults) == len(images):
+            raise faults[0]
+        return answers
+
+    def _ask(self, image: PreparedImage) -> Answer | EndpointFault:
+        try:
+            return self.endpoint.classify(image.to_png(), "image/png")
+        except EndpointFault as fault:
+            return fault
+
+
+def _seen(prepared: _Prepared) -> dict[str, Any]:
+    return {"image": {**prepared.image.facts(), "serialize_ms": prepared.serialize_ms}}
+
+
+def _unseen(error: Exception) -> dict[str, Any]:
+    outcome = Outcome.REJECTED if isinstance(error, RejectedImage) else Outcome.FAILED
+    return {"image": None, "outcome": outcome, "prediction": None, "error": caught(error)}
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    return {"outcome": Outcome.FAILED, "prediction": None, "error": caught(error)}
