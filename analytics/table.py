@@ -93,7 +93,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def partition(row: Mapping[str, Any]) -> str:
     """Return the row's `dt`, as YYYY-MM-DD: every copy of a row has the same one."""
-    return f"{row['uploaded_at']:%Y-%m-%d}"
+    return str(row["uploaded_at"].date())
 
 
 def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -101,10 +101,15 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
     Raises:
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
+        ValueError: a column that must not is empty; pyarrow says so only as it writes.
     """
-    return pa.Table.from_pylist(
+    table = pa.Table.from_pylist(
         [{**row, "probabilities": _pairs(row["probabilities"])} for row in rows], SCHEMA
     )
+    for field in SCHEMA:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ValueError(f"a row has no {field.name}")
+    return table
 
 
 def glue_columns() -> list[dict[str, str]]:
