@@ -42,11 +42,16 @@ deploy: $(READY) ## deploy to AWS: make deploy [PARAMETERS="EndpointName=scones 
 	@$(SCONES) deploy $(PARAMETERS)
 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
+	$(if $(FROM),,$(error say which folder: make drop FROM=folder))
 	@$(SCONES) drop "$(FROM)"
 
 query: export SCONES_SQL = $(value SQL)
 query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
+	$(if $(value SQL),,$(error say what to ask: make query SQL="SELECT …"))
 	@$(SCONES) query "$$SCONES_SQL"
+
+report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026-W46] [OUT=folder]
+	@$(SCONES) report $(if $(WEEK),--week "$(WEEK)") $(if $(COMPARE),--compare "$(COMPARE)") $(if $(OUT),--out "$(OUT)")
 
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest

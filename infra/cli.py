@@ -90,6 +90,29 @@ def query(sql: str) -> None:
 
 
 @scones.command()
+@click.option("--week", help="ISO week, like 2026-W47; this one if left out.")
+@click.option("--compare", help="Week to compare with; the one before if left out.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=BUILD / "report")
+def report(week: str | None, compare: str | None, out: Path) -> None:
+    """Write a week's report. Exit code 2 means that it asks for attention."""
+    from analytics.isoweek import IsoWeek
+    from infra.answers import engine
+    from infra.reports import report_of, this_week
+
+    try:
+        chosen = IsoWeek.parse(week) if week else this_week()
+        other = IsoWeek.parse(compare) if compare else chosen.back()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    stack = current_stack()
+    written = report_of(stack, engine(stack), chosen, other)
+    page = written.write(out)
+    console.print(written.to_text(), markup=False, highlight=False)
+    console.print(f"{page}, report.json and digest.md beside it")
+    sys.exit(0 if written.verdict.ok else 2)
+
+
+@scones.command()
 def demo() -> None:
     """Run the main job on images that are drawn for it."""
     from infra import demo as demonstration

@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from analytics.queries import saved_query
-from analytics.weekly import IsoWeek
 from infra import show
 from infra.answers import engine
 from infra.demo_images import write_images
 from infra.drop import drop, files_of, progress_bar, settle
 from infra.local import running
-from infra.reports import write_report
+from infra.reports import report_of, this_week
 from infra.stack import BUILD
 from workflow.outcome import Outcome
 
@@ -22,7 +21,7 @@ FOLDER = BUILD / "demo"
 IMAGES = 200
 SEED = 2026
 PATIENCE_S = 60.0
-QUERIES = ("class_balance", "rejects_by_reason", "confidence_percentiles")
+QUERIES = ("class_balance_by_week", "confidence_percentiles", "rejects_by_reason")
 
 
 def run(console: Console, images: int = IMAGES) -> dict[str, Any]:
@@ -41,11 +40,11 @@ def run(console: Console, images: int = IMAGES) -> dict[str, Any]:
         show.outcomes(console, settled)
 
         answers = engine(stack, FOLDER / "results")
-        week = IsoWeek.current()
+        week = this_week()
         for name in QUERIES:
-            sql = saved_query(name, from_dt=week.first_day, to_dt=week.last_day)
+            sql = saved_query(name, from_dt=week.monday, to_dt=week.sunday)
             show.answer(console, name, answers.query(sql).frame)
-        write_report(stack, answers, week, None, FOLDER)
+        report_of(stack, answers, week, week.back()).write(FOLDER)
 
     summary = {
         "dropped": len(dropped),

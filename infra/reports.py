@@ -1,0 +1,48 @@
+"""The weekly report of a stack: the engine's answers, and what only the bucket knows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from analytics.athena import Engine
+from analytics.isoweek import IsoWeek
+from analytics.report import WeeklyReport, build_report
+from infra.stack import Stack
+from ingest.image import MAX_BYTES
+
+
+def this_week() -> IsoWeek:
+    """Return the week that it is now, in UTC."""
+    return IsoWeek.of(datetime.now(UTC).date())
+
+
+def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | None) -> WeeklyReport:
+    """Build a week's report, with the count of what was uploaded and pictures of the least certain images."""
+    s3 = stack.client("s3")
+
+    def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
+        return _read(s3, bucket, key, version_id)
+
+    uploaded = _uploaded(s3, stack.incoming_bucket, week)
+    return build_report(answers, week, compare, uploaded=uploaded, thumbnail=picture)
+
+
+def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
+    """Count the object versions that came in a week; reads the listing page by page."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    return sum(
+        IsoWeek.of(version["LastModified"].astimezone(UTC).date()) == week
+        for page in pages
+        for version in page.get("Versions", [])
+    )
+
+
+def _read(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
+    """Return an original, or None if it is not there any more: a report does without its picture."""
+    try:
+        response = s3.get_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
+    except ClientError:
+        return None
+    data: bytes | None = response["Body"].read() if response["ContentLength"] <= MAX_BYTES else None
+    return data
