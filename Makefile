@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy drop query report test check fix lock clean
+.PHONY: help setup demo up down deploy drop query report bench test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -53,6 +53,9 @@ query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
 report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026-W46] [OUT=folder]
 	@$(SCONES) report $(if $(WEEK),--week "$(WEEK)") $(if $(COMPARE),--compare "$(COMPARE)") $(if $(OUT),--out "$(OUT)")
 
+bench: $(READY) ## measure speed and memory against their budgets
+	@$(SCONES) bench
+
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest
 
@@ -64,6 +67,10 @@ check: $(READY) ## format, lint and types; changes nothing
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+lock: ## pin anew what pyproject.toml asks for; needs uv
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove all that was built, the environment and the laptop's state included
 	@if [ -f build/stack.json ] && [ -f $(READY) ]; then $(SCONES) down; fi

@@ -123,6 +123,15 @@ def demo() -> None:
 
 
 @scones.command()
+@click.option("--images", default=1000, help="How many small images to drop.")
+def bench(images: int) -> None:
+    """Measure speed and memory, against their budgets."""
+    from infra import bench as benchmark
+
+    benchmark.run(console, images)
+
+
+@scones.command()
 @click.argument("parameters", nargs=-1)
 def deploy(parameters: tuple[str, ...]) -> None:
     """Deploy to AWS, with PARAMETERS of the template as Name=value."""

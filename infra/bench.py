@@ -1,0 +1,151 @@
+"""Measures what the README claims: `make bench` prints a table and writes `build/bench.json`."""
+
+import io
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from infra.drop import drop, progress_bar, settle
+from infra.local import running
+from infra.package import PROJECT
+from infra.stack import BUILD, Stack
+from ingest.image import prepare
+from model.drawings import draw
+
+FOLDER = BUILD / "bench"
+SEED = 7
+WARM_UP_IMAGES = 60
+PATIENCE_S = 60.0
+HOT_LAMBDAS = ("ingest.serialize", "workflow.classify", "workflow.decide")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement, beside what it should be."""
+
+    what: str
+    value: float
+    unit: str
+    budget: str
+
+
+def run(console: Console, images: int) -> list[Figure]:
+    """Measure everything, print it as a table, and write it down."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    figures = [*_serialize_cpu(), *_cold_imports()]
+    with running(FOLDER / "home", FOLDER / "stack.json") as stack:
+        figures += _event_path(console, stack, images)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    report = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
+    (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
+    _show(console, machine, figures)
+    return figures
+
+
+def _serialize_cpu() -> Iterator[Figure]:
+    photo = io.BytesIO()
+    draw("bicycle", 4000, 3000, random.Random(SEED)).save(photo, "JPEG", quality=85)
+    times_ms = []
+    for _ in range(5):
+        started = time.process_time()
+        prepare(photo.getvalue(), 32)
+        times_ms.append((time.process_time() - started) * 1000)
+    yield Figure("Serialize's image step, 12 MP JPEG", round(min(times_ms), 1), "ms CPU", "≤ 60")
+
+
+def _cold_imports() -> Iterator[Figure]:
+    for module in HOT_LAMBDAS:
+        times_s = []
+        for _ in range(5):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {module}"], cwd=PROJECT, check=True)
+            times_s.append(time.perf_counter() - started)
+        yield Figure(f"cold import of {module}", round(min(times_s), 2), "s", "≤ 0.5")
+
+
+def _event_path(console: Console, stack: Stack, images: int) -> Iterator[Figure]:
+    _through(console, stack, _files("warm-up", WARM_UP_IMAGES, 32, 640))
+    seconds, memory_mb = _through(console, stack, _files("small", images, 32, 640))
+    yield Figure(
+        f"event path, {images:,} images of 32-640 px", round(images / seconds, 1), "images/s", "≥ 50"
+    )
+    yield Figure("memory of all processes meanwhile, at most", round(memory_mb), "MB", "< 3,000")
+    photos = max(20, images // 20)
+    seconds, _ = _through(console, stack, _files("photos", photos, 4000, 4000))
+    yield Figure(f"event path, {photos} photos of 12 MP", round(photos / seconds, 1), "images/s", "≥ 12")
+
+
+def _files(name: str, count: int, least_px: int, most_px: int) -> dict[str, Path]:
+    """Draw a few images and name each many times: drawing must not be what is measured."""
+    rng = random.Random(SEED)
+    folder = FOLDER / name
+    folder.mkdir(parents=True)
+    drawn = []
+    for number in range(min(count, 24)):
+        width_px = rng.randint(least_px, most_px)
+        image: Image.Image = draw(rng.choice(["bicycle", "motorcycle"]), width_px, width_px * 3 // 4, rng)
+        drawn.append(folder / f"{number}.jpg")
+        image.save(drawn[-1], quality=85)
+    return {f"{name}/{number:05}.jpg": drawn[number % len(drawn)] for number in range(count)}
+
+
+def _through(console: Console, stack: Stack, files: dict[str, Path]) -> tuple[float, float]:
+    """Drop files, wait for their outcomes; return the seconds, and the most MB that all processes held."""
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool, progress_bar(console) as progress:
+        done: list[bool] = []
+        watched = pool.submit(_peak_memory_mb, stack.pids.values(), done)
+        try:
+            dropped = drop(stack, files, progress)
+            settled = settle(stack, dropped, progress, PATIENCE_S)
+        finally:
+            done.append(True)
+    if settled.missing or settled.outcomes["failed"]:
+        raise RuntimeError(f"{len(settled.missing)} images missing, {settled.outcomes['failed']} failed")
+    return time.monotonic() - started, watched.result()
+
+
+def _peak_memory_mb(pids: Iterable[int], done: list[bool]) -> float:
+    sessions = {os.getsid(pid) for pid in pids}
+    peak_mb = 0.0
+    while not done:
+        peak_mb = max(peak_mb, _memory_mb(sessions))
+        time.sleep(1)
+    return peak_mb
+
+
+def _memory_mb(sessions: set[int]) -> float:
+    """Sum the proportional memory of all processes of these sessions; pages that they share count once."""
+    total_kb = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(folder.name)) in sessions:
+                rollup = (folder / "smaps_rollup").read_text()
+                total_kb += int(
+                    next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]
+                )
+        except (OSError, StopIteration):
+            continue
+    return total_kb / 1024
+
+
+def _show(console: Console, machine: str, figures: Iterable[Figure]) -> None:
+    table = Table(title=f"Measured on {machine}", title_justify="left")
+    for column in ("what", "measured", "unit", "budget"):
+        table.add_column(column, justify="right" if column == "measured" else "left")
+    for figure in figures:
+        table.add_row(figure.what, f"{figure.value:,}", figure.unit, figure.budget)
+    console.print(table)
