@@ -1,58 +1,1088 @@
-"""Athena's SQL in DuckDB's words."""
+"""Athena's SQL in DuckDB's words: right, or refused.
 
-from collections.abc import Sequence
+sqlglot reads the statement, with every function left as it is spelled. Each expression is then translated
+with its Trino type, because what an operator means depends on it: `7 / 2` is 3, `1.0 / 3` is 0.3, and
+`current_date - interval '7' day` is a date.
+"""
 
-import sqlglot
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
 from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import SqlglotError
+from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from analytics import trino_aggregates, trino_functions, trino_time
+from analytics import trino_types as types
+from analytics.trino_types import BIGINT, BOOLEAN, DATE, TIMESTAMP, VARCHAR, Type, quoted, text
+from analytics.trino_values import (
+    NULL,
+    QueryRefused,
+    Value,
+    arithmetic,
+    cast,
+    common,
+    comparison,
+    expect,
+    from_local,
+    number,
+)
+from analytics.trino_values import coerce as coerce_value
+from analytics.trino_values import field as row_field
+
+__all__ = ["Column", "QueryRefused", "Table", "Translation", "translate"]
 
 
-class QueryRefused(Exception):
-    """A statement that the local Athena does not run, and why, in a sentence."""
+@dataclass(frozen=True)
+class Column:
+    """A column of a table or a result."""
+
+    name: str
+    type: Type
 
 
-def translate(sql: str, parameters: Sequence[str] = ()) -> str:
-    """Return a read-only Athena statement in DuckDB's dialect, each `?` replaced by a parameter's text.
+@dataclass(frozen=True)
+class Table:
+    """What a statement can read from: its name in DuckDB, and its columns."""
+
+    name: str
+    columns: Sequence[Column]
+    hidden: Sequence[Column] = ()
+    """Columns that `*` leaves out, as `"$path"`."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A statement for DuckDB, and the columns of its result as Trino names and types them."""
+
+    sql: str
+    columns: Sequence[Column]
+
+
+def translate(
+    sql: str, tables: Mapping[str, Table], parameters: Sequence[str] = (), database: str | None = None
+) -> Translation:
+    """Translate one read-only statement of Athena's, each `?` standing for the text of one parameter.
+
+    Names may be qualified with `AwsDataCatalog` and the database: with any, if `database` is None.
 
     Raises:
-        QueryRefused: it is not one read-only statement.
+        QueryRefused: it reads more than the tables, or is nothing that is known to mean the same in DuckDB.
     """
+    by_name = {name.lower(): table for name, table in tables.items()}
+    relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
+    return Translation(relation.sql, relation.columns)
+
+
+class _Dialect(Trino):
+    """Trino's, with functions left as they are spelled and subscripts as they are counted."""
+
+    INDEX_OFFSET = 0
+
+    class Parser(TrinoParser):
+        """Knows only the functions that have a syntax of their own."""
+
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: TrinoParser.FUNCTION_PARSERS[name]
+            for name in ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM", "SUBSTRING", "LISTAGG")
+        }
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("CASE", "IF", "ANY")
+        }
+
+
+def _parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
+    dialect = _Dialect()
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read="athena") if tree is not None]
-    except sqlglot.errors.SqlglotError as error:
-        raise QueryRefused(f"This is not Athena SQL: {error}") from error
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise QueryRefused("Only one statement that reads (SELECT, WITH, VALUES) can be run.")
-    tree = statements[0]
-    placeholders = list(tree.find_all(exp.Placeholder))
-    if len(placeholders) != len(parameters):
-        raise QueryRefused(f"The statement has {len(placeholders)} `?` and {len(parameters)} parameters.")
-    for placeholder, value in zip(placeholders, parameters, strict=True):
-        placeholder.replace(exp.Literal.string(value))
-    for table in tree.find_all(exp.Table):
-        table.set("db", None)
-        table.set("catalog", None)
-    for unnest in list(tree.find_all(exp.Unnest)):
-        _unnest_pairs(unnest)
-    for diff in list(tree.find_all(exp.DateDiff)):
-        unit = exp.Literal.string((diff.args.get("unit") or exp.Literal.string("day")).name.lower())
-        diff.replace(exp.Anonymous(this="date_sub", expressions=[unit, diff.expression, diff.this]))
-    return tree.sql("duckdb")
+        parts = dialect.tokenize(sql)
+        places = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
+        if len(places) != len(parameters):
+            raise QueryRefused(f"The statement has {len(places)} `?`, and {len(parameters)} parameters came.")
+        for index, parameter in zip(places, parameters, strict=True):
+            parts[index] = Token(TokenType.STRING, text=parameter)
+        trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
+    except SqlglotError as error:
+        raise QueryRefused(f"This is not Athena SQL: {_without_colours(str(error))}") from error
+    if len(trees) != 1:
+        raise QueryRefused(f"One statement at a time, please: here are {len(trees)}.")
+    return trees[0]
 
 
-def _unnest_pairs(unnest: exp.Unnest) -> None:
-    alias = unnest.args.get("alias")
-    columns = alias.columns if alias else []
-    if alias is None or len(columns) != 2 or unnest.args.get("offset"):
-        return
-    if len(unnest.expressions) == 2:
-        lists = unnest.expressions
-    else:
-        argument = unnest.expressions[0]
-        lists = [
-            exp.Anonymous(this=f"map_{part}", expressions=[argument.copy()]) for part in ("keys", "values")
+def _without_colours(message: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()[0]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A column as an expression may name it."""
+
+    name: str
+    table: str | None
+    value: Value
+    is_hidden: bool = False
+
+
+@dataclass
+class _Scope:
+    """What the expressions of one SELECT may name."""
+
+    outer: "_Scope | None"
+    columns: list[_Seen] = field(default_factory=list)
+    windows: Sequence[exp.Expr] = ()
+    outputs: Mapping[str, Value] = field(default_factory=dict)
+    """The results' names, which ORDER BY looks at first."""
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """A query's SQL for DuckDB, and its columns."""
+
+    sql: str
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """A relation's SQL under a name of its own, and its columns as expressions may name them."""
+
+    sql: str
+    columns: Sequence[_Seen]
+
+
+_With = Mapping[str, Table]
+
+_ARITHMETIC: Mapping[type[exp.Expr], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
+_COMPARISONS: Mapping[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}
+_SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
+    exp.Union: "UNION",
+    exp.Except: "EXCEPT",
+    exp.Intersect: "INTERSECT",
+}
+_JOINS = {
+    ("", ""),
+    ("", "INNER"),
+    ("", "CROSS"),
+    *((side, kind) for side in ("LEFT", "RIGHT", "FULL") for kind in ("", "OUTER")),
+}
+
+
+class _Translator:
+    """Walks one statement. A node that is not listed here is refused."""
+
+    def __init__(self, tables: Mapping[str, Table], database: str | None) -> None:
+        self._tables = tables
+        self._database = database
+        self._scope = _Scope(None)
+        self._with: _With = {}
+        self._lambdas: list[dict[str, Value]] = []
+        self._names = 0
+
+    # Queries
+
+    def query(self, node: exp.Expr, with_: _With, outer: _Scope | None) -> _Relation:
+        """Translate SELECT, VALUES, a set operation or one of these in parentheses."""
+        if isinstance(node, exp.Subquery) and not node.args.get("alias"):
+            _refuse_others(node, "this", "with_", "order", "limit", "offset")
+            if not any(node.args.get(part) for part in ("with_", "order", "limit", "offset")):
+                return self.query(node.this, with_, outer)
+        prefix, with_ = self._common_tables(node, with_, outer)
+        if isinstance(node, exp.Select):
+            relation = self._select(node, with_, outer)
+        elif isinstance(node, tuple(_SET_OPERATIONS)):
+            relation = self._ended(node, self._set_operation(node, with_, outer))
+        elif isinstance(node, exp.Values):
+            _refuse_others(node, "expressions", "alias", "order", "limit", "offset", "with_")
+            relation = self._ended(node, self._values(node, outer))
+        elif isinstance(node, exp.Subquery):
+            inner = self.query(node.this, with_, outer)
+            relation = self._ended(node, _Relation(f"({inner.sql})", inner.columns))
+        else:
+            raise QueryRefused("Only a statement that reads can be run: SELECT, WITH or VALUES.")
+        return replace(relation, sql=prefix + relation.sql)
+
+    def _common_tables(self, node: exp.Expr, with_: _With, outer: _Scope | None) -> tuple[str, _With]:
+        clause = node.args.get("with_")
+        if clause is None:
+            return "", with_
+        if clause.args.get("recursive"):
+            raise QueryRefused("WITH RECURSIVE is not known here.")
+        known, pieces = dict(with_), []
+        for entry in clause.expressions:
+            if not isinstance(entry, exp.CTE):
+                raise QueryRefused("A function in WITH is not known here.")
+            relation = self.query(entry.this, known, outer)
+            name = self._name("w")
+            pieces.append(f"{name} AS ({relation.sql})")
+            known[entry.alias.lower()] = Table(name, _renamed(relation.columns, entry.args["alias"]))
+        return f"WITH {', '.join(pieces)} ", known
+
+    def _set_operation(self, node: exp.Expr, with_: _With, outer: _Scope | None) -> _Relation:
+        _refuse_others(node, "this", "expression", "distinct", "with_", "order", "limit", "offset")
+        sides = [self.query(node.args[side], with_, outer) for side in ("this", "expression")]
+        word = _SET_OPERATIONS[type(node)]
+        if len(sides[0].columns) != len(sides[1].columns):
+            raise QueryRefused(f"The sides of {word} have different numbers of columns.")
+        columns = []
+        for a, b in zip(sides[0].columns, sides[1].columns, strict=True):
+            type_ = types.common(a.type, b.type)
+            if type_ is None:
+                raise QueryRefused(
+                    f"Column {a.name} is {a.type} on one side of {word} and {b.type} on the other."
+                )
+            columns.append(Column(a.name, type_))
+        quantifier = "" if node.args.get("distinct") else " ALL"
+        left, right = (self._typed(side, columns) for side in sides)
+        return _Relation(f"({left}) {word}{quantifier} ({right})", columns)
+
+    def _typed(self, relation: _Relation, columns: Sequence[Column]) -> str:
+        """Return a relation's SQL with its columns coerced to others' types."""
+        if all(have.type == want.type for have, want in zip(relation.columns, columns, strict=True)):
+            return relation.sql
+        seen = self._derived(relation.sql, relation.columns)
+        values = [
+            coerce_value(column.value, want.type).sql
+            for column, want in zip(seen.columns, columns, strict=True)
         ]
-    columns_sql = [
-        exp.alias_(exp.Anonymous(this="unnest", expressions=[values.copy()]), column.name, quoted=True)
-        for values, column in zip(lists, columns, strict=True)
+        return f"SELECT {', '.join(values)} FROM {seen.sql}"  # noqa: S608
+
+    def _ended(self, node: exp.Expr, relation: _Relation) -> _Relation:
+        """Add ORDER BY, OFFSET and LIMIT to what is not a SELECT: by position or by name."""
+        scope = _Scope(None, outputs={column.name.lower(): NULL for column in relation.columns})
+        positions = {column.name.lower(): index for index, column in enumerate(relation.columns, 1)}
+        order = self._order(node.args.get("order"), positions, scope)
+        return replace(relation, sql=relation.sql + order + self._limit(node))
+
+    def _values(self, node: exp.Values, outer: _Scope | None) -> _Relation:
+        with self._within(_Scope(outer)):
+            rows = [
+                [self.value(cell) for cell in (row.expressions if isinstance(row, exp.Tuple) else [row])]
+                for row in node.expressions
+            ]
+        if len({len(row) for row in rows}) != 1:
+            raise QueryRefused("The rows of VALUES have different numbers of columns.")
+        typed = [common(column, "VALUES") for column in zip(*rows, strict=True)]
+        lines = zip(*[values for values, _ in typed], strict=True)
+        sql = ", ".join("(" + ", ".join(value.sql for value in line) + ")" for line in lines)
+        return _Relation(f"VALUES {sql}", [Column(f"_col{i}", type_) for i, (_, type_) in enumerate(typed)])
+
+    # SELECT
+
+    def _select(self, node: exp.Select, with_: _With, outer: _Scope | None) -> _Relation:
+        _refuse_others(
+            node, "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit",
+            "offset", "windows", "with_",
+        )  # fmt: skip
+        distinct = node.args.get("distinct")
+        if distinct is not None and distinct.args.get("on"):
+            raise QueryRefused("Athena has no DISTINCT ON.")
+        outer_with, self._with = self._with, with_
+        try:
+            with self._within(_Scope(outer, windows=node.args.get("windows") or ())) as scope:
+                return self._select_within(node, scope)
+        finally:
+            self._with = outer_with
+
+    def _select_within(self, node: exp.Select, scope: _Scope) -> _Relation:
+        pieces = [self._from(node)]
+        if where := node.args.get("where"):
+            pieces.append(f" WHERE {self._condition(where.this, 'WHERE')}")
+        outputs = self._outputs(node, scope)
+        if group := node.args.get("group"):
+            pieces.append(f" GROUP BY {self._group(group, outputs)}")
+        if having := node.args.get("having"):
+            pieces.append(f" HAVING {self._condition(having.this, 'HAVING')}")
+        scope.outputs = {name.lower(): value for name, value in outputs}
+        positions = {name.lower(): index for index, (name, _) in enumerate(outputs, 1)}
+        pieces.append(self._order(node.args.get("order"), positions, scope))
+        pieces.append(self._limit(node))
+        distinct = "DISTINCT " if node.args.get("distinct") else ""
+        listed = ", ".join(f"{value.sql} AS {quoted(name)}" for name, value in outputs)
+        columns = [Column(name, value.type) for name, value in outputs]
+        return _Relation(f"SELECT {distinct}{listed}{''.join(pieces)}", columns)
+
+    def _outputs(self, node: exp.Select, scope: _Scope) -> list[tuple[str, Value]]:
+        outputs: list[tuple[str, Value]] = []
+        for projection in node.expressions:
+            star = _star(projection)
+            if star is not None:
+                of_table = [
+                    c for c in scope.columns if not c.is_hidden and star in ("", (c.table or "").lower())
+                ]
+                if not of_table:
+                    raise QueryRefused(f"There is no {star or 'table'} for * to stand for.")
+                outputs += [(column.name, column.value) for column in of_table]
+            elif isinstance(projection, exp.Alias):
+                outputs.append((projection.alias, self.value(projection.this)))
+            else:
+                name = (
+                    projection.name if isinstance(projection, exp.Column | exp.Dot) else f"_col{len(outputs)}"
+                )
+                outputs.append((name, self.value(projection)))
+        return outputs
+
+    def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
+        _refuse_others(group, "expressions")
+
+        def key(node: exp.Expr) -> str:
+            if isinstance(node, exp.Literal) and not node.is_string:
+                position = int(node.this) - 1
+                if not 0 <= position < len(outputs):
+                    raise QueryRefused(f"GROUP BY {node.this}: there is no such column in the result.")
+                return outputs[position][1].sql
+            return self.value(node).sql
+
+        def keys(node: exp.Expr) -> str:
+            if isinstance(node, exp.Tuple):
+                return "(" + ", ".join(map(key, node.expressions)) + ")"
+            return f"({key(node.this if isinstance(node, exp.Paren) else node)})"
+
+        pieces = []
+        for node in group.expressions:
+            if isinstance(node, exp.Rollup | exp.Cube):
+                word = "ROLLUP" if isinstance(node, exp.Rollup) else "CUBE"
+                pieces.append(f"{word} ({', '.join(map(keys, node.expressions))})")
+            elif isinstance(node, exp.GroupingSets):
+                pieces.append(f"GROUPING SETS ({', '.join(map(keys, node.expressions))})")
+            elif isinstance(node, exp.Tuple):
+                pieces += list(map(key, node.expressions))
+            else:
+                pieces.append(key(node))
+        return ", ".join(pieces)
+
+    def _order(self, order: exp.Expr | None, positions: Mapping[str, int], scope: _Scope | None) -> str:
+        """Translate ORDER BY: of a query if there are positions, of a window or an aggregate if not."""
+        if order is None:
+            return ""
+        keys = []
+        for item in order.expressions:
+            _refuse_others(item, "this", "desc", "nulls_first")
+            node = item.this
+            if positions and isinstance(node, exp.Literal) and not node.is_string:
+                key = node.this
+            elif (
+                positions
+                and isinstance(node, exp.Column)
+                and not node.table
+                and node.name.lower() in positions
+            ):
+                key = str(positions[node.name.lower()])
+            elif (
+                scope is not None
+                and scope.outer is None
+                and not scope.columns
+                and NULL in scope.outputs.values()
+            ):
+                raise QueryRefused(
+                    "ORDER BY after a set operation or VALUES wants a column's name or position."
+                )
+            else:
+                key = self.value(node).sql
+            nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
+            keys.append(f"{key} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}")
+        return f" ORDER BY {', '.join(keys)}"
+
+    def _limit(self, node: exp.Expr) -> str:
+        limit, offset = node.args.get("limit"), node.args.get("offset")
+        sql = ""
+        if limit is not None:
+            count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
+            options = limit.args.get("limit_options")
+            if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+                raise QueryRefused("FETCH with PERCENT or TIES is not known here.")
+            if not (isinstance(count, exp.Column) and count.name.upper() == "ALL"):
+                sql += f" LIMIT {_whole_number(count, 'LIMIT')}"
+        if offset is not None:
+            sql += f" OFFSET {_whole_number(offset.expression, 'OFFSET')}"
+        return sql
+
+    # FROM
+
+    def _from(self, node: exp.Select) -> str:
+        clause = node.args.get("from_")
+        if clause is None:
+            return ""
+        scope = self._scope
+        if isinstance(clause.this, exp.Unnest):
+            sql, columns = self._first_unnest(clause.this)
+        else:
+            sql, columns = self._relation(clause.this)
+        scope.columns += columns
+        nested = clause.this.args.get("joins") or []
+        for join in [*nested, *(node.args.get("joins") or [])]:
+            sql = self._join(sql, join)
+        return f" FROM {sql}"
+
+    def _join(self, left: str, join: exp.Join) -> str:
+        _refuse_others(join, "this", "side", "kind", "on", "using")
+        scope, target = self._scope, join.this
+        side, kind = (str(join.args.get(part) or "").upper() for part in ("side", "kind"))
+        condition = join.args.get("on")
+        if isinstance(target, exp.Lateral) and isinstance(target.this, exp.Unnest):
+            target = target.this
+        if isinstance(target, exp.Unnest):
+            if (
+                side not in ("", "LEFT")
+                or (side == "LEFT" and not _is_true(condition))
+                or join.args.get("using")
+            ):
+                raise QueryRefused(
+                    "UNNEST is known here after CROSS JOIN, a comma, or LEFT JOIN ... ON TRUE."
+                )
+            if side == "" and condition is not None and not _is_true(condition):
+                raise QueryRefused("JOIN UNNEST with a condition is not known here: put it into WHERE.")
+            return self._unnested(left, target, keep_empty=side == "LEFT")
+        sql, columns = self._relation(target)
+        word = f"{side} JOIN" if side else "JOIN"
+        if (side, kind) not in _JOINS:
+            raise QueryRefused(f"{side} {kind} JOIN is not known here.")
+        if using := join.args.get("using"):
+            return f"{left} {word} {sql} ON {self._merged(using, columns, side)}"
+        scope.columns += columns
+        if condition is None:
+            if kind == "INNER" or side:
+                raise QueryRefused("A JOIN wants ON or USING.")
+            return f"{left} CROSS JOIN {sql}"
+        return f"{left} {word} {sql} ON {self._condition(condition, 'ON')}"
+
+    def _merged(self, using: Sequence[exp.Expr], right: Sequence[_Seen], side: str) -> str:
+        """Merge the columns of USING into one each, and return the condition that joins on them."""
+        scope, conditions, merged, gone = self._scope, [], [], []
+        for identifier in using:
+            a, b = (_only(identifier.name, None, columns) for columns in (scope.columns, right))
+            if a is None or b is None:
+                raise QueryRefused(f"USING: the column {identifier.name} is not on both sides.")
+            (x, y), type_ = common([a.value, b.value], "USING")
+            conditions.append(f"{x.sql} = {y.sql}")
+            sql = {"RIGHT": y.sql, "FULL": f"coalesce({x.sql}, {y.sql})"}.get(side, x.sql)
+            merged.append(_Seen(identifier.name, None, Value(sql, type_)))
+            gone += [a, b]
+        scope.columns = merged + [column for column in [*scope.columns, *right] if column not in gone]
+        return " AND ".join(conditions)
+
+    def _relation(self, node: exp.Expr) -> tuple[str, list[_Seen]]:
+        if isinstance(node, exp.Table):
+            return self._table(node)
+        if isinstance(node, exp.Lateral):
+            _refuse_others(node, "this", "alias")
+            return self._subquery(node.this, node.args.get("alias"), self._scope)
+        if isinstance(node, exp.Values):
+            return self._subquery(node, node.args.get("alias"), self._scope.outer)
+        if isinstance(node, exp.Subquery):
+            _refuse_others(node, "this", "alias", "with_", "order", "limit", "offset", "joins")
+            if isinstance(node.this, exp.Table):
+                raise QueryRefused("A join in parentheses is not known here: leave them out.")
+            inner = node
+            if node.args.get("alias") or node.args.get("joins"):
+                inner = node.copy()
+                inner.set("alias", None)
+                inner.set("joins", None)
+            return self._subquery(inner, node.args.get("alias"), self._scope.outer)
+        raise QueryRefused(f"{node.sql('trino')} is not known here as something to read from.")
+
+    def _table(self, node: exp.Table) -> tuple[str, list[_Seen]]:
+        _refuse_others(node, "this", "db", "catalog", "alias", "joins")
+        if not isinstance(node.this, exp.Identifier):
+            raise QueryRefused(f"{node.sql('trino')} is not a table: no function can be read from.")
+        name, alias = node.name.lower(), node.args.get("alias")
+        local = self._name("t")
+        if name in self._with and not node.db:
+            table = self._with[name]
+            seen = self._derived(table.name, table.columns)
+            return seen.sql, _aliased(seen.columns, alias, node.name)
+        table_or_none = self._tables.get(name) if self._is_ours(node) else None
+        if table_or_none is None:
+            known = ", ".join(sorted(self._tables)) or "none"
+            raise QueryRefused(f"There is no table {node.sql('trino')}. The tables are: {known}.")
+        table = table_or_none
+        columns = [
+            _Seen(column.name, None, Value(f"{local}.{quoted(column.name)}", column.type), is_hidden)
+            for is_hidden, group in ((False, table.columns), (True, table.hidden))
+            for column in group
+        ]
+        return f"{quoted(table.name)} AS {local}", _aliased(columns, alias, node.name)
+
+    def _is_ours(self, node: exp.Table) -> bool:
+        database, catalog = node.db.lower(), node.catalog.lower()
+        return catalog in ("", "awsdatacatalog") and (
+            not database or self._database is None or database == self._database.lower()
+        )
+
+    def _subquery(
+        self, node: exp.Expr, alias: exp.Expr | None, outer: _Scope | None
+    ) -> tuple[str, list[_Seen]]:
+        relation = self.query(node, self._with, outer)
+        seen = self._derived(f"({relation.sql})", relation.columns)
+        return seen.sql, _aliased(seen.columns, alias, None)
+
+    def _derived(self, sql: str, columns: Sequence[Column]) -> _Derived:
+        """Name a query's columns by their positions: Trino lets two have one name."""
+        local = self._name("t")
+        names = [f"c{index}" for index in range(1, len(columns) + 1)]
+        seen = [
+            _Seen(column.name, None, Value(f"{local}.{name}", column.type))
+            for name, column in zip(names, columns, strict=True)
+        ]
+        return _Derived(f"{sql} AS {local}({', '.join(names)})", seen)
+
+    # UNNEST
+
+    def _unnested(self, left: str, node: exp.Unnest, *, keep_empty: bool) -> str:
+        """Join a row with each element of its arrays.
+
+        As a projection, not as a lateral join: DuckDB moves no filter through a lateral join, so that every
+        partition would be read.
+        """
+        scope, local = self._scope, self._name("t")
+        kept = [replace(c, value=Value(f"{local}.k{i}", c.value.type)) for i, c in enumerate(scope.columns)]
+        listed = [f"{column.value.sql} AS k{index}" for index, column in enumerate(scope.columns)]
+        lists, columns = self._lists(node, keep_empty=keep_empty)
+        listed += [f"unnest({sql}) AS u{index}" for index, sql in enumerate(lists)]
+        elements = [
+            _Seen(column.name, None, Value(f"{local}.u{index}", column.type))
+            for index, column in enumerate(columns)
+        ]
+        scope.columns = kept + _aliased(elements, _unnest_alias(node), None)
+        return f"(SELECT {', '.join(listed)} FROM {left}) AS {local}"  # noqa: S608
+
+    def _first_unnest(self, node: exp.Unnest) -> tuple[str, list[_Seen]]:
+        """Read from arrays alone; they may belong to an outer query."""
+        local = self._name("t")
+        with self._within(_Scope(self._scope.outer)):
+            lists, columns = self._lists(node, keep_empty=False)
+        if len(lists) == 1:
+            return f"unnest({lists[0]}) AS {local}(u)", _aliased(
+                [_Seen(columns[0].name, None, Value(f"{local}.u", columns[0].type))],
+                _unnest_alias(node),
+                None,
+            )
+        elements = [
+            _Seen(column.name, None, Value(f"{local}.u[{index}]", column.type))
+            for index, column in enumerate(columns, 1)
+        ]
+        sql = f"unnest(list_zip({', '.join(lists)})) AS {local}(u)"
+        return sql, _aliased(elements, _unnest_alias(node), None)
+
+    def _lists(self, node: exp.Unnest, *, keep_empty: bool) -> tuple[list[str], list[Column]]:
+        """Return a list for each column that UNNEST makes."""
+        _refuse_others(node, "expressions", "alias", "offset")
+        lists: list[str] = []
+        columns: list[Type] = []
+        for expression in node.expressions:
+            value = self.value(expression)
+            if value.type.name == "map":
+                lists += [f"map_keys({value.sql})", f"map_values({value.sql})"]
+                columns += value.type.arguments
+            elif value.type.name == "array" and value.type.arguments[0].name == "row":
+                element = self.parameter(value.type.arguments[0])
+                for index, type_ in enumerate(element.type.arguments):
+                    part = row_field(element, index).sql
+                    lists.append(f"list_transform({value.sql}, lambda {element.sql}: {part})")
+                    columns.append(type_)
+            elif value.type.name == "array":
+                lists.append(value.sql)
+                columns.append(value.type.arguments[0])
+            else:
+                raise QueryRefused(f"UNNEST wants an array or a map, not {value.type}.")
+        longest = f"greatest({', '.join(f'coalesce(len({sql}), 0)' for sql in lists)})"
+        if node.args.get("offset"):
+            lists.append(f"generate_series(1, {longest})")
+            columns.append(BIGINT)
+        if keep_empty:
+            lists = [f"(CASE WHEN {longest} = 0 THEN [NULL] ELSE {sql} END)" for sql in lists]
+        return lists, [Column(f"_col{index}", type_) for index, type_ in enumerate(columns)]
+
+    # Expressions
+
+    def value(self, node: exp.Expr) -> Value:
+        """Translate an expression."""
+        handler, known = _EXPRESSIONS.get(type(node), (None, ""))
+        if handler is not None:
+            _refuse_others(node, *known.split())
+            return handler(self, node)
+        _refuse_others(node, "this", "expression", *(("typed", "safe") if isinstance(node, exp.Div) else ()))
+        if type(node) in _ARITHMETIC:
+            a, b = self.value(node.this), self.value(node.expression)
+            return arithmetic(_ARITHMETIC[type(node)], a, b)
+        if type(node) in _COMPARISONS:
+            for side in (node.this, node.expression):
+                if isinstance(side, exp.Any | exp.All):
+                    raise QueryRefused("A comparison with ANY or ALL is not known here.")
+            return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
+        raise QueryRefused(f"{node.sql('trino')} is not known here.")
+
+    def parameter(self, type_: Type, role: str = "x") -> Value:
+        """Return a parameter for one of DuckDB's lambdas.
+
+        Its name depends on the depth alone: an expression has the same SQL wherever it stands, or GROUP BY
+        would not find it in the SELECT.
+        """
+        return Value(f"_{role}{len(self._lambdas)}", type_)
+
+    def apply(self, function: exp.Expr, *arguments: Value) -> Value:
+        """Translate the body of a Trino lambda, its parameters replaced by expressions."""
+        if not isinstance(function, exp.Lambda) or len(function.expressions) != len(arguments):
+            raise QueryRefused(
+                f"{function.sql('trino')}: a function of {len(arguments)} parameters is wanted."
+            )
+        names = [parameter.name.lower() for parameter in function.expressions]
+        self._lambdas.append(dict(zip(names, arguments, strict=True)))
+        try:
+            return self.value(function.this)
+        finally:
+            self._lambdas.pop()
+
+    def _condition(self, node: exp.Expr, where: str) -> str:
+        return expect(self.value(node), BOOLEAN, where).sql
+
+    def _name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    @contextmanager
+    def _within(self, scope: _Scope) -> Iterator[_Scope]:
+        outside, self._scope = self._scope, scope
+        try:
+            yield scope
+        finally:
+            self._scope = outside
+
+    def _named(self, name: str, table: str | None) -> Value | None:
+        """Find what a name stands for: a parameter, a result in ORDER BY, a column here or outside."""
+        if table is None:
+            for parameters in reversed(self._lambdas):
+                if name.lower() in parameters:
+                    return parameters[name.lower()]
+            if name.lower() in self._scope.outputs:
+                return self._scope.outputs[name.lower()]
+        scope: _Scope | None = self._scope
+        while scope is not None:
+            found = _only(name, table, scope.columns)
+            if found is not None:
+                return found.value
+            scope = scope.outer
+        return None
+
+    def _column(self, node: exp.Column) -> Value:
+        if isinstance(node.this, exp.Star):
+            raise QueryRefused("* can only stand in a SELECT or in count(*).")
+        names = [part.name for part in node.parts]
+        value = self._named(names[0], None) if len(names) == 1 else self._named(names[1], names[0])
+        rest = names[1:] if len(names) == 1 else names[2:]
+        if value is None and len(names) > 1:
+            value, rest = self._named(names[0], None), names[1:]
+        if value is None:
+            raise QueryRefused(f"The column {node.sql('trino')} cannot be found.")
+        for name in rest:
+            value = _member(value, name)
+        return value
+
+    def _literal(self, node: exp.Literal) -> Value:
+        return Value(text(node.this), VARCHAR, node.this) if node.is_string else number(node.this)
+
+    def _json_literal(self, node: exp.ParseJSON) -> Value:
+        return trino_functions.call(self, "json_parse", [node.this], {})
+
+    def _negative(self, node: exp.Neg) -> Value:
+        value = self.value(node.this)
+        if not (value.type.is_number or value.type.is_interval):
+            raise QueryRefused(f"Athena does not define -{value.type}.")
+        constant = None if value.constant is None else f"-{value.constant}"
+        return Value(f"(-{value.sql})", value.type, constant)
+
+    def _not(self, node: exp.Not) -> Value:
+        return Value(f"(NOT {self._condition(node.this, 'NOT')})", BOOLEAN)
+
+    def _connected(self, node: exp.Connector) -> Value:
+        word = "AND" if isinstance(node, exp.And) else "OR"
+        sides = [self._condition(side, word) for side in (node.this, node.expression)]
+        return Value(f"({sides[0]} {word} {sides[1]})", BOOLEAN)
+
+    def _between(self, node: exp.Between) -> Value:
+        parts = [self.value(node.args[part]) for part in ("this", "low", "high")]
+        (value, low, high), _ = common(parts, "BETWEEN")
+        return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
+
+    def _in(self, node: exp.In) -> Value:
+        value = self.value(node.this)
+        query = node.args.get("query")
+        if query is None:
+            (value, *options), _ = common([value, *map(self.value, node.expressions)], "IN")
+            return Value(f"({value.sql} IN ({', '.join(option.sql for option in options)}))", BOOLEAN)
+        relation = self.query(query, self._with, self._scope)
+        if len(relation.columns) != 1:
+            raise QueryRefused("IN wants a query of one column.")
+        type_ = types.common(value.type, relation.columns[0].type)
+        if type_ is None:
+            raise QueryRefused(
+                f"Athena cannot look for {value.type} in a query of {relation.columns[0].type}."
+            )
+        typed = self._typed(relation, [Column(relation.columns[0].name, type_)])
+        return Value(f"({coerce_value(value, type_).sql} IN ({typed}))", BOOLEAN)
+
+    def _is(self, node: exp.Is) -> Value:
+        if not isinstance(node.expression, exp.Null):
+            raise QueryRefused(f"Athena knows IS NULL only, not {node.sql('trino')}.")
+        return Value(f"({self.value(node.this).sql} IS NULL)", BOOLEAN)
+
+    def _like(self, node: exp.Like, escape: str = "") -> Value:
+        string, pattern = (
+            expect(self.value(side), VARCHAR, "LIKE").sql for side in (node.this, node.expression)
+        )
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return Value(f"({string} {word} {pattern}{escape})", BOOLEAN)
+
+    def _escape(self, node: exp.Escape) -> Value:
+        if not isinstance(node.this, exp.Like):
+            raise QueryRefused(f"{node.sql('trino')} is not known here.")
+        character = trino_functions.literal(node.expression, "LIKE's ESCAPE")
+        return self._like(node.this, f" ESCAPE {text(character)}")
+
+    def _case(self, node: exp.Case) -> Value:
+        of = self.value(node.this) if node.this is not None else None
+        conditions, results = [], []
+        for branch in node.args["ifs"]:
+            if of is None:
+                conditions.append(self._condition(branch.this, "WHEN"))
+            else:
+                conditions.append(comparison("=", of, self.value(branch.this)).sql)
+            results.append(self.value(branch.args["true"]))
+        default = node.args.get("default")
+        results.append(self.value(default) if default is not None else NULL)
+        results, type_ = common(results, "CASE")
+        branches = " ".join(f"WHEN {c} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
+        return Value(f"(CASE {branches} ELSE {results[-1].sql} END)", type_)
+
+    def _if(self, node: exp.If) -> Value:
+        condition = self._condition(node.this, "if")
+        otherwise = node.args.get("false")
+        (yes, no), type_ = common(
+            [self.value(node.args["true"]), self.value(otherwise) if otherwise is not None else NULL], "if"
+        )
+        return Value(f"(CASE WHEN {condition} THEN {yes.sql} ELSE {no.sql} END)", type_)
+
+    def _cast(self, node: exp.Cast) -> Value:
+        spelling = node.args["to"].sql(_Dialect)
+        try:
+            target = types.parse(spelling)
+        except ValueError as error:
+            raise QueryRefused(f"The type {spelling} is not known here.") from error
+        value = self.value(node.this)
+        if value.constant is not None and value.type == VARCHAR:
+            if target.zone:
+                return self._zoned_literal(value.constant, target)
+            if spelling.upper() == "DECIMAL":
+                raise QueryRefused(
+                    "Write DECIMAL '1.5' as the number 1.5, or with CAST(... AS decimal(2, 1))."
+                )
+        result = cast(value, target)
+        length = re.fullmatch(r"(?i)varchar\((\d+)\)", spelling)
+        if length and value.constant is None:
+            result = Value(f"substr({result.sql}, 1, {length[1]})", VARCHAR)
+        return result
+
+    def _try_cast(self, node: exp.TryCast) -> Value:
+        value = self._cast(node)
+        return Value(f"TRY({value.sql})", value.type)
+
+    def _zoned_literal(self, literal: str, target: Type) -> Value:
+        moment, _, zone = literal.rpartition(" ")
+        if ":" in zone or not moment:
+            raise QueryRefused(f"The timestamp {literal!r} wants the name of its zone after it, as UTC.")
+        local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
+        zone_name = trino_time.zone_of(exp.Literal.string(zone))
+        return from_local(local.sql, types.zoned(zone_name, target.precision))
+
+    def _extract(self, node: exp.Extract) -> Value:
+        return trino_time.extract(node.name.lower(), self.value(node.expression))
+
+    def _position(self, node: exp.StrPosition) -> Value:
+        string, part = (
+            expect(self.value(node.args[side]), VARCHAR, "position").sql for side in ("this", "substr")
+        )
+        return Value(f"strpos({string}, {part})", BIGINT)
+
+    def _trim(self, node: exp.Trim) -> Value:
+        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(
+            (node.args.get("position") or "").upper(), "trim"
+        )
+        if node.expression is None:
+            return trino_functions.call(self, function, [node.this], {})
+        string, characters = (
+            expect(self.value(side), VARCHAR, "trim").sql for side in (node.this, node.expression)
+        )
+        return Value(f"{function}({string}, {characters})", VARCHAR)
+
+    def _substring(self, node: exp.Substring) -> Value:
+        arguments = [node.args.get(part) for part in ("this", "start", "length")]
+        return trino_functions.call(self, "substr", [a for a in arguments if a is not None], {})
+
+    def _bracket(self, node: exp.Bracket) -> Value:
+        (key,) = node.expressions
+        return trino_functions.subscript(self.value(node.this), self.value(key))
+
+    def _array(self, node: exp.Array) -> Value:
+        elements, type_ = common([self.value(element) for element in node.expressions], "ARRAY")
+        return Value(f"[{', '.join(element.sql for element in elements)}]", types.array(type_))
+
+    def _tuple(self, node: exp.Tuple) -> Value:
+        return trino_functions.row_of([self.value(element) for element in node.expressions])
+
+    def _dot(self, node: exp.Dot) -> Value:
+        return _member(self.value(node.this), node.expression.name)
+
+    def _concatenated(self, node: exp.DPipe) -> Value:
+        return trino_functions.concatenate(self.value(node.this), self.value(node.expression))
+
+    def _interval(self, node: exp.Interval) -> Value:
+        count, sign = node.this, ""
+        if isinstance(count, exp.Neg):
+            count, sign = count.this, "-"
+        if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
+            raise QueryRefused(f"{node.sql('trino')} is not known here: write INTERVAL '7' DAY.")
+        return trino_time.interval(sign + count.this, node.args["unit"].name)
+
+    def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
+        return trino_time.at_time_zone(self.value(node.this), trino_time.zone_of(node.args["zone"]))
+
+    def _now(self, node: exp.Expr) -> Value:
+        if isinstance(node, exp.CurrentDate):
+            return Value("current_date", DATE)
+        now = trino_time.now()
+        return cast(now, TIMESTAMP) if isinstance(node, exp.Localtimestamp) else now
+
+    def _scalar_subquery(self, node: exp.Subquery) -> Value:
+        relation = self.query(node, self._with, self._scope)
+        if len(relation.columns) != 1:
+            raise QueryRefused("A query within an expression wants one column.")
+        return Value(f"({relation.sql})", relation.columns[0].type)
+
+    def _exists(self, node: exp.Exists) -> Value:
+        return Value(f"(EXISTS ({self.query(node.this, self._with, self._scope).sql}))", BOOLEAN)
+
+    def _identifier(self, node: exp.Identifier) -> Value:
+        value = self._named(node.name, None)
+        if value is None:
+            raise QueryRefused(f"The column {node.name} cannot be found.")
+        return value
+
+    # Functions
+
+    def _call(self, node: exp.Expr, condition: str = "", over: str = "", nulls: str = "") -> Value:
+        if isinstance(node, exp.Filter):
+            condition = self._condition(node.expression.this, "FILTER")
+            return self._call(node.this, condition, over, nulls)
+        if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+            word = " IGNORE NULLS" if isinstance(node, exp.IgnoreNulls) else ""
+            return self._call(node.this, condition, over, word)
+        if isinstance(node, exp.GroupConcat):
+            return self._listagg(node, condition, over)
+        if not isinstance(node, exp.Anonymous):
+            raise QueryRefused(f"{node.sql('trino')} is not known here.")
+        _refuse_others(node, "this", "expressions")
+        name = node.name.lower()
+        if trino_aggregates.is_aggregate(name):
+            return self._aggregate(name, node.expressions, condition, over, nulls)
+        if condition or over or nulls:
+            raise QueryRefused(f"{name} is no aggregate that is known here.")
+        if name == "grouping":
+            keys = ", ".join(self.value(key).sql for key in node.expressions)
+            return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
+        return trino_functions.call(self, name, node.expressions, trino_time.HANDLERS)
+
+    def _aggregate(
+        self, name: str, arguments: Sequence[exp.Expr], condition: str, over: str, nulls: str
+    ) -> Value:
+        distinct = order = ""
+        if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
+            arguments = []
+        elif name == "count" and not arguments:
+            raise QueryRefused("count wants * or an expression.")
+        if arguments and isinstance(arguments[-1], exp.Order):
+            order = self._order(arguments[-1], {}, None)
+            arguments = [*arguments[:-1], arguments[-1].this]
+        if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
+            distinct, arguments = "DISTINCT ", arguments[0].expressions
+        values = [self.value(node) for node in arguments]
+        return trino_aggregates.aggregate(
+            trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
+        )
+
+    def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
+        order, value = "", node.this
+        if isinstance(value, exp.Order):
+            order, value = self._order(value, {}, None), value.this
+        separator = self.value(node.args["separator"]) if node.args.get("separator") else Value("''", VARCHAR)
+        values = [self.value(value), separator]
+        return trino_aggregates.aggregate(
+            trino_aggregates.Call("listagg", values, "", order, condition, over)
+        )
+
+    def _window(self, node: exp.Window) -> Value:
+        definition: exp.Expr = node
+        if alias := node.args.get("alias"):
+            named = [w for w in self._scope.windows if w.this.name.lower() == alias.name.lower()]
+            if not named or any(node.args.get(part) for part in ("partition_by", "order", "spec")):
+                raise QueryRefused(f"The window {alias.name} is not known here.")
+            definition = named[0]
+        pieces = []
+        if keys := definition.args.get("partition_by"):
+            pieces.append("PARTITION BY " + ", ".join(self.value(key).sql for key in keys))
+        pieces.append(self._order(definition.args.get("order"), {}, None).strip())
+        pieces.append(self._frame(definition.args.get("spec")))
+        return self._call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
+
+    def _frame(self, spec: exp.WindowSpec | None) -> str:
+        if spec is None:
+            return ""
+        _refuse_others(spec, "kind", "start", "start_side", "end", "end_side")
+
+        def bound(side: str) -> str:
+            value = spec.args.get(side) or "CURRENT ROW"
+            sql = self.value(value).sql if isinstance(value, exp.Expr) else str(value)
+            return f"{sql} {spec.args.get(f'{side}_side') or ''}".strip()
+
+        return f"{spec.args['kind']} BETWEEN {bound('start')} AND {bound('end')}"
+
+
+_EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[_Translator, Any], Value], str]] = {
+    exp.Anonymous: (_Translator._call, "this expressions"),
+    exp.And: (_Translator._connected, "this expression"),
+    exp.Array: (_Translator._array, "expressions"),
+    exp.AtTimeZone: (_Translator._at_time_zone, "this zone"),
+    exp.Between: (_Translator._between, "this low high"),
+    exp.Boolean: (lambda _, node: Value("TRUE" if node.this else "FALSE", BOOLEAN), "this"),
+    exp.Bracket: (_Translator._bracket, "this expressions"),
+    exp.Case: (_Translator._case, "this ifs default"),
+    exp.Cast: (_Translator._cast, "this to"),
+    exp.Column: (_Translator._column, "this table db catalog"),
+    exp.CurrentDate: (_Translator._now, ""),
+    exp.CurrentTimestamp: (_Translator._now, ""),
+    exp.DPipe: (_Translator._concatenated, "this expression safe"),
+    exp.Dot: (_Translator._dot, "this expression"),
+    exp.Escape: (_Translator._escape, "this expression"),
+    exp.Exists: (_Translator._exists, "this"),
+    exp.Extract: (_Translator._extract, "this expression"),
+    exp.Filter: (_Translator._call, "this expression"),
+    exp.GroupConcat: (_Translator._call, "this separator"),
+    exp.Identifier: (_Translator._identifier, "this quoted"),
+    exp.If: (_Translator._if, "this true false"),
+    exp.In: (_Translator._in, "this expressions query"),
+    exp.Interval: (_Translator._interval, "this unit"),
+    exp.Is: (_Translator._is, "this expression"),
+    exp.Like: (_Translator._like, "this expression negate"),
+    exp.Literal: (_Translator._literal, "this is_string"),
+    exp.Localtimestamp: (_Translator._now, ""),
+    exp.Neg: (_Translator._negative, "this"),
+    exp.Not: (_Translator._not, "this"),
+    exp.Null: (lambda _, __: NULL, ""),
+    exp.Or: (_Translator._connected, "this expression"),
+    exp.Paren: (lambda translator, node: translator.value(node.this), "this"),
+    exp.ParseJSON: (_Translator._json_literal, "this is_literal"),
+    exp.StrPosition: (_Translator._position, "this substr"),
+    exp.Subquery: (_Translator._scalar_subquery, "this with_ order limit offset"),
+    exp.Substring: (_Translator._substring, "this start length"),
+    exp.Trim: (_Translator._trim, "this expression position"),
+    exp.TryCast: (_Translator._try_cast, "this to safe"),
+    exp.Tuple: (_Translator._tuple, "expressions"),
+    exp.Window: (_Translator._window, "this partition_by order spec alias over"),
+}
+"""How an expression is translated, and the parts of it that its translation looks at."""
+
+
+def _refuse_others(node: exp.Expr, *known: str) -> None:
+    """Refuse a node with a part that its translation does not look at."""
+    for name, part in node.args.items():
+        if part and name not in known:
+            raise QueryRefused(f"{node.sql('trino')} is not known here, because of its {name.strip('_')}.")
+
+
+def _star(node: exp.Expr) -> str | None:
+    """Return "" for `*`, the table's name for `t.*`, None for anything else."""
+    if isinstance(node, exp.Star):
+        _refuse_others(node)
+        return ""
+    if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
+        return node.table.lower()
+    return None
+
+
+def _only(name: str, table: str | None, columns: Sequence[_Seen]) -> _Seen | None:
+    """Find the one column of a name, whatever its case."""
+    found = [
+        column
+        for column in columns
+        if column.name.lower() == name.lower()
+        and (table is None or (column.table or "").lower() == table.lower())
     ]
-    unnest.replace(exp.Lateral(this=exp.Subquery(this=exp.select(*columns_sql)), alias=alias.copy()))
+    if len(found) > 1:
+        raise QueryRefused(f"The column {name} is ambiguous: more than one table has it.")
+    return found[0] if found else None
+
+
+def _renamed(columns: Sequence[Column], alias: exp.Expr | None) -> list[Column]:
+    names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []
+    if not names:
+        return list(columns)
+    if len(names) != len(columns):
+        raise QueryRefused(f"{alias} names {len(names)} columns, but there are {len(columns)}.")
+    return [replace(column, name=name) for column, name in zip(columns, names, strict=True)]
+
+
+def _aliased(columns: Sequence[_Seen], alias: exp.Expr | None, name: str | None) -> list[_Seen]:
+    """Give columns the table's name and, if the alias lists them, their own."""
+    if alias is not None and alias.name:
+        name = alias.name
+    names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []
+    if names and len(names) != sum(not column.is_hidden for column in columns):
+        raise QueryRefused(f"{alias} names {len(names)} columns, but there are others or more.")
+    shown = [replace(column, table=name) for column in columns if not column.is_hidden]
+    if names:
+        return [replace(column, name=own) for column, own in zip(shown, names, strict=True)]
+    return shown + [replace(column, table=name) for column in columns if column.is_hidden]
+
+
+def _unnest_alias(node: exp.Unnest) -> exp.Expr | None:
+    """Return UNNEST's alias with all its columns: sqlglot keeps the ordinality's name apart."""
+    alias, ordinality = node.args.get("alias"), node.args.get("offset")
+    if alias is not None and isinstance(ordinality, exp.Identifier) and alias.args.get("columns"):
+        alias = alias.copy()
+        alias.set("columns", [*alias.args["columns"], ordinality.copy()])
+    return alias
+
+
+def _member(value: Value, name: str) -> Value:
+    names = [(member or "").lower() for member in value.type.fields]
+    if value.type.name != "row" or name.lower() not in names:
+        raise QueryRefused(f"{value.type} has no field {name}.")
+    return row_field(value, names.index(name.lower()))
+
+
+def _is_true(node: exp.Expr | None) -> bool:
+    return isinstance(node, exp.Boolean) and bool(node.this)
+
+
+def _whole_number(node: exp.Expr | None, where: str) -> int:
+    if not isinstance(node, exp.Literal) or node.is_string:
+        raise QueryRefused(f"{where} wants a number, written out.")
+    return int(node.this)

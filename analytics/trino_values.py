@@ -1,0 +1,407 @@
+"""Values in translation: SQL for DuckDB and a Trino type; casts, arithmetic, comparison."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analytics import trino_types as types
+from analytics.trino_types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DAY_TO_SECOND,
+    DOUBLE,
+    INTEGER,
+    JSON,
+    UNKNOWN,
+    VARCHAR,
+    Type,
+)
+
+
+class QueryRefused(Exception):
+    """A statement that the local Athena does not run, and why, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression: its SQL for DuckDB, which can stand anywhere, and its Trino type."""
+
+    sql: str
+    type: Type
+    constant: str | None = None
+    """The text of a literal."""
+
+
+NULL = Value("NULL", UNKNOWN)
+
+FAILURE = "~"
+"""Opens the text of an error that a translated statement raises, as a cast that cannot succeed.
+
+DuckDB's own `error()` is volatile, which its TRY does not allow.
+"""
+
+
+def fail_if(condition: str, message: str, otherwise: str) -> str:
+    """Return SQL that fails with a message where a condition holds, and is another expression elsewhere."""
+    failure = f"CAST({types.text(FAILURE + message.removeprefix(FAILURE))} AS BOOLEAN)"
+    return f"(CASE WHEN (CASE WHEN {condition} THEN {failure} ELSE FALSE END) THEN NULL ELSE {otherwise} END)"
+
+
+def common(values: Sequence[Value], what: str) -> tuple[list[Value], Type]:
+    """Return the values in the type that Trino coerces them to.
+
+    Raises:
+        QueryRefused: there is none.
+    """
+    type_ = types.common_of([value.type for value in values])
+    if type_ is None:
+        spelled = ", ".join(str(value.type) for value in values)
+        raise QueryRefused(f"Athena cannot apply {what} to {spelled}: cast one to the other's type.")
+    return [coerce(value, type_) for value in values], type_
+
+
+def coerce(value: Value, target: Type) -> Value:
+    """Return a value in the type that it is coerced to; `types.coerces` says whether it can be."""
+    if value.type == target:
+        return value
+    if value.constant is not None and value.type.name == "decimal" and target.is_floating:
+        return Value(f"CAST('{value.constant}' AS {target.duckdb})", target)
+    return Value(_cast(value.sql, value.type, target), target)
+
+
+def expect(value: Value, target: Type, where: str) -> Value:
+    """Return a value in the type that a place wants.
+
+    Raises:
+        QueryRefused: Trino does not coerce it.
+    """
+    if not types.coerces(value.type, target):
+        raise QueryRefused(f"{where} wants {target}, not {value.type}.")
+    return coerce(value, target)
+
+
+def cast(value: Value, target: Type) -> Value:
+    """Return `CAST(value AS target)`.
+
+    Raises:
+        QueryRefused: Trino has no such cast, or one whose result DuckDB cannot give.
+    """
+    shape = _SHAPES.get(target.name)
+    if shape and value.type == VARCHAR and value.constant is not None:
+        failure = f"CAST({types.text(_not_one(target))} AS {target.duckdb})"
+        return Value(_parsed(value.sql, target) if re.fullmatch(shape, value.constant) else failure, target)
+    return Value(_cast(value.sql, value.type, target), target)
+
+
+def _cast(sql: str, source: Type, target: Type) -> str:
+    if source == target:
+        return sql
+    if source == UNKNOWN or _is_plain(source, target):
+        return f"CAST({sql} AS {target.duckdb})"
+    if source == VARCHAR:
+        return _from_text(sql, target)
+    if target == VARCHAR:
+        return _to_text(sql, source)
+    if source == JSON or target == JSON:
+        return _from_or_to_json(sql, source, target)
+    if source.is_floating and target.is_integer:
+        return f"CAST(round({sql}) AS {target.duckdb})"  # half away from zero, where DuckDB's cast is to even
+    if {source.name, target.name} <= {"date", "timestamp", "timestamp with time zone"}:
+        return _between_moments(sql, source, target)
+    if source.name == target.name == "array":
+        element = _cast("x", source.arguments[0], target.arguments[0])
+        return f"list_transform({sql}, lambda x: {element})"
+    if source.name == target.name == "map":
+        key, value = (_cast(f"e.{part}", *pair) for part, *pair in _entry_types(source, target))
+        return f"map_from_entries(list_transform(map_entries({sql}), lambda e: {{'k': {key}, 'v': {value}}}))"
+    if source.name == target.name == "row" and len(source.arguments) == len(target.arguments):
+        fields = [
+            _cast(field(Value(sql, source), index).sql, a, b)
+            for index, (a, b) in enumerate(zip(source.arguments, target.arguments, strict=True))
+        ]
+        return f"(CASE WHEN {sql} IS NULL THEN NULL ELSE {struct(fields, target)} END)"
+    raise QueryRefused(f"A cast from {source} to {target} is not known here.")
+
+
+def _entry_types(source: Type, target: Type) -> list[tuple[str, Type, Type]]:
+    return [
+        (part, source.arguments[index], target.arguments[index])
+        for index, part in enumerate(("key", "value"))
+    ]
+
+
+def struct(fields: Sequence[str], type_: Type) -> str:
+    """Return a row's value of its fields' SQL."""
+    names = [name or f"field{index}" for index, name in enumerate(type_.fields)]
+    return (
+        "{" + ", ".join(f"{types.text(name)}: {sql}" for name, sql in zip(names, fields, strict=True)) + "}"
+    )
+
+
+def field(value: Value, index: int) -> Value:
+    """Return a row's field."""
+    name = value.type.fields[index] or f"field{index}"
+    return Value(f"struct_extract({value.sql}, {types.text(name)})", value.type.arguments[index])
+
+
+def _is_plain(source: Type, target: Type) -> bool:
+    """Whether DuckDB's cast is Trino's."""
+    if source.is_exact and target.is_number:
+        return True
+    if source.is_floating:
+        return target.is_floating or target.name == "decimal"
+    if source == BOOLEAN:
+        return target.is_number or target == VARCHAR
+    if source.is_integer:
+        return target in (BOOLEAN, VARCHAR)
+    if source == DATE:
+        return target == VARCHAR
+    if source.name == "row" and target.name == "row":
+        return False
+    if source.name == target.name and source.arguments and len(source.arguments) == len(target.arguments):
+        pairs = zip(source.arguments, target.arguments, strict=True)
+        return all(a in (b, UNKNOWN) or _is_plain(a, b) for a, b in pairs)
+    return False
+
+
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_SHAPES = {
+    "decimal": _NUMBER,
+    "real": rf"\s*({_NUMBER}|NaN|[+-]?Infinity)\s*",
+    "double": rf"\s*({_NUMBER}|NaN|[+-]?Infinity)\s*",
+    "boolean": r"(?i)t|f|true|false|1|0",
+    "date": r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\s*",
+    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,9})?)?)?",
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), "[+-]?[0-9]+"),
+}
+"""What Trino reads as a value of a type; DuckDB reads more."""
+
+
+def _from_text(sql: str, target: Type) -> str:
+    if target == JSON:
+        return f"to_json({sql})"
+    if target == DATE:
+        return f"CAST(strptime(trim({sql}), '%Y-%m-%d') AS DATE)"  # simple enough to choose partitions by
+    shape = _SHAPES.get(target.name)
+    if shape is None:
+        raise QueryRefused(f"A cast from varchar to {target} is not known here.")
+    return fail_if(
+        f"NOT regexp_full_match({sql}, {types.text(shape)})",
+        _not_one(target),
+        _parsed(sql, target),
+    )
+
+
+def _not_one(target: Type) -> str:
+    return f"{FAILURE}A text cannot be cast to {target}"
+
+
+def _parsed(sql: str, target: Type) -> str:
+    """Return the cast of a text of the right shape."""
+    if target.name == "timestamp":
+        # DuckDB wants two digits where Trino takes one.
+        padded = f"regexp_replace({sql}, '\\b([0-9])\\b', '0\\1', 'g')"
+        return _rounded(f"CAST({padded} AS TIMESTAMP)", target.precision)
+    return f"CAST({sql} AS {target.duckdb})"
+
+
+def _rounded(sql: str, precision: int) -> str:
+    unit_us = 10 ** (6 - precision)
+    if unit_us == 1:
+        return sql
+    return f"make_timestamp((epoch_us({sql}) + {unit_us // 2}) // {unit_us} * {unit_us})"
+
+
+def _to_text(sql: str, source: Type) -> str:
+    if source.name == "decimal":
+        wider = types.decimal(source.precision + 1, source.scale)  # or 0.50 is written .50
+        return f"CAST(CAST({sql} AS {wider.duckdb}) AS VARCHAR)"
+    if source.name == "timestamp":
+        return _moment_text(sql, source.precision)
+    if source.name == "timestamp with time zone":
+        local = f"timezone({types.text(source.zone)}, {sql})"
+        return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
+    if source == JSON:
+        return fail_if(
+            f"json_type({sql}) IN ('OBJECT', 'ARRAY')",
+            "Cannot cast a JSON object or array to varchar; use json_format",
+            f"json_extract_string({sql}, '$')",
+        )
+    if source.is_floating:
+        raise QueryRefused(
+            "Athena writes a double as 5.0E-1 when it casts it to varchar: use format('%.2f', x)."
+        )
+    raise QueryRefused(f"A cast from {source} to varchar is not known here.")
+
+
+def _moment_text(sql: str, precision: int) -> str:
+    fraction = {0: "", 3: ".%g", 6: ".%f"}.get(precision)
+    if fraction is None:
+        raise QueryRefused(f"timestamp({precision}) cannot be written as text here: cast it to timestamp(3).")
+    return f"strftime({sql}, '%Y-%m-%d %H:%M:%S{fraction}')"
+
+
+def _from_or_to_json(sql: str, source: Type, target: Type) -> str:
+    if target == JSON:
+        return f"to_json({sql})"
+    if target.name in ("array", "map", "row") or target.is_number or target == BOOLEAN:
+        return f"CAST({sql} AS {target.duckdb})"
+    raise QueryRefused(f"A cast from {source} to {target} is not known here.")
+
+
+def _between_moments(sql: str, source: Type, target: Type) -> str:
+    local = local_timestamp(Value(sql, source))
+    if target == DATE:
+        return f"CAST({local} AS DATE)"
+    if source.name != "date" and target.precision < source.precision:
+        local = _rounded(local, target.precision)
+    if target.name == "timestamp":
+        return local
+    zone = source.zone if source.zone else target.zone
+    return f"timezone({types.text(zone)}, {local})"
+
+
+def local_timestamp(value: Value) -> str:
+    """Return SQL for a moment as a timestamp without zone, as the clock in its own zone shows it."""
+    if value.type == DATE:
+        return f"CAST({value.sql} AS TIMESTAMP)"
+    if value.type.zone:
+        return f"timezone({types.text(value.type.zone)}, {value.sql})"
+    return value.sql
+
+
+def from_local(local: str, like: Type) -> Value:
+    """Return a moment of a type from the clock's time in its zone."""
+    if like == DATE:
+        return Value(f"CAST({local} AS DATE)", DATE)
+    return Value(f"timezone({types.text(like.zone)}, {local})" if like.zone else local, like)
+
+
+def number(literal: str) -> Value:
+    """Return a numeric literal: `1` is an integer, `1.0` a decimal, `1e0` a double."""
+    if re.fullmatch(r"\d+", literal):
+        type_ = INTEGER if int(literal) < 2**31 else BIGINT if int(literal) < 2**63 else None
+        if type_ is None:
+            return Value(f"CAST({literal} AS DECIMAL({len(literal)}, 0))", types.decimal(len(literal), 0))
+        return Value(f"CAST({literal} AS BIGINT)" if type_ == BIGINT else literal, type_, literal)
+    if re.fullmatch(r"\d*\.\d*", literal):
+        whole, _, fraction = literal.partition(".")
+        type_ = types.decimal(len(whole.lstrip("0")) + len(fraction), len(fraction))
+        return Value(f"CAST({types.text(literal)} AS {type_.duckdb})", type_, literal)
+    return Value(f"CAST({types.text(literal)} AS DOUBLE)", DOUBLE, literal)
+
+
+def arithmetic(operator: str, a: Value, b: Value) -> Value:
+    """Return `a + b`, `a - b`, `a * b`, `a / b` or `a % b`.
+
+    Decimals: https://trino.io/docs/current/functions/decimal.html
+
+    Raises:
+        QueryRefused: Trino does not define it on these types.
+    """
+    if UNKNOWN in (a.type, b.type):
+        a, b = (coerce(x, y.type) if x.type == UNKNOWN else x for x, y in ((a, b), (b, a)))
+    if a.type.is_number and b.type.is_number:
+        return _numeric(operator, a, b)
+    with_time = _with_time(operator, a, b)
+    if with_time is None:
+        raise QueryRefused(f"Athena does not define {a.type} {operator} {b.type}.")
+    return with_time
+
+
+def _numeric(operator: str, a: Value, b: Value) -> Value:
+    if a.type.is_exact and b.type.is_exact and "decimal" in (a.type.name, b.type.name):
+        return _decimal(operator, a, b)
+    (a, b), type_ = common([a, b], operator)
+    if operator == "/" and type_.is_integer:
+        return Value(f"({a.sql} // {b.sql})", type_)
+    return Value(f"({a.sql} {operator} {b.sql})", type_)
+
+
+def _decimal(operator: str, a: Value, b: Value) -> Value:
+    x, y = types.as_decimal(a.type), types.as_decimal(b.type)
+    a, b = coerce(a, x), coerce(b, y)
+    scale = max(x.scale, y.scale)
+    if operator in "+-":
+        type_ = types.decimal(1 + scale + max(x.precision - x.scale, y.precision - y.scale), scale)
+        a, b = coerce(a, type_), coerce(b, type_)
+    elif operator == "*":
+        type_ = types.decimal(x.precision + y.precision, x.scale + y.scale)
+    elif operator == "%":
+        type_ = types.decimal(min(x.precision - x.scale, y.precision - y.scale) + scale, scale)
+    else:
+        type_ = types.decimal(x.precision + y.scale + max(0, y.scale - x.scale), scale)
+        return Value(_divided(a, b, x, y, type_), type_)
+    return Value(f"CAST(({a.sql} {operator} {b.sql}) AS {type_.duckdb})", type_)
+
+
+def _divided(a: Value, b: Value, x: Type, y: Type, type_: Type) -> str:
+    """Return the quotient, rounded half away from zero to its scale, in whole numbers: exactly."""
+    shift = type_.scale - x.scale + y.scale
+    n = f"({_unscaled(a.sql, x)} * CAST({10**shift} AS HUGEINT))"
+    d = _unscaled(b.sql, y)
+    up = f"(CASE WHEN 2 * abs({n} % {d}) >= abs({d}) THEN sign({n}) * sign({d}) ELSE 0 END)"
+    whole = types.decimal(types.MAX_PRECISION - type_.scale, 0).duckdb
+    quotient = f"CAST({n} // {d} + {up} AS {whole})"
+    if type_.scale == 0:
+        return f"CAST({quotient} AS {type_.duckdb})"
+    unit = f"CAST('0.{'1'.zfill(type_.scale)}' AS DECIMAL({type_.scale}, {type_.scale}))"
+    return f"CAST({quotient} * {unit} AS {type_.duckdb})"
+
+
+def _unscaled(sql: str, type_: Type) -> str:
+    if type_.scale == 0:
+        return f"CAST({sql} AS HUGEINT)"
+    # Through text: no product of a wide decimal and a power of ten fits a decimal.
+    return f"CAST(replace(CAST({sql} AS VARCHAR), '.', '') AS HUGEINT)"
+
+
+def _with_time(operator: str, a: Value, b: Value) -> Value | None:
+    moments = ("date", "timestamp", "timestamp with time zone")
+    if operator == "+" and a.type.is_interval and b.type.name in moments:
+        a, b = b, a
+    if operator in "+-" and a.type.name in moments and b.type.is_interval:
+        return _moved(operator, a, b)
+    if operator == "-" and a.type.name in moments and b.type.name in moments:
+        (a, b), type_ = common([a, b], "-")
+        difference = (
+            f"to_days(CAST({a.sql} - {b.sql} AS INTEGER))" if type_ == DATE else f"({a.sql} - {b.sql})"
+        )
+        return Value(difference, DAY_TO_SECOND)
+    if operator in "+-" and a.type.is_interval and a.type == b.type:
+        return Value(f"({a.sql} {operator} {b.sql})", a.type)
+    if operator == "*" and b.type.is_interval:
+        a, b = b, a
+    if operator == "*" and a.type.is_interval and (b.type.is_integer or b.type == DOUBLE):
+        return Value(f"({a.sql} * {b.sql})", a.type)
+    return None
+
+
+def _moved(operator: str, moment: Value, interval: Value) -> Value:
+    if moment.type == DATE:
+        moved = f"({moment.sql} {operator} {interval.sql})"
+        if interval.type == DAY_TO_SECOND:
+            not_days = f"epoch_ms({interval.sql}) % 86400000 <> 0"
+            return Value(
+                fail_if(not_days, "Cannot add hour, minutes or seconds to a date", f"CAST({moved} AS DATE)"),
+                DATE,
+            )
+        return Value(f"CAST({moved} AS DATE)", DATE)
+    type_ = moment.type
+    if interval.type == DAY_TO_SECOND:  # a day is 24 hours, whatever the clocks do
+        type_ = Type(type_.name, precision=max(3, type_.precision), zone=type_.zone)
+        return Value(f"({moment.sql} {operator} {interval.sql})", type_)
+    return from_local(f"({local_timestamp(moment)} {operator} {interval.sql})", type_)
+
+
+def comparison(operator: str, a: Value, b: Value) -> Value:
+    """Return `a < b`, `a IS DISTINCT FROM b` and the like.
+
+    Raises:
+        QueryRefused: Trino does not compare these types.
+    """
+    (a, b), type_ = common([a, b], operator)
+    if type_ == JSON:
+        raise QueryRefused("Athena's JSON comparison is not known here: use json_extract_scalar.")
+    return Value(f"({a.sql} {operator} {b.sql})", BOOLEAN)
