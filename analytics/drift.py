@@ -166,6 +166,30 @@ def expected_precision(confidence_sum: float, images: int) -> float:
     return confidence_sum / images if images else math.nan
 
 
+def merge_bins(
+    baseline: Sequence[int], current: Sequence[int], groups: int = 10
+) -> tuple[list[int], list[int]]:
+    """Merge neighbouring bins until each holds a share of 1 / `groups` of the baseline, or nothing is left.
+
+    Effect sizes on fine bins mostly measure how few images there are; about ten are the custom.
+    """
+    enough = max(sum(baseline) / groups, 1)
+    merged: list[list[int]] = [[], []]
+    here = [0, 0]
+    for pair in zip(baseline, current, strict=True):
+        here = [here[0] + pair[0], here[1] + pair[1]]
+        if here[0] >= enough:
+            merged = [[*merged[0], here[0]], [*merged[1], here[1]]]
+            here = [0, 0]
+    if any(here):
+        if merged[0]:
+            merged[0][-1] += here[0]
+            merged[1][-1] += here[1]
+        else:
+            merged = [[here[0]], [here[1]]]
+    return merged[0], merged[1]
+
+
 def _shares(counts: Sequence[float]) -> list[float]:
     total = sum(counts)
     return [count / total for count in counts]

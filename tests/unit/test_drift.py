@@ -177,3 +177,13 @@ def test_expected_precision_meets_the_measured_one_when_confidences_are_calibrat
     confidences = rng.beta(8, 1, 20_000)
     measured = (rng.random(20_000) < confidences).mean()
     assert drift.expected_precision(float(confidences.sum()), 20_000) == pytest.approx(measured, abs=0.01)
+
+
+@given(COUNTS, st.integers(1, 12))
+def test_merged_bins_keep_every_image_and_hold_enough_of_the_baseline(counts, groups):
+    baseline, current = counts
+    merged = drift.merge_bins(baseline, current, groups)
+    assert [sum(row) for row in merged] == [sum(baseline), sum(current)]
+    assert len(merged[0]) == len(merged[1]) <= max(groups, 1)
+    if len(merged[0]) > 1:
+        assert min(merged[0]) >= sum(baseline) / groups

@@ -1,0 +1,445 @@
+"""The report's charts as SVG. Pure.
+
+Colours are presentation attributes, right on paper and in any viewer; each shape also has a class, by which
+the page's style turns it for dark screens. Sizes are in the units of the `viewBox`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from html import escape
+from itertools import groupby
+
+from analytics.drift import Bin, wilson_interval
+from analytics.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
+
+LIGHT = {
+    "ink": "#1d2126",
+    "muted": "#646c76",
+    "grid": "#e7e5e0",
+    "base": "#8d949d",
+    "accepted": "#0072b2",
+    "review": "#d55e00",
+    "rejected": "#cc79a7",
+    "failed": "#4b5058",
+    "paper": "#ffffff",
+}
+DARK = {
+    "ink": "#eceef0",
+    "muted": "#9ba4ae",
+    "grid": "#2d3238",
+    "base": "#7d8690",
+    "accepted": "#56b4e9",
+    "review": "#e69f00",
+    "rejected": "#e3a3c6",
+    "failed": "#c5cad0",
+    "paper": "#1a1d21",
+}
+"""Colours of Okabe and Ito, which differ for every eye; position and shape say the same again."""
+
+WIDE, HALF = 720.0, 500.0
+"""Widths of the charts that take a row of the page, and of those that share one."""
+MAX_CLASSES = 12
+"""Drawn; the table below the chart has all."""
+
+_HEIGHT_LIMIT = -math.log(0.005)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+Scale = Callable[[float], float]
+
+
+def dark_style() -> str:
+    """Return the CSS that turns the charts dark."""
+    fills = "".join(f".f-{name}{{fill:{colour}}}" for name, colour in DARK.items())
+    strokes = "".join(f".s-{name}{{stroke:{colour}}}" for name, colour in DARK.items())
+    return fills + strokes
+
+
+def volume(days: Sequence[Day]) -> str:
+    """Return columns of images by day, stacked by what became of them."""
+    top = max([day.tally.images for day in days], default=0)
+    y = _linear(0, _nice_top(top), 186, 24)
+    parts = [*_grid(y, _ticks(top), HALF, _count)]
+    width = HALF / max(len(days), 1)
+    for place, day in enumerate(days):
+        left, level = place * width + width * 0.2, 0
+        tally = day.tally
+        pieces = (
+            ("accepted", tally.accepted),
+            ("review", tally.needs_review),
+            ("rejected", tally.rejected),
+            ("failed", tally.failed),
+        )
+        for name, count in pieces:
+            if count:
+                box = _rect(left, y(level + count), width * 0.6, max(y(level) - y(level + count), 0.6), name)
+                parts.append(_titled(box, f"{day.dt:%A}: {count:,} {name}"))
+                level += count
+        parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
+        parts.append(_label(left + width * 0.3, 206, f"{day.dt:%a} {day.dt.day}", "middle"))
+    described = "; ".join(f"{day.dt:%A} {day.tally.images}" for day in days)
+    return _svg("volume", "Images by day and outcome", described, HALF, 214, parts)
+
+
+def hours(counts: Sequence[Sequence[int]]) -> str:
+    """Return a map of images by day (rows, Monday first) and hour (columns), darker for more."""
+    most = max((max(row) for row in counts), default=0)
+    cell, left = (HALF - 42) / 24, 42.0
+    parts = []
+    for row, of_day in enumerate(counts):
+        parts.append(_label(0, row * 26 + 18, _DAYS[row]))
+        for hour, count in enumerate(of_day):
+            box = _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "grid", radius=3)
+            if count:
+                ink = _opacity(
+                    _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "accepted", radius=3)
+                )
+                box += ink.format(round(0.14 + 0.86 * math.sqrt(count / most), 3))
+            parts.append(_titled(box, f"{_DAYS[row]} {hour:02}:00: {count:,}"))
+    parts += [_label(left + hour * cell, 200, f"{hour:02}:00") for hour in (0, 6, 12, 18)]
+    peak = max(((count, row, hour) for row, day in enumerate(counts) for hour, count in enumerate(day)))
+    described = f"Most images, {peak[0]}, on {_DAYS[peak[1]]} at {peak[2]:02}:00 UTC."
+    return _svg("hours", "Images by day and hour, UTC", described, HALF, 214, parts)
+
+
+def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], monday: date) -> str:
+    """Return each image at its time and confidence, with the thresholds; neighbours share a dot."""
+    x, y = _linear(0, 168, 0, WIDE), _linear(0, _HEIGHT_LIMIT, 312, 14)
+    parts = [
+        part
+        for confidence in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+        for part in _grid(y, [_height(confidence)], WIDE, lambda _, c=confidence: f"{c:g}")  # type: ignore[misc]
+    ]
+    for day in range(7):
+        if day:
+            parts.append(_line(x(day * 24), 14, x(day * 24), 312, "grid", 0.7))
+        parts.append(_label(x(day * 24 + 12), 332, f"{_DAYS[day]} {_day(monday, day)}", "middle"))
+    for accepted, name, faint in ((True, "accepted", 0.5), (False, "review", 0.75)):
+        mine = [cell for cell in cells if cell.accepted is accepted]
+        for low, high, opacity in ((1, 1, faint), (2, 9, faint + 0.2), (10, math.inf, 1.0)):
+            dots = [(x(cell.hours), y(cell.height)) for cell in mine if low <= cell.images <= high]
+            parts.append(_dots(dots, name, opacity))
+    for threshold in thresholds:
+        at = y(_height(threshold))
+        parts.append(_line(0, at, WIDE, at, "ink", 1.2, dashes="6 4"))
+        parts.append(_halo(WIDE, at - 5, f"threshold {threshold:g}", "end"))
+    below = sum(cell.images for cell in cells if not cell.accepted)
+    described = f"{sum(cell.images for cell in cells):,} images, {below:,} of them below the threshold."
+    return _svg("over-time", "Confidence of every image over the week", described, WIDE, 340, parts)
+
+
+def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
+    """Return each label's share as a dot with its interval, above the compared week's in grey."""
+    shown = classes[:MAX_CLASSES]
+    ends = [entry.interval.high if entry.images else 0.0 for entry in shown]
+    ends += [entry.baseline_interval.high for entry in shown if entry.baseline_images]
+    top = max([*ends, 0.05])
+    x = _linear(0, _nice_top(top), 4, HALF - 60)
+    height = 26.0 + 46 * len(shown)
+    parts = []
+    for tick in _ticks(top):
+        parts.append(_line(x(tick), 4, x(tick), height - 20, "grid", 1))
+        parts.append(_label(x(tick), height - 4, f"{100 * tick:g} %", "middle" if tick else "start"))
+    for row, entry in enumerate(shown):
+        y = row * 46 + 16.0
+        parts.append(_label(4, y, _short(entry.label), "start", "ink"))
+        if compared and entry.baseline_share is not None:
+            low, high = entry.baseline_interval
+            parts.append(_line(x(low), y + 19, x(high), y + 19, "base", 2))
+            parts.append(_circle(x(entry.baseline_share), y + 19, 3.4, "paper", "base"))
+        if entry.share is not None:
+            low, high = entry.interval
+            parts.append(_line(x(low), y + 11, x(high), y + 11, "accepted", 3))
+            parts.append(_circle(x(entry.share), y + 11, 4.6, "accepted", "paper"))
+            parts.append(_label(HALF, y + 15, f"{100 * entry.share:.1f} %", "end", "ink"))
+    described = "; ".join(f"{entry.label} {100 * (entry.share or 0):.1f} %" for entry in shown)
+    return _svg("classes", "Share of each class", described, HALF, height, parts)
+
+
+def histogram(slug: str, title: str, bins: Sequence[HistogramBin], ticks: Sequence[tuple[float, str]]) -> str:
+    """Return shares of this week's images as bars, the compared week's as a line.
+
+    Bins are drawn equally wide. `ticks` places labels below, by the number of a bin's lower edge.
+    """
+    total = sum(bin_.images for bin_ in bins)
+    before = sum(bin_.baseline_images for bin_ in bins)
+    shares = [(bin_.images / total if total else 0.0) for bin_ in bins]
+    old = [(bin_.baseline_images / before if before else 0.0) for bin_ in bins]
+    top = max([*shares, *old], default=0.0)
+    y = _linear(0, _nice_top(top), 176, 16)
+    width = HALF / max(len(bins), 1)
+    parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{100 * tick:g} %")]
+    for place, (share, bin_) in enumerate(zip(shares, bins, strict=True)):
+        if bin_.images:
+            gap = min(1.0, width * 0.1)
+            box = _rect(place * width + gap / 2, y(share), width - gap, max(y(0) - y(share), 0.6), "accepted")
+            parts.append(_titled(box, f"{bin_.low:,.4g} – {bin_.high:,.4g}: {bin_.images:,}"))
+    if before:
+        steps = [f"M0 {_n(y(0))}"]
+        for place, share in enumerate(old):
+            steps.append(f"V{_n(y(share))}H{_n((place + 1) * width)}")
+        steps.append(f"V{_n(y(0))}")
+        parts.append(_path("".join(steps), "ink", 1.4))
+    for edge, text in ticks:
+        anchor = "start" if edge <= 0 else "end" if edge >= len(bins) else "middle"
+        parts.append(_label(edge * width, 194, text, anchor))
+    described = f"{total:,} images this week, {before:,} in the week compared with."
+    return _svg(slug, title, described, HALF, 200, parts)
+
+
+def below_threshold(days: Sequence[Day]) -> str:
+    """Return the share below the threshold by day: earlier weeks faint, this week strong, with its band."""
+    shares = [day.below_share for day in days if day.below_share is not None]
+    shares += [day.usual.high for day in days if day.usual]
+    top = max([*shares, 0.05])
+    y = _linear(0, min(_nice_top(top), 1.0), 196, 16)
+    step = WIDE / max(len(days), 1)
+    parts = [*_grid(y, [tick for tick in _ticks(top) if tick <= 1], WIDE, lambda tick: f"{100 * tick:g} %")]
+    for place, day in enumerate(days):
+        if day.usual:
+            box = _rect(place * step, y(day.usual.high), step, y(day.usual.low) - y(day.usual.high), "base")
+            parts.append(_titled(_opacity(box).format(0.22), f"usual on {day.dt:%A}"))
+        if day.dt.weekday() == 0:
+            parts.append(_line(place * step, 16, place * step, 196, "grid", 0.7))
+            parts.append(_label(place * step + 3, 214, f"{day.dt.day} {day.dt:%b}"))
+    points = [
+        ((i + 0.5) * step, y(day.below_share)) for i, day in enumerate(days) if day.below_share is not None
+    ]
+    for runs, name, width in ((_runs(days, False), "base", 1.2), (_runs(days, True), "review", 2.2)):
+        for run in runs:
+            parts.append(_polyline([((i + 0.5) * step, y(share)) for i, share in run], name, width))
+    for place, day in enumerate(days):
+        if day.below_share is None:
+            continue
+        at = ((place + 0.5) * step, y(day.below_share))
+        if day.in_week:
+            parts.append(_circle(*at, 4, "review", "paper"))
+        if day.unusual:
+            parts.append(_circle(*at, 8, "none", "review"))
+    described = f"{len(points)} days; {sum(day.unusual for day in days)} outside the usual band this week."
+    return _svg("below", "Share below the threshold by day", described, WIDE, 222, parts)
+
+
+def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
+    """Return coverage and expected precision over thresholds, and the thresholds in force."""
+    x, y = _linear(0.5, 1.0, 0, HALF), _linear(0, 1, 200, 14)
+    parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), HALF, lambda tick: f"{100 * tick:g} %")]
+    for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        anchor = "start" if tick == 0.5 else "end" if tick == 1.0 else "middle"
+        parts.append(_label(x(tick), 218, f"{tick:g}", anchor))
+    for threshold in thresholds:
+        if threshold >= 0.5:
+            parts.append(_line(x(threshold), 14, x(threshold), 200, "ink", 1.2, dashes="6 4"))
+    parts.append(_polyline([(x(row.threshold), y(row.coverage)) for row in rows], "accepted", 2.4))
+    precise = [
+        (x(row.threshold), y(row.expected_precision)) for row in rows if row.expected_precision is not None
+    ]
+    parts.append(_polyline(precise, "review", 2.4, dashes="2 3"))
+    described = "; ".join(f"at {row.threshold:g}: {100 * row.coverage:.1f} % accepted" for row in rows[::10])
+    return _svg("what-if", "What other thresholds would do", described, HALF, 226, parts)
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """Return how often the model is right by its confidence, with intervals; the diagonal is ideal."""
+    side = 300.0
+    x, y = _linear(0, 1, 0, side), _linear(0, 1, side - 24, 10)
+    parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), side, lambda tick: f"{100 * tick:g} %")]
+    parts.append(_line(x(0), y(0), x(1), y(1), "base", 1.2, dashes="4 4"))
+    for tick in (0.0, 0.5, 1.0):
+        anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[tick]
+        parts.append(_label(x(tick), side - 6, f"{tick:g}", anchor))
+    for bin_ in bins:
+        mean = bin_.confidence_sum / bin_.images
+        low, high = wilson_interval(bin_.correct, bin_.images)
+        parts.append(_line(x(mean), y(low), x(mean), y(high), "accepted", 1.6))
+        dot = _circle(x(mean), y(bin_.correct / bin_.images), 4.4, "accepted", "paper")
+        parts.append(_titled(dot, f"{bin_.correct} of {bin_.images} right at {mean:.2f}"))
+    described = f"{sum(bin_.images for bin_ in bins):,} labelled images."
+    return _svg("reliability", "Right answers by confidence", described, side, side, parts)
+
+
+def latency(days: Sequence[Latency]) -> str:
+    """Return the median and the 95th percentile from upload to decision, in seconds, by day."""
+    top = max([(day.total.p95 or 0) / 1000 for day in days], default=0.0)
+    y = _linear(0, _nice_top(top), 176, 16)
+    step = HALF / max(len(days), 1)
+    parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{tick:g} s")]
+    lines: tuple[tuple[str, list[float | None]], ...] = (
+        ("review", [day.total.p95 for day in days]),
+        ("accepted", [day.total.p50 for day in days]),
+    )
+    for name, values in lines:
+        points = [((i + 0.5) * step, y(ms / 1000)) for i, ms in enumerate(values) if ms is not None]
+        parts.append(_polyline(points, name, 2.2))
+        parts += [_circle(*point, 3.6, name, "paper") for point in points]
+    for place, day in enumerate(days):
+        text = f"{day.dt:%a}" if day.dt else ""
+        parts.append(_label((place + 0.5) * step, 194, text, "middle"))
+    described = f"From upload to decision on {len(days)} days; the upper line is the 95th percentile."
+    return _svg("latency", "How long images took", described, HALF, 200, parts)
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return a tile's small line over the weeks, its last point marked; decoration, hidden from readers."""
+    known = [(place, value) for place, value in enumerate(values) if value is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    x = _linear(0, len(values) - 1, 3, 93)
+    y = _linear(low, high if high > low else low + 1, 25, 5)
+    points = [(x(place), y(value)) for place, value in known]
+    inner = _polyline(points, "base", 1.6) + _circle(*points[-1], 2.8, "accepted", "paper")
+    return f'<svg class="spark" viewBox="0 0 96 30" width="96" height="30" aria-hidden="true">{inner}</svg>'
+
+
+def bar(share: float, name: str) -> str:
+    """Return a table cell's bar; decoration, hidden from readers."""
+    box = _rect(0, 0, max(120 * min(share, 1.0), 1), 8, name, radius=2)
+    return f'<svg class="bar" viewBox="0 0 120 8" width="120" height="8" aria-hidden="true">{box}</svg>'
+
+
+def _svg(slug: str, title: str, described: str, width: float, height: float, parts: Iterable[str]) -> str:
+    size = "wide" if width == WIDE else "half"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart {size}-chart" '
+        f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" '
+        f'aria-labelledby="{slug}-title {slug}-text" font-size="12">'
+        f'<title id="{slug}-title">{escape(title)}</title>'
+        f'<desc id="{slug}-text">{escape(described)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def _grid(y: Scale, ticks: Iterable[float], width: float, name: Callable[[float], str]) -> Iterator[str]:
+    """Yield level lines, each with its value above its left end: so it needs no margin."""
+    for tick in ticks:
+        yield _line(0, y(tick), width, y(tick), "grid", 1)
+        yield _label(0, y(tick) - 4, name(tick))
+
+
+def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "muted") -> str:
+    return (
+        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-{colour}" fill="{LIGHT[colour]}">'
+        f"{escape(text)}</text>"
+    )
+
+
+def _halo(x: float, y: float, text: str, anchor: str) -> str:
+    """Return a label that stays readable above dots."""
+    return (
+        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-ink s-paper" fill="{LIGHT["ink"]}" '
+        f'stroke="{LIGHT["paper"]}" stroke-width="4" stroke-linejoin="round" paint-order="stroke" '
+        f'font-weight="600">{escape(text)}</text>'
+    )
+
+
+def _rect(x: float, y: float, width: float, height: float, colour: str, radius: float = 0) -> str:
+    rounded = f' rx="{_n(radius)}"' if radius else ""
+    return (
+        f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded} '
+        f'class="f-{colour}" fill="{LIGHT[colour]}"/>'
+    )
+
+
+def _opacity(shape: str) -> str:
+    return shape.replace("/>", ' fill-opacity="{}"/>')
+
+
+def _titled(shape: str, title: str) -> str:
+    """Return a shape that says what it is to a pointer."""
+    return f"<g><title>{escape(title)}</title>{shape}</g>"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float, dashes: str = "") -> str:
+    return _path(f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}", colour, width, dashes)
+
+
+def _polyline(points: Sequence[tuple[float, float]], colour: str, width: float, dashes: str = "") -> str:
+    if not points:
+        return ""
+    return _path("M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points), colour, width, dashes)
+
+
+def _path(d: str, colour: str, width: float, dashes: str = "") -> str:
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return (
+        f'<path d="{d}" class="s-{colour}" fill="none" stroke="{LIGHT[colour]}" stroke-width="{_n(width)}" '
+        f'stroke-linejoin="round" stroke-linecap="round"{dashed}/>'
+    )
+
+
+def _circle(x: float, y: float, radius: float, fill: str, stroke: str) -> str:
+    """Return a dot with an edge, or a ring when `fill` is `none`."""
+    return (
+        f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" class="f-{fill} s-{stroke}" '
+        f'fill="{LIGHT.get(fill, fill)}" stroke="{LIGHT[stroke]}" stroke-width="1.6"/>'
+    )
+
+
+def _dots(points: Iterable[tuple[float, float]], colour: str, opacity: float) -> str:
+    """Return many dots as one path of round-ended strokes of no length, to half a unit, each place once.
+
+    One element instead of thousands keeps the page small and quick.
+    """
+    places = sorted({(round(2 * x), round(2 * y)) for x, y in points})
+    if not places:
+        return ""
+    steps, last = [], (0, 0)
+    for place in places:
+        steps.append(f"m{_n((place[0] - last[0]) / 2)} {_n((place[1] - last[1]) / 2)}h0")
+        last = place
+    return (
+        f'<path d="M0 0{"".join(steps)}" class="s-{colour}" fill="none" stroke="{LIGHT[colour]}" '
+        f'stroke-width="4" stroke-linecap="round" stroke-opacity="{opacity}"/>'
+    )
+
+
+def _runs(days: Sequence[Day], in_week: bool) -> list[list[tuple[int, float]]]:
+    """Return the unbroken runs of days with a share, as (place, share)."""
+    marked = [(place, day.below_share) for place, day in enumerate(days) if day.in_week is in_week]
+    grouped = groupby(marked, key=lambda point: point[1] is not None)
+    return [[(place, share) for place, share in run if share is not None] for known, run in grouped if known]
+
+
+def _height(confidence: float) -> float:
+    """Return the place of a confidence on the scale that widens towards 1; see confidence_over_time.sql."""
+    return -math.log(1.005 - confidence)
+
+
+def _linear(from_low: float, from_high: float, to_low: float, to_high: float) -> Scale:
+    factor = (to_high - to_low) / (from_high - from_low)
+    return lambda value: to_low + (value - from_low) * factor
+
+
+def _ticks(top: float) -> list[float]:
+    """Return four or so round values from 0 to at least `top`."""
+    step = _nice_step(top)
+    return [round(step * i, 10) for i in range(round(_nice_top(top) / step) + 1)]
+
+
+def _nice_top(top: float) -> float:
+    step = _nice_step(top)
+    return step * max(math.ceil(top / step - 1e-9), 1)
+
+
+def _nice_step(top: float) -> float:
+    if top <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(top / 4))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if top / (factor * power) <= 4.0001)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else ""
+
+
+def _day(monday: date, days: int) -> int:
+    return date.fromordinal(monday.toordinal() + days).day
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _n(value: float) -> str:
+    """Return a coordinate, to a hundredth, in as few characters as it takes."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"

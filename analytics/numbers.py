@@ -1,0 +1,285 @@
+"""The numbers of one week, as the report shows them and `report.json` holds them.
+
+A number that does not exist, like a share of no images, is None.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from analytics.cost import WeeklyCost
+from analytics.drift import Bin, Interval
+from analytics.isoweek import IsoWeek
+
+LARGE_PSI, MODERATE_PSI = 0.2, 0.1
+"""The usual lines for the population stability index, from credit scoring."""
+SURE_P = 0.001
+"""Below it a difference is no accident. A report makes about ten tests a week: 1 in 100 would cry often."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of some images."""
+
+    images: int
+    accepted: int
+    needs_review: int
+    rejected: int
+    failed: int
+
+    @property
+    def classified(self) -> int:
+        """Those that the model gave a label."""
+        return self.accepted + self.needs_review
+
+
+@dataclass(frozen=True)
+class WeekSummary:
+    """One week in a line."""
+
+    week: str
+    tally: Tally
+    expected_precision: float | None
+    """Of the accepted ones: their mean confidence."""
+    mean_confidence: float | None
+    total_p50_ms: float | None
+    total_p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day, and where its share below the threshold would usually be."""
+
+    dt: date
+    tally: Tally
+    below_share: float | None
+    """Of the classified ones, those that need review."""
+    usual: Interval | None
+    in_week: bool
+
+    @property
+    def unusual(self) -> bool:
+        """Whether the share is outside the band."""
+        if self.usual is None or self.below_share is None:
+            return False
+        return not self.usual.low <= self.below_share <= self.usual.high
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How much a distribution differs from the compared week's, and how sure that is."""
+
+    images: int
+    baseline_images: int
+    psi: float | None
+    jensen_shannon: float | None
+    test: str
+    statistic: float
+    p_value: float
+
+    @property
+    def size(self) -> str:
+        """`unknown` without images in both weeks, else `small`, `moderate` or `large`."""
+        if self.psi is None:
+            return "unknown"
+        return "large" if self.psi >= LARGE_PSI else "moderate" if self.psi >= MODERATE_PSI else "small"
+
+    @property
+    def sure(self) -> bool:
+        """Whether chance alone hardly does this."""
+        return self.p_value < SURE_P
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """One label's part of the classified images."""
+
+    label: str
+    images: int
+    share: float | None
+    interval: Interval
+    baseline_images: int
+    baseline_share: float | None
+    baseline_interval: Interval
+    mean_confidence: float | None
+
+
+@dataclass(frozen=True)
+class HistogramBin:
+    """Images from `low` to below `high`, this week and in the compared one."""
+
+    low: float
+    high: float
+    images: int
+    baseline_images: int
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What another threshold would do."""
+
+    threshold: float
+    accepted: int
+    coverage: float
+    expected_precision: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Images that are neighbours in time and confidence: one dot."""
+
+    hours: float
+    """From the week's start to the middle of the cell."""
+    height: float
+    """-ln(1.005 - confidence) in the middle of the cell."""
+    accepted: bool
+    images: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What people's labels say about the model's."""
+
+    labels: int
+    """Given."""
+    images: int
+    """Of this week among them, classified."""
+    accepted: int
+    correct: int
+    """Of the accepted ones."""
+    precision: float | None
+    interval: Interval
+    expected_precision: float | None
+    calibration_error: float | None
+    bins: list[Bin]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A property of the images themselves."""
+
+    name: str
+    unit: str
+    bins: list[HistogramBin]
+    shift: Shift
+    p05: float | None
+    p50: float | None
+    p95: float | None
+    baseline_p50: float | None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why images were rejected or failed."""
+
+    reason: str
+    images: int
+    baseline_images: int
+    latest_key: str
+    latest_detail: str | None
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """In milliseconds; 50, 95 and 99 of 100 images took no longer."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a day's or a week's classified images took."""
+
+    dt: date | None
+    """None for the whole week."""
+    images: int
+    total: Percentiles
+    serialize: Percentiles
+    classify: Percentiles
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Uploaded against recorded."""
+
+    recorded: int
+    uploaded: int | None
+    """By a listing of the incoming bucket; None when nobody counted."""
+    missing: int | None
+    late: int
+    """Decided more than an hour after the upload."""
+    last_decided_at: datetime | None
+    rows_stored: int
+    duplicates_removed: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """What decided."""
+
+    model_version: str | None
+    endpoint: str | None
+    threshold: float | None
+    images: int
+    first_decided_at: datetime
+    last_decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """An image that the model was unsure of."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    label: str
+    confidence: float
+    threshold: float | None
+    uploaded_at: datetime
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One query that the report asked."""
+
+    name: str
+    sql: str
+    scanned_bytes: int
+    elapsed_ms: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Every number of the report."""
+
+    week: IsoWeek
+    compare: IsoWeek | None
+    summary: WeekSummary
+    baseline: WeekSummary | None
+    """None without a week to compare with, or when it has no images."""
+    history: list[WeekSummary]
+    """This week and those before it, the oldest first; empty weeks included."""
+    days: list[Day]
+    """The week's seven and those before it."""
+    hours: list[list[int]]
+    """Images by day of the week, Monday first, and hour of the day (7, 24)."""
+    classes: list[ClassShare]
+    class_shift: Shift
+    confidence: list[HistogramBin]
+    confidence_shift: Shift
+    cells: list[Cell]
+    cell_minutes: int
+    what_if: list[WhatIf]
+    measured: Measured | None
+    inputs: list[Input]
+    rejects: list[Reason]
+    failures: list[Reason]
+    latency: Latency | None
+    latency_by_day: list[Latency]
+    baseline_latency: Latency | None
+    completeness: Completeness
+    models: list[Model]
+    least_certain: list[Uncertain]
+    cost: WeeklyCost
+    statements: list[Statement]

@@ -1,0 +1,135 @@
+"""The report's page: one HTML file with the verdict, the tiles and the sections. Pure."""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from analytics import charts, words
+from analytics.numbers import Numbers, WeekSummary
+from analytics.sections import chapters, per_million
+from analytics.verdict import Verdict
+
+_SQL_SHOWN_CHARS = 4_000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number, with its change since the week compared with."""
+
+    title: str
+    value: str
+    change: str = ""
+    tone: str = ""
+    """`good`, `bad` or nothing."""
+    spark: Markup = field(default_factory=Markup)
+
+
+def render(
+    numbers: Numbers, verdict: Verdict, thumbnails: Sequence[bytes | None], generated_at: datetime
+) -> str:
+    """Return the page. Whatever came from images, keys or people is escaped."""
+    gallery = [
+        (image, None if picture is None else base64.b64encode(picture).decode())
+        for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
+    ]
+    return _template().render(
+        numbers=numbers,
+        verdict=verdict,
+        tiles=_tiles(numbers),
+        chapters=chapters(numbers),
+        gallery=gallery,
+        pictures=any(picture for picture in thumbnails),
+        dark_style=Markup(charts.dark_style()),  # noqa: S704 - constants
+        generated_at=generated_at,
+        sql_shown_chars=_SQL_SHOWN_CHARS,
+        words=words,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _tiles(numbers: Numbers) -> list[Tile]:
+    now, then, history = numbers.summary, numbers.baseline, numbers.history
+
+    def share_tile(title: str, name: str, bad: bool) -> Tile:
+        def share(week: WeekSummary) -> float | None:
+            return getattr(week.tally, name) / week.tally.images if week.tally.images else None
+
+        change, tone = _points(share(now), share(then) if then else None, bad)
+        return Tile(title, words.percent(share(now)), change, tone, _spark([share(week) for week in history]))
+
+    precision = _points(
+        now.expected_precision, then.expected_precision if then else None, bad_when_more=False
+    )
+    slower = _times(now.total_p95_ms, then.total_p95_ms if then else None)
+    return [
+        Tile(
+            "Images",
+            f"{now.tally.images:,}",
+            _relative(now.tally.images, then.tally.images) if then else "",
+            spark=_spark([float(week.tally.images) for week in history]),
+        ),
+        share_tile("Accepted", "accepted", bad=False),
+        share_tile("For review", "needs_review", bad=True),
+        share_tile("Rejected", "rejected", bad=True),
+        share_tile("Failed", "failed", bad=True),
+        Tile(
+            "Expected precision",
+            words.percent(now.expected_precision),
+            *precision,
+            _spark([week.expected_precision for week in history]),
+        ),
+        Tile(
+            "95 % within",
+            words.seconds(now.total_p95_ms),
+            *slower,
+            _spark([week.total_p95_ms for week in history]),
+        ),
+        Tile("Cost on AWS", words.dollars(numbers.cost.usd), per_million(numbers)),
+    ]
+
+
+def _points(now: float | None, then: float | None, bad_when_more: bool) -> tuple[str, str]:
+    """Return a share's change in points, and whether it is good."""
+    if now is None or then is None:
+        return "", ""
+    points = 100 * (now - then)
+    if abs(points) < 0.05:
+        return "unchanged", ""
+    worse = (points > 0) == bad_when_more
+    return f"{'▲' if points > 0 else '▼'} {abs(points):.1f} points", "bad" if worse else "good"
+
+
+def _relative(now: float, then: float) -> str:
+    if not then or now == then:
+        return "unchanged" if now == then else ""
+    return f"{'▲' if now > then else '▼'} {100 * abs(now - then) / then:.1f} %"
+
+
+def _times(now: float | None, then: float | None) -> tuple[str, str]:
+    if now is None or then is None:
+        return "", ""
+    return _relative(now, then), "" if math.isclose(
+        now, then, rel_tol=0.1
+    ) else "bad" if now > then else "good"
+
+
+def _spark(values: Sequence[float | None]) -> Markup:
+    return Markup(charts.sparkline(values))  # noqa: S704

@@ -1,0 +1,192 @@
+"""The weekly report: ask the saved queries, work out the numbers, write the page and what goes with it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analytics.athena import Engine
+from analytics.digest_text import digest_text
+from analytics.isoweek import IsoWeek
+from analytics.numbers import Numbers, Statement
+from analytics.page import render
+from analytics.queries import Value, saved_query
+from analytics.thumbnails import small_jpeg
+from analytics.verdict import Verdict, judge
+from analytics.weekly import HISTORY_WEEKS, classified, weekly_numbers
+
+Thumbnail = Callable[[str, str, str | None], bytes | None]
+"""Bucket, key and version id of an image → the bytes of its file, or None when it cannot be had."""
+
+LEAST_CERTAIN = 24
+_EXACT_DOTS = 5_000
+"""Up to here every image has a dot of its own."""
+_LABELS_MAX_BYTES = 150_000
+"""Per query: Athena takes 262,144 bytes."""
+
+_OF_BOTH_WEEKS = (
+    *("class_balance_by_week", "confidence_histogram", "input_histograms"),
+    *("drift_inputs", "latency", "duplicates_removed"),
+)
+_OF_THE_WEEK = (
+    *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
+    *("failures_by_reason", "completeness"),
+)
+
+
+@dataclass(frozen=True)
+class WeeklyReport:
+    """One week's numbers, what they mean, and pictures of the least certain images."""
+
+    numbers: Numbers
+    verdict: Verdict
+    thumbnails: list[bytes | None]
+    """A small JPEG for each of `numbers.least_certain`."""
+    generated_at: datetime
+
+    def to_html(self) -> str:
+        """Return the page: one file that needs no network."""
+        return render(self.numbers, self.verdict, self.thumbnails, self.generated_at)
+
+    def to_json(self) -> str:
+        """Return every number."""
+        numbers = asdict(self.numbers)
+        numbers["week"], compare = str(self.numbers.week), self.numbers.compare
+        numbers["compare"] = str(compare) if compare else None
+        return json.dumps(
+            {
+                "generated_at": f"{self.generated_at:%Y-%m-%dT%H:%M:%SZ}",
+                "verdict": asdict(self.verdict),
+                **numbers,
+            },
+            default=_as_text,
+            allow_nan=False,
+            indent=1,
+        )
+
+    def to_text(self) -> str:
+        """Return a digest for chat or mail, in Markdown that reads well as text."""
+        numbers = self.numbers
+        return digest_text(
+            str(numbers.week),
+            asdict(numbers.summary.tally),
+            asdict(numbers.baseline.tally) if numbers.baseline else None,
+            expected_precision=numbers.summary.expected_precision,
+            total_p95_ms=numbers.summary.total_p95_ms,
+            sentence=self.verdict.sentence,
+            findings=[(finding.what, finding.action) for finding in self.verdict.findings],
+        )
+
+    def write(self, folder: Path) -> Path:
+        """Write `report.html`, `report.json` and `digest.md` into a folder; return the page's path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        page = folder / "report.html"
+        page.write_text(self.to_html(), encoding="utf-8")
+        (folder / "report.json").write_text(self.to_json(), encoding="utf-8")
+        (folder / "digest.md").write_text(self.to_text(), encoding="utf-8")
+        return page
+
+
+def build_report(
+    engine: Engine,
+    week: IsoWeek,
+    compare: IsoWeek | None,
+    *,
+    uploaded: int | None = None,
+    labels: Mapping[str, str] | None = None,
+    thumbnail: Thumbnail | None = None,
+    now: datetime | None = None,
+) -> WeeklyReport:
+    """Ask the engine about a week, and about another to compare it with.
+
+    `uploaded` is how many of the week's uploads a listing of the bucket counted; `labels` says what images
+    really show, by key. Neither is needed: without them the report says what it cannot know.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    asked = _Asked(engine)
+    frames = _gather(asked, week, compare)
+    minutes, per_unit = (1, 200) if classified(frames, week) <= _EXACT_DOTS else (60, 20)
+    frames["confidence_over_time"] = asked.ask(
+        "confidence_over_time", week, week, minutes=minutes, cells_per_unit=per_unit
+    )
+    if labels:
+        frames["measured_precision"] = pd.concat(
+            asked.ask("measured_precision", week, week, labels=part) for part in _parts(labels)
+        )
+    numbers = weekly_numbers(
+        week,
+        compare,
+        frames,
+        cell_minutes=minutes,
+        cells_per_unit=per_unit,
+        uploaded=uploaded,
+        labels=len(labels) if labels else None,
+        statements=asked.statements,
+    )
+    pictures = [
+        small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
+        for image in numbers.least_certain
+    ]
+    return WeeklyReport(numbers, judge(numbers), pictures, now or datetime.now(UTC))
+
+
+class _Asked:
+    """An engine, and what it was asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.statements: list[Statement] = []
+
+    def ask(self, name: str, first: IsoWeek, last: IsoWeek, **values: Value) -> pd.DataFrame:
+        sql = saved_query(name, from_dt=first.monday, to_dt=last.sunday, **values)
+        result = self._engine.query(sql)
+        self.statements.append(Statement(name, sql, result.scanned_bytes, result.elapsed_ms))
+        return result.frame
+
+
+def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, pd.DataFrame]:
+    oldest = week.back(HISTORY_WEEKS)
+    frames = {name: asked.ask(name, oldest, week) for name in ("volume_by_day", "weekly_summary")}
+    if compare and not oldest <= compare <= week:
+        frames["weekly_summary"] = pd.concat(
+            [frames["weekly_summary"], asked.ask("weekly_summary", compare, compare)]
+        )
+    for name in _OF_BOTH_WEEKS:
+        if compare == week.back():
+            frames[name] = asked.ask(name, compare, week)
+        else:
+            weeks = [week] if compare in (None, week) else [compare, week]
+            frames[name] = pd.concat([asked.ask(name, each, each) for each in weeks if each])
+    for name in _OF_THE_WEEK:
+        frames[name] = asked.ask(name, week, week)
+    frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
+    for name in ("rejects_by_reason", "failures_by_reason"):
+        before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
+        frames[f"{name}:baseline"] = before
+    return frames
+
+
+def _parts(labels: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
+    """Yield the labels in parts that fit into one statement each."""
+    part: list[tuple[str, str]] = []
+    size_bytes = 0
+    for pair in sorted(labels.items()):
+        pair_bytes = sum(2 * len(text.encode()) for text in pair) + 10  # every quote might be doubled
+        if part and size_bytes + pair_bytes > _LABELS_MAX_BYTES:
+            yield part
+            part, size_bytes = [], 0
+        part.append(pair)
+        size_bytes += pair_bytes
+    yield part
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{value!r} has no place in the report's JSON.")

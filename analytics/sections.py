@@ -1,0 +1,511 @@
+"""The report's sections: numbers → a sentence, a chart and a table each. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from analytics import charts, words
+from analytics.numbers import Input, Latency, Numbers, Reason, Shift
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the columns in `texts` hold text, the others numbers."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Markup]]
+    texts: Sequence[int] = (0,)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One card of the page."""
+
+    slug: str
+    title: str
+    takeaway: str
+    span: str = "half"
+    """Of the page's width: `full`, `half` or `third`."""
+    chart: str = ""
+    """SVG, escaped where it is made."""
+    legend: Sequence[tuple[str, str]] = ()
+    """Classes of a shape, and what it means."""
+    table: Table | None = None
+    table_open: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Sections that belong together."""
+
+    slug: str
+    title: str
+    sections: Sequence[Section]
+
+
+def chapters(numbers: Numbers) -> list[Chapter]:
+    """Return what there is to say; a week without images has little."""
+    tally = numbers.summary.tally
+    model: list[Section] = []
+    images: list[Section] = []
+    if tally.images:
+        images += [_volume(numbers), _hours(numbers)]
+    if tally.classified:
+        model += [
+            _over_time(numbers),
+            _classes(numbers),
+            _confidence(numbers),
+            _below(numbers),
+            _what_if(numbers),
+            _measured(numbers),
+        ]
+        images += [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
+    operations = [
+        _reasons("rejects", "Rejected, by reason", "No image was turned away.", numbers.rejects, "rejected"),
+        _reasons("failures", "Failed, by reason", "We failed no image.", numbers.failures, "failed"),
+        *([_latency(numbers)] if tally.classified else []),
+        _completeness(numbers),
+        _cost(numbers),
+    ]
+    found = [
+        Chapter("model", "What the model said", model),
+        Chapter("images", "What came in", images),
+        Chapter("operations", "How it ran", operations),
+    ]
+    return [chapter for chapter in found if chapter.sections]
+
+
+def _volume(numbers: Numbers) -> Section:
+    days = [day for day in numbers.days if day.in_week]
+    busiest = max(days, key=lambda day: day.tally.images)
+    return Section(
+        "volume",
+        "Images by day",
+        f"{numbers.summary.tally.images:,} images; most on {busiest.dt:%A}, {busiest.tally.images:,}.",
+        chart=charts.volume(days),
+        legend=[
+            ("box accepted", "accepted"),
+            ("box review", "for review"),
+            ("box rejected", "rejected"),
+            ("box failed", "failed"),
+        ],
+        table=Table(
+            ("Day", "Images", "Accepted", "For review", "Rejected", "Failed"),
+            [
+                (
+                    f"{day.dt:%a %Y-%m-%d}",
+                    *(
+                        f"{count:,}"
+                        for count in (
+                            day.tally.images,
+                            day.tally.accepted,
+                            day.tally.needs_review,
+                            day.tally.rejected,
+                            day.tally.failed,
+                        )
+                    ),
+                )
+                for day in days
+            ],
+        ),
+    )
+
+
+def _hours(numbers: Numbers) -> Section:
+    by_hour = [sum(day[hour] for day in numbers.hours) for hour in range(24)]
+    peak = max(range(24), key=lambda hour: by_hour[hour])
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    return Section(
+        "hours",
+        "Images by hour",
+        f"The busiest hour of the day is {peak:02}:00 to {(peak + 1) % 24:02}:00 UTC.",
+        chart=charts.hours(numbers.hours),
+        table=Table(
+            ("Hour, UTC", *names),
+            [(f"{hour:02}:00", *(f"{day[hour]:,}" for day in numbers.hours)) for hour in range(24)],
+        ),
+    )
+
+
+def _over_time(numbers: Numbers) -> Section:
+    tally = numbers.summary.tally
+    one_each = numbers.cell_minutes == 1
+    drawn = (
+        "Every image is drawn."
+        if one_each
+        else "Every image is drawn; those of one hour and nearly one confidence share a stronger dot."
+    )
+    thresholds = _thresholds(numbers)
+    return Section(
+        "over-time",
+        "Confidence over time",
+        f"{tally.needs_review:,} of {tally.classified:,} classified images are below the threshold.",
+        span="full",
+        chart=charts.confidence_over_time(numbers.cells, thresholds, numbers.week.monday),
+        legend=[("dot accepted", "accepted"), ("dot review", "for review")],
+        note=f"{drawn} The scale widens towards 1, where decisions are made.",
+        table=Table(
+            ("Day", "Classified", "Below threshold", "Share"),
+            [
+                (
+                    f"{day.dt:%a %Y-%m-%d}",
+                    f"{day.tally.classified:,}",
+                    f"{day.tally.needs_review:,}",
+                    words.percent(day.below_share),
+                )
+                for day in numbers.days
+                if day.in_week
+            ],
+        ),
+    )
+
+
+def _classes(numbers: Numbers) -> Section:
+    compared = numbers.class_shift.baseline_images > 0
+    most = numbers.classes[0]
+    moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
+    takeaway = (
+        f"{moved.label} moved most: {words.percent(moved.baseline_share)} to {words.percent(moved.share)}."
+        if compared
+        else f"{most.label} is the most frequent, {words.percent(most.share)}."
+    )
+    more = len(numbers.classes) - charts.MAX_CLASSES
+    hidden = (
+        f" The chart shows the {charts.MAX_CLASSES} most frequent; the table has all." if more > 0 else ""
+    )
+    return Section(
+        "classes",
+        "Class balance",
+        takeaway,
+        chart=charts.class_balance(numbers.classes, compared),
+        legend=[
+            ("dot accepted", "this week, with 95 % interval"),
+            *([("ring base", str(numbers.compare))] if compared else []),
+        ],
+        note=_shift_note(numbers.class_shift, numbers) + hidden,
+        table=Table(
+            ("Class", "Images", "Share", "95 % interval", "Before", "Share before", "Mean confidence"),
+            [
+                (
+                    entry.label,
+                    f"{entry.images:,}",
+                    words.percent(entry.share),
+                    f"{words.percent(entry.interval.low)} – {words.percent(entry.interval.high)}",
+                    f"{entry.baseline_images:,}",
+                    words.percent(entry.baseline_share),
+                    words.percent(entry.mean_confidence),
+                )
+                for entry in numbers.classes
+            ],
+        ),
+    )
+
+
+def _confidence(numbers: Numbers) -> Section:
+    now, then = numbers.summary, numbers.baseline
+    takeaway = f"Mean confidence {words.percent(now.mean_confidence)}"
+    takeaway += f", after {words.percent(then.mean_confidence)}." if then and then.mean_confidence else "."
+    bins = numbers.confidence
+    first = bins[0].low
+    ticks = [
+        (round((tick - first) / 0.02), f"{tick:g}") for tick in (0.2, 0.4, 0.6, 0.8, 1.0) if tick >= first
+    ]
+    return Section(
+        "confidence",
+        "How sure the model is",
+        takeaway,
+        chart=charts.histogram("histogram", "Confidence of classified images", bins, ticks),
+        legend=_histogram_legend(numbers),
+        note=_shift_note(numbers.confidence_shift, numbers),
+        table=Table(
+            ("Confidence", "Images", "Before"),
+            [
+                (f"{bin_.low:.2f} – {bin_.high:.2f}", f"{bin_.images:,}", f"{bin_.baseline_images:,}")
+                for bin_ in bins
+            ],
+        ),
+    )
+
+
+def _below(numbers: Numbers) -> Section:
+    unusual = [f"{day.dt:%A}" for day in numbers.days if day.unusual]
+    banded = any(day.usual for day in numbers.days)
+    takeaway = (
+        f"Outside the usual band on {', '.join(unusual)}."
+        if unusual
+        else "Every day is within the usual band."
+        if banded
+        else "Too few earlier days to say what is usual."
+    )
+    return Section(
+        "below",
+        "Share below the threshold",
+        takeaway,
+        span="full",
+        chart=charts.below_threshold(numbers.days),
+        legend=[("dot review", "this week"), ("line base", "before"), ("box band", "usual, 3 σ")],  # noqa: RUF001
+        note="The band comes from the four weeks before, widened by how much their days really scatter.",
+        table=Table(
+            ("Day", "Classified", "Below", "Share", "Usual"),
+            [
+                (
+                    f"{day.dt:%a %Y-%m-%d}",
+                    f"{day.tally.classified:,}",
+                    f"{day.tally.needs_review:,}",
+                    words.percent(day.below_share),
+                    f"{words.percent(day.usual.low)} – {words.percent(day.usual.high)}" if day.usual else "–",
+                )
+                for day in numbers.days
+            ],
+        ),
+    )
+
+
+def _what_if(numbers: Numbers) -> Section:
+    tally = numbers.summary.tally
+    coverage = words.percent(tally.accepted / tally.classified)
+    now = f"Today {coverage} are accepted, at an expected precision of "
+    return Section(
+        "what-if",
+        "What if the threshold were another?",
+        f"{now}{words.percent(numbers.summary.expected_precision)}.",
+        chart=charts.what_if(numbers.what_if, _thresholds(numbers)),
+        legend=[
+            ("line accepted", "share accepted"),
+            ("line review dotted", "expected precision"),
+            ("line ink dashed", "threshold in force"),
+        ],
+        note="Expected precision is the mean confidence of what would be accepted. It holds while "
+        "confidences are calibrated and classes look as they did in training.",
+        table=Table(
+            ("Threshold", "Accepted", "Coverage", "Expected precision"),
+            [
+                (
+                    f"{row.threshold:.2f}",
+                    f"{row.accepted:,}",
+                    words.percent(row.coverage),
+                    words.percent(row.expected_precision),
+                )
+                for row in numbers.what_if
+            ],
+        ),
+    )
+
+
+def _measured(numbers: Numbers) -> Section:
+    measured = numbers.measured
+    if measured is None or not measured.images:
+        why = "Nobody has said yet what this week's images really show."
+        if measured is not None:
+            why = f"None of the {measured.labels:,} labels is about an image classified this week."
+        return Section(
+            "measured",
+            "Measured precision",
+            "Not known: it needs labels.",
+            note=f"{why} With labels for some, this is where measured precision and the reliability of "
+            "confidences stand. Until then, expected precision is all there is.",
+        )
+    low, high = (words.percent(end) for end in measured.interval)
+    return Section(
+        "measured",
+        "Measured precision",
+        f"{words.percent(measured.precision)} of {measured.accepted:,} accepted images with a label were "
+        f"right (95 % interval {low} – {high}); "
+        f"{words.percent(measured.expected_precision)} was expected.",
+        chart=charts.reliability(measured.bins),
+        legend=[("dot accepted", "right answers, with 95 % interval"), ("line base dashed", "ideal")],
+        note=f"{measured.images:,} labelled images of this week; expected calibration error "
+        f"{words.percent(measured.calibration_error)}.",
+        table=Table(
+            ("Mean confidence", "Images", "Right", "Share right"),
+            [
+                (
+                    f"{bin_.confidence_sum / bin_.images:.3f}",
+                    f"{bin_.images:,}",
+                    f"{bin_.correct:,}",
+                    words.percent(bin_.correct / bin_.images),
+                )
+                for bin_ in measured.bins
+            ],
+        ),
+    )
+
+
+def _input(input_: Input, compared: bool) -> Section:
+    bins, size = input_.bins, input_.name == "File size"
+
+    def name(value: float | None) -> str:
+        return words.size(value) if size else f"{value:,.0f}" if value is not None else "–"
+
+    takeaway = f"Median {name(input_.p50)}" + (f", after {name(input_.baseline_p50)}." if compared else ".")
+    places = sorted({0, len(bins) // 3, 2 * len(bins) // 3, len(bins)})
+    edges = [bin_.low for bin_ in bins] + [bins[-1].high] if bins else []
+    slug = f"input-{input_.name.lower().replace(' ', '-')}"
+    return Section(
+        slug,
+        input_.name,
+        takeaway,
+        chart=charts.histogram(
+            f"{slug}-chart",
+            f"{input_.name} of classified images, {input_.unit}",
+            bins,
+            [(place, name(edges[place])) for place in places if edges],
+        ),
+        legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
+        note=words.shift(input_.shift),
+        table=Table(
+            (f"{input_.name}, {input_.unit}", "Images", "Before"),
+            [
+                (f"{name(bin_.low)} – {name(bin_.high)}", f"{bin_.images:,}", f"{bin_.baseline_images:,}")
+                for bin_ in bins
+            ],
+        ),
+    )
+
+
+def _latency(numbers: Numbers) -> Section:
+    week, before = numbers.latency, numbers.baseline_latency
+    takeaway = "No classified images."
+    if week:
+        takeaway = f"Half of the images were decided within {words.seconds(week.total.p50)} of the upload"
+        takeaway += (
+            f", 95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}."
+        )
+    rows = [
+        _latency_row("This week", week),
+        *([_latency_row(str(numbers.compare), before)] if before else []),
+        *(_latency_row(f"{day.dt:%a %Y-%m-%d}", day) for day in numbers.latency_by_day),
+    ]
+    return Section(
+        "latency",
+        "From upload to decision",
+        takeaway,
+        chart=charts.latency(numbers.latency_by_day),
+        legend=[("line review", "95 % within"), ("line accepted", "half within")],
+        note="Queues and retries included. Percentiles are approximate.",
+        table=Table(
+            (
+                "",
+                "Images",
+                *(f"{of} {p}" for of in ("Total", "Serialize", "Classify") for p in ("p50", "p95", "p99")),
+            ),
+            rows,
+        ),
+    )
+
+
+def _latency_row(title: str, latency: Latency | None) -> Sequence[str]:
+    if latency is None:
+        return (title, "0", *("–" for _ in range(9)))
+    groups = (latency.total, latency.serialize, latency.classify)
+    times = [value for group in groups for value in (group.p50, group.p95, group.p99)]
+    return (title, f"{latency.images:,}", *(words.seconds(value) for value in times))
+
+
+def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour: str) -> Section:
+    total = sum(reason.images for reason in reasons)
+    if not reasons:
+        return Section(slug, title, none)
+    return Section(
+        slug,
+        title,
+        f"{words.plural(total, 'image')}, mostly {reasons[0].reason}.",
+        table=Table(
+            ("Reason", "", "Images", "Before", "Latest"),
+            [
+                (
+                    reason.reason,
+                    Markup(charts.bar(reason.images / reasons[0].images, colour)),  # noqa: S704 - a constant shape
+                    f"{reason.images:,}",
+                    f"{reason.baseline_images:,}",
+                    reason.latest_key,
+                )
+                for reason in reasons
+            ],
+            texts=(0, 1, 4),
+        ),
+        table_open=True,
+    )
+
+
+def _completeness(numbers: Numbers) -> Section:
+    complete = numbers.completeness
+    if complete.missing is None:
+        takeaway = f"{complete.recorded:,} uploads are on record; the bucket was not counted."
+    elif complete.missing > 0:
+        takeaway = f"{complete.missing:,} of {complete.uploaded:,} uploads have no outcome on record."
+    elif complete.missing < 0:
+        takeaway = f"All uploads are on record, and {-complete.missing:,} that are no longer in the bucket."
+    else:
+        takeaway = f"All {complete.recorded:,} uploads are on record, each once."
+    last = complete.last_decided_at
+    return Section(
+        "completeness",
+        "Completeness",
+        takeaway,
+        table=Table(
+            ("", ""),
+            [
+                ("Uploaded, by a listing", "–" if complete.uploaded is None else f"{complete.uploaded:,}"),
+                ("Recorded", f"{complete.recorded:,}"),
+                ("Rows stored for them", f"{complete.rows_stored:,}"),
+                ("Copies and earlier outcomes, not counted", f"{complete.duplicates_removed:,}"),
+                ("Decided more than an hour after the upload", f"{complete.late:,}"),
+                ("Last decision", f"{last:%Y-%m-%d %H:%M} UTC" if last else "–"),
+            ],
+        ),
+        table_open=True,
+    )
+
+
+def _cost(numbers: Numbers) -> Section:
+    cost = numbers.cost
+    return Section(
+        "cost",
+        "Cost of the week",
+        f"{words.dollars(cost.usd)} for {numbers.summary.tally.images:,} images on AWS, by list prices.",
+        table=Table(
+            ("Service", "US dollars", "For"),
+            [
+                *((line.service, words.dollars(line.usd), line.what) for line in cost.lines),
+                ("Sum", words.dollars(cost.usd), per_million(numbers)),
+            ],
+            texts=(0, 2),
+        ),
+        table_open=True,
+        note=f"An estimate: prices of {cost.prices_as_of}, {cost.region}, without free tiers. An endpoint "
+        f"comes on top: {words.dollars(cost.endpoint_usd)} for one {cost.endpoint_instance} all week; on a "
+        "laptop, nothing.",
+    )
+
+
+def _thresholds(numbers: Numbers) -> list[float]:
+    """Return the thresholds in force, the most used first; more than three would hide the dots."""
+    images: dict[float, int] = {}
+    for model in numbers.models:
+        if model.threshold is not None:
+            images[model.threshold] = images.get(model.threshold, 0) + model.images
+    return sorted(images, key=lambda threshold: -images[threshold])[:3]
+
+
+def _histogram_legend(numbers: Numbers) -> list[tuple[str, str]]:
+    before = [("line ink", str(numbers.compare))] if numbers.confidence_shift.baseline_images else []
+    return [("box accepted", "this week"), *before]
+
+
+def _shift_note(shift: Shift, numbers: Numbers) -> str:
+    if shift.psi is None:
+        return (
+            "There is nothing to compare with."
+            if numbers.compare is None
+            else f"{numbers.compare} has no images."
+        )
+    return words.shift(shift)
+
+
+def per_million(numbers: Numbers) -> str:
+    """Return what a million images would cost, or nothing without images."""
+    per_million = numbers.cost.usd_per_million_images
+    return f"${per_million:.2f} per million images" if per_million else ""

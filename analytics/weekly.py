@@ -1,0 +1,400 @@
+"""From what the queries return to the numbers of one week. Pure: frames in, dataclasses out."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+
+from analytics import drift
+from analytics.cost import weekly_cost
+from analytics.drift import Bin
+from analytics.isoweek import IsoWeek
+from analytics.numbers import (
+    Cell,
+    ClassShare,
+    Completeness,
+    Day,
+    HistogramBin,
+    Input,
+    Latency,
+    Measured,
+    Model,
+    Numbers,
+    Percentiles,
+    Reason,
+    Shift,
+    Statement,
+    Tally,
+    Uncertain,
+    WeekSummary,
+    WhatIf,
+)
+
+HISTORY_WEEKS = 4
+"""How many weeks before this one say what is usual."""
+
+Frames = Mapping[str, pd.DataFrame]
+Row = Mapping[Hashable, Any]
+
+
+def weekly_numbers(
+    week: IsoWeek,
+    compare: IsoWeek | None,
+    frames: Frames,
+    *,
+    cell_minutes: int,
+    cells_per_unit: int,
+    uploaded: int | None,
+    labels: int | None,
+    statements: Sequence[Statement],
+) -> Numbers:
+    """Return the numbers of `week`.
+
+    `frames` holds the answer to each saved query by its name; one that groups by week may hold both weeks.
+    `labels` is how many labels there are, or None when `measured_precision` was not asked.
+    """
+    history = _summaries(frames["weekly_summary"], week)
+    summary = history[-1]
+    compared = {
+        entry.week: entry for entry in (*history, *_summaries(frames["weekly_summary"], compare or week))
+    }
+    baseline = compared[str(compare)] if compare else None
+    latencies = [_latency(row) for row in _of(frames["latency"], week)]
+    of_week = next((latency for latency in latencies if latency.dt is None), None)
+    of_baseline = [_latency(row) for row in _of(frames["latency"], compare)]
+    classes, class_shift = _class_balance(frames["class_balance_by_week"], week, compare)
+    confidence, confidence_shift = _confidence(frames["confidence_histogram"], week, compare)
+    means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
+    return Numbers(
+        week=week,
+        compare=compare,
+        summary=summary,
+        baseline=baseline if baseline and baseline.tally.images else None,
+        history=history,
+        days=_days(frames["volume_by_day"], week),
+        hours=_hours(frames["volume_by_hour"], week),
+        classes=classes,
+        class_shift=class_shift,
+        confidence=confidence,
+        confidence_shift=confidence_shift,
+        cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
+        cell_minutes=cell_minutes,
+        what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
+        measured=None if labels is None else _measured(frames["measured_precision"], labels),
+        inputs=[_input(name, frames, week, compare) for name in _INPUTS],
+        rejects=_reasons(frames, "rejects_by_reason"),
+        failures=_reasons(frames, "failures_by_reason"),
+        latency=of_week,
+        latency_by_day=[latency for latency in latencies if latency.dt is not None],
+        baseline_latency=next((latency for latency in of_baseline if latency.dt is None), None),
+        completeness=_completeness(frames, week, summary.tally.images, uploaded),
+        models=[_model(row) for row in _rows(frames["models_in_use"])],
+        least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
+        cost=weekly_cost(
+            summary.tally.images,
+            _number(means.get("serialize_mean_ms")) or 0.0,
+            _number(means.get("classify_mean_ms")) or 0.0,
+            sum(statement.scanned_bytes for statement in statements),
+        ),
+        statements=list(statements),
+    )
+
+
+def classified(frames: Frames, week: IsoWeek) -> int:
+    """Return how many images of the week have a label."""
+    return sum(_tally(row).classified for row in _of(frames["weekly_summary"], week))
+
+
+def _summaries(frame: pd.DataFrame, week: IsoWeek) -> list[WeekSummary]:
+    weeks = [week.back(weeks) for weeks in range(HISTORY_WEEKS, -1, -1)]
+    found = {_date(row["week"]): row for row in _rows(frame)}
+    return [_summary(str(each), found.get(each.monday, {})) for each in weeks]
+
+
+def _summary(week: str, row: Row) -> WeekSummary:
+    return WeekSummary(
+        week=week,
+        tally=_tally(row),
+        expected_precision=_number(row.get("expected_precision")),
+        mean_confidence=_number(row.get("mean_confidence")),
+        total_p50_ms=_number(row.get("total_p50_ms")),
+        total_p95_ms=_number(row.get("total_p95_ms")),
+    )
+
+
+def _tally(row: Row) -> Tally:
+    return Tally(
+        *(int(row.get(name, 0)) for name in ("images", "accepted", "needs_review", "rejected", "failed"))
+    )
+
+
+def _days(frame: pd.DataFrame, week: IsoWeek) -> list[Day]:
+    found = {_date(row["dt"]): _tally(row) for row in _rows(frame)}
+    before = [day for back in range(HISTORY_WEEKS, 0, -1) for day in week.back(back).days]
+    nothing = Tally(0, 0, 0, 0, 0)
+    usual = [(found.get(day, nothing).needs_review, found.get(day, nothing).classified) for day in before]
+    days = []
+    for day in [*before, *week.days]:
+        tally = found.get(day, nothing)
+        in_week = day >= week.monday
+        band = drift.control_band(usual, tally.classified) if in_week else None
+        days.append(Day(day, tally, _share(tally.needs_review, tally.classified), band, in_week))
+    return days
+
+
+def _hours(frame: pd.DataFrame, week: IsoWeek) -> list[list[int]]:
+    hours = [[0] * 24 for _ in range(7)]
+    for row in _rows(frame):
+        day = (_date(row["dt"]) - week.monday).days
+        if 0 <= day < 7:
+            hours[day][int(row["hour"])] += int(row["images"])
+    return hours
+
+
+def _class_balance(
+    frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None
+) -> tuple[list[ClassShare], Shift]:
+    now = {str(row["label"]): row for row in _of(frame, week)}
+    then = {str(row["label"]): row for row in _of(frame, compare)}
+    counts = {label: (_count(now, label), _count(then, label)) for label in {**now, **then}}
+    images, baseline_images = (sum(column) for column in zip((0, 0), *counts.values(), strict=True))
+    ordered = sorted(counts, key=lambda label: (-counts[label][0], -counts[label][1], label))
+    classes = [
+        ClassShare(
+            label=label,
+            images=counts[label][0],
+            share=_share(counts[label][0], images),
+            interval=drift.wilson_interval(counts[label][0], images),
+            baseline_images=counts[label][1],
+            baseline_share=_share(counts[label][1], baseline_images),
+            baseline_interval=drift.wilson_interval(counts[label][1], baseline_images),
+            mean_confidence=_number(now[label]["mean_confidence"]) if label in now else None,
+        )
+        for label in ordered
+    ]
+    current, baseline = ([entry.images for entry in classes], [entry.baseline_images for entry in classes])
+    evidence = drift.chi_squared(baseline, current)
+    return classes, _shift("chi-squared", baseline, current, evidence)
+
+
+def _confidence(
+    frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None
+) -> tuple[list[HistogramBin], Shift]:
+    current, baseline = (_by_bin(_of(frame, each), range(100)) for each in (week, compare))
+    evidence = drift.kolmogorov_smirnov_of_counts(baseline, current)
+    shift = _shift("Kolmogorov-Smirnov", *drift.merge_bins(baseline, current), evidence)
+    bins = [
+        HistogramBin(i / 100, (i + 2) / 100, sum(current[i : i + 2]), sum(baseline[i : i + 2]))
+        for i in range(0, 100, 2)
+    ]
+    while len(bins) > 10 and not bins[0].images and not bins[0].baseline_images:
+        bins = bins[1:]
+    return bins, shift
+
+
+def _shift(test: str, baseline: Sequence[int], current: Sequence[int], evidence: drift.Evidence) -> Shift:
+    return Shift(
+        images=sum(current),
+        baseline_images=sum(baseline),
+        psi=_number(drift.population_stability_index(baseline, current)),
+        jensen_shannon=_number(drift.jensen_shannon_distance(baseline, current)),
+        test=test,
+        statistic=evidence.statistic,
+        p_value=evidence.p_value,
+    )
+
+
+def _cells(frame: pd.DataFrame, minutes: int, per_unit: int) -> list[Cell]:
+    return [
+        Cell(
+            hours=(int(row["time_cell"]) + 0.5) * minutes / 60,
+            height=(int(row["confidence_cell"]) + 0.5) / per_unit,
+            accepted=row["outcome"] == "accepted",
+            images=int(row["images"]),
+        )
+        for row in _rows(frame)
+    ]
+
+
+def _what_if(row: Row) -> WhatIf:
+    return WhatIf(
+        threshold=float(row["threshold"]),
+        accepted=int(row["accepted"]),
+        coverage=float(row["coverage"]),
+        expected_precision=_number(row["expected_precision"]),
+    )
+
+
+def _measured(frame: pd.DataFrame, labels: int) -> Measured:
+    rows = _rows(frame)
+    accepted = [row for row in rows if row["outcome"] == "accepted"]
+    images, correct = (sum(int(row[name]) for row in accepted) for name in ("images", "correct"))
+    bins = []
+    for number in sorted({int(row["bin"]) for row in rows}):
+        of_bin = [row for row in rows if int(row["bin"]) == number]
+        bins.append(
+            Bin(
+                images=sum(int(row["images"]) for row in of_bin),
+                confidence_sum=math.fsum(float(row["confidence_sum"]) for row in of_bin),
+                correct=sum(int(row["correct"]) for row in of_bin),
+            )
+        )
+    confidence_sum = math.fsum(float(row["confidence_sum"]) for row in accepted)
+    return Measured(
+        labels=labels,
+        images=sum(bin_.images for bin_ in bins),
+        accepted=images,
+        correct=correct,
+        precision=_share(correct, images),
+        interval=drift.wilson_interval(correct, images),
+        expected_precision=_number(drift.expected_precision(confidence_sum, images)),
+        calibration_error=_number(drift.calibration_error(bins)),
+        bins=bins,
+    )
+
+
+# Name → what it is called, its unit, and a bin's lower edge: see input_histograms.sql.
+_INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
+    "brightness": ("Brightness", "of 255", lambda bin_: bin_ * 8.0),
+    "sharpness": ("Sharpness", "variance of the Laplacian", lambda bin_: 2 ** (bin_ / 2)),
+    "size_bytes": ("File size", "bytes", lambda bin_: 2 ** (bin_ / 2)),
+}
+
+
+def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Input:
+    title, unit, edge = _INPUTS[name]
+    frame = frames["input_histograms"]
+    frame = frame[(frame["input"] == name) & frame["bin"].notna()]
+    now, then = _of(frame, week), _of(frame, compare)
+    numbers = [int(row["bin"]) for row in (*now, *then)]
+    bins = range(min(numbers), max(numbers) + 1) if numbers else range(0)
+    current, baseline = _by_bin(now, bins), _by_bin(then, bins)
+    evidence = drift.kolmogorov_smirnov_of_counts(baseline, current)
+    percentiles = next(iter(_of(frames["drift_inputs"], week)), {})
+    baseline_percentiles = next(iter(_of(frames["drift_inputs"], compare)), {})
+    return Input(
+        name=title,
+        unit=unit,
+        bins=[
+            HistogramBin(edge(bin_), edge(bin_ + 1), images, baseline_images)
+            for bin_, images, baseline_images in zip(bins, current, baseline, strict=True)
+        ],
+        shift=_shift("Kolmogorov-Smirnov", *drift.merge_bins(baseline, current), evidence),
+        p05=_number(percentiles.get(f"{name}_p05")),
+        p50=_number(percentiles.get(f"{name}_p50")),
+        p95=_number(percentiles.get(f"{name}_p95")),
+        baseline_p50=_number(baseline_percentiles.get(f"{name}_p50")),
+    )
+
+
+def _reasons(frames: Frames, name: str) -> list[Reason]:
+    before = {str(row["reason"]): int(row["images"]) for row in _rows(frames[f"{name}:baseline"])}
+    return [
+        Reason(
+            reason=str(row["reason"]),
+            images=int(row["images"]),
+            baseline_images=before.get(str(row["reason"]), 0),
+            latest_key=str(row["latest_key"]),
+            latest_detail=_text(row["latest_detail"]),
+        )
+        for row in _rows(frames[name])
+    ]
+
+
+def _latency(row: Row) -> Latency:
+    return Latency(
+        dt=None if _missing(row["dt"]) else _date(row["dt"]),
+        images=int(row["images"]),
+        total=_percentiles(row, "total"),
+        serialize=_percentiles(row, "serialize"),
+        classify=_percentiles(row, "classify"),
+    )
+
+
+def _percentiles(row: Row, of: str) -> Percentiles:
+    return Percentiles(*(_number(row[f"{of}_{p}_ms"]) for p in ("p50", "p95", "p99")))
+
+
+def _completeness(frames: Frames, week: IsoWeek, recorded: int, uploaded: int | None) -> Completeness:
+    rows = _rows(frames["completeness"])
+    stored = next(iter(_of(frames["duplicates_removed"], week)), {})
+    return Completeness(
+        recorded=recorded,
+        uploaded=uploaded,
+        missing=None if uploaded is None else uploaded - recorded,
+        late=sum(int(row["late"]) for row in rows),
+        last_decided_at=max((_instant(row["last_decided_at"]) for row in rows), default=None),
+        rows_stored=int(stored.get("rows_stored", 0)),
+        duplicates_removed=int(stored.get("duplicates_removed", 0)),
+    )
+
+
+def _model(row: Row) -> Model:
+    return Model(
+        model_version=_text(row["model_version"]),
+        endpoint=_text(row["endpoint"]),
+        threshold=_number(row["threshold"]),
+        images=int(row["images"]),
+        first_decided_at=_instant(row["first_decided_at"]),
+        last_decided_at=_instant(row["last_decided_at"]),
+    )
+
+
+def _uncertain(row: Row) -> Uncertain:
+    return Uncertain(
+        bucket=str(row["bucket"]),
+        key=str(row["key"]),
+        version_id=_text(row["version_id"]),
+        label=str(row["label"]),
+        confidence=float(row["confidence"]),
+        threshold=_number(row["threshold"]),
+        uploaded_at=_instant(row["uploaded_at"]),
+    )
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    rows: list[Row] = frame.to_dict("records")
+    return rows
+
+
+def _of(frame: pd.DataFrame, week: IsoWeek | None) -> list[Row]:
+    """Return the rows of one week; no week has none."""
+    return [row for row in _rows(frame) if week and _date(row["week"]) == week.monday]
+
+
+def _by_bin(rows: Iterable[Row], bins: range) -> list[int]:
+    found = {int(row["bin"]): int(row["images"]) for row in rows}
+    return [found.get(bin_, 0) for bin_ in bins]
+
+
+def _count(rows: Mapping[str, Row], label: str) -> int:
+    return int(rows[label]["images"]) if label in rows else 0
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def _number(value: Any) -> float | None:
+    return None if _missing(value) or value is pd.NA else float(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if _missing(value) else str(value)
+
+
+def _date(value: Any) -> date:
+    """Return a day from what engines call one: a date, a timestamp, or text."""
+    day: date = pd.Timestamp(value).date()
+    return day
+
+
+def _instant(value: Any) -> datetime:
+    instant: datetime = pd.Timestamp(value).to_pydatetime()
+    return instant
