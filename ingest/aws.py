@@ -22,7 +22,7 @@ class IncomingBucket:
     def connect(cls) -> "IncomingBucket":
         """Return it with a client of its own, which gives up before the Lambda's time is over."""
         config = Config(
-            connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
+            connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
         )
         return cls(boto3.client("s3", config=config))
 
