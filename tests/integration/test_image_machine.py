@@ -1,0 +1,242 @@
+"""The state machine, run by the embedded AWS's interpreter in this process, over the real steps."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from ministack.services import stepfunctions
+
+from analytics.table import row_from_message
+from infra.package import PROJECT
+from ingest.errors import EndpointBusy, EndpointFault, InvalidScores, RejectedImage
+from ingest.image import prepare
+from ingest.serialize import to_payload
+from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
+from tests.template import template
+from workflow import decide
+
+# Powertools says so of a Lambda that raises before it has measured anything.
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+STATE_MAX_BYTES = 16 * 1024
+DEFINITION = (PROJECT / "workflow" / "image.asl.json").read_text()
+
+
+class Steps:
+    """What the machine calls; a step's answers are used up in turn, the last one for good."""
+
+    def __init__(self):
+        self.answers: dict[str, list[Any]] = {
+            "Serialize": [serialized(32)],
+            "Classify": [classified([0.97, 0.03])],
+            "Decide": [lambda request: decide.lambda_handler(request, FakeContext())],
+        }
+        self.requests: dict[str, list[Any]] = {name: [] for name in self.answers}
+        self.messages = []
+
+    def call(self, resource, arguments):
+        if "sqs" in resource:
+            self.messages.append(json.loads(json.dumps(arguments["MessageBody"])))
+            return {"MessageId": "one"}
+        name = arguments["FunctionName"].removeprefix("${").removesuffix("FunctionArn}")
+        self.requests[name].append(arguments["Payload"])
+        answers = self.answers[name]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            payload = answer(arguments["Payload"]) if callable(answer) else answer
+        except Exception as error:
+            cause = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}
+            raise stepfunctions._ExecutionError(type(error).__name__, json.dumps(cause)) from error
+        return {"StatusCode": 200, "Payload": json.loads(json.dumps(payload))}
+
+
+def serialized(size_px):
+    return to_payload(prepare(png_bytes(noise(64, 64)), size_px), 21.53)
+
+
+def classified(scores):
+    return {"scores": scores, "model_version": "m1", "endpoint": "scones", "classify_ms": 34.21}
+
+
+def of_the_platform(name):
+    return type(name, (Exception,), {})("Rate exceeded")
+
+
+@pytest.fixture(autouse=True)
+def policy(monkeypatch):
+    monkeypatch.setenv("CLASS_NAMES", "bicycle,motorcycle")
+    monkeypatch.setenv("THRESHOLD", "0.94")
+    monkeypatch.setenv("CLASS_THRESHOLDS", "")
+    monkeypatch.setenv("TEMPERATURE", "1")
+    decide.policy.cache_clear()
+    yield
+    decide.policy.cache_clear()
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    steps = Steps()
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", steps.call)
+    monkeypatch.setattr(stepfunctions, "_SFN_WAIT_SCALE", 0)
+    return steps
+
+
+@pytest.fixture
+def run(steps):
+    """Run an execution to its end and return it."""
+    name = uuid.uuid4().hex
+    machine_arn = f"arn:aws:states:us-east-1:000000000000:stateMachine:{name}"
+    execution_arn = f"arn:aws:states:us-east-1:000000000000:execution:{name}:one"
+    stepfunctions._state_machines[machine_arn] = {"name": name, "definition": DEFINITION}
+
+    def run(event=None):
+        execution = {
+            "executionArn": execution_arn,
+            "stateMachineArn": machine_arn,
+            "name": "one",
+            "status": "RUNNING",
+            "startDate": "2026-11-16T09:30:00.000Z",
+            "input": json.dumps(event or an_event()),
+            "events": [],
+        }
+        stepfunctions._executions[execution_arn] = execution
+        stepfunctions._run_execution(execution_arn)
+        return execution
+
+    yield run
+    del stepfunctions._state_machines[machine_arn]
+    del stepfunctions._executions[execution_arn]
+
+
+def the_row(steps):
+    (message,) = steps.messages
+    return row_from_message(message)
+
+
+def test_a_confident_image_is_accepted_and_recorded_with_all_that_is_known(steps, run):
+    assert run()["status"] == "SUCCEEDED"
+    row = the_row(steps)
+    assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "bicycle", 0.97)
+    assert (row["reason"], row["detail"]) == (None, None)
+    unknown = {column for column, value in row.items() if value is None}
+    assert unknown == {"reason", "detail"}
+
+
+def test_an_uncertain_image_needs_review(steps, run):
+    steps.answers["Classify"] = [classified([0.5, 0.5])]
+    assert run()["status"] == "SUCCEEDED"
+    assert the_row(steps)["outcome"] == "needs_review"
+
+
+def test_a_rejected_image_is_recorded_without_a_retry_and_the_execution_succeeds(steps, run):
+    steps.answers["Serialize"] = [RejectedImage("corrupt", "PNG: broken: badly")]
+    assert run()["status"] == "SUCCEEDED"
+    row = the_row(steps)
+    assert (row["outcome"], row["reason"], row["detail"]) == ("rejected", "corrupt", "PNG: broken: badly")
+    assert len(steps.requests["Serialize"]) == 1
+    assert steps.requests["Classify"] == []
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "attempts"),
+    [
+        ("Serialize", KeyError("detail"), 2),
+        ("Classify", EndpointBusy("throttled"), 5),
+        ("Classify", EndpointFault("it failed"), 3),
+        ("Classify", KeyError("body"), 2),
+        ("Decide", InvalidScores("too few"), 1),
+        ("Decide", ValueError("no threshold"), 2),
+    ],
+    ids=lambda value: repr(value),
+)
+def test_what_goes_on_failing_is_recorded_as_failed_and_fails_the_execution(
+    steps, run, step, error, attempts
+):
+    steps.answers[step] = [error]
+    execution = run()
+    assert (execution["status"], execution["error"]) == ("FAILED", type(error).__name__)
+    row = the_row(steps)
+    assert (row["outcome"], row["reason"], row["detail"]) == ("failed", type(error).__name__, str(error))
+    assert (row["width_px"] is None) == (step == "Serialize")
+    assert row["label"] is None
+    assert len(steps.requests[step]) == attempts
+
+
+@pytest.mark.parametrize(
+    ("step", "errors"),
+    [
+        ("Serialize", [of_the_platform("Lambda.TooManyRequestsException")] * 17),
+        ("Serialize", [of_the_platform("Lambda.Unknown")] * 17),
+        ("Serialize", [of_the_platform("States.Timeout")]),
+        ("Classify", [EndpointBusy("scaling")] * 4),
+        ("Classify", [EndpointFault("once")] * 2),
+        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), of_the_platform("Lambda.Unknown")]),
+        ("Decide", [of_the_platform("Lambda.TooManyRequestsException")] * 5),
+    ],
+)
+def test_what_stops_failing_is_accepted_in_the_end(steps, run, step, errors):
+    steps.answers[step] = [*errors, *steps.answers[step]]
+    assert run()["status"] == "SUCCEEDED"
+    assert the_row(steps)["outcome"] == "accepted"
+
+
+def test_invalid_scores_that_the_endpoint_sends_end_as_failed(steps, run):
+    steps.answers["Classify"] = [classified([0.97, None])]
+    assert run()["error"] == "InvalidScores"
+    assert the_row(steps)["reason"] == "InvalidScores"
+
+
+@pytest.mark.parametrize(
+    "key", [LONGEST_KEY, "a+b c%20.png", "<b>&amp;\"'.png", "{% $states %}", "$.a", "🚲"]
+)
+def test_a_key_of_any_kind_reaches_the_row(steps, run, key):
+    run(an_event(key))
+    assert the_row(steps)["key"] == key
+    assert steps.requests["Serialize"][0]["event"]["detail"]["object"]["key"] == key
+
+
+def test_every_step_knows_the_execution(steps, run):
+    execution_arn = run()["executionArn"]
+    requests = [request for some in steps.requests.values() for request in some]
+    assert {request["execution_arn"] for request in requests} == {execution_arn}
+    assert the_row(steps)["execution_arn"] == execution_arn
+
+
+# ── what travels ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_picture_does_not_travel_beyond_classify(steps, run):
+    run()
+    body = steps.answers["Serialize"][0]["body"]
+    assert steps.requests["Classify"][0]["body"] == body
+    assert body not in json.dumps(steps.requests["Decide"] + steps.messages)
+
+
+@pytest.mark.parametrize(
+    "classify",
+    [
+        classified([1.0] + [0.0] * 99),
+        EndpointFault("🚲" * 1_500),
+    ],
+    ids=["a hundred classes", "a long error"],
+)
+def test_no_state_outgrows_16_kb(steps, run, monkeypatch, classify):
+    names = [f"class number {number:03}" for number in range(100)]
+    monkeypatch.setenv("CLASS_NAMES", ",".join(names))
+    largest_px = template()["Parameters"]["ImageSizePx"]["MaxValue"]
+    steps.answers |= {"Serialize": [serialized(largest_px)], "Classify": [classify]}
+    execution = run(an_event(LONGEST_KEY))
+    states = [
+        json.loads(details[way])
+        for event in execution["events"]
+        for details in event.values()
+        if isinstance(details, dict)
+        for way in ("input", "output")
+        if way in details
+    ]
+    assert len(states) > 8
+    sizes = [len(json.dumps(state, ensure_ascii=False).encode()) for state in [*states, *steps.messages]]
+    assert 9_000 < max(sizes) < STATE_MAX_BYTES
