@@ -1,0 +1,243 @@
+"""What is asked of SageMaker, as plain requests and their prices. Pure: nothing here talks to AWS.
+
+Requests are spelled as the API spells them, so that botocore's own models can check them.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+Request = dict[str, Any]
+
+BUILT_IN_LAYERS = (20, 32, 44, 56, 110)
+"""Depths of the built-in algorithm's networks for small images.
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html"""
+BUILT_IN_IMAGE_SIZE_PX = 32
+MINI_BATCH_IMAGES = 32
+VARIANT = "AllTraffic"
+ENDPOINT_NAME_MAX_CHARS = 39
+"""SageMaker allows 63; a deployment's name adds a time and a digest."""
+
+PRICES_SAY = (
+    "list prices of us-east-1 as remembered in October 2025, not read from a price list; "
+    "see https://aws.amazon.com/sagemaker/ai/pricing/"
+)
+SERVERLESS_USD_PER_GB_S = 0.00002
+HOSTING_USD_PER_HOUR = {
+    "ml.t2.medium": 0.056,
+    "ml.c5.large": 0.102,
+    "ml.c5.xlarge": 0.204,
+    "ml.m5.large": 0.115,
+    "ml.m5.xlarge": 0.23,
+}
+TRAINING_USD_PER_HOUR = {"ml.g4dn.xlarge": 0.736, "ml.g5.xlarge": 1.408, "ml.p3.2xlarge": 3.825}
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One run of the built-in Image Classification algorithm."""
+
+    job_name: str
+    role_arn: str
+    image_uri: str
+    data_url: str
+    """S3 prefix that holds `train/`, `validation/`, `train_lst/` and `validation_lst/`."""
+    output_url: str
+    class_count: int
+    train_images: int
+    layers: int = 20
+    epochs: int = 60
+    instance_type: str = "ml.g4dn.xlarge"
+    timeout_s: int = 3600
+
+
+@dataclass(frozen=True)
+class Serverless:
+    """An endpoint that costs nothing while nobody asks; for small loads."""
+
+    memory_mb: int = 1024
+    concurrency: int = 20
+
+
+@dataclass(frozen=True)
+class RealTime:
+    """An endpoint on instances of its own, as many as the load asks for."""
+
+    instance_type: str = "ml.c5.large"
+    instances_min: int = 1
+    instances_max: int = 4
+    target_images_per_minute: int = 6000
+    """For each instance: a quarter of what one core was measured to serve."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A model behind an endpoint."""
+
+    endpoint: str
+    role_arn: str
+    image_uri: str
+    model_url: str
+    """`model.tar.gz` on S3."""
+    class_count: int
+    model_version: str | None
+    """None for the built-in algorithm, which does not tell."""
+    capacity: Serverless | RealTime
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits that tell one deployment from another."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+
+    def name(self, at: datetime) -> str:
+        """Return the name of the model and of the endpoint configuration: when, and what."""
+        return f"{self.endpoint}-{at:%Y%m%d%H%M%S}-{self.digest}"
+
+
+def is_name_of(endpoint: str, name: str) -> bool:
+    """Say whether a model or a configuration is one of this endpoint's."""
+    return re.fullmatch(re.escape(endpoint) + r"-\d{14}-[0-9a-f]{8}", name) is not None
+
+
+def lst_file(labels: Sequence[int], paths: Sequence[str]) -> str:
+    """Return the list that tells the built-in algorithm each image's label: index, label and path a line.
+
+    Raises:
+        ValueError: the labels are not 0, 1, … without a gap: there would be a class without images.
+    """
+    used = sorted(set(labels))
+    if used != list(range(len(used))):
+        raise ValueError(f"labels must be 0, 1, 2, … without a gap, got {used}")
+    rows = enumerate(zip(labels, paths, strict=True))
+    return "".join(f"{index}\t{label}\t{path}\n" for index, (label, path) in rows)
+
+
+def training_job(plan: TrainingPlan) -> Request:
+    """Return the request that trains.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html
+
+    Raises:
+        ValueError: it has no network of so many layers for 32 px, or too few images or classes.
+    """
+    if plan.layers not in BUILT_IN_LAYERS:
+        raise ValueError(f"{plan.layers} layers; for 32 × 32 px it has one of {BUILT_IN_LAYERS}")
+    if plan.class_count < 2:
+        raise ValueError(f"{plan.class_count} class; to classify takes at least 2")
+    if plan.train_images < MINI_BATCH_IMAGES:
+        raise ValueError(f"{plan.train_images} images to train on; at least {MINI_BATCH_IMAGES} are needed")
+    size_px = BUILT_IN_IMAGE_SIZE_PX
+    hyperparameters = {
+        "num_classes": plan.class_count,
+        "num_training_samples": plan.train_images,
+        "image_shape": f"3,{size_px},{size_px}",
+        "num_layers": plan.layers,
+        "use_pretrained_model": 0,  # its pretrained networks see 224 px
+        "epochs": plan.epochs,
+        "mini_batch_size": MINI_BATCH_IMAGES,
+        "learning_rate": 0.05,
+        "lr_scheduler_step": f"{plan.epochs // 2},{plan.epochs * 3 // 4}",
+        "lr_scheduler_factor": 0.1,
+        "optimizer": "sgd",
+        "augmentation_type": "crop_color_transform",
+    }
+    return {
+        "TrainingJobName": plan.job_name,
+        "RoleArn": plan.role_arn,
+        "AlgorithmSpecification": {"TrainingImage": plan.image_uri, "TrainingInputMode": "File"},
+        "HyperParameters": {name: str(value) for name, value in hyperparameters.items()},
+        "InputDataConfig": [
+            _channel(name, plan.data_url) for name in ("train", "validation", "train_lst", "validation_lst")
+        ],
+        "OutputDataConfig": {"S3OutputPath": plan.output_url},
+        "ResourceConfig": {"InstanceType": plan.instance_type, "InstanceCount": 1, "VolumeSizeInGB": 10},
+        "StoppingCondition": {"MaxRuntimeInSeconds": plan.timeout_s},
+    }
+
+
+def _channel(name: str, data_url: str) -> Request:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": f"{data_url}/{name}/",
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {
+        "ChannelName": name,
+        "DataSource": {"S3DataSource": source},
+        "ContentType": "application/x-image",
+        "CompressionType": "None",
+    }
+
+
+def model(deployment: Deployment, name: str) -> Request:
+    """Return the request that registers container and weights."""
+    return {
+        "ModelName": name,
+        "ExecutionRoleArn": deployment.role_arn,
+        "PrimaryContainer": {"Image": deployment.image_uri, "ModelDataUrl": deployment.model_url},
+    }
+
+
+def endpoint_config(deployment: Deployment, name: str) -> Request:
+    """Return the request that says what the endpoint runs on."""
+    variant: Request = {"VariantName": VARIANT, "ModelName": name}
+    match deployment.capacity:
+        case Serverless(memory_mb, concurrency):
+            variant["ServerlessConfig"] = {"MemorySizeInMB": memory_mb, "MaxConcurrency": concurrency}
+        case RealTime(instance_type, instances_min):
+            variant |= {"InstanceType": instance_type, "InitialInstanceCount": instances_min}
+    return {"EndpointConfigName": name, "ProductionVariants": [variant]}
+
+
+def scalable_variant(endpoint: str) -> Request:
+    """Return how Application Auto Scaling names an endpoint's instances."""
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+
+
+def scaling(endpoint: str, capacity: RealTime) -> tuple[Request, Request]:
+    """Return the requests that let the instances follow the load: their bounds, and the target."""
+    variant = scalable_variant(endpoint)
+    bounds = {"MinCapacity": capacity.instances_min, "MaxCapacity": capacity.instances_max}
+    target = {
+        "TargetValue": float(capacity.target_images_per_minute),
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        "ScaleOutCooldown": 60,
+        "ScaleInCooldown": 300,
+    }
+    policy = {
+        "PolicyName": f"{endpoint}-images-per-instance",
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": target,
+    }
+    return variant | bounds, variant | policy
+
+
+def hourly_cost(capacity: Serverless | RealTime) -> str:
+    """Say what an endpoint costs an hour, data transfer apart, and how sure that is."""
+    match capacity:
+        case Serverless(memory_mb, concurrency):
+            busy = SERVERLESS_USD_PER_GB_S * memory_mb / 1024 * 3600 * concurrency
+            cost = f"US$ 0 an hour while nobody asks, {busy:.2f} with all {concurrency} at work"
+        case RealTime(instance_type, least, most):
+            price = HOSTING_USD_PER_HOUR.get(instance_type)
+            cost = (
+                f"US$ {least * price:.2f} to {most * price:.2f} an hour"
+                if price
+                else f"no price known of {instance_type}"
+            )
+    return f"{cost} ({PRICES_SAY})"
+
+
+def training_cost(plan: TrainingPlan) -> str:
+    """Say what a training job costs an hour, and how sure that is."""
+    price = TRAINING_USD_PER_HOUR.get(plan.instance_type)
+    cost = f"US$ {price:.2f} an hour" if price else f"no price known of {plan.instance_type}"
+    return f"{cost}, for {plan.timeout_s / 3600:g} h at the most ({PRICES_SAY})"

@@ -1,0 +1,478 @@
+"""What is asked of SageMaker, checked by botocore's own models and, as far as it goes, by moto.
+
+The last tests need the `sagemaker` extra and are skipped without it.
+"""
+
+import importlib.util
+import io
+import json
+import math
+import random
+import tarfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+
+import boto3
+import botocore.session
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+from click.testing import CliRunner
+from moto import mock_aws
+
+from model import sagemaker as on_aws
+from model import sagemaker_requests as requests
+from model.dataset import Dataset
+from model.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
+from model.drawings import LABELS, draw
+from model.sagemaker_cli import cli
+from workflow.prediction import Policy, decide
+
+ROLE = "arn:aws:iam::123456789012:role/scones"
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scones:1"
+OURS = requests.Deployment(
+    endpoint="scones",
+    role_arn=ROLE,
+    image_uri=IMAGE,
+    model_url="s3://models/v1/model.tar.gz",
+    class_count=2,
+    model_version="v1",
+    capacity=requests.Serverless(),
+)
+REAL_TIME = requests.RealTime("ml.c5.large", 1, 4)
+PLAN = requests.TrainingPlan(
+    job_name="scones-20261124",
+    role_arn=ROLE,
+    image_uri="811284229777.dkr.ecr.us-east-1.amazonaws.com/image-classification:1",
+    data_url="s3://data/training/abc",
+    output_url="s3://data/models",
+    class_count=5,
+    train_images=800,
+)
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = datetime(2026, 11, 24, 13, tzinfo=UTC)
+
+
+@cache
+def service_model(name):
+    return botocore.session.get_session().get_service_model(name)
+
+
+def problems(service, operation, request):
+    shape = service_model(service).operation_model(operation).input_shape
+    return ParamValidator().validate(request, shape).generate_report()
+
+
+def test_the_validator_itself_finds_a_misspelt_name():
+    assert "ModelNam" in problems("sagemaker", "CreateModel", {"ModelNam": "x"})
+
+
+@pytest.mark.parametrize("capacity", [requests.Serverless(), REAL_TIME])
+def test_every_request_is_one_that_the_api_knows(capacity):
+    deployment = replace(OURS, capacity=capacity)
+    name = deployment.name(NOON)
+    bounds, policy = requests.scaling("scones", REAL_TIME)
+    for service, operation, request in [
+        ("sagemaker", "CreateTrainingJob", requests.training_job(PLAN)),
+        ("sagemaker", "CreateModel", requests.model(deployment, name)),
+        ("sagemaker", "CreateEndpointConfig", requests.endpoint_config(deployment, name)),
+        ("application-autoscaling", "RegisterScalableTarget", bounds),
+        ("application-autoscaling", "PutScalingPolicy", policy),
+    ]:
+        assert problems(service, operation, request) == ""
+
+
+def test_the_longest_endpoint_name_makes_names_that_sagemaker_allows():
+    deployment = replace(OURS, endpoint="e" * requests.ENDPOINT_NAME_MAX_CHARS)
+    assert len(deployment.name(NOON)) <= 63
+    assert requests.is_name_of(deployment.endpoint, deployment.name(NOON))
+    assert not requests.is_name_of("scones", replace(OURS, endpoint="scones-2").name(NOON))
+    assert not requests.is_name_of("scones", replace(OURS, endpoint="my-scones").name(NOON))
+
+
+def test_the_algorithm_is_told_of_every_class_and_image():
+    hyperparameters = requests.training_job(PLAN)["HyperParameters"]
+    assert hyperparameters["num_classes"] == "5"
+    assert hyperparameters["num_training_samples"] == "800"
+    assert hyperparameters["image_shape"] == "3,32,32"
+    assert all(isinstance(value, str) for value in hyperparameters.values())
+
+
+def test_its_four_channels_lie_side_by_side():
+    channels = requests.training_job(PLAN)["InputDataConfig"]
+    assert {
+        channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels
+    } == {
+        name: f"s3://data/training/abc/{name}/"
+        for name in ("train", "validation", "train_lst", "validation_lst")
+    }
+    assert {channel["ContentType"] for channel in channels} == {"application/x-image"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"layers": 18}, "18 layers"), ({"class_count": 1}, "1 class"), ({"train_images": 10}, "10 images")],
+)
+def test_what_the_algorithm_cannot_train_is_refused_before_it_costs_anything(change, said):
+    with pytest.raises(ValueError, match=said):
+        requests.training_job(replace(PLAN, **change))
+
+
+def test_a_list_names_index_label_and_path():
+    assert requests.lst_file([0, 1, 0], ["a/0.png", "b/1.png", "a/2.png"]) == (
+        "0\t0\ta/0.png\n1\t1\tb/1.png\n2\t0\ta/2.png\n"
+    )
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [0, 2], [8, 48]])
+def test_labels_with_a_gap_are_refused(labels):
+    with pytest.raises(ValueError, match="without a gap"):
+        requests.lst_file(labels, ["a", "b"])
+
+
+def test_the_cost_of_an_hour_is_the_price_times_what_runs():
+    assert "US$ 0.10 to 0.41 an hour" in requests.hourly_cost(REAL_TIME)
+    assert "1.44 with all 20" in requests.hourly_cost(requests.Serverless(1024, 20))
+    assert "no price known" in requests.hourly_cost(requests.RealTime("ml.x9.huge"))
+    assert "US$ 0.74 an hour" in requests.training_cost(PLAN)
+
+
+def test_a_package_holds_the_model_at_its_root_and_is_the_same_each_time(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"network")
+    (tmp_path / "card.json").write_text("{}")
+    packed = package(tmp_path)
+    assert packed == package(tmp_path)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["model.onnx", "card.json"]
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    assert (tmp_path / "unpacked/model.onnx").read_bytes() == b"network"
+
+
+def test_half_a_model_is_not_packed(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"network")
+    with pytest.raises(DeploymentError, match=r"card\.json"):
+        package(tmp_path)
+
+
+class FakePlane:
+    """An AWS that does at once what it is asked, or refuses."""
+
+    def __init__(self, answer=b"[0.5, 0.5]", attributes="model_version=v1"):
+        self.endpoints, self.registered, self.scaled = {}, [], {}
+        self.answer, self.attributes, self.broken = answer, attributes, set()
+
+    def config_of(self, endpoint):
+        return self.endpoints.get(endpoint)
+
+    def configs(self, endpoint):
+        return sorted((n for n in self.registered if requests.is_name_of(endpoint, n)), reverse=True)
+
+    def create(self, model, config):
+        self.registered.append(config["EndpointConfigName"])
+
+    def discard(self, name):
+        assert name not in self.endpoints.values(), "in use"
+        self.registered.remove(name)
+
+    def switch(self, endpoint, config, *, exists):
+        assert exists == (endpoint in self.endpoints)
+        if config in self.broken:
+            raise DeploymentError("no capacity")
+        self.endpoints[endpoint] = config
+
+    def scale(self, endpoint, capacity):
+        self.scaled[endpoint] = capacity
+
+    def stop_scaling(self, endpoint):
+        before = self.scaled.pop(endpoint, None)
+        return lambda: before and self.scaled.update({endpoint: before})
+
+    def delete_endpoint(self, endpoint):
+        del self.endpoints[endpoint]
+
+    def invoke(self, endpoint, image):
+        assert image.startswith(b"\x89PNG")
+        return self.answer, self.attributes
+
+
+def quiet(line):
+    pass
+
+
+V2 = replace(OURS, model_url="s3://models/v2/model.tar.gz", model_version="v2")
+
+
+def test_a_first_deployment_creates_the_endpoint():
+    plane = FakePlane()
+    name = deploy(plane, OURS, NOON, quiet)
+    assert plane.endpoints == {"scones": name}
+    assert plane.scaled == {}
+
+
+def test_a_second_one_updates_it_and_keeps_the_first_to_go_back_to():
+    plane = FakePlane()
+    first = deploy(plane, OURS, NOON, quiet)
+    plane.attributes = "model_version=v2"
+    second = deploy(plane, V2, LATER, quiet)
+    assert plane.endpoints == {"scones": second}
+    assert plane.configs("scones") == [second, first]
+    assert roll_back(plane, "scones", quiet) == first
+    assert plane.registered == [first]
+
+
+def test_only_one_is_kept_to_go_back_to():
+    plane = FakePlane()
+    names = [
+        deploy(plane, replace(OURS, capacity=requests.Serverless(1024, n)), NOON.replace(hour=n), quiet)
+        for n in (1, 2, 3)
+    ]
+    assert plane.configs("scones") == [names[2], names[1]]
+
+
+def test_the_same_deployment_again_changes_nothing():
+    plane = FakePlane()
+    assert deploy(plane, OURS, NOON, quiet) == deploy(plane, OURS, LATER, quiet)
+    assert len(plane.registered) == 1
+
+
+def test_a_first_deployment_that_answers_wrongly_leaves_nothing_behind():
+    plane = FakePlane(answer=b"[0.2, 0.3, 0.5]")
+    with pytest.raises(DeploymentError, match="not a list of 2"):
+        deploy(plane, OURS, NOON, quiet)
+    assert (plane.endpoints, plane.registered) == ({}, [])
+
+
+def test_an_update_that_runs_another_model_than_asked_for_is_put_back():
+    plane = FakePlane()
+    first = deploy(plane, OURS, NOON, quiet)
+    with pytest.raises(DeploymentError, match="model_version=v1, not model_version=v2"):
+        deploy(plane, V2, LATER, quiet)
+    assert plane.endpoints == {"scones": first}
+    assert plane.registered == [first]
+
+
+def test_an_update_that_fails_is_put_back_with_its_scaling():
+    plane = FakePlane()
+    real_time = replace(OURS, capacity=REAL_TIME)
+    first = deploy(plane, real_time, NOON, quiet)
+    plane.broken.add(V2.name(LATER))
+    with pytest.raises(DeploymentError, match="no capacity"):
+        deploy(plane, V2, LATER, quiet)
+    assert plane.endpoints == {"scones": first}
+    assert plane.scaled == {"scones": REAL_TIME}
+
+
+def test_an_update_to_serverless_ends_scaling():
+    plane = FakePlane()
+    deploy(plane, replace(OURS, capacity=REAL_TIME), NOON, quiet)
+    deploy(plane, OURS, LATER, quiet)
+    assert plane.scaled == {}
+
+
+def test_there_must_be_something_to_go_back_to():
+    plane = FakePlane()
+    with pytest.raises(DeploymentError, match="no endpoint scones"):
+        roll_back(plane, "scones", quiet)
+    deploy(plane, OURS, NOON, quiet)
+    with pytest.raises(DeploymentError, match="none before it"):
+        roll_back(plane, "scones", quiet)
+
+
+def test_deleting_leaves_nothing_and_may_be_repeated():
+    plane = FakePlane()
+    deploy(plane, OURS, NOON, quiet)
+    deploy(plane, replace(OURS, capacity=REAL_TIME), LATER, quiet)
+    delete(plane, "scones", quiet)
+    delete(plane, "scones", quiet)
+    assert (plane.endpoints, plane.registered, plane.scaled) == ({}, [], {})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"<html>", b"{}", b"[1]", b'["a", "b"]', b"[0.9, 0.9]", b"[NaN, 1]", b"[-1, 2]", b"[[0.5, 0.5]]"],
+)
+def test_an_answer_without_one_probability_per_class_fails_the_smoke_test(answer):
+    with pytest.raises(DeploymentError, match="scones answers"):
+        smoke_test(FakePlane(answer), OURS)
+
+
+def test_the_built_in_algorithm_need_not_name_its_version():
+    smoke_test(FakePlane(attributes=""), replace(OURS, model_version=None))
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def sagemaker(aws, monkeypatch):
+    """SageMaker as moto has it, with the update that moto lacks, and an endpoint that answers."""
+    plane = on_aws.SageMaker.connect()
+
+    def update(EndpointName, EndpointConfigName):
+        plane.control.delete_endpoint(EndpointName=EndpointName)
+        plane.control.create_endpoint(EndpointName=EndpointName, EndpointConfigName=EndpointConfigName)
+
+    monkeypatch.setattr(plane.control, "update_endpoint", update)
+    monkeypatch.setattr(on_aws.SageMaker, "invoke", lambda *_: (b"[0.5, 0.5]", "model_version=v1"))
+    monkeypatch.setattr(on_aws, "wait_until_in_service", lambda endpoint: None)
+    return plane
+
+
+def test_deploying_updating_going_back_and_deleting_on_moto(sagemaker):
+    first = deploy(sagemaker, OURS, NOON, quiet)
+    second = deploy(sagemaker, replace(OURS, capacity=REAL_TIME), LATER, quiet)
+    assert sagemaker.config_of("scones") == second
+    assert sagemaker.configs("scones") == [second, first]
+    (target,) = sagemaker.autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker")[
+        "ScalableTargets"
+    ]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
+
+    assert roll_back(sagemaker, "scones", quiet) == first
+    targets = sagemaker.autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker")
+    assert targets["ScalableTargets"] == []
+
+    delete(sagemaker, "scones", quiet)
+    assert sagemaker.config_of("scones") is None
+    assert sagemaker.configs("scones") == []
+    assert sagemaker.control.list_models()["Models"] == []
+
+
+def test_scaling_that_was_stopped_resumes_as_it_was_on_moto(sagemaker):
+    deploy(sagemaker, replace(OURS, capacity=REAL_TIME), NOON, quiet)
+    policies = sagemaker.autoscaling.describe_scaling_policies
+    before = policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    resume = sagemaker.stop_scaling("scones")
+    resume()
+    (policy,) = policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert (
+        policy["TargetTrackingScalingPolicyConfiguration"]
+        == (before[0]["TargetTrackingScalingPolicyConfiguration"])
+    )
+
+
+def test_an_endpoint_that_sagemaker_itself_put_back_is_a_failed_deployment(sagemaker, monkeypatch):
+    first = deploy(sagemaker, OURS, NOON, quiet)
+    monkeypatch.setattr(sagemaker.control, "update_endpoint", lambda **_: None)
+    with pytest.raises(DeploymentError, match=f"put {first} back"):
+        deploy(sagemaker, V2, LATER, quiet)
+    assert sagemaker.configs("scones") == [first]
+
+
+def test_another_error_of_aws_is_not_taken_for_a_missing_endpoint(sagemaker, monkeypatch):
+    def forbidden(**_):
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeEndpoint")
+
+    monkeypatch.setattr(sagemaker.control, "describe_endpoint", forbidden)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sagemaker.config_of("scones")
+
+
+def drawn_dataset(count):
+    rng = random.Random(1)
+    labels = np.arange(count) % len(LABELS)
+    pixels = np.stack([np.asarray(draw(LABELS[label], 32, 32, rng)) for label in labels])
+    return Dataset(pixels, labels, LABELS, tuple(f"image {i}" for i in range(count)))
+
+
+def test_uploaded_lists_name_every_uploaded_image_with_its_class(aws):
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="data")
+    validates = np.arange(30) < 10
+    on_aws.upload(s3, "data", "training/x", drawn_dataset(30), validates)
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="data")["Contents"]}
+    listed = set()
+    for channel, count in (("train", int((~validates).sum())), ("validation", int(validates.sum()))):
+        key = f"training/x/{channel}_lst/{channel}.lst"
+        lines = s3.get_object(Bucket="data", Key=key)["Body"].read().decode().splitlines()
+        assert len(lines) == count
+        for line in lines:
+            _, label, path = line.split("\t")
+            assert path.split("/")[0] == LABELS[int(label)]
+            listed.add(f"training/x/{channel}/{path}")
+        listed.add(key)
+    assert keys == listed
+
+
+def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 2))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (rng.random(4000) > chances[:, 0]).astype(np.int64)
+    overconfident = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
+
+    said = on_aws.calibration(overconfident, labels, ("a", "b"), 0.95)
+    assert float(said["Temperature"]) == pytest.approx(3, rel=0.1)
+
+    policy = Policy.parse(said["ClassNames"], said["Threshold"], said["ClassThresholds"], said["Temperature"])
+    confidence = [decide(scores, policy).confidence for scores in overconfident.tolist()]
+    right = overconfident.argmax(axis=1) == labels
+    assert math.fsum(confidence) / len(confidence) == pytest.approx(right.mean(), abs=0.02)
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():
+    common = ("--role-arn", ROLE, "--bucket", "models", "--image", IMAGE, "--dry-run")
+    plan = json.loads(run("endpoint", *common).stdout)
+    assert problems("sagemaker", "CreateModel", plan["model"]) == ""
+    assert "US$ 0 an hour" in plan["cost"]
+    assert "scaling" not in plan
+    real_time = json.loads(run("endpoint", *common, "--instance-type", "ml.m5.large").stdout)
+    assert "US$ 0.12 to 0.46 an hour" in real_time["cost"]
+    assert len(real_time["scaling"]) == 2
+
+
+@pytest.mark.parametrize("extra", [(), ("--image", IMAGE, "--training-job", "x")])
+def test_one_source_of_the_model_must_be_named(extra):
+    result = run("endpoint", "--role-arn", ROLE, "--bucket", "models", *extra)
+    assert result.exit_code == 2
+    assert "either --image" in result.stderr
+
+
+def test_what_a_training_job_trained_is_deployed_with_its_own_container(aws):
+    boto3.client("sagemaker").create_training_job(**requests.training_job(PLAN))
+    deployment = on_aws.trained_by(PLAN.job_name, "scones", ROLE, requests.Serverless())
+    assert deployment.image_uri == PLAN.image_uri
+    assert deployment.class_count == 5
+    assert deployment.model_url.startswith("s3://data/models/")
+
+
+needs_sdk = pytest.mark.skipif(
+    importlib.util.find_spec("sagemaker") is None, reason="needs the extra: pip install '.[sagemaker]'"
+)
+
+
+@needs_sdk
+@pytest.mark.filterwarnings("default")
+def test_the_built_in_algorithms_image_is_found():
+    assert on_aws.built_in_image("us-east-1") == PLAN.image_uri
+
+
+@needs_sdk
+@pytest.mark.filterwarnings("default")
+def test_the_sdk_waits_until_an_endpoint_is_in_service(aws, monkeypatch):
+    from moto.sagemaker import models
+
+    # moto describes what is not there as {}, which the SDK refuses to read; AWS leaves it out.
+    whole = vars(models.FakeEndpoint)["response_object"].fget
+    monkeypatch.setattr(
+        models.FakeEndpoint,
+        "response_object",
+        property(lambda self: {key: value for key, value in whole(self).items() if value != {}}),
+    )
+    plane = on_aws.SageMaker.connect()
+    name = OURS.name(NOON)
+    plane.create(requests.model(OURS, name), requests.endpoint_config(OURS, name))
+    plane.switch("scones", name, exists=False)
+    assert plane.config_of("scones") == name
