@@ -145,7 +145,7 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
     parameters = {
         **parameters_of_model(),
         "ModelEndpointUrl": model_endpoint_url,
-        "RecordWindowSeconds": "0",
+        "RecordWindowSeconds": "1",
     }
     environment = {
         "AWS_ENDPOINT_URL": endpoint_url,

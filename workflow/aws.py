@@ -114,7 +114,8 @@ class Endpoint:
             return EndpointBusy(said)
         if code in {"ModelError", "ValidationError"}:
             return EndpointFault(said)
-        return error
+        unforeseen: Exception = error
+        return unforeseen
 
     def _scores(self, body: bytes, max_bytes: int) -> list[Any]:
         if len(body) > max_bytes:

@@ -1,0 +1,126 @@
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.package import LAYOUT, PROJECT
+from tests.template import resources_of_type
+
+PACKAGES = ("ingest", "model", "workflow", "analytics", "infra")
+MAY_IMPORT = {
+    "ingest": set(),
+    "model": {"ingest"},
+    "workflow": {"ingest"},
+    "analytics": {"ingest", "workflow"},
+    "infra": {"ingest", "model", "workflow", "analytics"},
+}
+AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
+HEAVY = ("pandas", "pyarrow", "numpy", "sagemaker", "onnxruntime", "duckdb", "aws_xray_sdk", "torch")
+
+SOURCES = sorted(
+    path.relative_to(PROJECT) for package in PACKAGES for path in (PROJECT / package).rglob("*.py")
+)
+FUNCTIONS = resources_of_type("AWS::Serverless::Function")
+HANDLERS = sorted(function["Handler"].rpartition(".")[0] for function in FUNCTIONS.values())
+HOT = sorted(
+    function["Handler"].rpartition(".")[0]
+    for function in FUNCTIONS.values()
+    if Path(function["CodeUri"]).name == "hot"
+)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((PROJECT / path).read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> set[str]:
+    """Return the names of the modules that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names.add(node.module or "")
+    return names
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def test_all_packages_have_a_rule():
+    assert set(PACKAGES) == set(MAY_IMPORT)
+    assert len(SOURCES) > 30
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_imports_go_one_way(path):
+    package = path.parts[0]
+    assert tops(imported(path)) & set(PACKAGES) <= MAY_IMPORT[package] | {package}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.parts[0] != "infra"], ids=str)
+def test_only_the_edges_know_aws(path):
+    is_edge = path.name == "aws.py" or path.as_posix() == "model/sagemaker.py"
+    assert is_edge or not tops(imported(path)) & AWS_LIBRARIES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_no_source_imports_a_test(path):
+    assert "tests" not in tops(imported(path))
+
+
+@pytest.mark.parametrize("module", HOT)
+def test_a_lambda_of_the_hot_path_imports_nothing_heavy(module):
+    code = f"import {module}, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
+    modules = json.loads(done.stdout)
+    assert module in modules
+    assert {name.partition(".")[0] for name in modules} & set(HEAVY) == set()
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_no_lambda_traces(module):
+    names = {
+        alias.name
+        for node in ast.walk(parsed(Path(*module.split(".")).with_suffix(".py")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "Tracer" not in names
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_a_handler_decides_nothing(module):
+    (handler,) = [
+        node
+        for node in parsed(Path(*module.split(".")).with_suffix(".py")).body
+        if isinstance(node, ast.FunctionDef) and node.name == "lambda_handler"
+    ]
+    clever = (ast.If, ast.IfExp, ast.Try, ast.While, ast.Match)
+    assert [ast.unparse(node) for node in ast.walk(handler) if isinstance(node, clever)] == []
+    assert len(handler.body) < 20
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_a_handler_reads_no_environment_as_it_is_imported(module):
+    for node in parsed(Path(*module.split(".")).with_suffix(".py")).body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            assert "environ" not in ast.unparse(node)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_a_package_has_all_of_ours_that_its_handler_imports(function):
+    """A Lambda has only the folders of its package: what it imports beyond them is not there."""
+    present = set(LAYOUT[Path(function["CodeUri"]).name])
+    left, seen = {function["Handler"].rpartition(".")[0]}, set()
+    while left:
+        module = left.pop()
+        seen.add(module)
+        assert module.partition(".")[0] in present
+        names = imported(Path(*module.split(".")).with_suffix(".py"))
+        left |= {name for name in names if name.partition(".")[0] in PACKAGES} - seen

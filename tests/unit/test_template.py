@@ -1,0 +1,367 @@
+import importlib
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from awscli.customizations.cloudformation import yamlhelper  # type: ignore[import-untyped]
+from cfnlint.api import ManualArgs, lint_file
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from analytics.table import PREFIX, TABLE, glue_columns
+from infra.deploy import parameters_of_model
+from infra.package import LAYOUT, PROJECT, TEMPLATE, build
+from infra.stack import Stack
+from ingest.aws import IncomingBucket
+from tests.template import function_timeout_s, resources_of_type, template
+from workflow.aws import Endpoint
+from workflow.prediction import Policy
+
+PARAMETERS = template()["Parameters"]
+FUNCTIONS = resources_of_type("AWS::Serverless::Function")
+BUCKETS = resources_of_type("AWS::S3::Bucket")
+QUEUES = resources_of_type("AWS::SQS::Queue")
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in strings(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in strings(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    """Return every statement of every role, with the role's name."""
+    return [
+        (name, statement)
+        for name, role in resources_of_type("AWS::IAM::Role").items()
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+# ── as CloudFormation sees it ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_cfn_lint_finds_nothing():
+    assert [str(match) for match in lint_file(TEMPLATE, config=ManualArgs(regions=["us-east-1"]))] == []
+
+
+def test_sam_transforms_it(monkeypatch):
+    class NoManagedPolicies:
+        def load(self):
+            return {}
+
+    sam = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    for resource in sam["Resources"].values():
+        for uri in {"CodeUri", "DefinitionUri"} & resource["Properties"].keys():
+            resource["Properties"][uri] = "s3://artifacts/packaged"
+    resources = transform(sam, {}, NoManagedPolicies())["Resources"].values()
+    types = [resource["Type"] for resource in resources]
+    assert types.count("AWS::Lambda::Function") == len(FUNCTIONS)
+    assert "AWS::Lambda::EventSourceMapping" in types
+    assert not [type_ for type_ in types if "Serverless" in type_]
+
+
+def test_no_bucket_queue_or_function_has_a_fixed_name():
+    # Two stacks in one account would fight over it.
+    named = {
+        name
+        for name, resource in template()["Resources"].items()
+        if any(
+            isinstance(resource["Properties"].get(f), str)
+            for f in ("BucketName", "FunctionName", "QueueName")
+        )
+    }
+    assert named == set()
+
+
+# ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_has_a_description_a_default_and_a_range(name):
+    parameter = PARAMETERS[name]
+    assert parameter["Description"].endswith(".")
+    assert "Default" in parameter
+    ranges = ({"AllowedValues"}, {"AllowedPattern"}, {"MinValue", "MaxValue"})
+    assert any(limits <= parameter.keys() for limits in ranges)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_default_is_within_its_range(name):
+    parameter = PARAMETERS[name]
+    default = parameter["Default"]
+    assert default in parameter.get("AllowedValues", [default])
+    assert re.fullmatch(parameter.get("AllowedPattern", ".*"), str(default))
+    if "MinValue" in parameter:
+        assert parameter["MinValue"] <= default <= parameter["MaxValue"]
+
+
+def test_the_defaults_make_a_policy():
+    given = {
+        name: str(PARAMETERS[name]["Default"]) for name in ("ClassNames", "Threshold", "ClassThresholds")
+    }
+    policy = Policy.parse(
+        given["ClassNames"],
+        given["Threshold"],
+        given["ClassThresholds"],
+        str(PARAMETERS["Temperature"]["Default"]),
+    )
+    assert policy.classes == ("bicycle", "motorcycle")
+
+
+def test_what_the_model_s_card_says_is_allowed():
+    for name, value in parameters_of_model().items():
+        parameter = PARAMETERS[name]
+        assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value)
+        if "MinValue" in parameter:
+            assert parameter["MinValue"] <= float(value) <= parameter["MaxValue"]
+
+
+@pytest.mark.parametrize("thresholds", ["", "bicycle=0.9", "a=0,b=1,c=1.0", "willow_tree=0.5,x y=0.123"])
+def test_thresholds_of_classes_are_allowed(thresholds):
+    assert re.fullmatch(PARAMETERS["ClassThresholds"]["AllowedPattern"], thresholds)
+
+
+@pytest.mark.parametrize(
+    "thresholds", ["bicycle", "bicycle=1.5", "bicycle=0.9,", "=0.5", "a=.5", "a=0.5;b=0.5"]
+)
+def test_what_is_no_threshold_is_not(thresholds):
+    assert not re.fullmatch(PARAMETERS["ClassThresholds"]["AllowedPattern"], thresholds)
+
+
+def test_every_parameter_is_used():
+    text = TEMPLATE.read_text(encoding="utf-8")
+    for name in PARAMETERS:
+        assert re.search(rf"!Ref {name}\b|\$\{{{name}}}", text), name
+
+
+# ── functions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_handler_is_there(name):
+    module, _, handler = FUNCTIONS[name]["Handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), handler))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gets_each_variable_that_its_modules_read(name):
+    given = set(FUNCTIONS[name]["Environment"]["Variables"])
+    module = FUNCTIONS[name]["Handler"].rpartition(".")[0]
+    source = (PROJECT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    read = set(re.findall(r'environ\["(\w+)"]', source))
+    assert read <= given
+    assert given - read <= {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", *inherited(source)}
+
+
+def inherited(source: str) -> set[str]:
+    """Return the variables that are read by the modules from which a handler takes its cached builders."""
+    modules = re.findall(r"^from (workflow\.\w+|ingest\.\w+) import", source, re.MULTILINE)
+    texts = [(PROJECT / Path(*m.split("."))).with_suffix(".py").read_text(encoding="utf-8") for m in modules]
+    return {variable for text in texts for variable in re.findall(r'environ\["(\w+)"]', text)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_a_role_and_logs_of_its_own(name):
+    stem = name.removesuffix("Function")
+    assert FUNCTIONS[name]["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
+    assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": f"{stem}Logs"}
+
+
+def test_logs_are_not_kept_forever():
+    for logs in resources_of_type("AWS::Logs::LogGroup").values():
+        assert logs["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_the_build_has_what_the_template_names(tmp_path):
+    built = build(tmp_path, with_libraries=False)
+    for machine in resources_of_type("AWS::Serverless::StateMachine").values():
+        assert json.loads((built.parent / machine["DefinitionUri"]).read_text())
+    for function in FUNCTIONS.values():
+        module = function["Handler"].rpartition(".")[0]
+        folder = (built.parent / function["CodeUri"]).resolve()
+        assert (folder / Path(*module.split("."))).with_suffix(".py").is_file()
+        assert folder.name in LAYOUT
+    assert not list(tmp_path.rglob("*.pyc"))
+
+
+@pytest.mark.parametrize(
+    ("connect", "handler"),
+    [
+        (lambda: IncomingBucket.connect()._s3, "ingest.serialize.lambda_handler"),
+        (lambda: Endpoint.connect("scones")._runtime, "workflow.classify.lambda_handler"),
+    ],
+    ids=["serialize", "classify"],
+)
+def test_a_client_gives_up_before_its_lambda_is_stopped(connect, handler):
+    config = connect().meta.config
+    attempt_s = config.connect_timeout + config.read_timeout
+    assert config.retries["total_max_attempts"] * attempt_s < function_timeout_s(handler)
+
+
+def test_the_endpoint_s_client_gives_up_before_the_machine_does():
+    config = Endpoint.connect("scones")._runtime.meta.config
+    machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text())
+    assert config.retries["total_max_attempts"] == 1  # the machine retries
+    assert config.connect_timeout + config.read_timeout < machine["States"]["Classify"]["TimeoutSeconds"]
+
+
+# ── queues ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_batch_is_not_seen_again_before_its_lambda_has_had_its_time():
+    """Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    longest_window_s = PARAMETERS["RecordWindowSeconds"]["MaxValue"]
+    visibility_s = QUEUES["ResultsQueue"]["VisibilityTimeout"]
+    assert visibility_s >= 6 * FUNCTIONS["RecordFunction"]["Timeout"] + longest_window_s
+
+
+def test_large_batches_have_a_window():
+    """Lambda refuses more than 10 messages a batch without one."""
+    source = FUNCTIONS["RecordFunction"]["Events"]["Outcomes"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["MaximumBatchingWindowInSeconds"] == {"Ref": "RecordWindowSeconds"}
+    assert source["BatchSize"] <= 10 or PARAMETERS["RecordWindowSeconds"]["MinValue"] >= 1
+
+
+def test_what_cannot_be_delivered_is_kept():
+    assert QUEUES["ResultsQueue"]["RedrivePolicy"]["maxReceiveCount"] <= 10
+    (rule,) = resources_of_type("AWS::Events::Rule").values()
+    assert all("DeadLetterConfig" in target for target in rule["Targets"])
+    for queue in QUEUES.values():
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert queue["SqsManagedSseEnabled"] is True
+
+
+# ── table ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_glue_has_the_columns_that_record_writes():
+    (table,) = resources_of_type("AWS::Glue::Table").values()
+    storage = table["TableInput"]["StorageDescriptor"]
+    assert storage["Columns"] == glue_columns()
+    assert table["TableInput"]["PartitionKeys"] == [{"Name": "dt", "Type": "string"}]
+    assert table["TableInput"]["Name"] == TABLE
+
+
+def test_glue_looks_where_record_writes():
+    (table,) = resources_of_type("AWS::Glue::Table").values()
+    location = table["TableInput"]["StorageDescriptor"]["Location"]["Fn::Sub"]
+    assert location == f"s3://${{ResultsBucket}}/{PREFIX}"
+    parameters = table["TableInput"]["Parameters"]
+    assert parameters["storage.location.template"]["Fn::Sub"] == f"{location}dt=${{!dt}}/"
+    assert parameters["projection.dt.format"] == "yyyy-MM-dd"
+
+
+# ── outputs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stack_is_read_from_the_outputs_and_leaves_none_out():
+    read = []
+
+    class Outputs(dict[str, str]):
+        def __missing__(self, name):
+            read.append(name)
+            return name
+
+    stack = Stack.from_outputs(Outputs(), region="us-east-1", account_id="111122223333")
+    assert set(read) == set(template()["Outputs"])
+    known_otherwise = {"region", "account_id", "endpoint_url", "model_endpoint_url", "pids"}
+    assert {getattr(stack, field.name) for field in fields(Stack) if field.name not in known_otherwise} == {
+        *read
+    }
+
+
+def test_every_output_is_described():
+    assert all(output["Description"].endswith(".") for output in template()["Outputs"].values())
+
+
+# ── security ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_log_delivery_may_act_on_everything():
+    everywhere = [s for _, s in statements() if "*" in as_list(s["Resource"])]
+    assert everywhere
+    assert {action for s in everywhere for action in as_list(s["Action"])} == {
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
+    }
+
+
+def test_every_action_is_named():
+    actions = [action for _, statement in statements() for action in as_list(statement["Action"])]
+    assert actions
+    assert [action for action in actions if "*" in action] == []
+
+
+def test_no_role_of_a_lambda_reads_or_writes_more_buckets_than_its_own():
+    touched: dict[str, set[str]] = {}
+    for role, statement in statements():
+        for text in strings(statement["Resource"]):
+            touched.setdefault(role, set()).update(re.findall(r"\w*Bucket\b", text))
+    assert touched["SerializeRole"] == {"IncomingBucket"}
+    assert touched["RecordRole"] == {"ResultsBucket"}
+    assert touched["ClassifyRole"] == touched["DecideRole"] == set()
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_private_encrypted_and_tls_only(name):
+    bucket = BUCKETS[name]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in {"AES256", "aws:kms"}
+    (policy,) = [
+        p for p in resources_of_type("AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": name}
+    ]
+    (tls,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+    assert (tls["Principal"], tls["Action"]) == ("*", "s3:*")
+    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(tls["Resource"]) == 2
+    assert all(name in str(resource) for resource in tls["Resource"])
+
+
+def test_uploads_are_versioned_and_announced_and_only_they():
+    assert BUCKETS["IncomingBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    announcing = [name for name, bucket in BUCKETS.items() if "NotificationConfiguration" in bucket]
+    assert announcing == ["IncomingBucket"]
+    (rule,) = resources_of_type("AWS::Events::Rule").values()
+    assert rule["EventPattern"]["detail"] == {"bucket": {"name": [{"Ref": "IncomingBucket"}]}}
+
+
+def test_state_machines_log_no_payloads():
+    for machine in resources_of_type("AWS::Serverless::StateMachine").values():
+        assert machine["Logging"]["IncludeExecutionData"] is False
+
+
+def test_queries_are_bounded_and_kept_apart():
+    (workgroup,) = resources_of_type("AWS::Athena::WorkGroup").values()
+    configuration = workgroup["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert "BytesScannedCutoffPerQuery" in configuration
+    assert strings(configuration["ResultConfiguration"]["OutputLocation"]) == ["s3://${QueryResultsBucket}/"]
+
+
+def test_the_template_is_plain_once_it_is_packaged():
+    """The AWS CLI writes YAML without aliases, which CloudFormation's API does not read."""
+    packaged = yamlhelper.yaml_dump(yamlhelper.yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
+    tokens = list(yaml.scan(packaged))
+    assert not [token for token in tokens if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
