@@ -39,6 +39,8 @@ DARK = {
 
 WIDE, HALF = 720.0, 500.0
 """Widths of the charts that take a row of the page, and of those that share one."""
+GUTTER = 40.0
+"""Left of what is drawn: the values of the level lines stand there."""
 MAX_CLASSES = 12
 """Drawn; the table below the chart has all."""
 
@@ -60,9 +62,9 @@ def volume(days: Sequence[Day]) -> str:
     top = max([day.tally.images for day in days], default=0)
     y = _linear(0, _nice_top(top), 186, 24)
     parts = [*_grid(y, _ticks(top), HALF, _count)]
-    width = HALF / max(len(days), 1)
+    width = (HALF - GUTTER) / max(len(days), 1)
     for place, day in enumerate(days):
-        left, level = place * width + width * 0.2, 0
+        left, level = GUTTER + place * width + width * 0.2, 0
         tally = day.tally
         pieces = (
             ("accepted", tally.accepted),
@@ -84,7 +86,7 @@ def volume(days: Sequence[Day]) -> str:
 def hours(counts: Sequence[Sequence[int]]) -> str:
     """Return a map of images by day (rows, Monday first) and hour (columns), darker for more."""
     most = max((max(row) for row in counts), default=0)
-    cell, left = (HALF - 42) / 24, 42.0
+    cell, left = (HALF - GUTTER) / 24, GUTTER
     parts = []
     for row, of_day in enumerate(counts):
         parts.append(_label(0, row * 26 + 18, _DAYS[row]))
@@ -104,11 +106,11 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
 
 def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], monday: date) -> str:
     """Return each image at its time and confidence, with the thresholds; neighbours share a dot."""
-    x, y = _linear(0, 168, 0, WIDE), _linear(0, _HEIGHT_LIMIT, 312, 14)
+    x, y = _linear(0, 168, GUTTER, WIDE), _linear(0, _HEIGHT_LIMIT, 312, 14)
     parts = [
         part
         for confidence in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
-        for part in _grid(y, [_height(confidence)], WIDE, lambda _, c=confidence: f"{c:g}")  # type: ignore[misc]
+        for part in _level(y(_height(confidence)), WIDE, f"{confidence:g}")
     ]
     for day in range(7):
         if day:
@@ -167,22 +169,24 @@ def histogram(slug: str, title: str, bins: Sequence[HistogramBin], ticks: Sequen
     old = [(bin_.baseline_images / before if before else 0.0) for bin_ in bins]
     top = max([*shares, *old], default=0.0)
     y = _linear(0, _nice_top(top), 176, 16)
-    width = HALF / max(len(bins), 1)
+    width = (HALF - GUTTER) / max(len(bins), 1)
     parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{100 * tick:g} %")]
     for place, (share, bin_) in enumerate(zip(shares, bins, strict=True)):
         if bin_.images:
             gap = min(1.0, width * 0.1)
-            box = _rect(place * width + gap / 2, y(share), width - gap, max(y(0) - y(share), 0.6), "accepted")
+            box = _rect(
+                GUTTER + place * width + gap / 2, y(share), width - gap, max(y(0) - y(share), 0.6), "accepted"
+            )
             parts.append(_titled(box, f"{bin_.low:,.4g} – {bin_.high:,.4g}: {bin_.images:,}"))
     if before:
-        steps = [f"M0 {_n(y(0))}"]
+        steps = [f"M{_n(GUTTER)} {_n(y(0))}"]
         for place, share in enumerate(old):
-            steps.append(f"V{_n(y(share))}H{_n((place + 1) * width)}")
+            steps.append(f"V{_n(y(share))}H{_n(GUTTER + (place + 1) * width)}")
         steps.append(f"V{_n(y(0))}")
         parts.append(_path("".join(steps), "ink", 1.4))
     for edge, text in ticks:
         anchor = "start" if edge <= 0 else "end" if edge >= len(bins) else "middle"
-        parts.append(_label(edge * width, 194, text, anchor))
+        parts.append(_label(GUTTER + edge * width, 194, text, anchor))
     described = f"{total:,} images this week, {before:,} in the week compared with."
     return _svg(slug, title, described, HALF, 200, parts)
 
@@ -193,25 +197,24 @@ def below_threshold(days: Sequence[Day]) -> str:
     shares += [day.usual.high for day in days if day.usual]
     top = max([*shares, 0.05])
     y = _linear(0, min(_nice_top(top), 1.0), 196, 16)
-    step = WIDE / max(len(days), 1)
+    step = (WIDE - GUTTER) / max(len(days), 1)
+    x = _linear(0, 1, GUTTER, GUTTER + step)
     parts = [*_grid(y, [tick for tick in _ticks(top) if tick <= 1], WIDE, lambda tick: f"{100 * tick:g} %")]
     for place, day in enumerate(days):
         if day.usual:
-            box = _rect(place * step, y(day.usual.high), step, y(day.usual.low) - y(day.usual.high), "base")
+            box = _rect(x(place), y(day.usual.high), step, y(day.usual.low) - y(day.usual.high), "base")
             parts.append(_titled(_opacity(box).format(0.22), f"usual on {day.dt:%A}"))
         if day.dt.weekday() == 0:
-            parts.append(_line(place * step, 16, place * step, 196, "grid", 0.7))
-            parts.append(_label(place * step + 3, 214, f"{day.dt.day} {day.dt:%b}"))
-    points = [
-        ((i + 0.5) * step, y(day.below_share)) for i, day in enumerate(days) if day.below_share is not None
-    ]
+            parts.append(_line(x(place), 16, x(place), 196, "grid", 0.7))
+            parts.append(_label(x(place) + 3, 214, f"{day.dt.day} {day.dt:%b}"))
+    points = [(x(i + 0.5), y(day.below_share)) for i, day in enumerate(days) if day.below_share is not None]
     for runs, name, width in ((_runs(days, False), "base", 1.2), (_runs(days, True), "review", 2.2)):
         for run in runs:
-            parts.append(_polyline([((i + 0.5) * step, y(share)) for i, share in run], name, width))
+            parts.append(_polyline([(x(i + 0.5), y(share)) for i, share in run], name, width))
     for place, day in enumerate(days):
         if day.below_share is None:
             continue
-        at = ((place + 0.5) * step, y(day.below_share))
+        at = (x(place + 0.5), y(day.below_share))
         if day.in_week:
             parts.append(_circle(*at, 4, "review", "paper"))
         if day.unusual:
@@ -222,10 +225,10 @@ def below_threshold(days: Sequence[Day]) -> str:
 
 def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
     """Return coverage and expected precision over thresholds, and the thresholds in force."""
-    x, y = _linear(0.5, 1.0, 0, HALF), _linear(0, 1, 200, 14)
+    x, y = _linear(0.5, 1.0, GUTTER, HALF), _linear(0, 1, 200, 14)
     parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), HALF, lambda tick: f"{100 * tick:g} %")]
     for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        anchor = "start" if tick == 0.5 else "end" if tick == 1.0 else "middle"
+        anchor = "end" if tick == 1.0 else "middle"
         parts.append(_label(x(tick), 218, f"{tick:g}", anchor))
     for threshold in thresholds:
         if threshold >= 0.5:
@@ -242,7 +245,7 @@ def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
 def reliability(bins: Sequence[Bin]) -> str:
     """Return how often the model is right by its confidence, with intervals; the diagonal is ideal."""
     side = 300.0
-    x, y = _linear(0, 1, 0, side), _linear(0, 1, side - 24, 10)
+    x, y = _linear(0, 1, GUTTER, side), _linear(0, 1, side - 24, 14)
     parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), side, lambda tick: f"{100 * tick:g} %")]
     parts.append(_line(x(0), y(0), x(1), y(1), "base", 1.2, dashes="4 4"))
     for tick in (0.0, 0.5, 1.0):
@@ -262,19 +265,20 @@ def latency(days: Sequence[Latency]) -> str:
     """Return the median and the 95th percentile from upload to decision, in seconds, by day."""
     top = max([(day.total.p95 or 0) / 1000 for day in days], default=0.0)
     y = _linear(0, _nice_top(top), 176, 16)
-    step = HALF / max(len(days), 1)
+    step = (HALF - GUTTER) / max(len(days), 1)
+    x = _linear(0, 1, GUTTER, GUTTER + step)
     parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{tick:g} s")]
     lines: tuple[tuple[str, list[float | None]], ...] = (
         ("review", [day.total.p95 for day in days]),
         ("accepted", [day.total.p50 for day in days]),
     )
     for name, values in lines:
-        points = [((i + 0.5) * step, y(ms / 1000)) for i, ms in enumerate(values) if ms is not None]
+        points = [(x(i + 0.5), y(ms / 1000)) for i, ms in enumerate(values) if ms is not None]
         parts.append(_polyline(points, name, 2.2))
         parts += [_circle(*point, 3.6, name, "paper") for point in points]
     for place, day in enumerate(days):
         text = f"{day.dt:%a}" if day.dt else ""
-        parts.append(_label((place + 0.5) * step, 194, text, "middle"))
+        parts.append(_label(x(place + 0.5), 194, text, "middle"))
     described = f"From upload to decision on {len(days)} days; the upper line is the 95th percentile."
     return _svg("latency", "How long images took", described, HALF, 200, parts)
 
@@ -310,10 +314,14 @@ def _svg(slug: str, title: str, described: str, width: float, height: float, par
 
 
 def _grid(y: Scale, ticks: Iterable[float], width: float, name: Callable[[float], str]) -> Iterator[str]:
-    """Yield level lines, each with its value above its left end: so it needs no margin."""
     for tick in ticks:
-        yield _line(0, y(tick), width, y(tick), "grid", 1)
-        yield _label(0, y(tick) - 4, name(tick))
+        yield from _level(y(tick), width, name(tick))
+
+
+def _level(y: float, width: float, name: str) -> Iterator[str]:
+    """Yield a level line, with its value above its left end."""
+    yield _line(0, y, width, y, "grid", 1)
+    yield _label(0, y - 4, name)
 
 
 def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "muted") -> str:

@@ -347,6 +347,7 @@ def _input(input_: Input, compared: bool) -> Section:
         slug,
         input_.name,
         takeaway,
+        span="third",
         chart=charts.histogram(
             f"{slug}-chart",
             f"{input_.name} of classified images, {input_.unit}",

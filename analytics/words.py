@@ -37,7 +37,7 @@ def dollars(usd: float) -> str:
 
 def p_value(p: float) -> str:
     """Return `p = 0.123`, or `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p{SPACE}<{SPACE}0.001" if p < 0.001 else f"p{SPACE}={SPACE}{p:.3f}"
 
 
 def plural(count: int, thing: str) -> str:
