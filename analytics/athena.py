@@ -15,12 +15,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analytics.athena_results import frame_of, typed_rows
+from analytics.cost import PRICES
 from analytics.table import SCHEMA, TABLE
-from analytics.translate import Column, QueryRefused, Table, translate
-from analytics.trino_types import VARCHAR, Type, from_arrow, quoted, text
+from analytics.translate import QueryRefused, Table, ensure_it_reads, translate
+from analytics.trino_types import VARCHAR, Column, from_arrow, quoted, text
 from analytics.trino_values import FAILURE
 
-__all__ = ["Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
+__all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
+
+_BILLED_AT_LEAST_BYTES = 10_000_000
+_TB_BYTES = 10**12
+_POLL_FIRST_S = 0.2
+_POLL_MOST_S = 5.0
+_FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class QueryFailed(Exception):
@@ -33,7 +41,16 @@ class QueryResult:
 
     frame: pd.DataFrame
     scanned_bytes: int
+    """What Athena says it scanned; on the laptop, what DuckDB read of the Parquet files."""
     elapsed_ms: float
+
+    @property
+    def cost_usd(self) -> float:
+        """At Athena's list price for what was scanned, 10 MB at least.
+
+        Source: https://aws.amazon.com/athena/pricing/
+        """
+        return max(self.scanned_bytes, _BILLED_AT_LEAST_BYTES) / _TB_BYTES * PRICES.athena_tb
 
 
 class Engine(Protocol):
@@ -80,6 +97,7 @@ class LocalAthena:
         for name, sql in views.items():
             self._create_view(name, sql)
         for setting in (
+            "disabled_optimizers='window_self_join'",  # its copy of a scan reads every partition
             "enable_external_file_cache=false",  # or a second run would read, and say, zero bytes
             "enable_profiling='no_output'",
             f"temp_directory={text(str(scratch / 'spill'))}",
@@ -135,7 +153,9 @@ class _Files:
         first = next(_parquet_files(self._folder), None)
         schema = SCHEMA if name == TABLE or first is None else pq.ParquetFile(first).schema_arrow
         columns = [Column(field.name.lower(), from_arrow(field.type)) for field in schema]
-        self.table = Table(name, [*columns, Column("dt", VARCHAR)], hidden=[Column("$path", VARCHAR)])
+        self.table = Table(
+            name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]
+        )
         # An empty file that has all columns comes first, so that no file of a partition which the query does
         # not touch is opened. DuckDB wants the same `key=value` folders above all its files.
         above = [part for part in folder.parts if "=" in part]
@@ -182,34 +202,78 @@ def _reason(error: duckdb.Error) -> str:
     return failure[1] if failure else str(error).split("\n\nLINE ")[0].strip()
 
 
-def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """Return rows as a DataFrame with the types that its users expect.
+class Athena:
+    """Athena on AWS."""
 
-    Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
-    timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, spans of time
-    timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is None, NaN or NaT.
-    """
-    lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    series = {
-        index: _series(values, column.type)
-        for index, (column, values) in enumerate(zip(columns, lists, strict=True))
-    }
-    frame = pd.DataFrame(series, index=range(len(rows)))
-    frame.columns = pd.Index([column.name for column in columns], dtype=object)
-    return frame
+    def __init__(self, client: Any, database: str, workgroup: str, *, timeout_s: float = 600.0) -> None:
+        """Ask a workgroup about a database, through boto3's Athena client.
 
+        A statement that is not through after `timeout_s` is stopped: it would go on to cost.
+        """
+        self._client = client
+        self._database = database
+        self._workgroup = workgroup
+        self._timeout_s = timeout_s
 
-def _series(values: Sequence[Any], type_: Type) -> pd.Series:
-    if type_.is_integer:
-        return pd.Series(values, dtype="Int64" if None in values else "int64")
-    if type_.is_floating or type_.name == "decimal":
-        return pd.Series([None if value is None else float(value) for value in values], dtype="float64")
-    if type_.name == "boolean":
-        return pd.Series(values, dtype="boolean" if None in values else "bool")
-    if type_.zone:
-        return pd.Series(values, dtype=f"datetime64[us, {type_.zone}]")
-    if type_.name == "timestamp":
-        return pd.Series(values, dtype="datetime64[us]")
-    if type_.name == "interval day to second":
-        return pd.Series(values, dtype="timedelta64[us]")
-    return pd.Series(values, dtype="object")
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        """Run one read-only statement; see `Engine`."""
+        ensure_it_reads(sql)
+        execution_id = self._start(sql, parameters)
+        try:
+            execution = self._wait(execution_id)
+        except BaseException:  # Ctrl-C and the deadline too: nobody waits for the answer any more
+            self._client.stop_query_execution(QueryExecutionId=execution_id)
+            raise
+        status = execution["Status"]
+        if status["State"] != "SUCCEEDED":
+            reason = status.get("StateChangeReason") or f"Athena says {status['State']} and gives no reason"
+            raise QueryFailed(f"{reason} (query {execution_id})")
+        columns, rows = self._rows(execution_id, has_header=execution.get("StatementType") == "DML")
+        statistics = execution.get("Statistics", {})
+        return QueryResult(
+            frame_of(*typed_rows(columns, rows)),
+            int(statistics.get("DataScannedInBytes", 0)),
+            float(statistics.get("TotalExecutionTimeInMillis", 0)),
+        )
+
+    def _start(self, sql: str, parameters: Sequence[str]) -> str:
+        request = {
+            "QueryString": sql,
+            "QueryExecutionContext": {"Database": self._database},
+            "WorkGroup": self._workgroup,
+        }
+        if parameters:  # Athena takes them as SQL
+            request["ExecutionParameters"] = [text(parameter) for parameter in parameters]
+        try:
+            return str(self._client.start_query_execution(**request)["QueryExecutionId"])
+        except self._client.exceptions.InvalidRequestException as error:
+            raise QueryFailed(str(error)) from error
+
+    def _wait(self, execution_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + self._timeout_s
+        pause_s = _POLL_FIRST_S
+        while True:
+            answer = self._client.get_query_execution(QueryExecutionId=execution_id)
+            execution: dict[str, Any] = answer["QueryExecution"]
+            if execution["Status"]["State"] in _FINISHED:
+                return execution
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise QueryFailed(
+                    f"Athena did not answer within {self._timeout_s:g} s; query {execution_id} is stopped. "
+                    "Ask for fewer days, or allow more time."
+                )
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _POLL_MOST_S)
+
+    def _rows(
+        self, execution_id: str, *, has_header: bool
+    ) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
+        columns: list[tuple[str, str]] = []
+        rows: list[list[str | None]] = []
+        pages = self._client.get_paginator("get_query_results").paginate(QueryExecutionId=execution_id)
+        for page in pages:
+            found = page["ResultSet"]
+            columns = [(info["Name"], info["Type"]) for info in found["ResultSetMetadata"]["ColumnInfo"]]
+            rows += [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["Rows"]]
+        return columns, rows[1:] if has_header else rows

@@ -19,7 +19,18 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from analytics import trino_aggregates, trino_functions, trino_time
 from analytics import trino_types as types
-from analytics.trino_types import BIGINT, BOOLEAN, DATE, TIMESTAMP, VARCHAR, Type, quoted, text
+from analytics.trino_types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    TIMESTAMP,
+    VARBINARY,
+    VARCHAR,
+    Column,
+    Type,
+    quoted,
+    text,
+)
 from analytics.trino_values import (
     NULL,
     QueryRefused,
@@ -35,15 +46,7 @@ from analytics.trino_values import (
 from analytics.trino_values import coerce as coerce_value
 from analytics.trino_values import field as row_field
 
-__all__ = ["Column", "QueryRefused", "Table", "Translation", "translate"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table or a result."""
-
-    name: str
-    type: Type
+__all__ = ["QueryRefused", "Table", "Translation", "ensure_it_reads", "translate"]
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,47 @@ def translate(
     Raises:
         QueryRefused: it reads more than the tables, or is nothing that is known to mean the same in DuckDB.
     """
+    ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
+    if listing := _LISTING.fullmatch(sql):
+        return _listed(by_name, listing[1])
     relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
     return Translation(relation.sql, relation.columns)
+
+
+_LISTING = re.compile(
+    r"\s*(?:SHOW\s+TABLES|(?:DESCRIBE|DESC|SHOW\s+COLUMNS\s+(?:FROM|IN))\s+(\w+))\s*;?\s*", re.IGNORECASE
+)
+
+
+def _listed(tables: Mapping[str, Table], name: str | None) -> Translation:
+    """Return SHOW TABLES, or DESCRIBE of a table, as VALUES."""
+    if name is not None and name.lower() not in tables:
+        raise QueryRefused(f"There is no table {name}. The tables are: {', '.join(sorted(tables))}.")
+    if name is None:
+        return Translation(_values_of([[name] for name in sorted(tables)]), [Column("tab_name", VARCHAR)])
+    lines = [[column.name, str(column.type)] for column in tables[name.lower()].columns]
+    return Translation(_values_of(lines), [Column("col_name", VARCHAR), Column("data_type", VARCHAR)])
+
+
+def _values_of(lines: Sequence[Sequence[str]]) -> str:
+    return "VALUES " + ", ".join("(" + ", ".join(map(text, line)) + ")" for line in lines)
+
+
+def ensure_it_reads(sql: str) -> None:
+    """Let a statement pass whose first word says that it only reads.
+
+    Raises:
+        QueryRefused: it may write.
+    """
+    bare = _COMMENTS.sub(" ", sql).lstrip(" \t\r\n(")
+    word = re.match(r"\w*", bare)
+    if word is None or word[0].upper() not in _READING:
+        raise QueryRefused("Only a statement that reads can be run: SELECT, WITH or VALUES.")
+
+
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 
 
 class _Dialect(Trino):
@@ -250,7 +291,7 @@ class _Translator:
                 raise QueryRefused(
                     f"Column {a.name} is {a.type} on one side of {word} and {b.type} on the other."
                 )
-            columns.append(Column(a.name, type_))
+            columns.append(Column(a.name, type_, a.is_partition and b.is_partition))
         quantifier = "" if node.args.get("distinct") else " ALL"
         left, right = (self._typed(side, columns) for side in sides)
         return _Relation(f"({left}) {word}{quantifier} ({right})", columns)
@@ -259,7 +300,7 @@ class _Translator:
         """Return a relation's SQL with its columns coerced to others' types."""
         if all(have.type == want.type for have, want in zip(relation.columns, columns, strict=True)):
             return relation.sql
-        seen = self._derived(relation.sql, relation.columns)
+        seen = self._derived(f"({relation.sql})", relation.columns)
         values = [
             coerce_value(column.value, want.type).sql
             for column, want in zip(seen.columns, columns, strict=True)
@@ -318,7 +359,7 @@ class _Translator:
         pieces.append(self._limit(node))
         distinct = "DISTINCT " if node.args.get("distinct") else ""
         listed = ", ".join(f"{value.sql} AS {quoted(name)}" for name, value in outputs)
-        columns = [Column(name, value.type) for name, value in outputs]
+        columns = [Column(name, value.type, value.is_partition) for name, value in outputs]
         return _Relation(f"SELECT {distinct}{listed}{''.join(pieces)}", columns)
 
     def _outputs(self, node: exp.Select, scope: _Scope) -> list[tuple[str, Value]]:
@@ -516,7 +557,7 @@ class _Translator:
             raise QueryRefused(f"There is no table {node.sql('trino')}. The tables are: {known}.")
         table = table_or_none
         columns = [
-            _Seen(column.name, None, Value(f"{local}.{quoted(column.name)}", column.type), is_hidden)
+            _Seen(column.name, None, _reference(f"{local}.{quoted(column.name)}", column), is_hidden)
             for is_hidden, group in ((False, table.columns), (True, table.hidden))
             for column in group
         ]
@@ -540,7 +581,7 @@ class _Translator:
         local = self._name("t")
         names = [f"c{index}" for index in range(1, len(columns) + 1)]
         seen = [
-            _Seen(column.name, None, Value(f"{local}.{name}", column.type))
+            _Seen(column.name, None, _reference(f"{local}.{name}", column))
             for name, column in zip(names, columns, strict=True)
         ]
         return _Derived(f"{sql} AS {local}({', '.join(names)})", seen)
@@ -554,7 +595,10 @@ class _Translator:
         partition would be read.
         """
         scope, local = self._scope, self._name("t")
-        kept = [replace(c, value=Value(f"{local}.k{i}", c.value.type)) for i, c in enumerate(scope.columns)]
+        kept = [
+            replace(column, value=replace(column.value, sql=f"{local}.k{index}"))
+            for index, column in enumerate(scope.columns)
+        ]
         listed = [f"{column.value.sql} AS k{index}" for index, column in enumerate(scope.columns)]
         lists, columns = self._lists(node, keep_empty=keep_empty)
         listed += [f"unnest({sql}) AS u{index}" for index, sql in enumerate(lists)]
@@ -699,6 +743,9 @@ class _Translator:
 
     def _literal(self, node: exp.Literal) -> Value:
         return Value(text(node.this), VARCHAR, node.this) if node.is_string else number(node.this)
+
+    def _hex_literal(self, node: exp.HexString) -> Value:
+        return Value(f"unhex({text(node.this)})", VARBINARY)
 
     def _json_literal(self, node: exp.ParseJSON) -> Value:
         return trino_functions.call(self, "json_parse", [node.this], {})
@@ -985,6 +1032,7 @@ _EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[_Translator, Any], Value],
     exp.Extract: (_Translator._extract, "this expression"),
     exp.Filter: (_Translator._call, "this expression"),
     exp.GroupConcat: (_Translator._call, "this separator"),
+    exp.HexString: (_Translator._hex_literal, "this"),
     exp.Identifier: (_Translator._identifier, "this quoted"),
     exp.If: (_Translator._if, "this true false"),
     exp.In: (_Translator._in, "this expressions query"),
@@ -1015,6 +1063,10 @@ def _refuse_others(node: exp.Expr, *known: str) -> None:
     for name, part in node.args.items():
         if part and name not in known:
             raise QueryRefused(f"{node.sql('trino')} is not known here, because of its {name.strip('_')}.")
+
+
+def _reference(sql: str, column: Column) -> Value:
+    return Value(sql, column.type, is_partition=column.is_partition)
 
 
 def _star(node: exp.Expr) -> str | None:

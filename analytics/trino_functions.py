@@ -17,6 +17,7 @@ from analytics.trino_values import (
     comparison,
     expect,
     fail_if,
+    field,
     struct,
 )
 
@@ -273,7 +274,11 @@ def subscript(container: Value, key: Value) -> Value:
         missing = f"{index.sql} < 1 OR {index.sql} > len({container.sql})"
         sql = fail_if(missing, "Array subscript out of bounds", f"list_extract({container.sql}, {index.sql})")
         return Value(sql, container.type.arguments[0])
-    raise QueryRefused(f"{container.type} has no elements to take with [].")
+    if container.type.name == "row" and re.fullmatch("[0-9]+", key.constant or ""):
+        position = int(key.constant or 0)
+        if 1 <= position <= len(container.type.arguments):
+            return field(container, position - 1)
+    raise QueryRefused(f"{container.type} has no element to take with [{key.sql}].")
 
 
 def _from_map(container: Value, key: Value) -> Value:

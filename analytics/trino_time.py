@@ -255,8 +255,9 @@ def _date_parse(translator: Translator, arguments: Arguments) -> Value:
     if "%Y" not in literal(form, "A date's form"):
         raise QueryRefused("date_parse without %Y is not known here: the engines differ on the year.")
     form_sql = _mysql_form(form, {letter: _MYSQL[letter] for letter in _PARSED})
-    sql = expect(translator.value(node), VARCHAR, "date_parse").sql
-    return Value(f"strptime({sql}, {form_sql})", TIMESTAMP)
+    value = expect(translator.value(node), VARCHAR, "date_parse")
+    function = "try_strptime" if value.is_partition else "strptime"  # as in a cast
+    return Value(f"{function}({value.sql}, {form_sql})", TIMESTAMP)
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:

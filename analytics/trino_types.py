@@ -83,6 +83,16 @@ class Type:
         return self.name.startswith("interval")
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table or a result."""
+
+    name: str
+    type: Type
+    is_partition: bool = False
+    """Whether partitions are named by it."""
+
+
 _INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
 """And the digits of the decimal that holds each."""
 _NUMBERS = [*_INTEGERS, "decimal", "real", "double"]

@@ -31,6 +31,8 @@ class Value:
     type: Type
     constant: str | None = None
     """The text of a literal."""
+    is_partition: bool = False
+    """Whether it is the column that partitions are named by."""
 
 
 NULL = Value("NULL", UNKNOWN)
@@ -87,6 +89,9 @@ def cast(value: Value, target: Type) -> Value:
     Raises:
         QueryRefused: Trino has no such cast, or one whose result DuckDB cannot give.
     """
+    if value.is_partition and target.name in ("date", "timestamp"):
+        # DuckDB chooses no partitions by an expression that may fail.
+        return Value(f"TRY_CAST({value.sql} AS {target.duckdb})", target)
     shape = _SHAPES.get(target.name)
     if shape and value.type == VARCHAR and value.constant is not None:
         failure = f"CAST({types.text(_not_one(target))} AS {target.duckdb})"
@@ -181,8 +186,6 @@ _SHAPES = {
 def _from_text(sql: str, target: Type) -> str:
     if target == JSON:
         return f"to_json({sql})"
-    if target == DATE:
-        return f"CAST(strptime(trim({sql}), '%Y-%m-%d') AS DATE)"  # simple enough to choose partitions by
     shape = _SHAPES.get(target.name)
     if shape is None:
         raise QueryRefused(f"A cast from varchar to {target} is not known here.")

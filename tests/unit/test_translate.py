@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -198,7 +197,10 @@ TIME = [
     ("date_diff('day', DATE '2020-03-01', DATE '2020-03-02')", 1),
     ("date_diff('hour', TIMESTAMP '2026-11-22 23:30', TIMESTAMP '2026-11-23 01:00')", 1),
     ("date_diff('second', TIMESTAMP '2020-06-01 12:30:45', TIMESTAMP '2020-06-02 12:30:45.123')", 86_400),
-    ("date_diff('millisecond', TIMESTAMP '2020-06-01 12:30:45', TIMESTAMP '2020-06-02 12:30:45.123')", 86_400_123),
+    (
+        "date_diff('millisecond', TIMESTAMP '2020-06-01 12:30:45', TIMESTAMP '2020-06-02 12:30:45.123')",
+        86_400_123,
+    ),
     ("date_diff('month', DATE '2026-01-31', DATE '2026-02-28')", 1),
     ("date_diff('month', DATE '2026-01-15', DATE '2026-02-14')", 0),
     ("date_diff('week', DATE '2026-11-29', DATE '2026-11-23')", 0),
@@ -218,12 +220,21 @@ TIME = [
     ("last_day_of_month(TIMESTAMP '2024-02-03 04:05')", date(2024, 2, 29)),
     ("date('2026-11-24')", date(2026, 11, 24)),
     ("date(TIMESTAMP '2026-11-24 23:59:59.999')", date(2026, 11, 24)),
-    ("date_format(TIMESTAMP '2026-11-04 09:05:06.789', '%Y-%m-%d %H:%i:%s.%f')", "2026-11-04 09:05:06.789000"),
-    ("date_format(DATE '2026-11-04', '%x-W%v %a %b %e %M %c %k %y %%')", "2026-W45 Wed Nov 4 November 11 0 26 %"),
+    (
+        "date_format(TIMESTAMP '2026-11-04 09:05:06.789', '%Y-%m-%d %H:%i:%s.%f')",
+        "2026-11-04 09:05:06.789000",
+    ),
+    (
+        "date_format(DATE '2026-11-04', '%x-W%v %a %b %e %M %c %k %y %%')",
+        "2026-W45 Wed Nov 4 November 11 0 26 %",
+    ),
     ("date_format(TIMESTAMP '2026-11-04 21:05', '%r %T %p %l')", "09:05:00 PM 21:05:00 PM 9"),
     ("date_parse('2026-10-05 01:02', '%Y-%m-%d %H:%i')", at("2026-10-05T01:02")),
     ("date_parse('5/1/2026', '%c/%e/%Y')", at("2026-05-01")),
-    ("format_datetime(TIMESTAMP '2026-11-04 09:05:06.789', 'yyyy-MM-dd''T''HH:mm:ss.SSS')", "2026-11-04T09:05:06.789"),
+    (
+        "format_datetime(TIMESTAMP '2026-11-04 09:05:06.789', 'yyyy-MM-dd''T''HH:mm:ss.SSS')",
+        "2026-11-04T09:05:06.789",
+    ),
     ("format_datetime(DATE '2026-11-04', 'xxxx-''W''ww EEE d MMM yy')", "2026-W45 Wed 4 Nov 26"),
     ("parse_datetime('2026-10-05 01:02', 'yyyy-MM-dd HH:mm')", at("2026-10-05T01:02", "UTC")),
     ("from_iso8601_timestamp('2020-05-11')", at("2020-05-11", "UTC")),
@@ -236,19 +247,34 @@ TIME = [
     ("from_unixtime(0)", at("1970-01-01", "UTC")),
     ("from_unixtime(1.5)", at("1970-01-01T00:00:01.5", "UTC")),
     ("to_unixtime(TIMESTAMP '1970-01-02 00:00:00.500')", 86_400.5),
-    ("TIMESTAMP '2026-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles'", at("2026-10-30T18:00", "America/Los_Angeles")),
+    (
+        "TIMESTAMP '2026-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles'",
+        at("2026-10-30T18:00", "America/Los_Angeles"),
+    ),
     ("hour(TIMESTAMP '2026-07-01 01:00 UTC' AT TIME ZONE 'Europe/Paris')", 3),
-    ("date_trunc('day', TIMESTAMP '2026-07-01 23:00 UTC' AT TIME ZONE 'Europe/Paris')", at("2026-07-02", "Europe/Paris")),
+    (
+        "date_trunc('day', TIMESTAMP '2026-07-01 23:00 UTC' AT TIME ZONE 'Europe/Paris')",
+        at("2026-07-02", "Europe/Paris"),
+    ),
     ("CAST(TIMESTAMP '2026-07-01 23:00 UTC' AT TIME ZONE 'Europe/Paris' AS date)", date(2026, 7, 2)),
-    ("TIMESTAMP '2026-07-01 01:00 Europe/Paris' = TIMESTAMP '2026-06-30 23:00 UTC' AT TIME ZONE 'Europe/Paris'", True),
-    ("at_timezone(TIMESTAMP '2022-11-01 09:08:07.321', 'America/Los_Angeles')", at("2022-11-01T02:08:07.321", "America/Los_Angeles")),
-    ("with_timezone(TIMESTAMP '2022-11-01 09:08:07.321', 'America/Los_Angeles')", at("2022-11-01T09:08:07.321", "America/Los_Angeles")),
+    (
+        "TIMESTAMP '2026-07-01 01:00 Europe/Paris' = TIMESTAMP '2026-06-30 23:00 UTC' AT TIME ZONE 'Europe/Paris'",
+        True,
+    ),
+    (
+        "at_timezone(TIMESTAMP '2022-11-01 09:08:07.321', 'America/Los_Angeles')",
+        at("2022-11-01T02:08:07.321", "America/Los_Angeles"),
+    ),
+    (
+        "with_timezone(TIMESTAMP '2022-11-01 09:08:07.321', 'America/Los_Angeles')",
+        at("2022-11-01T09:08:07.321", "America/Los_Angeles"),
+    ),
     ("date_add('day', 1, TIMESTAMP '2026-10-24 12:00 Europe/Paris')", at("2026-10-25T12:00", "Europe/Paris")),
     ("TIMESTAMP '2026-10-24 12:00 Europe/Paris' + INTERVAL '1' DAY", at("2026-10-25T11:00", "Europe/Paris")),
     ("current_timezone()", "UTC"),
     ("current_timestamp - INTERVAL '1' HOUR < now()", True),
     ("date_diff('day', current_date, CAST(localtimestamp AS date))", 0),
-]  # fmt: skip
+]
 
 CASTS = [
     ("CAST(2.5e0 AS integer)", 3),
@@ -274,7 +300,7 @@ CASTS = [
     ("CAST('2026-11-24 9:30' AS timestamp)", at("2026-11-24T09:30")),
     ("CAST(lower('2026-11-24 09:30:00.1236') AS timestamp)", at("2026-11-24T09:30:00.124")),
     ("try_cast('2026-11-24T09:30' AS timestamp)", None),
-    ("try_cast(lower('2026-11-24 09:30:00') AS date)", None),
+    ("(SELECT try_cast(s AS date) FROM (VALUES '2026-11-24 09:30:00') AS t (s))", None),
     ("try_cast('2026-13-01' AS date)", None),
     ("CAST(now() AS varchar) LIKE '%.___ UTC'", True),
     ("CAST(ROW(1, 'a') AS ROW(x integer, y varchar)).y", "a"),
@@ -350,7 +376,10 @@ CONTAINERS = [
     ("sequence(1, 3)", [1, 2, 3]),
     ("sequence(3, 1)", [3, 2, 1]),
     ("sequence(1, 6, 2)", [1, 3, 5]),
-    ("sequence(DATE '2026-11-29', DATE '2026-12-01')", [date(2026, 11, 29), date(2026, 11, 30), date(2026, 12, 1)]),
+    (
+        "sequence(DATE '2026-11-29', DATE '2026-12-01')",
+        [date(2026, 11, 29), date(2026, 11, 30), date(2026, 12, 1)],
+    ),
     ("cardinality(sequence(TIMESTAMP '2026-11-24', TIMESTAMP '2026-11-25', INTERVAL '6' HOUR))", 5),
     ("slice(ARRAY[1, 2, 3, 4], 2, 2)", [2, 3]),
     ("slice(ARRAY[1, 2, 3, 4], -2, 2)", [3, 4]),
@@ -360,7 +389,10 @@ CONTAINERS = [
     ("filter(ARRAY[5, NULL, 7, NULL], x -> x IS NOT NULL)", [5, 7]),
     ("transform(ARRAY[5, NULL, 6], x -> coalesce(x, 0) + 1)", [6, 1, 7]),
     ("transform(ARRAY['x', 'abc'], x -> x || '0')", ["x0", "abc0"]),
-    ("transform(ARRAY[ARRAY[1, NULL, 2], ARRAY[3, NULL]], a -> filter(a, x -> x IS NOT NULL))", [[1, 2], [3]]),
+    (
+        "transform(ARRAY[ARRAY[1, NULL, 2], ARRAY[3, NULL]], a -> filter(a, x -> x IS NOT NULL))",
+        [[1, 2], [3]],
+    ),
     ("reduce(ARRAY[5, 20, 50], 0, (s, x) -> s + x, s -> s)", 75),
     ("reduce(ARRAY[5, 20, NULL, 50], 0, (s, x) -> s + x, s -> s)", None),
     ("reduce(ARRAY[5, 20, NULL, 50], 0, (s, x) -> if(x IS NULL, s, s + x), s -> s)", 75),
@@ -387,11 +419,14 @@ CONTAINERS = [
     ("map_concat(MAP(ARRAY['a'], ARRAY[1]), MAP(ARRAY['a', 'b'], ARRAY[2, 3]))", {"a": 2, "b": 3}),
     ("map_from_entries(ARRAY[(1, 'x'), (2, 'y')])", {1: "x", 2: "y"}),
     ("cardinality(map_entries(MAP(ARRAY[1, 2], ARRAY['x', 'y'])))", 2),
-    ("map_filter(MAP(ARRAY[10, 20, 30], ARRAY['a', NULL, 'c']), (k, v) -> v IS NOT NULL)", {10: "a", 30: "c"}),
+    (
+        "map_filter(MAP(ARRAY[10, 20, 30], ARRAY['a', NULL, 'c']), (k, v) -> v IS NOT NULL)",
+        {10: "a", 30: "c"},
+    ),
     ("map_filter(MAP(ARRAY['k1', 'k2', 'k3'], ARRAY[20, 3, 15]), (k, v) -> v > 10)", {"k1": 20, "k3": 15}),
     ("transform_keys(MAP(ARRAY['a', 'b', 'c'], ARRAY[1, 2, 3]), (k, v) -> v * v)", {1: 1, 4: 2, 9: 3}),
     ("transform_values(MAP(ARRAY[1, 2, 3], ARRAY[10, 20, 30]), (k, v) -> v + k)", {1: 11, 2: 22, 3: 33}),
-]  # fmt: skip
+]
 
 # Over (g, x, y): two groups, a NULL in each column, x unordered.
 ROWS = (
@@ -465,16 +500,10 @@ def is_same(got: Any, expected: Any) -> bool:
     if isinstance(expected, float):
         return (math.isnan(expected) and math.isnan(got)) or got == pytest.approx(expected, rel=1e-12)
     if isinstance(expected, list) and isinstance(got, list):
-        return len(got) == len(expected) and all(map(is_same, map(float_of, got), expected))
+        return len(got) == len(expected) and all(map(is_same, got, expected))
     if isinstance(expected, dict) and isinstance(got, dict):
-        return got.keys() == expected.keys() and all(is_same(float_of(got[k]), expected[k]) for k in expected)
+        return got.keys() == expected.keys() and all(is_same(got[k], expected[k]) for k in expected)
     return type(got) is type(expected) and got == expected
-
-
-def float_of(value: Any) -> Any:
-    from decimal import Decimal
-
-    return float(value) if isinstance(value, Decimal) else value
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""Rows as a DataFrame with the types that its users expect, and the texts that Athena returns as values."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from analytics import trino_types as types
+from analytics.trino_types import Column, Type
+
+
+def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Return rows as a DataFrame.
+
+    Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
+    timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, spans of time
+    timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is None, NaN or NaT.
+    """
+    lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    series = {
+        index: _series(values, column.type)
+        for index, (column, values) in enumerate(zip(columns, lists, strict=True))
+    }
+    frame = pd.DataFrame(series, index=range(len(rows)))
+    frame.columns = pd.Index([column.name for column in columns], dtype=object)
+    return frame
+
+
+def _series(values: Sequence[Any], type_: Type) -> pd.Series:
+    if type_.is_integer:
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if type_.is_floating or type_.name == "decimal":
+        return pd.Series([None if value is None else float(value) for value in values], dtype="float64")
+    if type_.name == "boolean":
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if type_.zone:
+        return pd.Series(values, dtype=f"datetime64[us, {type_.zone}]")
+    if type_.name == "timestamp":
+        return pd.Series(values, dtype="datetime64[us]")
+    if type_.name == "interval day to second":
+        return pd.Series(values, dtype="timedelta64[us]")
+    return pd.Series([_without_decimals(value) for value in values], dtype="object")
+
+
+def _without_decimals(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_without_decimals(element) for element in value]
+    if isinstance(value, dict):
+        return {_without_decimals(key): _without_decimals(item) for key, item in value.items()}
+    return value
+
+
+def typed_rows(
+    names_and_types: Sequence[tuple[str, str]], texts: Sequence[Sequence[str | None]]
+) -> tuple[list[Column], list[list[Any]]]:
+    """Return the columns and the values of a result, of which Athena gives the texts and the types' names.
+
+    Of a map, an array or a row Athena tells neither the types inside nor where a text in it ends: numbers are
+    taken for numbers, and a text with `, ` or `=` in it may be cut there. Select such texts on their own.
+    """
+    columns, lists = [], []
+    for index, (name, spelling) in enumerate(names_and_types):
+        values = [row[index] for row in texts]
+        type_ = _type_of(spelling, values)
+        read = _READERS.get(type_.name, str)
+        columns.append(Column(name, type_))
+        lists.append([None if value is None else read(value) for value in values])
+    return columns, [list(row) for row in zip(*lists, strict=True)]
+
+
+def _type_of(spelling: str, values: Sequence[str | None]) -> Type:
+    if spelling == "timestamp with time zone":
+        first = next((value for value in values if value), " UTC")
+        return types.zoned(first.rpartition(" ")[2])
+    if spelling in ("array", "map", "row"):
+        return Type(spelling)
+    try:
+        return types.parse(spelling)
+    except ValueError:
+        return types.VARCHAR
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _zoned_moment(text: str) -> datetime:
+    moment, _, zone = text.rpartition(" ")
+    return datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone))
+
+
+def _span(text: str) -> timedelta:
+    sign, days, hours, minutes, seconds, ms = re.fullmatch(
+        r"(-?)(\d+) (\d+):(\d+):(\d+)\.(\d+)", text
+    ).groups()  # type: ignore[union-attr]
+    span = timedelta(
+        days=int(days), hours=int(hours), minutes=int(minutes), seconds=int(seconds), milliseconds=int(ms)
+    )
+    return -span if sign else span
+
+
+def _container(text: str) -> Any:
+    value, rest = _value(text)
+    return value if not rest else text
+
+
+def _value(text: str) -> tuple[Any, str]:
+    """Read a value from the front of a text, and return the rest."""
+    if text.startswith("["):
+        return _elements(text[1:], "]")
+    if text.startswith("{"):
+        items, rest = _elements(text[1:], "}")
+        if all(isinstance(item, tuple) for item in items):
+            return dict(items), rest
+        return {f"field{index}": item for index, item in enumerate(items)}, rest
+    end = re.search(r", |=|[\]}]|$", text)
+    front = text[: end.start()] if end else text
+    return _scalar(front), text[len(front) :]
+
+
+def _elements(text: str, close: str) -> tuple[list[Any], str]:
+    elements: list[Any] = []
+    while text and not text.startswith(close):
+        value, text = _value(text.removeprefix(", "))
+        if text.startswith("="):
+            item, text = _value(text[1:])
+            value = (value, item)
+        elements.append(value)
+        if text and not text.startswith((", ", close)):
+            return elements, text
+    return elements, text.removeprefix(close)
+
+
+def _scalar(text: str) -> Any:
+    if text == "null":
+        return None
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("real", "double", "decimal"), float),
+    **dict.fromkeys(("array", "map", "row"), _container),
+    "boolean": lambda text: text == "true",
+    "date": date.fromisoformat,
+    "timestamp": _moment,
+    "timestamp with time zone": _zoned_moment,
+    "interval day to second": _span,
+    "varbinary": bytes.fromhex,
+}
