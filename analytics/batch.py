@@ -10,9 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.table import PREFIX, partition, row_from_message, to_table
+from workflow.outcome import Outcome
 
 # All that a message of any shape leads to: a message is not refused by letting a thousand others fail.
 _NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+
+_WORTH = {Outcome.FAILED: 0, Outcome.REJECTED: 1}
+"""Of an outcome; an answer of the model has more than either."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Batch:
 def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
     """Sort SQS records into one table per day, each row once, and the records that are not rows.
 
-    Of copies of a row, the latest decision stays. Neither that nor the order of rows depends on the order of
-    the records, which a redelivery changes.
+    Of copies of a row, the best outcome stays, then the latest decision. Neither that nor the order of rows
+    depends on the order of the records, which a redelivery changes.
     """
     days: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     refused: list[tuple[str, Exception]] = []
@@ -47,19 +51,27 @@ def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
             continue
         copies = days[partition(row)]
         result_id = row["result_id"]
-        copies[result_id] = max(copies.get(result_id, row), row, key=_decided)
+        copies[result_id] = max(copies.get(result_id, row), row, key=_worth)
     files = {
-        path_of(day, rows): to_table(row for _, row in sorted(rows.items())) for day, rows in days.items()
+        path_of(day, map(_decision, rows.values())): to_table(row for _, row in sorted(rows.items()))
+        for day, rows in days.items()
     }
     return Batch(files, refused)
 
 
-def path_of(day: str, result_ids: Iterable[str]) -> str:
-    """Name a file by its rows, so that the same rows written again overwrite it."""
-    digest = hashlib.sha256("\n".join(sorted(result_ids)).encode()).hexdigest()
+def path_of(day: str, decisions: Iterable[str]) -> str:
+    """Name a file by its decisions, so that the same ones written again overwrite it, and no others do.
+
+    Result ids would not do: a rejection and a later failure of the same upload have the same one.
+    """
+    digest = hashlib.sha256("\n".join(sorted(decisions)).encode()).hexdigest()
     return f"{PREFIX}dt={day}/{digest}.parquet"
 
 
-def _decided(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # Decisions of the same millisecond are told apart as well, by whatever there is.
-    return row["decided_at"], row["outcome"], row["execution_arn"] or ""
+def _decision(row: Mapping[str, Any]) -> str:
+    return f"{row['result_id']} {row['outcome']} {row['decided_at']} {row['execution_arn']}"
+
+
+def _worth(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # As the view `outcomes` has it. Decisions of the same millisecond are told apart as well.
+    return _WORTH.get(row["outcome"], 2), row["decided_at"], row["outcome"], row["execution_arn"] or ""

@@ -62,6 +62,24 @@ def test_of_two_decisions_about_the_same_the_later_stays_whatever_their_order(or
     assert row["decided_at"].minute == 33
 
 
+def a_decision_without_a_model(outcome, minute):
+    return a_message(outcome, prediction=None, decided_at=f"2026-11-16T09:{minute}:00Z")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_later_failure_does_not_take_the_place_of_a_rejection(order):
+    both = [a_decision_without_a_model("rejected", "30"), a_decision_without_a_model("failed", "31")]
+    (row,) = rows_of(sort_out(records(*(both[number] for number in order))))
+    assert row["outcome"] == "rejected"
+
+
+def test_a_later_failure_does_not_overwrite_the_file_of_a_rejection():
+    both = [a_decision_without_a_model("rejected", "30"), a_decision_without_a_model("failed", "31")]
+    first, second = (sort_out(records(message)) for message in both)
+    assert [row["result_id"] for row in rows_of(first)] == [row["result_id"] for row in rows_of(second)]
+    assert not first.files.keys() & second.files.keys()
+
+
 def test_a_failure_and_a_later_success_are_two_rows():
     event = an_event()
     batch = sort_out(records(a_message("failed", event), a_message("accepted", event)))
