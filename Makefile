@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy drop query report bench test check fix lock clean
+.PHONY: help setup demo up down deploy drop query report compact bench test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
 
 report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026-W46] [OUT=folder]
 	@$(SCONES) report $(if $(WEEK),--week "$(WEEK)") $(if $(COMPARE),--compare "$(COMPARE)") $(if $(OUT),--out "$(OUT)")
+
+compact: $(READY) ## make few large files of each day's many small ones
+	@$(SCONES) compact
 
 bench: $(READY) ## measure speed and memory against their budgets
 	@$(SCONES) bench

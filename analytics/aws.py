@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ INDEX = ".mirror.json"
 
 _PARALLEL_DOWNLOADS = 8
 _ATTEMPTS = 8
+_DELETIONS_AT_ONCE = 1000
+"""As many as S3 takes in one request."""
+
 # Of segments that neither climb (`..`) nor hide (`.x`, `_x`, which Athena does not read either).
 _KEY = re.compile(r"[\w=-][\w=.+-]*(/[A-Za-z0-9=-][\w=.+-]*)*\.parquet", re.ASCII)
 
@@ -46,6 +49,47 @@ class ResultsBucket:
         buffer = io.BytesIO()
         parquet.write_table(table, buffer, compression="zstd")
         self._s3.put_object(Bucket=self._name, Key=path, Body=buffer.getvalue())
+
+    def list_files(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield the path and the size in bytes of each Parquet file under a prefix."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                if _KEY.fullmatch(item["Key"]):
+                    yield item["Key"], item["Size"]
+
+    def download(self, paths: Iterable[str], folder: Path) -> dict[str, Path]:
+        """Copy files into a folder; those that are gone are left out."""
+
+        def fetch(path: str) -> tuple[str, Path] | None:
+            try:
+                body = self._s3.get_object(Bucket=self._name, Key=path)["Body"]
+            except self._s3.exceptions.NoSuchKey:
+                return None
+            with body:
+                _write(folder / path, body.iter_chunks(1 << 20))
+            return path, folder / path
+
+        with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+            return dict(filter(None, pool.map(fetch, paths)))
+
+    def upload(self, file: Path, path: str) -> None:
+        """Put a file under a path; it is there whole or not at all."""
+        with file.open("rb") as body:
+            self._s3.put_object(Bucket=self._name, Key=path, Body=body)
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files; one that is gone already is no error."""
+        left = list(paths)
+        while left:
+            some, left = left[:_DELETIONS_AT_ONCE], left[_DELETIONS_AT_ONCE:]
+            objects = [{"Key": path} for path in some]
+            answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+            if errors := answer.get("Errors"):
+                raise DeletionRefused(f"{len(errors)} files under {self._name} are still there: {errors[0]}")
+
+
+class DeletionRefused(Exception):
+    """S3 did not delete files, and what it said."""
 
 
 class MirrorFailed(Exception):

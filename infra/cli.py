@@ -11,6 +11,7 @@ from rich.console import Console
 
 from analytics.athena import QueryFailed
 from analytics.aws import MirrorFailed
+from analytics.compaction import CompactionFailed
 from analytics.translate import QueryRefused
 from infra.deploy import DeployFailed
 from infra.drop import NothingToDrop
@@ -23,6 +24,7 @@ _FOR_PEOPLE = (
     BotoCoreError,
     CannotStart,
     ClientError,
+    CompactionFailed,
     DeployFailed,
     MirrorFailed,
     NothingToDrop,
@@ -110,6 +112,19 @@ def report(week: str | None, compare: str | None, out: Path) -> None:
     console.print(written.to_text(), markup=False, highlight=False)
     console.print(f"{page}, report.json and digest.md beside it")
     sys.exit(0 if written.verdict.ok else 2)
+
+
+@scones.command()
+def compact() -> None:
+    """Make few large files of each day's many small ones, today's too; the nightly Lambda does the rest."""
+    from analytics.aws import ResultsBucket
+    from analytics.compaction import compact as compact_days
+
+    stack = current_stack()
+    number = 0
+    for number, day in enumerate(compact_days(ResultsBucket(stack.client("s3"), stack.results_bucket)), 1):
+        console.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.once} uploads")
+    console.print(f"{number} days compacted." if number else "Every day is compact already.")
 
 
 @scones.command()

@@ -1,11 +1,17 @@
 -- What became of each upload: exactly one row for each, the best outcome first, then the latest.
--- A file named once-….parquet (compaction writes it) holds each of its day's uploads once: a day of nothing else
--- is read as it stands. Any other day may hold an upload several times: delivered twice, retried, redriven, seen
--- by several model versions. All copies of an upload are in one day, and a filter on dt reaches each part.
+-- Compaction writes a day as one edition: files named once-EDITION-… hold each of its uploads once, rest-EDITION-…
+-- whatever else was said of them. A day of one edition and nothing else is read as it stands. Any other day may
+-- hold an upload several times: delivered twice, retried, redriven, seen by several model versions, or in two
+-- editions while one takes the place of the other. All copies of an upload are in one day, and a filter on dt
+-- reaches each part.
 WITH mixed AS (
-    SELECT DISTINCT dt
-    FROM predictions
-    WHERE "$path" NOT LIKE '%/once-%'
+    SELECT dt
+    FROM (
+        SELECT dt, regexp_extract("$path", '/[a-z]+-([0-9a-f]+)-[0-9]+[.]parquet$', 1) AS edition
+        FROM predictions
+    )
+    GROUP BY dt
+    HAVING count(*) > count(edition) OR min(edition) <> max(edition)
 )
 SELECT
     stored.result_id,

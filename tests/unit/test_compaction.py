@@ -1,0 +1,282 @@
+"""Compaction never loses a row, never counts one twice, and ends as one edition, whatever happens to it."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import analytics.merge as merging
+from analytics.athena import LocalAthena
+from analytics.compaction import CompactionFailed, compact, to_compact
+from analytics.merge import edition_of, merge
+from analytics.queries import views
+from analytics.table import PREFIX, to_table
+from tests.builders_bucket import Actor, Bucket, Row, best, place
+from tests.builders_table import a_failed_row, a_rejected_row, a_row
+
+NOON = datetime.fromisoformat("2026-11-16T12:00")
+EDITION = "0123456789abcdef" * 2
+
+
+def decision(upload: int, minute: int, kind: str, model: str, day: int = 0) -> Row:
+    """Return what one execution said of an upload."""
+    at = NOON + timedelta(days=day)
+    facts: dict[str, Any] = {
+        "uploaded_at": at,
+        "decided_at": at + timedelta(minutes=minute),
+        "execution_arn": f"{upload} {minute} {kind} {model}",
+    }
+    if kind == "rejected":
+        return a_rejected_row(upload, **facts)
+    if kind == "failed":
+        return a_failed_row(upload, **facts)
+    return a_row(upload, outcome=kind, model_version=model, **facts)
+
+
+decisions = st.builds(
+    decision,
+    st.integers(0, 4),
+    st.integers(0, 3),
+    st.sampled_from(["accepted", "needs_review", "rejected", "failed"]),
+    st.sampled_from(["m1", "m2"]),
+)
+batches = st.lists(st.lists(decisions, min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+def assert_counts_right(bucket: Bucket, written: Sequence[Row]) -> None:
+    expected = best(written)
+    found = bucket.outcomes()
+    assert {upload: place(row) for upload, row in found.items()} == {
+        upload: place(row) for upload, row in expected.items()
+    }
+    assert {row["result_id"] for row in bucket.rows()} == {row["result_id"] for row in written}
+
+
+def compact_all(bucket: Bucket) -> list[str]:
+    return [day.dt for day in compact(bucket)]
+
+
+def bucket_of(*batches: Sequence[Row]) -> Bucket:
+    bucket = Bucket()
+    for batch in batches:
+        bucket.record(batch)
+    return bucket
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), written_before=batches, written_beside=batches, compactors=st.integers(1, 3))
+def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
+    data: st.DataObject, written_before: list[list[Row]], written_beside: list[list[Row]], compactors: int
+) -> None:
+    bucket = bucket_of(*written_before)
+    written = [row for batch in written_before for row in batch]
+    turn: list[Actor] = []
+    bucket.step = lambda: turn[0].pause()
+
+    def record(actor: Actor) -> None:
+        for batch in [*written_beside, *written_before[:1]]:  # the last is delivered again
+            bucket.record(batch)
+            written.extend(batch)
+
+    actors = [
+        Actor(record),
+        *(Actor(lambda actor: compact_all(bucket)) for _ in range(compactors)),
+    ]
+    while alive := [actor for actor in actors if not actor.done]:
+        actor = data.draw(st.sampled_from(alive))
+        dies = actor is not actors[0] and data.draw(st.integers(0, 19)) == 0
+        turn[:] = [actor]
+        before = dict(bucket.files)
+        actor.go_on(dies=dies)
+        if bucket.files != before:
+            assert_counts_right(bucket, written)
+
+    bucket.step = lambda: None
+    compact_all(bucket)
+    assert_counts_right(bucket, written)
+    assert compact_all(bucket) == []
+    assert len({edition_of(path) for path in bucket.files}) == 1
+    assert len(bucket.rows()) == len({row["result_id"] for row in written})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def athena(folder: Path) -> Iterator[LocalAthena]:
+    engine = LocalAthena(folder, views())
+    yield engine
+    engine.close()
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data(), rows=st.lists(decisions, min_size=1, max_size=12))
+def test_the_view_reads_what_these_tests_read(
+    data: st.DataObject, rows: list[Row], folder: Path, athena: LocalAthena
+) -> None:
+    half = len(rows) // 2
+    bucket = bucket_of(*filter(None, (rows[:half], rows[half:])))
+    stop_after = data.draw(st.integers(1, 12))
+    compactor = Actor(lambda actor: compact_all(bucket))
+    bucket.step = compactor.pause
+    for _ in range(stop_after):
+        if not compactor.done:
+            compactor.go_on()
+    shutil.rmtree(folder / "predictions", ignore_errors=True)
+    for path, body in bucket.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(body)
+    frame = athena.query("SELECT upload_id, result_id, decided_at FROM outcomes").frame
+    assert sorted(frame.itertuples(index=False, name=None)) == sorted(
+        (row["upload_id"], row["result_id"], row["decided_at"]) for row in bucket.outcomes().values()
+    )
+    while not compactor.done:
+        compactor.go_on(dies=True)
+
+
+def test_a_day_becomes_one_sorted_file(tmp_path: Path) -> None:
+    bucket = bucket_of(*([a_row(number)] for number in range(30)))
+    (day,) = compact(bucket)
+    assert (day.dt, day.files_before, day.files) == ("2026-11-16", 30, 1)
+    (path,) = bucket.files
+    assert path.startswith(f"{PREFIX}dt=2026-11-16/once-")
+    ids = [row["upload_id"] for row in bucket.rows()]
+    assert ids == sorted(ids)
+    assert len(ids) == 30
+
+
+def test_a_day_that_is_one_edition_is_left_alone() -> None:
+    bucket = bucket_of([a_row(1)], [a_row(2)])
+    assert compact_all(bucket) == ["2026-11-16"]
+    before = dict(bucket.files)
+    assert compact_all(bucket) == []
+    assert bucket.files == before
+
+
+def test_a_late_row_reopens_its_day_and_no_other() -> None:
+    days = [decision(day, 0, "accepted", "m1", day) for day in range(3)]
+    bucket = bucket_of(days)
+    compact_all(bucket)
+    bucket.record([decision(7, 5, "accepted", "m1", day=1)])
+    assert compact_all(bucket) == ["2026-11-17"]
+    assert len(bucket.rows()) == 4
+
+
+def test_the_same_rows_make_the_same_names_however_they_were_spread() -> None:
+    rows = [decision(number, 0, "accepted", model, 0) for number in range(20) for model in ("m1", "m2")]
+    one, many = bucket_of(rows), bucket_of(*([row] for row in reversed(rows)), rows[:7])
+    compact_all(one)
+    compact_all(many)
+    assert one.files.keys() == many.files.keys()
+    assert len(one.files) == 2  # what counts, and what the other model said
+
+
+def test_another_decision_about_the_same_uploads_makes_another_name() -> None:
+    one, other = (
+        bucket_of([decision(1, minute, "accepted", "m1")], [decision(2, 0, "accepted", "m1")])
+        for minute in (0, 1)
+    )
+    compact_all(one)
+    compact_all(other)
+    assert not one.files.keys() & other.files.keys()
+
+
+def test_a_late_failure_does_not_take_the_place_of_an_answer() -> None:
+    bucket = bucket_of([decision(1, 0, "rejected", "")], [decision(1, 9, "failed", "")])
+    compact_all(bucket)
+    assert [row["outcome"] for row in bucket.rows()] == ["rejected"]  # the two have the same result id
+
+
+def test_what_other_models_said_is_kept_beside_what_counts() -> None:
+    bucket = bucket_of([decision(1, 0, "accepted", "m1"), decision(1, 5, "accepted", "m2")])
+    compact_all(bucket)
+    by_kind = {
+        path.split("/")[2][:4]: [row["model_version"] for row in bucket.rows()] for path in bucket.files
+    }
+    assert sorted(by_kind) == ["once", "rest"]
+    assert [row["model_version"] for row in bucket.outcomes().values()] == ["m2"]
+    assert sorted(row["model_version"] for row in bucket.rows()) == ["m1", "m2"]
+
+
+def test_a_large_day_is_cut_into_files_of_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "ROWS_PER_FILE", 100)
+    rows = [a_row(number) for number in range(250)]
+    names = []
+    for rows_at_once in (1000, 30):  # in memory as a whole, or in many parts
+        monkeypatch.setattr(merging, "ROWS_AT_ONCE", rows_at_once)
+        source, folder = tmp_path / "source.parquet", tmp_path / str(rows_at_once)
+        folder.mkdir()
+        parquet.write_table(to_table(rows), source)
+        merged = merge([source], folder, "day/")
+        assert [parquet.read_metadata(file).num_rows for file in merged.files.values()] == [100, 100, 50]
+        ids = [
+            id_ for file in merged.files.values() for id_ in parquet.read_table(file)["upload_id"].to_pylist()
+        ]
+        assert ids == sorted(row["upload_id"] for row in rows)
+        names.append([*merged.files])
+    assert names[0] == names[1]
+
+
+def test_columns_that_are_younger_than_a_file_are_null(tmp_path: Path) -> None:
+    old = tmp_path / "old.parquet"
+    parquet.write_table(to_table([a_row(1)]).drop_columns(["sharpness", "execution_arn"]), old)
+    (file,) = merge([old], tmp_path, "day/").files.values()
+    (row,) = parquet.read_table(file).to_pylist()
+    assert (row["sharpness"], row["execution_arn"], row["label"]) == (None, None, "bicycle")
+
+
+@pytest.mark.parametrize("what", ["no Parquet", "an unknown column"])
+def test_a_day_with_an_unreadable_file_stays_as_it_is_and_the_others_are_compacted(
+    what: str, tmp_path: Path
+) -> None:
+    bucket = bucket_of([decision(1, 0, "accepted", "m1", 0)], [decision(1, 0, "accepted", "m1", 1)])
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 and no more")
+    if what == "an unknown column":
+        parquet.write_table(to_table([a_row(3)]).append_column("new", pa.array([1])), bad)
+    bucket.files[f"{PREFIX}dt=2026-11-16/bad.parquet"] = bad.read_bytes()
+    of_bad_day = {path for path in bucket.files if "dt=2026-11-16" in path}
+    with pytest.raises(CompactionFailed, match=r"1 days are as they were: 2026-11-16: UnreadableFile"):
+        compact_all(bucket)
+    assert {path for path in bucket.files if "dt=2026-11-16" in path} == of_bad_day
+    assert [edition_of(path) is None for path in bucket.files if "dt=2026-11-17" in path] == [False]
+
+
+def test_files_without_rows_vanish() -> None:
+    bucket = Bucket()
+    body = pa.BufferOutputStream()
+    parquet.write_table(to_table([]), body)
+    bucket.files = {f"{PREFIX}dt=2026-11-16/{'0' * 64}.parquet": body.getvalue().to_pybytes()}
+    compact_all(bucket)
+    assert bucket.files == {}
+
+
+def test_days_are_chosen_by_their_editions_and_the_smallest_comes_first() -> None:
+    def path(day: int, name: str) -> str:
+        return f"{PREFIX}dt=2026-11-{day:02}/{name}.parquet"
+
+    once, rest, other = f"once-{EDITION}-0000", f"rest-{EDITION}-0000", f"once-{'f' * 32}-0000"
+    files = [
+        *((path(1, name), 10) for name in (once, rest)),
+        *((path(2, name), 30) for name in (once, other)),
+        *((path(3, name), 10) for name in (once, "a" * 64)),
+        (path(4, "a" * 64), 5),
+        (path(20, "a" * 64), 1),
+    ]
+    assert [day.dt for day in to_compact(files, date(2026, 11, 20))] == [
+        "2026-11-04",
+        "2026-11-03",
+        "2026-11-02",
+    ]
+    assert to_compact(files)[0].dt == "2026-11-20"
