@@ -39,6 +39,13 @@ class ControlPlane(Protocol):
     def discard(self, name: str) -> None:
         """Delete the configuration and the model of this name."""
 
+    def wait(self, endpoint: str) -> None:
+        """Wait until the endpoint is in service.
+
+        Raises:
+            DeploymentError: it failed, or takes too long.
+        """
+
     def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
         """Create the endpoint, or let it run another configuration; wait until it does.
 
@@ -87,7 +94,10 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
     Raises:
         DeploymentError: the endpoint does not run or does not answer as it should; it was put back.
     """
-    endpoint, before = deployment.endpoint, plane.config_of(deployment.endpoint)
+    endpoint = deployment.endpoint
+    if plane.config_of(endpoint):
+        plane.wait(endpoint)  # for what an interrupted deployment began
+    before = plane.config_of(endpoint)
     if before and before.endswith(f"-{deployment.digest}") and is_name_of(endpoint, before):
         say(f"{endpoint} runs {before} already: nothing to change")
         smoke_test(plane, deployment)

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import numpy as np
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,6 +25,7 @@ from model.dataset import Dataset
 from model.deployment import DeploymentError
 
 ALGORITHM = "image-classification"
+AWS_ERRORS = (BotoCoreError, ClientError)
 WAIT_S = 1800
 _UPLOADS_AT_ONCE = 16
 
@@ -68,6 +69,20 @@ class SageMaker:
         _unless_missing(lambda: self.control.delete_endpoint_config(EndpointConfigName=name))
         _unless_missing(lambda: self.control.delete_model(ModelName=name))
 
+    def wait(self, endpoint: str) -> None:
+        """Show the endpoint's status until it is `InService`.
+
+        Raises:
+            DeploymentError: it failed, or takes longer than half an hour.
+        """
+        with _sdk():
+            from sagemaker.core.resources import Endpoint
+            from sagemaker.core.utils.exceptions import FailedStatusError, TimeoutExceededError
+        try:
+            Endpoint(endpoint_name=endpoint).wait_for_status("InService", poll=10, timeout=WAIT_S)
+        except (FailedStatusError, TimeoutExceededError) as error:
+            raise DeploymentError(f"{endpoint}: {error}") from error
+
     def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
         """Create the endpoint, or let it run another configuration; wait until it does.
 
@@ -76,7 +91,7 @@ class SageMaker:
         """
         send = self.control.update_endpoint if exists else self.control.create_endpoint
         send(EndpointName=endpoint, EndpointConfigName=config)
-        wait_until_in_service(endpoint)
+        self.wait(endpoint)
         running = self.config_of(endpoint)
         if running != config:
             # SageMaker goes back by itself from an update that it cannot carry out.
@@ -118,21 +133,6 @@ class SageMaker:
         """Return the body and the custom attributes of the answer to one PNG image."""
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, ContentType="image/png", Body=image)
         return answer["Body"].read(), answer.get("CustomAttributes", "")
-
-
-def wait_until_in_service(endpoint: str) -> None:
-    """Show the endpoint's status until it is `InService`.
-
-    Raises:
-        DeploymentError: it failed, or takes longer than half an hour.
-    """
-    with _sdk():
-        from sagemaker.core.resources import Endpoint
-        from sagemaker.core.utils.exceptions import FailedStatusError, TimeoutExceededError
-    try:
-        Endpoint(endpoint_name=endpoint).wait_for_status("InService", poll=10, timeout=WAIT_S)
-    except (FailedStatusError, TimeoutExceededError) as error:
-        raise DeploymentError(f"{endpoint}: {error}") from error
 
 
 def trained_by(

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
 
 from model import aws, deployment
 from model import sagemaker_requests as requests
@@ -20,7 +19,7 @@ from model.dataset import DataError, Dataset, split
 from model.deployment import DeploymentError
 from model.endpoint import EndpointError, ask
 from model.load import load
-from model.sagemaker import Mask, SageMaker, built_in_image, calibration, put_object, trained_by
+from model.sagemaker import AWS_ERRORS, Mask, SageMaker, built_in_image, calibration, put_object, trained_by
 from model.sagemaker import train as train_on_sagemaker
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights"
@@ -229,7 +228,7 @@ def main() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (DataError, DeploymentError, EndpointError, BotoCoreError, ClientError, ValueError) as error:
+    except (DataError, DeploymentError, EndpointError, ValueError, *AWS_ERRORS) as error:
         _say(f"error: {error}")
         return 1
     return 0

@@ -162,6 +162,7 @@ class FakePlane:
     def __init__(self, answer=b"[0.5, 0.5]", attributes="model_version=v1"):
         self.endpoints, self.registered, self.scaled = {}, [], {}
         self.answer, self.attributes, self.broken = answer, attributes, set()
+        self.pending = {}
 
     def config_of(self, endpoint):
         return self.endpoints.get(endpoint)
@@ -175,6 +176,9 @@ class FakePlane:
     def discard(self, name):
         assert name not in self.endpoints.values(), "in use"
         self.registered.remove(name)
+
+    def wait(self, endpoint):
+        self.endpoints.update(self.pending)
 
     def switch(self, endpoint, config, *, exists):
         assert exists == (endpoint in self.endpoints)
@@ -235,6 +239,16 @@ def test_the_same_deployment_again_changes_nothing():
     plane = FakePlane()
     assert deploy(plane, OURS, NOON, quiet) == deploy(plane, OURS, LATER, quiet)
     assert len(plane.registered) == 1
+
+
+def test_what_an_interrupted_update_began_is_waited_for():
+    plane = FakePlane()
+    deploy(plane, OURS, NOON, quiet)
+    begun = V2.name(LATER)
+    plane.create({}, requests.endpoint_config(V2, begun))
+    plane.pending, plane.attributes = {"scones": begun}, "model_version=v2"
+    assert deploy(plane, V2, LATER.replace(hour=14), quiet) == begun
+    assert plane.endpoints == {"scones": begun}
 
 
 def test_a_first_deployment_that_answers_wrongly_leaves_nothing_behind():
@@ -322,7 +336,7 @@ def sagemaker(aws, monkeypatch):
 
     monkeypatch.setattr(plane.control, "update_endpoint", update)
     monkeypatch.setattr(on_aws.SageMaker, "invoke", lambda *_: (b"[0.5, 0.5]", "model_version=v1"))
-    monkeypatch.setattr(on_aws, "wait_until_in_service", lambda endpoint: None)
+    monkeypatch.setattr(on_aws.SageMaker, "wait", lambda *_: None)
     return plane
 
 

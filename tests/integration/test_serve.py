@@ -1,6 +1,8 @@
 import io
 import json
 import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import boto3
@@ -45,11 +48,11 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
     return folder
 
 
-def start(weights, tmp_path, *arguments):
+def start(weights, tmp_path, *arguments, cwd=ROOT):
     ready_file = tmp_path / "ready"
     command = [sys.executable, "-m", "model.serve", *arguments]
     command += ["--weights", str(weights), "--ready-file", str(ready_file)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     give_up_at = time.monotonic() + 30
     while not ready_file.exists():
@@ -277,17 +280,50 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path):
     assert process.returncode == 0
 
 
-def test_it_starts_as_sagemaker_starts_it(tmp_path, monkeypatch):
+def copied_by_dockerfile():
+    """Sources and destination of each COPY."""
+    lines = (ROOT / "model/Dockerfile").read_text().splitlines()
+    return [line.split()[1:] for line in lines if line.startswith("COPY ")]
+
+
+def test_the_containers_files_start_as_sagemaker_starts_them(tmp_path, monkeypatch):
+    for *sources, destination in copied_by_dockerfile():
+        for source in sources:
+            to = tmp_path / "opt" / (destination + Path(source).name if len(sources) > 1 else destination)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, to)
+    assert (tmp_path / "opt/model/requirements.txt").exists()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", str(port))
-    process, url = start(write_colour_model(tmp_path), tmp_path, "serve")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    process, url = start(write_colour_model(tmp_path), tmp_path, "serve", cwd=tmp_path / "opt")
     try:
         assert url == f"http://0.0.0.0:{port}"
-        assert httpx.get(f"http://127.0.0.1:{port}/ping").status_code == 200
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            assert client.get("/ping").status_code == 200
+            assert send(client, encoded(BLUE), "image/png").json()[2] > 0.99
     finally:
         stop(process)
+
+
+def test_the_containers_packages_are_the_locks_with_all_that_they_need():
+    def pinned(path):
+        text = (ROOT / path).read_text()
+        return {
+            block.split("==")[0]: set(re.findall(r"sha256:[0-9a-f]{64}", block))
+            for block in re.split(r"\n(?=[a-z0-9])", text)
+            if "python_full_version < '3.12'" not in block.partition("\n")[0]
+        }
+
+    ours, lock = pinned("model/requirements.txt"), pinned("requirements.lock")
+    assert all(hashes == lock[name] for name, hashes in ours.items())
+    assert {"onnxruntime", "numpy", "pillow", "starlette", "uvicorn"} <= set(ours)
+    for name in ours:
+        for needed in metadata.requires(name) or []:
+            if ";" not in needed:
+                assert re.split(r"[^\w-]", needed)[0].replace("_", "-").lower() in ours
 
 
 @pytest.mark.parametrize(
