@@ -1,22 +1,43 @@
 """The engine that answers SQL: Athena on AWS, DuckDB over a mirror of the results on the laptop."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from analytics.athena import Athena, Engine, LocalAthena
+from analytics.athena import Athena, Engine, LocalAthena, QueryResult
 from analytics.aws import mirror
 from analytics.queries import views
 from infra.stack import BUILD, Stack
 
 
-def engine(stack: Stack, folder: Path | None = None) -> Engine:
-    """Return an engine that sees what the stack has recorded by now.
+@contextmanager
+def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
+    """Have an engine that sees what the stack has recorded by the time of each query.
 
     Args:
         stack: whose results to ask for.
-        folder: of the mirror, for the laptop; kept and brought up to date from one call to the next.
+        folder: of the mirror, for the laptop; kept, and brought up to date from one time to the next.
     """
     if stack.endpoint_url is None:
-        return Athena(stack.client("athena"), stack.database, stack.workgroup)
-    folder = folder or BUILD / "mirror" / stack.results_bucket
-    mirror(stack.client("s3"), stack.results_bucket, folder)
-    return LocalAthena(folder, views())
+        yield Athena(stack.client("athena"), stack.database, stack.workgroup)
+        return
+    with closing(_Mirrored(stack, folder or BUILD / "mirror" / stack.results_bucket)) as mirrored:
+        yield mirrored
+
+
+class _Mirrored:
+    """The local Athena, which looks into the bucket before it answers."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._s3 = stack.client("s3")
+        self._bucket = stack.results_bucket
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._athena = LocalAthena(folder, views())
+
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        mirror(self._s3, self._bucket, self._folder)
+        return self._athena.query(sql, parameters)
+
+    def close(self) -> None:
+        self._athena.close()

@@ -39,12 +39,13 @@ def run(console: Console, images: int = IMAGES) -> dict[str, Any]:
         seconds = time.monotonic() - started
         show.outcomes(console, settled)
 
-        answers = engine(stack, FOLDER / "results")
         week = this_week()
-        for name in QUERIES:
-            sql = saved_query(name, from_dt=week.monday, to_dt=week.sunday)
-            show.answer(console, name, answers.query(sql).frame)
-        report_of(stack, answers, week, week.back()).write(FOLDER)
+        with engine(stack, FOLDER / "results") as answers:
+            for name in QUERIES:
+                sql = saved_query(name, from_dt=week.monday, to_dt=week.sunday)
+                show.answer(console, name, answers.query(sql).frame)
+            page = report_of(stack, answers, week, week.back()).write(FOLDER)
+    console.print(f"The report is in {page}, the Parquet files are below {FOLDER / 'results'}.")
 
     summary = {
         "dropped": len(dropped),

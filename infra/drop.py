@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from analytics.athena import Engine
 from infra.answers import engine
 from infra.stack import Stack
 from workflow.outcome import Outcome
@@ -75,19 +76,17 @@ def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patienc
     """Wait until every object has its outcome, or until none has come for `patience_s`."""
     wanted = {(each.key, each.version_id): each for each in dropped}
     task = progress.add_task("recorded", total=len(wanted))
-    settled = Settled({})
     recorded, last_news = -1, time.monotonic()
-    while True:
-        settled = _look(stack, wanted)
-        now_recorded = len(wanted) - len(settled.missing)
-        progress.update(task, completed=now_recorded)
-        if not settled.missing:
-            return settled
-        if now_recorded > recorded:
-            recorded, last_news = now_recorded, time.monotonic()
-        elif time.monotonic() - last_news > patience_s:
-            return settled
-        time.sleep(POLL_S)
+    with engine(stack) as answers:
+        while True:
+            settled = _look(answers, wanted)
+            now_recorded = len(wanted) - len(settled.missing)
+            progress.update(task, completed=now_recorded)
+            if now_recorded > recorded:
+                recorded, last_news = now_recorded, time.monotonic()
+            if not settled.missing or time.monotonic() - last_news > patience_s:
+                return settled
+            time.sleep(POLL_S)
 
 
 def progress_bar(console: Console) -> Progress:
@@ -96,8 +95,7 @@ def progress_bar(console: Console) -> Progress:
     return Progress(*columns, console=console)
 
 
-def _look(stack: Stack, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
-    answers = engine(stack)
+def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
     rows = answers.query("SELECT key, version_id, count(*) AS n FROM predictions GROUP BY 1, 2").frame
     counts = {(row.key, row.version_id): int(row.n) for row in rows.itertuples()}
     current = answers.query("SELECT key, version_id, outcome FROM outcomes").frame

@@ -1,6 +1,5 @@
 """The laptop's AWS: starts the embedded AWS and the endpoint, deploys the template to it, stops both."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -22,6 +21,10 @@ ACCOUNT_ID = "000000000000"
 ARTIFACTS_BUCKET = "scones-artifacts"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
+
+_KEEPERS: dict[int, subprocess.Popen[bytes]] = {}
+"""Those that this very process started. One that shall not stay ends when its standard input closes, which
+this keeps open."""
 
 _MODULES = ("infra.keeper", "infra.embedded", "model.serve")
 
@@ -52,7 +55,6 @@ def up(home: Path, port: int | None, stack_file: Path = STACK_FILE, *, stays: bo
         stack = _deployed(home, keeper, gateway_port, model_port)
     except BaseException:
         _end(keeper.pid)
-        keeper.wait()
         raise
     stack.save(stack_file)
     return stack
@@ -125,13 +127,15 @@ def _start_keeper(home: Path, gateway_port: int, model_port: int, *, stays: bool
     command = [sys.executable, "-m", "infra.keeper", str(home), str(gateway_port), str(model_port)]
     (home / "logs").mkdir(exist_ok=True)
     with (home / "logs" / "keeper.log").open("ab") as log:
-        return subprocess.Popen(
+        keeper = subprocess.Popen(
             command if stays else [*command, "--while-stdin-is-open"],
             cwd=package.PROJECT,
             stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
             stdout=log,
             stderr=log,
         )
+    _KEEPERS[keeper.pid] = keeper
+    return keeper
 
 
 def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, model_port: int) -> Stack:
@@ -189,17 +193,20 @@ def _end(pid: int) -> None:
     """Stop one of our processes, politely first; one that is gone, or is somebody else's, is left alone."""
     for signal_, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5)):
         if not _is_ours(pid):
-            return
+            break
         os.kill(pid, signal_)
         deadline = time.monotonic() + patience_s
         while _is_ours(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
+    if keeper := _KEEPERS.pop(pid, None):
+        with keeper:  # waits for it, and closes its standard input
+            pass
 
 
 def _is_ours(pid: int) -> bool:
     """Tell whether this process runs and is one that `up` starts: numbers are used again by the system."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # a child of this very process would else stay as a zombie
+    if pid in _KEEPERS and _KEEPERS[pid].poll() is not None:
+        return False
     return any(f"-m {module}" in _command_line(pid) for module in _MODULES)
 
 

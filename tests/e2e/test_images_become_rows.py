@@ -35,7 +35,8 @@ def settled(stack: Stack, images: Path) -> Settled:
 
 
 def ask(stack: Stack, folder: Path, sql: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = engine(stack, folder).query(sql).frame.to_dict("records")
+    with engine(stack, folder) as answers:
+        rows: list[dict[str, Any]] = answers.query(sql).frame.to_dict("records")
     return rows
 
 
