@@ -34,7 +34,7 @@ class IncomingBucket:
         """
         # Said by the event, so that nothing is read in vain; said again by S3, which knows.
         _refuse_beyond_limit(upload.size_bytes)
-        version = {"VersionId": upload.version_id} if upload.version_id else {"IfMatch": upload.etag}
+        version = _that_very(upload)
         try:
             response = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
             _refuse_beyond_limit(response["ContentLength"])
@@ -48,6 +48,13 @@ class IncomingBucket:
                 ) from error
             raise
         return data
+
+
+def _that_very(upload: Upload) -> dict[str, str]:
+    """Return what has S3 send this upload and no other under its key, if the event tells them apart."""
+    if upload.version_id:
+        return {"VersionId": upload.version_id}
+    return {"IfMatch": upload.etag} if upload.etag else {}
 
 
 def _refuse_beyond_limit(size_bytes: int) -> None:

@@ -1,0 +1,329 @@
+import base64
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ingest.errors import EndpointBusy, EndpointFault
+from model.serve import VERSION_HEADER, custom_attributes
+from tests.builders import FakeContext, png_bytes
+from workflow import classify, decide
+from workflow.aws import ANSWER_MAX_BYTES, Endpoint
+
+# Powertools says so of a Lambda that raises before it has measured anything.
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+class Runtime:
+    """SageMaker's runtime on the loopback: answers what it is told to, and keeps what it was asked."""
+
+    def __init__(self, url):
+        self.url = url
+        self.begin()
+
+    def begin(self):
+        self.status, self.body = 200, b"[0.25, 0.75]"
+        self.headers: dict[str, str] = {}
+        self.pause_s = 0.0
+        self.cut_bytes = 0
+        self.asked: list[tuple[str, dict[str, str], bytes]] = []
+
+    def answer(self, body, status=200, **headers):
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def fail(self, code, status, **more):
+        self.answer({"Message": f"about {code}", **more}, status, x_amzn_ErrorType=code)
+
+
+@pytest.fixture(scope="module")
+def server():
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.asked.append((self.path, dict(self.headers), body))
+            time.sleep(told.pause_s)
+            self.send_response(told.status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(told.body)))
+            self.end_headers()
+            self.wfile.write(told.body[: len(told.body) - told.cut_bytes])
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        told = Runtime(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield told
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def runtime(server):
+    server.begin()
+    return server
+
+
+def endpoint_at(url, read_timeout_s=10.0):
+    config = Config(connect_timeout=1, read_timeout=read_timeout_s, retries={"total_max_attempts": 1})
+    return Endpoint(boto3.client("sagemaker-runtime", endpoint_url=url, config=config), "scones")
+
+
+@pytest.fixture(scope="module")
+def endpoint(server, fake_aws):
+    return endpoint_at(server.url)
+
+
+def ask(endpoint):
+    return endpoint.classify(b"an image", "image/png")
+
+
+# ── answers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_image_is_sent_as_it_is_and_the_scores_come_back(runtime, endpoint):
+    assert ask(endpoint).scores == [0.25, 0.75]
+    ((path, headers, body),) = runtime.asked
+    assert path == "/endpoints/scones/invocations"
+    assert body == b"an image"
+    assert (headers["Content-Type"], headers["Accept"]) == ("image/png", "application/json")
+
+
+def test_the_version_is_the_one_that_our_container_names(runtime, endpoint):
+    runtime.answer([1, 0], **{VERSION_HEADER: custom_attributes("resnet9-2026=11")})
+    assert ask(endpoint).model_version == "resnet9-2026=11"
+
+
+@pytest.mark.parametrize("attributes", ["", "model_version=", "model_version", "another=1"])
+def test_another_container_s_version_is_its_endpoint_and_variant(runtime, endpoint, attributes):
+    runtime.answer([1, 0], **{VERSION_HEADER: attributes, "x-Amzn-Invoked-Production-Variant": "AllTraffic"})
+    assert ask(endpoint).model_version == "scones/AllTraffic"
+
+
+@pytest.mark.parametrize(
+    ("body", "scores"),
+    [
+        (b"[NaN, 1.0]", [None, 1.0]),
+        (b"[Infinity, -Infinity]", [None, None]),
+        (b"[1e999, -1e999, 0.5]", [None, None, 0.5]),
+        (b"[]", []),
+        (b'["0.5", null, true, [1]]', ["0.5", None, True, [1]]),
+    ],
+)
+def test_what_json_and_step_functions_cannot_carry_becomes_null(runtime, endpoint, body, scores):
+    runtime.answer(body)
+    answer = ask(endpoint).scores
+    assert answer == scores
+    json.dumps(answer, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[0.5",
+        b"<html>",
+        b"\xff\xfe",
+        b"{}",
+        b"null",
+        b"0.5",
+        b'"[0.5]"',
+        b"[" * 10_000,
+        b"[" + b"9" * 9_999 + b"]",
+    ],
+    ids=lambda body: repr(body[:12]),
+)
+def test_an_answer_that_is_no_json_list_is_a_fault(runtime, endpoint, body):
+    runtime.answer(body)
+    with pytest.raises(EndpointFault, match="endpoint scones answered with no JSON"):
+        ask(endpoint)
+
+
+def test_an_answer_that_is_too_long_is_a_fault(runtime, endpoint):
+    runtime.answer([0.5] * (ANSWER_MAX_BYTES // 4))
+    with pytest.raises(EndpointFault, match="more than 12,000 bytes"):
+        ask(endpoint)
+
+
+def test_the_scores_of_500_classes_are_not_too_long(runtime, endpoint):
+    runtime.answer([0.0012345678901234567] * 500)
+    assert len(ask(endpoint).scores) == 500
+
+
+# ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ThrottlingException", 400),
+        ("TooManyRequestsException", 429),
+        ("ServiceUnavailable", 503),
+        ("InternalFailure", 500),
+        ("InternalDependencyException", 530),
+        ("ModelNotReadyException", 429),
+    ],
+)
+def test_an_endpoint_without_time_is_busy(runtime, endpoint, code, status):
+    runtime.fail(code, status)
+    with pytest.raises(EndpointBusy, match=f"endpoint scones: {code}: about {code}"):
+        ask(endpoint)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_model_that_asks_for_patience_is_busy(runtime, endpoint, status):
+    runtime.fail("ModelError", 424, OriginalStatusCode=status)
+    with pytest.raises(EndpointBusy):
+        ask(endpoint)
+
+
+@pytest.mark.parametrize("status", [400, 415, 500])
+def test_a_model_that_answers_with_an_error_is_at_fault(runtime, endpoint, status):
+    runtime.fail("ModelError", 424, OriginalStatusCode=status)
+    with pytest.raises(EndpointFault, match="ModelError"):
+        ask(endpoint)
+
+
+def test_an_endpoint_that_refuses_the_request_is_at_fault(runtime, endpoint):
+    runtime.fail("ValidationError", 400)
+    with pytest.raises(EndpointFault, match="ValidationError"):
+        ask(endpoint)
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDeniedException", 403), ("ExpiredTokenException", 400)])
+def test_any_other_error_keeps_its_name(runtime, endpoint, code, status):
+    runtime.fail(code, status)
+    with pytest.raises(ClientError, match=code):
+        ask(endpoint)
+
+
+def test_a_long_message_is_cut(runtime, endpoint):
+    runtime.answer({"Message": "x" * 5_000}, 424, x_amzn_ErrorType="ModelError")
+    with pytest.raises(EndpointFault) as caught:
+        ask(endpoint)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_endpoint_that_is_out_of_reach_is_busy():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(EndpointBusy, match="endpoint scones"):
+        ask(endpoint_at(f"http://127.0.0.1:{port}"))
+
+
+def test_an_endpoint_that_does_not_answer_in_time_is_busy(runtime):
+    runtime.pause_s = 0.3
+    with pytest.raises(EndpointBusy, match="endpoint scones"):
+        ask(endpoint_at(runtime.url, read_timeout_s=0.1))
+
+
+def test_an_endpoint_that_breaks_off_is_busy_or_at_fault(runtime, endpoint):
+    runtime.cut_bytes = 5
+    with pytest.raises((EndpointBusy, EndpointFault)):
+        ask(endpoint)
+
+
+def test_nothing_is_asked_twice(runtime, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
+    runtime.fail("ThrottlingException", 400)
+    with pytest.raises(EndpointBusy):
+        ask(Endpoint.connect("scones"))
+    assert len(runtime.asked) == 1
+
+
+# ── the Lambdas ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def fresh_client():
+    classify.endpoint.cache_clear()
+    yield
+    classify.endpoint.cache_clear()
+
+
+@pytest.fixture
+def classify_request(runtime, monkeypatch, fresh_client):
+    monkeypatch.setenv("ENDPOINT_NAME", "scones")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
+    return {
+        "body": base64.b64encode(png_bytes()).decode(),
+        "content_type": "image/png",
+        "execution_arn": "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two",
+    }
+
+
+@pytest.fixture
+def policy(monkeypatch):
+    parameters = {
+        "CLASS_NAMES": "bicycle,motorcycle",
+        "THRESHOLD": "0.7",
+        "CLASS_THRESHOLDS": "",
+        "TEMPERATURE": "1",
+    }
+    for name, value in parameters.items():
+        monkeypatch.setenv(name, value)
+    decide.policy.cache_clear()
+    yield
+    decide.policy.cache_clear()
+
+
+def test_the_lambda_sends_the_picture_and_returns_the_scores(runtime, classify_request):
+    payload = classify.lambda_handler(classify_request, FakeContext())
+    assert runtime.asked[0][2] == png_bytes()
+    assert payload.keys() == {"scores", "model_version", "endpoint", "classify_ms"}
+    assert (payload["scores"], payload["endpoint"]) == ([0.25, 0.75], "scones")
+    assert payload["classify_ms"] > 0
+
+
+@pytest.mark.usefixtures("policy")
+def test_the_next_lambda_takes_what_this_one_returns(classify_request):
+    scores = classify.lambda_handler(classify_request, FakeContext())
+    decided = decide.lambda_handler({**scores, "execution_arn": "one"}, FakeContext())
+    assert decided == {
+        "outcome": "accepted",
+        "prediction": {
+            "label": "motorcycle",
+            "confidence": 0.75,
+            "threshold": 0.7,
+            "probabilities": {"bicycle": 0.25, "motorcycle": 0.75},
+            "model_version": scores["model_version"],
+            "endpoint": "scones",
+            "classify_ms": scores["classify_ms"],
+        },
+    }
+    assert json.loads(json.dumps(decided)) == decided
+
+
+def test_its_lines_hold_no_picture_and_no_scores(runtime, classify_request, lines_of):
+    runtime.answer([0.123456, 0.876544])
+    read = lines_of(classify)
+    classify.lambda_handler(classify_request, FakeContext())
+    text, lines = read()
+    log, metrics = lines
+    assert log["correlation_id"] == classify_request["execution_arn"]
+    assert metrics["ClassifyTime"] == [log["classify_ms"]]
+    assert classify_request["body"][:40] not in text
+    assert "0.123456" not in text
+
+
+@pytest.mark.usefixtures("policy")
+def test_a_decision_s_lines_hold_its_label_and_no_other_scores(lines_of):
+    read = lines_of(decide)
+    request = {"scores": [0.123456, 0.876544], "model_version": "m1", "endpoint": "e", "classify_ms": 1.0}
+    decide.lambda_handler({**request, "execution_arn": "one"}, FakeContext())
+    text, (log, metrics) = read()
+    assert (log["outcome"], log["label"], log["correlation_id"]) == ("accepted", "motorcycle", "one")
+    assert metrics["Outcome_accepted"] == [1]
+    assert "0.123456" not in text

@@ -1,0 +1,114 @@
+import io
+import json
+
+import pyarrow.parquet as parquet
+import pytest
+from botocore.exceptions import ClientError
+
+from analytics import record
+from analytics.table import SCHEMA
+from tests.builders import FakeContext, a_message, an_event, an_sqs_event
+
+BUCKET = "scones-results"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_client(moto_s3):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESULTS_BUCKET", BUCKET)
+        yield
+    record.results_bucket.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def bucket(s3):
+    s3.create_bucket(Bucket=BUCKET)
+
+
+def an_image(number, day=16, **changes):
+    return a_message(
+        event=an_event(f"{number}.png", f"v{number}", time=f"2026-11-{day}T09:30:00Z"), **changes
+    )
+
+
+def invoke(*messages):
+    return record.lambda_handler(an_sqs_event(*messages), FakeContext())
+
+
+def files(s3):
+    listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {item["Key"]: s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read() for item in listed}
+
+
+def rows(s3):
+    return [row for data in files(s3).values() for row in parquet.read_table(io.BytesIO(data)).to_pylist()]
+
+
+def test_a_batch_becomes_a_parquet_file_of_each_day(s3):
+    assert invoke(an_image(1), an_image(2), an_image(3, day=17)) == {"batchItemFailures": []}
+    assert sorted(key.split("/")[1] for key in files(s3)) == ["dt=2026-11-16", "dt=2026-11-17"]
+    assert sorted(row["key"] for row in rows(s3)) == ["1.png", "2.png", "3.png"]
+    for data in files(s3).values():
+        assert parquet.read_schema(io.BytesIO(data)).equals(SCHEMA)
+
+
+def test_a_batch_that_is_delivered_again_overwrites_itself(s3):
+    invoke(an_image(1), an_image(2))
+    before = files(s3)
+    invoke(an_image(2), an_image(1), an_image(2))
+    assert files(s3) == before
+
+
+def test_batches_of_other_messages_leave_each_other_alone(s3):
+    invoke(an_image(1))
+    invoke(an_image(2))
+    assert sorted(row["key"] for row in rows(s3)) == ["1.png", "2.png"]
+
+
+def test_a_message_that_is_no_outcome_is_handed_back_and_the_others_are_written(s3, lines_of):
+    read = lines_of(record)
+    null_key = json.dumps(an_image(3)).replace('"3.png"', "null")
+    response = invoke(an_image(1), "poison", null_key, an_image(2))
+    assert response == {
+        "batchItemFailures": [{"itemIdentifier": "message-1"}, {"itemIdentifier": "message-2"}]
+    }
+    assert sorted(row["key"] for row in rows(s3)) == ["1.png", "2.png"]
+    _, lines = read()
+    refused = [line["message_id"] for line in lines if line.get("level") == "ERROR"]
+    assert refused == ["message-1", "message-2"]
+    assert lines[-1]["RowsWritten"] == [2]
+
+
+def test_a_batch_of_nothing_but_poison_writes_nothing(s3):
+    assert len(invoke("poison", "{}")["batchItemFailures"]) == 2
+    assert files(s3) == {}
+
+
+def test_all_outcomes_are_rows(s3):
+    invoke(
+        *(
+            a_message(outcome, an_event(outcome))
+            for outcome in ("accepted", "needs_review", "rejected", "failed")
+        )
+    )
+    reasons = {row["outcome"]: row["reason"] for row in rows(s3)}
+    assert reasons == {
+        "accepted": None,
+        "needs_review": None,
+        "rejected": "corrupt",
+        "failed": "States.Timeout",
+    }
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_write_that_fails_brings_the_whole_batch_back(s3):
+    s3.delete_bucket(Bucket=BUCKET)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        invoke(an_image(1))
+
+
+def test_a_thousand_messages_are_one_file(s3):
+    assert invoke(*(an_image(number) for number in range(1_000))) == {"batchItemFailures": []}
+    (data,) = files(s3).values()
+    assert parquet.read_table(io.BytesIO(data)).num_rows == 1_000
+    assert len(data) < 200_000

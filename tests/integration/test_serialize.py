@@ -1,0 +1,237 @@
+import base64
+import io
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from PIL import Image
+
+from ingest import serialize
+from ingest.aws import IncomingBucket
+from ingest.errors import RejectedImage
+from ingest.image import MAX_BYTES, prepare
+from tests.builders import LONGEST_KEY, FakeContext, a_picture, an_event, an_upload, jpeg_bytes, png_bytes
+
+BUCKET = "scones-incoming"
+EXECUTION = "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two"
+
+# Powertools says so of a Lambda that raises before it has measured anything.
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_clients(moto_s3):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMAGE_SIZE_PX", "32")
+        yield
+    serialize.incoming_bucket.cache_clear()
+    serialize.image_size_px.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def bucket(s3):
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+
+def put(s3, data, key="van-07/bicycle.png"):
+    """Upload an object; return the event that announces it."""
+    stored = s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    event = an_event(key, stored["VersionId"], len(data), bucket=BUCKET)
+    event["detail"]["object"]["etag"] = stored["ETag"].strip('"')
+    return event
+
+
+def invoke(event):
+    return serialize.lambda_handler({"event": event, "execution_arn": EXECUTION}, FakeContext())
+
+
+def reason_of(event):
+    with pytest.raises(RejectedImage) as caught:
+        invoke(event)
+    return caught.value.reason
+
+
+def without_version(event):
+    del event["detail"]["object"]["version-id"]
+    return event
+
+
+def test_what_travels_on_is_the_small_picture_and_the_facts(s3):
+    payload = invoke(put(s3, jpeg_bytes(a_picture(64, 48))))
+    assert payload.keys() == {"body", "content_type", "image"}
+    assert payload["content_type"] == "image/png"
+    with Image.open(io.BytesIO(base64.b64decode(payload["body"], validate=True))) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
+    facts = payload["image"]
+    assert (facts["image_format"], facts["width_px"], facts["height_px"]) == ("jpeg", 64, 48)
+    assert facts.keys() == {
+        "image_format",
+        "width_px",
+        "height_px",
+        "brightness",
+        "sharpness",
+        "serialize_ms",
+    }
+    assert facts["serialize_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a b  c.png",
+        "a+b.png",
+        "100%25/a%20b.png",
+        "фото/vélo 🚲.png",
+        "<b>\"'&.png",
+        "a/../b.png",
+        LONGEST_KEY,
+    ],
+)
+def test_an_object_of_any_key_is_found(s3, key):
+    assert invoke(put(s3, png_bytes(), key))["image"]["image_format"] == "png"
+
+
+def test_the_very_version_is_read_after_another_upload_under_its_key(s3):
+    red, blue = (png_bytes(Image.new("RGB", (64, 64), colour)) for colour in ("red", "blue"))
+    first, second = put(s3, red), put(s3, blue)
+    bodies = [base64.b64decode(invoke(event)["body"]) for event in (first, second)]
+    assert bodies == [prepare(data, 32).to_png() for data in (red, blue)]
+
+
+def test_the_version_is_read_even_when_the_object_was_deleted_since(s3):
+    event = put(s3, png_bytes())
+    s3.delete_object(Bucket=BUCKET, Key="van-07/bicycle.png")
+    assert invoke(event)["image"]["width_px"] == 40
+
+
+def test_a_version_that_was_deleted_is_gone(s3):
+    event = put(s3, png_bytes())
+    s3.delete_object(
+        Bucket=BUCKET, Key="van-07/bicycle.png", VersionId=event["detail"]["object"]["version-id"]
+    )
+    assert reason_of(event) == "object_gone"
+
+
+def test_a_delete_marker_is_no_object(s3):
+    event = put(s3, png_bytes())
+    marker = s3.delete_object(Bucket=BUCKET, Key="van-07/bicycle.png")["VersionId"]
+    event["detail"]["object"]["version-id"] = marker
+    assert reason_of(event) == "object_gone"
+
+
+def test_without_versions_a_deleted_object_is_gone(s3):
+    event = without_version(put(s3, png_bytes()))
+    s3.delete_object(Bucket=BUCKET, Key="van-07/bicycle.png")
+    assert reason_of(event) == "object_gone"
+
+
+def test_without_versions_an_object_that_was_replaced_is_gone(s3):
+    event = without_version(put(s3, png_bytes()))
+    put(s3, png_bytes(Image.new("RGB", (8, 8))))
+    assert reason_of(event) == "object_gone"
+
+
+def test_without_versions_an_object_that_is_still_there_is_read(s3):
+    assert invoke(without_version(put(s3, png_bytes())))["image"]["width_px"] == 40
+
+
+def test_a_bucket_that_was_deleted_is_gone(s3):
+    event = put(s3, png_bytes())
+    event["detail"]["bucket"]["name"] = "scones-no-more"
+    assert reason_of(event) == "object_gone"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not_an_image"),
+        (b"8BPS\0\x01", "unsupported_format"),
+        (png_bytes()[:60], "corrupt"),
+    ],
+)
+def test_what_is_no_sound_image_is_rejected_with_its_reason(s3, data, reason):
+    assert reason_of(put(s3, data)) == reason
+
+
+# ── S3, spoken to and not ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def plain_s3(fake_aws):
+    return boto3.client("s3")
+
+
+@pytest.fixture
+def stubbed(plain_s3):
+    with Stubber(plain_s3) as stubber:
+        yield IncomingBucket(plain_s3), stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_an_object_that_is_announced_as_too_large_is_not_even_asked_for(stubbed):
+    incoming, _ = stubbed
+    with pytest.raises(RejectedImage, match="too_large"):
+        incoming.read(an_upload(size_bytes=MAX_BYTES + 1))
+
+
+class Unreadable(io.RawIOBase):
+    def read(self, *_):
+        raise AssertionError("read")
+
+
+def test_an_object_that_turns_out_too_large_is_not_read(stubbed):
+    incoming, stubber = stubbed
+    stubber.add_response("get_object", {"ContentLength": MAX_BYTES + 1, "Body": Unreadable()})
+    with pytest.raises(RejectedImage, match="too_large"):
+        incoming.read(an_upload(size_bytes=0))
+
+
+@pytest.mark.parametrize(
+    "code", ["NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "404", "412"]
+)
+def test_what_s3_says_of_an_object_that_is_not_there_means_gone(stubbed, code):
+    incoming, stubber = stubbed
+    stubber.add_client_error("get_object", code)
+    with pytest.raises(RejectedImage, match=f"object_gone.*{code}"):
+        incoming.read(an_upload())
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "SlowDown", "InternalError", "InvalidObjectState", "403"])
+def test_any_other_error_of_s3_is_ours_and_not_the_image_s(stubbed, code):
+    incoming, stubber = stubbed
+    stubber.add_client_error("get_object", code)
+    with pytest.raises(ClientError, match=code):
+        incoming.read(an_upload())
+
+
+def test_without_version_and_etag_the_object_is_read_as_it_is(stubbed):
+    incoming, stubber = stubbed
+    expected = {"Bucket": BUCKET, "Key": "van-07/bicycle.png"}
+    stubber.add_response("get_object", {"ContentLength": 2, "Body": io.BytesIO(b"hi")}, expected)
+    assert incoming.read(an_upload(version_id=None, etag="")) == b"hi"
+
+
+# ── lines ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_its_lines_name_the_object_and_the_execution_and_hold_no_picture(s3, lines_of):
+    read = lines_of(serialize)
+    payload = invoke(put(s3, png_bytes()))
+    text, lines = read()
+    log, metrics = lines
+    assert (log["bucket"], log["key"], log["correlation_id"]) == (BUCKET, "van-07/bicycle.png", EXECUTION)
+    assert metrics["SerializeTime"] == [payload["image"]["serialize_ms"]]
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Scones"
+    assert payload["body"] not in text
+    assert payload["body"][40:80] not in text
+
+
+def test_one_image_s_key_is_not_in_the_lines_of_the_next(s3, lines_of):
+    read = lines_of(serialize)
+    invoke(put(s3, png_bytes(), "first.png"))
+    read()
+    invoke(put(s3, png_bytes(), "second.png"))
+    assert "first.png" not in read()[0]
