@@ -1,0 +1,206 @@
+"""Each correction of the embedded AWS: that the pinned release still needs it, and that it works."""
+
+import gc
+import inspect
+import io
+import json
+import threading
+import time
+import zipfile
+
+import pytest
+from ministack.core import lambda_runtime
+from ministack.services import eventbridge, lambda_svc, s3, sqs, stepfunctions
+
+from infra import embedded
+from infra.package import PROJECT
+
+HANDLER = """
+import os
+
+class RejectedImage(Exception):
+    pass
+
+def lambda_handler(event, context):
+    if event.get("broken"):
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise RejectedImage("corrupt: Traceback (most recent call last): ü") from error
+    return {"pid": os.getpid()}
+"""
+
+
+# ── errors of Lambdas ──────────────────────────────────────────────────────────────────────────────────────
+
+
+# ministack leaves the pipes to a worker open.
+leaves_pipes_open = pytest.mark.filterwarnings(
+    "ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture
+def invoke(monkeypatch):
+    """Invoke a Lambda of its own as ministack does, in a worker process."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zip_:
+        zip_.writestr("handler.py", HANDLER)
+    config = {
+        "FunctionName": "under-test",
+        "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:under-test",
+        "Runtime": "python3.13",
+        "Handler": "handler.lambda_handler",
+        "Timeout": 30,
+    }
+    worker = lambda_runtime.Worker("under-test", config, archive.getvalue())
+    monkeypatch.setattr(lambda_svc, "acquire_worker", lambda *_, **__: (worker, None))
+    monkeypatch.setattr(lambda_svc, "release_worker", lambda *_: None)
+    function = {"config": config, "code_zip": archive.getvalue()}
+    yield lambda execute, event: execute(function, event, "request-1")
+    worker.kill()
+    worker._proc = None
+    gc.collect()  # here, and not in a test that would be blamed for it
+
+
+@leaves_pipes_open
+def test_ministack_loses_the_name_of_a_lambda_s_error(invoke):
+    result = invoke(lambda_svc._execute_function_warm, {"broken": True})
+    assert result["body"]["errorType"] == "Runtime.HandlerError"
+
+
+@leaves_pipes_open
+def test_a_lambda_s_error_keeps_its_name_and_the_lambda_its_life(invoke, monkeypatch):
+    script = embedded.surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    monkeypatch.setattr(lambda_runtime, "_PYTHON_WORKER_SCRIPT", script)
+    execute = embedded._raising_again(lambda_svc._execute_function_warm)
+    before = invoke(execute, {})
+    failed = invoke(execute, {"broken": True})
+    after = invoke(execute, {})
+    assert failed["error"] is True
+    assert failed["body"]["errorType"] == "RejectedImage"
+    assert failed["body"]["errorMessage"] == "corrupt: Traceback (most recent call last): ü"
+    assert list(failed["body"]) == ["errorType", "errorMessage", "stackTrace"]
+    assert "error" not in before
+    assert before["body"]["pid"] == after["body"]["pid"]
+
+
+def test_another_worker_than_the_pinned_one_is_noticed():
+    with pytest.raises(RuntimeError, match=r"infra/embedded\.py"):
+        embedded.surviving_errors("import sys")
+
+
+# ── versions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def dispatched(monkeypatch):
+    """Return the events that S3 hands to EventBridge."""
+    events = []
+
+    def dispatch(event, *_):
+        events.append(json.loads(event["Detail"]))
+
+    monkeypatch.setattr(eventbridge, "_dispatch_event", dispatch)
+    monkeypatch.setitem(
+        s3._bucket_notifications,
+        "scones-incoming",
+        '<NotificationConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        "<EventBridgeConfiguration/></NotificationConfiguration>",
+    )
+    return events
+
+
+def upload(fire, version_id):
+    fire("scones-incoming", "a b+c%20é.png", "s3:ObjectCreated:Put", 5, '"e"', version_id=version_id)
+
+
+def test_ministack_names_no_version_in_an_event(dispatched):
+    upload(s3._fire_s3_event, "v1")
+    assert "version-id" not in dispatched[0]["object"]
+
+
+def test_an_event_names_the_version_of_its_own_upload(dispatched, monkeypatch):
+    monkeypatch.setattr(eventbridge, "_dispatch_event", embedded._with_version(eventbridge._dispatch_event))
+    fire = embedded._remembering_version(s3._fire_s3_event)
+    for version_id in ("v1", "v2", None):
+        upload(fire, version_id)
+    assert [detail["object"].get("version-id") for detail in dispatched] == ["v1", "v2", None]
+    assert {detail["object"]["key"] for detail in dispatched} == {"a b+c%20é.png"}
+
+
+def test_an_event_of_another_source_is_left_as_it_is():
+    seen = []
+    embedded._version_id.set("v1")
+    event = {"Source": "ours", "Detail": json.dumps({"object": {}})}
+    embedded._with_version(lambda event: seen.append(event))(dict(event))
+    embedded._version_id.set(None)
+    assert seen == [event]
+
+
+# ── bounds ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ministack_takes_a_task_s_resource_its_input_and_its_time():
+    parameters = list(inspect.signature(stepfunctions._invoke_resource_with_timeout).parameters)
+    assert parameters == ["resource", "input_data", "timeout"]
+
+
+def test_tasks_under_way_are_bounded_and_the_rest_waits():
+    lock, under_way, most, times = threading.Lock(), 0, 0, []
+
+    def invoke(resource, arguments, timeout_s):
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+            times.append(timeout_s)
+        time.sleep(0.01)
+        with lock:
+            under_way -= 1
+
+    bounded = embedded._bounded(invoke)
+    threads = [threading.Thread(target=bounded, args=("lambda", {}, 2)) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == embedded.TASKS_AT_ONCE
+    assert times == [2 * embedded.TIMEOUT_SCALE] * 40
+
+
+def test_a_task_that_fails_gives_its_turn_back():
+    def fail(resource, arguments, timeout_s):
+        raise stepfunctions._ExecutionError("E", "cause")
+
+    bounded = embedded._bounded(fail)
+    for _ in range(2 * embedded.TASKS_AT_ONCE):
+        with pytest.raises(stepfunctions._ExecutionError):
+            bounded("lambda", {}, 2)
+
+
+def tasks(states):
+    for state in states.values():
+        if state["Type"] == "Task":
+            yield state
+        yield from tasks(state.get("ItemProcessor", {}).get("States", {}))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "workflow").glob("*.asl.json")), ids=lambda path: path.name
+)
+def test_every_lambda_that_a_machine_calls_is_bounded(path):
+    """Without a time limit, ministack calls it another way, which is not."""
+    lambdas = [task for task in tasks(json.loads(path.read_text())["States"]) if "lambda" in task["Resource"]]
+    assert lambdas
+    assert all("TimeoutSeconds" in task for task in lambdas)
+
+
+# ── queues ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ministack_has_its_port_in_the_addresses_of_queues(monkeypatch):
+    monkeypatch.setattr(sqs, "DEFAULT_PORT", "5000")
+    before = sqs._queue_url("results")
+    monkeypatch.setattr(sqs, "DEFAULT_PORT", "5001")
+    assert sqs._queue_url("results") != before
