@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy drop query report compact bench test check fix lock clean
+.PHONY: help setup demo up down deploy drop query report backfill audit redrive rejected compact bench test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -55,6 +55,19 @@ report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026
 
 compact: $(READY) ## make few large files of each day's many small ones
 	@$(SCONES) compact
+
+backfill: $(READY) ## classify all under a prefix in batches, again if need be: make backfill PREFIX=2026/11/
+	$(if $(filter undefined,$(origin PREFIX)),$(error say which keys: make backfill PREFIX=2026/11/ (PREFIX= means all)))
+	@$(SCONES) backfill -- "$(PREFIX)"
+
+audit: $(READY) ## is anything missing or doubled? make audit [PREFIX=…] [INVENTORY=s3://…/manifest.json] [IN_FLIGHT=seconds]
+	@$(SCONES) audit $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(INVENTORY),--inventory "$(INVENTORY)") $(if $(IN_FLIGHT),--in-flight "$(IN_FLIGHT)")
+
+redrive: $(READY) ## what failed, is missing or undelivered, once more: make redrive, then make redrive APPLY=1
+	@$(SCONES) redrive $(if $(APPLY),--apply) $(if $(IN_FLIGHT),--in-flight "$(IN_FLIGHT)")
+
+rejected: $(READY) ## rejected images and why: make rejected [DOWNLOAD=folder]
+	@$(SCONES) rejected $(if $(DOWNLOAD),--download "$(DOWNLOAD)")
 
 bench: $(READY) ## measure speed and memory against their budgets
 	@$(SCONES) bench

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -13,8 +14,10 @@ from analytics.athena import QueryFailed
 from analytics.aws import MirrorFailed
 from analytics.compaction import CompactionFailed
 from analytics.translate import QueryRefused
+from infra.backfill import NothingToDo
 from infra.deploy import DeployFailed
 from infra.drop import NothingToDrop
+from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
 
@@ -27,10 +30,12 @@ _FOR_PEOPLE = (
     CompactionFailed,
     DeployFailed,
     MirrorFailed,
+    NothingToDo,
     NothingToDrop,
     NotUp,
     QueryFailed,
     QueryRefused,
+    UnusableInventory,
     OSError,
 )
 """Errors that say what to do; any other one is a fault of ours, and shows where it came from."""
@@ -88,7 +93,8 @@ def query(sql: str) -> None:
     from infra import show
     from infra.answers import engine
 
-    show.answer(console, None, engine(current_stack()).query(sql).frame)
+    with engine(current_stack()) as answers:
+        show.answer(console, None, answers.query(sql).frame)
 
 
 @scones.command()
@@ -107,7 +113,8 @@ def report(week: str | None, compare: str | None, out: Path) -> None:
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     stack = current_stack()
-    written = report_of(stack, engine(stack), chosen, other)
+    with engine(stack) as answers:
+        written = report_of(stack, answers, chosen, other)
     page = written.write(out)
     console.print(written.to_text(), markup=False, highlight=False)
     console.print(f"{page}, report.json and digest.md beside it")
@@ -125,6 +132,74 @@ def compact() -> None:
     for number, day in enumerate(compact_days(ResultsBucket(stack.client("s3"), stack.results_bucket)), 1):
         console.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.once} uploads")
     console.print(f"{number} days compacted." if number else "Every day is compact already.")
+
+
+@scones.command()
+@click.argument("prefix")
+def backfill(prefix: str) -> None:
+    """Classify every object version under PREFIX in batches, those that have an outcome included."""
+    from infra import backfill as backfilling
+    from infra import show_books
+    from infra.drop import progress_bar
+
+    stack = current_stack()
+    runs = backfilling.backfill(stack, prefix)
+    with progress_bar(console) as progress:
+        ended = backfilling.wait(stack, runs, progress)
+    show_books.ended(console, ended)
+    sys.exit(0 if all(each.went_well for each in ended) else 1)
+
+
+@scones.command()
+@click.option("--prefix", default="", help="Of the keys; all if left out.")
+@click.option("--inventory", help="s3://…/manifest.json of an S3 Inventory, instead of listing the bucket.")
+@click.option("--in-flight", "in_flight_s", type=float, help="Seconds that an upload may take.")
+def audit(prefix: str, inventory: str | None, in_flight_s: float | None) -> None:
+    """Compare the incoming bucket with the table. Exit code 1: something is missing or doubled."""
+    from infra import audit as auditing
+    from infra import show_books
+
+    found = auditing.audit(current_stack(), prefix, inventory, _in_flight(in_flight_s))
+    show_books.audited(console, found)
+    sys.exit(0 if found.books.is_clean else 1)
+
+
+@scones.command()
+@click.option("--apply", is_flag=True, help="Do it, and wait for it; else only say what would be done.")
+@click.option("--in-flight", "in_flight_s", type=float, help="Seconds that an upload may take.")
+def redrive(apply: bool, in_flight_s: float | None) -> None:
+    """Classify again what failed or is missing, and empty the dead-letter queues."""
+    from infra import backfill as backfilling
+    from infra import redrive as redriving
+    from infra import show_books
+    from infra.drop import progress_bar
+
+    stack = current_stack()
+    done = redriving.redrive(stack, apply=apply, in_flight=_in_flight(in_flight_s))
+    show_books.redriven(console, done, applied=apply)
+    with progress_bar(console) as progress:
+        ended = backfilling.wait(stack, done.runs, progress)
+    show_books.ended(console, ended)
+    sys.exit(0 if all(each.went_well for each in ended) else 1)
+
+
+@scones.command()
+@click.option(
+    "--download", "folder", type=click.Path(file_okay=False, path_type=Path), help="Copy them here."
+)
+def rejected(folder: Path | None) -> None:
+    """List rejected images with their reasons."""
+    from infra import rejected as rejecting
+    from infra import show_books
+    from infra.answers import engine
+
+    stack = current_stack()
+    with engine(stack) as answers:
+        images = rejecting.rejected_images(answers)
+    show_books.rejected(console, images)
+    if folder:
+        copied = rejecting.download(stack.client("s3"), stack.incoming_bucket, images, folder)
+        console.print(f"{copied:,} copied to {folder}; {rejecting.INDEX} says which is which", soft_wrap=True)
 
 
 @scones.command()
@@ -158,6 +233,12 @@ def deploy(parameters: tuple[str, ...]) -> None:
     deploying.deploy_to_aws(session, STACK_NAME, given)
     stack = deploying.stack_on_aws(session, STACK_NAME)
     console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
+
+
+def _in_flight(seconds: float | None) -> timedelta:
+    from analytics.audit import IN_FLIGHT
+
+    return IN_FLIGHT if seconds is None else timedelta(seconds=seconds)
 
 
 def current_stack() -> Stack:

@@ -1,0 +1,29 @@
+-- For each object version in the listing or in the table: what became of it, and how often readers see it.
+WITH listed AS (
+    SELECT key, version_id, etag, size_bytes, uploaded_at
+    FROM uploaded
+),
+recorded AS (
+    SELECT
+        key,
+        version_id,
+        count(*) AS outcomes,
+        min_by(outcome, CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END) AS outcome,
+        min(etag) AS etag,
+        min(size_bytes) AS size_bytes,
+        min(uploaded_at) AS uploaded_at
+    FROM outcomes
+    WHERE bucket = ? AND starts_with(key, ?)
+    GROUP BY key, version_id
+)
+SELECT
+    coalesce(listed.key, recorded.key) AS key,
+    coalesce(listed.version_id, recorded.version_id) AS version_id,
+    coalesce(listed.etag, recorded.etag) AS etag,
+    coalesce(listed.size_bytes, recorded.size_bytes) AS size_bytes,
+    coalesce(recorded.uploaded_at, listed.uploaded_at) AS uploaded_at,
+    listed.uploaded_at IS NOT NULL AS is_listed,
+    recorded.outcome AS outcome,
+    coalesce(recorded.outcomes, 0) AS outcomes
+FROM listed
+FULL OUTER JOIN recorded ON listed.key = recorded.key AND listed.version_id = recorded.version_id

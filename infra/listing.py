@@ -1,0 +1,136 @@
+"""Every object version in the incoming bucket: from S3's own listing, or from an S3 Inventory of it."""
+
+import csv
+import gzip
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pyarrow.parquet as parquet
+
+from ingest.upload import Upload
+
+_COLUMNS = {"Key", "VersionId", "IsDeleteMarker", "Size", "LastModifiedDate", "ETag"}
+"""What an inventory has to have. In its Parquet files, `VersionId` is `version_id`, and so on."""
+
+
+class UnusableInventory(Exception):
+    """What is named is no S3 Inventory of the bucket's versions; says what is wrong."""
+
+
+def listed(s3: Any, bucket: str, prefix: str = "") -> Iterator[Upload]:
+    """Yield every object version under a prefix as an upload; delete markers are none.
+
+    Its time is when S3 stored it, which for an upload in parts is when that began.
+    """
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for version in page.get("Versions", ()):
+            yield Upload(
+                bucket=bucket,
+                key=version["Key"],
+                version_id=version["VersionId"],
+                etag=version["ETag"].strip('"'),
+                sequencer="",
+                size_bytes=version["Size"],
+                uploaded_at=version["LastModified"].astimezone(UTC),
+            )
+
+
+def inventoried(s3: Any, manifest_url: str, bucket: str, prefix: str = "") -> Iterator[Upload]:
+    """Yield what an S3 Inventory lists under a prefix, as `listed` does; it is a day old, or more.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+
+    Args:
+        s3: a client that may read the inventory.
+        manifest_url: `s3://…/manifest.json` of one inventory, in CSV or Parquet.
+        bucket: that it has to be of.
+        prefix: of the keys.
+
+    Raises:
+        UnusableInventory: it is none, or lacks something.
+    """
+    inventory = _inventory(s3, manifest_url, bucket)
+    with tempfile.TemporaryDirectory(prefix="inventory-") as folder:
+        path = Path(folder) / "part"
+        for key in inventory.keys:
+            s3.download_file(inventory.bucket, key, str(path))
+            rows = _parquet_rows(path) if inventory.is_parquet else _csv_rows(path, inventory.columns)
+            for row in rows:
+                if row["Key"].startswith(prefix) and not row["IsDeleteMarker"]:
+                    yield Upload(
+                        bucket=bucket,
+                        key=row["Key"],
+                        version_id=row["VersionId"] or "null",
+                        etag=row["ETag"] or "",
+                        sequencer="",
+                        size_bytes=int(row["Size"] or 0),
+                        uploaded_at=row["LastModifiedDate"],
+                    )
+
+
+@dataclass(frozen=True)
+class _Inventory:
+    bucket: str
+    keys: list[str]
+    columns: list[str]
+    is_parquet: bool
+
+
+def _inventory(s3: Any, manifest_url: str, bucket: str) -> _Inventory:
+    where, _, key = manifest_url.removeprefix("s3://").partition("/")
+    if not (manifest_url.startswith("s3://") and key.endswith("manifest.json")):
+        raise UnusableInventory(f"{manifest_url}: name the inventory's s3://…/manifest.json")
+    manifest = json.loads(s3.get_object(Bucket=where, Key=key)["Body"].read())
+    try:
+        of, format_, schema = manifest["sourceBucket"], manifest["fileFormat"], manifest["fileSchema"]
+        keys = [file["key"] for file in manifest["files"]]
+        destination = manifest["destinationBucket"].rpartition(":")[2]
+    except (KeyError, TypeError) as error:
+        raise UnusableInventory(f"{manifest_url} is no manifest of an inventory: it lacks {error}") from error
+    columns = [column.strip() for column in schema.split(",")] if format_ == "CSV" else []
+    if of != bucket:
+        raise UnusableInventory(f"{manifest_url} is of the bucket {of}, not of {bucket}")
+    if format_ not in ("CSV", "Parquet"):
+        raise UnusableInventory(f"{manifest_url} is in {format_}; CSV and Parquet can be read")
+    if lacking := [] if format_ == "Parquet" else sorted(_COLUMNS - set(columns)):
+        raise UnusableInventory(
+            f"{manifest_url} lacks {', '.join(lacking)}: let it include all versions, and these fields"
+        )
+    return _Inventory(destination, keys, columns, format_ == "Parquet")
+
+
+def _csv_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        for values in csv.reader(file):
+            row: dict[str, Any] = dict(zip(columns, values, strict=True))
+            yield {
+                **row,
+                "Key": unquote_plus(row["Key"]),
+                "IsDeleteMarker": row["IsDeleteMarker"].lower() == "true",
+                "LastModifiedDate": datetime.fromisoformat(row["LastModifiedDate"]).astimezone(UTC),
+            }
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    names = {
+        "key": "Key",
+        "version_id": "VersionId",
+        "is_delete_marker": "IsDeleteMarker",
+        "size": "Size",
+        "last_modified_date": "LastModifiedDate",
+        "e_tag": "ETag",
+    }
+    with parquet.ParquetFile(path) as file:
+        if lacking := sorted(set(names) - set(file.schema_arrow.names)):
+            raise UnusableInventory(f"the inventory lacks {', '.join(lacking)}")
+        for batch in file.iter_batches(10_000, columns=list(names)):
+            for row in batch.to_pylist():
+                renamed = {names[name]: value for name, value in row.items()}
+                at = renamed["LastModifiedDate"]
+                yield {**renamed, "LastModifiedDate": at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)}

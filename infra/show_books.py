@@ -1,0 +1,81 @@
+"""Audits, redrives and rejected images for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.audit import Audited
+from infra.backfill import Ended
+from infra.redrive import Redriven
+from infra.rejected import Rejected
+from workflow.outcome import Outcome
+
+_SHOWN = 20
+
+
+def audited(console: Console, found: Audited) -> None:
+    """Print the books: outcomes, in flight and missing add up to what was uploaded."""
+    books = found.books
+    table = Table(title="Audit", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for outcome in Outcome:
+        table.add_row(outcome.value, f"{books.by_outcome[outcome]:,}")
+    table.add_row("in flight", f"{books.in_flight:,}")
+    table.add_row("missing", f"{books.missing:,}", end_section=True)
+    table.add_row("uploaded", f"{books.uploaded:,}", end_section=True)
+    table.add_row("doubled", f"{books.doubled:,}")
+    table.add_row("recorded, deleted since", f"{books.deleted_since:,}", end_section=True)
+    table.add_row("outcomes to be written", f"{found.queues.results:,}")
+    table.add_row("undelivered events", f"{found.queues.undelivered:,}")
+    table.add_row("unrecorded outcomes", f"{found.queues.unrecorded:,}")
+    console.print(table)
+    for wrong, path in found.found.items():
+        if getattr(books, wrong):
+            console.print(f"{wrong}: listed in {path}", soft_wrap=True)
+    letters = found.queues.undelivered + found.queues.unrecorded
+    if books.missing or books.by_outcome[Outcome.FAILED] or letters:
+        console.print("`make redrive` says what can be done again.")
+    console.print(
+        "Nothing is lost, nothing is counted twice." if books.is_clean else "[bold red]Not clean.[/]"
+    )
+
+
+def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
+    """Print what is, or would be, done again."""
+    plan = done.plan
+    console.print(f"{'Classify' if applied else 'Would classify'} again: {plan.failed:,} failed,", end=" ")
+    console.print(f"{plan.missing:,} missing.")
+    letters = sum(len(letters) for _, letters in plan.undelivered.values())
+    console.print(f"{'Took' if applied else 'Would take'} {letters:,} undelivered events into account,")
+    console.print(f"and {'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
+    for queue, letter in plan.unreadable[:_SHOWN]:
+        console.print(f"left in the {queue}: {escape(letter.body[:200])}", soft_wrap=True)
+    if not applied:
+        console.print("Nothing has been done: `make redrive APPLY=1` does it.")
+
+
+def ended(console: Console, executions: Sequence[Ended]) -> None:
+    """Print how executions ended."""
+    for execution in executions:
+        if execution.went_well:
+            console.print(f"{execution.run.batches:,} batches done; `make audit` shows what became of them.")
+        else:
+            console.print(
+                f"[bold red]{execution.status}[/] {escape(execution.why)}: `make audit`, then `make redrive`",
+                soft_wrap=True,
+            )
+
+
+def rejected(console: Console, images: Sequence[Rejected]) -> None:
+    """Print rejected images with their reasons, cut after some hundred."""
+    table = Table(title="Rejected", title_justify="left")
+    for column in ("uploaded (UTC)", "key", "reason", "detail"):
+        table.add_column(column, overflow="fold")
+    for image in images[: _SHOWN * 10]:
+        at = f"{image.uploaded_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(at, escape(image.key), image.reason, escape(image.detail or ""))
+    console.print(table)
+    console.print(f"{len(images):,} rejected images. Upload a fixed one under the same key to try again.")
