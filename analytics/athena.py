@@ -3,8 +3,10 @@
 import glob
 import json
 import re
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +86,14 @@ class LocalAthena:
 
         Raises:
             QueryRefused: a view's SELECT cannot be translated.
+            ValueError: the folder's name has a character that DuckDB takes for a pattern.
         """
-        self._database = database
-        self._scratch = tempfile.TemporaryDirectory(prefix="athena-", ignore_cleanup_errors=True)
-        scratch = Path(self._scratch.name).resolve()
         folder = folder.resolve()
+        if glob.has_magic(str(folder)):
+            raise ValueError(f"{folder}: a folder with *, ? or [ in its name cannot be read. Rename it.")
+        self._database = database
+        scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
+        self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._connection.execute("SET TimeZone='UTC'")
         self._files = [_Files(name, folder, scratch) for name in sorted({TABLE, *_subfolders(folder)})]
@@ -115,7 +120,7 @@ class LocalAthena:
         self._look_for_files()
         started = time.perf_counter()
         try:
-            rows = self._connection.execute(translation.sql).fetchall()
+            rows = self._execute(translation.sql).fetchall()
         except duckdb.Error as error:
             raise QueryFailed(_reason(error)) from error
         elapsed_ms = (time.perf_counter() - started) * 1000
@@ -126,7 +131,21 @@ class LocalAthena:
     def close(self) -> None:
         """Let go of the memory and of what was spilled to disk."""
         self._connection.close()
-        self._scratch.cleanup()
+        self._clean_up()
+
+    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql)
+        except duckdb.IOException:  # a mirror took a file away after DuckDB had listed it
+            return self._connection.execute(sql)
+        except duckdb.InvalidInputException as error:
+            if "union_by_name" not in str(error):
+                raise
+        # A file lacks a column that was added later. To know that, DuckDB has to open all files.
+        for files in self._files:
+            files.may_differ = True
+        self._look_for_files()
+        return self._connection.execute(sql)
 
     def _create_view(self, name: str, sql: str) -> None:
         try:
@@ -162,21 +181,26 @@ class _Files:
         self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
         self._first.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
-        self._has_files: bool | None = None
+        self.may_differ = False
+        """Whether files may lack columns."""
+        self._defined: str | None = None
 
     def changed_definition(self) -> str | None:
-        """Return the view to (re)create, when the first file has come or the last one has gone."""
-        has_files = next(_parquet_files(self._folder), None) is not None
-        if has_files == self._has_files:
+        """Return the view to (re)create: at first, when the first file comes, when the last one goes."""
+        definition = self._definition(next(_parquet_files(self._folder), None) is not None)
+        if definition == self._defined:
             return None
-        self._has_files = has_files
+        self._defined = definition
+        return definition
+
+    def _definition(self, has_files: bool) -> str:
         sources = [str(self._first)]
         if has_files:
-            sources.append(f"{glob.escape(str(self._folder))}/{_PATTERN}")
+            sources.append(f"{self._folder}/{_PATTERN}")
         columns = ", ".join(quoted(column.name) for column in (*self.table.columns, *self.table.hidden))
         source = (
             f"[{', '.join(map(text, sources))}], hive_partitioning=true, hive_types={{'dt': VARCHAR}}, "
-            "hive_types_autocast=false, filename='$path'"
+            f"hive_types_autocast=false, filename='$path', union_by_name={self.may_differ}"
         )
         select = f"SELECT {columns} FROM read_parquet({source})"  # noqa: S608 - all of it is quoted
         return f"CREATE OR REPLACE VIEW {quoted(self.name)} AS {select}"

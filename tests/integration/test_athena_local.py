@@ -1,0 +1,233 @@
+"""The local Athena over Parquet files: which it reads, and what it keeps away from."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+from analytics.table import SCHEMA
+
+DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
+ROWS_A_DAY = 200
+
+
+def rows(day: str, count: int = ROWS_A_DAY) -> list[dict[str, Any]]:
+    at = datetime.fromisoformat(f"{day}T01:02:03.004")
+    shared = dict.fromkeys(SCHEMA.names)
+    return [
+        shared
+        | {
+            "result_id": f"{day}-{index}",
+            "upload_id": f"{day}-{index}",
+            "bucket": "incoming",
+            "key": f"{index}.png",
+            "uploaded_at": at,
+            "decided_at": at + timedelta(seconds=index),
+            "outcome": "accepted",
+            "label": "bicycle",
+            "confidence": index / count,
+            "probabilities": [("bicycle", index / count), ("poppy", 1 - index / count)],
+        }
+        for index in range(count)
+    ]
+
+
+def write(folder: Path, day: str, name: str = "a.parquet", without: tuple[str, ...] = ()) -> Path:
+    path = folder / "predictions" / f"dt={day}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows(day), SCHEMA).drop_columns(list(without)), path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for day in DAYS:
+        write(tmp_path, day)
+    return tmp_path
+
+
+@pytest.fixture
+def engine(folder: Path) -> Iterator[LocalAthena]:
+    athena = LocalAthena(folder, threads=1)
+    yield athena
+    athena.close()
+
+
+PRUNING = [
+    "SELECT count(*) FROM predictions WHERE dt = '2026-11-01'",
+    "SELECT sum(confidence) FROM predictions WHERE dt <= '2026-11-03'",
+    "SELECT count(*) FROM predictions WHERE dt BETWEEN '2026-11-01' AND '2026-11-03'",
+    "SELECT count(*) FROM predictions WHERE dt IN ('2026-11-01', '2026-11-02')",
+    "SELECT count(*) FROM predictions WHERE CAST(dt AS date) < DATE '2026-11-04'",
+    "SELECT count(*) FROM predictions WHERE date(dt) < DATE '2026-11-07' - INTERVAL '3' DAY",
+    "SELECT count(*) FROM predictions WHERE date_parse(dt, '%Y-%m-%d') < TIMESTAMP '2026-11-04'",
+    "SELECT count(*) FROM predictions WHERE dt < date_format(DATE '2026-11-04', '%Y-%m-%d')",
+    "SELECT count(*) FROM predictions WHERE dt < date_format(current_date - INTERVAL '100' YEAR, '%Y-%m-%d')",
+    "SELECT k, avg(v) FROM predictions CROSS JOIN UNNEST(probabilities) AS t (k, v) "
+    "WHERE dt = '2026-11-01' GROUP BY k",
+    "SELECT p.dt, k FROM predictions AS p, UNNEST(map_keys(probabilities)) WITH ORDINALITY AS t (k, o) "
+    "WHERE p.dt = '2026-11-01' AND k = 'poppy'",
+    "SELECT label, count(*), sum(count(*)) OVER (PARTITION BY label) FROM predictions "
+    "WHERE dt = '2026-11-01' GROUP BY label",
+    "WITH w AS (SELECT *, row_number() OVER (PARTITION BY dt, upload_id ORDER BY decided_at DESC) AS n "
+    "FROM predictions) SELECT count(*) FROM w WHERE n = 1 AND dt = '2026-11-01'",
+    "SELECT d, count(upload_id) FROM UNNEST(sequence(DATE '2026-11-01', DATE '2026-11-03')) AS s (d) "
+    "LEFT JOIN predictions ON dt = CAST(d AS varchar) AND dt <= '2026-11-03' GROUP BY d",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", PRUNING)
+def test_a_partition_that_the_query_does_not_want_is_not_opened(folder: Path, sql: str):
+    for day in DAYS[3:]:
+        (folder / "predictions" / f"dt={day}" / "a.parquet").write_bytes(b"junk")
+    engine = LocalAthena(folder, threads=1)
+    engine.query(sql)
+    with pytest.raises(QueryFailed, match="Parquet"):
+        engine.query("SELECT count(confidence) FROM predictions")
+    engine.close()
+
+
+def test_a_view_passes_the_choice_of_partitions_on(folder: Path):
+    (folder / "predictions" / "dt=2026-11-09" / "a.parquet").write_bytes(b"junk")
+    views = {
+        "latest": "SELECT dt, upload_id, max_by(outcome, decided_at) AS outcome "
+        "FROM predictions GROUP BY dt, upload_id",
+        "accepted": "SELECT * FROM latest WHERE outcome = 'accepted'",
+    }
+    engine = LocalAthena(folder, views, threads=1)
+    sql = "SELECT count(*) AS n FROM accepted WHERE CAST(dt AS date) <= DATE '2026-11-02'"
+    assert engine.query(sql).frame["n"].tolist() == [2 * ROWS_A_DAY]
+    engine.close()
+
+
+def test_the_scanned_bytes_grow_with_the_days_asked_for(engine: LocalAthena):
+    one, three, again = (
+        engine.query(f"SELECT avg(confidence) FROM predictions WHERE dt <= '{day}'").scanned_bytes
+        for day in ("2026-11-01", "2026-11-03", "2026-11-01")
+    )
+    none = engine.query("SELECT avg(confidence) FROM predictions WHERE dt < '2026-11-01'").scanned_bytes
+    assert one == again
+    assert three - none == pytest.approx(3 * (one - none), rel=0.05)
+
+
+def test_the_cost_is_that_of_ten_megabytes_at_least(engine: LocalAthena):
+    assert engine.query("SELECT 1").cost_usd == pytest.approx(5e-5)
+
+
+def test_files_that_come_and_go_are_seen(tmp_path: Path):
+    engine = LocalAthena(tmp_path, threads=1)
+
+    def count() -> int:
+        return int(engine.query("SELECT count(*) AS n FROM predictions").frame["n"].iloc[0])
+
+    assert count() == 0
+    path = write(tmp_path, "2026-11-01")
+    assert count() == ROWS_A_DAY
+    write(tmp_path, "2026-11-02", "b.parquet")
+    assert count() == 2 * ROWS_A_DAY
+    path.unlink()
+    assert count() == ROWS_A_DAY
+    engine.close()
+
+
+def test_hidden_files_are_not_read(folder: Path, engine: LocalAthena):
+    for name in (".a.parquet", "_a.parquet", "notes.txt"):
+        (folder / "predictions" / "dt=2026-11-01" / name).write_bytes(b"no data")
+    sql = "SELECT count(*) AS n FROM predictions WHERE dt = '2026-11-01'"
+    assert engine.query(sql).frame["n"].tolist() == [ROWS_A_DAY]
+
+
+def test_a_file_from_before_a_column_was_added_has_null_there(folder: Path, engine: LocalAthena):
+    write(folder, "2026-11-02", without=("classify_ms", "label"))
+    sql = "SELECT count(*) AS n, count(label) AS labels FROM predictions WHERE dt <= '2026-11-02'"
+    assert engine.query(sql).frame.iloc[0].tolist() == [2 * ROWS_A_DAY, ROWS_A_DAY]
+
+
+@pytest.mark.parametrize("name", ["it's", "env=prod", "with space", 'quo"te', "ünï"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str):
+    write(tmp_path / name, "2026-11-01")
+    engine = LocalAthena(tmp_path / name, threads=1)
+    assert engine.query("SELECT count(*) AS n FROM predictions").frame["n"].tolist() == [ROWS_A_DAY]
+    engine.close()
+
+
+def test_a_folder_with_a_pattern_in_its_name_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="Rename it"):
+        LocalAthena(tmp_path / "a*")
+
+
+def test_another_folder_of_parquet_files_is_another_table(folder: Path):
+    labels = folder / "labels" / "dt=2026-11-01"
+    labels.mkdir(parents=True)
+    pq.write_table(pa.table({"upload_id": ["2026-11-01-0"], "truth": ["poppy"]}), labels / "a.parquet")
+    engine = LocalAthena(folder, threads=1)
+    sql = "SELECT label, truth FROM predictions JOIN labels USING (upload_id) WHERE labels.dt = '2026-11-01'"
+    assert engine.query(sql).frame.iloc[0].tolist() == ["bicycle", "poppy"]
+    engine.close()
+
+
+def test_the_path_names_the_file(folder: Path, engine: LocalAthena):
+    sql = """SELECT DISTINCT "$path" AS path FROM predictions WHERE dt = '2026-11-01'"""
+    expected = folder / "predictions" / "dt=2026-11-01" / "a.parquet"
+    assert engine.query(sql).frame["path"].tolist() == [str(expected)]
+
+
+def test_maps_come_back_as_dicts(engine: LocalAthena):
+    sql = "SELECT probabilities FROM predictions WHERE dt = '2026-11-01' AND key = '50.png'"
+    assert engine.query(sql).frame["probabilities"].tolist() == [{"bicycle": 0.25, "poppy": 0.75}]
+
+
+def test_a_view_that_cannot_be_translated_is_refused_by_name(folder: Path):
+    with pytest.raises(QueryRefused, match="The view broken: The column nothing"):
+        LocalAthena(folder, {"broken": "SELECT nothing FROM predictions"})
+
+
+def test_a_database_other_than_its_own_is_refused(folder: Path):
+    engine = LocalAthena(folder, database="scones", threads=1)
+    assert len(engine.query("SELECT DISTINCT dt FROM scones.predictions").frame) == len(DAYS)
+    with pytest.raises(QueryRefused, match="There is no table"):
+        engine.query("SELECT 1 FROM other.predictions")
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "COPY (SELECT 1) TO '{folder}/../x.csv'",
+        "ATTACH '/tmp/x.db'",
+        "INSTALL httpfs",
+        "SET memory_limit = '100GB'",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+    ],
+)
+def test_duckdb_itself_is_locked_should_the_translation_let_something_through(
+    folder: Path, engine: LocalAthena, sql: str
+):
+    with pytest.raises(duckdb.Error):
+        engine._connection.execute(sql.format(folder=folder))
+
+
+def test_the_time_zone_is_utc_whatever_the_machine_says(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    engine = LocalAthena(folder, threads=1)
+    sql = "SELECT hour(CAST(TIMESTAMP '2026-11-24 09:30:00 UTC' AS timestamp)) AS h, current_timezone() AS z"
+    assert engine.query(sql).frame.iloc[0].tolist() == [9, "UTC"]
+    engine.close()
+
+
+def test_an_answer_can_be_written_as_json(engine: LocalAthena):
+    sql = (
+        "SELECT dt, count(*) AS n, avg(confidence) AS c FROM predictions WHERE dt = '2026-11-01' GROUP BY dt"
+    )
+    records = engine.query(sql).frame.to_dict(orient="records")
+    assert json.loads(json.dumps(records)) == [{"dt": "2026-11-01", "n": ROWS_A_DAY, "c": 0.4975}]

@@ -1,0 +1,127 @@
+"""Functions of the local Athena against the same in Python."""
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.athena import LocalAthena
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
+    athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
+    yield athena
+    athena.close()
+
+
+def plain(value: Any) -> Any:
+    """Return pandas' scalar as Python's."""
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if isinstance(value, pd.Timedelta):
+        return value.to_pytimedelta()
+    if isinstance(value, dict | list | str) or value is None:
+        return value
+    return None if value is pd.NA or value is pd.NaT else value.item() if hasattr(value, "item") else value
+
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+UNITS = {
+    "week": 604_800_000,
+    "day": 86_400_000,
+    "hour": 3_600_000,
+    "minute": 60_000,
+    "second": 1000,
+    "millisecond": 1,
+}
+MOMENTS = st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01")).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+
+
+def stamp(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment.isoformat(sep=' ', timespec='milliseconds')}'"
+
+
+def one(engine: LocalAthena, expression: str) -> Any:
+    return plain(engine.query(f"SELECT {expression}").frame.iloc[0, 0])
+
+
+@FEW
+@given(MOMENTS, MOMENTS, st.sampled_from(sorted(UNITS)))
+def test_date_diff_counts_complete_units(engine: LocalAthena, a, b, unit):
+    ms = (b - a) // timedelta(milliseconds=1)
+    expected = abs(ms) // UNITS[unit] * (1 if ms >= 0 else -1)
+    assert one(engine, f"date_diff('{unit}', {stamp(a)}, {stamp(b)})") == expected
+
+
+@FEW
+@given(MOMENTS)
+def test_a_week_begins_on_monday(engine: LocalAthena, moment):
+    monday = datetime.combine(moment.date() - timedelta(days=moment.weekday()), datetime.min.time())
+    assert one(engine, f"date_trunc('week', {stamp(moment)})") == monday
+    assert one(engine, f"week({stamp(moment)})") == moment.isocalendar().week
+    assert one(engine, f"year_of_week({stamp(moment)})") == moment.isocalendar().year
+
+
+@FEW
+@given(
+    st.floats(-2, 3),
+    st.tuples(st.floats(-1, 1), st.floats(-1, 1)).filter(lambda b: b[0] != b[1]),
+    st.integers(1, 50),
+)
+def test_width_bucket_is_trinos(engine: LocalAthena, x, bounds, count):
+    low, high = min(bounds), max(bounds)
+    bucket = 0 if x < low else count + 1 if x >= high else int(count * (x - low) / (high - low) + 1)
+    expected = count - bucket + 1 if bounds[0] > bounds[1] else bucket
+    a, b = (f"CAST('{bound!r}' AS double)" for bound in bounds)
+    assert one(engine, f"width_bucket(CAST('{x!r}' AS double), {a}, {b}, {count})") == expected
+
+
+DECIMALS = st.decimals(-9999, 9999, allow_nan=False, places=2)
+
+
+@FEW
+@given(DECIMALS, DECIMALS.filter(bool), st.integers(0, 3))
+def test_a_decimal_is_divided_to_the_wider_scale_and_rounded_half_up(engine: LocalAthena, a, b, places):
+    b = b.quantize(Decimal(1).scaleb(-places)) or Decimal(1).scaleb(-places)
+    scale = max(2, places)
+    expected = (a / b).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+    quotient = f"(CAST('{a}' AS decimal(6, 2)) / CAST('{b}' AS decimal(8, {places})))"
+    assert one(engine, f"CAST({quotient} AS varchar)") == f"{expected + 0:.{scale}f}"
+
+
+@FEW
+@given(st.integers(-(10**6), 10**6), st.integers(-1000, 1000).filter(bool))
+def test_whole_numbers_are_divided_towards_zero(engine: LocalAthena, a, b):
+    expected = abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    assert one(engine, f"{a} / ({b})") == expected
+    assert one(engine, f"{a} % ({b})") == a - b * expected
+
+
+@FEW
+@given(st.text(st.sampled_from("ab☃/"), max_size=8), st.integers(-10, 10), st.none() | st.integers(-2, 10))
+def test_substr_is_trinos(engine: LocalAthena, text, start, length):
+    begin = start - 1 if start > 0 else len(text) + start
+    end = len(text) if length is None else begin + length
+    expected = "" if start == 0 or begin < 0 or (length is not None and length <= 0) else text[begin:end]
+    rest = "" if length is None else f", {length}"
+    assert one(engine, f"substr('{text}', {start}{rest})") == expected
+
+
+@FEW
+@given(st.lists(st.none() | st.integers(-5, 5), min_size=1, max_size=8), st.floats(0, 1))
+def test_approx_percentile_is_the_nearest_rank(engine: LocalAthena, values, share):
+    present = sorted(value for value in values if value is not None)
+    rows = ", ".join("CAST(NULL AS bigint)" if value is None else f"BIGINT '{value}'" for value in values)
+    query = f"(SELECT approx_percentile(x, CAST('{share!r}' AS double)) FROM (VALUES {rows}) AS t (x))"
+    expected = present[max(math.ceil(share * len(present)) - 1, 0)] if present else None
+    got = one(engine, query)
+    assert (None if got is None or got != got else got) == expected

@@ -1,0 +1,293 @@
+"""Whole statements: what they return, what is refused, what fails, and the frames that come out."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
+    athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
+    yield athena
+    athena.close()
+
+
+def plain(value: Any) -> Any:
+    """Return pandas' scalar as Python's."""
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if isinstance(value, pd.Timedelta):
+        return value.to_pytimedelta()
+    if isinstance(value, dict | list | str) or value is None:
+        return value
+    return None if value is pd.NA or value is pd.NaT else value.item() if hasattr(value, "item") else value
+
+
+QUERIES = [
+    ("SELECT x FROM (VALUES 2, NULL, 1) AS t (x) ORDER BY x", [[1], [2], [None]]),
+    ("SELECT x FROM (VALUES 2, NULL, 1) AS t (x) ORDER BY x DESC", [[2], [1], [None]]),
+    ("SELECT x FROM (VALUES 2, NULL, 1) AS t (x) ORDER BY x NULLS FIRST OFFSET 1 LIMIT 1", [[1]]),
+    ("VALUES (1, 'a'), (2, 'b') ORDER BY 1 DESC", [[2, "b"], [1, "a"]]),
+    ("SELECT 1 AS a, 2 AS a", [[1, 2]]),
+    ("SELECT x AS y FROM (VALUES 1, 2) AS t (x) ORDER BY y DESC FETCH FIRST 1 ROW ONLY", [[2]]),
+    ("SELECT -x AS x FROM (VALUES 1, 2) AS t (x) ORDER BY x", [[-2], [-1]]),
+    ("SELECT -x AS x FROM (VALUES 1, 2) AS t (x) ORDER BY x + 0 DESC", [[-1], [-2]]),
+    ("SELECT 1 UNION ALL SELECT 2.5", [[1.0], [2.5]]),
+    ("SELECT x FROM (VALUES 1, 2, 3) AS t (x) EXCEPT SELECT 2 ORDER BY x", [[1], [3]]),
+    ("SELECT 1 INTERSECT SELECT 1", [[1]]),
+    ("(SELECT 1 AS a) UNION (SELECT 1) UNION ALL (SELECT 3 ORDER BY 1 LIMIT 1) ORDER BY a", [[1], [3]]),
+    ("WITH a (n) AS (SELECT 1), b AS (SELECT n + 1 AS n FROM a) SELECT a.n, b.n FROM a, b", [[1, 2]]),
+    ("SELECT k, v FROM UNNEST(MAP(ARRAY['a', 'b'], ARRAY[1, 2])) AS t (k, v)", [["a", 1], ["b", 2]]),
+    ("SELECT * FROM UNNEST(ARRAY[1, 2], ARRAY['a']) AS t (x, y)", [[1, "a"], [2, None]]),
+    ("SELECT * FROM UNNEST(ARRAY['a', 'b']) WITH ORDINALITY AS t (x, n)", [["a", 1], ["b", 2]]),
+    ("SELECT x, y FROM UNNEST(ARRAY[(1, 'a'), (2, 'b')]) AS t (x, y)", [[1, "a"], [2, "b"]]),
+    (
+        "SELECT n, k, v FROM (VALUES (1, MAP(ARRAY['a'], ARRAY[9]))) AS r (n, m) "
+        "CROSS JOIN UNNEST(map_entries(m)) AS e (k, v)",
+        [[1, "a", 9]],
+    ),
+    (
+        "SELECT n, x FROM (VALUES (1, ARRAY[5, 6]), (2, ARRAY[])) AS r (n, a), UNNEST(a) AS t (x)",
+        [[1, 5], [1, 6]],
+    ),
+    (
+        "SELECT n, x, o FROM (VALUES (1, ARRAY[5]), (2, NULL)) AS r (n, a) "
+        "LEFT JOIN UNNEST(a) WITH ORDINALITY AS t (x, o) ON TRUE ORDER BY n",
+        [[1, 5, 1], [2, None, None]],
+    ),
+    (
+        "SELECT n, (SELECT max(x) FROM UNNEST(a) AS t (x)) FROM (VALUES (1, ARRAY[5, 6])) AS r (n, a)",
+        [[1, 6]],
+    ),
+    (
+        "SELECT k, a, b FROM (VALUES (1, 2)) AS l (k, a) JOIN (VALUES (1, 3)) AS r (k, b) USING (k)",
+        [[1, 2, 3]],
+    ),
+    (
+        "SELECT * FROM (VALUES 1, 2) AS l (k) FULL JOIN (VALUES 2, 3) AS r (k) USING (k) ORDER BY k",
+        [[1], [2], [3]],
+    ),
+    (
+        "SELECT l.k, r.k FROM (VALUES 1, 2) AS l (k) LEFT JOIN (VALUES 2) AS r (k) ON l.k = r.k ORDER BY 1",
+        [[1, None], [2, 2]],
+    ),
+    (
+        "SELECT g, count(*) FROM (VALUES 'a', 'b', 'a') AS t (g) GROUP BY 1 HAVING count(*) > 1",
+        [["a", 2]],
+    ),
+    (
+        "SELECT a, b, grouping(a, b), sum(n) FROM (VALUES ('x', 'y', 1), ('x', 'z', 2)) AS t (a, b, n) "
+        "GROUP BY GROUPING SETS ((a), (b), ()) ORDER BY 3, 2",
+        [["x", None, 1, 3], [None, "y", 2, 1], [None, "z", 2, 2], [None, None, 3, 3]],
+    ),
+    ("SELECT a, count(*) FROM (VALUES 1, 1) AS t (a) GROUP BY ROLLUP (a) ORDER BY 1", [[1, 2], [None, 2]]),
+    (
+        "SELECT if(x > 1, 'b', 's'), count(*) FROM (VALUES 1, 2) AS t (x) "
+        "GROUP BY if(x > 1, 'b', 's') ORDER BY 1",
+        [["b", 1], ["s", 1]],
+    ),
+    (
+        "SELECT transform(ARRAY[x], y -> y + 1), count(*) FROM (VALUES 1, 1) AS t (x) "
+        "GROUP BY transform(ARRAY[x], y -> y + 1)",
+        [[[2], 2]],
+    ),
+    (
+        "SELECT x, lag(x) OVER (ORDER BY x), sum(x) OVER w, rank() OVER (ORDER BY x DESC), "
+        "first_value(x) OVER w FROM (VALUES 1, 3, 2) AS t (x) "
+        "WINDOW w AS (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) ORDER BY x",
+        [[1, None, 1, 3, 1], [2, 1, 3, 2, 1], [3, 2, 5, 1, 2]],
+    ),
+    (
+        "SELECT x, last_value(x) IGNORE NULLS OVER (ORDER BY n) FROM (VALUES (1, 5), (2, NULL)) AS t (n, x)",
+        [[5, 5], [None, 5]],
+    ),
+    (
+        "SELECT g, x FROM (SELECT g, x, row_number() OVER (PARTITION BY g ORDER BY x DESC) AS n "
+        "FROM (VALUES ('a', 1), ('a', 2), ('b', NULL)) AS t (g, x)) WHERE n = 1 ORDER BY g",
+        [["a", 2], ["b", None]],
+    ),
+    (
+        "SELECT g, count(*) * 100.0 / sum(count(*)) OVER () FROM (VALUES 'a', 'b', 'b') AS t (g) GROUP BY g "
+        "ORDER BY g",
+        [["a", 33.3], ["b", 66.7]],
+    ),
+    ("SELECT DISTINCT x FROM (VALUES 1, 1, NULL, NULL) AS t (x) ORDER BY x", [[1], [None]]),
+    ("SELECT t.* FROM (VALUES (1, 2)) AS t (a, b), (VALUES 3) AS u (c)", [[1, 2]]),
+    (
+        "SELECT p.x FROM (VALUES 1) AS p (x) WHERE EXISTS (SELECT 1 FROM (VALUES 1) AS q (y) WHERE y = x)",
+        [[1]],
+    ),
+    ("SELECT LABEL FROM (VALUES 'bicycle') AS t (Label)", [["bicycle"]]),
+    ("-- a comment\nSELECT 1 /* another */;", [[1]]),
+    ("SHOW TABLES", [["predictions"]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "expected"), QUERIES)
+def test_a_query_returns_what_it_returns_on_athena(engine: LocalAthena, sql, expected):
+    frame = engine.query(sql).frame
+    got = [[plain(cell) for cell in row] for row in frame.astype(object).to_numpy().tolist()]
+    got = [[None if isinstance(cell, float) and math.isnan(cell) else cell for cell in row] for row in got]
+    assert got == expected
+
+
+REFUSED = [
+    ("SELECT * FROM '/etc/passwd'", "There is no table"),
+    ('SELECT * FROM "/etc/passwd"', "There is no table"),
+    ("SELECT * FROM read_csv('/etc/passwd')", "no function can be read from"),
+    ("SELECT * FROM read_parquet('/tmp/x.parquet')", "no function can be read from"),
+    ("SELECT * FROM glob('/*')", "no function can be read from"),
+    ("SELECT * FROM duckdb_settings()", "no function can be read from"),
+    ("SELECT * FROM information_schema.tables", "There is no table"),
+    ("SELECT read_text('/etc/passwd')", "The function read_text is not known here"),
+    ("SELECT getenv('HOME')", "getenv"),
+    ("SELECT current_setting('memory_limit')", "current_setting"),
+    ("SELECT 1; SELECT 2", "One statement at a time"),
+    ("SELECT 1; DROP TABLE predictions", "One statement at a time"),
+    ("DROP TABLE predictions", "reads"),
+    ("INSERT INTO predictions SELECT 1", "reads"),
+    ("CREATE TABLE t AS SELECT 1", "reads"),
+    ("COPY predictions TO '/tmp/x'", "reads"),
+    ("ATTACH '/tmp/x'", "reads"),
+    ("SET threads = 1", "reads"),
+    ("PRAGMA version", "reads"),
+    ("INSTALL httpfs", "reads"),
+    ("UNLOAD (SELECT 1) TO 's3://x' WITH (format = 'PARQUET')", "reads"),
+    ("", "reads"),
+    ("SELEC 1", "reads"),
+    ("SELECT 1 +", "not Athena SQL"),
+    ("SELECT checksum(1)", "checksum"),
+    ("SELECT numeric_histogram(10, 1e0)", "numeric_histogram"),
+    ("SELECT ST_Point(1, 2)", "st_point"),
+    ("SELECT list_aggregate(ARRAY[1], 'sum')", "list_aggregate"),
+    ("SELECT nothing FROM predictions", "cannot be found"),
+    ("SELECT label FROM predictions GROUP BY 2", "no such column"),
+    ("SELECT count(*) FROM predictions AS a, predictions AS b WHERE dt = '2026-11-24'", "ambiguous"),
+    ("SELECT count(*) FROM predictions WHERE dt = 5", "cannot apply = to varchar, integer"),
+    ("SELECT count(*) FROM predictions WHERE uploaded_at > '2026-11-24'", "timestamp(3), varchar"),
+    ("SELECT 'a' || 1", "wants varchar, not integer"),
+    ("SELECT if('x', 1)", "wants boolean"),
+    ("SELECT 1 WHERE 1", "wants boolean"),
+    ("SELECT CAST(0.5e0 AS varchar)", "5.0E-1"),
+    ("SELECT lower(5)", "lower is not known here with arguments of the types (integer)"),
+    ("SELECT hour(DATE '2026-11-24')", "A date has no hour"),
+    ("SELECT date_trunc('hour', DATE '2026-11-24')", "no unit 'hour'"),
+    ("SELECT date_format(current_date, '%D')", "%D"),
+    ("SELECT date_parse('1', '%d')", "without %Y"),
+    ("SELECT format_datetime(current_date, 'GGG')", "GGG"),
+    ("SELECT format('%b', 1)", "not known here"),
+    ("SELECT format('%s %s', 'a')", "not known here"),
+    ("SELECT regexp_replace('a', 'a', '${x}')", "$1 to $9"),
+    ("SELECT regexp_extract('a', '(a)|(b)', 1)", "may take no part"),
+    ("SELECT json_extract('{}', '$..a')", "JSON path"),
+    ("SELECT now() AT TIME ZONE '+02:00'", "time zone"),
+    ("SELECT INTERVAL '1-2' YEAR TO MONTH", "INTERVAL"),
+    ("SELECT x FROM (VALUES 1) AS t (x) QUALIFY row_number() OVER () = 1", "not Athena SQL"),
+    ("SELECT * FROM predictions TABLESAMPLE BERNOULLI (10)", "sample"),
+    ("SELECT DISTINCT ON (label) label FROM predictions", "DISTINCT ON"),
+    ("WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT * FROM t", "RECURSIVE"),
+    ("SELECT reduce(ARRAY[1e0], 0, (s, x) -> s + x, s -> s)", "cast the start to double"),
+    ("SELECT 1 = ANY (SELECT 1)", "ANY"),
+    ("SELECT row_number()", "wants OVER"),
+    ("SELECT sum(x) FROM (VALUES 'a') AS t (x)", "wants numbers"),
+    ("SELECT * FROM predictions LIMIT ?", "wants a number"),
+    ("SELECT true IS TRUE", "IS NULL only"),
+]
+
+
+@pytest.mark.parametrize(("sql", "why"), REFUSED)
+def test_what_is_not_known_to_mean_the_same_is_refused(engine: LocalAthena, sql, why):
+    with pytest.raises(QueryRefused, match=re.escape(why)):
+        engine.query(sql, ["10"] if "?" in sql else [])
+
+
+FAILING = [
+    ("SELECT 1 / x FROM (VALUES 0) AS t (x)", "[Dd]ivision by zero"),
+    ("SELECT x % 0 FROM (VALUES 1) AS t (x)", "[Dd]ivision by zero"),
+    ("SELECT 1.0 / x FROM (VALUES 0.0) AS t (x)", "[Dd]ivision by zero"),
+    ("SELECT MAP(ARRAY['a'], ARRAY[1])[x] FROM (VALUES 'b') AS t (x)", "^Key not present in map$"),
+    ("SELECT ARRAY[1][x] FROM (VALUES 2) AS t (x)", "^Array subscript out of bounds$"),
+    ("SELECT element_at(ARRAY[1], x) FROM (VALUES 0) AS t (x)", "^SQL array indices start at 1$"),
+    ("SELECT CAST(x AS integer) FROM (VALUES '12.5') AS t (x)", "^A text cannot be cast to integer$"),
+    ("SELECT CAST(x AS date) FROM (VALUES '2026-11-24 10:00') AS t (x)", "^A text cannot be cast to date$"),
+    ("SELECT CAST('x' AS timestamp)", "^A text cannot be cast to timestamp"),
+    ("SELECT from_iso8601_timestamp(x) FROM (VALUES '2026-11-24T09:30:00+02:00') AS t (x)", "in UTC$"),
+    ("SELECT DATE '2026-11-24' + i FROM (VALUES INTERVAL '1' HOUR) AS t (i)", "Cannot add hour"),
+    ("SELECT x + 1 FROM (VALUES 2147483647) AS t (x)", "[Oo]verflow"),
+    ("SELECT sum(x) FROM (VALUES 9223372036854775807, 1) AS t (x)", "out of range"),
+    ("SELECT (SELECT x FROM (VALUES 1, 2) AS t (x))", "[Mm]ore than one row"),
+    ("SELECT regexp_like('a', '(?=a)')", "perl operator"),
+    ("SELECT label, count(*) FROM predictions", "GROUP BY"),
+]
+
+
+@pytest.mark.parametrize(("sql", "why"), FAILING)
+def test_what_fails_on_athena_fails_here_and_says_why(engine: LocalAthena, sql, why):
+    with pytest.raises(QueryFailed, match=why):
+        engine.query(sql)
+
+
+@pytest.mark.parametrize("value", ["a", "it's", "x' OR '1'='1", "?", "--", "☃\n", ""])
+def test_a_parameter_is_a_text_whatever_is_in_it(engine: LocalAthena, value):
+    frame = engine.query("SELECT ?, ? || '!' AS loud, '?' AS mark", [value, value]).frame
+    assert frame.iloc[0].tolist() == [value, value + "!", "?"]
+
+
+def test_parameters_are_taken_in_the_order_of_their_marks(engine: LocalAthena):
+    sql = "WITH a AS (SELECT ? AS x) SELECT x, ?, (SELECT ?) FROM a WHERE x = ?"
+    assert engine.query(sql, ["1", "2", "3", "1"]).frame.iloc[0].tolist() == ["1", "2", "3"]
+
+
+def test_a_parameter_too_few_or_too_many_is_refused(engine: LocalAthena):
+    with pytest.raises(QueryRefused, match="2 `\\?`, and 1 parameters"):
+        engine.query("SELECT ?, ?", ["a"])
+
+
+@pytest.mark.parametrize(
+    "name", ["predictions", "scones.predictions", '"awsdatacatalog"."scones"."predictions"']
+)
+def test_a_table_may_be_qualified_with_the_database_and_the_catalog(engine: LocalAthena, name):
+    assert engine.query(f"SELECT count(*) AS n FROM {name}").frame["n"].tolist() == [0]
+
+
+def test_columns_without_a_name_are_numbered_as_on_athena(engine: LocalAthena):
+    frame = engine.query("SELECT 1, 2 AS two, count(*), t.x FROM (VALUES 1) AS t (x) GROUP BY t.x").frame
+    assert list(frame.columns) == ["_col0", "two", "_col2", "x"]
+
+
+def test_the_path_is_there_for_who_asks_and_not_for_a_star(engine: LocalAthena):
+    assert list(engine.query('SELECT "$path" FROM predictions').frame.columns) == ["$path"]
+    assert "$path" not in engine.query("SELECT * FROM predictions").frame.columns
+
+
+def test_a_frame_has_the_types_that_its_users_expect(engine: LocalAthena):
+    frame = engine.query(
+        "SELECT x AS int_null, 1 AS int, 0.5 AS dec, 1e0 AS dbl, true AS bool, 'a' AS text, "
+        "TIMESTAMP '2026-11-24 09:30:00' AS ts, now() AS tz, DATE '2026-11-24' AS d, "
+        "DATE '2026-11-24' - DATE '2026-11-23' AS span, MAP(ARRAY['a'], ARRAY[0.5]) AS m, ARRAY[1] AS a, "
+        "CAST(NULL AS varchar) AS no_text FROM (VALUES NULL, 1) AS t (x)"
+    ).frame
+    assert frame.dtypes.astype(str).to_dict() == {
+        "int_null": "Int64", "int": "int64", "dec": "float64", "dbl": "float64", "bool": "bool",
+        "text": "object", "ts": "datetime64[us]", "tz": "datetime64[us, UTC]", "d": "object",
+        "span": "timedelta64[us]", "m": "object", "a": "object", "no_text": "object",
+    }  # fmt: skip
+    assert frame["d"].iloc[0] == date(2026, 11, 24)
+    assert frame["m"].iloc[0] == {"a": 0.5}
+    assert isinstance(frame["a"].iloc[0], list)
+    assert frame["no_text"].iloc[0] is None
+
+
+def test_an_empty_result_has_its_columns_and_their_types(engine: LocalAthena):
+    frame = engine.query("SELECT label, width_px, uploaded_at FROM predictions").frame
+    assert len(frame) == 0
+    assert frame.dtypes.astype(str).to_dict() == {
+        "label": "object", "width_px": "int64", "uploaded_at": "datetime64[us]"
+    }  # fmt: skip
