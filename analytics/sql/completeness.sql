@@ -1,5 +1,5 @@
--- How many uploads of each day are on record, how many of them were decided more than an hour later, and when
--- was the last? Compare with a listing of the incoming bucket.
+-- How many uploads of each day are on record, and how many of them were decided more than an hour later?
+-- Compare with a listing of the incoming bucket.
 SELECT
     dt,
     count(*) AS recorded,

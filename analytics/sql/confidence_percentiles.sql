@@ -1,4 +1,5 @@
--- How sure is the model of each label, week by week? Percentiles are approximate.
+-- How sure is the model of each label, week by week?
+-- Percentiles are approximate.
 SELECT
     week,
     label,

@@ -1,4 +1,5 @@
--- Do the images themselves look different, week by week? Percentiles are approximate.
+-- Do the images themselves look different, week by week?
+-- Percentiles are approximate.
 SELECT
     week,
     images,

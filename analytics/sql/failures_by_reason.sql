@@ -1,4 +1,5 @@
--- Why did we fail to classify images? With the latest key of each reason; redrive brings them back.
+-- Why did we fail to classify images?
+-- With the latest key of each reason; redrive brings them back.
 SELECT
     reason,
     count(*) AS images,

@@ -1,5 +1,5 @@
--- How long did images take, by week and (where dt is not null) by day? Percentiles are approximate.
--- Total is from upload to decision, queues and retries included; the others are within Serialize and Classify.
+-- How long did images take, by week and (where dt is not null) by day?
+-- Percentiles are approximate. Total is from upload to decision, queues and retries included; the others are within Serialize and Classify.
 SELECT
     week,
     dt,

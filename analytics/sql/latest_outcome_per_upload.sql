@@ -1,4 +1,5 @@
--- What became of each upload, the latest first? One row per upload, whatever was retried or delivered twice.
+-- What became of each upload, the latest first?
+-- One row per upload, whatever was retried or delivered twice.
 SELECT
     uploaded_at,
     decided_at,

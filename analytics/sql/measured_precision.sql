@@ -1,4 +1,5 @@
--- How often is the model right, where people have said what an image shows? By confidence, in steps of 0.05.
+-- How often is the model right, where people have said what an image shows?
+-- By confidence, in steps of 0.05.
 WITH labels (key, true_label) AS (VALUES :labels)
 SELECT
     least(CAST(floor(round(outcomes.confidence * 20, 9)) AS integer), 19) AS bin,

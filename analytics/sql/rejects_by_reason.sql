@@ -1,4 +1,5 @@
--- Why were images turned away? With the latest key of each reason.
+-- Why were images turned away?
+-- With the latest key of each reason.
 SELECT
     reason,
     count(*) AS images,
