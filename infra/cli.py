@@ -128,10 +128,9 @@ def compact() -> None:
     from analytics.compaction import compact as compact_days
 
     stack = current_stack()
-    number = 0
-    for number, day in enumerate(compact_days(ResultsBucket(stack.client("s3"), stack.results_bucket)), 1):
+    for day in compact_days(ResultsBucket(stack.client("s3"), stack.results_bucket)):
         console.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.once} uploads")
-    console.print(f"{number} days compacted." if number else "Every day is compact already.")
+    console.print("Every day is compact.")
 
 
 @scones.command()

@@ -3,7 +3,8 @@
 import hashlib
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -115,6 +116,17 @@ class Actor(threading.Thread):
         self._paused.acquire()
         if self.error:
             raise self.error
+
+
+@contextmanager
+def ending(actors: Sequence[Actor]) -> Iterator[None]:
+    """Leave no actor waiting, also after a failure."""
+    try:
+        yield
+    finally:
+        for actor in actors:
+            if not actor.done:
+                actor.go_on(dies=True)
 
 
 def best(rows: Iterable[Row]) -> dict[str, Row]:

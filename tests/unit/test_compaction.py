@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import analytics.merge as merging
@@ -18,7 +18,7 @@ from analytics.compaction import CompactionFailed, compact, to_compact
 from analytics.merge import edition_of, merge
 from analytics.queries import views
 from analytics.table import PREFIX, to_table
-from tests.builders_bucket import Actor, Bucket, Row, best, place
+from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
 from tests.builders_table import a_failed_row, a_rejected_row, a_row
 
 NOON = datetime.fromisoformat("2026-11-16T12:00")
@@ -70,7 +70,7 @@ def bucket_of(*batches: Sequence[Row]) -> Bucket:
     return bucket
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60, phases=[Phase.generate])  # shrinking a failure would take minutes
 @given(data=st.data(), written_before=batches, written_beside=batches, compactors=st.integers(1, 3))
 def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
     data: st.DataObject, written_before: list[list[Row]], written_beside: list[list[Row]], compactors: int
@@ -89,14 +89,15 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
         Actor(record),
         *(Actor(lambda actor: compact_all(bucket)) for _ in range(compactors)),
     ]
-    while alive := [actor for actor in actors if not actor.done]:
-        actor = data.draw(st.sampled_from(alive))
-        dies = actor is not actors[0] and data.draw(st.integers(0, 19)) == 0
-        turn[:] = [actor]
-        before = dict(bucket.files)
-        actor.go_on(dies=dies)
-        if bucket.files != before:
-            assert_counts_right(bucket, written)
+    with ending(actors):
+        while alive := [actor for actor in actors if not actor.done]:
+            actor = data.draw(st.sampled_from(alive))
+            dies = actor is not actors[0] and data.draw(st.integers(0, 19)) == 0
+            turn[:] = [actor]
+            before = dict(bucket.files)
+            actor.go_on(dies=dies)
+            if bucket.files != before:
+                assert_counts_right(bucket, written)
 
     bucket.step = lambda: None
     compact_all(bucket)
@@ -104,6 +105,17 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
     assert compact_all(bucket) == []
     assert len({edition_of(path) for path in bucket.files}) == 1
     assert len(bucket.rows()) == len({row["result_id"] for row in written})
+
+
+def assert_view_reads_the_same(bucket: Bucket, folder: Path, athena: LocalAthena) -> None:
+    shutil.rmtree(folder / "predictions", ignore_errors=True)
+    for path, body in bucket.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(body)
+    frame = athena.query("SELECT upload_id, result_id, decided_at FROM outcomes").frame
+    assert sorted(frame.itertuples(index=False, name=None)) == sorted(
+        (row["upload_id"], row["result_id"], row["decided_at"]) for row in bucket.outcomes().values()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -118,29 +130,43 @@ def athena(folder: Path) -> Iterator[LocalAthena]:
     engine.close()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25, phases=[Phase.generate])
 @given(data=st.data(), rows=st.lists(decisions, min_size=1, max_size=12))
 def test_the_view_reads_what_these_tests_read(
     data: st.DataObject, rows: list[Row], folder: Path, athena: LocalAthena
 ) -> None:
     half = len(rows) // 2
     bucket = bucket_of(*filter(None, (rows[:half], rows[half:])))
-    stop_after = data.draw(st.integers(1, 12))
     compactor = Actor(lambda actor: compact_all(bucket))
     bucket.step = compactor.pause
-    for _ in range(stop_after):
-        if not compactor.done:
-            compactor.go_on()
-    shutil.rmtree(folder / "predictions", ignore_errors=True)
-    for path, body in bucket.files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(body)
-    frame = athena.query("SELECT upload_id, result_id, decided_at FROM outcomes").frame
-    assert sorted(frame.itertuples(index=False, name=None)) == sorted(
-        (row["upload_id"], row["result_id"], row["decided_at"]) for row in bucket.outcomes().values()
-    )
-    while not compactor.done:
-        compactor.go_on(dies=True)
+    with ending([compactor]):
+        for _ in range(data.draw(st.integers(1, 12))):
+            if not compactor.done:
+                compactor.go_on()
+    assert_view_reads_the_same(bucket, folder, athena)
+
+
+def test_two_compactions_at_once_may_leave_two_editions_which_count_once(
+    folder: Path, athena: LocalAthena
+) -> None:
+    rows = [decision(number, 0, "accepted", "m1") for number in range(3)]
+    bucket = bucket_of(rows[:1], rows[1:2])
+    slow = Actor(lambda actor: compact_all(bucket))
+    bucket.step = slow.pause
+    for _ in range(4):  # listed, and read both files
+        slow.go_on()
+    bucket.step = lambda: None
+    bucket.record(rows[2:])
+    compact_all(bucket)
+    bucket.step = slow.pause
+    while not slow.done:
+        slow.go_on()
+    assert len({edition_of(path) for path in bucket.files} - {None}) == 2
+    assert_counts_right(bucket, rows)
+    assert_view_reads_the_same(bucket, folder, athena)
+    bucket.step = lambda: None
+    compact_all(bucket)
+    assert len(bucket.files) == 1
 
 
 def test_a_day_becomes_one_sorted_file(tmp_path: Path) -> None:
