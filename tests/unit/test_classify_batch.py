@@ -1,0 +1,284 @@
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError, IncompleteReadError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.table import row_from_message
+from ingest import serialize
+from ingest.errors import EndpointBusy, EndpointFault, RejectedImage
+from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
+from workflow import classify, decide
+from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
+from workflow.batch import ATTEMPTS, Steps
+from workflow.outcome import caught
+from workflow.prediction import Policy
+
+SIZE_PX = 32
+POLICY = Policy(("bicycle", "motorcycle"), 0.6, {})
+OBJECTS = {
+    "good.png": png_bytes(a_picture()),
+    "other.jpg": jpeg_bytes(noise(200, 100)),
+    "gray.png": png_bytes(a_picture().convert("L")),
+    "empty.png": b"",
+    "letter.txt": b"Dear Scones",
+    "cut.png": png_bytes(noise(64, 64))[:900],
+    "gone.png": RejectedImage("object_gone", "s3://b/gone.png was deleted or replaced (NoSuchKey)"),
+    "forbidden.png": ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
+}
+SOUND = ["good.png", "other.jpg", "gray.png"]
+
+
+def scores_of(pixels: bytes) -> list[float]:
+    share = sum(pixels) / (255 * len(pixels))
+    return [share, 1 - share]
+
+
+@dataclass
+class FakeEndpoint:
+    """Scores an image by its brightness, however it comes; `spoils` says what it does instead."""
+
+    name: str = "scones"
+    takes_batches: bool = True
+    spoils: dict[bytes, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def classify(self, image, content_type):
+        from PIL import Image
+
+        self.asked.append("image")
+        answer = self._answer(Image.open(io.BytesIO(image)).tobytes())
+        if isinstance(answer, Exception):
+            raise answer
+        return Answer(answer, "m1")
+
+    def classify_batch(self, images, size_px):
+        self.asked.append("batch")
+        assert all(len(image) == size_px * size_px * 3 for image in images)
+        answers = [self._answer(image) for image in images]
+        if not self.takes_batches or any(isinstance(answer, Exception) for answer in answers):
+            raise EndpointFault("endpoint scones: ModelError: 415")
+        return Answer(answers, "m1")
+
+    def _answer(self, pixels):
+        return self.spoils.get(pixels, scores_of(pixels))
+
+
+def read(upload):
+    found = OBJECTS[upload.key]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def run(keys, endpoint=None, read=read):
+    steps = Steps(read, SIZE_PX, endpoint or FakeEndpoint(), POLICY)
+    messages = steps.run([an_event(key) for key in keys], "arn:children")
+    return json.loads(json.dumps(messages))
+
+
+def pixels_of(key):
+    return serialize.prepare(OBJECTS[key], SIZE_PX).pixels.tobytes()
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Take an image through the three Lambdas of the other path, as the state machine does."""
+    endpoint = FakeEndpoint()
+    reader = type("Reader", (), {"read": staticmethod(read)})
+    monkeypatch.setattr(serialize, "incoming_bucket", lambda: reader)
+    monkeypatch.setattr(serialize, "image_size_px", lambda: SIZE_PX)
+    monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
+    monkeypatch.setattr(decide, "policy", lambda: POLICY)
+
+    def take(key):
+        message = {
+            "event": an_event(key),
+            "decided_at": "2026-11-16T09:30:01Z",
+            "image": None,
+            "prediction": None,
+            "error": None,
+        }
+        context = FakeContext()
+        try:
+            serialized = serialize.lambda_handler({"event": message["event"]}, context)
+            message["image"] = serialized["image"]
+            decided = decide.lambda_handler(classify.lambda_handler(serialized, context), context)
+        except Exception as error:
+            outcome = "rejected" if isinstance(error, RejectedImage) else "failed"
+            return {**message, "outcome": outcome, "error": caught(error)}
+        return {**message, **decided}
+
+    return take
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("takes_batches", [True, False])
+def test_an_image_has_the_same_row_as_by_its_event(one_by_one, takes_batches):
+    measured = {"serialize_ms", "classify_ms", "decided_at", "execution_arn"}
+    for message in run(OBJECTS, FakeEndpoint(takes_batches=takes_batches)):
+        in_batch = row_from_message(message)
+        alone = row_from_message(json.loads(json.dumps(one_by_one(in_batch["key"]))))
+        assert {k: v for k, v in in_batch.items() if k not in measured} == {
+            k: v for k, v in alone.items() if k not in measured
+        }
+
+
+def test_a_bad_image_is_its_own_misfortune():
+    rows = {row["key"]: row for row in map(row_from_message, run(OBJECTS))}
+    assert {key: row["reason"] for key, row in rows.items() if row["outcome"] == "rejected"} == {
+        "empty.png": "empty",
+        "letter.txt": "not_an_image",
+        "cut.png": "corrupt",
+        "gone.png": "object_gone",
+    }
+    assert rows["forbidden.png"]["outcome"] == "failed"
+    assert rows["forbidden.png"]["reason"] == "ClientError"
+    assert all(rows[key]["outcome"] in ("accepted", "needs_review") for key in SOUND)
+
+
+@given(st.lists(st.sampled_from(sorted(OBJECTS)), max_size=12))
+def test_messages_come_in_the_order_of_the_events(keys):
+    messages = run(keys)
+    assert [message["event"]["detail"]["object"]["key"] for message in messages] == keys
+
+
+def test_a_batch_without_a_sound_image_does_not_ask_the_endpoint():
+    endpoint = FakeEndpoint()
+    run(["empty.png", "gone.png"], endpoint)
+    assert endpoint.asked == []
+
+
+def test_a_sound_batch_is_one_request():
+    endpoint = FakeEndpoint()
+    run(SOUND, endpoint)
+    assert endpoint.asked == ["batch"]
+
+
+def test_an_image_that_the_model_fails_for_fails_alone():
+    endpoint = FakeEndpoint(spoils={pixels_of("good.png"): EndpointFault("endpoint scones: it crashed")})
+    rows = {row["key"]: row for row in map(row_from_message, run(SOUND, endpoint))}
+    assert (rows["good.png"]["outcome"], rows["good.png"]["reason"]) == ("failed", "EndpointFault")
+    assert rows["good.png"]["image_format"] == "png"
+    assert rows["other.jpg"]["outcome"] != "failed"
+
+
+@pytest.mark.parametrize("scores", [[0.5], [None, 1.0], [2, -1], "no list", 7, None, []])
+def test_scores_that_are_none_fail_their_image_alone(scores):
+    endpoint = FakeEndpoint(spoils={pixels_of("good.png"): scores})
+    rows = {row["key"]: row for row in map(row_from_message, run(SOUND, endpoint))}
+    assert (rows["good.png"]["outcome"], rows["good.png"]["reason"]) == ("failed", "InvalidScores")
+    assert rows["other.jpg"]["outcome"] != "failed"
+
+
+def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_tried_again():
+    fault = EndpointFault("endpoint scones: it is broken")
+    endpoint = FakeEndpoint(spoils={pixels_of(key): fault for key in SOUND})
+    with pytest.raises(EndpointFault, match="it is broken"):
+        run(OBJECTS, endpoint)
+
+
+def test_an_endpoint_without_time_is_raised():
+    class Busy(FakeEndpoint):
+        def classify_batch(self, images, size_px):
+            raise EndpointBusy("endpoint scones: ThrottlingException")
+
+    with pytest.raises(EndpointBusy):
+        run(SOUND, Busy())
+
+
+def test_a_read_that_ends_early_is_tried_again():
+    tried = []
+
+    def breaks_once(upload):
+        tried.append(upload.key)
+        if len(tried) == 1:
+            raise IncompleteReadError(actual_bytes=5, expected_bytes=9)
+        return read(upload)
+
+    (message,) = run(["good.png"], read=breaks_once)
+    assert message["outcome"] != "failed"
+    assert len(tried) == ATTEMPTS
+
+
+def test_an_image_at_fault_is_not_read_again():
+    tried = []
+
+    def gone(upload):
+        tried.append(upload.key)
+        raise RejectedImage("object_gone", "gone")
+
+    run(["good.png"], read=gone)
+    assert len(tried) == 1
+
+
+@given(st.integers(1, 10**6), st.integers(8, 48))
+def test_a_batch_travels_as_a_file_that_numpy_reads(count, size_px):
+    header = npy_header((count, size_px, size_px, 3))
+    stream = io.BytesIO(header)
+    assert np.lib.format.read_magic(stream) == (1, 0)
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    assert (shape, fortran_order, dtype) == ((count, size_px, size_px, 3), False, np.dtype(np.uint8))
+    assert stream.tell() == len(header)
+    assert len(header) % 64 == 0
+
+
+# ── the queue ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FakeSqs:
+    """Takes messages, and refuses each as often as `refusals` says."""
+
+    def __init__(self, refusals=0):
+        self.refusals = refusals
+        self.refused: dict[str, int] = {}
+        self.taken: list[str] = []
+        self.requests: list[list[str]] = []
+
+    def send_message_batch(self, QueueUrl, Entries):
+        bodies = [entry["MessageBody"] for entry in Entries]
+        assert len({entry["Id"] for entry in Entries}) == len(Entries)
+        self.requests.append(bodies)
+        failed = []
+        for number, (entry, body) in enumerate(zip(Entries, bodies, strict=True)):
+            if number % 2 and self.refused.get(body, 0) < self.refusals:
+                self.refused[body] = self.refused.get(body, 0) + 1
+                failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+            else:
+                self.taken.append(body)
+        return {"Failed": failed} if failed else {}
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    monkeypatch.setattr("workflow.aws._SEND_PAUSE_S", 0)
+
+
+@given(st.lists(st.integers(1, 120_000), max_size=40))
+def test_messages_are_sent_once_each_in_requests_that_the_queue_takes(lengths):
+    sqs = FakeSqs()
+    messages = [{"number": number, "text": "x" * length} for number, length in enumerate(lengths)]
+    ResultsQueue(sqs, "queue").send(messages)
+    assert [json.loads(body) for body in sqs.taken] == messages
+    assert all(len(bodies) <= 10 for bodies in sqs.requests)
+    assert all(sum(map(len, bodies)) <= 262_144 for bodies in sqs.requests)
+
+
+def test_what_the_queue_refuses_is_sent_again(no_pauses):
+    sqs = FakeSqs(refusals=1)
+    ResultsQueue(sqs, "queue").send({"number": number} for number in range(25))
+    assert sorted(json.loads(body)["number"] for body in sqs.taken) == list(range(25))
+
+
+def test_what_the_queue_never_takes_is_an_error(no_pauses):
+    class Full(FakeSqs):
+        def send_message_batch(self, QueueUrl, Entries):
+            return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError", "SenderFault": False}]}
+
+    with pytest.raises(NotSent, match="1 of 10 messages"):
+        ResultsQueue(Full(), "queue").send({"number": number} for number in range(25))
