@@ -39,10 +39,11 @@ class ResultsBucket:
 
     @classmethod
     def connect(cls, name: str) -> "ResultsBucket":
-        """Return it with a client of its own."""
-        return cls(
-            boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5})), name
+        """Return it with a client of its own; a write that stalls is given up within Record's time."""
+        config = Config(
+            connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
         )
+        return cls(boto3.client("s3", config=config), name)
 
     def write(self, path: str, table: pa.Table) -> None:
         """Write a table as one Parquet file; it is there whole or not at all."""

@@ -169,11 +169,11 @@ def test_what_goes_on_failing_is_recorded_as_failed_and_fails_the_execution(
     ("step", "errors"),
     [
         ("Serialize", [of_the_platform("Lambda.TooManyRequestsException")] * 17),
-        ("Serialize", [of_the_platform("Lambda.Unknown")] * 17),
+        ("Serialize", [of_the_platform("Lambda.TooManyRequestsException")] * 17),
         ("Serialize", [of_the_platform("States.Timeout")]),
         ("Classify", [EndpointBusy("scaling")] * 4),
         ("Classify", [EndpointFault("once")] * 2),
-        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), of_the_platform("Lambda.Unknown")]),
+        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), of_the_platform("Lambda.TooManyRequestsException")]),
         ("Decide", [of_the_platform("Lambda.TooManyRequestsException")] * 5),
     ],
 )

@@ -14,7 +14,7 @@ MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text())
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 OURS = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
-THROTTLED = {"Lambda.TooManyRequestsException", "Lambda.Unknown"}
+THROTTLED = {"Lambda.TooManyRequestsException"}
 EXPRESS_MAX_S = 300
 
 

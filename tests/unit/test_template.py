@@ -12,6 +12,7 @@ from cfnlint.api import ManualArgs, lint_file
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from analytics.aws import ResultsBucket
 from analytics.table import PREFIX, TABLE, glue_columns
 from infra.deploy import parameters_of_model
 from infra.package import LAYOUT, PROJECT, TEMPLATE, build
@@ -202,8 +203,9 @@ def test_the_build_has_what_the_template_names(tmp_path):
     [
         (lambda: IncomingBucket.connect()._s3, "ingest.serialize.lambda_handler"),
         (lambda: Endpoint.connect("scones")._runtime, "workflow.classify.lambda_handler"),
+        (lambda: ResultsBucket.connect("results")._s3, "analytics.record.lambda_handler"),
     ],
-    ids=["serialize", "classify"],
+    ids=["serialize", "classify", "record"],
 )
 def test_a_client_gives_up_before_its_lambda_is_stopped(connect, handler):
     config = connect().meta.config
