@@ -1,0 +1,230 @@
+"""Whatever happens to the messages about uploads, readers see one outcome of each, and the audit says so."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics.athena import LocalAthena
+from analytics.audit import IN_FLIGHT, Account, Audit, accounts
+from analytics.batch import sort_out
+from analytics.queries import views
+from ingest.upload import Upload
+from tests.builders import a_message, an_sqs_event, an_upload
+from workflow.outcome import Outcome
+
+BUCKET = "scones-incoming"
+NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
+RANK = {"accepted": 0, "needs_review": 0, "rejected": 1, "failed": 2}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def record(folder: Path, *batches: list) -> None:
+    """Write batches of messages as the Record Lambda does."""
+    for messages in batches:
+        for path, table in sort_out(an_sqs_event(*messages)["Records"]).files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            parquet.write_table(table, folder / path)
+
+
+def decided(upload: Upload, outcome: str = "accepted", at: datetime = NOON, model: str = "m1") -> dict:
+    message = a_message(outcome, upload.to_event(), decided_at=at.isoformat())
+    message["execution_arn"] = f"{outcome} {at} {model}"
+    if message["prediction"]:
+        message["prediction"] = {**message["prediction"], "model_version": model}
+    return message
+
+
+def audit_of(folder: Path, listing: list[Upload], now: datetime = NOON) -> tuple[Audit, list[Account]]:
+    found = list(accounts(folder, BUCKET, listing))
+    audit = Audit()
+    for account in found:
+        audit.add(account, now, IN_FLIGHT)
+    return audit, found
+
+
+# ── identity ───────────────────────────────────────────────────────────────────────────────────────────────
+
+UPLOADS = [
+    an_upload(key="a.png", version_id="1", uploaded_at=NOON),
+    an_upload(key="a.png", version_id="2", uploaded_at=NOON + timedelta(minutes=1)),
+    an_upload(key="b +é.png", version_id="1", uploaded_at=datetime(2026, 11, 15, 23, 59, 59, 999000, UTC)),
+    an_upload(key="c.png", version_id=None, sequencer="01", uploaded_at=NOON),
+    an_upload(key="c.png", version_id=None, sequencer="02", uploaded_at=NOON),
+]
+decisions = st.builds(
+    decided,
+    st.sampled_from(UPLOADS),
+    st.sampled_from(sorted(RANK)),
+    st.integers(0, 5).map(lambda second: NOON + timedelta(seconds=second)),
+    st.sampled_from(["m1", "m2"]),
+)
+
+
+def best(messages: list) -> dict:
+    """Return what readers should see, the long way: by upload, the best outcome, then the latest decision."""
+    seen: dict[str, set] = {}
+    for message in messages:
+        upload = Upload.from_event(message["event"])
+        rank = (RANK[message["outcome"]], -datetime.fromisoformat(message["decided_at"]).timestamp())
+        seen.setdefault(upload.upload_id, set()).add((*rank, message["outcome"]))
+    # Of two equals at the same instant, either will do.
+    return {
+        upload_id: {outcome for *place, outcome in found if place == list(min(found)[:2])}
+        for upload_id, found in seen.items()
+    }
+
+
+@settings(max_examples=60)
+@given(st.lists(decisions, max_size=14), st.randoms(use_true_random=False))
+def test_readers_see_one_outcome_of_each_upload_the_best_and_then_the_latest(messages, random):
+    """Duplicates, redeliveries, re-uploads, late failures, new models, another order: all at once."""
+    delivered = messages + random.choices(messages, k=len(messages) // 2) if messages else []
+    random.shuffle(delivered)
+    cut = random.randint(0, len(delivered))
+    batches = [delivered[:cut], delivered[cut:], delivered[: cut // 2]]  # the last one: delivered again
+    with tempfile.TemporaryDirectory() as folder:
+        record(Path(folder), *batches)
+        engine = LocalAthena(Path(folder), views())
+        rows = engine.query("SELECT upload_id, outcome FROM outcomes").frame.to_dict("records")
+        engine.close()
+    expected = best(messages)
+    assert sorted(row["upload_id"] for row in rows) == sorted(expected)
+    assert all(row["outcome"] in expected[row["upload_id"]] for row in rows)
+
+
+@pytest.mark.parametrize("late", ["failed", "rejected"])
+def test_a_late_duplicate_does_not_take_the_place_of_a_better_outcome(folder, late):
+    upload = an_upload(uploaded_at=NOON)
+    record(folder, [decided(upload)], [decided(upload, late, NOON + timedelta(hours=1))])
+    (account,) = audit_of(folder, [upload])[1]
+    assert account.outcome is Outcome.ACCEPTED
+
+
+def test_a_later_decision_of_the_same_model_takes_the_place_of_the_earlier_whatever_is_redelivered(folder):
+    upload = an_upload(uploaded_at=NOON)
+    first = [decided(upload, "accepted")]
+    again = [decided(upload, "needs_review", NOON + timedelta(days=1))]  # the threshold has been raised
+    record(folder, first, again, first)
+    (account,) = audit_of(folder, [upload])[1]
+    assert (account.outcome, account.outcomes) == (Outcome.NEEDS_REVIEW, 1)
+
+
+# ── the audit ──────────────────────────────────────────────────────────────────────────────────────────────
+
+OLD = NOON - IN_FLIGHT - timedelta(seconds=1)
+fates = st.dictionaries(
+    st.tuples(st.text("aé+/ ", min_size=1, max_size=3), st.sampled_from("123")),
+    st.tuples(
+        st.sampled_from(["accepted", "needs_review", "rejected", "failed", None]),
+        st.booleans(),  # whether it is in the bucket still
+        st.booleans(),  # whether it is old
+    ),
+    max_size=12,
+)
+
+
+@given(fates)
+def test_the_books_balance(fates):
+    uploads = {
+        identity: an_upload(key=identity[0], version_id=identity[1], uploaded_at=OLD if old else NOON)
+        for identity, (_, _, old) in fates.items()
+    }
+    listing = [uploads[identity] for identity, (_, listed, _) in fates.items() if listed]
+    with tempfile.TemporaryDirectory() as folder:
+        record(
+            Path(folder), [decided(uploads[identity], fate[0]) for identity, fate in fates.items() if fate[0]]
+        )
+        audit, found = audit_of(Path(folder), listing)
+    assert audit.uploaded == len(listing)
+    assert audit.uploaded == sum(audit.by_outcome.values()) + audit.in_flight + audit.missing
+    for outcome in Outcome:
+        assert audit.by_outcome[outcome] == sum(
+            fate == outcome and listed for fate, listed, _ in fates.values()
+        )
+    assert audit.missing == sum(fate is None and listed and old for fate, listed, old in fates.values())
+    assert audit.deleted_since == sum(fate is not None and not listed for fate, listed, _ in fates.values())
+    assert audit.doubled == 0
+    assert {(account.upload.key, account.upload.version_id) for account in found} == {
+        identity for identity, (fate, listed, _) in fates.items() if fate or listed
+    }
+
+
+def test_uploads_are_matched_across_midnight(folder):
+    event = an_upload(uploaded_at=datetime(2026, 11, 17, 0, 0, 0, 400000, UTC))
+    listed = replace(event, uploaded_at=datetime(2026, 11, 16, 23, 59, 59, tzinfo=UTC), sequencer="")
+    record(folder, [decided(event)])
+    (account,) = audit_of(folder, [listed])[1]
+    assert (account.outcome, account.outcomes) == (Outcome.ACCEPTED, 1)
+    # Another row of it, made from the account, has to land beside the first.
+    record(folder, [decided(account.upload, at=NOON + timedelta(days=2))])
+    (account,) = audit_of(folder, [listed])[1]
+    assert account.outcomes == 1
+
+
+def test_an_upload_that_readers_see_twice_is_doubled(folder):
+    upload = an_upload(uploaded_at=NOON)
+    record(folder, [decided(upload)], [decided(replace(upload, uploaded_at=NOON - timedelta(days=1)))])
+    audit, (account,) = audit_of(folder, [upload])
+    assert account.outcomes == 2
+    assert (audit.doubled, audit.is_clean, audit.uploaded) == (1, False, 1)
+
+
+def test_another_bucket_and_another_prefix_are_left_out(folder):
+    uploads = [
+        an_upload(key="in/a.png"),
+        an_upload(key="out/a.png"),
+        an_upload(key="in/a.png", bucket="other"),
+    ]
+    record(folder, [decided(upload) for upload in uploads])
+    (account,) = accounts(folder, BUCKET, [uploads[0]], "in/")
+    assert (account.upload.key, account.upload.bucket) == ("in/a.png", BUCKET)
+
+
+def test_a_bucket_without_one_row_is_audited(folder):
+    audit, (account,) = audit_of(folder, [an_upload(uploaded_at=OLD)])
+    assert (audit.missing, account.outcome) == (1, None)
+    assert not audit.is_clean
+
+
+def test_an_empty_bucket_is_clean(folder):
+    audit, found = audit_of(folder, [])
+    assert (audit.uploaded, audit.is_clean, found) == (0, True, [])
+
+
+def test_the_listing_is_gone_when_the_audit_ends(folder):
+    record(folder, [decided(an_upload())])
+    audit_of(folder, [an_upload()])
+    assert {path.name for path in folder.iterdir()} == {"predictions"}
+
+
+def test_neither_the_listing_nor_the_accounts_are_held_in_memory(folder, monkeypatch):
+    monkeypatch.setattr("analytics.audit._ROWS_AT_ONCE", 100)
+    asked = []
+
+    def listing() -> Iterator[Upload]:
+        for number in range(1000):
+            asked.append(number)
+            yield an_upload(key=f"{number}.png")
+
+    written = []
+    write_table = parquet.ParquetWriter.write_table
+
+    def counting(self, table, *args, **options):
+        written.append((table.num_rows, len(asked)))
+        return write_table(self, table, *args, **options)
+
+    monkeypatch.setattr(parquet.ParquetWriter, "write_table", counting)
+    assert sum(1 for _ in accounts(folder, BUCKET, listing())) == 1000
+    assert [rows for rows, _ in written if rows] == [100] * 10
+    assert all(seen - 100 * number <= 100 for number, (_, seen) in enumerate(written))

@@ -1,0 +1,104 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from analytics.audit import IN_FLIGHT, Account
+from infra.redrive import Letter, plan_letters, to_classify
+from tests.builders import a_message, an_upload
+from workflow.outcome import Outcome
+
+NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=1)
+
+
+def a_letter(body, number=0):
+    return Letter(
+        f"message-{number}", f"handle-{number}", body if isinstance(body, str) else json.dumps(body)
+    )
+
+
+def an_account(name, outcome=None, uploaded_at=LONG_AGO, is_listed=True):
+    upload = an_upload(key=name, uploaded_at=uploaded_at, sequencer="")
+    return Account(upload, is_listed, outcome and Outcome(outcome), 1 if outcome else 0)
+
+
+def an_event_letter(name, number=0):
+    return a_letter(an_upload(key=name, uploaded_at=LONG_AGO + timedelta(seconds=1)).to_event(), number)
+
+
+def an_outcome_letter(name, outcome="accepted", number=0):
+    return a_letter(a_message(outcome, an_upload(key=name).to_event()), number)
+
+
+def again(accounts, undelivered=(), unrecorded=(), in_flight=IN_FLIGHT):
+    plan = plan_letters(undelivered, unrecorded)
+    uploads = list(to_classify(plan, accounts, NOW, in_flight))
+    assert plan.to_classify == len(uploads)
+    return [upload.key for upload in uploads]
+
+
+def test_what_failed_or_is_missing_is_classified_again_and_nothing_else():
+    accounts = [
+        an_account("accepted", "accepted"),
+        an_account("needs_review", "needs_review"),
+        an_account("rejected", "rejected"),
+        an_account("failed", "failed"),
+        an_account("missing"),
+        an_account("in flight", uploaded_at=NOW - timedelta(minutes=1)),
+    ]
+    assert again(accounts) == ["failed", "missing"]
+    assert again(accounts, in_flight=timedelta(0)) == ["failed", "missing", "in flight"]
+
+
+def test_what_failed_and_was_deleted_since_is_left_alone():
+    assert again([an_account("failed", "failed", is_listed=False)]) == []
+
+
+def test_an_undelivered_event_is_classified_even_if_it_is_young():
+    young = an_account("young", uploaded_at=NOW)
+    assert again([young], undelivered=[an_event_letter("young")]) == ["young"]
+
+
+def test_an_undelivered_event_keeps_its_own_time():
+    plan = plan_letters([an_event_letter("a")], [])
+    (upload,) = to_classify(plan, [an_account("a")], NOW, IN_FLIGHT)
+    assert upload.uploaded_at == LONG_AGO + timedelta(seconds=1)
+    assert upload.sequencer
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "needs_review", "rejected"])
+def test_an_undelivered_event_of_an_upload_that_has_its_outcome_is_done_with(outcome):
+    letter = an_event_letter("a")
+    assert again([an_account("a", outcome)], undelivered=[letter]) == []
+
+
+def test_an_undelivered_event_of_an_object_that_is_gone_is_classified_so_that_this_is_recorded():
+    assert again([], undelivered=[an_event_letter("gone")]) == ["gone"]
+
+
+def test_an_event_that_lies_there_twice_is_classified_once():
+    letters = [an_event_letter("a", 1), an_event_letter("a", 2)]
+    assert again([], undelivered=letters) == ["a"]
+    ((_, both),) = plan_letters(letters, []).undelivered.values()
+    assert both == letters
+
+
+def test_an_upload_whose_outcome_is_sent_again_is_not_classified_again():
+    accounts = [an_account("a"), an_account("b"), an_account("c", "failed")]
+    letters = [an_outcome_letter("a"), an_outcome_letter("c", "rejected")]
+    assert again(accounts, unrecorded=letters) == ["b"]
+    assert again([], [an_event_letter("a")], letters) == []
+
+
+def test_a_failure_that_is_sent_again_is_classified_as_well():
+    assert again([an_account("a")], unrecorded=[an_outcome_letter("a", "failed")]) == ["a"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "null", "[]", "5", "{}", '{"detail": {}}', '{"time": 5}'])
+def test_a_letter_that_is_neither_stays_for_people(body):
+    letter = a_letter(body)
+    plan = plan_letters([letter], [letter])
+    assert plan.unreadable == [("undelivered events", letter), ("unrecorded outcomes", letter)]
+    assert not plan.undelivered
+    assert not plan.unrecorded
