@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
+
 from analytics.audit import IN_FLIGHT, Account
 from analytics.batch import sort_out
 from infra.audit import accounts_of
@@ -74,8 +76,9 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
         apply: False says only what would be done.
         in_flight: uploads that are younger and have no outcome are left alone.
     """
-    undelivered = Letters(stack, stack.undelivered_events_url)
-    unrecorded = Letters(stack, stack.unrecorded_outcomes_url)
+    sqs = stack.client("sqs")
+    undelivered = Letters(sqs, stack.undelivered_events_url)
+    unrecorded = Letters(sqs, stack.unrecorded_outcomes_url)
     try:
         plan = plan_letters(undelivered.read(), unrecorded.read())
         again = to_classify(plan, accounts_of(stack), datetime.now(UTC), in_flight)
@@ -147,8 +150,8 @@ def resend(stack: Stack, letters: Sequence[Letter]) -> None:
 class Letters:
     """The letters of one dead-letter queue, while a redrive holds them."""
 
-    def __init__(self, stack: Stack, url: str) -> None:
-        self._sqs = stack.client("sqs")
+    def __init__(self, sqs: "boto3.client", url: str) -> None:
+        self._sqs = sqs
         self._url = url
         self._held: dict[str, Letter] = {}
 

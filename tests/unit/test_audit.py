@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def record(folder: Path, *batches: list) -> None:
+def record(folder: Path, *batches: list[Any]) -> None:
     """Write batches of messages as the Record Lambda does."""
     for messages in batches:
         for path, table in sort_out(an_sqs_event(*messages)["Records"]).files.items():
@@ -37,7 +38,9 @@ def record(folder: Path, *batches: list) -> None:
             parquet.write_table(table, folder / path)
 
 
-def decided(upload: Upload, outcome: str = "accepted", at: datetime = NOON, model: str = "m1") -> dict:
+def decided(
+    upload: Upload, outcome: str = "accepted", at: datetime = NOON, model: str = "m1"
+) -> dict[str, Any]:
     message = a_message(outcome, upload.to_event(), decided_at=at.isoformat())
     message["execution_arn"] = f"{outcome} {at} {model}"
     if message["prediction"]:
@@ -71,9 +74,9 @@ decisions = st.builds(
 )
 
 
-def best(messages: list) -> dict:
+def best(messages: list[Any]) -> dict[str, Any]:
     """Return what readers should see, the long way: by upload, the best outcome, then the latest decision."""
-    seen: dict[str, set] = {}
+    seen: dict[str, set[Any]] = {}
     for message in messages:
         upload = Upload.from_event(message["event"])
         rank = (RANK[message["outcome"]], -datetime.fromisoformat(message["decided_at"]).timestamp())

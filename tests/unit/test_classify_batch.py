@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analytics.table import row_from_message
 from ingest import serialize
 from ingest.errors import EndpointBusy, EndpointFault, RejectedImage
+from ingest.image import prepare
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, decide
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
@@ -83,7 +84,7 @@ def run(keys, endpoint=None, read=read):
 
 
 def pixels_of(key):
-    return serialize.prepare(OBJECTS[key], SIZE_PX).pixels.tobytes()
+    return prepare(OBJECTS[key], SIZE_PX).pixels.tobytes()
 
 
 @pytest.fixture
