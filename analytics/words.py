@@ -26,8 +26,8 @@ def size(size_bytes: float | None) -> str:
     """Return bytes as `512 B` or `53.5 kB`."""
     if size_bytes is None:
         return "–"
-    power = min(int(math.log10(size_bytes) / 3 + 1e-9), 3) if size_bytes >= 1 else 0
-    return f"{size_bytes / 1_000**power:.3g}{SPACE}{('B', 'kB', 'MB', 'GB')[power]}"
+    power = min(int(math.log10(size_bytes) / 3 + 1e-9), 4) if size_bytes >= 1 else 0
+    return f"{size_bytes / 1_000**power:.3g}{SPACE}{('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def dollars(usd: float) -> str:

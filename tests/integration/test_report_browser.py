@@ -1,0 +1,136 @@
+"""The report in a real browser: silent, in both themes, and no wider than a phone."""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageStat
+
+from analytics.athena import LocalAthena
+from analytics.isoweek import IsoWeek
+from analytics.queries import views
+from analytics.report import build_report
+from tests.builders import noise, png_bytes
+from tests.builders_table import Week, a_failed_row, a_rejected_row, weeks_of_rows, write_rows
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+WEEK = IsoWeek.parse("2026-W47")
+LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "image.jpg"
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="There is no Chromium here; apt-get install chromium brings one."
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    rows = weeks_of_rows(Week(WEEK.monday, images_a_day=50, certainty=6, brightness=90))
+    at = rows[-1]["uploaded_at"]
+    rows += [a_rejected_row(99_991, key=LONG, uploaded_at=at), a_failed_row(99_992, key=LONG, uploaded_at=at)]
+    write_rows(folder, rows)
+    report = build_report(
+        LocalAthena(folder, views()),
+        WEEK,
+        WEEK.back(),
+        labels={row["key"]: "bicycle" for row in rows[-80:]},
+        thumbnail=lambda bucket, key, version: png_bytes(noise(32, 32)),
+        now=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    return report.write(tmp_path_factory.mktemp("report"))
+
+
+def chromium(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert CHROMIUM
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        return subprocess.run(
+            [
+                CHROMIUM,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--hide-scrollbars",
+                "--enable-logging=stderr",
+                f"--user-data-dir={profile}",
+                *arguments,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "HOME": profile},
+        )
+
+
+def screenshot(page: Path, picture: Path, theme: int) -> tuple[Image.Image, str]:
+    """Return what the page looks like in a theme (0 dark, 1 light), and what the console says."""
+    done = chromium(
+        f"--blink-settings=preferredColorScheme={theme}",
+        "--window-size=1200,3000",
+        f"--screenshot={picture}",
+        page.as_uri(),
+    )
+    return Image.open(picture).convert("RGB"), done.stderr
+
+
+def test_the_page_is_silent_in_both_themes_and_each_is_its_own(page, tmp_path):
+    light, said = screenshot(page, tmp_path / "light.png", theme=1)
+    dark, said_dark = screenshot(page, tmp_path / "dark.png", theme=0)
+    assert "CONSOLE" not in said + said_dark
+    brightness = [ImageStat.Stat(shot.convert("L")).mean[0] for shot in (light, dark)]
+    assert brightness[0] > 200
+    assert brightness[1] < 70
+    # The colours of accepted and of review are there in either theme: the charts are not blank.
+    for shot, colours in ((light, ("#0072b2", "#d55e00")), (dark, ("#56b4e9", "#e69f00"))):
+        pixels = np.asarray(shot)
+        for colour in colours:
+            assert (pixels == list(bytes.fromhex(colour[1:]))).all(axis=2).sum() > 500, colour
+
+
+@pytest.mark.parametrize("width_px", [360, 768, 1200])
+def test_nothing_is_wider_than_the_screen(page, tmp_path, width_px):
+    # A window may not be as narrow as a phone, a frame may: the frame is the phone.
+    probe = tmp_path / "probe.html"
+    probe.write_text(
+        f'<iframe style="width:{width_px}px;height:800px;border:0" '
+        f'srcdoc="{html.escape(page.read_text())}"></iframe>'
+        "<output></output><script>onload=()=>{const d=document.querySelector('iframe').contentDocument;"
+        "d.querySelectorAll('details').forEach(e=>e.open=true);"
+        "const wide=[...d.body.querySelectorAll('*')].filter(e=>!e.closest('.scroll,pre,svg *')"
+        f"&&e.getBoundingClientRect().right>{width_px}+1).map(e=>e.tagName+'.'+e.className);"
+        "document.querySelector('output').textContent="
+        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5)])}</script>"
+    )
+    dom = chromium("--window-size=1400,900", "--dump-dom", probe.as_uri()).stdout
+    found = re.search(r"<output>(.*?)</output>", dom)
+    assert found
+    assert found[1] == f"[{width_px},[]]"
+
+
+def test_the_page_prints_in_light_colours_on_a_few_sheets(page, tmp_path):
+    target = tmp_path / "report.pdf"
+    chromium(
+        "--blink-settings=preferredColorScheme=0",
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={target}",
+        page.as_uri(),
+    )
+    data = target.read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert len(data) < 2_000_000
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 7

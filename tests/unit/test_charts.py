@@ -1,0 +1,141 @@
+"""analytics.charts: well-formed, right without any style sheet, and small."""
+
+import math
+from datetime import date, timedelta
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics import charts
+from analytics.drift import Bin, Interval, wilson_interval
+from analytics.numbers import Cell, ClassShare, Day, HistogramBin, Latency, Percentiles, Tally, WhatIf
+
+MONDAY = date(2026, 11, 16)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def read(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)  # noqa: S314 - our own
+
+
+def a_day(number: int, needs_review: int = 3, accepted: int = 7, usual: Interval | None = None) -> Day:
+    tally = Tally(accepted + needs_review, accepted, needs_review, 0, 0)
+    share = needs_review / tally.images if tally.images else None
+    return Day(MONDAY + timedelta(days=number), tally, share, usual, in_week=True)
+
+
+def a_share(label: str, images: int, of: int) -> ClassShare:
+    interval = wilson_interval(images, of)
+    return ClassShare(label, images, images / of, interval, images, images / of, interval, 0.9)
+
+
+def every_chart() -> list[str]:
+    days = [a_day(number, usual=Interval(0.1, 0.2)) for number in range(7)]
+    took = Percentiles(800.0, 1200.0, None)
+    return [
+        charts.volume(days),
+        charts.hours([[hour * day for hour in range(24)] for day in range(7)]),
+        charts.confidence_over_time([Cell(3.5, 2.0, True, 1), Cell(9.0, 0.1, False, 40)], [0.94], MONDAY),
+        charts.class_balance([a_share("a < b & 'c'", 3, 9), a_share("tulip", 6, 9)], compared=True),
+        charts.histogram("h", "A <title>", [HistogramBin(0, 1, 3, 4), HistogramBin(1, 2, 0, 2)], [(0, "0")]),
+        charts.below_threshold(days),
+        charts.what_if([WhatIf(0.5, 9, 1.0, 0.8), WhatIf(0.9, 0, 0.0, None)], [0.94]),
+        charts.reliability([Bin(10, 9.1, 9), Bin(1, 0.3, 0)]),
+        charts.latency([Latency(day.dt, 9, took, took, took) for day in days]),
+    ]
+
+
+@pytest.mark.parametrize("svg", every_chart(), ids=lambda svg: read(svg).get("aria-labelledby"))
+def test_a_chart_is_xml_with_a_title_and_a_description(svg):
+    root = read(svg)
+    title, described = root[0], root[1]
+    assert (title.tag, described.tag) == (f"{SVG}title", f"{SVG}desc")
+    assert root.get("aria-labelledby") == f"{title.get('id')} {described.get('id')}"
+    assert title.text
+    assert described.text
+    assert root.get("role") == "img"
+
+
+@pytest.mark.parametrize("svg", every_chart(), ids=lambda svg: read(svg).get("aria-labelledby"))
+def test_a_chart_has_its_colours_without_any_style_sheet(svg):
+    for element in read(svg).iter():
+        if element.tag in {f"{SVG}rect", f"{SVG}text", f"{SVG}circle"}:
+            assert element.get("fill", "").startswith(("#", "none"))
+        if element.tag == f"{SVG}path":
+            assert element.get("fill") == "none"
+            assert element.get("stroke", "").startswith("#")
+
+
+@pytest.mark.parametrize("svg", every_chart(), ids=lambda svg: read(svg).get("aria-labelledby"))
+def test_every_class_of_a_chart_has_a_colour_for_dark_screens(svg):
+    style = charts.dark_style()
+    for element in list(read(svg).iter())[1:]:
+        for name in element.get("class", "").split():
+            assert f".{name}{{" in style or name == "f-none"
+
+
+@given(st.lists(st.tuples(st.floats(0, 168), st.floats(0, 5.29)), max_size=60))
+def test_dots_of_many_images_are_one_path_with_each_place_once(places):
+    cells = [Cell(hours, height, True, 1) for hours, height in places]
+    svg = charts.confidence_over_time(cells, [], MONDAY)
+    dots = [
+        path
+        for path in read(svg).iter(f"{SVG}path")
+        if path.get("stroke-linecap") == "round" and "h0" in path.get("d", "")
+    ]
+    assert len(dots) == bool(places)
+    if places:
+        assert 1 <= dots[0].get("d", "").count("h0") <= len(places)
+
+
+def test_dots_stand_where_the_images_are():
+    svg = charts.confidence_over_time([Cell(84.0, charts._height(0.9), True, 1)], [0.9], MONDAY)
+    paths = [path.get("d", "") for path in read(svg).iter(f"{SVG}path")]
+    dot = next(d for d in paths if d.endswith("h0"))
+    x, y = map(float, dot.removeprefix("M0 0m").removesuffix("h0").split())
+    assert x == pytest.approx((charts.GUTTER + charts.WIDE) / 2, abs=0.5)
+    threshold = next(path for path in read(svg).iter(f"{SVG}path") if path.get("stroke-dasharray"))
+    assert y == pytest.approx(float(threshold.get("d", "").split("L")[0].split()[1]), abs=0.5)
+
+
+def test_ten_thousand_dots_stay_small():
+    cells = [
+        Cell(n * 168 / 10_000, 5.2 * ((n * 7919) % 10_000) / 10_000, n % 3 > 0, 1) for n in range(10_000)
+    ]
+    assert len(charts.confidence_over_time(cells, [0.94], MONDAY)) < 110_000
+
+
+@given(st.floats(1e-6, 1e9))
+def test_ticks_are_few_round_and_reach_the_top(top):
+    ticks = charts._ticks(top)
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0] == 0
+    assert ticks[-1] >= top * (1 - 1e-6)
+    assert ticks[-2] < top
+
+
+def test_a_bar_is_as_high_as_its_count():
+    svg = charts.volume([a_day(0, needs_review=10, accepted=30), a_day(1, 0, 20)])
+    heights = [float(box.get("height", "")) for box in read(svg).iter(f"{SVG}rect")]
+    assert heights[0] / heights[1] == pytest.approx(3, rel=0.01)
+    assert heights[2] / heights[1] == pytest.approx(2, rel=0.01)
+
+
+def test_days_without_images_break_the_line():
+    days = [a_day(0), a_day(1), a_day(2, 0, 0), a_day(3), a_day(4)]
+    runs = charts._runs(days, in_week=True)
+    assert [[place for place, _ in run] for run in runs] == [[0, 1], [3, 4]]
+
+
+def test_a_sparkline_needs_two_values():
+    assert charts.sparkline([1.0, None]) == ""
+    assert read(charts.sparkline([1.0, None, 1.0])).tag == "svg"
+
+
+def test_nothing_to_draw_is_no_error():
+    assert read(charts.volume([])) is not None
+    assert read(charts.histogram("h", "t", [], [])) is not None
+    assert read(charts.latency([])) is not None
+    assert not math.isnan(charts._nice_top(0))

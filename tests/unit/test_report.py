@@ -1,0 +1,452 @@
+"""analytics.report: every number against the rows themselves, and a right page whatever the week was like."""
+
+import json
+import math
+import re
+import statistics
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from itertools import groupby
+from typing import TypeVar
+from xml.etree import ElementTree
+
+import pytest
+
+from analytics.athena import LocalAthena
+from analytics.isoweek import IsoWeek
+from analytics.queries import views
+from analytics.report import WeeklyReport, build_report
+from analytics.table import partition, to_table
+from tests.builders import noise, png_bytes
+from tests.builders_table import (
+    Week,
+    a_failed_row,
+    a_rejected_row,
+    a_row,
+    many,
+    rows_of,
+    weeks_of_rows,
+    write_day,
+    write_rows,
+)
+
+WEEK = IsoWeek.parse("2026-W47")
+BEFORE = WEEK.back()
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+COORDINATES = ("d", "x", "y", "width", "height", "cx", "cy", "r")
+T = TypeVar("T")
+NASTY = "<script>alert('x')</script>&\"'"
+
+
+def report_of(folder, rows, compare=BEFORE, **more) -> WeeklyReport:
+    write_rows(folder, rows)
+    return build_report(LocalAthena(folder, views()), WEEK, compare, now=NOW, **more)
+
+
+def known(value: T | None) -> T:
+    assert value is not None
+    return value
+
+
+@pytest.fixture(scope="module")
+def rows():
+    shifted = {"bicycle": 0.6, "motorcycle": 0.2, "tulip": 0.2}
+    return weeks_of_rows(
+        Week(WEEK.monday, images_a_day=60, labels=shifted, certainty=8, brightness=80), weeks_before=5
+    )
+
+
+@pytest.fixture(scope="module")
+def report(rows, tmp_path_factory):
+    return report_of(tmp_path_factory.mktemp("results"), rows)
+
+
+@pytest.fixture(scope="module")
+def once(rows):
+    """This week's uploads, each once: copies in the builder's weeks are exact ones."""
+    return [
+        row
+        for row in {row["upload_id"]: row for row in rows}.values()
+        if row["uploaded_at"].date() >= WEEK.monday
+    ]
+
+
+@pytest.fixture(scope="module")
+def seen(once):
+    return [row for row in once if row["outcome"] in ("accepted", "needs_review")]
+
+
+def test_what_became_of_the_images_is_counted_once(report, once):
+    tally, counts = report.numbers.summary.tally, Counter(row["outcome"] for row in once)
+    assert tally.images == len(once)
+    assert (tally.accepted, tally.needs_review) == (counts["accepted"], counts["needs_review"])
+    assert (tally.rejected, tally.failed) == (counts["rejected"], counts["failed"])
+
+
+def test_days_and_hours_add_up_to_the_week(report, once):
+    by_day = Counter(row["uploaded_at"].date() for row in once)
+    assert {day.dt: day.tally.images for day in report.numbers.days if day.in_week} == by_day
+    by_hour = Counter((row["uploaded_at"].weekday(), row["uploaded_at"].hour) for row in once)
+    assert {
+        (d, h): n for d, day in enumerate(report.numbers.hours) for h, n in enumerate(day) if n
+    } == by_hour
+
+
+def test_the_history_has_each_of_the_weeks_before(report, rows):
+    uploads = {row["upload_id"]: IsoWeek.of(row["uploaded_at"]) for row in rows}
+    counts = Counter(map(str, uploads.values()))
+    assert [week.week for week in report.numbers.history] == [str(WEEK.back(n)) for n in (4, 3, 2, 1, 0)]
+    assert all(week.tally.images == counts[week.week] for week in report.numbers.history)
+
+
+def test_means_of_confidence_are_those_of_the_rows(report, seen):
+    summary = report.numbers.summary
+    accepted = [row["confidence"] for row in seen if row["outcome"] == "accepted"]
+    assert summary.expected_precision == pytest.approx(statistics.fmean(accepted))
+    assert summary.mean_confidence == pytest.approx(statistics.fmean(row["confidence"] for row in seen))
+
+
+def test_class_shares_are_those_of_the_rows_the_most_frequent_first(report, seen):
+    counts = Counter(row["label"] for row in seen)
+    now = [(entry.label, entry.images) for entry in report.numbers.classes if entry.images]
+    assert now == sorted(counts.items(), key=lambda item: -item[1])
+    assert sum(entry.share or 0 for entry in report.numbers.classes) == pytest.approx(1)
+    assert all(
+        entry.interval.low <= (entry.share or 0) <= entry.interval.high for entry in report.numbers.classes
+    )
+    gone = {entry.label for entry in report.numbers.classes if not entry.images}
+    assert gone == {"poppy", "willow_tree"}
+
+
+def test_each_threshold_accepts_what_reaches_it(report, seen):
+    confidences = [row["confidence"] for row in seen]
+    for row in report.numbers.what_if:
+        reached = [confidence for confidence in confidences if confidence >= row.threshold]
+        assert row.accepted == len(reached)
+        assert row.coverage == pytest.approx(len(reached) / len(confidences))
+        if reached:
+            assert row.expected_precision == pytest.approx(statistics.fmean(reached))
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.57, 0.58, 0.83, 0.94, 0.99])
+def test_a_confidence_that_is_exactly_a_threshold_reaches_it(tmp_path, threshold):
+    rows = [a_row(n, confidence=c) for n, c in enumerate((threshold, math.nextafter(threshold, 0) - 1e-9))]
+    what_if = report_of(tmp_path, rows).numbers.what_if
+    assert next(row.accepted for row in what_if if row.threshold == threshold) == 1
+
+
+def test_the_histogram_and_the_dots_hold_every_classified_image(report, seen):
+    assert sum(bin_.images for bin_ in report.numbers.confidence) == len(seen)
+    for bin_ in report.numbers.confidence:
+        here = [row for row in seen if bin_.low <= row["confidence"] < bin_.high]
+        assert bin_.images == len(here)
+    assert sum(cell.images for cell in report.numbers.cells) == len(seen)
+    below = sum(cell.images for cell in report.numbers.cells if not cell.accepted)
+    assert below == report.numbers.summary.tally.needs_review
+
+
+def test_few_images_have_a_dot_each_at_their_time_and_confidence(report, seen):
+    places = sorted((cell.hours, cell.height) for cell in report.numbers.cells for _ in range(cell.images))
+    monday = datetime.combine(WEEK.monday, datetime.min.time())
+    expected = sorted(
+        ((row["uploaded_at"] - monday).total_seconds() / 3600, -math.log(1.005 - row["confidence"]))
+        for row in seen
+    )
+    assert max(abs(a[0] - b[0]) for a, b in zip(places, expected, strict=True)) < 1 / 60
+    heights = zip(sorted(p[1] for p in places), sorted(p[1] for p in expected), strict=True)
+    assert max(abs(a - b) for a, b in heights) < 1 / 200
+
+
+def test_inputs_are_binned_completely_and_their_shift_is_seen(report, seen):
+    brightness, sharpness, size = report.numbers.inputs
+    for input_, column in ((brightness, "brightness"), (sharpness, "sharpness"), (size, "size_bytes")):
+        assert sum(bin_.images for bin_ in input_.bins) == len(seen)
+        median = statistics.median(row[column] for row in seen)
+        assert input_.p50 == pytest.approx(median, rel=0.05)
+    for bin_ in brightness.bins:
+        assert bin_.images == sum(bin_.low <= row["brightness"] < bin_.high for row in seen)
+    assert (brightness.shift.size, sharpness.shift.size, size.shift.size) == ("large", "small", "small")
+
+
+def test_reasons_are_counted_with_the_latest_key_of_each(report, once):
+    rejected = defaultdict(list)
+    for row in once:
+        if row["outcome"] == "rejected":
+            rejected[row["reason"]].append(row)
+    assert {reason.reason: reason.images for reason in report.numbers.rejects} == {
+        reason: len(rows) for reason, rows in rejected.items()
+    }
+    for reason in report.numbers.rejects:
+        assert reason.latest_key == max(rejected[reason.reason], key=lambda row: row["decided_at"])["key"]
+
+
+def test_latencies_are_about_those_of_the_rows(report, seen):
+    took_ms = [(row["decided_at"] - row["uploaded_at"]) / timedelta(milliseconds=1) for row in seen]
+    percentiles = statistics.quantiles(took_ms, n=100)
+    assert report.numbers.latency.images == len(seen)
+    assert report.numbers.latency.total.p50 == pytest.approx(percentiles[49], rel=0.03)
+    assert report.numbers.latency.total.p95 == pytest.approx(percentiles[94], rel=0.05)
+    assert len(report.numbers.latency_by_day) == 7
+
+
+def test_the_least_certain_images_come_in_order(report, seen):
+    lowest = sorted(row["confidence"] for row in seen)[:24]
+    assert [image.confidence for image in report.numbers.least_certain] == lowest
+
+
+def test_copies_are_counted_as_copies(report, rows, once):
+    stored = sum(row["uploaded_at"].date() >= WEEK.monday for row in rows)
+    complete = report.numbers.completeness
+    assert (complete.rows_stored, complete.duplicates_removed) == (stored, stored - len(once))
+
+
+def test_a_shift_of_classes_and_of_brightness_needs_attention(report):
+    assert not report.verdict.ok
+    urgent = [finding.what for finding in report.verdict.findings if finding.attention]
+    assert any("mix of classes" in what and "bicycle" in what for what in urgent)
+    assert any("Brightness" in what for what in urgent)
+    assert not any("Sharpness" in finding.what for finding in report.verdict.findings)
+
+
+def test_a_week_like_the_one_before_is_well(tmp_path):
+    report = report_of(tmp_path, weeks_of_rows(Week(WEEK.monday, images_a_day=60, failed=0), seed=3))
+    assert report.verdict.ok, report.verdict
+    assert report.verdict.sentence.startswith("All is well: ")
+
+
+@pytest.mark.parametrize(
+    ("uploaded", "missing", "ok"), [(None, None, True), (3, 0, True), (5, 2, False), (2, -1, True)]
+)
+def test_uploads_without_an_outcome_are_missed(tmp_path, uploaded, missing, ok):
+    report = report_of(tmp_path, [a_row(n) for n in range(3)], compare=None, uploaded=uploaded)
+    assert (report.numbers.completeness.missing, report.verdict.ok) == (missing, ok)
+
+
+def test_many_failures_need_attention_and_few_are_noted(tmp_path):
+    rows = [a_row(n) for n in range(400)]
+    few = report_of(tmp_path / "few", [*rows, a_failed_row(900)], compare=None)
+    many_ = report_of(tmp_path / "many", [*rows, *(a_failed_row(900 + n) for n in range(9))], compare=None)
+    assert (few.verdict.ok, many_.verdict.ok) == (True, False)
+    assert any(finding.what.startswith("We failed 1 image (") for finding in few.verdict.findings)
+
+
+def test_measured_precision_comes_from_labels(tmp_path):
+    rows = [a_row(n, confidence=0.9 + n / 1000, outcome="accepted") for n in range(50)]
+    rows.append(a_row(50, confidence=0.6, outcome="needs_review"))
+    labels = {row["key"]: "bicycle" for row in rows[:40]} | {
+        rows[50]["key"]: "tulip",
+        "elsewhere.png": "poppy",
+    }
+    labels |= {rows[n]["key"]: "tulip" for n in range(4)}
+    report = report_of(tmp_path, rows, compare=None, labels=labels)
+    measured = known(report.numbers.measured)
+    assert (measured.labels, measured.images, measured.accepted, measured.correct) == (42, 41, 40, 36)
+    # Keys repeat in the builder after 40: rows 40 to 49 have keys of their own, unlabelled.
+    assert measured.precision == pytest.approx(0.9)
+    assert measured.expected_precision == pytest.approx(statistics.fmean(0.9 + n / 1000 for n in range(40)))
+    assert [bin_.images for bin_ in measured.bins] == [1, 40]
+    assert "accepted images with a label were right" in page_text(report)
+
+
+def test_labels_that_do_not_fit_into_one_query_are_asked_in_parts(tmp_path):
+    rows = [a_row(n, key=f"{n:04}-{'k' * 900}.png") for n in range(200)]
+    report = report_of(tmp_path, rows, compare=None, labels={row["key"]: "bicycle" for row in rows})
+    asked = [statement for statement in report.numbers.statements if statement.name == "measured_precision"]
+    assert len(asked) > 1
+    assert all(len(statement.sql.encode()) < 262_144 for statement in asked)
+    assert (known(report.numbers.measured).images, known(report.numbers.measured).correct) == (200, 200)
+
+
+def test_without_labels_the_page_says_that_it_cannot_know(report):
+    assert report.numbers.measured is None
+    assert "Not known: it needs labels." in page_text(report)
+
+
+# The page
+
+
+class Text(HTMLParser):
+    """Collects what a reader sees, and which tags are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if (attributes.get("href") or "").startswith("#"):
+            self.targets.append(attributes["href"][1:])
+        self.targets += (attributes.get("aria-labelledby") or "").split()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def parsed(report: WeeklyReport) -> Text:
+    parser = Text()
+    parser.feed(report.to_html())
+    return parser
+
+
+def page_text(report: WeeklyReport) -> str:
+    return " ".join(" ".join(parsed(report).text).replace("\u00a0", " ").split())
+
+
+def svgs(html: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]  # noqa: S314
+
+
+def check_page(report: WeeklyReport) -> None:
+    """What is true of every page."""
+    html = report.to_html()
+    assert len(html.encode()) < 500_000
+    page = parsed(report)
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.targets) <= set(page.ids)
+    assert not page.tags["script"]
+    assert page.tags["h1"] == 1
+    for svg in svgs(html):
+        for element in svg.iter():
+            assert not re.search(r"\b(nan|inf)\b", " ".join(element.get(name, "") for name in COORDINATES))
+        if svg.get("role") == "img" and svg.get("aria-labelledby"):
+            title, described = list(svg)[:2]
+            assert (title.text or "").strip()
+            assert (described.text or "").strip()
+    addresses = set(re.findall(r"https?://[^\s\"'<]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    assert report.verdict.sentence in " ".join(page.text)
+    numbers = json.loads(report.to_json())
+    assert numbers["summary"]["tally"]["images"] == report.numbers.summary.tally.images
+    assert report.to_text().startswith(f"**Scones, week {WEEK}.**")
+
+
+def test_the_page_is_sound(report):
+    check_page(report)
+
+
+def test_each_chart_has_its_numbers_in_a_table(report):
+    html = report.to_html()
+    cards = re.findall(r'<section class="card.*?</section>', html, re.DOTALL)
+    with_chart = [card for card in cards if 'class="chart' in card]
+    assert len(with_chart) >= 11
+    assert all("<table>" in card for card in with_chart)
+
+
+def test_an_empty_week_says_so(tmp_path):
+    report = report_of(tmp_path, [])
+    check_page(report)
+    assert not report.verdict.ok
+    assert "No image is on record for 2026-W47." in page_text(report)
+
+
+def test_an_empty_week_after_a_full_one_says_what_was_before(tmp_path):
+    report = report_of(tmp_path, rows_of(Week(WEEK.back().monday, images_a_day=5)))
+    check_page(report)
+    before = known(report.numbers.baseline).tally.images
+    assert f"The week before had {before:,}." in page_text(report)
+
+
+def test_one_image_makes_a_right_page(tmp_path):
+    report = report_of(tmp_path, [a_row()])
+    check_page(report)
+    assert report.verdict.ok
+    assert "1 image, 100.0 % accepted" in page_text(report)
+    assert report.numbers.class_shift.size == "unknown"
+
+
+@pytest.mark.parametrize("make", [a_rejected_row, a_failed_row])
+def test_a_week_without_any_classified_image_makes_a_right_page(tmp_path, make):
+    report = report_of(tmp_path, [make(n) for n in range(3)])
+    check_page(report)
+    assert report.numbers.summary.expected_precision is None
+
+
+def test_one_class_makes_a_right_page(tmp_path):
+    rows = [
+        row for week in (WEEK.back(), WEEK) for row in rows_of(Week(week.monday, 20, labels={"bicycle": 1.0}))
+    ]
+    report = report_of(tmp_path, rows)
+    check_page(report)
+    assert report.numbers.class_shift.psi == 0
+    assert report.numbers.class_shift.p_value == 1
+
+
+def test_missing_days_are_empty_days(tmp_path):
+    rows = [row for row in rows_of(Week(WEEK.monday, 20)) if row["uploaded_at"].weekday() not in (1, 2)]
+    report = report_of(tmp_path, rows, compare=None)
+    check_page(report)
+    assert [day.tally.images for day in report.numbers.days if day.in_week][1:3] == [0, 0]
+    assert "No images on Tue, Wed." in page_text(report)
+
+
+def test_a_week_is_compared_with_nothing_or_with_any_other(tmp_path, rows):
+    report = report_of(tmp_path, rows, compare=None)
+    check_page(report)
+    assert report.numbers.baseline is None
+    assert "Compared with nothing." in page_text(report)
+    far = build_report(LocalAthena(tmp_path, views()), WEEK, WEEK.back(5), now=NOW)
+    check_page(far)
+    assert known(far.numbers.baseline).week == "2026-W42"
+    assert far.numbers.class_shift.baseline_images == known(far.numbers.baseline).tally.classified
+    itself = build_report(LocalAthena(tmp_path, views()), WEEK, WEEK, now=NOW)
+    assert itself.numbers.class_shift.psi == 0
+
+
+def test_labels_keys_and_reasons_are_shown_as_they_are(tmp_path):
+    rows = [
+        a_row(1, key=NASTY, label=NASTY, model_version=NASTY, endpoint=NASTY),
+        a_rejected_row(2, reason=NASTY, key=NASTY),
+        a_failed_row(3, reason=NASTY, key=NASTY),
+    ]
+    report = report_of(tmp_path, rows, compare=None, thumbnail=lambda *_: png_bytes())
+    check_page(report)
+    assert "<script" not in report.to_html()
+    text = "".join(parsed(report).text)
+    assert text.count(NASTY) >= 8
+
+
+def test_a_long_tail_of_classes_is_in_the_table(tmp_path):
+    rows = [a_row(n, label=f"class {n:03}" * 8) for n in range(100)]
+    report = report_of(tmp_path, rows, compare=None)
+    check_page(report)
+    assert "class 099class" in page_text(report)
+
+
+def test_pictures_are_small_sound_and_square(tmp_path):
+    pictures = {"good.png": png_bytes(noise(400, 300)), "broken.png": b"\x89PNG not really", "gone.png": None}
+    rows = [a_row(n, key=key) for n, key in enumerate(pictures)]
+    report = report_of(tmp_path, rows, compare=None, thumbnail=lambda bucket, key, version: pictures[key])
+    check_page(report)
+    assert sorted(picture is not None for picture in report.thumbnails) == [False, False, True]
+    assert sum(len(picture or b"") for picture in report.thumbnails) < 8_000
+    assert report.to_html().count("data:image/jpeg;base64,") == 1
+
+
+def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
+    rows = sorted(rows_of(Week(WEEK.monday, images_a_day=300), seed=2), key=partition)
+    for dt, of_day in groupby(rows, key=partition):
+        write_day(tmp_path, dt, many(to_table(of_day), copies=100), file="once-0abc-0")
+    report = build_report(LocalAthena(tmp_path, views()), WEEK, None, now=NOW)
+    check_page(report)
+    assert report.numbers.summary.tally.images == 100 * len(rows)
+    assert sum(cell.images for cell in report.numbers.cells) == report.numbers.summary.tally.classified
+
+
+def test_the_report_is_written_as_three_files(report, tmp_path):
+    page = report.write(tmp_path / "new" / "folder")
+    assert sorted(file.name for file in page.parent.iterdir()) == ["digest.md", "report.html", "report.json"]
+    assert json.loads((page.parent / "report.json").read_text())["week"] == "2026-W47"
+
+
+def test_the_digest_is_short_and_says_what_to_do(report):
+    text = report.to_text()
+    assert len(text) < 2_000
+    assert report.verdict.findings[0].action in text
+    assert f"Images: {report.numbers.summary.tally.images:,}" in text

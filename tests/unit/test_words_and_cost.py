@@ -1,0 +1,50 @@
+"""analytics.words and analytics.cost: numbers as people read them, and what a week costs."""
+
+import pytest
+
+from analytics import words
+from analytics.cost import PRICES, weekly_cost
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.percent(0.7123), "71.2 %"),
+        (words.percent(None), "–"),
+        (words.seconds(840), "840 ms"),
+        (words.seconds(1_449), "1.4 s"),
+        (words.seconds(7_200_000), "120 min"),
+        (words.seconds(None), "–"),
+        (words.size(0), "0 B"),
+        (words.size(999), "999 B"),
+        (words.size(53_500), "53.5 kB"),
+        (words.size(2e12), "2 TB"),
+        (words.dollars(0), "$0.00"),
+        (words.dollars(0.0027), "$0.00270"),
+        (words.dollars(1_234.5), "$1,234.50"),
+        (words.p_value(0.0001), "p < 0.001"),
+        (words.p_value(0.5), "p = 0.500"),
+        (words.plural(1, "image"), "1 image"),
+        (words.plural(2_000, "image"), "2,000 images"),
+    ],
+)
+def test_a_number_is_said_as_people_say_it(said, expected):
+    assert said.replace(words.SPACE, " ") == expected
+
+
+def test_a_million_images_cost_about_six_dollars():
+    cost = weekly_cost(1_000_000, serialize_mean_ms=30, classify_mean_ms=70, scanned_bytes=0)
+    assert cost.usd == pytest.approx(5.9, abs=0.4)
+    assert cost.usd == pytest.approx(sum(line.usd for line in cost.lines))
+    assert cost.usd_per_million_images == pytest.approx(cost.usd)
+
+
+def test_no_images_cost_what_the_report_scanned():
+    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=10**12)
+    assert cost.usd == pytest.approx(PRICES.athena_tb)
+    assert cost.usd_per_million_images is None
+
+
+def test_slower_steps_cost_more():
+    fast, slow = (weekly_cost(1000, ms, ms, 0).usd for ms in (10, 1000))
+    assert slow > fast
