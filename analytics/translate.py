@@ -198,6 +198,8 @@ class _Derived:
 
 _With = Mapping[str, Table]
 
+_SEVERAL_GROUPINGS = (exp.Rollup, exp.Cube, exp.GroupingSets)
+
 _ARITHMETIC: Mapping[type[exp.Expr], str] = {
     exp.Add: "+",
     exp.Sub: "-",
@@ -359,7 +361,8 @@ class _Translator:
         pieces.append(self._limit(node))
         distinct = "DISTINCT " if node.args.get("distinct") else ""
         listed = ", ".join(f"{value.sql} AS {quoted(name)}" for name, value in outputs)
-        columns = [Column(name, value.type, value.is_partition) for name, value in outputs]
+        is_plain = not (group and any(isinstance(key, _SEVERAL_GROUPINGS) for key in group.expressions))
+        columns = [Column(name, value.type, value.is_partition and is_plain) for name, value in outputs]
         return _Relation(f"SELECT {distinct}{listed}{''.join(pieces)}", columns)
 
     def _outputs(self, node: exp.Select, scope: _Scope) -> list[tuple[str, Value]]:
@@ -499,12 +502,18 @@ class _Translator:
             raise QueryRefused(f"{side} {kind} JOIN is not known here.")
         if using := join.args.get("using"):
             return f"{left} {word} {sql} ON {self._merged(using, columns, side)}"
+        before = len(scope.columns)
         scope.columns += columns
         if condition is None:
             if kind == "INNER" or side:
                 raise QueryRefused("A JOIN wants ON or USING.")
             return f"{left} CROSS JOIN {sql}"
-        return f"{left} {word} {sql} ON {self._condition(condition, 'ON')}"
+        on = self._condition(condition, "ON")
+        if side in ("RIGHT", "FULL"):
+            scope.columns[:before] = map(_optional, scope.columns[:before])
+        if side in ("LEFT", "FULL"):
+            scope.columns[before:] = map(_optional, scope.columns[before:])
+        return f"{left} {word} {sql} ON {on}"
 
     def _merged(self, using: Sequence[exp.Expr], right: Sequence[_Seen], side: str) -> str:
         """Merge the columns of USING into one each, and return the condition that joins on them."""
@@ -518,7 +527,8 @@ class _Translator:
             sql = {"RIGHT": y.sql, "FULL": f"coalesce({x.sql}, {y.sql})"}.get(side, x.sql)
             merged.append(_Seen(identifier.name, None, Value(sql, type_)))
             gone += [a, b]
-        scope.columns = merged + [column for column in [*scope.columns, *right] if column not in gone]
+        kept = [column for column in [*scope.columns, *right] if column not in gone]
+        scope.columns = merged + [_optional(column) if side else column for column in kept]
         return " AND ".join(conditions)
 
     def _relation(self, node: exp.Expr) -> tuple[str, list[_Seen]]:
@@ -962,8 +972,10 @@ class _Translator:
     ) -> Value:
         distinct = order = ""
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
-            arguments = []
-        elif name == "count" and not arguments:
+            return trino_aggregates.aggregate(
+                trino_aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
+            )
+        if name == "count" and not arguments:
             raise QueryRefused("count wants * or an expression.")
         if arguments and isinstance(arguments[-1], exp.Order):
             order = self._order(arguments[-1], {}, None)
@@ -974,6 +986,13 @@ class _Translator:
         return trino_aggregates.aggregate(
             trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
         )
+
+    def _never_null(self) -> list[Value]:
+        """Return a column to count rows by, if there is one that is never NULL.
+
+        Where a query counts the rows of a UNION and names no column, DuckDB reads all of them.
+        """
+        return [column.value for column in self._scope.columns if column.value.is_partition][:1]
 
     def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
         order, value = "", node.this
@@ -1067,6 +1086,11 @@ def _refuse_others(node: exp.Expr, *known: str) -> None:
 
 def _reference(sql: str, column: Column) -> Value:
     return Value(sql, column.type, is_partition=column.is_partition)
+
+
+def _optional(column: _Seen) -> _Seen:
+    """Return a column that an outer join may leave without a value: it names no partition then."""
+    return replace(column, value=replace(column.value, is_partition=False))
 
 
 def _star(node: exp.Expr) -> str | None:

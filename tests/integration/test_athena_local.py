@@ -117,6 +117,35 @@ def test_the_scanned_bytes_grow_with_the_days_asked_for(engine: LocalAthena):
     assert three - none == pytest.approx(3 * (one - none), rel=0.05)
 
 
+COUNTS = [
+    ("SELECT dt, count(*) FROM predictions WHERE dt < '2026-11-03' GROUP BY ROLLUP (dt) ORDER BY 1",
+     [200, 200, 400]),
+    ("SELECT d, count(*) FROM (VALUES '2026-11-01', '2030-01-01') AS s (d) LEFT JOIN predictions ON dt = d "
+     "GROUP BY d ORDER BY d", [200, 1]),
+    ("SELECT d, count(*) FROM predictions RIGHT JOIN (VALUES '2026-11-01', '2030-01-01') AS s (d) ON dt = d "
+     "GROUP BY d ORDER BY d", [200, 1]),
+    ("SELECT 'a', count(*) FILTER (WHERE label = 'bicycle') FROM predictions", [2000]),
+    ("SELECT DISTINCT dt, count(*) OVER (PARTITION BY dt) FROM predictions WHERE dt < '2026-11-02'", [200]),
+    ("SELECT 'a', count(*) FROM (SELECT dt FROM predictions UNION ALL SELECT NULL)", [2001]),
+    ("SELECT 'a', count(*) FROM (SELECT dt FROM predictions GROUP BY ROLLUP (dt))", [11]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "counts"), COUNTS)
+def test_rows_are_counted_whether_or_not_they_have_a_partition(engine: LocalAthena, sql, counts):
+    assert engine.query(sql).frame.iloc[:, 1].tolist() == counts
+
+
+def test_to_count_the_rows_of_a_union_is_not_to_read_all_columns(folder: Path):
+    views = {"twice": "SELECT * FROM predictions UNION ALL SELECT * FROM predictions"}
+    engine = LocalAthena(folder, views, threads=1)
+    counted = engine.query("SELECT count(*) AS n FROM twice WHERE dt <= '2026-11-05'")
+    read = engine.query("SELECT * FROM twice WHERE dt <= '2026-11-05'")
+    assert counted.frame["n"].tolist() == [2 * 5 * ROWS_A_DAY]
+    assert counted.scanned_bytes < read.scanned_bytes
+    engine.close()
+
+
 def test_the_cost_is_that_of_ten_megabytes_at_least(engine: LocalAthena):
     assert engine.query("SELECT 1").cost_usd == pytest.approx(5e-5)
 
