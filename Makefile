@@ -1,13 +1,14 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy drop query report backfill audit redrive rejected compact bench test check fix lock clean
+.PHONY: help setup demo up down deploy endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 SCONES := $(BIN)/python -m infra.cli
 # ON=aws: ask the deployed system, not the laptop's.
 export SCONES_ON := $(ON)
@@ -44,6 +45,28 @@ deploy: $(READY) ## deploy to AWS: make deploy [PARAMETERS="EndpointName=scones 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	$(if $(FROM),,$(error say which folder: make drop FROM=folder))
 	@$(SCONES) drop "$(FROM)"
+
+# The SDK wants another botocore than the embedded AWS: it lives apart. About 1 GB.
+WITH_SAGEMAKER := .venv-sagemaker
+$(WITH_SAGEMAKER)/.ready: $(READY)
+	@echo "Setting up $(WITH_SAGEMAKER), some minutes …"
+	@rm -rf $(WITH_SAGEMAKER)
+	@$(PYTHON) -m venv $(WITH_SAGEMAKER)
+	@$(WITH_SAGEMAKER)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'sagemaker>=3.27' click numpy onnxruntime pillow rich
+	@touch $@
+
+ENDPOINT_NAME ?= scones
+ENDPOINT = -m model.sagemaker_cli endpoint --name $(ENDPOINT_NAME) \
+  --role-arn "$(ROLE_ARN)" --bucket "$(BUCKET)" --image "$(IMAGE)"
+endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an hour (same variables)
+	@$(BIN)/python $(ENDPOINT) --dry-run
+
+endpoint: $(WITH_SAGEMAKER)/.ready ## our container on SageMaker: ROLE_ARN= BUCKET= IMAGE= [ENDPOINT_NAME=]
+	@$(WITH_SAGEMAKER)/bin/python $(ENDPOINT)
+
+endpoint-delete: $(WITH_SAGEMAKER)/.ready ## delete the endpoint and what it is made of [ENDPOINT_NAME=]
+	@$(WITH_SAGEMAKER)/bin/python -m model.sagemaker_cli delete --name $(ENDPOINT_NAME)
 
 query: export SCONES_SQL = $(value SQL)
 query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
@@ -84,10 +107,11 @@ fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: ## pin anew what pyproject.toml asks for; needs uv
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --group dev pyproject.toml --output-file requirements.lock
+lock: ## pin anew what pyproject.toml and the container ask for; needs uv
+	@uv pip compile $(UV_OPTIONS) --group dev pyproject.toml --output-file requirements.lock
+	@printf 'numpy\nonnxruntime\npillow\nstarlette\nuvicorn\n' | \
+	  uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock - --output-file model/requirements.txt
 
 clean: ## remove all that was built, the environment and the laptop's state included
 	@if [ -f build/stack.json ] && [ -f $(READY) ]; then $(SCONES) down; fi
-	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-* build .pytest_cache .mypy_cache .ruff_cache .hypothesis
