@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analytics.athena import Engine
-from analytics.digest_text import digest_text
+from analytics.digest.text import digest_text
 from analytics.isoweek import IsoWeek
 from analytics.numbers import Numbers, Statement
 from analytics.page import render

@@ -467,6 +467,7 @@ def _cost(numbers: Numbers) -> Section:
         "cost",
         "Cost of the week",
         f"{words.dollars(cost.usd)} for {numbers.summary.tally.images:,} images on AWS, by list prices.",
+        span="full",
         table=Table(
             ("Service", "US dollars", "For"),
             [

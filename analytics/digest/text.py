@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from analytics.words import percent, seconds
+
 
 def digest_text(
     week: str,
@@ -33,14 +35,14 @@ def digest_text(
             f"{title}: {_count(tally[name], tally['images'], name)}{_change(name, tally, baseline)}  "
         )
     if expected_precision is not None:
-        lines.append(f"Expected precision of what was accepted: {100 * expected_precision:.1f} %  ")
+        lines.append(f"Expected precision of what was accepted: {percent(expected_precision)}  ")
     if total_p95_ms is not None:
-        lines.append(f"19 of 20 images were decided within {total_p95_ms / 1000:.1f} s  ")
+        lines.append(f"19 of 20 images were decided within {seconds(total_p95_ms)}  ")
     return "\n".join(lines) + "\n"
 
 
 def _count(count: int, images: int, name: str) -> str:
-    share = f" ({100 * count / images:.1f} %)" if images and name != "images" else ""
+    share = f" ({percent(count / images)})" if images and name != "images" else ""
     return f"{count:,}{share}"
 
 

@@ -1,0 +1,142 @@
+"""analytics.digest and analytics.glue: the Monday Lambda, and the view that its query reads."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from analytics.digest import aws, handler
+from analytics.digest.aws import DigestEdge, SummaryFailed
+from analytics.digest.summary import digest_of
+from analytics.glue import glue_view
+from analytics.isoweek import IsoWeek
+from analytics.queries import views
+from analytics.table import SCHEMA
+
+WEEK = IsoWeek.parse("2026-W47")
+COLUMNS = ["week", "images", "accepted", "needs_review", "rejected", "failed", "expected_precision"]
+BEFORE = ["2026-11-09", "800", "700", "80", "15", "5", "0.97"]
+NOW = ["2026-11-16", "1000", "840", "120", "30", "10", "0.961"]
+CONTEXT: Any = SimpleNamespace(
+    function_name="digest",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn",
+    aws_request_id="id",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
+
+
+def a_row(values: list[str]) -> dict[str, str | None]:
+    return {**dict(zip(COLUMNS, values, strict=True)), "total_p95_ms": "1449.5"}
+
+
+class FakeAthena:
+    """Answers after a while, as Athena does."""
+
+    def __init__(
+        self, rows: Sequence[Sequence[str | None]], states: tuple[str, ...] = ("QUEUED", "SUCCEEDED")
+    ) -> None:
+        self.rows, self.states = rows, list(states)
+        self.asked: list[str] = []
+        self.stopped = False
+
+    def start_query_execution(self, QueryString, QueryExecutionContext, WorkGroup):
+        self.asked.append(QueryString)
+        return {"QueryExecutionId": "q1"}
+
+    def get_query_execution(self, QueryExecutionId):
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"QueryExecution": {"Status": {"State": state, "StateChangeReason": "no such table"}}}
+
+    def get_query_results(self, QueryExecutionId):
+        rows: list[Sequence[str | None]] = [COLUMNS, *self.rows]
+        cells = [[{} if text is None else {"VarCharValue": text} for text in row] for row in rows]
+        return {"ResultSet": {"Rows": [{"Data": row} for row in cells]}}
+
+    def stop_query_execution(self, QueryExecutionId):
+        self.stopped = True
+
+
+class FakeTopic:
+    def __init__(self) -> None:
+        self.sent: list[dict[str, str]] = []
+
+    def publish(self, **message):
+        self.sent.append(message)
+
+
+def an_edge(athena: FakeAthena, topic: FakeTopic | None = None) -> DigestEdge:
+    return DigestEdge(athena, topic or FakeTopic(), database="d", workgroup="w", topic_arn="t")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(aws, "_POLL_S", 0.0)
+
+
+def test_on_monday_last_week_is_published(monkeypatch):
+    athena, topic = FakeAthena([BEFORE, NOW]), FakeTopic()
+    monkeypatch.setattr(handler, "edge", lambda: an_edge(athena, topic))
+    assert handler.lambda_handler({"time": "2026-11-23T06:00:00Z"}, CONTEXT) == {"week": "2026-W47"}
+    assert "dt BETWEEN '2026-11-09' AND '2026-11-22'" in athena.asked[0]
+    (sent,) = topic.sent
+    assert (sent["TopicArn"], sent["Subject"]) == ("t", "Scones, week 2026-W47")
+    assert "Images: 1,000, was 800" in sent["Message"]
+
+
+def test_the_digest_says_what_became_of_the_images_and_what_to_do():
+    text = digest_of([a_row(BEFORE), a_row(NOW)], WEEK).replace("\u00a0", " ")
+    assert text.startswith("**Scones, week 2026-W47.** 1,000 images, 84.0 % accepted.")
+    assert "- We failed 10 images. Classify them again: make redrive." in text
+    assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
+    assert "Expected precision of what was accepted: 96.1 %" in text
+    assert "19 of 20 images were decided within 1.4 s" in text
+
+
+def test_an_empty_week_is_said_so():
+    text = digest_of([a_row(BEFORE)], WEEK)
+    assert "No image is on record." in text
+    assert "was 800" in text
+
+
+def test_a_row_without_classified_images_has_no_precision():
+    row = {**a_row(NOW), "expected_precision": None, "total_p95_ms": None}
+    assert "precision" not in digest_of([row], WEEK)
+
+
+def test_a_failed_query_says_why():
+    with pytest.raises(SummaryFailed, match="ended as FAILED: no such table"):
+        an_edge(FakeAthena([], states=("RUNNING", "FAILED"))).ask("SELECT 1", timeout_s=5)
+
+
+def test_a_query_that_takes_too_long_is_stopped():
+    athena = FakeAthena([], states=("RUNNING",))
+    with pytest.raises(SummaryFailed, match="was not through"):
+        an_edge(athena).ask("SELECT 1", timeout_s=0)
+    assert athena.stopped
+
+
+def test_the_lambda_loads_nothing_heavy():
+    code = "import sys, analytics.digest.handler; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"pandas", "pyarrow", "numpy", "duckdb", "jinja2", "sqlglot"} & set(loaded.split())
+
+
+def test_a_view_in_glue_holds_the_sql_and_every_column_with_its_type():
+    view = glue_view("outcomes", "scones")
+    encoded = re.fullmatch(r"/\* Presto View: (\S+) \*/", view["ViewOriginalText"])
+    assert encoded
+    definition = json.loads(base64.b64decode(encoded[1]))
+    assert definition["originalSql"] == views()["outcomes"]
+    names = [*SCHEMA.names, "dt"]
+    assert [column["name"] for column in definition["columns"]] == names
+    assert [column["Name"] for column in view["StorageDescriptor"]["Columns"]] == names
+    types = {column["name"]: column["type"] for column in definition["columns"]}
+    assert types["probabilities"] == "map(varchar,double)"
+    assert types["decided_at"] == "timestamp(3)"
