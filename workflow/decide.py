@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from workflow.outcome import Outcome
 from workflow.prediction import Policy, Prediction, decide
 
 logger = Logger(service="decide")
@@ -38,6 +39,9 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     decided = to_payload(decide(request["scores"], policy()), request)
     outcome, prediction = decided["outcome"], decided["prediction"]
     metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
+    # 0 or 1 for each image: the average over any time is the share, which no division of counts has to find.
+    needs_review = int(outcome is Outcome.NEEDS_REVIEW)
+    metrics.add_metric(name="NeedsReview", unit=MetricUnit.NoUnit, value=needs_review)
     metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=prediction["confidence"])
     logger.info("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])
     return decided

@@ -1,0 +1,197 @@
+"""Alarms and the dashboard watch metrics that exist: AWS documents its own, our handlers print ours."""
+
+import json
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from analytics import compact, record
+from infra.cli import scones
+from ingest import serialize
+from model.sagemaker_requests import VARIANT
+from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
+from tests.template import resources_of_type, template
+from workflow import classify, decide
+from workflow.aws import Answer
+from workflow.prediction import Policy
+
+DOCS = "https://docs.aws.amazon.com/"
+STATES = DOCS + "step-functions/latest/dg/procedure-cw-metrics.html"
+SQS = DOCS + "AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"
+EVENTS = DOCS + "eventbridge/latest/userguide/eb-monitoring.html"
+SAGEMAKER = DOCS + "sagemaker/latest/dg/monitoring-cloudwatch.html"
+LAMBDA = DOCS + "lambda/latest/dg/monitoring-metrics-types.html"
+
+Metric = tuple[str, str, tuple[str, ...]]
+
+SOURCES: dict[Metric, str] = {
+    **{
+        ("AWS/States", name, ("StateMachineArn",)): STATES
+        for name in (
+            "ExecutionsStarted",
+            "ExecutionsSucceeded",
+            "ExecutionsFailed",
+            "ExecutionsTimedOut",
+            "ExecutionThrottled",
+            "ExecutionTime",
+        )
+    },
+    **{
+        ("AWS/SQS", name, ("QueueName",)): SQS
+        for name in ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
+    },
+    **{
+        ("AWS/Events", name, ("RuleName",)): EVENTS
+        for name in ("FailedInvocations", "InvocationsSentToDlq", "InvocationsFailedToBeSentToDlq")
+    },
+    **{
+        ("AWS/SageMaker", name, ("EndpointName", "VariantName")): SAGEMAKER
+        for name in ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "ModelLatency")
+    },
+    **{
+        ("AWS/Lambda", name, ("FunctionName",)): LAMBDA
+        for name in ("Errors", "Throttles", "ConcurrentExecutions", "Invocations")
+    },
+}
+"""Namespace, name and dimensions → where AWS documents it."""
+
+RESOURCE_TYPES = {
+    "StateMachineArn": {"AWS::Serverless::StateMachine"},
+    "QueueName": {"AWS::SQS::Queue"},
+    "RuleName": {"AWS::Events::Rule"},
+    "FunctionName": {"AWS::Serverless::Function"},
+}
+
+ALARMS = resources_of_type("AWS::CloudWatch::Alarm")
+
+
+def metric_of(alarm: dict[str, Any]) -> Metric:
+    dimensions = tuple(sorted(dimension["Name"] for dimension in alarm["Dimensions"]))
+    return alarm["Namespace"], alarm["MetricName"], dimensions
+
+
+def dashboard_lines() -> list[list[Any]]:
+    (dashboard,) = resources_of_type("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    return [line for widget in body["widgets"] for line in widget["properties"]["metrics"]]
+
+
+def dashboard_metrics() -> set[Metric]:
+    found = set()
+    for namespace, name, *rest in dashboard_lines():
+        dimensions = [part for part in rest if isinstance(part, str)][::2]
+        found.add((namespace, name, tuple(sorted(dimensions))))
+    return found
+
+
+def ours(metrics: set[Metric]) -> set[Metric]:
+    return {metric for metric in metrics if metric[0] == "Scones"}
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[Metric]]:
+    """Run each handler once, and read which metrics CloudWatch will find in what it prints."""
+    context = FakeContext()
+    bucket = SimpleNamespace(
+        read=lambda upload: png_bytes(),
+        write=lambda path, table: None,
+        list_files=lambda prefix: iter(()),
+    )
+    endpoint = SimpleNamespace(classify=lambda image, type_: Answer([0.9, 0.1], "m1"), name="scones")
+    monkeypatch.setattr(serialize, "incoming_bucket", lambda: bucket)
+    monkeypatch.setattr(serialize, "image_size_px", lambda: 32)
+    monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
+    monkeypatch.setattr(decide, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
+    for module in (record, compact):
+        monkeypatch.setattr(module, "results_bucket", lambda: bucket)
+
+    def run() -> set[Metric]:
+        small = serialize.lambda_handler({"event": an_event(), "execution_arn": "arn"}, context)
+        scores = classify.lambda_handler({**small, "execution_arn": "arn"}, context)
+        decide.lambda_handler({**scores, "execution_arn": "arn"}, context)
+        record.lambda_handler(an_sqs_event(a_message()), context)
+        compact.lambda_handler({}, context)
+        found: set[Metric] = set()
+        for line in capsys.readouterr().out.splitlines():
+            for group in json.loads(line).get("_aws", {}).get("CloudWatchMetrics", ()):
+                for dimensions in group["Dimensions"]:
+                    for metric in group["Metrics"]:
+                        found.add((group["Namespace"], metric["Name"], tuple(sorted(dimensions))))
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_watches_a_metric_of_a_resource_that_is_there(name: str) -> None:
+    alarm = ALARMS[name]
+    assert metric_of(alarm) in SOURCES or metric_of(alarm)[0] == "Scones"
+    for dimension in alarm["Dimensions"]:
+        if types := RESOURCE_TYPES.get(dimension["Name"]):
+            value = dimension["Value"]
+            resource = value.get("Ref") or value["Fn::GetAtt"][0]
+            assert template()["Resources"][resource]["Type"] in types
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_somebody_and_says_what_is_wrong(name: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Notifications"}]
+    assert alarm["AlarmDescription"].endswith((".", "microseconds)."))
+    # All of them count faults, or measure what is done: where nothing is done, nothing is wrong.
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_every_line_of_the_dashboard_is_documented() -> None:
+    assert dashboard_metrics() - ours(dashboard_metrics()) <= SOURCES.keys()
+
+
+def test_our_own_metrics_are_what_the_handlers_print(printed: Callable[[], set[Metric]]) -> None:
+    watched = ours({metric_of(alarm) for alarm in ALARMS.values()}) | ours(dashboard_metrics())
+    assert watched
+    assert watched <= printed()
+
+
+@pytest.mark.parametrize(("score", "needs_review"), [(0.9, 1), (0.99, 0)])
+def test_the_average_of_needs_review_is_its_share(
+    score: float, needs_review: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
+    request = {"scores": [score, 1 - score], "model_version": "m", "endpoint": "e", "classify_ms": 1.0}
+    decide.lambda_handler({**request, "execution_arn": "arn"}, FakeContext())
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert line["NeedsReview"] == [needs_review]
+    assert line["service"] == "decide"
+
+
+def test_the_endpoint_s_variant_is_the_one_that_is_deployed() -> None:
+    named = {
+        dimension["Value"]
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "VariantName"
+    }
+    named |= {line[5] for line in dashboard_lines() if line[0] == "AWS/SageMaker"}
+    assert named == {VARIANT}
+
+
+def test_both_dead_letter_queues_and_the_age_of_outcomes_are_watched() -> None:
+    queues = {
+        (dimension["Value"]["Fn::GetAtt"][0], alarm["MetricName"])
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    assert queues == {
+        ("UndeliveredEvents", "ApproximateNumberOfMessagesVisible"),
+        ("UnrecordedOutcomes", "ApproximateNumberOfMessagesVisible"),
+        ("ResultsQueue", "ApproximateAgeOfOldestMessage"),
+    }
+
+
+def test_alarms_name_commands_that_are_there() -> None:
+    text = " ".join(alarm["AlarmDescription"] for alarm in ALARMS.values())
+    assert set(re.findall(r"`make (\w+)`", text)) <= scones.commands.keys()
