@@ -133,7 +133,8 @@ def build_report(
         small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
         for image in numbers.least_certain
     ]
-    return WeeklyReport(numbers, judge(numbers), pictures, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    return WeeklyReport(numbers, judge(numbers, now.date()), pictures, now)
 
 
 class _Asked:

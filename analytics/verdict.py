@@ -4,6 +4,7 @@ A difference is worth attention when it is both large and sure; one of the two i
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 from analytics.numbers import Input, Numbers, Shift
 from analytics.words import p_value, percent, plural, seconds
@@ -40,10 +41,10 @@ class Verdict:
     findings: list[Finding]
 
 
-def judge(numbers: Numbers) -> Verdict:
+def judge(numbers: Numbers, today: date) -> Verdict:
     """Return what the numbers mean; what needs attention comes first."""
     found = [
-        *_empty(numbers),
+        *_empty(numbers, today),
         *_missing(numbers),
         *_failed(numbers),
         *_rejected(numbers),
@@ -72,9 +73,9 @@ def _sentence(numbers: Numbers, urgent: list[Finding]) -> str:
     return f"All is well: {images}, {percent(tally.accepted / tally.images)} accepted, and {nothing}."
 
 
-def _empty(numbers: Numbers) -> list[Finding]:
+def _empty(numbers: Numbers, today: date) -> list[Finding]:
     if numbers.summary.tally.images:
-        gaps = [day.dt for day in numbers.days if day.in_week and not day.tally.images]
+        gaps = [day.dt for day in numbers.days if day.in_week and day.dt <= today and not day.tally.images]
         if not gaps:
             return []
         names = ", ".join(f"{day:%a}" for day in gaps)
