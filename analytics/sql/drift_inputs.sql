@@ -16,9 +16,9 @@ FROM (
     SELECT
         date_trunc('week', CAST(dt AS date)) AS week,
         count(*) AS images,
-        approx_percentile(brightness, ARRAY[0.05, 0.5, 0.95]) AS brightness,
-        approx_percentile(sharpness, ARRAY[0.05, 0.5, 0.95]) AS sharpness,
-        approx_percentile(size_bytes, ARRAY[0.05, 0.5, 0.95]) AS size_bytes
+        approx_percentile(CAST(brightness AS real), ARRAY[0.05, 0.5, 0.95]) AS brightness,
+        approx_percentile(CAST(sharpness AS real), ARRAY[0.05, 0.5, 0.95]) AS sharpness,
+        approx_percentile(CAST(size_bytes AS real), ARRAY[0.05, 0.5, 0.95]) AS size_bytes
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
     GROUP BY date_trunc('week', CAST(dt AS date))
