@@ -18,8 +18,8 @@ def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tens
     def within(limit: float) -> torch.Tensor:
         return (torch.rand(count, generator=rng) * 2 - 1) * limit
 
-    turn, shear = within(math.radians(10)), within(0.1)
-    scale, stretch = torch.exp(within(0.2)), torch.exp(within(0.15))
+    turn, shear = within(math.radians(5)), within(0.05)
+    scale, stretch = torch.exp(within(0.1)), torch.exp(within(0.07))
     mirror = torch.where(torch.rand(count, generator=rng) < 0.5, -1.0, 1.0)
     right, down = within(0.25), within(0.25)
     cos, sin = torch.cos(turn), torch.sin(turn)
@@ -31,18 +31,6 @@ def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tens
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-
-
-def recolour(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Change brightness, contrast, tint and saturation of each normalised image."""
-
-    def within(limit: float, channels: int = 1) -> torch.Tensor:
-        return (torch.rand(len(images), channels, 1, 1, generator=rng) * 2 - 1) * limit
-
-    mean = images.mean((1, 2, 3), keepdim=True)
-    images = (images - mean) * torch.exp(within(0.3)) + mean + within(0.3) + within(0.1, channels=3)
-    grey = images.mean(1, keepdim=True)
-    return grey + (images - grey) * torch.exp(within(0.4))
 
 
 def blend(images: torch.Tensor, targets: torch.Tensor, alpha: float, rng: torch.Generator) -> Pair:

@@ -15,8 +15,11 @@ Ints = NDArray[np.integer[Any]]
 
 ECE_BINS = 15
 """Of equal width: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599"""
-THRESHOLDS = np.concatenate([np.arange(1000) / 1000, [0.9995, 0.9999, 1.0]])
-"""What a threshold is chosen from: numbers that a person can read, write and compare."""
+THRESHOLDS = np.concatenate([np.arange(500, 1000) / 1000, [0.9995, 0.9999, 1.0]])
+"""What a threshold is chosen from: numbers that a person can read, write and compare. None is below a half:
+what is more likely something else is never accepted, however well all went so far."""
+TEMPERATURES = 0.25, 10.0
+"""The range that is searched: predictions without an error would otherwise be made infinitely sure."""
 _Z95 = 1.959963984540054
 
 
@@ -46,11 +49,11 @@ def log_loss(probabilities: Floats, labels: Ints) -> float:
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """Return the temperature, 0.05 to 20, that makes the labels most likely given logits `(n, k)`.
+    """Return the temperature, within `TEMPERATURES`, that makes the labels most likely given logits `(n, k)`.
 
     The loss has a single minimum in log T (it is convex in 1/T), so that a golden-section search finds it.
     """
-    low, high = np.log(0.05), np.log(20.0)
+    low, high = np.log(TEMPERATURES)
     ratio = (np.sqrt(5) - 1) / 2
 
     def loss(log_temperature: float) -> float:

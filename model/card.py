@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ def make(
     temperature: float,
     target_precision: float,
     file: ModelFile,
+    report: Sequence[str],
     training: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the card of a model from its out-of-fold logits `(n, k)`, ready for JSON.
 
-    `training` is whatever else is worth knowing about how it was trained.
+    `report` is what was found out about the data; `training` is whatever else is worth knowing about how the
+    model was trained.
     """
     probabilities = calibrate.softmax(logits, temperature)
     before = calibrate.softmax(logits)
@@ -50,6 +52,7 @@ def make(
             "images": dataset.counts(),
             "sha256": dataset.sha256(),
             "split": f"{len(np.unique(fold))} folds, each class spread evenly, near-duplicates together",
+            "report": list(report),
         },
         "training": dict(training),
         "versions": {"python": platform.python_version(), **_versions()},

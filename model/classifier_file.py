@@ -36,20 +36,13 @@ def build(
     std: NDArray[np.float32],
     temperature: float,
 ) -> ModelFile:
-    """Put a body between normalisation with `mean` and `std`, each `(3,)`, and calibrated probabilities.
-
-    Logits are averaged over the image and its mirror image before they are divided by the temperature.
-    """
+    """Put a body between normalisation with `mean` and `std`, each `(3,)`, and calibrated probabilities."""
     graph = Graph(name)
     x = graph.node("Cast", ["images"], to=1)
     x = graph.node("Transpose", [x], perm=[0, 3, 1, 2])
     x = graph.node("Sub", [x, graph.constant(mean.astype(np.float32).reshape(1, 3, 1, 1))])
     x = graph.node("Div", [x, graph.constant(std.astype(np.float32).reshape(1, 3, 1, 1))])
-    x = graph.node("Concat", [x, _mirrored(graph, x)], axis=0)
-    logits = body(graph, x)
-    logits = graph.node("Reshape", [logits, graph.constant(np.array([2, -1, len(classes)]))])
-    logits = graph.node("ReduceMean", [logits], axes=[0], keepdims=0)
-    logits = graph.node("Div", [logits, graph.constant(np.array(temperature, dtype=np.float32))])
+    logits = graph.node("Div", [body(graph, x), graph.constant(np.array(temperature, dtype=np.float32))])
     graph.node("Softmax", [logits], "probabilities", axis=-1)
 
     def file(metadata: dict[str, str]) -> bytes:
@@ -61,6 +54,35 @@ def build(
 
     version = f"{name}-{hashlib.sha256(file({})).hexdigest()[:8]}"
     return ModelFile(file({"model_version": version}), version)
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """The body whose logits are those of other bodies, each times its weight, added up."""
+
+    parts: Sequence[tuple[Body, float]]
+
+    def __call__(self, graph: Graph, x: str) -> str:
+        """Add every part to the graph."""
+        scaled = [
+            graph.node("Mul", [body(graph, x), graph.constant(np.array(weight, dtype=np.float32))])
+            for body, weight in self.parts
+        ]
+        return graph.node("Sum", scaled)
+
+
+@dataclass(frozen=True)
+class BothSides:
+    """The body whose logits `(n, k)` are another's, averaged over each image and its mirror image."""
+
+    body: Body
+    class_count: int
+
+    def __call__(self, graph: Graph, x: str) -> str:
+        """Add it to the graph, as one run over twice as many images."""
+        logits = self.body(graph, graph.node("Concat", [x, _mirrored(graph, x)], axis=0))
+        apart = graph.constant(np.array([2, -1, self.class_count]))
+        return graph.node("ReduceMean", [graph.node("Reshape", [logits, apart])], axes=[0], keepdims=0)
 
 
 def _mirrored(graph: Graph, x: str) -> str:

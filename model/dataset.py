@@ -58,6 +58,21 @@ class Dataset:
         return digest.hexdigest()
 
 
+def statistics(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of each channel, each `(3,)`."""
+    flat = pixels.reshape(-1, 3)
+    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def normalised(
+    pixels: NDArray[np.uint8], mean: NDArray[np.float32], std: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """`(n, h, w, 3) uint8` → `(n, 3, h, w) float32` around 0."""
+    result = ((pixels.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(result)
+
+
 def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """Keep one of each image, and none that has two labels; return also what was left out, and why."""
     hashes = [hashlib.sha256(image.tobytes()).digest() for image in dataset.pixels]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 IR_VERSION, OPSET = 8, 17
 
-_ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int64": 7, "float16": 10}
+_ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int64": 7, "float16": 10}
 _VARINT, _BYTES, _FLOAT32 = 0, 2, 5
 
 Attribute = int | float | str | Sequence[int]
@@ -44,6 +44,13 @@ class Graph:
     def half_constant(self, array: NDArray[Any]) -> str:
         """Add a float32 tensor that takes two bytes a number in the file; it is widened once, at load."""
         return self.node("Cast", [self.constant(array.astype(np.float16))], to=_ELEMENT_TYPES["float32"])
+
+    def byte_constant(self, array: NDArray[Any]) -> str:
+        """Add a float32 tensor that takes one byte a number, scaled for each place of its first axis."""
+        largest = np.abs(array).reshape(len(array), -1).max(axis=1).reshape(-1, *[1] * (array.ndim - 1))
+        scale = (np.maximum(largest, 1e-12) / 127).astype(np.float32)
+        levels = self.constant(np.rint(array / scale).astype(np.int8))
+        return self.node("Mul", [self.node("Cast", [levels], to=1), self.constant(scale)])
 
     def node(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Attribute) -> str:
         """Add an operation with one output."""

@@ -1,0 +1,96 @@
+"""Trains a small model in seconds, without torch: `python -m model.light --data DATA --out FOLDER`.
+
+It is `model.patches` alone, with the same file and card as the full model's: good enough for drawings, for
+trying out classes of one's own, and for tests.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import calibrate, card, patches
+from model.classifier_file import ModelFile, build
+from model.console import bar, summary
+from model.dataset import SIZE_PX, DataError, normalised, split, statistics
+from model.load import Data, load
+
+FOLDS = 5
+
+
+def train(
+    data: Data, *, seed: int, target_precision: float, progress: Callable[[int, int], None]
+) -> tuple[ModelFile, dict[str, Any]]:
+    """Return a trained model and its card; `progress` is told the folds done and the folds to do.
+
+    Raises:
+        DataError: there are too few images of a class.
+    """
+    images = data.train
+    fold = split(images, FOLDS, seed)
+    mean, std = statistics(images.pixels)
+    pixels = normalised(images.pixels, mean, std)
+    logits = np.zeros((len(fold), len(images.classes)))
+    for i in range(FOLDS):
+        kept, held = fold != i, fold == i
+        learned = patches.learn(pixels[kept], images.labels[kept], len(images.classes), seed)
+        logits[held] = learned.logits(pixels[held])
+        progress(i + 1, FOLDS + 1)
+    final = patches.learn(pixels, images.labels, len(images.classes), seed)
+    progress(FOLDS + 1, FOLDS + 1)
+    temperature = calibrate.fit_temperature(logits, images.labels)
+    file = build(
+        final,
+        name="patches",
+        classes=images.classes,
+        size_px=SIZE_PX,
+        mean=mean,
+        std=std,
+        temperature=temperature,
+    )
+    result = card.make(
+        dataset=images,
+        fold=fold,
+        logits=logits,
+        temperature=temperature,
+        target_precision=target_precision,
+        file=file,
+        report=data.report,
+        training={"seed": seed},
+    )
+    return file, result
+
+
+def main() -> None:
+    """Train a small model without torch, and write it with its card."""
+    parser = argparse.ArgumentParser(prog="python -m model.light", description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a CIFAR-100 archive or a folder class/…")
+    parser.add_argument("--classes", nargs="*", default=[], help="their names, in order (all there are)")
+    parser.add_argument("--out", type=Path, default=Path("build/model"), help="where to write (build/model)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--target-precision", type=float, default=0.99, help="of what is accepted (0.99)")
+    arguments = parser.parse_args()
+    try:
+        with bar("reading") as progress:
+            data = load(arguments.data, arguments.classes, progress)
+        for line in data.report:
+            print(line)
+        with bar("training") as progress:
+            file, result = train(
+                data,
+                seed=arguments.seed,
+                target_precision=arguments.target_precision,
+                progress=progress,
+            )
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    card.write(arguments.out, file, result)
+    print(summary(result["out_of_fold"]))
+    print(f"written to {arguments.out}: {file.model_version}, {len(file.content):,} bytes")
+
+
+if __name__ == "__main__":
+    main()
