@@ -266,7 +266,7 @@ def _below(numbers: Numbers) -> Section:
 def _what_if(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
     coverage = words.percent(tally.accepted / tally.classified)
-    now = f"Today {coverage} are accepted, at an expected precision of "
+    now = f"{coverage} of the classified images were accepted, at an expected precision of "
     return Section(
         "what-if",
         "What if the threshold were another?",
