@@ -1,7 +1,6 @@
 """A batch of the results queue → the Parquet files that it becomes. Pure."""
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.table import PREFIX, partition, row_from_message, to_table
-from workflow.outcome import Outcome
+from workflow.outcome import Outcome, messages_of
 
 # All that a message of any shape leads to: a message is not refused by letting a thousand others fail.
 _NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -44,7 +43,9 @@ def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
     refused: list[tuple[str, Exception]] = []
     for record in records:
         try:
-            rows.append((record["messageId"], row_from_message(json.loads(record["body"]))))
+            messages = messages_of(record["body"])
+            # All of them or none: what is refused stays whole.
+            rows += [(record["messageId"], row) for row in [row_from_message(each) for each in messages]]
         except _NOT_A_ROW as error:
             refused.append((record["messageId"], error))
     misfits = dict(_misfits(rows))

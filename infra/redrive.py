@@ -19,7 +19,7 @@ from infra.backfill import Run, start
 from infra.stack import Stack
 from ingest.upload import Upload
 from workflow.aws import ResultsQueue
-from workflow.outcome import Outcome
+from workflow.outcome import Outcome, messages_of
 
 LETTERS_AT_ONCE = 10_000
 """Of each dead-letter queue; run it again for more. They are held in memory."""
@@ -121,7 +121,7 @@ def to_classify(
 
     An upload whose outcome is about to be sent again is left out, unless that outcome is a failure.
     """
-    on_their_way = {_upload_id(letter) for letter in plan.unrecorded if not _is_failure(letter)}
+    on_their_way = {upload_id for letter in plan.unrecorded for upload_id in _settled_by(letter)}
     events = {upload_id: upload for upload_id, (upload, _) in plan.undelivered.items()}
     for account in accounts:
         upload_id = account.upload.upload_id
@@ -144,7 +144,7 @@ def to_classify(
 def resend(stack: Stack, letters: Sequence[Letter]) -> None:
     """Send outcomes to the results queue again, as they are."""
     queue = ResultsQueue(stack.client("sqs"), stack.results_queue_url)
-    queue.send(json.loads(letter.body) for letter in letters)
+    queue.send_bodies(letter.body for letter in letters)
 
 
 class Letters:
@@ -199,9 +199,8 @@ class Letters:
             )
 
 
-def _upload_id(letter: Letter) -> str:
-    return Upload.from_event(json.loads(letter.body)["event"]).upload_id
-
-
-def _is_failure(letter: Letter) -> bool:
-    return bool(json.loads(letter.body)["outcome"] == Outcome.FAILED)
+def _settled_by(letter: Letter) -> Iterator[str]:
+    """Yield the ids of the uploads of which a letter has an outcome that is no failure."""
+    for message in messages_of(letter.body):
+        if message["outcome"] != Outcome.FAILED:
+            yield Upload.from_event(message["event"]).upload_id

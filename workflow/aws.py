@@ -20,6 +20,8 @@ ANSWER_MAX_BYTES = 12_000
 BATCH_TYPE = "application/x-npy"
 """NumPy's file format, which our container takes: the pixels of many images as one array."""
 
+BODY_BYTES = 60_000
+"""Outcomes in one message: SQS counts each 64 KB as a request."""
 SEND_ENTRIES = 10
 SEND_BYTES = 262_144
 """What any queue takes at once; since 2025 it may be four times as much, at the same price per 64 KB."""
@@ -173,17 +175,22 @@ class ResultsQueue:
         )
         return cls(boto3.client("sqs", config=config), url)
 
-    def send(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        """Send messages, as many at once as the queue takes; what it refuses is sent again.
+    def send(self, outcomes: Iterable[Mapping[str, Any]]) -> None:
+        """Send outcomes (see `workflow.outcome`), many in a message; what the queue refuses is sent again.
 
         Raises:
             NotSent: some were refused every time; the others are sent.
             botocore.exceptions.ClientError: the queue refused them all.
         """
-        for bodies in _chunks(json.dumps(message) for message in messages):
-            self._send_chunk(bodies)
+        in_messages = _chunks(map(json.dumps, outcomes), BODY_BYTES)
+        self.send_bodies(f"[{','.join(some)}]" for some in in_messages)
 
-    def _send_chunk(self, bodies: list[str]) -> None:
+    def send_bodies(self, bodies: Iterable[str]) -> None:
+        """Send messages as they are; else as `send`."""
+        for some in _chunks(bodies, SEND_BYTES, SEND_ENTRIES):
+            self._send_at_once(some)
+
+    def _send_at_once(self, bodies: list[str]) -> None:
         left = {str(number): body for number, body in enumerate(bodies)}
         for attempt in range(_SEND_ATTEMPTS):
             time.sleep(_SEND_PAUSE_S * attempt)
@@ -196,15 +203,15 @@ class ResultsQueue:
         raise NotSent(f"{len(left)} of {len(bodies)} messages were not taken by {self._url}: {why}")
 
 
-def _chunks(bodies: Iterable[str]) -> Iterator[list[str]]:
+def _chunks(texts: Iterable[str], most_bytes: int, most: float = math.inf) -> Iterator[list[str]]:
     chunk: list[str] = []
     chunk_bytes = 0
-    for body in bodies:
-        body_bytes = len(body)  # of ASCII, as JSON is by default
-        if chunk and (len(chunk) == SEND_ENTRIES or chunk_bytes + body_bytes > SEND_BYTES):
+    for text in texts:
+        text_bytes = len(text.encode()) + 1
+        if chunk and (len(chunk) >= most or chunk_bytes + text_bytes > most_bytes):
             yield chunk
             chunk, chunk_bytes = [], 0
-        chunk.append(body)
-        chunk_bytes += body_bytes
+        chunk.append(text)
+        chunk_bytes += text_bytes
     if chunk:
         yield chunk

@@ -1,7 +1,7 @@
 """The message that ends every image's way: what became of it, and why.
 
-The state machine writes it (in JSONata, `image.asl.json`), `ClassifyBatch` writes it for a batch, and the
-Record Lambda reads it from the queue:
+The state machine sends it (in JSONata, `image.asl.json`), `ClassifyBatch` sends lists of them, and the Record
+Lambda reads both from the queue:
 
     {
       "event":         the `Object Created` event, or a manifest's line in its shape,
@@ -38,6 +38,19 @@ class Outcome(StrEnum):
     """The image is at fault."""
     FAILED = "failed"
     """We are at fault."""
+
+
+def messages_of(body: str) -> list[Any]:
+    """Return the outcome messages that one message of the queue carries, unchecked.
+
+    Raises:
+        ValueError: it carries none.
+    """
+    said = json.loads(body)
+    messages = said if isinstance(said, list) else [said]
+    if not messages:
+        raise ValueError("a list of no outcomes")
+    return messages
 
 
 def caught(error: Exception) -> dict[str, str]:

@@ -130,11 +130,22 @@ def with_value(message, value, *path):
     return changed
 
 
+def test_a_list_of_outcomes_becomes_a_row_for_each():
+    batch = sort_out(records([an_image(1), an_image(2)], an_image(3)))
+    assert sorted(row["key"] for row in rows_of(batch)) == ["1.png", "2.png", "3.png"]
+
+
 POISON = {
     "no text": "",
     "no JSON": "{",
     "null": "null",
     "a list": "[]",
+    "a list of a list": [[a_message()]],
+    "a list with something else in it": [an_image(7), {}],
+    "a list with a value that fits no column": [
+        an_image(7),
+        with_value(an_image(8), "wide", "image", "width_px"),
+    ],
     "a number": "5",
     "an empty object": "{}",
     "brackets without end": "[" * 100_000,

@@ -91,6 +91,12 @@ def test_an_upload_whose_outcome_is_sent_again_is_not_classified_again():
     assert again([], [an_event_letter("a")], letters) == []
 
 
+def test_each_outcome_in_a_letter_of_many_is_taken_into_account():
+    many = [a_message(outcome, an_upload(key=outcome).to_event()) for outcome in ("accepted", "failed")]
+    accounts = [an_account("accepted"), an_account("failed"), an_account("other")]
+    assert again(accounts, unrecorded=[a_letter(many)]) == ["failed", "other"]
+
+
 def test_a_failure_that_is_sent_again_is_classified_as_well():
     assert again([an_account("a")], unrecorded=[an_outcome_letter("a", "failed")]) == ["a"]
 
