@@ -72,7 +72,7 @@ def down() -> None:
 
 @scones.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--patience", "patience_s", default=60.0, help="Seconds without news before giving up.")
+@click.option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
 def drop(folder: Path, patience_s: float) -> None:
     """Drop every file of FOLDER into the incoming bucket, and wait for the outcomes."""
     from infra import drop as dropping

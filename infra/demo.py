@@ -20,7 +20,7 @@ from workflow.outcome import Outcome
 FOLDER = BUILD / "demo"
 IMAGES = 200
 SEED = 2026
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 QUERIES = ("class_balance_by_week", "confidence_percentiles", "rejects_by_reason")
 
 

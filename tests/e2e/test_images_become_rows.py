@@ -17,7 +17,7 @@ from infra.stack import Stack
 from model.drawings import draw
 from tests.builders import png_bytes
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture(scope="module")
