@@ -118,9 +118,7 @@ def choose_thresholds(
     return choose_threshold(confidence, correct, target_precision), per_class
 
 
-def acceptance(
-    probabilities: Floats, labels: Ints, threshold: float | Floats
-) -> dict[str, float | int | None]:
+def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -> dict[str, Any]:
     """Say what a threshold, or one for each class `(k,)`, accepts: how much, and how right it is.
 
     `precision` is None when nothing is accepted.
@@ -139,7 +137,7 @@ def acceptance(
 
 def cross_fitted_acceptance(
     logits: Floats, labels: Ints, fold: Ints, target_precision: float
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """Say what a threshold accepts of images that had no part in choosing it.
 
     Temperature and threshold are fitted on all folds but one and applied to that one, `fold` `(n,) int`.
@@ -151,8 +149,8 @@ def cross_fitted_acceptance(
         fitted = softmax(logits[kept], temperature)
         threshold = choose_threshold(_confidence(fitted), _correct(fitted, labels[kept]), target_precision)
         result = acceptance(softmax(logits[held], temperature), labels[held], threshold)
-        accepted += int(result["accepted"] or 0)
-        errors += int(result["errors"] or 0)
+        accepted += result["accepted"]
+        errors += result["errors"]
     return {
         "accepted": accepted,
         "coverage": _rounded(accepted / len(labels)),

@@ -92,17 +92,18 @@ def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     return dataset.take(np.array(list(kept.values()), dtype=np.int64)), tuple(dropped)
 
 
-def near_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[tuple[int, int]]:
+def near_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None) -> list[tuple[int, int]]:
     """Return the pairs (i in first, j in second) of nearly the same images, mirrored ones included.
 
-    With the same array twice, each pair is there once, and no image is its own pair.
+    Without a second, pairs within the first: each is there once, and no image is its own pair.
     """
+    within, second = second is None, first if second is None else second
     left, right = _thumbnails(first), _thumbnails(second)
     mirrored = _thumbnails(second[:, :, ::-1])
     limit = NEAR_DISTANCE**2 * left.shape[1]
     pairs = []
     for i, thumbnail in enumerate(left):
-        start = i + 1 if first is second else 0
+        start = i + 1 if within else 0
         squared = np.minimum(
             ((right[start:] - thumbnail) ** 2).sum(axis=1), ((mirrored[start:] - thumbnail) ** 2).sum(axis=1)
         )
@@ -121,7 +122,7 @@ def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
             raise DataError(
                 f"class {name!r} has {count} images; training needs at least {folds} of each class"
             )
-    group = _groups(len(dataset.labels), near_pairs(dataset.pixels, dataset.pixels))
+    group = _groups(len(dataset.labels), near_pairs(dataset.pixels))
     rng = np.random.default_rng(seed)
     fold = np.full(len(dataset.labels), -1, dtype=np.int64)
     for label in range(len(dataset.classes)):
@@ -145,7 +146,7 @@ def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> li
         lines.append(f"unbalanced: the largest class has {largest / max(smallest, 1):.1f} × the smallest")
     lines.append(f"{len(dropped)} duplicates left out" + _examples(dropped))
     lines.append(f"{len(dataset.unreadable)} unreadable files left out" + _examples(dataset.unreadable))
-    pairs = near_pairs(dataset.pixels, dataset.pixels)
+    pairs = near_pairs(dataset.pixels)
     lines.append(
         f"{len(pairs)} pairs of nearly the same images, each kept within one fold"
         + _examples([f"{dataset.names[i]} and {dataset.names[j]}" for i, j in pairs])

@@ -4,7 +4,8 @@ import http
 import http.client
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -24,13 +25,17 @@ class EndpointError(Exception):
     """An endpoint that cannot be reached or does not answer as it should, in one sentence."""
 
 
-def over_http(url: str) -> Classify:
-    """Return what asks the endpoint at `url`, on one connection: raw image bytes in, a JSON list out."""
+@contextmanager
+def over_http(url: str) -> Iterator[Classify]:
+    """Give what asks the endpoint at `url`, on one connection.
+
+    Raises:
+        EndpointError: it is no URL.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise EndpointError(f"{url} is no http or https URL")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT_S)
     path = parts.path.rstrip("/") + "/invocations"
 
     def classify(image: bytes) -> list[float]:
@@ -44,7 +49,8 @@ def over_http(url: str) -> Classify:
             raise EndpointError(f"{url} answered {response.status}: {body[:200].decode(errors='replace')}")
         return scores(body)
 
-    return classify
+    with closing(kind(parts.hostname, parts.port, timeout=_TIMEOUT_S)) as connection:
+        yield classify
 
 
 def scores(body: bytes) -> list[float]:
@@ -54,8 +60,7 @@ def scores(body: bytes) -> list[float]:
         EndpointError: it is not a JSON list of numbers.
     """
     try:
-        answer = json.loads(body)
-        return [float(value) for value in answer]
+        return [float(value) for value in list(json.loads(body))]
     except (ValueError, TypeError) as error:
         raise EndpointError(f"the endpoint's answer is no list of numbers: {body[:200]!r}") from error
 

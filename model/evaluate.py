@@ -60,15 +60,15 @@ def main() -> None:
         part: cifar100.Part = arguments.part or ("test" if "test" in there else "train")
         with bar("reading") as progress:
             data = load_part(path, described["classes"], part, progress)
-        if arguments.endpoint_url or arguments.endpoint_name:
+        with bar("asking") as progress:
             if arguments.endpoint_url:
-                classify = over_http(arguments.endpoint_url)
+                with over_http(arguments.endpoint_url) as classify:
+                    probabilities = ask(classify, data, progress)
+            elif arguments.endpoint_name:
+                probabilities = ask(aws.over_sagemaker(arguments.endpoint_name), data, progress)
             else:
-                classify = aws.over_sagemaker(arguments.endpoint_name)
-            with bar("asking") as progress:
-                probabilities = ask(classify, data, progress)
-        else:
-            probabilities = np.array(Model.load(arguments.model, threads=1).probabilities(data.pixels))
+                model = Model.load(arguments.model, threads=1)
+                probabilities = np.array(model.probabilities(data.pixels))
     except (DataError, EndpointError, ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     figures = calibrate.figures(

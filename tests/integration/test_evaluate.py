@@ -1,0 +1,135 @@
+import json
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ET
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from model import card
+from model.drawn import drawn, write_archive
+from model.endpoint import EndpointError, ask, over_http
+from model.evaluate import DEFAULT_MODEL
+from model.inference import Model
+
+CLASSES = ("bicycle", "motorcycle")
+
+
+class Endpoint:
+    """Answers `/invocations` with whatever `answer` makes of the request's body: a status and a body."""
+
+    def __init__(self, answer):
+        self.types: list[tuple[str, str | None, bytes]] = []
+        self.answer = answer
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.types.append((self.path, self.headers["Content-Type"], body[:4]))
+                status, answer = outer.answer(body)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve():
+    endpoints = []
+
+    def start(answer):
+        endpoints.append(Endpoint(answer))
+        return endpoints[-1]
+
+    yield start
+    for endpoint in endpoints:
+        endpoint.close()
+
+
+def quiet(done, total):
+    pass
+
+
+def test_images_go_to_the_endpoint_as_png_and_come_back_as_probabilities(serve):
+    endpoint = serve(lambda body: (200, b"[0.25, 0.75]"))
+    with over_http(endpoint.url + "/") as classify:
+        scores = ask(classify, drawn(CLASSES, 2, "evaluate"), quiet)
+    assert scores.tolist() == [[0.25, 0.75]] * 4
+    assert endpoint.types == [("/invocations", "image/png", b"\x89PNG")] * 4
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (503, b"warming up", "answered 503: warming up"),
+        (200, b"<html>", "no list of numbers"),
+        (200, b'{"error": 1}', "no list of numbers"),
+        (200, b"[0.2, 0.3, 0.5]", "knows 3 classes, the card 2"),
+    ],
+)
+def test_an_endpoint_that_answers_otherwise_is_one_clear_sentence(serve, status, body, sentence):
+    with (
+        over_http(serve(lambda _: (status, body)).url) as classify,
+        pytest.raises(EndpointError, match=sentence),
+    ):
+        ask(classify, drawn(CLASSES, 1, "evaluate"), quiet)
+
+
+def test_an_endpoint_out_of_reach_is_one_clear_sentence():
+    with (
+        over_http("http://127.0.0.1:9") as classify,
+        pytest.raises(EndpointError, match=r"no answer from http://127\.0\.0\.1:9"),
+    ):
+        classify(b"")
+    with pytest.raises(EndpointError, match="no http or https URL"), over_http("localhost:8080"):
+        pass
+
+
+def evaluate(*arguments):
+    command = [sys.executable, "-m", "model.evaluate", *map(str, arguments)]
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_prints_the_figures_and_draws_the_diagrams(tmp_path):
+    write_archive(tmp_path / "drawn.tar.gz", CLASSES, each=5)
+    result = evaluate("--data", tmp_path / "drawn.tar.gz", "--part", "train", "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert card.read(DEFAULT_MODEL)["model_version"] in result.stdout
+    figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert figures["images"] == 10
+    assert f"accuracy           {figures['accuracy']:.4f} on 10 images" in result.stdout
+    for name in ("reliability.svg", "risk_coverage.svg"):
+        assert ET.parse(tmp_path / "out" / name).getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path):
+    result = evaluate("--data", tmp_path / "none.tar.gz")
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"error: there is no file {tmp_path / 'none.tar.gz'}"
+
+
+def test_the_default_model_knows_the_demos_drawings():
+    data = drawn(CLASSES, 50, "evaluate")
+    scores = Model.load(DEFAULT_MODEL, threads=1).probabilities(data.pixels)
+    right = [row.index(max(row)) == label for row, label in zip(scores, data.labels, strict=True)]
+    assert sum(right) >= 95

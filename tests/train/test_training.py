@@ -1,0 +1,110 @@
+"""The half of the model that needs torch: `make test-train`."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+
+from model import augment, calibrate, fit, train  # noqa: E402
+from model.classifier_file import BothSides, build  # noqa: E402
+from model.dataset import DataError, normalised, statistics  # noqa: E402
+from model.drawn import drawn  # noqa: E402
+from model.load import Data  # noqa: E402
+from model.network import Network, NetworkBody  # noqa: E402
+
+CLASSES = ("bicycle", "motorcycle")
+QUICK = fit.Recipe(members=2, epochs=6, stem_channels=4, stage_channels=(8, 8, 8), average=0.9)
+
+
+def quiet(*_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def data():
+    return drawn(CLASSES, 40, "test of training")
+
+
+def run(file, pixels):
+    session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
+    return session.run(None, {"images": pixels})[0]
+
+
+def test_the_file_computes_what_the_network_does(data):
+    torch.manual_seed(0)
+    network = Network(4, (8, 16, 8), 2)
+    mean, std = statistics(data.pixels)
+    x = normalised(data.pixels, mean, std)
+    network.train()(torch.from_numpy(x))  # so that its batch normalisation has something to fold
+    network.eval()
+    body = BothSides(NetworkBody.of(network), 2)
+    file = build(body, name="net", classes=CLASSES, size_px=32, mean=mean, std=std, temperature=1.3)
+    expected = calibrate.softmax(fit.logits(network, x), 1.3)
+    assert run(file, data.pixels) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_same_seed_trains_the_same_network_and_another_seed_another(data):
+    recipe = fit.Recipe(epochs=1, stem_channels=4, stage_channels=(8, 8, 8))
+    x = normalised(data.pixels, *statistics(data.pixels))
+    one, same, other = (
+        fit.logits(fit.fit(data.pixels, data.labels, 2, recipe, seed, quiet), x) for seed in (1, 1, 2)
+    )
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_a_blended_target_is_shared_as_the_images_are():
+    rng = torch.Generator().manual_seed(0)
+    images = torch.zeros(8, 3, 32, 32)
+    images[:4] = 1.0
+    targets = torch.tensor([[1.0, 0.0]] * 4 + [[0.0, 1.0]] * 4)
+    for change in (
+        lambda: augment.blend(images, targets, 0.4, rng),
+        lambda: augment.paste(images, targets, rng),
+    ):
+        for _ in range(20):
+            mixed, shares = change()
+            assert torch.allclose(mixed.mean((1, 2, 3)), shares[:, 0], atol=1e-5)
+            assert torch.allclose(shares.sum(1), torch.ones(8))
+
+
+def test_moved_images_have_the_size_asked_for_and_stay_what_they_are():
+    rng = torch.Generator().manual_seed(0)
+    grey = torch.full((4, 3, 32, 32), 0.5)
+    moved = augment.move(grey, 24, rng)
+    assert moved.shape == (4, 3, 24, 24)
+    assert torch.allclose(moved, torch.full_like(moved, 0.5), atol=1e-5)
+
+
+def test_training_gives_a_model_that_is_as_good_as_its_card_says(data, tmp_path):
+    test = drawn(CLASSES, 30, "test of the trained")
+    file, card = train.train(
+        Data(data, test, ("a line",)),
+        recipe=QUICK,
+        seed=0,
+        target_precision=0.9,
+        drawn_share=0.1,
+        workers=1,
+        progress=quiet,
+    )
+    json.dumps(card)
+    assert card["classes"] == list(CLASSES)
+    assert card["model_version"] == file.model_version
+    assert card["training"]["drawings"] == 8
+    assert card["out_of_fold"]["images"] == 80
+    assert card["out_of_fold"]["accuracy"] >= 0.9
+    scores = run(file, test.pixels)
+    assert (scores.argmax(axis=1) == test.labels).mean() == pytest.approx(card["test"]["accuracy"], abs=1e-4)
+    assert card["drawings"]["accuracy"] >= 0.9
+    assert np.isfinite(scores).all()
+
+
+def test_too_few_images_of_a_class_are_refused_before_anything_is_trained(data):
+    few = Data(data.take(np.array([0, 1, 2, 40, 41])), None, ())
+    with pytest.raises(DataError, match="'bicycle' has 3 images; training needs at least 5"):
+        train.train(
+            few, recipe=QUICK, seed=0, target_precision=0.99, drawn_share=0.0, workers=1, progress=quiet
+        )

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from model import calibrate
+
+CLASSES = ("bicycle", "motorcycle")
+
+
+def predictions(confidence, correct):
+    """Two-class probabilities whose first class is true where `correct`, predicted with `confidence`."""
+    confidence, correct = np.asarray(confidence), np.asarray(correct, dtype=bool)
+    first = np.where(correct, confidence, 1 - confidence)
+    return np.stack([first, 1 - first], axis=1), np.zeros(len(confidence), dtype=int)
+
+
+def test_the_temperature_that_made_the_logits_too_small_is_found():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 3))
+    labels = np.array([rng.choice(3, p=row) for row in calibrate.softmax(logits)])
+    assert calibrate.fit_temperature(logits * 0.5, labels) == pytest.approx(0.5, rel=0.05)
+    assert calibrate.fit_temperature(logits * 3.0, labels) == pytest.approx(3.0, rel=0.05)
+
+
+def test_predictions_without_an_error_are_not_made_infinitely_sure():
+    logits = np.tile([[1.0, 0.0]], (50, 1))
+    fitted = calibrate.fit_temperature(logits, np.zeros(50, dtype=int))
+    assert fitted == pytest.approx(calibrate.TEMPERATURES[0], rel=0.01)
+
+
+def test_confidence_that_is_right_as_often_as_it_says_has_no_calibration_error():
+    probabilities, labels = predictions([0.8] * 10, [True] * 8 + [False] * 2)
+    assert calibrate.expected_calibration_error(probabilities, labels) == pytest.approx(0)
+
+
+def test_the_calibration_error_is_the_gap_weighted_by_the_images_in_each_bin():
+    probabilities, labels = predictions([0.9] * 10 + [0.6] * 30, [True] * 5 + [False] * 5 + [True] * 30)
+    expected = (10 * abs(0.9 - 0.5) + 30 * abs(0.6 - 1.0)) / 40
+    assert calibrate.expected_calibration_error(probabilities, labels) == pytest.approx(expected)
+
+
+def test_the_threshold_is_the_lowest_that_is_precise_enough():
+    # 300 sure and right; of 100 at .80 one in ten is wrong.
+    confidence = np.array([0.95] * 300 + [0.80] * 100)
+    correct = np.array([True] * 300 + ([True] * 9 + [False]) * 10)
+    assert calibrate.choose_threshold(confidence, correct, 0.99) == pytest.approx(0.801)
+    assert calibrate.choose_threshold(confidence, correct, 0.97) == pytest.approx(0.5)
+
+
+def test_too_few_predictions_to_prove_the_precision_accept_nothing():
+    confidence, correct = np.full(50, 0.97), np.full(50, True)
+    assert calibrate.choose_threshold(confidence, correct, 0.99) == 1.0
+
+
+def test_a_prediction_that_is_less_likely_than_all_others_together_is_never_accepted():
+    confidence, correct = np.full(1000, 0.4), np.full(1000, True)
+    threshold = calibrate.choose_threshold(confidence, correct, 0.5)
+    assert not (confidence >= threshold).any()
+
+
+@given(
+    confidence=arrays(np.float64, st.integers(1, 200), elements=st.floats(0.5, 1.0)),
+    data=st.data(),
+    target=st.floats(0.5, 0.999),
+)
+def test_what_a_chosen_threshold_accepts_is_as_precise_as_asked_for(confidence, data, target):
+    correct = data.draw(arrays(np.bool_, len(confidence)))
+    threshold = calibrate.choose_threshold(confidence, correct, target)
+    accepted = confidence >= threshold
+    if threshold < 1.0:
+        assert correct[accepted].mean() >= target - 1e-9
+        lower = [t for t in calibrate.THRESHOLDS if t < threshold]
+        for t in lower:
+            kept = correct[confidence >= t]
+            assert ((~kept).sum() + 1) / (len(kept) + 1) > 1 - target
+
+
+def test_each_class_has_a_threshold_of_its_own():
+    # The first class is always right when predicted; the second is wrong below .9.
+    first = np.tile([[0.7, 0.3]], (200, 1))
+    second = np.concatenate([np.tile([[0.2, 0.8]], (20, 1)), np.tile([[0.05, 0.95]], (200, 1))])
+    probabilities = np.concatenate([first, second])
+    labels = np.array([0] * 200 + [0] * 20 + [1] * 200)
+    overall, per_class = calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99)
+    assert per_class["bicycle"] == pytest.approx(0.5)
+    assert per_class["motorcycle"] == pytest.approx(0.801)
+    assert overall == pytest.approx(0.801)
+
+
+def test_acceptance_counts_the_errors():
+    probabilities, labels = predictions([0.9, 0.9, 0.9, 0.6], [True, True, False, False])
+    result = calibrate.acceptance(probabilities, labels, 0.8)
+    assert result == {"accepted": 3, "coverage": 0.75, "errors": 1, "precision": 0.6667}
+    assert calibrate.acceptance(probabilities, labels, 0.95)["precision"] is None
+
+
+def test_cross_fitting_measures_only_images_that_had_no_part_in_the_choice():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 1000)
+    logits = np.stack([np.zeros(1000), (labels * 2 - 1) * 2 + rng.normal(0, 1, 1000)], axis=1)
+    fold = np.arange(1000) % 5
+    result = calibrate.cross_fitted_acceptance(logits, labels, fold, 0.99)
+    assert 0.97 <= result["precision"] <= 1.0
+    assert 0.5 <= result["coverage"] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (93, 100, 0.8625, 0.9657)],
+)
+def test_wilsons_interval_is_the_textbooks(successes, trials, low, high):
+    assert calibrate.wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_risk_grows_with_what_the_model_is_less_sure_of():
+    probabilities, labels = predictions([0.6, 0.9, 0.8, 0.7], [False, True, True, False])
+    coverage, risk = calibrate.risk_coverage(probabilities, labels)
+    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert risk.tolist() == pytest.approx([0, 0, 1 / 3, 0.5])
+
+
+def test_the_figures_show_what_accuracy_alone_hides():
+    # 90 of 100 are bicycles and everything is called one: .90 accuracy, worth nothing.
+    probabilities, labels = np.tile([[0.9, 0.1]], (100, 1)), np.array([0] * 90 + [1] * 10)
+    result = calibrate.figures(probabilities, labels, CLASSES, 0.8, dict.fromkeys(CLASSES, 0.8))
+    assert result["accuracy"] == result["majority_baseline"] == 0.9
+    assert result["recall"] == {"bicycle": 1.0, "motorcycle": 0.0}
+    assert result["confusion"]["motorcycle"] == {"bicycle": 10, "motorcycle": 0}
+    assert result["at_threshold"] == {
+        "threshold": 0.8,
+        "accepted": 100,
+        "coverage": 1.0,
+        "errors": 10,
+        "precision": 0.9,
+    }

@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ingest.image import prepare
+from model import folder
+from model.dataset import (
+    DataError,
+    Dataset,
+    near_pairs,
+    normalised,
+    report,
+    split,
+    statistics,
+    without_duplicates,
+)
+from model.load import load
+
+
+def images(count, seed=0):
+    """Smooth random pictures: no two are alike, unlike noise, whose thumbnails are all grey."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return small.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def dataset(pixels, labels):
+    names = tuple(f"image_{i}" for i in range(len(labels)))
+    return Dataset(pixels, np.array(labels, dtype=np.int64), ("bicycle", "motorcycle"), names)
+
+
+def test_one_of_each_image_is_kept():
+    pixels = images(3)
+    clean, dropped = without_duplicates(dataset(pixels[[0, 1, 0, 2, 1]], [0, 0, 0, 1, 0]))
+    assert clean.names == ("image_0", "image_1", "image_3")
+    assert dropped == ("image_2: the same image as image_0", "image_4: the same image as image_1")
+
+
+def test_an_image_with_two_labels_is_not_kept_at_all():
+    pixels = images(2)
+    clean, dropped = without_duplicates(dataset(pixels[[0, 1, 0]], [0, 0, 1]))
+    assert clean.names == ("image_1",)
+    assert dropped[0] == "image_0: the same image is labelled bicycle and motorcycle"
+    assert len(dropped) == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), min_size=1, max_size=30))
+def test_after_deduplication_every_image_is_there_once_and_has_one_label(drawn):
+    pixels, labels = images(6)[[which for which, _ in drawn]], [label for _, label in drawn]
+    clean, dropped = without_duplicates(dataset(pixels, labels))
+    assert len(clean.labels) + len(dropped) == len(drawn)
+    labels_of = {which: {label for w, label in drawn if w == which} for which, _ in drawn}
+    assert len(clean.labels) == sum(len(found) == 1 for found in labels_of.values())
+
+
+def test_a_brighter_and_a_mirrored_copy_are_nearly_the_same_and_another_picture_is_not():
+    pixels = images(4)
+    pixels[1] = np.clip(pixels[0].astype(int) + 3, 0, 255)
+    pixels[3] = pixels[2, :, ::-1]
+    assert near_pairs(pixels) == [(0, 1), (2, 3)]
+    assert near_pairs(pixels[:1], pixels[1:]) == [(0, 0)]
+
+
+def test_folds_spread_each_class_evenly_and_keep_near_duplicates_together():
+    pixels = np.concatenate([images(40), images(20) // 2 + 100])
+    pixels[1] = np.clip(pixels[0].astype(int) + 3, 0, 255)
+    data = dataset(pixels, [0] * 40 + [1] * 20)
+    fold = split(data, 5, seed=0)
+    assert fold[0] == fold[1]
+    for label, each in ((0, 8), (1, 4)):
+        counts = np.bincount(fold[data.labels == label], minlength=5)
+        assert abs(counts - each).max() <= 1
+    assert (split(data, 5, seed=0) == fold).all()
+    assert (split(data, 5, seed=1) != fold).any()
+
+
+def test_a_class_with_fewer_images_than_folds_is_named():
+    with pytest.raises(DataError, match="'motorcycle' has 2 images; training needs at least 5"):
+        split(dataset(images(12), [0] * 10 + [1] * 2), 5, seed=0)
+
+
+def test_the_report_says_what_is_wrong_with_the_data():
+    data = dataset(images(12), [0] * 10 + [1] * 2)
+    lines = report(data, ["image_9: the same image as image_1"], data)
+    assert "bicycle: 10 images" in lines
+    assert "unbalanced: the largest class has 5.0 × the smallest" in lines
+    assert "1 duplicates left out (e.g. image_9: the same image as image_1)" in lines
+    assert lines[-1].startswith(
+        "12 pairs of nearly the same images across training and test (e.g. image_0 and"
+    )
+
+
+def test_the_hash_knows_pixels_labels_and_classes_but_not_names():
+    data = dataset(images(3), [0, 1, 0])
+    renamed = Dataset(data.pixels, data.labels, data.classes, ("x", "y", "z"))
+    assert renamed.sha256() == data.sha256()
+    assert dataset(images(3), [0, 1, 1]).sha256() != data.sha256()
+    assert dataset(images(3, seed=1), [0, 1, 0]).sha256() != data.sha256()
+
+
+def test_normalised_pixels_have_mean_0_and_deviation_1():
+    pixels = images(20)
+    x = normalised(pixels, *statistics(pixels))
+    assert x.shape == (20, 3, 32, 32)
+    assert x.mean((0, 2, 3)) == pytest.approx([0, 0, 0], abs=1e-4)
+    assert x.std((0, 2, 3)) == pytest.approx([1, 1, 1], abs=1e-3)
+
+
+def quiet(done, total):
+    pass
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name, count in (("bicycle", 3), ("motorcycle", 2)):
+        (tmp_path / name).mkdir()
+        for i, pixels in enumerate(images(count, seed=count)):
+            Image.fromarray(pixels).resize((64, 48)).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def test_a_folder_is_read_as_it_would_be_served(photos):
+    data = folder.read(photos, [], "train", quiet)
+    assert data.counts() == {"bicycle": 3, "motorcycle": 2}
+    served = prepare((photos / "bicycle" / "1.png").read_bytes(), 32).pixels
+    assert (data.pixels[data.names.index("bicycle/1.png")] == np.asarray(served)).all()
+
+
+def test_what_is_no_image_is_listed_and_left_out(photos):
+    (photos / "bicycle" / "notes.txt").write_text("not an image")
+    (photos / "bicycle" / ".DS_Store").write_bytes(b"\0")
+    (photos / "motorcycle" / "cut.png").write_bytes((photos / "motorcycle" / "0.png").read_bytes()[:200])
+    data = folder.read(photos, [], "train", quiet)
+    assert len(data.labels) == 5
+    assert [line.partition(":")[0] for line in data.unreadable] == ["bicycle/notes.txt", "motorcycle/cut.png"]
+
+
+def test_a_class_without_a_folder_is_named_with_those_that_have_one(photos):
+    with pytest.raises(DataError, match="no folder for the class 'tulip'; it has bicycle, motorcycle"):
+        folder.read(photos, ["tulip"], "train", quiet)
+
+
+def test_a_folder_without_images_says_so(tmp_path):
+    (tmp_path / "bicycle").mkdir()
+    with pytest.raises(DataError, match="no readable image of bicycle"):
+        folder.read(tmp_path, [], "train", quiet)
+    with pytest.raises(DataError, match="there is no folder"):
+        folder.read(tmp_path / "none", [], "train", quiet)
+
+
+def test_a_split_folder_gives_a_training_and_a_test_part(photos, tmp_path_factory):
+    root = tmp_path_factory.mktemp("split")
+    for part in ("train", "test"):
+        (root / part).symlink_to(photos)
+    data = load(root, [], quiet)
+    assert data.test is not None
+    assert data.test.counts() == data.train.counts() == {"bicycle": 3, "motorcycle": 2}
+    assert any(line.startswith("5 pairs of nearly the same images across") for line in data.report)
+
+
+def test_an_unsplit_folder_has_no_test_part(photos):
+    assert load(photos, [], quiet).test is None
