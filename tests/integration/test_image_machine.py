@@ -65,6 +65,9 @@ def of_the_platform(name):
     return type(name, (Exception,), {})("Rate exceeded")
 
 
+THROTTLED = of_the_platform("Lambda.TooManyRequestsException")
+
+
 @pytest.fixture(autouse=True)
 def policy(monkeypatch):
     monkeypatch.setenv("CLASS_NAMES", "bicycle,motorcycle")
@@ -168,13 +171,12 @@ def test_what_goes_on_failing_is_recorded_as_failed_and_fails_the_execution(
 @pytest.mark.parametrize(
     ("step", "errors"),
     [
-        ("Serialize", [of_the_platform("Lambda.TooManyRequestsException")] * 17),
-        ("Serialize", [of_the_platform("Lambda.TooManyRequestsException")] * 17),
+        ("Serialize", [THROTTLED] * 17),
         ("Serialize", [of_the_platform("States.Timeout")]),
         ("Classify", [EndpointBusy("scaling")] * 4),
         ("Classify", [EndpointFault("once")] * 2),
-        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), of_the_platform("Lambda.TooManyRequestsException")]),
-        ("Decide", [of_the_platform("Lambda.TooManyRequestsException")] * 5),
+        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), THROTTLED]),
+        ("Decide", [THROTTLED] * 5),
     ],
 )
 def test_what_stops_failing_is_accepted_in_the_end(steps, run, step, errors):
