@@ -20,7 +20,7 @@ from workflow.manifest import MANIFEST_LINES, batches
 
 PREFIX = "manifests/"
 """In the results bucket: in the incoming one, a manifest would be an image."""
-POLL_S = 1.0
+POLL_S = 0.5
 
 
 class NothingToDo(Exception):
