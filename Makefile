@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check fix lock clean
+.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -45,6 +45,27 @@ deploy: $(READY) ## deploy to AWS: make deploy [PARAMETERS="EndpointName=scones 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	$(if $(FROM),,$(error say which folder: make drop FROM=folder))
 	@$(SCONES) drop "$(FROM)"
+
+# torch is large, and needed for nothing else.
+WITH_TORCH := .venv-train
+$(WITH_TORCH)/.ready: $(READY)
+	@echo "Setting up $(WITH_TORCH), some minutes …"
+	@rm -rf $(WITH_TORCH)
+	@$(PYTHON) -m venv $(WITH_TORCH)
+	@$(WITH_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  torch==2.13.0 'onnx>=1.19' boto3 numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
+	@touch $@
+
+train: $(WITH_TORCH)/.ready ## train a model: make train DATA=archive-or-folder CLASSES="bicycle motorcycle" [OUT=folder]
+	@$(WITH_TORCH)/bin/python -m model.train $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes $(CLASSES)) \
+	  $(if $(OUT),--out "$(OUT)")
+
+test-train: $(WITH_TORCH)/.ready ## the tests that need torch
+	@$(WITH_TORCH)/bin/python -m pytest tests/train
+
+evaluate: $(READY) ## measure a model: make evaluate DATA=archive-or-folder [URL=http://…] [OUT=folder]
+	$(if $(DATA),,$(error say on what: make evaluate DATA=folder))
+	@$(BIN)/python -m model.evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
 
 # The SDK wants another botocore than the embedded AWS: it lives apart. About 1 GB.
 WITH_SAGEMAKER := .venv-sagemaker
