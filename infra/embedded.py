@@ -29,6 +29,8 @@ from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
 from ministack.services import eventbridge, lambda_svc, s3, sqs, stepfunctions
 
+from infra import enforced
+
 TASKS_AT_ONCE = 6
 """More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
 
@@ -55,6 +57,8 @@ def main() -> None:
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"
+    if app.AUTH:
+        enforced.install()
     signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
     app.main()
 

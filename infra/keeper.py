@@ -2,7 +2,7 @@
 
 Started by `infra.local`, as the one process that `down` has to stop:
 
-    python -m infra.keeper HOME GATEWAY_PORT MODEL_PORT [--while-stdin-is-open]
+    python -m infra.keeper HOME GATEWAY_PORT MODEL_PORT [--while-stdin-is-open] [--enforce-iam]
 """
 
 import contextlib
@@ -34,7 +34,10 @@ def main(arguments: list[str]) -> int:
     scratch.mkdir(parents=True)
     processes = {
         "aws": _start(
-            home, "aws", [sys.executable, "-m", "infra.embedded"], _aws_environment(home, gateway_port)
+            home,
+            "aws",
+            [sys.executable, "-m", "infra.embedded"],
+            _aws_environment(home, gateway_port, enforce_iam="--enforce-iam" in options),
         ),
         "endpoint": _start(
             home,
@@ -63,8 +66,11 @@ def _set_at_end_of_input(ended: threading.Event) -> None:
     ended.set()
 
 
-def _aws_environment(home: str, port: str) -> dict[str, str]:
+def _aws_environment(home: str, port: str, *, enforce_iam: bool) -> dict[str, str]:
+    # With TLS, as the bucket policies demand; ministack makes itself a certificate below TMPDIR.
+    enforcing = {"AUTH": "true", "USE_SSL": "1"} if enforce_iam else {}
     return {
+        **enforcing,
         "GATEWAY_PORT": port,
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_REGION": "us-east-1",

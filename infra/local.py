@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -33,7 +34,14 @@ class CannotStart(Exception):
     """The system cannot be started here; says why, and what to do."""
 
 
-def up(home: Path, port: int | None, stack_file: Path = STACK_FILE, *, stays: bool = True) -> Stack:
+def up(
+    home: Path,
+    port: int | None,
+    stack_file: Path = STACK_FILE,
+    *,
+    stays: bool = True,
+    enforce_iam: bool = False,
+) -> Stack:
     """Start the system on what `home` keeps, deploy to it, and write down where it is.
 
     Args:
@@ -41,6 +49,7 @@ def up(home: Path, port: int | None, stack_file: Path = STACK_FILE, *, stays: bo
         port: of the embedded AWS; None takes any free one.
         stack_file: where to write the stack.
         stays: whether it goes on when this process ends.
+        enforce_iam: whether each role may do no more than its policies allow, and only over TLS, as on AWS.
 
     Raises:
         CannotStart: with the reason.
@@ -50,9 +59,10 @@ def up(home: Path, port: int | None, stack_file: Path = STACK_FILE, *, stays: bo
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     gateway_port, model_port = _port(port), _port(None)
-    keeper = _start_keeper(home, gateway_port, model_port, stays=stays)
+    options = [*([] if stays else ["--while-stdin-is-open"]), *(["--enforce-iam"] if enforce_iam else [])]
+    keeper = _start_keeper(home, gateway_port, model_port, options)
     try:
-        stack = _deployed(home, keeper, gateway_port, model_port)
+        stack = _deployed(home, keeper, gateway_port, model_port, enforce_iam=enforce_iam)
     except BaseException:
         _end(keeper.pid)
         raise
@@ -74,9 +84,9 @@ def down(stack_file: Path = STACK_FILE) -> None:
 
 
 @contextmanager
-def running(home: Path, stack_file: Path) -> Iterator[Stack]:
+def running(home: Path, stack_file: Path, *, enforce_iam: bool = False) -> Iterator[Stack]:
     """Have the system for the time of a `with`; it ends with this process, however that ends."""
-    stack = up(home, None, stack_file, stays=False)
+    stack = up(home, None, stack_file, stays=False, enforce_iam=enforce_iam)
     try:
         yield stack
     finally:
@@ -123,14 +133,16 @@ def _port(wanted: int | None) -> int:
     return port
 
 
-def _start_keeper(home: Path, gateway_port: int, model_port: int, *, stays: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "infra.keeper", str(home), str(gateway_port), str(model_port)]
+def _start_keeper(
+    home: Path, gateway_port: int, model_port: int, options: list[str]
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "infra.keeper", str(home), str(gateway_port), str(model_port), *options]
     (home / "logs").mkdir(exist_ok=True)
     with (home / "logs" / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(
-            command if stays else [*command, "--while-stdin-is-open"],
+            command,
             cwd=package.PROJECT,
-            stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
+            stdin=subprocess.PIPE if "--while-stdin-is-open" in options else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
@@ -138,13 +150,16 @@ def _start_keeper(home: Path, gateway_port: int, model_port: int, *, stays: bool
     return keeper
 
 
-def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, model_port: int) -> Stack:
-    endpoint_url = f"http://127.0.0.1:{gateway_port}"
+def _deployed(
+    home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, model_port: int, *, enforce_iam: bool
+) -> Stack:
+    ca_bundle = str(home / "tmp" / "ministack-tls" / "server.crt") if enforce_iam else None
+    endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{gateway_port}"
     model_endpoint_url = f"http://127.0.0.1:{model_port}"
-    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs" / "aws.log")
+    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs" / "aws.log", ca_bundle)
     _wait_for(f"{model_endpoint_url}/ping", keeper, home / "logs" / "endpoint.log")
 
-    client("s3", REGION, endpoint_url).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    client("s3", REGION, endpoint_url, ca_bundle).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)
     parameters = {
         **parameters_of_model(),
@@ -156,21 +171,23 @@ def _deployed(home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, mo
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
+        **({"AWS_CA_BUNDLE": ca_bundle} if ca_bundle else {}),
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
     pids = {name: int(pid) for name, pid in map(str.split, (home / "pids").read_text().splitlines())}
     os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
-        outputs(client("cloudformation", REGION, endpoint_url), STACK_NAME),
+        outputs(client("cloudformation", REGION, endpoint_url, ca_bundle), STACK_NAME),
         region=REGION,
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
         model_endpoint_url=model_endpoint_url,
+        ca_bundle=ca_bundle,
         pids={"keeper": keeper.pid, **pids},
     )
 
 
-def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path, ca_bundle: str | None = None) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if keeper.poll() is not None:
@@ -178,7 +195,8 @@ def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
                 f"a process ended while it was starting; the end of {log} says why:\n{_tail(log)}"
             )
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (ours, on the loopback)
+            context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else None
+            with urllib.request.urlopen(url, timeout=2, context=context):  # noqa: S310 (ours, on the loopback)
                 return
         except OSError:
             time.sleep(0.1)

@@ -37,6 +37,8 @@ class Stack:
     endpoint_url: str | None = None
     """Of the embedded AWS; None means AWS itself."""
     model_endpoint_url: str | None = None
+    ca_bundle: str | None = None
+    """Certificate that the embedded AWS shows, if it speaks TLS."""
     pids: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -78,10 +80,10 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client for one of the stack's services."""
-        return client(service, self.region, self.endpoint_url)
+        return client(service, self.region, self.endpoint_url, self.ca_bundle)
 
 
-def client(service: str, region: str, endpoint_url: str | None) -> Any:
+def client(service: str, region: str, endpoint_url: str | None, ca_bundle: str | None = None) -> Any:
     """Return a boto3 client: of the embedded AWS at that URL, or, without one, of AWS as the user is set up.
 
     A user's own profile never meets the embedded AWS: the keys that it takes are given here.
@@ -92,6 +94,7 @@ def client(service: str, region: str, endpoint_url: str | None) -> Any:
         service,
         region_name=region,
         endpoint_url=endpoint_url,
+        verify=ca_bundle,
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
     )

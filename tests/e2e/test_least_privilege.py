@@ -1,0 +1,420 @@
+"""With IAM enforced: the chain passes, stops at each action taken away, and no role reaches beyond its work.
+
+Requests are checked by the embedded AWS, and what its services do by `infra.enforced`, with the same
+evaluation of policies. Some actions do nothing here, and are held by `tests/unit/test_roles.py` alone: those
+on logs, which the embedded AWS writes without asking; `sagemaker:InvokeEndpoint`, as the endpoint is another
+process; `s3:ListBucket` where it only turns S3's 403 for what is not there into a 404; and what a Distributed
+Map does with its manifest and its children.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as parquet
+import pytest
+from botocore.exceptions import ClientError
+
+from analytics.table import PREFIX, to_table
+from infra.local import running
+from infra.stack import STACK_NAME, Stack
+from tests.builders import an_event, png_bytes
+from tests.builders_table import a_row
+from tests.template import resources_of_type
+
+PATIENCE_S = 60.0
+
+DOES_NOTHING_HERE = {
+    ("ClassifyRole", "sagemaker:InvokeEndpoint"),
+    ("ClassifyBatchRole", "sagemaker:InvokeEndpoint"),
+    ("SerializeRole", "s3:ListBucket"),
+    ("ClassifyBatchRole", "s3:ListBucket"),
+}
+
+
+class System:
+    """A stack whose IAM is enforced, and ways to see what happens in it."""
+
+    def __init__(self, stack: Stack, home: Path) -> None:
+        self.stack = stack
+        self._log = home / "logs" / "aws.log"
+        self._clients: dict[str, Any] = {}
+        self._ended: dict[str, dict[str, Any]] = {}
+        self._dropped = 0
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.stack.client(service)
+        return self._clients[service]
+
+    @cached_property
+    def physical_ids(self) -> dict[str, str]:
+        paginator = self.client("cloudformation").get_paginator("list_stack_resources")
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in paginator.paginate(StackName=STACK_NAME)
+            for resource in page["StackResourceSummaries"]
+        }
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def drop(self) -> dict[str, Any]:
+        """Put an image into the bucket; return the event that names it."""
+        self._dropped += 1
+        key = f"image-{self._dropped}.png"
+        answer = self.client("s3").put_object(Bucket=self.stack.incoming_bucket, Key=key, Body=png_bytes())
+        return an_event(key, answer["VersionId"], bucket=self.stack.incoming_bucket)
+
+    def execution_of(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the execution about an image once it has ended."""
+        states = self.client("stepfunctions")
+        listed = states.list_executions(stateMachineArn=self.stack.state_machine_arn, maxResults=1000)
+        for arn in [each["executionArn"] for each in listed["executions"] if each["status"] != "RUNNING"]:
+            if arn not in self._ended:
+                self._ended[arn] = states.describe_execution(executionArn=arn)
+        key = event["detail"]["object"]["key"]
+        ended = self._ended.values()
+        return next((each for each in ended if f'"{key}"' in each["input"]), None)
+
+    def rows_of(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows about an image."""
+        s3, bucket = self.client("s3"), self.stack.results_bucket
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=PREFIX).get("Contents", ())
+        bodies = [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed]
+        rows = [row for body in bodies for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
+        return [row for row in rows if row["key"] == event["detail"]["object"]["key"]]
+
+    def invoke(self, function: str, payload: dict[str, Any]) -> str | None:
+        """Run a Lambda; return what it raised."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.physical_ids[function], Payload=json.dumps(payload)
+        )
+        body: str = answer["Payload"].read().decode()
+        return body if answer.get("FunctionError") else None
+
+    @contextmanager
+    def without(self, role: str, action: str, resource: str = "") -> Iterator[None]:
+        """Take an action away from a role, on resources of that logical id or on all."""
+        iam, name = self.client("iam"), self.physical_ids[role]
+        (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        target = self.physical_ids[resource] if resource else ""
+        left = []
+        for statement in document["Statement"]:
+            actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
+            if action in actions:
+                left.append({**statement, "Action": [a for a in actions if a != action] or ["none:None"]})
+                if kept := [arn for arn in resources if target and target not in arn]:
+                    left.append({**statement, "Action": action, "Resource": kept})
+            else:
+                left.append(statement)
+        assert left != document["Statement"], f"{role} has no {action}"
+
+        def put(statements: list[dict[str, Any]]) -> None:
+            changed = json.dumps({**document, "Statement": statements})
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=changed)
+
+        put(left)
+        try:
+            yield
+        finally:
+            put(document["Statement"])
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def until(find: Callable[[], Any], what: str) -> Any:
+    """Return what is found, as soon as it is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := find():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {PATIENCE_S} s")
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("enforced")
+    with running(folder / "home", folder / "stack.json", enforce_iam=True) as stack:
+        yield System(stack, folder / "home")
+
+
+def test_the_chain_passes(system: System) -> None:
+    event = system.drop()
+    (row,) = until(lambda: system.rows_of(event), "a row")
+    assert row["outcome"] in ("accepted", "needs_review")
+    assert "denied" not in system.log()
+
+
+# ── each action taken away ─────────────────────────────────────────────────────────────────────────────────
+
+
+def the_image_fails(system: System, role: str, action: str) -> None:
+    """It ends as failed, because of a denial."""
+    event = system.drop()
+    execution = until(lambda: system.execution_of(event), "an end")
+    assert execution["status"] == "FAILED"
+    assert "AccessDenied" in execution["cause"] or execution["error"] == "States.Permissions"
+
+
+def it_never_starts(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied event")
+    assert system.execution_of(event) is None
+
+
+def it_is_not_recorded(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied poll")
+    assert system.rows_of(event) == []
+
+
+def it_cannot_be_written(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: "AccessDenied" in system.log()[before:], "a failure of Record")
+    assert system.rows_of(event) == []
+
+
+def it_is_recorded_again_and_again(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied deletion")
+    assert len(system.rows_of(event)) == 1
+    names = ["ApproximateNumberOfMessagesNotVisible"]
+    queue = system.client("sqs").get_queue_attributes(
+        QueueUrl=system.stack.results_queue_url, AttributeNames=names
+    )
+    assert int(queue["Attributes"][names[0]]) > 0
+
+
+def a_day_is_not_compacted(system: System, role: str, action: str) -> None:
+    for number in range(2):
+        body = io.BytesIO()
+        parquet.write_table(to_table([a_row(number)]), body)
+        path = f"{PREFIX}dt=2026-11-16/{number:064}.parquet"
+        system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=path, Body=body.getvalue())
+    raised = system.invoke("CompactFunction", {})
+    assert raised
+    assert "AccessDenied" in raised
+
+
+def the_batch_s_image_fails(system: System, role: str, action: str) -> None:
+    event = system.drop()
+    system.invoke("ClassifyBatchFunction", {"events": [event], "execution_arn": "a batch"})
+
+    def failures() -> list[dict[str, Any]]:  # beside the row that came by the event
+        return [row for row in system.rows_of(event) if row["outcome"] == "failed"]
+
+    (row,) = until(failures, "a row")
+    assert "AccessDenied" in row["detail"]
+
+
+def the_batch_fails(system: System, role: str, action: str) -> None:
+    raised = system.invoke("ClassifyBatchFunction", {"events": [system.drop()], "execution_arn": "a batch"})
+    assert raised
+    assert "AccessDenied" in raised
+
+
+def denial(system: System, role: str, action: str) -> str:
+    return f"denied: {system.physical_ids[role]} may not {action} on"
+
+
+CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
+    ("ImageUploadedRole", "states:StartExecution", "", it_never_starts),
+    ("ImageStateMachineRole", "lambda:InvokeFunction", "SerializeFunction", the_image_fails),
+    ("ImageStateMachineRole", "lambda:InvokeFunction", "ClassifyFunction", the_image_fails),
+    ("ImageStateMachineRole", "lambda:InvokeFunction", "DecideFunction", the_image_fails),
+    ("ImageStateMachineRole", "sqs:SendMessage", "", the_image_fails),
+    ("SerializeRole", "s3:GetObjectVersion", "", the_image_fails),
+    ("RecordRole", "sqs:ReceiveMessage", "", it_is_not_recorded),
+    ("RecordRole", "sqs:GetQueueAttributes", "", it_is_not_recorded),
+    ("RecordRole", "sqs:DeleteMessage", "", it_is_recorded_again_and_again),
+    ("CompactRole", "s3:ListBucket", "", a_day_is_not_compacted),
+    ("CompactRole", "s3:GetObject", "", a_day_is_not_compacted),
+    ("CompactRole", "s3:PutObject", "", a_day_is_not_compacted),
+    ("CompactRole", "s3:DeleteObject", "", a_day_is_not_compacted),
+    ("ClassifyBatchRole", "s3:GetObjectVersion", "", the_batch_s_image_fails),
+    ("ClassifyBatchRole", "sqs:SendMessage", "", the_batch_fails),
+    ("RecordRole", "s3:PutObject", "", it_cannot_be_written),  # last: Record then pauses
+]
+
+
+@pytest.mark.parametrize(("role", "action", "resource", "then"), CASES)
+def test_without(
+    system: System, role: str, action: str, resource: str, then: Callable[[System, str, str], None]
+) -> None:
+    with system.without(role, action, resource):
+        then(system, role, action)
+
+
+def test_every_action_of_a_lambda_and_of_the_hot_path_is_taken_away_once() -> None:
+    tried = {(role, action) for role, action, _, _ in CASES}
+    there = {
+        (name, action)
+        for name, role in resources_of_type("AWS::IAM::Role").items()
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        if name != "BackfillStateMachineRole" and not action.startswith("logs:")
+    }
+    assert there - DOES_NOTHING_HERE == tried
+
+
+def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
+    event = system.drop()
+    until(lambda: system.rows_of(event), "a row")
+
+
+# ── what no role needs ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def tries(
+    system: System, event: dict[str, Any], as_role: Callable[[str], Any]
+) -> dict[str, Callable[[], Any]]:
+    """Return one call for each thing that might be done in the system, as a role."""
+    stack, s3, sqs = system.stack, as_role("s3"), as_role("sqs")
+    key, version = event["detail"]["object"]["key"], event["detail"]["object"]["version-id"]
+    rows = f"{PREFIX}dt=2026-11-17/tried.txt"
+
+    def put(bucket: str, path: str) -> Callable[[], Any]:
+        return lambda: s3.put_object(Bucket=bucket, Key=path, Body=b"")
+
+    def delete(bucket: str, path: str) -> Callable[[], Any]:
+        return lambda: s3.delete_object(Bucket=bucket, Key=path)
+
+    return {
+        "read an upload": lambda: s3.get_object(Bucket=stack.incoming_bucket, Key=key, VersionId=version),
+        "list uploads": lambda: s3.list_objects_v2(Bucket=stack.incoming_bucket),
+        "upload": put(stack.incoming_bucket, "tried.png"),
+        "delete an upload": delete(stack.incoming_bucket, "tried.png"),
+        "read rows": lambda: s3.get_object(Bucket=stack.results_bucket, Key=rows),
+        "list rows": lambda: s3.list_objects_v2(Bucket=stack.results_bucket),
+        "write rows": put(stack.results_bucket, rows),
+        "delete rows": delete(stack.results_bucket, rows),
+        "write a manifest": put(stack.results_bucket, "manifests/tried.jsonl"),
+        "delete a manifest": delete(stack.results_bucket, "manifests/tried.jsonl"),
+        "write answers": put(stack.query_results_bucket, "tried.csv"),
+        "send an outcome": lambda: sqs.send_message(QueueUrl=stack.results_queue_url, MessageBody="tried"),
+        "take an outcome": lambda: sqs.receive_message(QueueUrl=stack.results_queue_url, VisibilityTimeout=0),
+        "take a dead letter": lambda: sqs.receive_message(
+            QueueUrl=stack.unrecorded_outcomes_url, VisibilityTimeout=0
+        ),
+        "start an execution": lambda: as_role("stepfunctions").start_execution(
+            stateMachineArn=stack.state_machine_arn, input=json.dumps(event)
+        ),
+        "invoke Decide": lambda: as_role("lambda").invoke(
+            FunctionName=system.physical_ids["DecideFunction"], InvocationType="DryRun"
+        ),
+        "notify": lambda: as_role("sns").publish(
+            TopicArn=system.physical_ids["Notifications"], Message="tried"
+        ),
+        "give itself more": lambda: as_role("iam").put_role_policy(
+            RoleName=system.physical_ids["SerializeRole"], PolicyName="more", PolicyDocument="{}"
+        ),
+    }
+
+
+MAY = {
+    "SerializeRole": {"read an upload", "list uploads"},
+    "ClassifyRole": set[str](),
+    "DecideRole": set[str](),
+    "ClassifyBatchRole": {"read an upload", "list uploads", "send an outcome"},
+    "RecordRole": {"write rows", "take an outcome"},
+    "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
+    "ImageUploadedRole": {"start an execution"},
+    "ImageStateMachineRole": {"invoke Decide", "send an outcome"},
+    "BackfillStateMachineRole": {"send an outcome"},
+}
+"""Role → all that it may do; of a manifest, no more than that its machine reads it."""
+
+
+def clients_of(system: System, role: str) -> Callable[[str], Any]:
+    arn = f"arn:aws:iam::{system.stack.account_id}:role/{system.physical_ids[role]}"
+    given = system.client("sts").assume_role(RoleArn=arn, RoleSessionName="tried")["Credentials"]
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=system.stack.region,
+            endpoint_url=system.stack.endpoint_url,
+            verify=system.stack.ca_bundle,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+
+    return client
+
+
+def is_denied(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        return "AccessDenied" in code or code == "AuthorizationError"
+    return False
+
+
+@pytest.mark.parametrize("role", resources_of_type("AWS::IAM::Role"))
+def test_a_role_may_do_its_work_and_nothing_else(system: System, role: str) -> None:
+    calls = tries(system, system.drop(), clients_of(system, role))
+    assert {what for what, call in calls.items() if not is_denied(call)} == MAY[role]
+
+
+def test_nothing_is_read_without_tls(system: System) -> None:
+    event = system.drop()["detail"]["object"]
+    s3 = clients_of(system, "SerializeRole")("s3")
+    which = {"Bucket": system.stack.incoming_bucket, "Key": event["key"], "VersionId": event["version-id"]}
+    assert not is_denied(lambda: s3.get_object(**which))
+
+    def without_tls(request: Any, **_: Any) -> None:
+        request.headers["X-Forwarded-Proto"] = "http"  # as a proxy says that ends TLS
+
+    s3.meta.events.register("before-send.s3", without_tls)
+    assert is_denied(lambda: s3.get_object(**which))
+
+
+# ── alarms ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
+    sqs, sns, cloudwatch = (system.client(name) for name in ("sqs", "sns", "cloudwatch"))
+    inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]})
+    sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=system.physical_ids["Notifications"], Protocol="sqs", Endpoint=arn)
+
+    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+    assert len(alarms) == len(resources_of_type("AWS::CloudWatch::Alarm"))
+    for alarm in alarms:
+        for value in (alarm["Threshold"], alarm["Threshold"] + 1):
+            datum = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
+            cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
+            (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
+            if now["StateValue"] == "ALARM":
+                break
+        assert now["StateValue"] == "ALARM", alarm["AlarmName"]
+
+    told: set[str] = set()
+
+    def all_told() -> bool:
+        for message in sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages", ()):
+            told.add(json.loads(json.loads(message["Body"])["Message"])["AlarmName"])
+        return told == {alarm["AlarmName"] for alarm in alarms}
+
+    until(all_told, "a message of every alarm")

@@ -1,0 +1,223 @@
+"""Each action of each role is there because a line of code needs it; one more or one less fails here.
+
+What a role may do on which resource, and why, is one table. `tests/e2e/test_least_privilege.py` takes the
+actions away on a running system and sees what stops.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+
+from infra.package import PROJECT
+from tests.template import resources_of_type
+
+DOCS = "https://docs.aws.amazon.com/"
+LAMBDA_LOGS = DOCS + "lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html"
+STATES_LOGS = DOCS + "step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
+STATES_MAP = DOCS + "step-functions/latest/dg/iam-policies-eg-dist-map.html"
+LAMBDA_SQS = DOCS + "lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions"
+LISTED_IS_404 = DOCS + "AmazonS3/latest/API/API_GetObject.html"
+"""Without `s3:ListBucket`, S3 answers 403 for an object that is not there."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Actions on a resource, and what asks for them: a file and what stands in it, or AWS's documentation."""
+
+    actions: tuple[str, ...]
+    resource: str
+    """As the template has it: the logical ids in it, and what follows them."""
+    why: str | tuple[str, str]
+
+
+LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
+DELIVERY = (
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+)
+READS_A_VERSION = Needs(
+    ("s3:GetObjectVersion",), "${IncomingBucket.Arn}/*", ("ingest/aws.py", '"VersionId": upload.version_id')
+)
+TELLS_GONE = Needs(("s3:ListBucket",), "IncomingBucket.Arn", LISTED_IS_404)
+INVOKES_ENDPOINT = Needs(
+    ("sagemaker:InvokeEndpoint",),
+    "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/${EndpointName}",
+    ("workflow/aws.py", ".invoke_endpoint("),
+)
+
+
+def invokes(function: str, machine: str) -> Needs:
+    return Needs(
+        ("lambda:InvokeFunction",), f"{function}.Arn", (f"workflow/{machine}.asl.json", f"${{{function}Arn}}")
+    )
+
+
+def sends(file: str, text: str) -> Needs:
+    return Needs(("sqs:SendMessage",), "ResultsQueue.Arn", (file, text))
+
+
+def logs(stem: str) -> Needs:
+    return Needs(LOGS, f"{stem}Logs.Arn", LAMBDA_LOGS)
+
+
+BACKFILL = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:%s:${AWS::StackName}-backfill%s"
+
+NEEDS: dict[str, list[Needs]] = {
+    "ImageUploadedRole": [
+        Needs(
+            ("states:StartExecution",),
+            "ImageStateMachine",
+            ("infra/template.yaml", "Id: image-state-machine"),
+        )
+    ],
+    "ImageStateMachineRole": [
+        invokes("SerializeFunction", "image"),
+        invokes("ClassifyFunction", "image"),
+        invokes("DecideFunction", "image"),
+        sends("workflow/image.asl.json", "arn:aws:states:::sqs:sendMessage"),
+        Needs(DELIVERY, "*", STATES_LOGS),
+    ],
+    "SerializeRole": [READS_A_VERSION, TELLS_GONE, logs("Serialize")],
+    "ClassifyRole": [INVOKES_ENDPOINT, logs("Classify")],
+    "DecideRole": [logs("Decide")],
+    "RecordRole": [
+        Needs(
+            ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+            "ResultsQueue.Arn",
+            LAMBDA_SQS,
+        ),
+        Needs(("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".put_object(")),
+        logs("Record"),
+    ],
+    "CompactRole": [
+        Needs(("s3:ListBucket",), "ResultsBucket.Arn", ("analytics/aws.py", '"list_objects_v2"')),
+        Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".get_object(")),
+        Needs(("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".put_object(")),
+        Needs(
+            ("s3:DeleteObject",),
+            "${ResultsBucket.Arn}/predictions/*",
+            ("analytics/aws.py", ".delete_objects("),
+        ),
+        logs("Compact"),
+    ],
+    "ClassifyBatchRole": [
+        READS_A_VERSION,
+        TELLS_GONE,
+        INVOKES_ENDPOINT,
+        sends("workflow/aws.py", ".send_message_batch("),
+        logs("ClassifyBatch"),
+    ],
+    "BackfillStateMachineRole": [
+        invokes("ClassifyBatchFunction", "backfill"),
+        sends("workflow/backfill.asl.json", "arn:aws:states:::sqs:sendMessage"),
+        Needs(
+            ("s3:GetObject",),
+            "${ResultsBucket.Arn}/manifests/*",
+            ("workflow/backfill.asl.json", "arn:aws:states:::s3:getObject"),
+        ),
+        Needs(("states:StartExecution",), BACKFILL % ("stateMachine", ""), STATES_MAP),
+        Needs(
+            ("states:DescribeExecution", "states:StopExecution"), BACKFILL % ("execution", ":*"), STATES_MAP
+        ),
+        Needs(DELIVERY, "*", STATES_LOGS),
+    ],
+}
+
+ROLES = resources_of_type("AWS::IAM::Role")
+TRUSTED = {
+    "ImageUploadedRole": "events.amazonaws.com",
+    "ImageStateMachineRole": "states.amazonaws.com",
+    "BackfillStateMachineRole": "states.amazonaws.com",
+}
+"""Others are Lambdas'."""
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def written(resource: Any) -> str:
+    """Return a resource as the table writes it."""
+    if isinstance(resource, dict):
+        ((function, value),) = resource.items()
+        return ".".join(value) if function == "Fn::GetAtt" else str(value)
+    return str(resource)
+
+
+def granted(role: str) -> list[tuple[str, str]]:
+    """Return (action, resource), each as often as it is granted."""
+    return sorted(
+        (action, written(resource))
+        for policy in ROLES[role]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_the_actions_that_are_needed_and_no_other(role: str) -> None:
+    assert granted(role) == sorted(
+        (action, needs.resource) for needs in NEEDS[role] for action in needs.actions
+    )
+
+
+def test_every_role_is_in_the_table() -> None:
+    assert NEEDS.keys() == ROLES.keys()
+
+
+@pytest.mark.parametrize("role", NEEDS)
+def test_the_code_that_needs_an_action_is_there(role: str) -> None:
+    for needs in NEEDS[role]:
+        if isinstance(needs.why, tuple):
+            file, text = needs.why
+            assert text in (PROJECT / file).read_text(encoding="utf-8")
+        else:
+            assert needs.why.startswith(DOCS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_trusted_to_one_service(role: str) -> None:
+    (statement,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": TRUSTED.get(role, "lambda.amazonaws.com")},
+        "Action": "sts:AssumeRole",
+    }
+    assert ROLES[role].keys() == {"AssumeRolePolicyDocument", "Policies"}  # nothing managed, nothing attached
+
+
+def test_no_function_gets_a_role_or_a_policy_from_sam() -> None:
+    for function in resources_of_type("AWS::Serverless::Function").values():
+        assert "Role" in function
+        assert "Policies" not in function
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::S3::BucketPolicy"))
+@pytest.mark.parametrize(("secure", "decision"), [(False, "Deny"), (True, "ImplicitDeny")])
+@pytest.mark.parametrize("path", ["", "/any/key"])
+def test_a_bucket_refuses_what_comes_without_tls(name: str, secure: bool, decision: str, path: str) -> None:
+    policy = resources_of_type("AWS::S3::BucketPolicy")[name]["PolicyDocument"]
+    bucket = "arn:aws:s3:::the-bucket"
+    (statement,) = policy["Statement"]
+    resources = [re.sub(r"^(\$\{)?\w+\.Arn\}?", bucket, written(each)) for each in statement["Resource"]]
+    context = EvalContext(
+        principal_arn="arn:aws:sts::111122223333:assumed-role/any/one",
+        principal_type="AssumedRole",
+        principal_account="111122223333",
+        action="s3:GetObject" if path else "s3:ListBucket",
+        resource_arn=bucket + path,
+        region="us-east-1",
+        secure_transport=secure,
+    )
+    resolved = {**policy, "Statement": [{**statement, "Resource": resources}]}
+    assert evaluate_resource_policy(resolved, context).decision == decision
