@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check fix lock clean
+.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check check-security fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 SCONES := $(BIN)/python -m infra.cli
+CHECKOV := build/checkov-3.3.30
 # ON=aws: ask the deployed system, not the laptop's.
 export SCONES_ON := $(ON)
 
@@ -123,6 +124,14 @@ check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+check-security: $(CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
+
+$(CHECKOV)/.ready:
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check $(subst -,==,$(notdir $(CHECKOV)))
+	@touch $@
 
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
