@@ -21,6 +21,7 @@ import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
 
+from analytics.merge import edition_of
 from analytics.table import PREFIX, to_table
 from infra.local import running
 from infra.stack import STACK_NAME, Stack
@@ -276,6 +277,11 @@ def test_every_action_of_a_lambda_and_of_the_hot_path_is_taken_away_once() -> No
 def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
     event = system.drop()
     until(lambda: system.rows_of(event), "a row")
+    assert system.invoke("CompactFunction", {}) is None
+    listed = system.client("s3").list_objects_v2(
+        Bucket=system.stack.results_bucket, Prefix=f"{PREFIX}dt=2026-11-16/"
+    )
+    assert [edition_of(item["Key"]) is not None for item in listed["Contents"]] == [True]
 
 
 # ── what no role needs ─────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pyarrow.parquet as parquet
 import pytest
+from click.testing import CliRunner
 from moto import mock_aws
 
 import analytics.aws as results
@@ -18,6 +19,7 @@ from analytics.aws import DeletionRefused, ResultsBucket
 from analytics.batch import path_of
 from analytics.merge import edition_of
 from analytics.table import PREFIX, partition, to_table
+from infra import cli
 from tests.builders_table import a_row
 
 BUCKET = "scones-results"
@@ -66,6 +68,17 @@ def test_the_days_before_today_are_compacted_and_today_is_left_to_its_writers(s3
     ]
     assert sorted(row["key"] for row in read) == sorted(a_row(number)["key"] for number in range(6))
     assert handler.lambda_handler({}, CONTEXT) == {"days": []}
+
+
+def test_the_command_compacts_today_too(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = datetime.now(UTC).replace(tzinfo=None)
+    for number in range(3):
+        record(a_row(number, uploaded_at=today))
+    stack = SimpleNamespace(client=lambda service: s3, results_bucket=BUCKET)
+    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    result = CliRunner().invoke(cli.scones, ["compact"])
+    assert result.exit_code == 0
+    assert len(keys(s3)) == 1
 
 
 def test_what_is_no_file_of_the_table_is_not_touched(s3: Any) -> None:
