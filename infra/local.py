@@ -20,7 +20,7 @@ ACCOUNT_ID = "000000000000"
 """The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
 
 ARTIFACTS_BUCKET = "scones-artifacts"
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 60
 
 _KEEPERS: dict[int, subprocess.Popen[bytes]] = {}

@@ -25,7 +25,7 @@ from workflow.outcome import Outcome
 
 IMAGES = 40
 AT_ONCE = timedelta(0)
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 PROMISED_TO_BE_THE_SAME = [
     "upload_id",
     "result_id",
