@@ -29,7 +29,7 @@ from tests.builders import an_event, png_bytes
 from tests.builders_table import a_row
 from tests.template import resources_of_type
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 DOES_NOTHING_HERE = {
     ("ClassifyRole", "sagemaker:InvokeEndpoint"),
