@@ -176,6 +176,8 @@ def redrive(apply: bool, in_flight_s: float | None) -> None:
     stack = current_stack()
     done = redriving.redrive(stack, apply=apply, in_flight=_in_flight(in_flight_s))
     show_books.redriven(console, done, applied=apply)
+    if not done.runs:
+        return
     with progress_bar(console) as progress:
         ended = backfilling.wait(stack, done.runs, progress)
     show_books.ended(console, ended)

@@ -38,9 +38,8 @@ def audited(console: Console, found: Audited) -> None:
     letters = found.queues.undelivered + found.queues.unrecorded
     if books.missing or books.by_outcome[Outcome.FAILED] or letters:
         console.print("`make redrive` says what can be done again.")
-    console.print(
-        "Nothing is lost, nothing is counted twice." if books.is_clean else "[bold red]Not clean.[/]"
-    )
+    clean = "Nothing is lost, nothing is counted twice."
+    console.print(clean if books.is_clean else "[bold red]Something is lost, or counted twice.[/]")
 
 
 def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
@@ -49,10 +48,14 @@ def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
     console.print(f"{'Classify' if applied else 'Would classify'} again: {plan.failed:,} failed,", end=" ")
     console.print(f"{plan.missing:,} missing.")
     letters = sum(len(letters) for _, letters in plan.undelivered.values())
-    console.print(f"{'Took' if applied else 'Would take'} {letters:,} undelivered events into account,")
-    console.print(f"and {'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
+    console.print(
+        f"{'Took' if applied else 'Would take'} {letters:,} undelivered events into account,", end=" "
+    )
+    console.print(f"{'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
     for queue, letter in plan.unreadable[:_SHOWN]:
-        console.print(f"left in the {queue}: {escape(letter.body[:200])}", soft_wrap=True)
+        console.print(f"left in the {queue}: {_shown(letter.body[:200])}", soft_wrap=True)
+    if len(plan.unreadable) > _SHOWN:
+        console.print(f"… and {len(plan.unreadable) - _SHOWN:,} more")
     if not applied:
         console.print("Nothing has been done: `make redrive APPLY=1` does it.")
 
@@ -61,10 +64,13 @@ def ended(console: Console, executions: Sequence[Ended]) -> None:
     """Print how executions ended."""
     for execution in executions:
         if execution.went_well:
-            console.print(f"{execution.run.batches:,} batches done; `make audit` shows what became of them.")
+            batches = execution.run.batches
+            console.print(
+                f"{batches:,} {'batch' if batches == 1 else 'batches'} done; `make audit` shows the outcomes."
+            )
         else:
             console.print(
-                f"[bold red]{execution.status}[/] {escape(execution.why)}: `make audit`, then `make redrive`",
+                f"[bold red]{execution.status}[/] {_shown(execution.why)}: `make audit`, then `make redrive`",
                 soft_wrap=True,
             )
 
@@ -76,6 +82,13 @@ def rejected(console: Console, images: Sequence[Rejected]) -> None:
         table.add_column(column, overflow="fold")
     for image in images[: _SHOWN * 10]:
         at = f"{image.uploaded_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(at, escape(image.key), image.reason, escape(image.detail or ""))
+        table.add_row(at, _shown(image.key), image.reason, _shown(image.detail or ""))
     console.print(table)
-    console.print(f"{len(images):,} rejected images. Upload a fixed one under the same key to try again.")
+    if len(images) > _SHOWN * 10:
+        console.print(f"… and {len(images) - _SHOWN * 10:,} more")
+    console.print(f"Rejected: {len(images):,}. Upload a fixed image under the same key to try again.")
+
+
+def _shown(text: str) -> str:
+    """Return text of others' so that it cannot command the terminal."""
+    return escape("".join(character if character.isprintable() else "�" for character in text))

@@ -1,0 +1,88 @@
+import io
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from analytics.audit import Audit
+from infra import show_books
+from infra.audit import Audited, Queues
+from infra.backfill import Ended, Run
+from infra.redrive import Letter, Plan, Redriven
+from infra.rejected import Rejected
+from workflow.outcome import Outcome
+
+CLEAN = Audited(
+    Audit(uploaded=1003, by_outcome=Counter({Outcome.ACCEPTED: 1000}), in_flight=3),
+    Queues(2, 0, 0),
+    {"missing": Path("missing.jsonl"), "doubled": Path("doubled.jsonl")},
+)
+
+
+@pytest.fixture
+def printed():
+    written = io.StringIO()
+    console = Console(file=written, width=200)
+
+    def printed(show, *arguments, **options):
+        show(console, *arguments, **options)
+        return written.getvalue()
+
+    return printed
+
+
+def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
+    text = printed(show_books.audited, CLEAN)
+    assert "1,003" in text
+    assert "Nothing is lost" in text
+    assert "redrive" not in text
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        replace(CLEAN, books=Audit(uploaded=1, missing=1)),
+        replace(CLEAN, books=Audit(uploaded=1, by_outcome=Counter({Outcome.FAILED: 1}))),
+        replace(CLEAN, queues=Queues(0, 1, 0)),
+        replace(CLEAN, queues=Queues(0, 0, 1)),
+    ],
+)
+def test_what_can_be_done_again_is_pointed_out(printed, found):
+    assert "make redrive" in printed(show_books.audited, found)
+
+
+def test_what_is_wrong_says_where_it_is_listed(printed):
+    text = printed(show_books.audited, replace(CLEAN, books=Audit(uploaded=1, missing=1)))
+    assert "missing: listed in missing.jsonl" in text
+    assert "doubled.jsonl" not in text
+    assert "Something is lost" in text
+
+
+def test_a_dry_run_says_that_it_is_one(printed):
+    text = printed(show_books.redriven, Redriven(Plan(failed=2, missing=3), []), applied=False)
+    assert "Would classify again: 2 failed, 3 missing." in text
+    assert "APPLY=1" in text
+
+
+def test_text_of_others_cannot_command_the_terminal(printed):
+    plan = Plan(unreadable=[("undelivered events", Letter("m", "r", "\x1b[2J[bold]bad"))])
+    text = printed(show_books.redriven, Redriven(plan, []), applied=True)
+    assert "\x1b" not in text
+    assert "[bold]bad" in text
+    key = "a\x1b]0;owned\x07.png"
+    image = Rejected(key, "v", "0" * 64, "corrupt", "[red]d", 5, datetime.fromisoformat("2026-11-16"))
+    text = printed(show_books.rejected, [image])
+    assert "\x1b" not in text
+    assert "[red]d" in text
+
+
+def test_an_execution_that_failed_says_why(printed):
+    run = Run("arn", "manifests/one.jsonl", 7)
+    text = printed(
+        show_books.ended, [Ended(run, "FAILED", "States.X: [too] much"), Ended(run, "SUCCEEDED", "")]
+    )
+    assert "FAILED States.X: [too] much" in text
+    assert "7 batches done" in text
