@@ -76,4 +76,6 @@ def reason_and_detail(outcome: Outcome, error: Mapping[str, Any]) -> tuple[str, 
 def _message(cause: str) -> str:
     """Return the `errorMessage` of a Lambda's cause, or the cause itself where there is none."""
     said = _ERROR_MESSAGE.search(cause)
-    return str(json.loads(f'"{said[1]}"', strict=False)) if said else cause
+    message = str(json.loads(f'"{said[1]}"', strict=False)) if said else cause
+    # Cut between the two escapes of one character, the first is half of it: no text that Parquet takes.
+    return message.encode("utf-8", "ignore").decode("utf-8")

@@ -41,6 +41,13 @@ def test_a_cause_that_the_machine_cut_still_says_its_reason(reason, detail, cut_
     assert len(detail_of_row) <= DETAIL_MAX_CHARS
 
 
+@pytest.mark.parametrize("cut_at", range(50, 62))
+def test_a_cause_cut_within_a_character_leaves_text_that_can_be_written(cut_at):
+    error = an_error(str(RejectedImage("not_an_image", "\U00010000" * 3)), cut_at=cut_at)
+    _, detail = reason_and_detail(Outcome.REJECTED, error)
+    assert detail.encode() == "\U00010000".encode() * len(detail)
+
+
 def test_the_longest_key_in_a_detail_does_not_hide_the_reason():
     error = an_error(str(RejectedImage("object_gone", f"s3://scones-incoming/{LONGEST_KEY} was deleted")))
     assert len(json.dumps(LONGEST_KEY)) > 3_000
