@@ -11,9 +11,12 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
+from analytics.glue import glue_view
+from analytics.queries import views
 from infra import package
 from infra.package import PROJECT
 from infra.stack import BUILD, NotUp, Stack
+from workflow.prediction import Policy
 
 CARD = PROJECT / "model" / "weights" / "card.json"
 
@@ -83,7 +86,7 @@ def parameters_of_model(card: Path = CARD) -> dict[str, str]:
 
 
 def deploy_to_aws(session: "boto3.Session", stack_name: str, parameters: Mapping[str, str]) -> None:
-    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
+    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile, and put the views in place.
 
     Args:
         session: whose account and region to deploy to.
@@ -91,16 +94,52 @@ def deploy_to_aws(session: "boto3.Session", stack_name: str, parameters: Mapping
         parameters: of the template, before those that follow from the model.
 
     Raises:
-        DeployFailed: with the AWS CLI's own words.
+        DeployFailed: the parameters contradict each other, or with the AWS CLI's own words.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: the artifacts bucket could not be made.
     """
+    wanted = consistent({**parameters_of_model(), **parameters})
     account_id = session.client("sts").get_caller_identity()["Account"]
     bucket = f"scones-artifacts-{account_id}-{session.region_name}"
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
     template = package.build(BUILD / "aws", with_libraries=True)
     environment = {"AWS_DEFAULT_REGION": session.region_name}
-    deploy(template, stack_name, bucket, {**parameters_of_model(), **parameters}, environment)
+    deploy(template, stack_name, bucket, wanted, environment)
+    put_views(session.client("glue"), outputs(session.client("cloudformation"), stack_name)["Database"])
+
+
+def put_views(glue: "boto3.client", database: str) -> None:
+    """Create or replace the views, from the same SQL that the laptop runs.
+
+    They name their database inside an encoded definition, which CloudFormation could not fill in.
+    """
+    for name in views():
+        view = glue_view(name, database)
+        try:
+            glue.create_table(DatabaseName=database, TableInput=view)
+        except glue.exceptions.AlreadyExistsException:
+            glue.update_table(DatabaseName=database, TableInput=view)
+
+
+def consistent(parameters: dict[str, str]) -> dict[str, str]:
+    """Return the parameters, if Decide can work by them: else every image would fail.
+
+    Raises:
+        DeployFailed: they contradict each other, as thresholds of the default model's classes do with others.
+    """
+    try:
+        Policy.parse(
+            parameters["ClassNames"],
+            parameters["Threshold"],
+            parameters["ClassThresholds"],
+            parameters.get("Temperature", "1"),
+        )
+    except ValueError as error:
+        raise DeployFailed(
+            f"ClassNames, Threshold and ClassThresholds do not go together: {error}. Give all three; "
+            "ClassThresholds may be empty."
+        ) from error
+    return parameters
 
 
 def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:
