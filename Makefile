@@ -91,9 +91,10 @@ endpoint-delete: $(WITH_SAGEMAKER)/.ready ## delete the endpoint and what it is 
 	@$(WITH_SAGEMAKER)/bin/python -m model.sagemaker_cli delete --name $(ENDPOINT_NAME)
 
 query: export SCONES_SQL = $(value SQL)
-query: $(READY) ## ask in Athena's SQL: make query SQL="SELECT …"
-	$(if $(value SQL),,$(error say what to ask: make query SQL="SELECT …"))
-	@$(SCONES) query "$$SCONES_SQL"
+# Said on the command line: Windows' Linux has another NAME in the environment.
+query: SAVED = $(if $(filter command,$(origin NAME)),$(NAME))
+query: $(READY) ## ask in Athena's SQL: SQL="SELECT …", or a saved query: NAME=review_queue [WEEK=2026-W47]; alone, list those
+	@$(SCONES) query $(if $(SAVED),--name "$(SAVED)") $(if $(WEEK),--week "$(WEEK)") $(if $(value SQL),-- "$$SCONES_SQL")
 
 report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026-W46] [OUT=folder]
 	@$(SCONES) report $(if $(WEEK),--week "$(WEEK)") $(if $(COMPARE),--compare "$(COMPARE)") $(if $(OUT),--out "$(OUT)")
@@ -136,6 +137,7 @@ $(CHECKOV)/.ready:
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python -m infra.saved_queries
 
 lock: ## pin anew what pyproject.toml and the container ask for; needs uv
 	@uv pip compile $(UV_OPTIONS) --group dev pyproject.toml --output-file requirements.lock

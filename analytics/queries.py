@@ -77,6 +77,16 @@ def console_query(name: str) -> str:
     return _replace(_text(name), _IN_THE_CONSOLE)
 
 
+def week_query(name: str, monday: date, sunday: date) -> str:
+    """Return a saved query over one week, with its other parameters as in Athena's console.
+
+    Raises:
+        UnknownQuery: there is none of that name.
+    """
+    days = {"from_dt": _literal(monday), "to_dt": _literal(sunday)}
+    return _replace(_text(name), {**_IN_THE_CONSOLE, **days})
+
+
 def views() -> dict[str, str]:
     """Return the SELECT of each view by the view's name."""
     return {path.stem: path.read_text() for path in sorted((_FOLDER / "views").glob("*.sql"))}

@@ -13,6 +13,8 @@ from rich.console import Console
 from analytics.athena import QueryFailed
 from analytics.aws import MirrorFailed
 from analytics.compaction import CompactionFailed
+from analytics.isoweek import IsoWeek
+from analytics.queries import UnknownQuery, console_query, question, week_query
 from analytics.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import DeployFailed
@@ -87,14 +89,32 @@ def drop(folder: Path, patience_s: float) -> None:
 
 
 @scones.command()
-@click.argument("sql")
-def query(sql: str) -> None:
-    """Ask SQL in Athena's dialect, and print the answer."""
+@click.argument("sql", required=False)
+@click.option("--name", help="Of a saved query, instead of SQL.")
+@click.option(
+    "--week", help="ISO week, like 2026-W47, that a saved query is about; else the last four weeks."
+)
+def query(sql: str | None, name: str | None, week: str | None) -> None:
+    """Ask SQL in Athena's dialect, or a saved query, and print the answer; with neither, list those saved."""
     from infra import show
     from infra.answers import engine
 
-    with engine(current_stack()) as answers:
-        show.answer(console, None, answers.query(sql).frame)
+    if not sql and not name and not week:
+        show.questions(console)
+        return
+    if bool(sql) == bool(name) or (week and not name):
+        raise click.UsageError("say SQL, or --name of a saved query and perhaps its --week")
+    asked = sql or _saved(name or "", week)
+    stack = current_stack()
+    with engine(stack) as answers:
+        answer = answers.query(asked)
+    if name:
+        console.print(question(name), markup=False, highlight=False)
+    show.answer(console, None, answer.frame)
+    if stack.endpoint_url is None:
+        console.print(
+            f"Athena scanned {answer.scanned_bytes:,} bytes: ${answer.cost_usd:.5f}", highlight=False
+        )
 
 
 @scones.command()
@@ -103,7 +123,6 @@ def query(sql: str) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=BUILD / "report")
 def report(week: str | None, compare: str | None, out: Path) -> None:
     """Write a week's report. Exit code 2 means that it asks for attention."""
-    from analytics.isoweek import IsoWeek
     from infra.answers import engine
     from infra.reports import report_of, this_week
 
@@ -234,6 +253,22 @@ def deploy(parameters: tuple[str, ...]) -> None:
     deploying.deploy_to_aws(session, STACK_NAME, given)
     stack = deploying.stack_on_aws(session, STACK_NAME)
     console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
+
+
+def _saved(name: str, week: str | None) -> str:
+    """Return a saved query's SQL; without such a query, show those that there are."""
+    from infra import show
+
+    try:
+        if week is None:
+            return console_query(name)
+        chosen = IsoWeek.parse(week)
+        return week_query(name, chosen.monday, chosen.sunday)
+    except UnknownQuery as error:
+        show.questions(console)
+        raise click.ClickException(f"There is no query {name!r}; those above are saved.") from error
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _in_flight(seconds: float | None) -> timedelta:

@@ -1,7 +1,7 @@
-"""Runs the embedded AWS (ministack), with one addition and five corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and five corrections where it departs from AWS.
 
 SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
-deployment is there again after a crash.
+deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
 
 Each correction changes one thing in the pinned release, and each has a test that fails once it is not needed
 any more:
@@ -27,7 +27,8 @@ from typing import Any
 from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
-from ministack.services import eventbridge, lambda_svc, s3, sqs, stepfunctions
+from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 from infra import enforced
 
@@ -55,6 +56,7 @@ def main() -> None:
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"
     if app.AUTH:
@@ -108,6 +110,33 @@ def _bounded(invoke: Callable[..., Any]) -> Callable[..., Any]:
             return invoke(resource, arguments, timeout_s * TIMEOUT_SCALE)
 
     return wrapped
+
+
+def _create_named_query(
+    _logical_id: str, properties: dict[str, Any], _stack: str
+) -> tuple[str, dict[str, Any]]:
+    _, _, body = athena._create_named_query(properties)
+    answer: dict[str, str] = json.loads(body)
+    return answer["NamedQueryId"], answer
+
+
+def _replace_named_query(
+    id_: str, old: dict[str, Any], new: dict[str, Any], stack: str
+) -> tuple[str, dict[str, Any]]:
+    """Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html"""
+    _delete_named_query(id_, old)
+    return _create_named_query("", new, stack)
+
+
+def _delete_named_query(id_: str, _properties: dict[str, Any]) -> None:
+    athena._delete_named_query({"NamedQueryId": id_})
+
+
+_NAMED_QUERY = {
+    "create": _create_named_query,
+    "update": _replace_named_query,
+    "delete": _delete_named_query,
+}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analytics.queries import question, saved_queries
 from infra.drop import Settled
 
 ROWS_AT_MOST = 200
@@ -37,6 +38,18 @@ def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:
     console.print(table)
     if len(frame) > ROWS_AT_MOST:
         console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
+
+
+def questions(console: Console) -> None:
+    """Print the name of each saved query, and what it answers."""
+    table = Table(
+        title='Saved queries: make query NAME=… [WEEK=2026-W47], or SQL="SELECT …"', title_justify="left"
+    )
+    table.add_column("name", no_wrap=True)
+    table.add_column("question")
+    for name in saved_queries():
+        table.add_row(name, escape(question(name)))
+    console.print(table)
 
 
 def _text(value: object) -> str:

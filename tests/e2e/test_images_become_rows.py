@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from analytics.queries import console_query, saved_queries
 from infra.answers import engine
 from infra.demo_images import write_images
 from infra.drop import Dropped, Settled, drop, files_of, progress_bar, settle
@@ -133,3 +134,16 @@ def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, t
     assert len(dropped) == 40
     settled = wait(stack, *dropped)
     assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
+
+
+def test_every_saved_query_is_there_and_runs(stack: Stack, settled: Settled, tmp_path: Path) -> None:
+    athena = stack.client("athena")
+    ids = athena.list_named_queries(WorkGroup=stack.workgroup)["NamedQueryIds"]
+    found = athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]
+    assert {query["Name"]: query["QueryString"] for query in found} == {
+        name: console_query(name) for name in saved_queries()
+    }
+    assert {query["Database"] for query in found} == {stack.database}
+    with engine(stack, tmp_path / "mirror") as answers:
+        for query in found:
+            answers.query(query["QueryString"])

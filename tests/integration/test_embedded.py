@@ -7,10 +7,12 @@ import json
 import threading
 import time
 import zipfile
+from typing import Any
 
 import pytest
 from ministack.core import lambda_runtime
-from ministack.services import eventbridge, lambda_svc, s3, sqs, stepfunctions
+from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 from infra import embedded
 from infra.package import PROJECT
@@ -204,3 +206,22 @@ def test_ministack_has_its_port_in_the_addresses_of_queues(monkeypatch):
     before = sqs._queue_url("results")
     monkeypatch.setattr(sqs, "DEFAULT_PORT", "5001")
     assert sqs._queue_url("results") != before
+
+
+# ── saved queries ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ministack_s_cloudformation_knows_no_saved_queries():
+    assert "AWS::Athena::NamedQuery" not in provisioners._RESOURCE_HANDLERS
+
+
+def test_a_saved_query_comes_changes_and_goes_with_its_stack():
+    saved = {"Name": "review_queue", "WorkGroup": "scones", "Database": "scones", "QueryString": "SELECT 1"}
+    handler: dict[str, Any] = embedded._NAMED_QUERY
+    first, _ = handler["create"]("ReviewQueueQuery", saved, "scones")
+    changed = {**saved, "QueryString": "SELECT 2"}
+    second, _ = handler["update"](first, saved, changed, "scones")
+    assert list(athena._named_queries.keys()) == [second]
+    assert athena._named_queries[second].items() >= changed.items()
+    handler["delete"](second, changed)
+    assert not athena._named_queries
