@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from analytics.athena_results import frame_of, typed_rows
 from analytics.cost import PRICES
-from analytics.table import SCHEMA, TABLE
+from analytics.table import SCHEMAS
 from analytics.translate import QueryRefused, Table, ensure_it_reads, translate
 from analytics.trino_types import VARCHAR, Column, from_arrow, quoted, text
 from analytics.trino_values import FAILURE
@@ -96,7 +96,7 @@ class LocalAthena:
         self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._connection.execute("SET TimeZone='UTC'")
-        self._files = [_Files(name, folder, scratch) for name in sorted({TABLE, *_subfolders(folder)})]
+        self._files = [_Files(name, folder, scratch) for name in sorted({*SCHEMAS, *_subfolders(folder)})]
         self._tables = {files.name: files.table for files in self._files}
         self._look_for_files()
         for name, sql in views.items():
@@ -169,8 +169,7 @@ class _Files:
     def __init__(self, name: str, folder: Path, scratch: Path) -> None:
         self.name = name
         self._folder = folder / name
-        first = next(_parquet_files(self._folder), None)
-        schema = SCHEMA if name == TABLE or first is None else pq.ParquetFile(first).schema_arrow
+        schema = SCHEMAS.get(name) or pq.read_schema(next(_parquet_files(self._folder)))
         columns = [Column(field.name.lower(), from_arrow(field.type)) for field in schema]
         self.table = Table(
             name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]

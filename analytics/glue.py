@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.queries import views
-from analytics.table import SCHEMA, glue_columns
+from analytics.table import LABELS_SCHEMA, SCHEMA, glue_columns
 
 _TRINO = {
     pa.string(): "varchar",
@@ -18,19 +18,23 @@ _TRINO = {
     pa.map_(pa.string(), pa.float64()): "map(varchar,double)",
 }
 
+_COLUMNS_AS_OF = {"outcomes": SCHEMA, "true_labels": LABELS_SCHEMA}
+"""View → the schema of its columns, but for `dt`."""
+
 
 def glue_view(name: str, database: str) -> dict[str, Any]:
-    """Return a view over the table's columns as a Glue `TableInput`, as `CREATE VIEW` in Athena leaves it.
+    """Return a view as a Glue `TableInput`, as `CREATE VIEW` in Athena leaves it.
 
     Athena reads the columns' types from the encoded definition, and other readers of Glue from its columns.
     Source: the format of `ViewOriginalText` is Trino's `ConnectorViewDefinition` as JSON.
     """
+    schema = _COLUMNS_AS_OF[name]
     definition = {
         "originalSql": views()[name],
         "catalog": "awsdatacatalog",
         "schema": database,
         "columns": [
-            *({"name": field.name, "type": _TRINO[field.type]} for field in SCHEMA),
+            *({"name": field.name, "type": _TRINO[field.type]} for field in schema),
             {"name": "dt", "type": "varchar"},
         ],
         "runAsInvoker": True,
@@ -43,7 +47,7 @@ def glue_view(name: str, database: str) -> dict[str, Any]:
         "ViewOriginalText": f"/* Presto View: {encoded} */",
         "ViewExpandedText": "/* Presto View */",
         "StorageDescriptor": {
-            "Columns": [*glue_columns(), {"Name": "dt", "Type": "string"}],
+            "Columns": [*glue_columns(schema), {"Name": "dt", "Type": "string"}],
             "Location": "",
             "SerdeInfo": {},
         },

@@ -139,11 +139,10 @@ class Cell:
 class Measured:
     """What people's labels say about the model's."""
 
-    labels: int
-    """Given."""
     images: int
-    """Of this week among them, classified."""
+    """Of this week, classified, with a label."""
     accepted: int
+    """Of them."""
     correct: int
     """Of the accepted ones."""
     precision: float | None

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent / "sql"
 _PARAMETER = re.compile(r":([a-z_]+)")
 _COMMENT = re.compile(r"--.*")
 
-Value = date | int | float | Sequence[tuple[str, str]]
-"""What a parameter may be: `from_dt` and `to_dt` are dates, both included; `labels` (key, label) pairs."""
+Value = date | int | float
+"""What a parameter may be: `from_dt` and `to_dt` are dates, both included."""
 
 CONSOLE_DAYS = 28
 """How many days before today the saved queries in Athena's console look back."""
@@ -23,7 +23,6 @@ _IN_THE_CONSOLE: Mapping[str, str] = {
     "limit": "100",
     "minutes": "60",
     "cells_per_unit": "20",
-    "labels": "('a/key.png', 'its true label'), ('another/key.png', 'its true label')",
 }
 
 
@@ -60,7 +59,7 @@ def saved_query(name: str, **values: Value) -> str:
     Raises:
         UnknownQuery: there is none of that name.
         TypeError: a parameter is missing, is not one of the query's, or is of no type that fits in.
-        ValueError: a number is not finite, a text has control characters, or there is no label.
+        ValueError: a number is not finite.
     """
     wanted = parameters(name)
     if wrong := sorted(set(wanted) ^ set(values)):
@@ -110,7 +109,7 @@ def _replace(sql: str, literals: Mapping[str, str]) -> str:
 def _literal(value: Value) -> str:
     match value:
         case bool():
-            raise TypeError("A parameter is a date, a number or (key, label) pairs, not a truth value.")
+            raise TypeError("A parameter is a date or a number, not a truth value.")
         case date():
             return f"'{value:%Y-%m-%d}'"
         case int():
@@ -119,17 +118,5 @@ def _literal(value: Value) -> str:
             return f"{value!r}e0" if "e" not in repr(value) else repr(value)
         case float():
             raise ValueError(f"{value} is not a number that SQL knows.")
-        case str():
-            raise TypeError(f"A text like {value!r} is no parameter's value.")
         case _:
-            pairs = [f"({_quoted(key)}, {_quoted(label)})" for key, label in value]
-            if not pairs:
-                raise ValueError("There is not one label to compare with.")
-            return ", ".join(pairs)
-
-
-def _quoted(text: str) -> str:
-    """Return a text literal; SQL has no escapes in it but the doubled quote."""
-    if any(ord(character) < 32 for character in text):
-        raise ValueError(f"{text!r} has control characters.")
-    return "'" + text.replace("'", "''") + "'"
+            raise TypeError(f"{value!r} is no parameter's value.")

@@ -1,7 +1,7 @@
 """The weekly report: ask the saved queries, work out the numbers, write the page and what goes with it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,8 +25,6 @@ Thumbnail = Callable[[str, str, str | None], bytes | None]
 LEAST_CERTAIN = 24
 _EXACT_DOTS = 5_000
 """Up to here every image has a dot of its own."""
-_LABELS_MAX_BYTES = 150_000
-"""Per query: Athena takes 262,144 bytes."""
 
 _OF_BOTH_WEEKS = (
     *("class_balance_by_week", "confidence_histogram", "input_histograms"),
@@ -34,7 +32,7 @@ _OF_BOTH_WEEKS = (
 )
 _OF_THE_WEEK = (
     *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
-    *("failures_by_reason", "completeness"),
+    *("failures_by_reason", "completeness", "measured_precision"),
 )
 
 
@@ -97,14 +95,13 @@ def build_report(
     compare: IsoWeek | None,
     *,
     uploaded: int | None = None,
-    labels: Mapping[str, str] | None = None,
     thumbnail: Thumbnail | None = None,
     now: datetime | None = None,
 ) -> WeeklyReport:
     """Ask the engine about a week, and about another to compare it with.
 
-    `uploaded` is how many of the week's uploads a listing of the bucket counted; `labels` says what images
-    really show, by key. Neither is needed: without them the report says what it cannot know.
+    `uploaded` is how many of the week's uploads a listing of the bucket counted. Without it the report says
+    what it cannot know.
 
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
@@ -115,10 +112,6 @@ def build_report(
     frames["confidence_over_time"] = asked.ask(
         "confidence_over_time", week, week, minutes=minutes, cells_per_unit=per_unit
     )
-    if labels:
-        frames["measured_precision"] = pd.concat(
-            asked.ask("measured_precision", week, week, labels=part) for part in _parts(labels)
-        )
     numbers = weekly_numbers(
         week,
         compare,
@@ -126,7 +119,6 @@ def build_report(
         cell_minutes=minutes,
         cells_per_unit=per_unit,
         uploaded=uploaded,
-        labels=len(labels) if labels else None,
         statements=asked.statements,
     )
     pictures = [
@@ -171,20 +163,6 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
         frames[f"{name}:baseline"] = before
     return frames
-
-
-def _parts(labels: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
-    """Yield the labels in parts that fit into one statement each."""
-    part: list[tuple[str, str]] = []
-    size_bytes = 0
-    for pair in sorted(labels.items()):
-        pair_bytes = sum(2 * len(text.encode()) for text in pair) + 10  # every quote might be doubled
-        if part and size_bytes + pair_bytes > _LABELS_MAX_BYTES:
-            yield part
-            part, size_bytes = [], 0
-        part.append(pair)
-        size_bytes += pair_bytes
-    yield part
 
 
 def _as_text(value: Any) -> str:

@@ -296,24 +296,27 @@ def _what_if(numbers: Numbers) -> Section:
 
 def _measured(numbers: Numbers) -> Section:
     measured = numbers.measured
-    if measured is None or not measured.images:
-        why = "Nobody has said yet what this week's images really show."
-        if measured is not None:
-            why = f"None of the {measured.labels:,} labels is about an image classified this week."
+    if measured is None:
         return Section(
             "measured",
             "Measured precision",
             "Not known: it needs labels.",
-            note=f"{why} With labels for some, this is where measured precision and the reliability of "
-            "confidences stand. Until then, expected precision is all there is.",
+            note="Nobody has said yet what this week's images really show. `make review SAMPLE=50` makes a "
+            "sheet to say so with a key press each, and `make label` takes it in. Measured precision and "
+            "the reliability of confidences then stand here. Until then, expected precision is all there is.",
         )
     low, high = (words.percent(end) for end in measured.interval)
+    takeaway = (
+        f"{words.percent(measured.precision)} of {measured.accepted:,} accepted images with a label were "
+        f"right (95 % interval {low} – {high}); "
+        f"{words.percent(measured.expected_precision)} was expected."
+        if measured.accepted
+        else "Not known: no accepted image has a label. `make review SAMPLE=50` puts some on the sheet."
+    )
     return Section(
         "measured",
         "Measured precision",
-        f"{words.percent(measured.precision)} of {measured.accepted:,} accepted images with a label were "
-        f"right (95 % interval {low} – {high}); "
-        f"{words.percent(measured.expected_precision)} was expected.",
+        takeaway,
         chart=charts.reliability(measured.bins),
         legend=[("dot accepted", "right answers, with 95 % interval"), ("line base dashed", "ideal")],
         note=f"{measured.images:,} labelled images of this week; expected calibration error "

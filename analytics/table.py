@@ -1,4 +1,4 @@
-"""The results table: pyarrow's schema, a row, its path and Glue's columns, all from one definition."""
+"""The tables: pyarrow's schemas, a row of results, its path and Glue's columns, all from one definition."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -47,6 +47,20 @@ SCHEMA = pa.schema(
     ]
 )
 """Every column but the partition `dt`, which is in the path: the UTC date of `uploaded_at`."""
+
+LABELS_TABLE = "labels"
+LABELS_SCHEMA = pa.schema(
+    [
+        pa.field("upload_id", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("true_label", pa.string()),
+        pa.field("labelled_at", _TIMESTAMP, nullable=False),
+    ]
+)
+"""What people say images show, NULL for none of the classes; `dt` is that of the upload's results."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
+"""Each table's columns by its name, which is also its folder in the results bucket."""
 
 _FROM_IMAGE = ("image_format", "width_px", "height_px", "brightness", "sharpness", "serialize_ms")
 _FROM_PREDICTION = (
@@ -112,9 +126,9 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return table
 
 
-def glue_columns() -> list[dict[str, str]]:
-    """Return the columns as Glue wants them: `{"Name", "Type"}`, in Hive's types."""
-    return [{"Name": field.name, "Type": _hive_type(field.type)} for field in SCHEMA]
+def glue_columns(schema: pa.Schema) -> list[dict[str, str]]:
+    """Return a table's columns as Glue wants them: `{"Name", "Type"}`, in Hive's types."""
+    return [{"Name": field.name, "Type": _hive_type(field.type)} for field in schema]
 
 
 def _hive_type(type_: pa.DataType) -> str:

@@ -47,13 +47,11 @@ def weekly_numbers(
     cell_minutes: int,
     cells_per_unit: int,
     uploaded: int | None,
-    labels: int | None,
     statements: Sequence[Statement],
 ) -> Numbers:
     """Return the numbers of `week`.
 
     `frames` holds the answer to each saved query by its name; one that groups by week may hold both weeks.
-    `labels` is how many labels there are, or None when `measured_precision` was not asked.
     """
     history = _summaries(frames["weekly_summary"], week)
     summary = history[-1]
@@ -82,7 +80,7 @@ def weekly_numbers(
         cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
         cell_minutes=cell_minutes,
         what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
-        measured=None if labels is None else _measured(frames["measured_precision"], labels),
+        measured=_measured(frames["measured_precision"]),
         inputs=[_input(name, frames, week, compare) for name in _INPUTS],
         rejects=_reasons(frames, "rejects_by_reason"),
         failures=_reasons(frames, "failures_by_reason"),
@@ -227,8 +225,10 @@ def _what_if(row: Row) -> WhatIf:
     )
 
 
-def _measured(frame: pd.DataFrame, labels: int) -> Measured:
+def _measured(frame: pd.DataFrame) -> Measured | None:
     rows = _rows(frame)
+    if not rows:
+        return None
     accepted = [row for row in rows if row["outcome"] == "accepted"]
     images, correct = (sum(int(row[name]) for row in accepted) for name in ("images", "correct"))
     bins = []
@@ -243,7 +243,6 @@ def _measured(frame: pd.DataFrame, labels: int) -> Measured:
         )
     confidence_sum = math.fsum(float(row["confidence_sum"]) for row in accepted)
     return Measured(
-        labels=labels,
         images=sum(bin_.images for bin_ in bins),
         accepted=images,
         correct=correct,

@@ -7,6 +7,7 @@ from pathlib import Path
 from analytics.athena import Athena, Engine, LocalAthena, QueryResult
 from analytics.aws import mirror
 from analytics.queries import views
+from analytics.table import SCHEMAS
 from infra.stack import BUILD, Stack
 
 
@@ -36,7 +37,8 @@ class _Mirrored:
         self._athena = LocalAthena(folder, views())
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
-        mirror(self._s3, self._bucket, self._folder)
+        for table in SCHEMAS:
+            mirror(self._s3, self._bucket, self._folder, f"{table}/")
         return self._athena.query(sql, parameters)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from analytics.table import TABLE, partition, to_table
+from analytics.table import LABELS_SCHEMA, LABELS_TABLE, TABLE, partition, to_table
 
 MODEL = "resnet9-2026-11-01"
 
@@ -168,6 +168,18 @@ def write_day(folder: Path, dt: str, table: pa.Table, file: str = "part-0") -> N
     path = folder / TABLE / f"dt={dt}" / f"{file}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, path, compression="zstd")
+
+
+def a_label(row: Mapping[str, Any], true_label: str | None, **changes: Any) -> dict[str, Any]:
+    """Return a row of the labels table about a row of results."""
+    label = {"upload_id": row["upload_id"], "key": row["key"], "true_label": true_label}
+    return {**label, "labelled_at": row["decided_at"] + timedelta(days=1), **changes}
+
+
+def write_labels(folder: Path, dt: str, labels: Iterable[Mapping[str, Any]], file: str = "part-0") -> None:
+    path = folder / LABELS_TABLE / f"dt={dt}" / f"{file}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pa.Table.from_pylist(list(labels), LABELS_SCHEMA), path)
 
 
 def many(table: pa.Table, copies: int) -> pa.Table:

@@ -1,14 +1,24 @@
--- Which images wait for a person, the longest waiting first?
+-- Which images wait for a person, the least certain first?
+-- Those below the threshold that nobody has labelled; `waiting` is how many there are in all.
 SELECT
-    uploaded_at,
-    bucket,
-    key,
-    version_id,
-    label,
-    confidence,
-    threshold,
-    probabilities
+    outcomes.upload_id,
+    outcomes.bucket,
+    outcomes.key,
+    outcomes.version_id,
+    outcomes.uploaded_at,
+    outcomes.label,
+    outcomes.confidence,
+    outcomes.threshold,
+    outcomes.probabilities,
+    count(*) OVER () AS waiting
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome = 'needs_review'
-ORDER BY uploaded_at, upload_id
+LEFT JOIN (
+    SELECT dt, upload_id
+    FROM true_labels
+    WHERE dt BETWEEN :from_dt AND :to_dt
+) AS labelled ON labelled.dt = outcomes.dt AND labelled.upload_id = outcomes.upload_id
+WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
+    AND outcomes.outcome = 'needs_review'
+    AND labelled.upload_id IS NULL
+ORDER BY outcomes.confidence, outcomes.upload_id
 LIMIT :limit

@@ -193,11 +193,11 @@ def test_a_folder_with_a_pattern_in_its_name_is_refused(tmp_path: Path):
 
 
 def test_another_folder_of_parquet_files_is_another_table(folder: Path):
-    labels = folder / "labels" / "dt=2026-11-01"
-    labels.mkdir(parents=True)
-    pq.write_table(pa.table({"upload_id": ["2026-11-01-0"], "truth": ["poppy"]}), labels / "a.parquet")
+    other = folder / "other" / "dt=2026-11-01"
+    other.mkdir(parents=True)
+    pq.write_table(pa.table({"upload_id": ["2026-11-01-0"], "truth": ["poppy"]}), other / "a.parquet")
     engine = LocalAthena(folder, threads=1)
-    sql = "SELECT label, truth FROM predictions JOIN labels USING (upload_id) WHERE labels.dt = '2026-11-01'"
+    sql = "SELECT label, truth FROM predictions JOIN other USING (upload_id) WHERE other.dt = '2026-11-01'"
     assert engine.query(sql).frame.iloc[0].tolist() == ["bicycle", "poppy"]
     engine.close()
 

@@ -17,8 +17,17 @@ from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
 from analytics.report import build_report
+from analytics.table import partition
 from tests.builders import noise, png_bytes
-from tests.builders_table import Week, a_failed_row, a_rejected_row, weeks_of_rows, write_rows
+from tests.builders_table import (
+    Week,
+    a_failed_row,
+    a_label,
+    a_rejected_row,
+    weeks_of_rows,
+    write_labels,
+    write_rows,
+)
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
@@ -39,11 +48,12 @@ def page(tmp_path_factory) -> Path:
     at = rows[-1]["uploaded_at"]
     rows += [a_rejected_row(99_991, key=LONG, uploaded_at=at), a_failed_row(99_992, key=LONG, uploaded_at=at)]
     write_rows(folder, rows)
+    sunday = str(WEEK.sunday)
+    write_labels(folder, sunday, [a_label(row, "bicycle") for row in rows if partition(row) == sunday])
     report = build_report(
         LocalAthena(folder, views()),
         WEEK,
         WEEK.back(),
-        labels={row["key"]: "bicycle" for row in rows[-80:]},
         thumbnail=lambda bucket, key, version: png_bytes(noise(32, 32)),
         now=datetime(2026, 11, 23, tzinfo=UTC),
     )

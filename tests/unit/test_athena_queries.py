@@ -126,7 +126,7 @@ QUERIES = [
     ),
     ("SELECT LABEL FROM (VALUES 'bicycle') AS t (Label)", [["bicycle"]]),
     ("-- a comment\nSELECT 1 /* another */;", [[1]]),
-    ("SHOW TABLES", [["predictions"]]),
+    ("SHOW TABLES", [["labels"], ["predictions"]]),
 ]  # fmt: skip
 
 

@@ -22,12 +22,14 @@ from tests.builders import noise, png_bytes
 from tests.builders_table import (
     Week,
     a_failed_row,
+    a_label,
     a_rejected_row,
     a_row,
     many,
     rows_of,
     weeks_of_rows,
     write_day,
+    write_labels,
     write_rows,
 )
 
@@ -234,28 +236,29 @@ def test_many_failures_need_attention_and_few_are_noted(tmp_path):
 def test_measured_precision_comes_from_labels(tmp_path):
     rows = [a_row(n, confidence=0.9 + n / 1000, outcome="accepted") for n in range(50)]
     rows.append(a_row(50, confidence=0.6, outcome="needs_review"))
-    labels = {row["key"]: "bicycle" for row in rows[:40]} | {
-        rows[50]["key"]: "tulip",
-        "elsewhere.png": "poppy",
-    }
-    labels |= {rows[n]["key"]: "tulip" for n in range(4)}
-    report = report_of(tmp_path, rows, compare=None, labels=labels)
+    labels = [a_label(row, "bicycle") for row in rows[3:40]]
+    labels += [a_label(rows[50], "bicycle"), a_label(a_row(99), "poppy"), a_label(rows[0], None)]
+    labels += [a_label(row, "tulip") for row in rows[1:4]]
+    later = rows[39]["decided_at"] + timedelta(days=2)
+    write_labels(tmp_path, "2026-11-16", labels)
+    write_labels(tmp_path, "2026-11-16", [*labels, a_label(rows[3], "tulip", labelled_at=later)], "again")
+    report = report_of(tmp_path, rows, compare=None)
     measured = known(report.numbers.measured)
-    assert (measured.labels, measured.images, measured.accepted, measured.correct) == (42, 41, 40, 36)
-    # Keys repeat in the builder after 40: rows 40 to 49 have keys of their own, unlabelled.
+    assert (measured.images, measured.accepted, measured.correct) == (41, 40, 36)
     assert measured.precision == pytest.approx(0.9)
     assert measured.expected_precision == pytest.approx(statistics.fmean(0.9 + n / 1000 for n in range(40)))
     assert [bin_.images for bin_ in measured.bins] == [1, 40]
     assert "accepted images with a label were right" in page_text(report)
 
 
-def test_labels_that_do_not_fit_into_one_query_are_asked_in_parts(tmp_path):
-    rows = [a_row(n, key=f"{n:04}-{'k' * 900}.png") for n in range(200)]
-    report = report_of(tmp_path, rows, compare=None, labels={row["key"]: "bicycle" for row in rows})
-    asked = [statement for statement in report.numbers.statements if statement.name == "measured_precision"]
-    assert len(asked) > 1
-    assert all(len(statement.sql.encode()) < 262_144 for statement in asked)
-    assert (known(report.numbers.measured).images, known(report.numbers.measured).correct) == (200, 200)
+def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_path):
+    row = a_row(1, confidence=0.6, outcome="needs_review")
+    write_labels(tmp_path, "2026-11-16", [a_label(row, "bicycle")])
+    report = report_of(tmp_path, [row], compare=None)
+    assert known(report.numbers.measured).precision is None
+    check_page(report)
+    assert "Not known: no accepted image has a label." in page_text(report)
+    assert "1 of 1 right at 0.60" in report.to_html()
 
 
 def test_without_labels_the_page_says_that_it_cannot_know(report):

@@ -167,7 +167,7 @@ def test_a_partition_is_the_path_s_date_even_long_ago():
 
 
 def test_glue_s_columns_are_those_of_the_schema():
-    columns = {column["Name"]: column["Type"] for column in glue_columns()}
+    columns = {column["Name"]: column["Type"] for column in glue_columns(SCHEMA)}
     assert list(columns) == SCHEMA.names
     assert "dt" not in columns
     assert columns["uploaded_at"] == "timestamp"

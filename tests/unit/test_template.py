@@ -13,7 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.aws import ResultsBucket
-from analytics.table import PREFIX, TABLE, glue_columns
+from analytics.table import SCHEMAS, glue_columns
 from infra.deploy import parameters_of_model
 from infra.package import LAYOUT, PROJECT, TEMPLATE, build
 from infra.stack import Stack
@@ -247,21 +247,27 @@ def test_what_cannot_be_delivered_is_kept():
         assert queue["SqsManagedSseEnabled"] is True
 
 
-# ── table ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── tables ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+TABLES = {table["TableInput"]["Name"]: table for table in resources_of_type("AWS::Glue::Table").values()}
 
 
-def test_glue_has_the_columns_that_record_writes():
-    (table,) = resources_of_type("AWS::Glue::Table").values()
-    storage = table["TableInput"]["StorageDescriptor"]
-    assert storage["Columns"] == glue_columns()
-    assert table["TableInput"]["PartitionKeys"] == [{"Name": "dt", "Type": "string"}]
-    assert table["TableInput"]["Name"] == TABLE
+def test_glue_has_every_table():
+    assert TABLES.keys() == SCHEMAS.keys()
 
 
-def test_glue_looks_where_record_writes():
-    (table,) = resources_of_type("AWS::Glue::Table").values()
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_glue_has_the_columns_that_are_written(name):
+    table = TABLES[name]["TableInput"]
+    assert table["StorageDescriptor"]["Columns"] == glue_columns(SCHEMAS[name])
+    assert table["PartitionKeys"] == [{"Name": "dt", "Type": "string"}]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_glue_looks_where_they_are_written(name):
+    table = TABLES[name]
     location = table["TableInput"]["StorageDescriptor"]["Location"]["Fn::Sub"]
-    assert location == f"s3://${{ResultsBucket}}/{PREFIX}"
+    assert location == f"s3://${{ResultsBucket}}/{name}/"
     parameters = table["TableInput"]["Parameters"]
     assert parameters["storage.location.template"]["Fn::Sub"] == f"{location}dt=${{!dt}}/"
     assert parameters["projection.dt.format"] == "yyyy-MM-dd"

@@ -1,0 +1,23 @@
+-- Which accepted images should a person look at, to measure how often what is accepted is right?
+-- A fair sample of those that nobody has labelled: ids are digests, so that their order has to do with nothing.
+SELECT
+    outcomes.upload_id,
+    outcomes.bucket,
+    outcomes.key,
+    outcomes.version_id,
+    outcomes.uploaded_at,
+    outcomes.label,
+    outcomes.confidence,
+    outcomes.threshold,
+    outcomes.probabilities
+FROM outcomes
+LEFT JOIN (
+    SELECT dt, upload_id
+    FROM true_labels
+    WHERE dt BETWEEN :from_dt AND :to_dt
+) AS labelled ON labelled.dt = outcomes.dt AND labelled.upload_id = outcomes.upload_id
+WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
+    AND outcomes.outcome = 'accepted'
+    AND labelled.upload_id IS NULL
+ORDER BY outcomes.upload_id
+LIMIT :limit
