@@ -1,24 +1,21 @@
 """Lambda ClassifyBatch: a manifest's line in, one outcome message for each of its images sent."""
 
 import os
-from collections import Counter
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.serialize import image_size_px, incoming_bucket
 from workflow.aws import Endpoint, ResultsQueue
 from workflow.batch import Steps
-from workflow.decide import policy
+from workflow.decide import measure, metrics, policy
 
 ENDPOINT_TIMEOUT_S = 20.0
 """A hundred images take a small instance half a second; several batches are asked for at once."""
 
 logger = Logger(service="classify-batch")
-metrics = Metrics(namespace="Scones", service="classify-batch")
 
 
 @cache
@@ -45,7 +42,6 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     steps = Steps(incoming_bucket().read, image_size_px(), endpoint(), policy())
     messages = steps.run(request["events"], request["execution_arn"])
     results_queue().send(messages)
-    for outcome, images in Counter(message["outcome"] for message in messages).items():
-        metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=images)
+    measure(messages)
     logger.info("classified a batch", images=len(messages))
     return {"images": len(messages)}

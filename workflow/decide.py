@@ -1,7 +1,7 @@
 """Lambda Decide: the endpoint's scores in, the outcome out."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -38,13 +38,21 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     """
     decided = to_payload(decide(request["scores"], policy()), request)
     outcome, prediction = decided["outcome"], decided["prediction"]
-    metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
-    # 0 or 1 for each image: the average over any time is the share, which no division of counts has to find.
-    needs_review = int(outcome is Outcome.NEEDS_REVIEW)
-    metrics.add_metric(name="NeedsReview", unit=MetricUnit.NoUnit, value=needs_review)
-    metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=prediction["confidence"])
+    measure([decided])
     logger.info("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])
     return decided
+
+
+def measure(decided: Iterable[Mapping[str, Any]]) -> None:
+    """Add outcomes to the metrics, be they of one image or of a batch: one alarm watches them all."""
+    for each in decided:
+        outcome, prediction = each["outcome"], each["prediction"]
+        metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
+        if prediction:
+            # 0 or 1: the average over any time is the share, which no division of counts has to find.
+            needs_review = int(outcome is Outcome.NEEDS_REVIEW)
+            metrics.add_metric(name="NeedsReview", unit=MetricUnit.NoUnit, value=needs_review)
+            metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=prediction["confidence"])
 
 
 def to_payload(prediction: Prediction, source: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ingest import serialize
 from model.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
-from workflow import classify, decide
+from workflow import classify, classify_batch, decide
 from workflow.aws import Answer
 from workflow.prediction import Policy
 
@@ -165,6 +165,34 @@ def test_the_average_of_needs_review_is_its_share(
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert line["NeedsReview"] == [needs_review]
     assert line["service"] == "decide"
+
+
+def test_the_images_of_a_batch_are_among_the_average(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As single images: one alarm watches both. A whole batch takes few lines, not one for each image."""
+    scores = [[0.9, 0.1]] * 40 + [[0.99, 0.01]] * 59
+    objects = {"bad.png": b"no image"}
+    monkeypatch.setattr(
+        classify_batch,
+        "incoming_bucket",
+        lambda: SimpleNamespace(read=lambda upload: objects.get(upload.key, png_bytes())),
+    )
+    endpoint = SimpleNamespace(name="scones", classify_batch=lambda images, size_px: Answer(scores, "m1"))
+    monkeypatch.setattr(classify_batch, "endpoint", lambda: endpoint)
+    monkeypatch.setattr(classify_batch, "image_size_px", lambda: 8)
+    monkeypatch.setattr(classify_batch, "results_queue", lambda: SimpleNamespace(send=lambda messages: None))
+    monkeypatch.setattr(classify_batch, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
+    events = [an_event("bad.png"), *(an_event(f"{number}.png") for number in range(99))]
+    classify_batch.lambda_handler({"events": events, "execution_arn": "arn"}, FakeContext())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert len(lines) == 1
+    assert {line["service"] for line in lines} == {
+        dimension["Value"] for dimension in ALARMS["ReviewShareHigh"]["Dimensions"]
+    }
+    assert sorted(value for line in lines for value in line["NeedsReview"]) == [0] * 59 + [1] * 40
+    assert sorted(value for line in lines for value in line["Confidence"]) == [0.9] * 40 + [0.99] * 59
+    assert lines[0]["Outcome_rejected"] == [1]
 
 
 def test_the_endpoint_s_variant_is_the_one_that_is_deployed() -> None:
