@@ -12,12 +12,14 @@ TEMPLATE = PROJECT / "infra" / "template.yaml"
 LAYOUT: dict[str, tuple[str, ...]] = {
     "hot": ("ingest", "workflow"),
     "record": ("ingest", "workflow", "analytics"),
+    "digest": ("analytics",),
 }
 """Folder of the package, as the template's `CodeUri` names it → our packages in it."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "hot": ("aws-lambda-powertools", "pillow"),
     "record": ("aws-lambda-powertools", "pyarrow"),
+    "digest": ("aws-lambda-powertools",),
 }
 """boto3 is part of Lambda's runtime."""
 

@@ -34,6 +34,7 @@ class Stack:
     database: str
     table: str
     workgroup: str
+    notifications_topic_arn: str
     endpoint_url: str | None = None
     """Of the embedded AWS; None means AWS itself."""
     model_endpoint_url: str | None = None
@@ -56,6 +57,7 @@ class Stack:
             database=outputs["Database"],
             table=outputs["Table"],
             workgroup=outputs["Workgroup"],
+            notifications_topic_arn=outputs["NotificationsTopic"],
             **where,
         )
 

@@ -19,6 +19,11 @@ LAMBDA_LOGS = DOCS + "lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html"
 STATES_LOGS = DOCS + "step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
 STATES_MAP = DOCS + "step-functions/latest/dg/iam-policies-eg-dist-map.html"
 LAMBDA_SQS = DOCS + "lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions"
+ATHENA_S3 = DOCS + "athena/latest/ug/s3-permissions.html"
+"""Athena reads the table and writes its answer with the permissions of who asks."""
+ATHENA_GLUE = DOCS + "athena/latest/ug/fine-grained-access-to-glue-resources.html"
+"""On a table, and on what it is in. Projected partitions are not looked up."""
+SNS_KEY = DOCS + "sns/latest/dg/sns-key-management.html"
 LISTED_IS_404 = DOCS + "AmazonS3/latest/API/API_GetObject.html"
 """Without `s3:ListBucket`, S3 answers 403 for an object that is not there."""
 
@@ -69,6 +74,12 @@ def logs(stem: str) -> Needs:
     return Needs(LOGS, f"{stem}Logs.Arn", LAMBDA_LOGS)
 
 
+def athena(action: str, call: str) -> Needs:
+    workgroup = "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}"
+    return Needs((f"athena:{action}",), workgroup, ("analytics/digest/aws.py", call))
+
+
+GLUE = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
 BACKFILL = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:%s:${AWS::StackName}-backfill%s"
 
 NEEDS: dict[str, list[Needs]] = {
@@ -108,6 +119,23 @@ NEEDS: dict[str, list[Needs]] = {
             ("analytics/aws.py", ".delete_objects("),
         ),
         logs("Compact"),
+    ],
+    "DigestRole": [
+        athena("StartQueryExecution", ".start_query_execution("),
+        athena("GetQueryExecution", ".get_query_execution("),
+        athena("GetQueryResults", ".get_query_results("),
+        athena("StopQueryExecution", ".stop_query_execution("),
+        *(
+            Needs(("glue:GetDatabase", "glue:GetTable"), GLUE + resource, ATHENA_GLUE)
+            for resource in ("catalog", "database/${Database}", "table/${Database}/*")
+        ),
+        Needs(("s3:ListBucket",), "ResultsBucket.Arn", ATHENA_S3),
+        Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ATHENA_S3),
+        Needs(("s3:GetBucketLocation",), "QueryResultsBucket.Arn", ATHENA_S3),
+        Needs(("s3:GetObject", "s3:PutObject"), "${QueryResultsBucket.Arn}/*", ATHENA_S3),
+        Needs(("sns:Publish",), "Notifications", ("analytics/digest/aws.py", ".publish(")),
+        Needs(("kms:Decrypt", "kms:GenerateDataKey"), "NotificationsKey.Arn", SNS_KEY),
+        logs("Digest"),
     ],
     "ClassifyBatchRole": [
         READS_A_VERSION,
