@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and five corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and six corrections where it departs from AWS.
 
 SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
 deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
@@ -15,6 +15,7 @@ any more:
    cores that everything else shares.
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
    keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
+6. Athena answers in its own dialect, and knows the views: see `infra/embedded_athena.py`.
 """
 
 import json
@@ -30,7 +31,7 @@ from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
-from infra import enforced
+from infra import embedded_athena, enforced
 
 TASKS_AT_ONCE = 6
 """More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
@@ -56,6 +57,7 @@ def main() -> None:
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    athena._run_duckdb = embedded_athena.answering(athena._run_duckdb)
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"

@@ -4,13 +4,16 @@ import os
 import random
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analytics.queries import console_query, saved_queries
+from analytics.athena import Athena
+from analytics.queries import console_query, saved_queries, week_query
 from infra.answers import engine
 from infra.demo_images import write_images
 from infra.drop import Dropped, Settled, drop, files_of, progress_bar, settle
@@ -136,7 +139,9 @@ def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, t
     assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
 
 
-def test_every_saved_query_is_there_and_runs(stack: Stack, settled: Settled, tmp_path: Path) -> None:
+def test_every_saved_query_is_there_and_athena_answers_it_as_make_query_does(
+    stack: Stack, settled: Settled, tmp_path: Path
+) -> None:
     athena = stack.client("athena")
     ids = athena.list_named_queries(WorkGroup=stack.workgroup)["NamedQueryIds"]
     found = athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]
@@ -144,6 +149,11 @@ def test_every_saved_query_is_there_and_runs(stack: Stack, settled: Settled, tmp
         name: console_query(name) for name in saved_queries()
     }
     assert {query["Database"] for query in found} == {stack.database}
+    today = datetime.now(UTC).date()
+    athena_itself = Athena(athena, stack.database, stack.workgroup)
     with engine(stack, tmp_path / "mirror") as answers:
-        for query in found:
-            answers.query(query["QueryString"])
+        for name in saved_queries():
+            sql = week_query(name, today - timedelta(days=1), today)
+            assert_frame_equal(
+                athena_itself.query(sql).frame, answers.query(sql).frame, check_dtype=False, obj=name
+            )

@@ -2,9 +2,10 @@
 
 Requests are checked by the embedded AWS, and what its services do by `infra.enforced`, with the same
 evaluation of policies. Some actions do nothing here, and are held by `tests/unit/test_roles.py` alone: those
-on logs, which the embedded AWS writes without asking; `sagemaker:InvokeEndpoint`, as the endpoint is another
-process; `s3:ListBucket` where it only turns S3's 403 for what is not there into a 404; and what a Distributed
-Map does with its manifest and its children.
+on logs, which the embedded AWS writes without asking; those on the key of the notification topic, which its
+SNS does not use; `sagemaker:InvokeEndpoint`, as the endpoint is another process; `s3:ListBucket` where it
+only turns S3's 403 for what is not there into a 404; and what a Distributed Map does with its manifest and
+its children.
 """
 
 import io
@@ -30,12 +31,16 @@ from tests.builders_table import a_row
 from tests.template import resources_of_type
 
 PATIENCE_S = 180.0
+MONDAY = {"time": "2026-11-23T06:00:00Z"}
+"""What the schedule sends the digest."""
 
 DOES_NOTHING_HERE = {
     ("ClassifyRole", "sagemaker:InvokeEndpoint"),
     ("ClassifyBatchRole", "sagemaker:InvokeEndpoint"),
     ("SerializeRole", "s3:ListBucket"),
     ("ClassifyBatchRole", "s3:ListBucket"),
+    ("DigestRole", "kms:Decrypt"),
+    ("DigestRole", "kms:GenerateDataKey"),
 }
 
 
@@ -157,6 +162,23 @@ def test_the_chain_passes(system: System) -> None:
     assert "denied" not in system.log()
 
 
+def inbox(system: System, name: str) -> Callable[[], list[dict[str, Any]]]:
+    """Subscribe a queue to the topic; return what reads the next few notifications from it."""
+    sqs, topic_arn = system.client("sqs"), system.stack.notifications_topic_arn
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    system.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+
+    def read() -> list[dict[str, Any]]:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
+        return [json.loads(message["Body"]) for message in messages]
+
+    return read
+
+
 # ── each action taken away ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -229,6 +251,21 @@ def the_batch_fails(system: System, role: str, action: str) -> None:
     assert "AccessDenied" in raised
 
 
+def no_digest_is_sent(system: System, role: str, action: str) -> None:
+    raised = system.invoke("DigestFunction", MONDAY)
+    assert raised
+    assert "AccessDenied" in raised or "AuthorizationError" in raised
+
+
+def its_query_is_not_stopped(system: System, role: str, action: str) -> None:
+    function = {"FunctionName": system.physical_ids["DigestFunction"]}
+    system.client("lambda").update_function_configuration(**function, Timeout=10)  # no time left for a query
+    try:
+        no_digest_is_sent(system, role, action)
+    finally:
+        system.client("lambda").update_function_configuration(**function, Timeout=300)
+
+
 def denial(system: System, role: str, action: str) -> str:
     return f"denied: {system.physical_ids[role]} may not {action} on"
 
@@ -249,6 +286,18 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("CompactRole", "s3:DeleteObject", "", a_day_is_not_compacted),
     ("ClassifyBatchRole", "s3:GetObjectVersion", "", the_batch_s_image_fails),
     ("ClassifyBatchRole", "sqs:SendMessage", "", the_batch_fails),
+    ("DigestRole", "athena:StartQueryExecution", "", no_digest_is_sent),
+    ("DigestRole", "athena:GetQueryExecution", "", no_digest_is_sent),
+    ("DigestRole", "athena:GetQueryResults", "", no_digest_is_sent),
+    ("DigestRole", "athena:StopQueryExecution", "", its_query_is_not_stopped),
+    ("DigestRole", "glue:GetDatabase", "", no_digest_is_sent),
+    ("DigestRole", "glue:GetTable", "", no_digest_is_sent),
+    ("DigestRole", "s3:ListBucket", "", no_digest_is_sent),
+    ("DigestRole", "s3:GetObject", "ResultsBucket", no_digest_is_sent),
+    ("DigestRole", "s3:GetObject", "QueryResultsBucket", no_digest_is_sent),
+    ("DigestRole", "s3:GetBucketLocation", "", no_digest_is_sent),
+    ("DigestRole", "s3:PutObject", "", no_digest_is_sent),
+    ("DigestRole", "sns:Publish", "", no_digest_is_sent),
     ("RecordRole", "s3:PutObject", "", it_cannot_be_written),  # last: Record then pauses
 ]
 
@@ -282,6 +331,12 @@ def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
         Bucket=system.stack.results_bucket, Prefix=f"{PREFIX}dt=2026-11-16/"
     )
     assert [edition_of(item["Key"]) is not None for item in listed["Contents"]] == [True]
+
+
+def test_the_digest_is_sent(system: System) -> None:
+    read = inbox(system, "digests")
+    assert system.invoke("DigestFunction", MONDAY) is None
+    assert "Scones, week 2026-W47" in until(read, "a digest")[0]["Subject"]
 
 
 # ── what no role needs ─────────────────────────────────────────────────────────────────────────────────────
@@ -324,9 +379,10 @@ def tries(
         "invoke Decide": lambda: as_role("lambda").invoke(
             FunctionName=system.physical_ids["DecideFunction"], InvocationType="DryRun"
         ),
-        "notify": lambda: as_role("sns").publish(
-            TopicArn=system.physical_ids["Notifications"], Message="tried"
+        "ask Athena": lambda: as_role("athena").start_query_execution(
+            QueryString="SELECT 1", WorkGroup=stack.workgroup
         ),
+        "notify": lambda: as_role("sns").publish(TopicArn=stack.notifications_topic_arn, Message="tried"),
         "give itself more": lambda: as_role("iam").put_role_policy(
             RoleName=system.physical_ids["SerializeRole"], PolicyName="more", PolicyDocument="{}"
         ),
@@ -340,6 +396,7 @@ MAY = {
     "ClassifyBatchRole": {"read an upload", "list uploads", "send an outcome"},
     "RecordRole": {"write rows", "take an outcome"},
     "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
+    "DigestRole": {"ask Athena", "read rows", "list rows", "write answers", "notify"},
     "ImageUploadedRole": {"start an execution"},
     "ImageStateMachineRole": {"invoke Decide", "send an outcome"},
     "BackfillStateMachineRole": {"send an outcome"},
@@ -397,13 +454,8 @@ def test_nothing_is_read_without_tls(system: System) -> None:
 
 
 def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
-    sqs, sns, cloudwatch = (system.client(name) for name in ("sqs", "sns", "cloudwatch"))
-    inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]})
-    sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
-    sns.subscribe(TopicArn=system.physical_ids["Notifications"], Protocol="sqs", Endpoint=arn)
+    cloudwatch = system.client("cloudwatch")
+    read = inbox(system, "alarms")
 
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     assert len(alarms) == len(resources_of_type("AWS::CloudWatch::Alarm"))
@@ -419,8 +471,7 @@ def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
     told: set[str] = set()
 
     def all_told() -> bool:
-        for message in sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages", ()):
-            told.add(json.loads(json.loads(message["Body"])["Message"])["AlarmName"])
+        told.update(json.loads(message["Message"])["AlarmName"] for message in read())
         return told == {alarm["AlarmName"] for alarm in alarms}
 
     until(all_told, "a message of every alarm")

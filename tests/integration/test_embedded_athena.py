@@ -1,0 +1,83 @@
+"""The embedded AWS's Athena: ministack's own gets it wrong, and ours answers as the library does."""
+
+import asyncio
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ministack.services import athena, glue, s3
+
+from analytics.athena import LocalAthena
+from analytics.athena_results import frame_of, typed_rows
+from analytics.queries import saved_queries, views, week_query
+from infra.embedded_athena import answering, text
+from tests.builders_table import Week, rows_of, write_rows
+
+MONDAY = date(2026, 11, 16)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bucket as the embedded S3 has it on disk."""
+    folder = tmp_path_factory.mktemp("s3") / "000000000000" / "results"
+    folder.mkdir(parents=True)
+    write_rows(folder, rows_of(Week(MONDAY, images_a_day=12, rejected=0.1, failed=0.1)))
+    return folder
+
+
+@pytest.fixture
+def ask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(s3, "DATA_DIR", str(folder.parent.parent))
+    storage = {"Location": "s3://results/predictions/", "Columns": []}
+    table = {"Name": "predictions", "StorageDescriptor": storage}
+    glue._create_database({"DatabaseInput": {"Name": "scones"}})
+    glue._create_table({"DatabaseName": "scones", "TableInput": table})
+    run = answering(athena._run_duckdb)
+    yield lambda sql, database="scones": asyncio.run(run(sql, database))
+    glue._delete_database({"Name": "scones"})
+
+
+def test_ministack_hands_sql_to_duckdb_as_it_stands() -> None:
+    with pytest.raises(Exception, match="approx_percentile"):
+        asyncio.run(athena._run_duckdb("SELECT approx_percentile(1, 0.5)", "scones"))
+
+
+@pytest.mark.parametrize("name", saved_queries())
+def test_an_answer_over_the_api_is_the_library_s(ask: Any, folder: Path, name: str) -> None:
+    sql = week_query(name, MONDAY, MONDAY + timedelta(days=6))
+    answer = ask(sql)
+    names_and_types = list(zip(answer["columns"], answer["column_types"], strict=True))
+    read = frame_of(*typed_rows(names_and_types, answer["rows"]))
+    expected = LocalAthena(folder, views()).query(sql).frame
+    assert len(expected) or name in ("failures_by_reason", "measured_precision", "rejects_by_reason")
+    pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+
+
+def test_another_database_is_ministack_s(ask: Any) -> None:
+    assert ask("SELECT 1 / 2 AS half", "another")["rows"] == [[0.5]]
+    assert ask("SELECT 1 / 2 AS none")["rows"] == [["0"]]
+
+
+def test_a_query_that_cannot_be_right_is_refused(ask: Any) -> None:
+    with pytest.raises(Exception, match="nothing_such"):
+        ask("SELECT nothing_such(1)")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (True, "true"),
+        (float("-inf"), "-Infinity"),
+        (datetime.fromisoformat("2026-11-16T09:30:00.123"), "2026-11-16 09:30:00.123"),
+        (datetime.fromisoformat("2026-11-16T09:30:00+00:00"), "2026-11-16 09:30:00.000 UTC"),
+        (timedelta(days=1, hours=2, milliseconds=3), "1 02:00:00.003"),
+        (-timedelta(minutes=5), "-0 00:05:00.000"),
+        ([1, None, "a"], "[1, null, a]"),
+        ({"bicycle": 0.97, "tulip": 0.03}, "{bicycle=0.97, tulip=0.03}"),
+        (b"\x00\xff", "00 ff"),
+    ],
+)
+def test_a_value_is_written_as_athena_writes_it(value: Any, written: str) -> None:
+    assert text(value) == written
