@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected compact bench test check check-security fix lock clean
+.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected review label compact bench test check check-security fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -114,6 +114,13 @@ redrive: $(READY) ## what failed, is missing or undelivered, once more: make red
 
 rejected: $(READY) ## rejected images and why: make rejected [DOWNLOAD=folder]
 	@$(SCONES) rejected $(if $(DOWNLOAD),--download "$(DOWNLOAD)")
+
+review: $(READY) ## images below the threshold, to label: make review [SINCE=2026-11-16] [SAMPLE=50] [OUT=folder]
+	@$(SCONES) review $(if $(SINCE),--since "$(SINCE)") $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(OUT),--out "$(OUT)")
+
+label: $(READY) ## load a labels file: make label FROM=labels.jsonl (or s3://bucket/key)
+	$(if $(FROM),,$(error say which file: make label FROM=labels.jsonl))
+	@$(SCONES) label -- "$(FROM)"
 
 bench: $(READY) ## measure speed and memory against their budgets
 	@$(SCONES) bench

@@ -39,7 +39,7 @@ def render(
         (image, None if picture is None else base64.b64encode(picture).decode())
         for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
     ]
-    return _template().render(
+    return template("report.html.j2").render(
         numbers=numbers,
         verdict=verdict,
         tiles=_tiles(numbers),
@@ -54,7 +54,8 @@ def render(
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return one of this folder's templates; what it is filled with is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -62,7 +63,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _tiles(numbers: Numbers) -> list[Tile]:

@@ -2,18 +2,20 @@
 
 import os
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
 from analytics.athena import QueryFailed
 from analytics.aws import MirrorFailed
 from analytics.compaction import CompactionFailed
 from analytics.isoweek import IsoWeek
+from analytics.labels import UnusableLabels
 from analytics.queries import UnknownQuery, console_query, question, week_query
 from analytics.translate import QueryRefused
 from infra.backfill import NothingToDo
@@ -38,6 +40,7 @@ _FOR_PEOPLE = (
     QueryFailed,
     QueryRefused,
     UnusableInventory,
+    UnusableLabels,
     OSError,
 )
 """Errors that say what to do; any other one is a fault of ours, and shows where it came from."""
@@ -223,6 +226,39 @@ def rejected(folder: Path | None) -> None:
 
 
 @scones.command()
+@click.option("--since", help="UTC date of the first uploads, like 2026-11-16; four weeks ago if left out.")
+@click.option("--sample", type=click.IntRange(0, 1000), default=0, help="How many accepted images to add.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=BUILD / "review")
+def review(since: str | None, sample: int, out: Path) -> None:
+    """Write a page of the images below the threshold, to say what each shows with one key press."""
+    from infra import review as reviewing
+    from infra import show_books
+    from infra.answers import engine
+
+    try:
+        first = date.fromisoformat(since) if since else None
+    except ValueError as error:
+        raise click.ClickException(f"--since is {since!r}: a date is like 2026-11-16") from error
+    stack = current_stack()
+    with engine(stack) as answers:
+        reviewed = reviewing.review(stack, answers, first, sample, out)
+    show_books.reviewed(console, reviewed)
+
+
+@scones.command()
+@click.argument("source")
+def label(source: str) -> None:
+    """Take a labels file, as a review sheet saves it, into the table: SOURCE is a file or s3://bucket/key."""
+    from infra.answers import engine
+    from infra.label import load_labels
+
+    stack = current_stack()
+    with engine(stack) as answers:
+        images = load_labels(stack, answers, source)
+    console.print(f"Labels of {images:,} images are in the table. `make report` measures precision by them.")
+
+
+@scones.command()
 def demo() -> None:
     """Run the main job on images that are drawn for it."""
     from infra import demo as demonstration
@@ -306,7 +342,7 @@ def main() -> None:
     try:
         scones()
     except _FOR_PEOPLE as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

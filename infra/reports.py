@@ -22,7 +22,7 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     s3 = stack.client("s3")
 
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
-        return _read(s3, bucket, key, version_id)
+        return original(s3, bucket, key, version_id)
 
     uploaded = _uploaded(s3, stack.incoming_bucket, week)
     return build_report(answers, week, compare, uploaded=uploaded, thumbnail=picture)
@@ -38,8 +38,8 @@ def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
     )
 
 
-def _read(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """Return an original, or None if it is not there any more: a report does without its picture."""
+def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
+    """Return an original, or None if it is not there any more: a page does without its picture."""
     try:
         response = s3.get_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
     except ClientError:

@@ -10,6 +10,7 @@ from infra.audit import Audited
 from infra.backfill import Ended
 from infra.redrive import Redriven
 from infra.rejected import Rejected
+from infra.review import Reviewed
 from workflow.outcome import Outcome
 
 _SHOWN = 20
@@ -87,6 +88,22 @@ def rejected(console: Console, images: Sequence[Rejected]) -> None:
     if len(images) > _SHOWN * 10:
         console.print(f"… and {len(images) - _SHOWN * 10:,} more")
     console.print(f"Rejected: {len(images):,}. Upload a fixed image under the same key to try again.")
+
+
+def reviewed(console: Console, done: Reviewed) -> None:
+    """Print where the sheet is, and how many images wait."""
+    queue = done.queue
+    since = f"uploaded since {queue.since}"
+    if done.page is None:
+        console.print(f"No image {since} waits for review.")
+        return
+    console.print(f"Below the threshold, {since}, without a label: {queue.waiting:,}")
+    unsure = len(queue.images) - queue.sampled
+    if queue.waiting > unsure:
+        console.print(f"The sheet has the {unsure:,} least certain; label them, and make the next one.")
+    if queue.sampled:
+        console.print(f"A fair sample of {queue.sampled:,} accepted images is among them.")
+    console.print(f"Open {done.page}, label, save; then make label FROM=file", soft_wrap=True)
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,7 @@ SELECT
     outcomes.confidence,
     outcomes.threshold,
     outcomes.probabilities,
+    array_join(map_keys(outcomes.probabilities), ',') AS classes,
     count(*) OVER () AS waiting
 FROM outcomes
 LEFT JOIN (

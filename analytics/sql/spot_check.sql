@@ -9,7 +9,8 @@ SELECT
     outcomes.label,
     outcomes.confidence,
     outcomes.threshold,
-    outcomes.probabilities
+    outcomes.probabilities,
+    array_join(map_keys(outcomes.probabilities), ',') AS classes
 FROM outcomes
 LEFT JOIN (
     SELECT dt, upload_id

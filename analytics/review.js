@@ -1,0 +1,135 @@
+"use strict";
+// A review sheet: one image after the other, a key each. What is said is kept in this browser, image by image,
+// so that a reload loses nothing and two windows do not write over each other.
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const images = [...document.querySelectorAll("#sheet li")];
+  const answers = [...document.querySelectorAll("#answers button")];
+  const wide = matchMedia("(min-width: 900px)");
+  const place = (image) => `scones-label-${image.dataset.upload}`;
+  const labelOf = (button) => (button.dataset.none === undefined ? button.dataset.label : null);
+  const inWords = (label) => (label === null ? "none of these" : label);
+
+  const said = new Map();  // image → { label, labelled_at }
+  const past = [];  // what was there before each answer: [number, answer or null]
+  let current = 0;
+
+  function recall() {
+    for (const image of images) {
+      let answer = null;
+      try { answer = JSON.parse(localStorage.getItem(place(image))); } catch { /* kept by nobody, or broken */ }
+      const known = answer && answers.some((button) => labelOf(button) === answer.label);
+      if (known && !Number.isNaN(Date.parse(answer.labelled_at))) said.set(image, answer);
+      else said.delete(image);
+    }
+  }
+
+  function keep(image, answer) {
+    if (answer) said.set(image, answer); else said.delete(image);
+    try {
+      if (answer) localStorage.setItem(place(image), JSON.stringify(answer));
+      else localStorage.removeItem(place(image));
+    } catch { $("unkept").hidden = false; }
+  }
+
+  function describe(number) {
+    return `Image ${number + 1} of ${images.length}: ${images[number].dataset.key}, ${images[number].dataset.says}.`;
+  }
+
+  function draw() {
+    images.forEach((image, number) => {
+      const answer = said.get(image);
+      image.classList.toggle("labelled", Boolean(answer));
+      image.querySelector(".said").textContent = answer ? inWords(answer.label) : "";
+      const tile = image.querySelector("button");
+      if (number === current) tile.setAttribute("aria-current", "true"); else tile.removeAttribute("aria-current");
+    });
+    const answer = said.get(images[current]);
+    for (const button of answers)
+      button.setAttribute("aria-pressed", String(Boolean(answer) && labelOf(button) === answer.label));
+    $("bar").value = said.size;
+    $("count").textContent = `${said.size} of ${images.length} labelled`;
+    $("save").disabled = said.size === 0;
+    $("undo").disabled = said.size === 0 && past.length === 0;
+    $("done").hidden = said.size < images.length;
+  }
+
+  function show(number, before = "") {
+    const moves = number !== current;
+    current = number;
+    const face = images[number].querySelector(".face").cloneNode(true);
+    const picture = face.querySelector("img");
+    if (picture) picture.alt = images[number].dataset.key;
+    $("current").replaceChildren(face);
+    $("where").textContent = `Image ${number + 1} of ${images.length}`;
+    draw();
+    if (wide.matches && moves) images[number].scrollIntoView({ block: "nearest" });
+    $("status").textContent = `${before}${describe(number)}`;
+  }
+
+  function following(number) {
+    for (let step = 1; step < images.length; step++) {
+      const next = (number + step) % images.length;
+      if (!said.has(images[next])) return next;
+    }
+    return number;
+  }
+
+  function answer(label) {
+    past.push([current, said.get(images[current]) ?? null]);
+    keep(images[current], { label, labelled_at: new Date().toISOString() });
+    const all = said.size === images.length ? "All are labelled. " : "";
+    show(following(current), `${inWords(label)}. ${all}`);
+  }
+
+  function latest() {
+    const labelled = images.map((image, number) => [number, said.get(image)]).filter(([, answer]) => answer);
+    labelled.sort(([, a], [, b]) => Date.parse(b.labelled_at) - Date.parse(a.labelled_at));
+    return labelled.length ? [labelled[0][0], null] : null;
+  }
+
+  function undo() {
+    const [number, before] = past.pop() ?? latest();
+    keep(images[number], before);
+    show(number, "Undone. ");
+  }
+
+  function save() {
+    const lines = images.filter((image) => said.has(image)).map((image) => `${JSON.stringify({
+      upload_id: image.dataset.upload, key: image.dataset.key, ...said.get(image),
+    })}\n`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+    link.download = $("save").dataset.file;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    $("status").textContent = `${lines.length} labels saved as ${link.download}.`;
+  }
+
+  for (const button of answers) button.addEventListener("click", () => answer(labelOf(button)));
+  $("back").addEventListener("click", () => show((current + images.length - 1) % images.length));
+  $("skip").addEventListener("click", () => show((current + 1) % images.length));
+  $("undo").addEventListener("click", undo);
+  $("save").addEventListener("click", save);
+  images.forEach((image, number) => image.querySelector("button").addEventListener("click", () => {
+    show(number);
+    $("stage").scrollIntoView({ block: "nearest" });
+  }));
+
+  const byKey = new Map();
+  for (const button of document.querySelectorAll("[data-keys]"))
+    for (const key of button.dataset.keys.split(" ").filter(Boolean)) byKey.set(key, button);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const button = byKey.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    if (!button) return;
+    event.preventDefault();
+    // A key that is held down moves on; it does not label what nobody has looked at.
+    if (!event.repeat || button.dataset.moves !== undefined) button.click();
+  });
+  addEventListener("storage", () => { recall(); draw(); });
+
+  recall();
+  $("stage").hidden = false;
+  show(following(images.length - 1));
+})();
