@@ -39,6 +39,8 @@ _BUSY_CODES = {
 }
 _BUSY_STATUSES = {429, 503}
 """Of the model's own answer: it asks for patience."""
+_SERVER_ERROR = 500
+"""And beyond, whatever it is called: a gateway's page has no code. The model's own errors come with 424."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Endpoint:
         code = error.response["Error"]["Code"]
         said = f"endpoint {self.name}: {code}: {error.response['Error'].get('Message', '')[:300]}"
         if code in _BUSY_CODES or error.response.get("OriginalStatusCode") in _BUSY_STATUSES:
+            return EndpointBusy(said)
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _SERVER_ERROR:
             return EndpointBusy(said)
         if code in {"ModelError", "ValidationError"}:
             return EndpointFault(said)

@@ -181,6 +181,13 @@ def test_an_endpoint_without_time_is_busy(runtime, endpoint, code, status):
         ask(endpoint)
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_gateway_s_error_page_is_busy_whatever_it_is_called(runtime, endpoint, status):
+    runtime.answer(b"<!DOCTYPE html><html><body>Bad Gateway</body></html>", status, Content_Type="text/html")
+    with pytest.raises(EndpointBusy, match=f"endpoint scones: {status}"):
+        ask(endpoint)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_model_that_asks_for_patience_is_busy(runtime, endpoint, status):
     runtime.fail("ModelError", 424, OriginalStatusCode=status)
