@@ -1,0 +1,243 @@
+"""analytics.review: which images wait, and a page of them that is safe whatever they are called."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics import review as reviewing
+from analytics.athena import LocalAthena
+from analytics.athena_results import frame_of, typed_rows
+from analytics.queries import views
+from analytics.review import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
+from tests.builders import png_bytes
+from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
+
+SINCE, UNTIL = date(2026, 11, 1), date(2026, 11, 24)
+NOW = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
+NASTY = "</script><script>alert(1)</script><!--\"' onerror=alert(2) {{ 7 * 7 }}\u2028"
+
+
+def unsure(number: int, confidence: float = 0.6, **changes: Any) -> dict[str, Any]:
+    scores = {"bicycle": confidence, "motorcycle": 1 - confidence}
+    return a_row(number, outcome="needs_review", confidence=confidence, probabilities=scores, **changes)
+
+
+def queue_of(folder, rows, sample=0, since=SINCE):
+    write_rows(folder, rows)
+    return review_queue(LocalAthena(folder, views()), since, UNTIL, sample)
+
+
+def waiting(number: int = 0, **changes: Any) -> Waiting:
+    image = {
+        "upload_id": hashlib.sha256(str(number).encode()).hexdigest(),
+        "bucket": "scones-incoming",
+        "key": f"van-07/{number}.png",
+        "version_id": "v1",
+        "uploaded_at": datetime.fromisoformat("2026-11-16T09:30"),
+        "label": "bicycle",
+        "confidence": 0.6,
+        "threshold": 0.94,
+        "scores": {"bicycle": 0.6, "motorcycle": 0.4},
+    }
+    return Waiting(**{**image, **changes})
+
+
+def page_of(*images: Waiting, waiting: int | None = None, sampled: int = 0, pictures: Sequence[Any] = ()):
+    queue = Queue(images, len(images) - sampled if waiting is None else waiting, sampled, SINCE)
+    return sheet(queue, pictures or [None] * len(images), NOW)
+
+
+# ── the queue ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_images_below_the_threshold_wait_the_least_certain_first(tmp_path):
+    rows = [unsure(1, 0.8), unsure(2, 0.5), unsure(3, 0.7), a_row(4), a_rejected_row(5)]
+    queue = queue_of(tmp_path, [*rows, rows[0]])
+    assert [image.upload_id for image in queue.images] == [rows[n]["upload_id"] for n in (1, 2, 0)]
+    assert (queue.waiting, queue.sampled) == (3, 0)
+    assert queue.images[2].scores == pytest.approx({"bicycle": 0.8, "motorcycle": 0.2})
+    assert queue.classes == ["bicycle", "motorcycle"]
+
+
+def test_an_image_that_was_decided_again_waits_only_if_it_still_does(tmp_path):
+    old = unsure(1, model_version="m1")
+    new = a_row(1, model_version="m2", decided_at=old["decided_at"].replace(hour=20))
+    assert queue_of(tmp_path, [old, new]).images == []
+
+
+def test_an_image_with_a_label_waits_no_more_be_it_none_of_the_classes(tmp_path):
+    rows = [unsure(n) for n in range(4)]
+    write_labels(tmp_path, "2026-11-16", [a_label(rows[0], "bicycle"), a_label(rows[1], None)])
+    queue = queue_of(tmp_path, rows)
+    assert {image.upload_id for image in queue.images} == {row["upload_id"] for row in rows[2:]}
+    assert queue.waiting == 2
+
+
+def test_a_sheet_is_bounded_and_knows_how_many_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(reviewing, "MAX_IMAGES", 3)
+    queue = queue_of(tmp_path, [unsure(n, 0.5 + n / 100) for n in range(8)])
+    assert [round(image.confidence, 2) for image in queue.images] == [0.5, 0.51, 0.52]
+    assert queue.waiting == 8
+
+
+def test_earlier_uploads_are_left_out(tmp_path):
+    rows = [unsure(1), unsure(2, uploaded_at=datetime.fromisoformat("2026-11-20T10:00"))]
+    queue = queue_of(tmp_path, rows, since=date(2026, 11, 20))
+    assert [image.upload_id for image in queue.images] == [rows[1]["upload_id"]]
+
+
+def test_a_sample_of_accepted_images_is_a_fair_one_without_those_that_have_labels(tmp_path):
+    rows = [a_row(n) for n in range(20)]
+    by_id = sorted(rows, key=lambda row: row["upload_id"])
+    write_labels(tmp_path, "2026-11-16", [a_label(by_id[0], "bicycle")])
+    queue = queue_of(tmp_path, [unsure(99), *rows], sample=5)
+    assert queue.images[0].label == "bicycle"
+    assert sorted(image.upload_id for image in queue.images[1:]) == [row["upload_id"] for row in by_id[1:6]]
+    assert (queue.waiting, queue.sampled) == (1, 5)
+
+
+def test_an_empty_queue_has_no_images(tmp_path):
+    assert queue_of(tmp_path, [a_row(1)]) == Queue([], 0, 0, SINCE)
+
+
+def test_classes_whose_names_look_like_numbers_keep_their_names_on_aws():
+    """Athena gives a map as a text, in which they are numbers."""
+    names = ["upload_id", "bucket", "key", "version_id", "uploaded_at", "label", "confidence", "threshold"]
+    types = ["varchar"] * 4 + ["timestamp", "varchar", "double", "double", "map", "varchar", "bigint"]
+    texts = ["ab", "b", "k", None, "2026-11-16 09:30:00.000", "007", "0.6", "0.9", "{007=0.6, 1e3=0.4}"]
+    columns, rows = typed_rows(
+        list(zip([*names, "probabilities", "classes", "waiting"], types, strict=True)),
+        [[*texts, "007,1e3", "1"]],
+    )
+    engine: Any = SimpleNamespace(query=lambda sql: SimpleNamespace(frame=frame_of(columns, rows)))
+    (image,) = review_queue(engine, SINCE, UNTIL).images
+    assert image.scores == {"007": 0.6, "1e3": 0.4}
+    assert image.version_id is None
+
+
+# ── the keys ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_class_has_a_digit_and_its_first_letter_if_no_other_class_begins_so():
+    assert keys_of(["bicycle", "motorcycle", "Poppy", "pear"]) == {
+        "bicycle": ["1", "b"],
+        "motorcycle": ["2", "m"],
+        "Poppy": ["3"],
+        "pear": ["4"],
+    }
+
+
+@given(st.lists(st.text(min_size=1), unique=True, max_size=30))
+def test_no_key_says_two_things(classes):
+    keys = [key for own in keys_of(classes).values() for key in own]
+    assert len(set(keys)) == len(keys)
+    assert NONE_KEY not in keys
+    assert all(len(key) == 1 for key in keys)
+
+
+# ── the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            self.scripts.append(data)
+        elif self.cdata_elem is None:
+            self.text += data
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    tags.close()
+    return tags
+
+
+def test_the_page_names_the_key_the_label_and_every_score():
+    text = parsed(page_of(waiting(3))).text.replace("\u00a0", " ")
+    for part in ("van-07/3.png", "bicycle 60.0 %", "motorcycle40.0 %", "threshold 0.94"):
+        assert part in text
+
+
+def test_the_page_needs_no_network_and_runs_no_script_but_ours():
+    page = page_of(waiting(), pictures=[png_bytes()])
+    tags = parsed(page)
+    (script,) = tags.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [attrs["content"] for tag, attrs in tags.found if attrs.get("http-equiv")]
+    assert policy == (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; " + f"script-src 'sha256-{digest}'"
+    )
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert not [
+        attrs for _, attrs in tags.found if "src" in attrs and not str(attrs["src"]).startswith("data:")
+    ]
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1)
+    | st.sampled_from([NASTY, "'\"><img src=x onerror=alert(1)>", "{% raw %}", "&amp;&lt;"])
+)
+def test_a_key_and_a_class_are_shown_as_they_are_and_do_nothing(text):
+    image = waiting(key=text, label=text, scores={text: 1.0})
+    tags = parsed(page_of(image))
+    plain = parsed(page_of(waiting(key="k", label="k", scores={"k": 1.0})))
+    assert [tag for tag, _ in tags.found if tag != "kbd"] == [tag for tag, _ in plain.found if tag != "kbd"]
+    assert tags.scripts == plain.scripts
+    assert text in tags.text
+    attributes = [attrs for _, attrs in tags.found]
+    assert [attrs["data-key"] for attrs in attributes if "data-key" in attrs] == [text]
+    assert [attrs["data-label"] for attrs in attributes if "data-label" in attrs] == [text]
+    assert not [name for attrs in attributes for name in attrs if name.startswith("on")]
+
+
+def test_an_image_without_a_picture_is_there_all_the_same():
+    page = page_of(waiting(1), waiting(2), pictures=[png_bytes(), None])
+    assert page.count("The picture could not be read.") == 1
+    assert page.count('src="data:image/jpeg') == 1
+
+
+def test_more_that_wait_are_said_so():
+    assert "This sheet has the 2 least certain" in page_of(waiting(1), waiting(2), waiting=40)
+    assert "least certain</b>" not in page_of(waiting(1), waiting(2))
+    page = page_of(*(waiting(n) for n in range(3)), waiting=2, sampled=1)
+    assert "least certain</b>" not in page
+    assert "1 accepted image is among them" in page
+
+
+def test_every_button_has_a_name_and_its_keys():
+    tags = parsed(page_of(waiting()))
+    keys = {
+        attrs.get("data-label", attrs.get("id")): attrs["data-keys"]
+        for _, attrs in tags.found
+        if "data-keys" in attrs
+    }
+    assert keys == {
+        "bicycle": "1 b",
+        "motorcycle": "2 m",
+        None: "0",
+        "back": "ArrowLeft",
+        "undo": "Backspace",
+        "skip": "ArrowRight",
+    }
+    for tag, attrs in tags.found:
+        if tag == "button" and "data-keys" in attrs:
+            assert attrs["aria-keyshortcuts"] == attrs["data-keys"]
