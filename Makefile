@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected review label compact bench test check check-security fix lock clean
+.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -121,6 +121,9 @@ review: $(READY) ## images below the threshold, to label: make review [SINCE=202
 label: $(READY) ## load a labels file: make label FROM=labels.jsonl (or s3://bucket/key)
 	$(if $(FROM),,$(error say which file: make label FROM=labels.jsonl))
 	@$(SCONES) label -- "$(FROM)"
+
+torture: $(READY) ## break all that can break while images go in: is one lost, doubled, wrong? [SEED=1] [IMAGES=500]
+	@$(SCONES) torture $(if $(SEED),--seed "$(SEED)") $(if $(IMAGES),--images "$(IMAGES)")
 
 bench: $(READY) ## measure speed and memory against their budgets
 	@$(SCONES) bench

@@ -269,6 +269,17 @@ def demo() -> None:
 
 
 @scones.command()
+@click.option("--seed", default=1, help="Of all that is random: the same seed, the same faults.")
+@click.option("--images", type=click.IntRange(min=20), default=500, help="How many to drop.")
+def torture(seed: int, images: int) -> None:
+    """Break all that can break while images go in. Exit code 1: one was lost, doubled or wrong."""
+    from infra.torture import run as torturing
+
+    report = torturing.torture(console, seed, images)
+    sys.exit(0 if torturing.went_well(report) else 1)
+
+
+@scones.command()
 @click.option("--images", default=1000, help="How many small images to drop.")
 def bench(images: int) -> None:
     """Measure speed and memory, against their budgets."""
