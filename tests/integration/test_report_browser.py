@@ -3,7 +3,6 @@
 import html
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from datetime import UTC, datetime
@@ -28,11 +27,8 @@ from tests.builders_table import (
     write_labels,
     write_rows,
 )
+from tests.chromium import CHROMIUM, QUIET
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
-    None,
-)
 WEEK = IsoWeek.parse("2026-W47")
 LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "image.jpg"
 
@@ -66,15 +62,7 @@ def chromium(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
                 CHROMIUM,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--hide-scrollbars",
+                *QUIET,
                 "--enable-logging=stderr",
                 f"--user-data-dir={profile}",
                 *arguments,

@@ -1,0 +1,308 @@
+"""From images that wait to a measured precision: a real browser, the file, the table, the report."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+from PIL import Image
+
+from analytics.aws import ResultsBucket
+from analytics.isoweek import IsoWeek
+from analytics.labels import UnusableLabels
+from analytics.report import WeeklyReport, build_report
+from analytics.table import partition, to_table
+from infra import label as labelling
+from infra.answers import engine
+from infra.label import load_labels
+from infra.review import Reviewed, review
+from tests.builders import jpeg_bytes, noise
+from tests.builders_table import a_row
+from tests.chromium import CHROMIUM, Page, browsing
+
+NASTY = "van-07/</script><script>document.title='broken'</script>\"'.jpg"
+LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "image.jpg"
+NOW = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+YESTERDAY = NOW - timedelta(days=1)
+CLASSES = {"bicycle": 0.5, "motorcycle": 0.3, "willow_tree": 0.2}
+
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="There is no Chromium here; apt-get install chromium brings one."
+)
+
+
+def unsure(number: int, confidence: float, key: str) -> dict[str, Any]:
+    scores = {name: share * confidence / 0.5 for name, share in CLASSES.items()}
+    scores["bicycle"] = confidence
+    return a_row(
+        number,
+        key=key,
+        version_id=None,
+        outcome="needs_review",
+        confidence=confidence,
+        probabilities=scores,
+        uploaded_at=YESTERDAY,
+    )
+
+
+ROWS = [
+    unsure(1, 0.50, NASTY),
+    unsure(2, 0.55, LONG),
+    unsure(3, 0.60, "van-01/gone.jpg"),
+    unsure(4, 0.65, "van-01/4.jpg"),
+    unsure(5, 0.70, "van-01/5.jpg"),
+    *(a_row(n, version_id=None, uploaded_at=YESTERDAY) for n in range(10, 16)),
+]
+
+
+@pytest.fixture
+def stack(s3) -> Any:
+    """What the commands need of a stack, in moto: six of the images were accepted."""
+    for bucket in ("scones-incoming", "results"):
+        s3.create_bucket(Bucket=bucket)
+    for row in ROWS:
+        if "gone" not in row["key"]:
+            s3.put_object(Bucket="scones-incoming", Key=row["key"], Body=jpeg_bytes(noise(48, 32)))
+    results = ResultsBucket(s3, "results")
+    for dt, of_day in groupby(sorted(ROWS, key=partition), key=partition):
+        results.write(f"predictions/dt={dt}/rows.parquet", to_table(of_day))
+    return SimpleNamespace(client=lambda service: s3, results_bucket="results", endpoint_url="http://of-moto")
+
+
+@pytest.fixture
+def answers(stack: Any, tmp_path: Path) -> Iterator[Any]:
+    with engine(stack, tmp_path / "mirror") as answers:
+        yield answers
+
+
+def reviewed(stack: Any, answers: Any, folder: Path, sample: int = 0) -> Reviewed:
+    return review(stack, answers, None, sample, folder)
+
+
+def a_file(path: Path, labels: dict[int, str | None], at: datetime = NOW) -> Path:
+    """Write a labels file about `ROWS`, by their places."""
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "upload_id": ROWS[place]["upload_id"],
+                    "key": ROWS[place]["key"],
+                    "label": label,
+                    "labelled_at": f"{at.isoformat()}Z",
+                }
+            )
+            + "\n"
+            for place, label in labels.items()
+        )
+    )
+    return path
+
+
+def labelled(answers: Any) -> dict[str, str | None]:
+    frame = answers.query("SELECT key, true_label FROM true_labels").frame
+    return dict(zip(frame["key"], frame["true_label"], strict=True))
+
+
+def report_of_the_week(answers: Any) -> WeeklyReport:
+    return build_report(answers, IsoWeek.of(YESTERDAY.date()), None)
+
+
+# ── the file and the table ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_that_is_loaded_twice_counts_once(stack, answers, tmp_path):
+    file = a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None, 6: "motorcycle"})
+    assert report_of_the_week(answers).numbers.measured is None
+    assert load_labels(stack, answers, str(file)) == 3
+    once = answers.query("SELECT count(*) AS rows FROM labels").frame["rows"][0]
+    assert load_labels(stack, answers, str(file)) == 3
+    assert answers.query("SELECT count(*) AS rows FROM labels").frame["rows"][0] == once == 3
+    assert labelled(answers) == {NASTY: "bicycle", LONG: None, ROWS[6]["key"]: "motorcycle"}
+
+
+def test_a_later_label_wins_whenever_it_is_loaded(stack, answers, tmp_path):
+    later = a_file(tmp_path / "later.jsonl", {0: "motorcycle"}, NOW)
+    earlier = a_file(tmp_path / "earlier.jsonl", {0: "bicycle", 1: "bicycle"}, NOW - timedelta(hours=1))
+    for file in (later, earlier):
+        load_labels(stack, answers, str(file))
+    assert labelled(answers) == {NASTY: "motorcycle", LONG: "bicycle"}
+
+
+def test_a_file_comes_from_a_bucket_too(stack, answers, tmp_path, s3):
+    body = a_file(tmp_path / "labels.jsonl", {0: "bicycle"}).read_bytes()
+    s3.put_object(Bucket="results", Key="from/him & her?#.jsonl", Body=body)
+    assert load_labels(stack, answers, "s3://results/from/him & her?#.jsonl") == 1
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        load_labels(stack, answers, "s3://results/nothing.jsonl")
+
+
+def test_of_a_file_with_one_bad_line_nothing_is_loaded(stack, answers, tmp_path):
+    file = a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: "tulip"})
+    with pytest.raises(UnusableLabels) as raised:
+        load_labels(stack, answers, str(file))
+    classes = "bicycle, motorcycle, willow_tree"
+    assert str(raised.value) == (
+        f"{file}: line 2: 'tulip' is none of the classes: {classes}. Nothing was loaded."
+    )
+    assert labelled(answers) == {}
+
+
+def test_a_file_that_is_too_large_is_not_read(stack, answers, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelling, "MAX_BYTES", 100)
+    file = a_file(tmp_path / "labels.jsonl", {0: "bicycle"})
+    with pytest.raises(UnusableLabels, match="split it"):
+        load_labels(stack, answers, str(file))
+
+
+def test_what_is_labelled_is_not_on_the_next_sheet(stack, answers, tmp_path):
+    load_labels(stack, answers, str(a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None})))
+    done = reviewed(stack, answers, tmp_path / "review")
+    assert [image.key for image in done.queue.images] == ["van-01/gone.jpg", "van-01/4.jpg", "van-01/5.jpg"]
+    load_labels(stack, answers, str(a_file(tmp_path / "more.jsonl", dict.fromkeys((2, 3, 4)))))
+    assert reviewed(stack, answers, tmp_path / "review").page is None
+
+
+# ── the sheet ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def sheet(stack, answers, tmp_path) -> Path:
+    page = reviewed(stack, answers, tmp_path / "review", sample=6).page
+    assert page
+    return page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Page]:
+    with browsing() as page:
+        yield page
+
+
+def kept(page: Page) -> int:
+    return int(page.evaluate("localStorage.length"))
+
+
+@needs_browser
+def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers, sheet, browser, tmp_path):
+    browser.look(1280)
+    browser.open(sheet)
+    assert browser.evaluate("document.title") == "11 images to review · Scones"
+    assert browser.text("#where") == "Image 1 of 11"
+    browser.press("1")  # bicycle
+    browser.press("m")  # by its first letter
+    browser.press("0")  # none of these
+    assert browser.text("#count") == "3 of 11 labelled"
+    assert browser.text("#status") == (
+        "none of these. Image 4 of 11: van-01/4.jpg, the model says bicycle, 65.0\u00a0%."
+    )
+    browser.press("3")
+    browser.press("Backspace")
+    assert browser.text("#where") == "Image 4 of 11"
+    assert browser.text("#count") == "3 of 11 labelled"
+
+    browser.reload()
+    assert browser.text("#count") == "3 of 11 labelled"
+    assert browser.text("#where") == "Image 4 of 11"
+    browser.press("ArrowRight")  # skips it
+    browser.press("B")
+    browser.press("ArrowLeft")
+    browser.press("ArrowLeft")
+    assert browser.text("#where") == "Image 4 of 11"
+    browser.press("x")
+    assert browser.text("#count") == "4 of 11 labelled"
+    browser.click('#answers [data-label="motorcycle"]')
+    browser.click("#sheet li:nth-child(6) button")
+    for number in range(6, 12):  # what was accepted comes last
+        assert browser.text("#where") == f"Image {number} of 11"
+        browser.press("2" if number == 6 else "1")
+    assert browser.evaluate("!document.querySelector('#done').hidden")
+    assert browser.text("#status").startswith("bicycle. All are labelled.")
+
+    file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
+    assert file.suffix == ".jsonl"
+    assert browser.said == []
+    assert load_labels(stack, answers, str(file)) == 11
+    found = labelled(answers)
+    assert (found[NASTY], found[LONG], found["van-01/gone.jpg"]) == ("bicycle", "motorcycle", None)
+    assert (found["van-01/4.jpg"], found["van-01/5.jpg"]) == ("motorcycle", "bicycle")
+    assert reviewed(stack, answers, tmp_path / "review").page is None
+    report = report_of_the_week(answers)
+    measured = report.numbers.measured
+    assert measured
+    assert (measured.images, measured.accepted, measured.correct) == (11, 6, 5)
+    text = report.to_html().replace("\u00a0", " ")
+    assert "83.3 % of 6 accepted images with a label were right" in text
+    assert 'id="reliability-title"' in text
+
+
+@needs_browser
+def test_undo_goes_back_through_what_was_said_before_a_reload(sheet, browser):
+    browser.look(1280)
+    browser.open(sheet)
+    browser.evaluate("localStorage.clear()")
+    browser.reload()
+    browser.press("1")
+    browser.press("2")
+    browser.press("ArrowLeft")
+    browser.press("3")  # changes its mind about the second
+    browser.press("Backspace")
+    assert browser.text("#sheet li:nth-child(2) .said") == "motorcycle"
+    browser.reload()
+    for left in (1, 0):
+        browser.press("Backspace")
+        assert browser.text("#count") == f"{left} of 11 labelled"
+    assert browser.evaluate("document.querySelector('#undo').disabled")
+    assert kept(browser) == 0
+    browser.press("Backspace")
+    assert browser.said == []
+
+
+@needs_browser
+def test_the_sheet_is_for_screen_readers_too(sheet, browser):
+    browser.look(1280)
+    browser.open(sheet)
+    buttons = browser.accessible_names("button")
+    assert {"bicycle", "motorcycle", "willow_tree", "none of these", "back", "undo", "skip"} <= set(buttons)
+    assert "Save the labels" in buttons
+    assert any(name.startswith("Image 4. bicycle 65.0") and "van-01/4.jpg" in name for name in buttons)
+    assert browser.accessible_names("progressbar") == ["0 of 11 labelled"]
+    assert NASTY in browser.accessible_names("image")
+
+
+@needs_browser
+def test_a_held_key_labels_one_image(sheet, browser):
+    browser.open(sheet)
+    browser.evaluate("localStorage.clear()")
+    browser.reload()
+    browser.evaluate(
+        "for (let n = 0; n < 5; n++)"
+        "document.dispatchEvent(new KeyboardEvent('keydown', {key: '1', repeat: n > 0}))"
+    )
+    browser.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: '1', ctrlKey: true}))")
+    assert browser.text("#count") == "1 of 11 labelled"
+
+
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_has_two_themes_and_fits_any_screen(sheet, browser, tmp_path, theme):
+    for width_px in (360, 768, 1280):
+        browser.look(width_px, theme=theme)
+        browser.open(sheet)
+        browser.press("0")
+        wide = browser.evaluate(
+            "[...document.body.querySelectorAll('*')]"
+            f".filter(e => e.getBoundingClientRect().right > {width_px + 1})"
+            ".map(e => e.tagName + '.' + e.className)"
+        )
+        assert wide == []
+        assert browser.evaluate("document.documentElement.scrollWidth") == width_px
+        shot = np.asarray(Image.open(browser.screenshot(tmp_path / "shot.png")).convert("L"))
+        corner = shot[-20:, :8].mean()
+        assert corner > 200 if theme == "light" else corner < 60
+    assert browser.said == []
