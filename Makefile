@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
+.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query import-capture report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -98,6 +98,10 @@ query: $(READY) ## ask in Athena's SQL: SQL="SELECT …", or a saved query: NAME
 
 report: $(READY) ## the weekly report: make report [WEEK=2026-W47] [COMPARE=2026-W46] [OUT=folder]
 	@$(SCONES) report $(if $(WEEK),--week "$(WEEK)") $(if $(COMPARE),--compare "$(COMPARE)") $(if $(OUT),--out "$(OUT)")
+
+import-capture: $(READY) ## SageMaker's capture files into the table: FROM=folder-or-s3://… [CLASSES=a,b] [THRESHOLD=0.9]
+	$(if $(FROM),,$(error say from where: make import-capture FROM=folder))
+	@$(SCONES) import-capture $(if $(CLASSES),--classes "$(CLASSES)") $(if $(THRESHOLD),--threshold "$(THRESHOLD)") "$(FROM)"
 
 compact: $(READY) ## make few large files of each day's many small ones
 	@$(SCONES) compact

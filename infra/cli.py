@@ -21,6 +21,7 @@ from analytics.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import DeployFailed
 from infra.drop import NothingToDrop
+from infra.import_capture import NothingToImport
 from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
@@ -36,6 +37,7 @@ _FOR_PEOPLE = (
     MirrorFailed,
     NothingToDo,
     NothingToDrop,
+    NothingToImport,
     NotUp,
     QueryFailed,
     QueryRefused,
@@ -256,6 +258,23 @@ def label(source: str) -> None:
     with engine(stack) as answers:
         images = load_labels(stack, answers, source)
     console.print(f"Labels of {images:,} images are in the table. `make report` measures precision by them.")
+
+
+@scones.command("import-capture")
+@click.argument("source")
+@click.option("--classes", help="Of that endpoint, in the order of its scores: a,b; else those of the stack.")
+@click.option("--threshold", help="The least confidence that is accepted; else those of the stack.")
+def import_capture(source: str, classes: str | None, threshold: str | None) -> None:
+    """Make rows of SageMaker's data-capture files in SOURCE, a folder or s3://bucket/prefix."""
+    from infra import import_capture as importing
+    from infra import show
+
+    stack = current_stack()
+    judged = importing.judgement(stack, classes, threshold)
+    with console.status(f"Reading {source} …"):
+        done = importing.import_capture(stack, source, judged)
+    show.imported(console, done, BUILD / "import-capture.txt")
+    sys.exit(1 if done.bad else 0)
 
 
 @scones.command()

@@ -5,7 +5,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from analytics import capture
 from analytics.athena import Engine
+from analytics.audit import audit_query
 from analytics.isoweek import IsoWeek
 from analytics.report import WeeklyReport, build_report
 from infra.stack import Stack
@@ -24,7 +26,8 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    uploaded = _uploaded(s3, stack.incoming_bucket, week)
+    # What was captured elsewhere came through no bucket, and is on record as it is.
+    uploaded = _uploaded(s3, stack.incoming_bucket, week) + _captured(answers, week)
     return build_report(answers, week, compare, uploaded=uploaded, thumbnail=picture)
 
 
@@ -38,8 +41,16 @@ def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
     )
 
 
+def _captured(answers: Engine, week: IsoWeek) -> int:
+    """Count the images of a week that were imported."""
+    parameters = [str(week.monday), str(week.sunday), capture.BUCKET]
+    return int(answers.query(audit_query("captured"), parameters).frame["images"][0])
+
+
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """Return an original, or None if it is not there any more: a page does without its picture."""
+    """Return an original, or None if it is not there, or not any more: a page does without its picture."""
+    if bucket == capture.BUCKET:
+        return None
     try:
         response = s3.get_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
     except ClientError:

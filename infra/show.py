@@ -1,5 +1,7 @@
 """Tables for the terminal."""
 
+from pathlib import Path
+
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
@@ -7,6 +9,7 @@ from rich.table import Table
 
 from analytics.queries import question, saved_queries
 from infra.drop import Settled
+from infra.import_capture import Imported
 
 ROWS_AT_MOST = 200
 _MISSING_SHOWN = 20
@@ -24,6 +27,25 @@ def outcomes(console: Console, settled: Settled) -> None:
     console.print(table)
     for each in settled.missing[:_MISSING_SHOWN]:
         console.print(f"no outcome: {escape(each.key)} (version {each.version_id})")
+
+
+def imported(console: Console, done: Imported, log: Path) -> None:
+    """Print what was imported and what was not, and write all of the latter into a file."""
+    table = Table(
+        title=f"{done.lines:,} lines of {done.files:,} files", title_justify="left", show_header=False
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    for outcome, images in sorted(done.outcomes.items()):
+        table.add_row(outcome, f"{images:,}")
+    table.add_row("lines that are no row", f"{len(done.bad):,}")
+    console.print(table)
+    for line in done.bad[:_MISSING_SHOWN]:
+        console.print(f"{line.place}: {line.why}", markup=False, highlight=False, soft_wrap=True)
+    if done.bad:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(f"{line.place}: {line.why}\n" for line in done.bad), encoding="utf-8")
+        console.print(f"{log} has all of them", soft_wrap=True)
 
 
 def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:

@@ -1,0 +1,153 @@
+"""History that exists elsewhere: SageMaker's data-capture files become rows of the table, as if we had asked.
+
+Rows go through the same writer as those of the queue. What is imported twice counts once.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlparse
+
+from analytics.aws import ResultsBucket
+from analytics.batch import Batch, sort_out
+from analytics.capture import NotACapture, Source, messages, read_line
+from infra.deploy import consistent
+from infra.stack import STACK_NAME, Stack
+from ingest.errors import InvalidScores
+from workflow.prediction import Policy
+
+SUFFIX = ".jsonl"
+ROWS_AT_ONCE = 10_000
+"""Held in memory, and written together: one file for each of their days."""
+LINE_MAX_BYTES = 64_000_000
+"""More than any request that an endpoint takes, in base64."""
+
+
+class NothingToImport(Exception):
+    """There is no capture file; says where."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that is no row."""
+
+    place: str
+    """`file:line`."""
+    why: str
+
+
+@dataclass
+class Imported:
+    """What came of an import."""
+
+    files: int = 0
+    lines: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Images by outcome; copies that are written together count once."""
+    bad: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What scores mean here, and at which size images are measured."""
+
+    policy: Policy
+    size_px: int
+
+
+def judgement(stack: Stack, classes: str | None = None, threshold: str | None = None) -> Judgement:
+    """Return what the stack decides by; or, with `classes` of another endpoint, by them and one threshold.
+
+    Raises:
+        infra.deploy.DeployFailed: they contradict each other.
+    """
+    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    said = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
+    if classes:
+        said |= {"ClassNames": classes, "ClassThresholds": "", "Temperature": "1"}
+    if threshold:
+        said |= {"Threshold": threshold, "ClassThresholds": ""}
+    names = ("ClassNames", "Threshold", "ClassThresholds", "Temperature")
+    return Judgement(Policy.parse(*(consistent(said)[name] for name in names)), int(said["ImageSizePx"]))
+
+
+def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
+    """Read all capture files of a folder or below an S3 address, and write their rows.
+
+    Raises:
+        NothingToImport: there is none.
+    """
+    results = ResultsBucket(stack.client("s3"), stack.results_bucket)
+    done = Imported()
+    now = datetime.now(UTC)
+    rows: list[dict[str, Any]] = []
+    for path, file in _files(stack, source):
+        with closing(file):
+            done.files += 1
+            for number, line in enumerate(_lines(file), 1):
+                rows += _rows(f"{path}:{number}", line, Source.of(path), judged, now, done)
+                if len(rows) >= ROWS_AT_ONCE:
+                    _write(results, rows, done)
+                    rows = []
+    if not done.files:
+        raise NothingToImport(
+            f"no {SUFFIX} file in {source}: name the folder that has the endpoints' folders"
+        )
+    _write(results, rows, done)
+    return done
+
+
+def _rows(
+    place: str, line: bytes, source: Source, judged: Judgement, now: datetime, done: Imported
+) -> list[dict[str, Any]]:
+    """Return the records, as of the queue, that a line becomes; what is wrong with it is noted."""
+    if not line.strip():
+        return []
+    done.lines += 1
+    try:
+        capture = read_line(line, now)
+        bodies = [json.dumps(each) for each in messages(capture, source, judged.policy, judged.size_px)]
+    except (NotACapture, InvalidScores, RecursionError) as error:
+        done.bad.append(Line(place, str(error)))
+        return []
+    return [{"messageId": place, "body": body} for body in bodies]
+
+
+def _write(results: ResultsBucket, records: list[dict[str, Any]], done: Imported) -> None:
+    batch: Batch = sort_out(records)
+    for path, table in batch.files.items():
+        results.write(path, table)
+        done.outcomes.update(table.column("outcome").to_pylist())
+    done.bad += [Line(place, str(error)) for place, error in batch.refused]
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines; of one that is too long, as much as tells that it is no JSON."""
+    while line := file.readline(LINE_MAX_BYTES):
+        yield line
+        while not line.endswith(b"\n") and len(line) == LINE_MAX_BYTES:
+            line = file.readline(LINE_MAX_BYTES)
+
+
+def _files(stack: Stack, source: str) -> Iterable[tuple[str, IO[bytes]]]:
+    if source.startswith("s3://"):
+        return _objects(stack.client("s3"), source)
+    folder = Path(source)
+    paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{SUFFIX}"))
+    return ((str(path.resolve()), path.open("rb")) for path in paths)
+
+
+def _objects(s3: Any, address: str) -> Iterator[tuple[str, IO[bytes]]]:
+    where = urlparse(address)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=where.netloc, Prefix=where.path.lstrip("/"))
+    for page in pages:
+        for item in page.get("Contents", ()):
+            if item["Key"].endswith(SUFFIX):
+                body = s3.get_object(Bucket=where.netloc, Key=item["Key"])["Body"]
+                yield f"s3://{where.netloc}/{item['Key']}", io.BufferedReader(body, 1 << 20)

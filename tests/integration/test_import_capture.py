@@ -1,0 +1,172 @@
+"""`make import-capture`: from capture files in a folder or a bucket to the report, on S3 as moto plays it."""
+
+import base64
+import json
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from analytics import capture
+from analytics.isoweek import IsoWeek
+from infra import cli, import_capture, show
+from infra.answers import engine
+from infra.deploy import DeployFailed, parameters_of_model
+from infra.import_capture import NothingToImport, judgement
+from infra.reports import report_of
+from tests.builders import png_bytes
+
+WEEK = IsoWeek.parse("2026-W46")
+LAYOUT = "my-endpoint/AllTraffic/2026/11"
+SCORES = ["[0.99, 0.01]", "[0.02, 0.98]", "[0.6, 0.4]"]
+
+
+def a_line(number: int, scores: str | None = None) -> str:
+    image = base64.b64encode(png_bytes()).decode()
+    said = {
+        "captureData": {
+            "endpointInput": {"observedContentType": "image/png", "data": image, "encoding": "BASE64"},
+            "endpointOutput": {"data": scores or SCORES[number % 3], "encoding": "JSON"},
+        },
+        "eventMetadata": {
+            "eventId": f"e-{number}",
+            "inferenceTime": f"2026-11-{9 + number % 7:02}T10:00:00Z",
+        },
+        "eventVersion": "0",
+    }
+    return json.dumps(said) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder as `aws s3 sync` leaves it: 21 requests in three files, a broken line, a stray file."""
+    folder = tmp_path / "captured"
+    for hour in range(3):
+        file = folder / LAYOUT / f"09/{hour:02}" / f"30-45-{hour}.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_text("".join(a_line(number) for number in range(hour, 21, 3)))
+    broken = folder / LAYOUT / "09/02/30-45-2.jsonl"
+    broken.write_text("{}\n\n" + broken.read_text())
+    (folder / "readme.txt").write_text("no capture")
+    return folder
+
+
+@pytest.fixture
+def stack(s3: Any) -> Any:
+    for bucket in ("incoming", "results", "theirs"):
+        s3.create_bucket(Bucket=bucket)
+    parameters = [
+        {"ParameterKey": key, "ParameterValue": value}
+        for key, value in {**parameters_of_model(), "Temperature": "1"}.items()
+    ]
+    clients = {
+        "s3": s3,
+        "cloudformation": SimpleNamespace(
+            describe_stacks=lambda **_: {"Stacks": [{"Parameters": parameters}]}
+        ),
+    }
+    return SimpleNamespace(
+        client=clients.__getitem__, incoming_bucket="incoming", results_bucket="results", endpoint_url="moto"
+    )
+
+
+def images(stack: Any, folder: Path) -> list[dict[str, Any]]:
+    with engine(stack, folder) as answers:
+        rows: list[dict[str, Any]] = answers.query("SELECT * FROM outcomes").frame.to_dict("records")
+    return rows
+
+
+def test_a_folder_of_captures_has_its_report(stack: Any, folder: Path, tmp_path: Path) -> None:
+    done = import_capture.import_capture(stack, str(folder), judgement(stack))
+    assert (done.files, done.lines) == (3, 22)
+    assert done.outcomes == {"accepted": 14, "needs_review": 7}
+    (bad,) = done.bad
+    assert bad.place == f"{folder.resolve()}/{LAYOUT}/09/02/30-45-2.jsonl:1"
+    assert "eventMetadata" in bad.why
+
+    with engine(stack, tmp_path / "mirror") as answers:
+        report = report_of(stack, answers, WEEK, WEEK.back())
+    said = json.loads(report.to_json())
+    tally = said["summary"]["tally"]
+    assert (tally["images"], tally["accepted"], tally["needs_review"]) == (21, 14, 7)
+    assert said["completeness"]["missing"] == 0
+    assert "my-endpoint" in report.to_html()
+
+
+def test_what_is_imported_twice_counts_once(stack: Any, folder: Path, tmp_path: Path) -> None:
+    judged = judgement(stack)
+    import_capture.import_capture(stack, str(folder), judged)
+    (folder / LAYOUT / "10/00").mkdir(parents=True)
+    (folder / LAYOUT / "10/00/new.jsonl").write_text(
+        a_line(99) + a_line(0)
+    )  # other files of rows than before
+    import_capture.import_capture(stack, str(folder), judged)
+    import_capture.import_capture(stack, str(folder / LAYOUT / "10/00/new.jsonl"), judged)
+    assert len(images(stack, tmp_path / "mirror")) == 22
+
+
+def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_path: Path) -> None:
+    for file in folder.rglob("*.*"):
+        s3.upload_file(str(file), "theirs", f"capture/{file.relative_to(folder)}")
+    done = import_capture.import_capture(stack, "s3://theirs/capture", judgement(stack))
+    assert (done.files, len(done.bad)) == (3, 1)
+    assert done.bad[0].place == f"s3://theirs/capture/{LAYOUT}/09/02/30-45-2.jsonl:1"
+    rows = images(stack, tmp_path / "mirror")
+    assert Counter(row["model_version"] for row in rows) == {"my-endpoint/AllTraffic": 21}
+    assert {row["bucket"] for row in rows} == {capture.BUCKET}
+
+
+def test_more_than_fits_in_memory_is_written_bit_by_bit(
+    stack: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_capture, "ROWS_AT_ONCE", 2)
+    done = import_capture.import_capture(stack, str(folder), judgement(stack))
+    assert done.outcomes.total() == 21
+    assert len(images(stack, tmp_path / "mirror")) == 21
+
+
+def test_a_line_without_an_end_is_not_held_whole(
+    stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = len(a_line(1)) + 1
+    (tmp_path / "a.jsonl").write_text("x" * int(3.5 * most) + "\n" + a_line(1))
+    monkeypatch.setattr(import_capture, "LINE_MAX_BYTES", most)
+    done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+    assert [line.place.rpartition(":")[2] for line in done.bad] == ["1"]
+    assert done.outcomes.total() == 1
+
+
+def test_another_endpoint_s_classes_are_given(stack: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(a_line(1, "[0.1, 0.1, 0.8]") + a_line(2))
+    judged = judgement(stack, "poppy,tulip,willow_tree", "0.75")
+    done = import_capture.import_capture(stack, str(tmp_path), judged)
+    assert done.outcomes == {"accepted": 1}
+    assert "expected 3 probabilities" in done.bad[0].why
+    with pytest.raises(DeployFailed, match="distinct"):
+        judgement(stack, "poppy,poppy")
+
+
+def test_the_stack_s_thresholds_decide_unless_one_is_given(stack: Any) -> None:
+    assert judgement(stack).policy.class_thresholds
+    assert judgement(stack, threshold="0.5").policy.threshold_of("bicycle") == 0.5
+
+
+def test_a_folder_without_captures_is_an_error(stack: Any, tmp_path: Path) -> None:
+    with pytest.raises(NothingToImport, match=r"no \.jsonl file"):
+        import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+
+
+def test_the_command_says_what_it_did_and_which_lines_it_did_not(
+    stack: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    monkeypatch.setattr(cli, "BUILD", folder)
+    monkeypatch.setattr(show, "_MISSING_SHOWN", 0)
+    result = CliRunner().invoke(cli.scones, ["import-capture", str(folder)])
+    assert result.exit_code == 1
+    assert "22 lines of 3 files" in result.output
+    assert "accepted" in result.output
+    assert (folder / "import-capture.txt").read_text().count("eventMetadata") == 1
