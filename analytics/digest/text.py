@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from analytics.words import percent, seconds
+from analytics.words import percent, plural, seconds
 
 
 def digest_text(
@@ -38,6 +38,9 @@ def digest_text(
         lines.append(f"Expected precision of what was accepted: {percent(expected_precision)}  ")
     if total_p95_ms is not None:
         lines.append(f"19 of 20 images were decided within {seconds(total_p95_ms)}  ")
+    if tally["needs_review"]:
+        unsure = plural(tally["needs_review"], "image")
+        lines += ["", f"{unsure} needed review. Say what they show: make review."]
     return "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from analytics import review as reviewing
 from analytics.athena import LocalAthena
 from analytics.athena_results import frame_of, typed_rows
+from analytics.capture import BUCKET
 from analytics.queries import views
 from analytics.review import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
 from tests.builders import png_bytes
@@ -103,6 +104,11 @@ def test_a_sample_of_accepted_images_is_a_fair_one_without_those_that_have_label
     assert queue.images[0].label == "bicycle"
     assert sorted(image.upload_id for image in queue.images[1:]) == [row["upload_id"] for row in by_id[1:6]]
     assert (queue.waiting, queue.sampled) == (1, 5)
+
+
+def test_what_was_imported_without_its_picture_does_not_wait(tmp_path):
+    rows = [unsure(1, bucket=BUCKET), a_row(2, bucket=BUCKET)]
+    assert queue_of(tmp_path, rows, sample=5) == Queue([], 0, 0, SINCE)
 
 
 def test_an_empty_queue_has_no_images(tmp_path):
