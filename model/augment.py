@@ -9,7 +9,7 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tensor:
-    """Mirror, turn, scale, stretch, shear and shift each image, and sample it at `size_px`.
+    """Mirror, turn, scale, stretch and shift each image, and sample it at `size_px`.
 
     `(n, 3, h, w)` → `(n, 3, size_px, size_px)`; what comes in from outside is the image reflected.
     """
@@ -18,19 +18,31 @@ def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tens
     def within(limit: float) -> torch.Tensor:
         return (torch.rand(count, generator=rng) * 2 - 1) * limit
 
-    turn, shear = within(math.radians(5)), within(0.05)
-    scale, stretch = torch.exp(within(0.1)), torch.exp(within(0.07))
+    turn = within(math.radians(15))
+    scale, stretch = torch.exp(within(0.15)), torch.exp(within(0.04))
     mirror = torch.where(torch.rand(count, generator=rng) < 0.5, -1.0, 1.0)
     right, down = within(0.25), within(0.25)
     cos, sin = torch.cos(turn), torch.sin(turn)
     rows = [
-        torch.stack([mirror * cos * scale * stretch, (shear - sin) * scale, right], dim=1),
+        torch.stack([mirror * cos * scale * stretch, -sin * scale, right], dim=1),
         torch.stack([mirror * sin * scale, cos * scale / stretch, down], dim=1),
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), [count, 3, size_px, size_px], align_corners=False)
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
+
+
+def recolour(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Change each image's contrast and brightness, and those of its channels a little more.
+
+    `(n, 3, h, w)` of normalised pixels, whose range is about 2.
+    """
+
+    def within(limit: float, channels: int) -> torch.Tensor:
+        return (torch.rand(len(images), channels, 1, 1, generator=rng) * 2 - 1) * limit
+
+    return images * (1 + within(0.2, 1)) + within(0.2, 1) + within(0.1, 3)
 
 
 def blend(images: torch.Tensor, targets: torch.Tensor, alpha: float, rng: torch.Generator) -> Pair:

@@ -57,21 +57,6 @@ def build(
 
 
 @dataclass(frozen=True)
-class WeightedSum:
-    """The body whose logits are those of other bodies, each times its weight, added up."""
-
-    parts: Sequence[tuple[Body, float]]
-
-    def __call__(self, graph: Graph, x: str) -> str:
-        """Add every part to the graph."""
-        scaled = [
-            graph.node("Mul", [body(graph, x), graph.constant(np.array(weight, dtype=np.float32))])
-            for body, weight in self.parts
-        ]
-        return graph.node("Sum", scaled)
-
-
-@dataclass(frozen=True)
 class BothSides:
     """The body whose logits `(n, k)` are another's, averaged over each image and its mirror image."""
 

@@ -7,39 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
-from model import augment
-from model.dataset import normalised, statistics
-from model.network import Network
+from model import augment, pretrained
+from model.dataset import SIZE_PX, normalised
+from model.network import ENLARGED, MEAN, STD, Network, enlarged
 
-PREDICT_IMAGES = 250
+PREDICT_IMAGES = 100
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that training does, but for the data and the seed. docs/decisions says how it was found."""
 
-    members: int = 3
-    """Networks that are averaged; they differ in nothing but their random numbers."""
-    patches_share: float = 0.35
-    """Of the logits: the rest is the networks'."""
-    stem_channels: int = 12
-    stage_channels: tuple[int, int, int] = (24, 48, 96)
-    epochs: int = 55
+    epochs: int = 12
     batch_images: int = 32
-    learning_rate: float = 0.007
-    weight_decay: float = 0.02
-    warmup: float = 0.15
+    learning_rate: float = 0.001
+    weight_decay: float = 0.05
+    warmup: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls along a cosine."""
-    sizes_px: tuple[int, ...] = (24, 32)
-    """Of the images, one for each equal share of the epochs: small ones first cost less and teach as much."""
-    blend: float = 0.4
+    largest_gradient: float = 1.0
+    """Euclidean length that a longer one is shortened to."""
+    blend: float = 0.25
     """Share of the batches that are blended."""
-    blend_alpha: float = 0.2
-    paste: float = 0.5
+    blend_alpha: float = 0.6
+    paste: float = 0.25
     """Share of the batches that are pasted into."""
-    average: float = 0.995
+    average: float = 0.98
     """Decay, per step, of the moving average of the weights that is the result."""
 
 
@@ -51,20 +46,21 @@ def fit(
     seed: int,
     progress: Callable[[], None],
 ) -> Network:
-    """Train a network on pixels `(n, 32, 32, 3)` and labels `(n,)`; call `progress` after every epoch."""
+    """Train a network on pixels `(n, 32, 32, 3)` and labels `(n,)`; call `progress` after every epoch.
+
+    Raises:
+        DataError: there are no pretrained weights to start from.
+    """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a tenth of the time
-    torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
-    images = torch.from_numpy(normalised(pixels, *statistics(pixels)))
+    images = torch.from_numpy(normalised(pixels, MEAN, STD))
     targets = functional.one_hot(torch.from_numpy(labels), class_count).float()
 
-    network = Network(recipe.stem_channels, recipe.stage_channels, class_count)
+    network, average = (pretrained.network(class_count) for _ in range(2))
     network = network.to(memory_format=torch.channels_last)
-    average = Network(recipe.stem_channels, recipe.stage_channels, class_count)
-    average.load_state_dict(network.state_dict())
     matrices = [p for p in network.parameters() if p.ndim > 1]
     vectors = [p for p in network.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW(
@@ -79,19 +75,19 @@ def fit(
     steps = batches * recipe.epochs
     network.train()
     for epoch in range(recipe.epochs):
-        size_px = recipe.sizes_px[epoch * len(recipe.sizes_px) // recipe.epochs]
         order = torch.randperm(len(images), generator=rng)
         for batch in range(batches):
             step = epoch * batches + batch
-            rate = recipe.learning_rate * _schedule(step / steps, recipe.warmup)
+            rate = recipe.learning_rate * _schedule((step + 1) / steps, recipe.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[batch * recipe.batch_images : (batch + 1) * recipe.batch_images]
-            x, target = _augmented(images[chosen], targets[chosen], size_px, recipe, rng)
+            x, target = _augmented(images[chosen], targets[chosen], recipe, rng)
             x = x.contiguous(memory_format=torch.channels_last)
             loss = functional.cross_entropy(network(x), target)
             optimizer.zero_grad()
             loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
             optimizer.step()
             with torch.no_grad():
                 torch._foreach_lerp_(ours, theirs, 1 - min(recipe.average, (1 + step) / (10 + step)))
@@ -100,10 +96,11 @@ def fit(
     return average
 
 
-def logits(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return logits `(n, k)` of normalised images `(n, 3, 32, 32)`, averaged with their mirror images."""
+def logits(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return logits `(n, k)` of pixels `(n, 32, 32, 3)`, averaged with their mirror images."""
+    images = torch.from_numpy(normalised(pixels, MEAN, STD))
     with torch.no_grad():
-        chunks = torch.from_numpy(images).split(PREDICT_IMAGES)
+        chunks = (enlarged(chunk) for chunk in images.split(PREDICT_IMAGES))
         parts = [(network(x) + network(x.flip(3))) / 2 for x in chunks]
     result: NDArray[np.float32] = torch.cat(parts).numpy()
     return result
@@ -116,9 +113,9 @@ def _schedule(done: float, warmup: float) -> float:
 
 
 def _augmented(
-    images: torch.Tensor, targets: torch.Tensor, size_px: int, recipe: Recipe, rng: torch.Generator
+    images: torch.Tensor, targets: torch.Tensor, recipe: Recipe, rng: torch.Generator
 ) -> augment.Pair:
-    images = augment.move(images, size_px, rng)
+    images = augment.recolour(augment.move(images, SIZE_PX * ENLARGED, rng), rng)
     draw = float(torch.rand(1, generator=rng))
     if draw < recipe.blend:
         return augment.blend(images, targets, recipe.blend_alpha, rng)

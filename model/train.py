@@ -1,8 +1,7 @@
 """Trains the model: `python -m model.train --data DATA --classes bicycle motorcycle`.
 
-A model is a few networks and a classifier of patches, averaged. Five of them, each trained without a fifth of
-the images, say how good such a model is on images it has not seen, and choose temperature and thresholds; the
-one that is kept is trained on all images.
+Five networks, each trained without a fifth of the images, say how good such a network is on images it has not
+seen, and choose temperature and thresholds; the one that is kept is trained on all images.
 """
 
 import argparse
@@ -22,16 +21,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model import calibrate, card, cifar100, patches
+from model import calibrate, card, cifar100, pretrained
 from model.calibrate import Floats
-from model.classifier_file import Body, BothSides, ModelFile, WeightedSum, build
+from model.classifier_file import Body, BothSides, ModelFile, build
 from model.console import bar, summary
-from model.dataset import SIZE_PX, DataError, Dataset, normalised, split, statistics
+from model.dataset import SIZE_PX, DataError, Dataset, split
 from model.drawings import LABELS
 from model.drawn import drawn
 from model.fit import Recipe, fit, logits
 from model.load import Data, load
-from model.network import NetworkBody
+from model.network import MEAN, STD, NetworkBody
 
 FOLDS = 5
 DOWNLOADED = Path("build/cifar-100-python.tar.gz")
@@ -43,14 +42,12 @@ _DRAWN_TEST = 100
 
 @dataclass(frozen=True)
 class _Job:
-    """One thing to train: on which images, and which images to predict then."""
+    """One network to train: on which images, and which images to predict then."""
 
-    member: int | None
-    """Which of the networks, or, without a number, the classifier of patches."""
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     held_out: NDArray[np.uint8]
-    class_count: int
+    classes: tuple[str, ...]
     recipe: Recipe
     seed: int
 
@@ -59,19 +56,9 @@ class _Job:
 class _Trained:
     body: Body
     logits: Floats
-    """`(m, k)`, of the held-out images."""
-
-
-@dataclass(frozen=True)
-class _Model:
-    """Everything trained on one set of images."""
-
-    members: list[_Trained]
-    patches: _Trained
-
-    def network_logits(self) -> Floats:
-        result: Floats = np.mean([member.logits for member in self.members], axis=0)
-        return result
+    """`(m, k)`, of the held-out images, up to a constant each: what the file computes, weights rounded."""
+    export_error: float
+    """The largest difference between the file's probabilities and the network's."""
 
 
 def train(
@@ -89,7 +76,7 @@ def train(
     The result depends on data, recipe and seed, not on the number of workers.
 
     Raises:
-        DataError: there are too few images of a class.
+        DataError: there are too few images of a class, or no pretrained weights.
         RuntimeError: the written file does not compute what the network does.
     """
     began = time.monotonic()
@@ -98,42 +85,17 @@ def train(
     extra = _drawings(images, drawn_share)
     everything = np.full(len(fold), True)
     learn = [everything, *(fold != i for i in range(FOLDS))]
-    jobs = [
-        job
-        for number, chosen in enumerate(learn)
-        for job in _jobs(images, chosen, extra, recipe, seed * 100 + number)
-    ]
-    final, *folds = _grouped(_run(jobs, workers, progress), recipe.members)
-
-    from_networks, from_patches = (np.zeros((len(fold), len(images.classes))) for _ in range(2))
-    for i, model in enumerate(folds):
-        from_networks[fold == i] = model.network_logits()
-        from_patches[fold == i] = model.patches.logits
-    # Each brought to its own scale first, so that the share means the same for any data.
-    shares = (
-        (1 - recipe.patches_share) / calibrate.fit_temperature(from_networks, images.labels),
-        recipe.patches_share / calibrate.fit_temperature(from_patches, images.labels),
+    final, *folds = _run(
+        [_job(images, chosen, extra, recipe, seed * 100 + number) for number, chosen in enumerate(learn)],
+        workers,
+        progress,
     )
-    out_of_fold = shares[0] * from_networks + shares[1] * from_patches
+    out_of_fold = np.zeros((len(fold), len(images.classes)))
+    for i, trained in enumerate(folds):
+        out_of_fold[fold == i] = trained.logits
     temperature = calibrate.fit_temperature(out_of_fold, images.labels)
-
-    mean, std = statistics(jobs[0].pixels)
-    networks = WeightedSum([(member.body, 1 / recipe.members) for member in final.members])
-    seen_both_ways = BothSides(networks, len(images.classes))
-    file = build(
-        WeightedSum([(seen_both_ways, shares[0]), (final.patches.body, shares[1])]),
-        name="resnet",
-        classes=images.classes,
-        size_px=SIZE_PX,
-        mean=mean,
-        std=std,
-        temperature=temperature,
-    )
+    file = _file(final.body, images.classes, temperature)
     predict = _session(file)
-    expected = shares[0] * final.network_logits() + shares[1] * final.patches.logits
-    difference = np.abs(predict(images.pixels) - calibrate.softmax(expected, temperature)).max()
-    if not difference <= MAX_EXPORT_ERROR:
-        raise RuntimeError(f"the ONNX file differs from what was trained by {difference:.4f} in probability")
 
     result = card.make(
         dataset=images,
@@ -144,10 +106,11 @@ def train(
         file=file,
         report=data.report,
         training={
+            "starts_from": {"package": pretrained.PACKAGE, "sha256": pretrained.SHA256},
             "recipe": asdict(recipe),
             "seed": seed,
             "drawings": 0 if extra is None else len(extra.labels),
-            "export_error": float(difference),
+            "export_error": max(trained.export_error for trained in (final, *folds)),
             "seconds": round(time.monotonic() - began),
         },
     )
@@ -167,31 +130,19 @@ def _drawings(images: Dataset, share: float) -> Dataset | None:
     return drawn(images.classes, each, "training") if each and set(images.classes) <= set(LABELS) else None
 
 
-def _jobs(
-    images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recipe: Recipe, seed: int
-) -> list[_Job]:
-    """Return the jobs of one model; trained on all images, it predicts them all: to check its file with."""
+def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recipe: Recipe, seed: int) -> _Job:
+    """Return the job of one network; trained on all images, it predicts them all: to check its file with."""
     pixels, labels = images.pixels[learn], images.labels[learn]
     if extra is not None:
         pixels = np.concatenate([pixels, extra.pixels])
         labels = np.concatenate([labels, extra.labels])
     held_out = images.pixels if learn.all() else images.pixels[~learn]
-    members = (*range(recipe.members), None)
-    return [
-        _Job(member, pixels, labels, held_out, len(images.classes), recipe, seed * 10 + (member or 0))
-        for member in members
-    ]
-
-
-def _grouped(trained: Sequence[_Trained], members: int) -> list[_Model]:
-    size = members + 1
-    models = [trained[i : i + size] for i in range(0, len(trained), size)]
-    return [_Model(list(model[:-1]), model[-1]) for model in models]
+    return _Job(pixels, labels, held_out, images.classes, recipe, seed)
 
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Callable[[int, int], None]) -> list[_Trained]:
     """Train every network, several at once, each in a process and on a core of its own."""
-    total = sum(job.recipe.epochs for job in jobs if job.member is not None)
+    total = sum(job.recipe.epochs for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
     epochs = spawn.Queue()
     done = 0
@@ -217,13 +168,25 @@ _epochs: Any
 
 
 def _train_one(job: _Job) -> _Trained:
-    mean, std = statistics(job.pixels)
-    held_out = normalised(job.held_out, mean, std)
-    if job.member is None:
-        learned = patches.learn(normalised(job.pixels, mean, std), job.labels, job.class_count, job.seed)
-        return _Trained(learned, learned.logits(held_out))
-    network = fit(job.pixels, job.labels, job.class_count, job.recipe, job.seed, lambda: _epochs.put(None))
-    return _Trained(NetworkBody.of(network), logits(network, held_out))
+    network = fit(job.pixels, job.labels, len(job.classes), job.recipe, job.seed, lambda: _epochs.put(None))
+    body = BothSides(NetworkBody.of(network), len(job.classes))
+    probabilities = _session(_file(body, job.classes, temperature=1.0))(job.held_out)
+    error = np.abs(probabilities - calibrate.softmax(logits(network, job.held_out))).max()
+    if not error <= MAX_EXPORT_ERROR:
+        raise RuntimeError(f"the ONNX file differs from what was trained by {error:.4f} in probability")
+    return _Trained(body, np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), float(error))
+
+
+def _file(body: Body, classes: tuple[str, ...], temperature: float) -> ModelFile:
+    return build(
+        body,
+        name="efficientnet",
+        classes=classes,
+        size_px=SIZE_PX,
+        mean=MEAN,
+        std=STD,
+        temperature=temperature,
+    )
 
 
 def _session(file: ModelFile) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

