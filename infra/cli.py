@@ -19,7 +19,7 @@ from analytics.labels import UnusableLabels
 from analytics.queries import UnknownQuery, console_query, question, week_query
 from analytics.translate import QueryRefused
 from infra.backfill import NothingToDo
-from infra.deploy import DeployFailed
+from infra.deploy import WEIGHTS, DeployFailed
 from infra.drop import NothingToDrop
 from infra.import_capture import NothingToImport
 from infra.listing import UnusableInventory
@@ -54,14 +54,17 @@ def scones() -> None:
 
 
 @scones.command()
-def up() -> None:
+@click.option(
+    "--model", type=click.Path(file_okay=False, path_type=Path), default=WEIGHTS, help="Folder of a model."
+)
+def up(model: Path) -> None:
     """Start the embedded AWS and the endpoint, and deploy to them. SCONES_HOME, SCONES_PORT: where."""
     from infra import local
 
     port = os.environ.get("SCONES_PORT")
     if port and not port.isdecimal():
         raise click.ClickException(f"SCONES_PORT is {port!r}: a port is a number")
-    stack = local.up(home(), int(port) if port else None)
+    stack = local.up(home(), int(port) if port else None, model=model)
     console.print(f"Up at {stack.endpoint_url}; build/stack.json says where everything is.")
     console.print(
         f"Drop images: make drop FROM=folder, or aws s3 cp to s3://{stack.incoming_bucket}", soft_wrap=True
@@ -309,14 +312,17 @@ def bench(images: int) -> None:
 
 @scones.command()
 @click.argument("parameters", nargs=-1)
-def deploy(parameters: tuple[str, ...]) -> None:
+@click.option(
+    "--model", type=click.Path(file_okay=False, path_type=Path), default=WEIGHTS, help="Folder of a model."
+)
+def deploy(parameters: tuple[str, ...], model: Path) -> None:
     """Deploy to AWS, with PARAMETERS of the template as Name=value."""
     from infra import deploy as deploying
 
     given = dict(parameter.partition("=")[::2] for parameter in parameters)
     session = aws_session()
     console.print(f"Deploying {STACK_NAME!r} to {session.region_name} …")
-    deploying.deploy_to_aws(session, STACK_NAME, given)
+    deploying.deploy_to_aws(session, STACK_NAME, given, model)
     stack = deploying.stack_on_aws(session, STACK_NAME)
     console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
 

@@ -18,7 +18,8 @@ from infra.package import PROJECT
 from infra.stack import BUILD, NotUp, Stack
 from workflow.prediction import Policy
 
-CARD = PROJECT / "model" / "weights" / "card.json"
+WEIGHTS = PROJECT / "model" / "weights"
+"""The folder of the default model."""
 
 
 class DeployFailed(Exception):
@@ -74,9 +75,14 @@ def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
     return Stack.from_outputs(named, region=session.region_name, account_id=account_id)
 
 
-def parameters_of_model(card: Path = CARD) -> dict[str, str]:
-    """Return the template's parameters that follow from the model, as its card has them."""
-    said = json.loads(card.read_text())
+def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
+    """Return the template's parameters that follow from the model in a folder, as its card has them.
+
+    Raises:
+        OSError: there is no card.
+        ValueError, KeyError: it is none of ours.
+    """
+    said = json.loads((model / "card.json").read_text())
     return {
         "ClassNames": ",".join(said["classes"]),
         "ImageSizePx": str(said["image_size_px"]),
@@ -85,20 +91,23 @@ def parameters_of_model(card: Path = CARD) -> dict[str, str]:
     }
 
 
-def deploy_to_aws(session: "boto3.Session", stack_name: str, parameters: Mapping[str, str]) -> None:
+def deploy_to_aws(
+    session: "boto3.Session", stack_name: str, parameters: Mapping[str, str], model: Path = WEIGHTS
+) -> None:
     """Build the Lambdas for AWS and deploy them there, as the user's AWS profile, and put the views in place.
 
     Args:
         session: whose account and region to deploy to.
         stack_name: of CloudFormation's stack.
         parameters: of the template, before those that follow from the model.
+        model: folder of the model that the endpoint serves.
 
     Raises:
         DeployFailed: the parameters contradict each other, or with the AWS CLI's own words.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: the artifacts bucket could not be made.
     """
-    wanted = consistent({**parameters_of_model(), **parameters})
+    wanted = consistent({**parameters_of_model(model), **parameters})
     account_id = session.client("sts").get_caller_identity()["Account"]
     bucket = f"scones-artifacts-{account_id}-{session.region_name}"
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)

@@ -2,7 +2,7 @@
 
 Started by `infra.local`, as the one process that `down` has to stop:
 
-    python -m infra.keeper HOME GATEWAY_PORT MODEL_PORT [--while-stdin-is-open] [--enforce-iam]
+    python -m infra.keeper HOME GATEWAY_PORT MODEL_PORT MODEL_FOLDER [--while-stdin-is-open] [--enforce-iam]
 """
 
 import contextlib
@@ -20,7 +20,7 @@ GRACE_S = 30
 
 def main(arguments: list[str]) -> int:
     """Run until SIGTERM, SIGINT, the end of either process, or, if so told, the end of standard input."""
-    home, gateway_port, model_port, *options = arguments
+    home, gateway_port, model_port, model_folder, *options = arguments
     # Its own group: a Ctrl-C in the terminal is for the command in the foreground, which then ends us.
     os.setpgid(0, 0)
     ended = threading.Event()
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         "endpoint": _start(
             home,
             "endpoint",
-            [sys.executable, "-m", "model.serve", "--port", model_port],
+            [sys.executable, "-m", "model.serve", "--port", model_port, "--weights", model_folder],
             {},
         ),
     }

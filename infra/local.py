@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra import package
-from infra.deploy import deploy, outputs, parameters_of_model
+from infra.deploy import WEIGHTS, deploy, outputs, parameters_of_model
 from infra.stack import REGION, STACK_FILE, STACK_NAME, NotUp, Stack, client
 
 ACCOUNT_ID = "000000000000"
@@ -39,6 +39,7 @@ def up(
     port: int | None,
     stack_file: Path = STACK_FILE,
     *,
+    model: Path = WEIGHTS,
     stays: bool = True,
     enforce_iam: bool = False,
 ) -> Stack:
@@ -48,6 +49,7 @@ def up(
         home: folder of its state; what an earlier run left there is there again.
         port: of the embedded AWS; None takes any free one.
         stack_file: where to write the stack.
+        model: folder of the model to serve, whose classes and thresholds the stack gets.
         stays: whether it goes on when this process ends.
         enforce_iam: whether each role may do no more than its policies allow, and only over TLS, as on AWS.
 
@@ -56,13 +58,14 @@ def up(
         infra.deploy.DeployFailed: the template was refused.
     """
     _refuse_if_up(stack_file)
+    parameters = _parameters_of(model)
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     gateway_port, model_port = _port(port), _port(None)
     options = [*([] if stays else ["--while-stdin-is-open"]), *(["--enforce-iam"] if enforce_iam else [])]
-    keeper = _start_keeper(home, gateway_port, model_port, options)
+    keeper = _start_keeper(home, gateway_port, model_port, model.resolve(), options)
     try:
-        stack = _deployed(home, keeper, gateway_port, model_port, enforce_iam=enforce_iam)
+        stack = _deployed(home, keeper, gateway_port, model_port, parameters, enforce_iam=enforce_iam)
     except BaseException:
         _end(keeper.pid)
         raise
@@ -84,9 +87,11 @@ def down(stack_file: Path = STACK_FILE) -> None:
 
 
 @contextmanager
-def running(home: Path, stack_file: Path, *, enforce_iam: bool = False) -> Iterator[Stack]:
+def running(
+    home: Path, stack_file: Path, *, model: Path = WEIGHTS, enforce_iam: bool = False
+) -> Iterator[Stack]:
     """Have the system for the time of a `with`; it ends with this process, however that ends."""
-    stack = up(home, None, stack_file, stays=False, enforce_iam=enforce_iam)
+    stack = up(home, None, stack_file, model=model, stays=False, enforce_iam=enforce_iam)
     try:
         yield stack
     finally:
@@ -133,10 +138,28 @@ def _port(wanted: int | None) -> int:
     return port
 
 
+def _parameters_of(model: Path) -> dict[str, str]:
+    try:
+        return parameters_of_model(model)
+    except (OSError, ValueError, KeyError) as error:
+        raise CannotStart(
+            f"{model} is no folder of a model, as `make train` writes one: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _start_keeper(
-    home: Path, gateway_port: int, model_port: int, options: list[str]
+    home: Path, gateway_port: int, model_port: int, model: Path, options: list[str]
 ) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "infra.keeper", str(home), str(gateway_port), str(model_port), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.keeper",
+        str(home),
+        str(gateway_port),
+        str(model_port),
+        str(model),
+    ]
+    command += options
     (home / "logs").mkdir(exist_ok=True)
     with (home / "logs" / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(
@@ -151,7 +174,13 @@ def _start_keeper(
 
 
 def _deployed(
-    home: Path, keeper: subprocess.Popen[bytes], gateway_port: int, model_port: int, *, enforce_iam: bool
+    home: Path,
+    keeper: subprocess.Popen[bytes],
+    gateway_port: int,
+    model_port: int,
+    model_parameters: dict[str, str],
+    *,
+    enforce_iam: bool,
 ) -> Stack:
     ca_bundle = str(home / "tmp" / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{gateway_port}"
@@ -162,7 +191,7 @@ def _deployed(
     client("s3", REGION, endpoint_url, ca_bundle).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)
     parameters = {
-        **parameters_of_model(),
+        **model_parameters,
         "ModelEndpointUrl": model_endpoint_url,
         "RecordWindowSeconds": "1",
     }

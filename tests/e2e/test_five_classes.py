@@ -1,0 +1,66 @@
+"""Other classes than the default two: a model trained on an archive, served, and asked through S3."""
+
+import io
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from infra.answers import engine
+from infra.drop import drop, files_of, progress_bar, settle
+from infra.local import CannotStart, running, up
+from model import card, light
+from model.drawings import LABELS, draw
+from model.drawn import write_archive
+from model.load import load
+
+FLOWERS = ("poppy", "tulip", "willow_tree")
+EACH = 8
+PATIENCE_S = 180.0
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("five")
+    write_archive(folder / "drawn.tar.gz", LABELS, each=40)
+    data = load(folder / "drawn.tar.gz", LABELS, lambda done, total: None)
+    file, result = light.train(data, seed=0, target_precision=0.95, progress=lambda done, total: None)
+    card.write(folder / "model", file, result)
+    return folder / "model"
+
+
+def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: Path, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    for label in FLOWERS:
+        for number in range(EACH):
+            buffer = io.BytesIO()
+            draw(label, 120, 90, rng).save(buffer, "JPEG", quality=92)
+            path = tmp_path / "images" / label / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(buffer.getvalue())
+
+    with (
+        running(tmp_path / "home", tmp_path / "stack.json", model=model) as stack,
+        progress_bar(Console(quiet=True)) as progress,
+    ):
+        settled = settle(stack, drop(stack, files_of(tmp_path / "images"), progress), progress, PATIENCE_S)
+        with engine(stack, tmp_path / "results") as answers:
+            rows = answers.query(
+                "SELECT key, label, cardinality(probabilities) AS classes, model_version FROM outcomes"
+            ).frame.to_dict("records")
+
+    assert settled.missing == []
+    assert settled.outcomes["failed"] == settled.outcomes["rejected"] == 0
+    assert {row["model_version"] for row in rows} == {card.read(model)["model_version"]}
+    assert {row["classes"] for row in rows} == {len(LABELS)}
+    right = Counter(row["key"].split("/")[0] for row in rows if row["key"].startswith(row["label"] + "/"))
+    assert len(rows) == EACH * len(FLOWERS)
+    assert all(right[label] >= EACH - 2 for label in FLOWERS), right
+
+
+def test_a_folder_without_a_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="is no folder of a model, as `make train` writes one"):
+        up(tmp_path / "home", None, tmp_path / "stack.json", model=tmp_path)
+    assert not (tmp_path / "home").exists()
