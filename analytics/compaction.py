@@ -11,14 +11,14 @@ Every step leaves a day that counts right, whatever runs beside it and wherever 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from analytics.merge import Rows, edition_of, merge
+from analytics.merge import Place, Rows, edition_of, merge
 from analytics.table import PREFIX
 
 
@@ -100,17 +100,28 @@ def compact(files: Files, before: date | None = None) -> Iterator[Compacted]:
         raise CompactionFailed(f"{len(failed)} days are as they were: {reasons}") from failed[min(failed)]
 
 
-def compact_day(files: Files, day: Day) -> Compacted:
+def day_of(files: Files, dt: str) -> Day:
+    """Return a day as it is now, whether it needs compaction or not."""
+    sizes = dict(files.list_files(f"{PREFIX}dt={dt}/"))
+    return Day(dt, tuple(sorted(sizes)), sum(sizes.values()))
+
+
+def compact_day(files: Files, day: Day, first: Mapping[str, Place] | None = None) -> Compacted:
     """Write the day's next edition, then delete the files that were read into it.
 
     Takes about three times the day's size on the local disk.
+
+    Args:
+        files: of the results bucket.
+        day: what is to be read.
+        first: upload id → the place of a row on another day, after which rows of the upload are left out.
 
     Raises:
         analytics.merge.UnreadableFile: a file is no file of the table; nothing was changed.
     """
     with TemporaryDirectory() as folder:
         read = files.download(day.paths, Path(folder))
-        merged = merge(list(read.values()), Path(folder), f"{PREFIX}dt={day.dt}/")
+        merged = merge(list(read.values()), Path(folder), f"{PREFIX}dt={day.dt}/", first or {})
         for path, file in merged.files.items():
             files.upload(file, path)
         files.delete(sorted(read.keys() - merged.files.keys()))

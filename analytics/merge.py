@@ -7,8 +7,9 @@ in other attempts. EDITION is a digest of all its rows.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +31,9 @@ _EDITION = re.compile(r"/(?:once|rest)-([0-9a-f]{32})-\d{4}\.parquet$")
 _HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
 _WORST_LAST = pa.array([Outcome.REJECTED.value, Outcome.FAILED.value])
 """After the answers of the model; as in the view `outcomes`."""
+
+Place = tuple[int, float, str, str]
+"""Of a row among those of its upload, in the order of the view `outcomes`; the first counts."""
 
 _PARTS_MAX = 512
 """Each is an open file, and a Lambda may have 1,024."""
@@ -65,7 +69,15 @@ def edition_of(path: str) -> str | None:
     return found[1] if found else None
 
 
-def merge(sources: Sequence[Path], folder: Path, prefix: str) -> Merged:
+def place_of(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> Place:
+    """Return a row's place among those of its upload; no two decisions have the same."""
+    rank = {value.as_py(): rank for rank, value in enumerate(_WORST_LAST, 1)}.get(outcome, 0)
+    return rank, -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
+
+
+def merge(
+    sources: Sequence[Path], folder: Path, prefix: str, first: Mapping[str, Place] | None = None
+) -> Merged:
     """Merge files of one day into an edition.
 
     The same rows make the same files, however they were spread over the sources.
@@ -74,12 +86,13 @@ def merge(sources: Sequence[Path], folder: Path, prefix: str) -> Merged:
         sources: Parquet files of the table.
         folder: for what is written here; it takes about twice the size of the sources.
         prefix: where the day's files lie in the bucket, as in `predictions/dt=2026-11-24/`.
+        first: upload id → a place after which rows of the upload are left out.
 
     Raises:
         UnreadableFile: a source is no Parquet file, or has columns that the table does not know.
     """
     read = sum(_row_count(path) for path in sources)
-    parts = _scatter(sources, folder, min(-(-read // ROWS_AT_ONCE), _PARTS_MAX))
+    parts = _scatter(sources, folder, first or {}, min(-(-read // ROWS_AT_ONCE), _PARTS_MAX))
     once, rest = _Writer(folder, "once"), _Writer(folder, "rest")
     for part in parts:
         counting, others = _each_once(_load(part))
@@ -106,12 +119,13 @@ def _row_count(path: Path) -> int:
     return rows
 
 
-def _scatter(sources: Iterable[Path], folder: Path, count: int) -> list[Path]:
+def _scatter(sources: Iterable[Path], folder: Path, firsts: Mapping[str, Place], count: int) -> list[Path]:
     """Spread rows over `count` files by upload, in the order of their ids: a digest's digits are even."""
     paths = [folder / f"part-{number:04}.arrow" for number in range(count)]
     options = ipc.IpcWriteOptions(compression="zstd")
     writers = [ipc.new_stream(path, SCHEMA, options=options) for path in paths]
     for table in _in_chunks(sources):
+        table = _without_later(table, firsts)
         first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), _HEX3).fill_null(0)
         part = pc.divide(pc.multiply(first, pa.scalar(count, pa.int32())), pa.scalar(4096, pa.int32()))
         order = pc.sort_indices(part)
@@ -137,6 +151,20 @@ def _in_chunks(sources: Iterable[Path]) -> Iterator[pa.Table]:
                     waiting = []
     if waiting:
         yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _without_later(table: pa.Table, firsts: Mapping[str, Place]) -> pa.Table:
+    suspects = pc.indices_nonzero(pc.is_in(table["upload_id"], pa.array(list(firsts), pa.string())))
+    columns = ["outcome", "decided_at", "result_id", "execution_arn"]
+    uploads = table["upload_id"].take(suspects).to_pylist()
+    rows = table.select(columns).take(suspects).to_pylist()
+    later = [
+        number
+        for number, upload_id, row in zip(suspects.to_pylist(), uploads, rows, strict=True)
+        if place_of(**row) > firsts[upload_id]
+    ]
+    everything = pa.array(range(table.num_rows), pa.uint64())
+    return table.filter(pc.invert(pc.is_in(everything, pa.array(later, pa.uint64())))) if later else table
 
 
 def _with_all_columns(table: pa.Table) -> pa.Table:

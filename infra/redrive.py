@@ -1,5 +1,7 @@
 """Redrive: what failed, is missing, or lies in a dead-letter queue, once more through the manifest.
 
+And what readers see on more than one day is taken out of all but one: see `analytics.strays`.
+
 Nothing is taken out of a queue before what comes in its place is safe: a crash in between does a thing twice,
 and a row that is written twice counts once.
 """
@@ -13,7 +15,11 @@ from typing import Any
 import boto3
 
 from analytics.audit import IN_FLIGHT, Account
+from analytics.aws import ResultsBucket
 from analytics.batch import sort_out
+from analytics.merge import Place
+from analytics.strays import SIGHTINGS_SQL, Sighting, strays, take_out
+from infra.answers import engine
 from infra.audit import accounts_of
 from infra.backfill import Run, start
 from infra.stack import Stack
@@ -53,6 +59,14 @@ class Plan:
     unreadable: list[tuple[str, Letter]] = field(default_factory=list)
     """Queue → a letter that is neither; it stays where it is, for people."""
 
+    strays: dict[str, dict[str, Place]] = field(default_factory=dict)
+    """Rows of uploads that count on another day; day → upload id → the place of the row that counts."""
+
+    @property
+    def doubled(self) -> int:
+        """Uploads that are seen on more than one day."""
+        return len({upload_id for of_day in self.strays.values() for upload_id in of_day})
+
     @property
     def to_classify(self) -> int:
         """Images, once all accounts have been looked at."""
@@ -81,12 +95,14 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
     unrecorded = Letters(sqs, stack.unrecorded_outcomes_url)
     try:
         plan = plan_letters(undelivered.read(), unrecorded.read())
+        plan.strays = strays(_sightings(stack))
         again = to_classify(plan, accounts_of(stack), datetime.now(UTC), in_flight)
         if not apply:
             for _ in again:
                 pass
             return Redriven(plan, [])
         runs = list(start(stack, again))
+        take_out(ResultsBucket(stack.client("s3"), stack.results_bucket), plan.strays)
         resend(stack, plan.unrecorded)
         undelivered.delete([letter for _, letters in plan.undelivered.values() for letter in letters])
         unrecorded.delete(plan.unrecorded)
@@ -197,6 +213,12 @@ class Letters:
                     for number, letter in enumerate(letters[first : first + _BATCH])
                 ]
             )
+
+
+def _sightings(stack: Stack) -> list[Sighting]:
+    with engine(stack) as answers:
+        frame = answers.query(SIGHTINGS_SQL).frame
+    return [Sighting(**row) for row in frame.astype(object).where(frame.notna(), None).to_dict("records")]
 
 
 def _settled_by(letter: Letter) -> Iterator[str]:

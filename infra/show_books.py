@@ -37,7 +37,7 @@ def audited(console: Console, found: Audited) -> None:
         if getattr(books, wrong):
             console.print(f"{wrong}: listed in {path}", soft_wrap=True)
     letters = found.queues.undelivered + found.queues.unrecorded
-    if books.missing or books.by_outcome[Outcome.FAILED] or letters:
+    if books.missing or books.doubled or books.by_outcome[Outcome.FAILED] or letters:
         console.print("`make redrive` says what can be done again.")
     clean = "Nothing is lost, nothing is counted twice."
     console.print(clean if books.is_clean else "[bold red]Something is lost, or counted twice.[/]")
@@ -53,6 +53,9 @@ def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
         f"{'Took' if applied else 'Would take'} {letters:,} undelivered events into account,", end=" "
     )
     console.print(f"{'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
+    if plan.doubled:
+        took = "Took" if applied else "Would take"
+        console.print(f"{took} {plan.doubled:,} uploads that two days counted out of one of them.")
     for queue, letter in plan.unreadable[:_SHOWN]:
         console.print(f"left in the {queue}: {_shown(letter.body[:200])}", soft_wrap=True)
     if len(plan.unreadable) > _SHOWN:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from infra.backfill import backfill, wait
 from infra.deploy import parameters_of_model
 from infra.drop import progress_bar
 from infra.redrive import redrive
-from infra.stack import BUILD, Stack, client
+from infra.stack import BUILD, NotUp, Stack, client
 from infra.torture.plan import WITHHELD, Drop, Plan, Wave, plan
 from infra.torture.proxy import Proxy, Script
 from infra.torture.verdict import Expected, Name, Right, Row, Verdict, judge, rights
@@ -194,7 +194,8 @@ def _up(folder: Path) -> Iterator[Stack]:
     try:
         yield stack
     finally:
-        local.down(stack_file)
+        with suppress(NotUp):  # it could not be brought up again, which is said already
+            local.down(stack_file)
 
 
 def _crash(course: Course) -> None:

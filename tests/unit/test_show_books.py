@@ -46,6 +46,7 @@ def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
     [
         replace(CLEAN, books=Audit(uploaded=1, missing=1)),
         replace(CLEAN, books=Audit(uploaded=1, by_outcome=Counter({Outcome.FAILED: 1}))),
+        replace(CLEAN, books=Audit(uploaded=1, doubled=1)),
         replace(CLEAN, queues=Queues(0, 1, 0)),
         replace(CLEAN, queues=Queues(0, 0, 1)),
     ],
@@ -65,6 +66,17 @@ def test_a_dry_run_says_that_it_is_one(printed):
     text = printed(show_books.redriven, Redriven(Plan(failed=2, missing=3), []), applied=False)
     assert "Would classify again: 2 failed, 3 missing." in text
     assert "APPLY=1" in text
+
+
+def test_uploads_on_two_days_are_counted_once_whatever_the_days():
+    plan = Plan(strays={"2026-11-16": {"a": (0, 0.0, "", "")}, "2026-11-17": {"a": (0, 0.0, "", "")}})
+    assert plan.doubled == 1
+
+
+def test_what_is_taken_out_of_a_day_is_said(printed):
+    plan = Plan(strays={"2026-11-16": {"a": (0, 0.0, "", ""), "b": (0, 0.0, "", "")}})
+    assert "Would take 2 uploads" in printed(show_books.redriven, Redriven(plan, []), applied=False)
+    assert "Took 2 uploads" in printed(show_books.redriven, Redriven(plan, []), applied=True)
 
 
 def test_text_of_others_cannot_command_the_terminal(printed):
