@@ -320,7 +320,7 @@ def _measured(numbers: Numbers) -> Section:
         chart=charts.reliability(measured.bins),
         legend=[("dot accepted", "right answers, with 95 % interval"), ("line base dashed", "ideal")],
         note=f"{measured.images:,} labelled images of this week; expected calibration error "
-        f"{words.percent(measured.calibration_error)}.",
+        f"among them {words.percent(measured.calibration_error)}.",
         table=Table(
             ("Mean confidence", "Images", "Right", "Share right"),
             [

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 from PIL import Image
 
 from analytics.aws import ResultsBucket
@@ -18,6 +19,7 @@ from analytics.isoweek import IsoWeek
 from analytics.labels import UnusableLabels
 from analytics.report import WeeklyReport, build_report
 from analytics.table import partition, to_table
+from infra import cli
 from infra import label as labelling
 from infra.answers import engine
 from infra.label import load_labels
@@ -166,6 +168,30 @@ def test_what_is_labelled_is_not_on_the_next_sheet(stack, answers, tmp_path):
     assert [image.key for image in done.queue.images] == ["van-01/gone.jpg", "van-01/4.jpg", "van-01/5.jpg"]
     load_labels(stack, answers, str(a_file(tmp_path / "more.jsonl", dict.fromkeys((2, 3, 4)))))
     assert reviewed(stack, answers, tmp_path / "review").page is None
+
+
+def test_the_commands_say_where_the_sheet_is_and_what_was_loaded(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    said = CliRunner().invoke(cli.scones, ["review", "--sample", "2", "--out", "sheets"])
+    assert "without a label: 5" in said.output
+    assert "A fair sample of 2 accepted images" in said.output
+    assert "Open sheets/review.html" in said.output
+    assert (tmp_path / "sheets" / "review.html").is_file()
+    a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None})
+    assert "Labels of 2 images" in CliRunner().invoke(cli.scones, ["label", "labels.jsonl"]).output
+    assert "a date is like" in CliRunner().invoke(cli.scones, ["review", "--since", "monday"]).output
+
+
+def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    a_file(tmp_path / "labels.jsonl", {0: "[/bold]\x1b[2J"})
+    monkeypatch.setattr("sys.argv", ["scones", "label", "labels.jsonl"])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is none of the classes: bicycle,")
 
 
 # ── the sheet ──────────────────────────────────────────────────────────────────────────────────────────────
