@@ -80,11 +80,11 @@ $(WITH_SAGEMAKER)/.ready: $(READY)
 
 ENDPOINT_NAME ?= scones
 ENDPOINT = -m model.sagemaker_cli endpoint --name $(ENDPOINT_NAME) \
-  --role-arn "$(ROLE_ARN)" --bucket "$(BUCKET)" --image "$(IMAGE)"
+  --role-arn "$(ROLE_ARN)" --bucket "$(BUCKET)" --image "$(IMAGE)" $(if $(MODEL),--weights "$(MODEL)")
 endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an hour (same variables)
 	@$(BIN)/python $(ENDPOINT) --dry-run
 
-endpoint: $(WITH_SAGEMAKER)/.ready ## our container on SageMaker: ROLE_ARN= BUCKET= IMAGE= [ENDPOINT_NAME=]
+endpoint: $(WITH_SAGEMAKER)/.ready ## our container on SageMaker: ROLE_ARN= BUCKET= IMAGE= [ENDPOINT_NAME=] [MODEL=folder]
 	@$(WITH_SAGEMAKER)/bin/python $(ENDPOINT)
 
 endpoint-delete: $(WITH_SAGEMAKER)/.ready ## delete the endpoint and what it is made of [ENDPOINT_NAME=]
