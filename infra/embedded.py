@@ -57,6 +57,7 @@ def main() -> None:
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
     athena._run_duckdb = embedded_athena.answering(athena._run_duckdb)
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS

@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import urlparse
 
 from ministack.core.responses import get_account_id
 from ministack.services import glue, s3
+
+_parameters: ContextVar[list[str]] = ContextVar("parameters", default=[])  # noqa: B039 - nobody changes it
 
 Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
@@ -29,6 +32,16 @@ def answering(others: Run) -> Run:
         return await asyncio.to_thread(_answer, sql, database, folder)
 
     return run
+
+
+def remembering_parameters(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Return what starts a query and hands on what its `?` stand for, which ministack does not."""
+
+    def wrapped(request: dict[str, Any]) -> Any:
+        _parameters.set(request.get("ExecutionParameters", []))
+        return start(request)
+
+    return wrapped
 
 
 def _folder_of(database: str) -> Path | None:
@@ -48,7 +61,7 @@ def _answer(sql: str, database: str, folder: Path) -> dict[str, Any]:
 
     athena = LocalAthena(folder, views(), database=database)
     try:
-        frame = athena.query(sql).frame
+        frame = athena.query(sql, list(map(_unquoted, _parameters.get()))).frame
     finally:
         athena.close()
     lists = [frame[column].astype(object).tolist() for column in frame.columns]
@@ -57,6 +70,13 @@ def _answer(sql: str, database: str, folder: Path) -> dict[str, Any]:
         "column_types": [_type_of(values) for values in lists],
         "rows": [[_cell(value) for value in row] for row in zip(*lists, strict=True)],
     }
+
+
+def _unquoted(parameter: str) -> str:
+    """Return the text of a parameter, which Athena wants as SQL; ours takes texts alone."""
+    if len(parameter) < 2 or not parameter.startswith("'") or not parameter.endswith("'"):
+        raise ValueError(f"the embedded Athena takes texts as parameters, not {parameter}")
+    return parameter[1:-1].replace("''", "'")
 
 
 def _type_of(values: list[Any]) -> str:

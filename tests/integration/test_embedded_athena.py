@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from ministack.services import athena, glue, s3
 
-from analytics.athena import LocalAthena
+from analytics.athena import LocalAthena, QueryRefused
 from analytics.athena_results import frame_of, typed_rows
 from analytics.queries import saved_queries, views, week_query
-from infra.embedded_athena import answering, text
+from infra.embedded_athena import answering, remembering_parameters, text
 from tests.builders_table import Week, rows_of, write_rows
 
 MONDAY = date(2026, 11, 16)
@@ -58,6 +58,15 @@ def test_an_answer_over_the_api_is_the_library_s(ask: Any, folder: Path, name: s
 def test_another_database_is_ministack_s(ask: Any) -> None:
     assert ask("SELECT 1 / 2 AS half", "another")["rows"] == [[0.5]]
     assert ask("SELECT 1 / 2 AS none")["rows"] == [["0"]]
+
+
+def test_parameters_are_texts(ask: Any) -> None:
+    start = remembering_parameters(lambda request: ask("SELECT ? AS said")["rows"])
+    assert start({"ExecutionParameters": ["'it''s'"]}) == [["it's"]]
+    with pytest.raises(ValueError, match="takes texts"):
+        start({"ExecutionParameters": ["5"]})
+    with pytest.raises(QueryRefused):
+        start({})
 
 
 def test_a_query_that_cannot_be_right_is_refused(ask: Any) -> None:

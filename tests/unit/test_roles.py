@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import sqlglot
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+from sqlglot import exp
 
+from analytics.queries import console_query, views
+from analytics.table import SCHEMAS
 from infra.package import PROJECT
 from tests.template import resources_of_type
 
@@ -211,6 +215,23 @@ def test_the_code_that_needs_an_action_is_there(role: str) -> None:
             assert text in (PROJECT / file).read_text(encoding="utf-8")
         else:
             assert needs.why.startswith(DOCS)
+
+
+def tables_behind(sql: str) -> set[str]:
+    """Return the tables that a query reads, through views."""
+    names = {table.name for table in sqlglot.parse_one(sql, read="athena").find_all(exp.Table)}
+    through = [tables_behind(views()[name]) for name in names & views().keys()]
+    return set().union(names & SCHEMAS.keys(), *through)
+
+
+def test_the_digest_may_read_the_tables_of_its_query_and_no_other() -> None:
+    read = {
+        resource
+        for action, resource in granted("DigestRole")
+        if (action, "Query" in resource) == ("s3:GetObject", False)
+    }
+    tables = tables_behind(console_query("weekly_summary"))
+    assert read == {f"${{ResultsBucket.Arn}}/{table}/*" for table in tables}
 
 
 @pytest.mark.parametrize("role", ROLES)
