@@ -1,8 +1,8 @@
 """Uploads with rows on more than one day: each of their days counts them, until all but one are taken out.
 
 A row lies on the day of its upload's time. The event's time and the one in the bucket's listing differ:
-around midnight, and for an upload in parts, of which the listing says when it began. So an upload that a redrive or
-a backfill has found in the listing is seen a second time if its event comes after all.
+around midnight, and for an upload in parts, of which the listing says when it began. So an upload that
+a redrive or a backfill has found in the listing is seen a second time if its event comes after all.
 
 The row that counts is the one that the view `outcomes` would choose if they all lay on one day. Only rows
 that come after it in that order are taken out: whoever does so at the same time, knowing more or less, the

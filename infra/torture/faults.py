@@ -11,7 +11,7 @@ _FAULT = frozenset({EndpointFault.__name__})
 _INVALID = frozenset({InvalidScores.__name__})
 _S3 = frozenset({"ClientError"})
 _CONNECTION = frozenset({"ConnectionClosedError", "ConnectionError"})
-_ENDS_EARLY = frozenset({"IncompleteReadError", "ResponseStreamingError"})
+_ENDS_EARLY = frozenset({"IncompleteReadError", "ResponseStreamingError", "ProtocolError"})
 _KILLED = frozenset({"Runtime.HandlerError", "Runtime.ExitError", "Lambda.Unknown", "States.TaskFailed"})
 """The embedded AWS's name for a Lambda that died, and those of AWS."""
 
@@ -69,6 +69,8 @@ class Fault:
     slow_s: float = 0
     kills: bool = False
     """The Lambda that asks is killed: before anything has happened, or, as it writes, afterwards."""
+    lasts_s: float = 0
+    """All that comes within this time meets it too."""
     scores: str | None = None
     """JSON in place of one image's scores."""
 
@@ -128,3 +130,6 @@ WRITES = (
     Fault("write outlasts the queue's patience", Seam.WRITE, slow_s=SLOW_S),
 )
 """Those that befall a batch of outcomes."""
+
+OUTAGE = Fault("writes denied for a while", Seam.WRITE, reply=_s3_error(403, "AccessDenied"), lasts_s=30)
+"""Longer than the queue delivers a batch again and again: its outcomes end in the dead-letter queue."""

@@ -11,8 +11,11 @@ from itertools import cycle
 from PIL import Image
 
 from infra.torture.corpus import ODD_KEYS, odd_images
-from infra.torture.faults import FAULTS, WRITES, Fault, Lasts
+from infra.torture.faults import FAULTS, OUTAGE, WRITES, Fault, Lasts
 from model.drawings import draw
+
+FULL = 200
+"""As many images, and a run has all that takes long, too."""
 
 _LABELS = ("bicycle", "motorcycle")
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -69,6 +72,8 @@ class Plan:
     """Number of the write, from 0 → its fault."""
     crashes: int = 1
     """How often the embedded AWS is killed."""
+    compactor_stride: int = 1
+    """The compactor is killed at every so many of its requests."""
 
     def of(self, wave: Wave) -> list[Drop]:
         """Return the uploads of a wave, in the order in which they are put."""
@@ -100,9 +105,17 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
             drops.append(Drop(number, key, data, wave, copies=rng.choice(_COPIES)))
         else:
             drops.append(_at_midnight(Drop(number, key, data, wave), rng, now))
-    crashes = 1 if images < 200 else 3
-    writes = dict(zip(sorted(rng.sample(range(1, 4 + images // 20), len(WRITES))), WRITES, strict=False))
-    return Plan(seed, [*_again(drops, rng)], writes, crashes)
+    is_short = images < FULL
+    writes = dict(zip(sorted(rng.sample(range(1, 4 + images // 20), len(WRITES))), WRITES, strict=True))
+    if not is_short:
+        writes[max(writes) + 1] = OUTAGE
+    return Plan(
+        seed,
+        _again(drops, rng),
+        writes,
+        crashes=1 if is_short else 3,
+        compactor_stride=4 if is_short else 1,
+    )
 
 
 def _pictures(count: int, rng: random.Random) -> list[tuple[bytes, bool]]:

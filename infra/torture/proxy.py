@@ -47,6 +47,7 @@ class Script:
         self._by_pixels: dict[str, tuple[int, Ailment]] = {}
         self._writes = writes
         self._written = 0
+        self._outage: tuple[Fault, float] | None = None
         self._spent: set[int] = set()
         self._compact_requests = 0
         self._compactor_dies_at: int | None = None
@@ -75,10 +76,14 @@ class Script:
     def for_write(self) -> Fault | None:
         """Return what the next write of Record meets."""
         with self._lock:
+            if self._outage and time.monotonic() < self._outage[1]:
+                return self._outage[0]
             fault = self._writes.get(self._written)
             self._written += 1
             if fault:
                 self.met.append(Met(fault.name, None))
+                if fault.lasts_s:
+                    self._outage = fault, time.monotonic() + fault.lasts_s
             return fault
 
     def let_compactor_die(self, at: int | None) -> None:

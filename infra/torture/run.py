@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from infra.deploy import parameters_of_model
 from infra.drop import progress_bar
 from infra.redrive import redrive
 from infra.stack import BUILD, NotUp, Stack, client
+from infra.torture.faults import OUTAGE
 from infra.torture.plan import WITHHELD, Drop, Plan, Wave, plan
 from infra.torture.proxy import Proxy, Script
 from infra.torture.verdict import Expected, Name, Right, Row, Verdict, judge, rights
@@ -84,8 +86,11 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FO
         _judge(course, "before the redrive", after_redrive=False)
         _redrive(course)
         _judge(course, "after the redrive", after_redrive=True)
+        _compactions(course)
         _late_copies(course)
         _judge(course, "after late copies", after_redrive=True)
+        _compact(course)
+        _judge(course, "in the end", after_redrive=True)
         found = audit(course.stack, in_flight=AT_ONCE, folder=folder)
     counts = script.counts()
     repeated = sum(counts.pop(name, 0) for name in REPEATED)
@@ -95,9 +100,7 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FO
         "faults": sum(counts.values()),
         "faults_by_kind": dict(sorted(counts.items())),
         "events_repeated": repeated,
-        "lost": sum(len(each.lost) for each in course.verdicts.values()),
-        "doubled": sum(len(each.doubled) for each in course.verdicts.values()),
-        "wrong": sum(len(each.wrong) for each in course.verdicts.values()),
+        **{what: _ever(course, what) for what in ("lost", "doubled", "wrong")},
         "audit": {
             "uploaded": found.books.uploaded,
             "missing": found.books.missing,
@@ -175,6 +178,17 @@ def _redrive(course: Course) -> None:
     _settle(course)
 
 
+def _compactions(course: Course) -> None:
+    _say(course, "Compaction: killed at one request after the other, until it comes through")
+    for request in count(step=course.plan.compactor_stride):
+        course.script.let_compactor_die(request)
+        if _compact(course):
+            break
+        _judge(course, f"after the compactor's death at request {request}", after_redrive=True)
+    course.script.let_compactor_die(None)
+    _judge(course, "after compaction", after_redrive=True)
+
+
 def _late_copies(course: Course) -> None:
     _say(course, "Late copies of events")
     rng = random.Random(course.plan.seed + 1)
@@ -204,6 +218,17 @@ def _crash(course: Course) -> None:
     _until(lambda: not local.is_up(course.stack), "it survived SIGKILL")
     course.stack = local.up(course.folder / "home", None, course.folder / "stack.json", stays=False)
     _put_between(course)
+
+
+def _compact(course: Course) -> bool:
+    """Run the nightly Lambda; tell whether it lived."""
+    lambda_ = course.stack.client("lambda")
+    (name,) = [
+        function["FunctionName"]
+        for function in lambda_.list_functions()["Functions"]
+        if function["Handler"] == "analytics.compact.lambda_handler"
+    ]
+    return "FunctionError" not in lambda_.invoke(FunctionName=name, Payload=b"{}")
 
 
 def _put_between(course: Course) -> None:
@@ -369,15 +394,21 @@ def _until(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def _judge(course: Course, when: str, *, after_redrive: bool) -> None:
+    has_outage = OUTAGE in course.plan.writes.values()
     expected = {
         name: Expected(
             rights(course.clean[drop.number], drop.ailment, drop.copies, after_redrive=after_redrive),
-            may_be_missing=not after_redrive and drop.wave is Wave.CRASH,
+            may_be_missing=not after_redrive and (drop.wave is Wave.CRASH or has_outage),
             may_be_doubled=not after_redrive and drop.is_withheld,
         )
         for name, drop in course.dropped.items()
     }
     course.verdicts[when] = judge(expected, _rows(course))
+
+
+def _ever(course: Course, what: str) -> int:
+    """Return how many uploads were lost, doubled or wrong in any of the verdicts."""
+    return len({name for verdict in course.verdicts.values() for name in getattr(verdict, what)})
 
 
 def _say(course: Course, text: str) -> None:
@@ -388,13 +419,13 @@ def _show(course: Course, report: Mapping[str, Any]) -> None:
     table = Table(title=f"Torture, seed {report['seed']}: {report['images']} images", title_justify="left")
     table.add_column("fault")
     table.add_column("met", justify="right")
-    for name, count in report["faults_by_kind"].items():
-        table.add_row(name, f"{count:,}")
+    for name, met in report["faults_by_kind"].items():
+        table.add_row(name, f"{met:,}")
     course.console.print(table)
     for when, verdict in course.verdicts.items():
         for what in ("lost", "doubled", "wrong"):
-            for said in getattr(verdict, what):
-                course.console.print(f"[bold red]{what}[/] {when}: {said!r}", soft_wrap=True)
+            for name, said in getattr(verdict, what).items():
+                course.console.print(f"[bold red]{what}[/] {when}: {name!r} {said!r}", soft_wrap=True)
     books = report["audit"]
     course.console.print(
         f"{report['faults']} faults, {report['events_repeated']} events repeated. "

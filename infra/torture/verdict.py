@@ -56,11 +56,11 @@ class Expected:
 
 @dataclass
 class Verdict:
-    """What is not as it should be: a sentence on each."""
+    """What is not as it should be: the upload, and what there is to say."""
 
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    lost: dict[Name, str] = field(default_factory=dict)
+    doubled: dict[Name, str] = field(default_factory=dict)
+    wrong: dict[Name, str] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -100,13 +100,13 @@ def judge(expected: Mapping[Name, Expected], rows: Iterable[tuple[Name, Row]]) -
     for name, right in expected.items():
         found = seen.pop(name, [])
         if not found and not right.may_be_missing:
-            verdict.lost.append(_said(name))
+            verdict.lost[name] = "has no row"
         if len(found) > 1 and not right.may_be_doubled:
-            verdict.doubled.append(f"{_said(name)}: {len(found)} rows")
+            verdict.doubled[name] = f"has {len(found)} rows"
         wrong = [row for row in found if not any(each.fits(row) for each in right.rights)]
         if wrong:
-            verdict.wrong.append(f"{_said(name)} is {wrong[0]}, not {' or '.join(map(str, right.rights))}")
-    verdict.wrong += [f"{_said(name)} was never uploaded" for name in seen]
+            verdict.wrong[name] = f"is {wrong[0]}, not {' or '.join(map(str, right.rights))}"
+    verdict.wrong |= dict.fromkeys(seen, "was never uploaded")
     return verdict
 
 
@@ -114,8 +114,3 @@ def _same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return math.isclose(one, other, rel_tol=1e-12)
-
-
-def _said(name: Name) -> str:
-    key, version_id = name
-    return f"{key!r} ({version_id})"
