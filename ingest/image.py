@@ -16,18 +16,24 @@ from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin
 from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
 
 from ingest.errors import RejectedImage
+from ingest.labour import refuse_long_runs, refuse_too_many_pieces, refuse_too_many_scans, scans_of
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 150_000_000
 """Whatever the format: more than a phone's camera makes."""
 MAX_DECODED_PIXELS = 25_000_000
-"""What is really held in memory: 4 bytes a pixel, at times twice. A baseline JPEG is decoded at down to an
-eighth of its width and height, so that its original may be larger."""
+"""What is really held in memory: 4 bytes a pixel, in some decoders twice. A baseline JPEG is decoded at down
+to an eighth of its width and height, so that its original may be larger."""
+MAX_SIDE_PX = 65_535
+"""As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
 
 RESAMPLING = Image.Resampling.BICUBIC
 """The kernel of training and serving alike: another one moves pixels by 6 levels of 255 at 32 px."""
 _DRAFT_FACTOR = 2
 """JPEG's decoder may shrink down to this many times the final size; the kernel does the rest."""
+_REDUCING_GAP = 2.0
+"""Before the kernel, whole numbers of pixels are averaged, down to this many times the final size."""
+_BAND_PIXELS = 1_000_000
 
 # First bytes → Pillow's name of the format. A name that Pillow's build lacks is `unsupported_format`, and so
 # is what `None` marks: images, but none that anyone should send.
@@ -117,12 +123,13 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
     if len(data) > MAX_BYTES:
         raise too_large(len(data))
     format_ = _sniff(data)
+    refuse_too_many_pieces(data, format_)
     with warnings.catch_warnings():
         # Pillow warns of oddities that it copes with; what it cannot cope with, it raises.
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=[format_]) as image:
-                return _prepare(image, format_, size_px)
+                return _prepare(image, data, format_, size_px)
         except Image.DecompressionBombError as error:
             raise RejectedImage("too_many_pixels", str(error)) from error
         except UnidentifiedImageError as error:
@@ -150,15 +157,28 @@ def _readable_formats() -> list[str]:
     return sorted(format_ for _, format_ in _SIGNATURES if format_ in Image.OPEN)
 
 
-def _prepare(image: Image.Image, format_: str, size_px: int) -> PreparedImage:
+def _prepare(image: Image.Image, data: bytes, format_: str, size_px: int) -> PreparedImage:
     width_px, height_px = image.size
+    if max(image.size) > MAX_SIDE_PX:
+        raise RejectedImage(
+            "too_many_pixels", f"{width_px:,} × {height_px:,}; a side may have {MAX_SIDE_PX:,}"
+        )
     _bound(width_px * height_px, MAX_PIXELS)
     _bound(_tile_pixels(image), MAX_DECODED_PIXELS)
     image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
-    # A progressive JPEG holds all its coefficients in memory, whatever size it is decoded to.
-    whole = bool(image.info.get("progressive"))
-    _bound(width_px * height_px if whole else image.width * image.height, MAX_DECODED_PIXELS)
+    decoded_px = image.width * image.height
+    if format_ == "JPEG":
+        scans = scans_of(data)
+        # All coefficients are then in memory, whatever size it is decoded to.
+        if scans.is_whole or image.info.get("progressive"):
+            decoded_px = width_px * height_px
+            refuse_too_many_scans(scans, decoded_px)
+    if format_ == "BMP":
+        refuse_long_runs(data, decoded_px)
+    _bound(decoded_px, MAX_DECODED_PIXELS)
 
+    # A decoder that waits for more is handed all that it has had so far, each time: let there be no more.
+    image.decodermaxblock = len(data)  # type: ignore[attr-defined]
     image.load()
     # Not earlier: a PNG may say it after its pixels, and Pillow itself turns a TIFF upright as it is loaded.
     orientation = _orientation(image)
@@ -202,16 +222,46 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrink(image: Image.Image, size_px: int) -> Image.Image:
-    """Resize in the image's own mode where the kernel can average its values, else convert first."""
+    """Resize in the image's own mode where the kernel can average its values, else convert first.
+
+    Band by band, so that no second copy of a large image is ever in memory; the pixels are those of
+    `convert(…).resize(…, reducing_gap=2)`.
+    """
+    white = _white(image)
+    if image.size == (size_px, size_px):
+        return _averageable(image, white)
+    factor_x, factor_y = (max(int(side_px / size_px / _REDUCING_GAP), 1) for side_px in image.size)
+    band_px = factor_y * max(_BAND_PIXELS // (image.width * factor_y), 1)
+    reduced: Image.Image | None = None
+    for top_px in range(0, image.height, band_px):
+        bottom_px = min(top_px + band_px, image.height)
+        band = _averageable(image.crop((0, top_px, image.width, bottom_px)), white)
+        # A transparent pixel's hidden colour must not count.
+        band = band.convert({"LA": "La", "RGBA": "RGBa"}.get(band.mode, band.mode))
+        band = band.reduce((factor_x, factor_y))
+        if reduced is None:
+            size = -(-image.width // factor_x), -(-image.height // factor_y)
+            reduced = Image.new(band.mode, size)
+            reduced.info = band.info
+        reduced.paste(band, (0, top_px // factor_y))
+    if reduced is None:
+        raise ValueError("it has no pixels")
+    box = (0, 0, image.width / factor_x, image.height / factor_y)
+    small = reduced.resize((size_px, size_px), RESAMPLING, box)
+    return small.convert({"La": "LA", "RGBa": "RGBA"}.get(small.mode, small.mode))
+
+
+def _averageable(image: Image.Image, white: float) -> Image.Image:
+    """Convert to a mode in which the mean of two pixels is between them."""
     if image.mode in {"P", "PA"} or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode.startswith("I;16"):
-        image = _to_8_bits(image.convert("I"))
+        image = _to_8_bits(image.convert("I"), white)
     elif image.mode in {"I", "F"}:
-        image = _to_8_bits(image)
-    return image.resize((size_px, size_px), RESAMPLING, reducing_gap=2.0)
+        image = _to_8_bits(image, white)
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -222,16 +272,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 32-bit grey levels to 0-255, from the narrowest of the usual ranges that holds the brightest.
-
-    To be done before the kernel, which overshoots at edges: 8-bit levels would seem to be 16-bit ones.
-    """
+def _white(image: Image.Image) -> float:
+    """Return the grey level that is white: the narrowest of the usual ranges that holds the brightest."""
+    if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
+        return 255.0
     brightest = float(image.getextrema()[1])  # type: ignore[arg-type]
     if not math.isfinite(brightest):
         raise ValueError("its grey levels are not finite")
     usual = [1.0] if image.mode == "F" else []
-    white = next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+    return next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+
+
+def _to_8_bits(image: Image.Image, white: float) -> Image.Image:
+    """Scale 32-bit grey levels to 0-255.
+
+    To be done before the kernel, which overshoots at edges: 8-bit levels would seem to be 16-bit ones.
+    """
     return image.point(lambda level: level * (255.0 / white) + 0.5).convert("L")
 
 

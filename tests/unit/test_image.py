@@ -334,6 +334,30 @@ def test_sharpness_is_the_variance_of_the_laplacian():
     assert prepare(png_bytes(picture), 8).sharpness == round(expected, 2)
 
 
+def at_once(picture):
+    """Return what is to come of a picture of a mode that needs no conversion, without any bands."""
+    resized = picture.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    if picture.mode in {"LA", "RGBA"}:
+        white = Image.new("RGBA", resized.size, "white")
+        resized = Image.alpha_composite(white, resized.convert("RGBA"))
+    return resized.convert("RGB")
+
+
+@given(
+    mode=st.sampled_from(["L", "LA", "RGB", "RGBA", "CMYK"]),
+    width_px=st.sampled_from([1, 32, 63, 64, 129, 200, 333]),
+    height_px=st.sampled_from([1, 32, 63, 64, 129, 200, 333]),
+    band_pixels=st.sampled_from([1, 700, 20_000, 1_000_000]),
+)
+def test_in_bands_a_picture_is_shrunk_to_the_very_same_pixels(mode, width_px, height_px, band_pixels):
+    picture = noise(width_px, height_px, mode)
+    data = encoded(picture, "TIFF" if mode == "CMYK" else "PNG")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_module, "_BAND_PIXELS", band_pixels)
+        pixels = prepare(data, SIZE_PX).pixels
+    assert pixels.tobytes() == at_once(picture).tobytes()
+
+
 # ── what travels on ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -543,6 +567,117 @@ def test_a_small_tiff_of_huge_tiles_is_refused_before_it_is_decoded():
 def test_a_png_with_a_bomb_of_a_text_is_corrupt():
     text = b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9)
     assert reason_of(png_of_chunks(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))) == "corrupt"
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_with(chunks):
+    data = png_bytes()
+    return data[:33] + chunks + data[33:]
+
+
+def gif_with(blocks):
+    return b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes(6) + blocks
+
+
+def tiff_of_strips(count):
+    tags = {256: 1, 257: count, 258: 8, 259: 1, 262: 1, 277: 1, 278: 1}
+    strips = {273: (4, count, 1000), 279: (4, count, 1000 + 4 * count)}
+    entries = {tag: (4, 1, value) for tag, value in tags.items()} | strips
+    written = b"".join(struct.pack("<HHII", tag, *rest) for tag, rest in sorted(entries.items()))
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + written + bytes(4)
+    return head.ljust(1000, b"\0") + struct.pack("<I", 8) * count + struct.pack("<I", 1) * count
+
+
+OF_MANY_PIECES = {
+    "PNG, texts": lambda: png_with(b"".join(chunk(b"tEXt", b"k%d\0x" % n) for n in range(60_000))),
+    "PNG, private chunks": lambda: png_with(chunk(b"prVt", b"x") * 60_000),
+    "PNG, empty pixels": lambda: png_with(chunk(b"IDAT", b"") * 60_000),
+    "JPEG, comments": lambda: jpeg_bytes()[:2] + b"\xff\xfe\0\3x" * 60_000 + jpeg_bytes()[2:],
+    "JPEG, application segments": lambda: jpeg_bytes()[:2] + b"\xff\xe3\0\3x" * 60_000 + jpeg_bytes()[2:],
+    "JPEG, fill bytes": lambda: jpeg_bytes()[:2] + b"\xff" * 60_000 + jpeg_bytes()[2:],
+    "JPEG, nothing between": lambda: jpeg_bytes()[:20] + b"\0" * 60_000 + jpeg_bytes()[20:],
+    "GIF, comments": lambda: gif_with(b"\x21\xfe\x01x\0" * 30_000),
+    "GIF, nothing between": lambda: gif_with(b"\0" * 60_000),
+    "TIFF, strips": lambda: tiff_of_strips(60_000),
+}
+
+
+@pytest.mark.usefixtures("no_decoding")
+@pytest.mark.parametrize("name", OF_MANY_PIECES)
+def test_a_file_of_very_many_pieces_is_corrupt_before_pillow_counts_them(name):
+    started = time.process_time()
+    with pytest.raises(RejectedImage, match=r"corrupt: .* more than 50,000 pieces"):
+        prepare(OF_MANY_PIECES[name](), SIZE_PX)
+    assert time.process_time() - started < 1
+
+
+def test_a_tiff_whose_values_lie_upon_each_other_is_corrupt():
+    tags = b"".join(struct.pack("<HHII", tag, 1, 1_000_000, 8) for tag in range(1, 300))
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", 299) + tags + bytes(1_000_000)
+    with pytest.raises(RejectedImage, match="pieces"):
+        prepare(data, SIZE_PX)
+
+
+def test_a_picture_of_many_rows_and_strips_is_read():
+    assert prepare(tiff_of_strips(30_000), SIZE_PX).height_px == 30_000
+
+
+def with_scans(width_px, height_px, count):
+    """Return a progressive JPEG that goes over its pixels again and again."""
+    data = encoded(Image.new("L", (width_px, height_px), 128), "JPEG", progressive=True)
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:last] + data[last:end] * count + data[end:]
+
+
+@pytest.mark.usefixtures("no_decoding")
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded():
+    assert reason_of(with_scans(2_000, 2_000, 200)) == "too_many_pixels"
+
+
+def test_a_small_jpeg_may_have_as_many_scans():
+    assert prepare(with_scans(200, 200, 200), SIZE_PX).width_px == 200
+
+
+@pytest.mark.usefixtures("no_decoding")
+def test_a_jpeg_that_is_held_in_memory_as_a_whole_is_bounded_like_a_progressive_one():
+    # Its first scan has one component of three: those that follow need what it left.
+    data = bytearray(jpeg_bytes(Image.new("RGB", (64, 64))))
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 6_000, 6_000)
+    data[scan + 4] = 1
+    assert reason_of(bytes(data)) == "too_many_pixels"
+
+
+def run_length_bmp(side_px, runs):
+    size = struct.pack("<ii", side_px, side_px)
+    header = b"BM" + bytes(8) + struct.pack("<I", 1078) + b"\x28\0\0\0" + size + b"\1\0\x08\0"
+    return header + struct.pack("<II", 1, len(runs)) + bytes(8) + struct.pack("<I", 256) + bytes(1028) + runs
+
+
+@pytest.mark.usefixtures("no_decoding")
+def test_a_bmp_that_is_decoded_in_python_is_bounded_more_narrowly():
+    assert reason_of(run_length_bmp(1_500, b"\xff\0" * 9_000)) == "too_many_pixels"
+    assert reason_of(run_length_bmp(100, b"\0\0" * 2_500_000)) == "too_large"
+
+
+def test_a_run_length_encoded_bmp_is_read():
+    assert prepare(run_length_bmp(100, b"\x64\0\0\0" * 100), SIZE_PX).width_px == 100
+
+
+def test_what_the_decoder_cannot_use_is_read_once_only():
+    data = jpeg_bytes()[:-2] + b"\xff" * 20_000_000
+    started = time.process_time()
+    picture_or_reason(data)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.usefixtures("no_decoding")
+@pytest.mark.parametrize("size", [(70_000, 1), (1, 70_000)])
+def test_no_side_is_longer_than_in_a_jpeg(size):
+    assert reason_of(png_of_chunks(*size, 8, 0, [b""])) == "too_many_pixels"
 
 
 # ── hostile bytes ──────────────────────────────────────────────────────────────────────────────────────────
