@@ -21,7 +21,7 @@ FROM (
         avg(confidence) FILTER (WHERE outcome = 'accepted') AS expected_precision,
         avg(confidence) FILTER (WHERE outcome IN ('accepted', 'needs_review')) AS mean_confidence,
         approx_percentile(CAST(date_diff('millisecond', uploaded_at, decided_at) AS double), ARRAY[0.5, 0.95])
-            FILTER (WHERE outcome IN ('accepted', 'needs_review')) AS total_ms
+            FILTER (WHERE outcome IN ('accepted', 'needs_review') AND classify_ms IS NOT NULL) AS total_ms
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
     GROUP BY date_trunc('week', CAST(dt AS date))
