@@ -22,8 +22,10 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 150_000_000
 """Whatever the format: more than a phone's camera makes."""
 MAX_DECODED_PIXELS = 25_000_000
-"""What is really held in memory: 4 bytes a pixel, in some decoders twice. A baseline JPEG is decoded at down
-to an eighth of its width and height, so that its original may be larger."""
+"""What is really held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
+width and height, so that its original may be larger."""
+MAX_DECODED_PIXELS_OF = {"WEBP": 12_500_000, "AVIF": 14_000_000}
+"""Their decoders take 18 and 14 bytes a pixel."""
 MAX_SIDE_PX = 65_535
 """As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
 
@@ -175,7 +177,7 @@ def _prepare(image: Image.Image, data: bytes, format_: str, size_px: int) -> Pre
             refuse_too_many_scans(scans, decoded_px)
     if format_ == "BMP":
         refuse_long_runs(data, decoded_px)
-    _bound(decoded_px, MAX_DECODED_PIXELS)
+    _bound(decoded_px, MAX_DECODED_PIXELS_OF.get(format_, MAX_DECODED_PIXELS))
 
     # A decoder that waits for more is handed all that it has had so far, each time: let there be no more.
     image.decodermaxblock = len(data)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from itertools import cycle
 
 from PIL import Image
 
-from infra.torture.corpus import ODD_KEYS, odd_images
+from infra.torture.corpus import ODD_KEYS, small_odd_images
 from infra.torture.faults import FAULTS, OUTAGE, WRITES, Fault, Lasts
 from model.drawings import draw
 
@@ -120,7 +120,7 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
 
 def _pictures(count: int, rng: random.Random) -> list[tuple[bytes, bool]]:
     """Return images, a tenth of them odd, in any order, and whether each is sound."""
-    odd = [one.data for one in odd_images() if len(one.data) < 1_000_000]
+    odd = [one.data for one in small_odd_images()]
     chosen = rng.sample(odd, min(len(odd), count // 10))
     pictures = [(data, False) for data in chosen]
     for number in range(count - len(chosen)):
