@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and six corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and seven corrections where it departs from AWS.
 
 SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
 deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
@@ -16,6 +16,8 @@ any more:
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
    keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
 6. Athena answers in its own dialect, and knows the views: see `infra/embedded_athena.py`.
+7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
+   22 expressions for every image: a seventh of all that it does for one.
 """
 
 import json
@@ -25,6 +27,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from jsonata.jsonata import Jsonata
+from jsonata.parser import Parser
 from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
@@ -60,12 +64,34 @@ def main() -> None:
     athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
     athena._run_duckdb = embedded_athena.answering(athena._run_duckdb)
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
+    parser = ParsedOnce()
+    Jsonata.get_parser = staticmethod(lambda: parser)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"
     if app.AUTH:
         enforced.install()
     signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
     app.main()
+
+
+class ParsedOnce(Parser):  # type: ignore[misc]
+    """A parser of JSONata for all threads, which keeps what it has parsed: evaluating changes no tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trees: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def parse(self, expression: str, regex_engine: Any) -> Any:
+        """Return the expression's tree.
+
+        Raises:
+            jsonata.jexception.JException: it is no expression.
+        """
+        with self._lock:
+            if expression not in self._trees:
+                self._trees[expression] = super().parse(expression, regex_engine)
+            return self._trees[expression]
 
 
 def surviving_errors(worker_script: str) -> str:

@@ -7,9 +7,12 @@ import json
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from jsonata.jsonata import Jsonata
+from jsonata.parser import Parser
 from ministack.core import lambda_runtime
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
@@ -225,3 +228,40 @@ def test_a_saved_query_comes_changes_and_goes_with_its_stack():
     assert athena._named_queries[second].items() >= changed.items()
     handler["delete"](second, changed)
     assert not athena._named_queries
+
+
+# ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_a_thread(call):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def test_ministack_has_a_parser_for_every_thread():
+    assert in_a_thread(Jsonata.get_parser) is not in_a_thread(Jsonata.get_parser)
+
+
+def test_an_expression_is_parsed_once_and_means_the_same_in_every_thread(monkeypatch):
+    parser = embedded.ParsedOnce()
+    parsed = []
+    parse = Parser.parse
+    monkeypatch.setattr(Parser, "parse", lambda *said: parsed.append(said[1]) or parse(*said))
+    monkeypatch.setattr(Jsonata, "get_parser", staticmethod(lambda: parser))
+    expression = "$merge([$states.input, {'sum': $sum($states.input.n), 'big': $states.input.n[$ > 2]}])"
+
+    def evaluate(number):
+        return stepfunctions._evaluate_jsonata(expression, {"n": [number, 1, 5]})
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(evaluate, range(200)))
+    assert parsed == [expression]
+    assert results == [{"n": [n, 1, 5], "sum": n + 6, "big": [n, 5] if n > 2 else 5} for n in range(200)]
+
+
+def test_an_expression_that_is_none_is_refused_each_time(monkeypatch):
+    parser = embedded.ParsedOnce()
+    monkeypatch.setattr(Jsonata, "get_parser", staticmethod(lambda: parser))
+    for _ in range(2):
+        with pytest.raises(stepfunctions._ExecutionError, match="S0"):
+            stepfunctions._evaluate_jsonata("$sum(", {})
