@@ -93,11 +93,14 @@ def read_line(line: bytes, now: datetime) -> Capture:
     return Capture(event_id, _time(metadata.get("inferenceTime"), now), sent, _scores(answer))
 
 
-def messages(capture: Capture, source: Source, policy: Policy, size_px: int) -> Iterator[dict[str, Any]]:
+def messages(
+    capture: Capture, source: Source, policy: Policy, size_px: int, now: datetime
+) -> Iterator[dict[str, Any]]:
     """Yield the outcome message (see `workflow.outcome`) of each image in a request, as Record reads it.
 
-    The same request makes the same rows wherever its file lies. Of a request with a single image, the image
-    is looked at as Serialize would, at `size_px`, if it is one.
+    The same request is the same upload wherever its file lies. What is decided now, by this policy, counts
+    instead of what was decided at an earlier import. Of a request with a single image, the image is looked
+    at as Serialize would, at `size_px`, if it is one.
 
     Raises:
         ingest.errors.InvalidScores: the answer is not one probability for each of the policy's classes.
@@ -117,7 +120,7 @@ def messages(capture: Capture, source: Source, policy: Policy, size_px: int) -> 
         yield {
             "event": upload.to_event(),
             "outcome": decided.outcome,
-            "decided_at": capture.at.isoformat(),
+            "decided_at": now.isoformat(),
             "execution_arn": None,
             "image": image,
             "prediction": {

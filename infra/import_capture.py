@@ -112,7 +112,8 @@ def _rows(
     done.lines += 1
     try:
         capture = read_line(line, now)
-        bodies = [json.dumps(each) for each in messages(capture, source, judged.policy, judged.size_px)]
+        found = messages(capture, source, judged.policy, judged.size_px, now)
+        bodies = [json.dumps(message) for message in found]
     except (NotACapture, InvalidScores, RecursionError) as error:
         done.bad.append(Line(place, str(error)))
         return []

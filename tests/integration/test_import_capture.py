@@ -93,6 +93,7 @@ def test_a_folder_of_captures_has_its_report(stack: Any, folder: Path, tmp_path:
     tally = said["summary"]["tally"]
     assert (tally["images"], tally["accepted"], tally["needs_review"]) == (21, 14, 7)
     assert said["completeness"]["missing"] == 0
+    assert said["completeness"]["late"] == 0
     assert "my-endpoint" in report.to_html()
 
 
@@ -106,6 +107,16 @@ def test_what_is_imported_twice_counts_once(stack: Any, folder: Path, tmp_path: 
     import_capture.import_capture(stack, str(folder), judged)
     import_capture.import_capture(stack, str(folder / LAYOUT / "10/00/new.jsonl"), judged)
     assert len(images(stack, tmp_path / "mirror")) == 22
+
+
+def test_what_is_imported_again_with_another_threshold_is_decided_by_that(
+    stack: Any, folder: Path, tmp_path: Path
+) -> None:
+    import_capture.import_capture(stack, str(folder), judgement(stack))
+    import_capture.import_capture(stack, str(folder), judgement(stack, threshold="0.5"))
+    assert Counter(row["outcome"] for row in images(stack, tmp_path / "mirror")) == {"accepted": 21}
+    import_capture.import_capture(stack, str(folder), judgement(stack))
+    assert Counter(row["outcome"] for row in images(stack, tmp_path / "mirror"))["needs_review"] == 7
 
 
 def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_any_line_is_a_capture_or_says_why_not(line: bytes) -> None:
 )
 def test_any_answer_becomes_rows_or_says_why_not(output: Any, id_: Any) -> None:
     with contextlib.suppress(NotACapture, InvalidScores):
-        assert list(messages(read_line(a_line(output, eventId=id_), NOW), SOURCE, POLICY, 32))
+        assert list(messages(read_line(a_line(output, eventId=id_), NOW), SOURCE, POLICY, 32, NOW))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def rows_of(*lines: bytes, source: Source = SOURCE) -> list[dict[str, Any]]:
     records = [
         {"messageId": str(number), "body": json.dumps(message)}
         for number, line in enumerate(lines)
-        for message in messages(read_line(line, NOW), source, POLICY, 32)
+        for message in messages(read_line(line, NOW), source, POLICY, 32, NOW)
     ]
     batch = sort_out(records)
     assert batch.refused == []
@@ -151,7 +151,8 @@ def test_a_captured_image_has_its_whole_row() -> None:
     assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "motorcycle", 0.96)
     assert dict(row["probabilities"]) == {"bicycle": 0.04, "motorcycle": 0.96}
     assert row["model_version"] == "scones/AllTraffic"
-    assert row["uploaded_at"] == row["decided_at"] == datetime.fromisoformat("2025-11-15T10:30:45")
+    assert row["uploaded_at"] == datetime.fromisoformat("2025-11-15T10:30:45")
+    assert row["decided_at"] == NOW.replace(tzinfo=None)
     assert (row["image_format"], row["width_px"], row["height_px"]) == ("png", 40, 20)
     assert row["brightness"] > 0
     assert row["size_bytes"] == len(image)
