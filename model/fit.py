@@ -21,7 +21,7 @@ PREDICT_IMAGES = 100
 class Recipe:
     """All that training does, but for the data and the seed. docs/decisions says how it was found."""
 
-    epochs: int = 12
+    epochs: int = 20
     batch_images: int = 32
     learning_rate: float = 0.001
     weight_decay: float = 0.05
