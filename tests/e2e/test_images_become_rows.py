@@ -1,5 +1,6 @@
 """Images dropped through S3 end as rows that SQL finds: the embedded AWS, real processes, real HTTP."""
 
+import json
 import os
 import random
 import subprocess
@@ -17,6 +18,7 @@ from analytics.queries import console_query, saved_queries, week_query
 from infra.answers import engine
 from infra.demo_images import write_images
 from infra.drop import Dropped, Settled, drop, files_of, progress_bar, settle
+from infra.import_capture import import_capture, judgement
 from infra.stack import Stack
 from model.drawings import draw
 from tests.builders import png_bytes
@@ -157,3 +159,22 @@ def test_every_saved_query_is_there_and_athena_answers_it_as_make_query_does(
             assert_frame_equal(
                 athena_itself.query(sql).frame, answers.query(sql).frame, check_dtype=False, obj=name
             )
+
+
+def test_captures_are_imported_from_a_bucket_by_the_stack_s_own_policy(stack: Stack, tmp_path: Path) -> None:
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="captures")
+    answer = {"data": "[0.999, 0.001]", "encoding": "JSON"}
+    line = {
+        "captureData": {"endpointOutput": answer},
+        "eventMetadata": {"eventId": "e-1", "inferenceTime": "2026-11-09T10:00:00Z"},
+    }
+    key = "capture/theirs/AllTraffic/2026/11/09/10/a.jsonl"
+    s3.put_object(Bucket="captures", Key=key, Body=json.dumps(line) + "\nno capture\n")
+    judged = judgement(stack)
+    assert judged.policy.classes == ("bicycle", "motorcycle")
+    done = import_capture(stack, "s3://captures/capture", judged)
+    assert (done.outcomes, len(done.bad)) == ({"accepted": 1}, 1)
+    with engine(stack, tmp_path / "mirror") as answers:
+        found = answers.query("SELECT label, endpoint FROM outcomes WHERE key = 'e-1'").frame
+    assert found.to_dict("records") == [{"label": "bicycle", "endpoint": "theirs"}]
