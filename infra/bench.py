@@ -9,29 +9,34 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from infra.answers import engine
 from infra.backfill import backfill, wait
+from infra.deploy import WEIGHTS
 from infra.drop import drop, progress_bar, settle
 from infra.local import running
 from infra.package import PROJECT
-from infra.stack import BUILD, Stack
+from infra.stack import BUILD, Stack, client
 from ingest.image import prepare
 from model.drawings import draw
+from model.inference import RUN_IMAGES, Model
 
 FOLDER = BUILD / "bench"
 SEED = 7
 WARM_UP_IMAGES = 60
 PATIENCE_S = 60.0
+REQUESTS = 40
+CORES = os.cpu_count() or 1
 HOT_LAMBDAS = ("ingest.serialize", "workflow.classify", "workflow.decide")
 
 
@@ -50,6 +55,7 @@ def run(console: Console, images: int) -> list[Figure]:
     shutil.rmtree(FOLDER, ignore_errors=True)
     figures = [*_serialize_cpu(), *_cold_imports()]
     with running(FOLDER / "home", FOLDER / "stack.json") as stack:
+        figures += _endpoint(stack)
         figures += _event_path(console, stack, images)
         figures += _backfill_path(console, stack, images, figures)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -78,6 +84,35 @@ def _cold_imports() -> Iterator[Figure]:
             subprocess.run([sys.executable, "-c", f"import {module}"], cwd=PROJECT, check=True)
             times_s.append(time.perf_counter() - started)
         yield Figure(f"cold import of {module}", round(min(times_s), 2), "s", "≤ 0.5")
+
+
+def _endpoint(stack: Stack) -> Iterator[Figure]:
+    """Ask for batches over HTTP, and of onnxruntime itself in the same minute: their ratio is what counts."""
+    model = Model.load(WEIGHTS, threads=1)
+    size_px = model.image_size_px
+    batch = np.random.default_rng(SEED).integers(0, 256, (RUN_IMAGES, size_px, size_px, 3), dtype=np.uint8)
+    body = io.BytesIO()
+    np.save(body, batch)
+    sagemaker = client("sagemaker-runtime", stack.region, stack.model_endpoint_url)
+
+    def ask() -> None:
+        sagemaker.invoke_endpoint(
+            EndpointName="scones", ContentType="application/x-npy", Body=body.getvalue()
+        )
+
+    rates = [(_rate(lambda: model.probabilities(batch)), _rate(ask)) for _ in range(3)]
+    raw, served = sorted(rates, key=lambda pair: pair[1] / pair[0])[1]  # the median
+    yield Figure("onnxruntime itself, batches of 64", round(raw * RUN_IMAGES), "images/s", "")
+    yield Figure("endpoint, batches of 64, against it", round(served / raw, 2), "", "≥ 0.7")
+
+
+def _rate(call: Callable[[], object]) -> float:
+    """Return how many calls a second there are, with one under way for each core."""
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(lambda _: call(), range(CORES)))
+        started = time.perf_counter()
+        list(pool.map(lambda _: call(), range(REQUESTS)))
+    return REQUESTS / (time.perf_counter() - started)
 
 
 def _event_path(console: Console, stack: Stack, images: int) -> Iterator[Figure]:
