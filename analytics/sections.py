@@ -371,7 +371,7 @@ def _input(input_: Input, compared: bool) -> Section:
 
 def _latency(numbers: Numbers) -> Section:
     week, before = numbers.latency, numbers.baseline_latency
-    takeaway = "No classified images."
+    takeaway = "No image was timed: all of them were imported."
     if week:
         takeaway = f"Half of the images were decided within {words.seconds(week.total.p50)} of the upload"
         takeaway += (
@@ -388,7 +388,7 @@ def _latency(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.latency(numbers.latency_by_day),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
-        note="Queues and retries included. Percentiles are approximate.",
+        note="Queues and retries included; imported images are not timed.",
         table=Table(
             (
                 "",
