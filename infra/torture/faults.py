@@ -9,7 +9,8 @@ from ingest.errors import EndpointBusy, EndpointFault, InvalidScores
 _BUSY = frozenset({EndpointBusy.__name__})
 _FAULT = frozenset({EndpointFault.__name__})
 _INVALID = frozenset({InvalidScores.__name__})
-_S3 = frozenset({"ClientError"})
+_S3 = frozenset({"ClientError", "AccessDenied"})
+"""Some of S3's errors have a class of their own in boto3."""
 _CONNECTION = frozenset({"ConnectionClosedError", "ConnectionError"})
 _ENDS_EARLY = frozenset({"IncompleteReadError", "ResponseStreamingError", "ProtocolError"})
 _KILLED = frozenset({"Runtime.HandlerError", "Runtime.ExitError", "Lambda.Unknown", "States.TaskFailed"})
