@@ -5,18 +5,16 @@ trying out classes of one's own, and for tests.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model import calibrate, card, patches
+from model import calibrate, card, command, patches
 from model.classifier_file import ModelFile, build
-from model.console import bar, summary
-from model.dataset import SIZE_PX, DataError, normalised, split, statistics
-from model.load import Data, load
+from model.dataset import SIZE_PX, normalised, split, statistics
+from model.load import Data
 
 FOLDS = 5
 
@@ -68,28 +66,15 @@ def main() -> None:
     """Train a small model without torch, and write it with its card."""
     parser = argparse.ArgumentParser(prog="python -m model.light", description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a CIFAR-100 archive or a folder class/…")
-    parser.add_argument("--classes", nargs="*", default=[], help="their names, in order (all there are)")
-    parser.add_argument("--out", type=Path, default=Path("build/model"), help="where to write (build/model)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--target-precision", type=float, default=0.99, help="of what is accepted (0.99)")
+    command.add_options(parser)
     arguments = parser.parse_args()
-    try:
-        with bar("reading") as progress:
-            data = load(arguments.data, arguments.classes, progress)
-        for line in data.report:
-            print(line)
-        with bar("training") as progress:
-            file, result = train(
-                data,
-                seed=arguments.seed,
-                target_precision=arguments.target_precision,
-                progress=progress,
-            )
-    except DataError as error:
-        sys.exit(f"error: {error}")
-    card.write(arguments.out, file, result)
-    print(summary(result["out_of_fold"]))
-    print(f"written to {arguments.out}: {file.model_version}, {len(file.content):,} bytes")
+    command.run(
+        arguments,
+        lambda: arguments.data,
+        lambda data, progress: train(
+            data, seed=arguments.seed, target_precision=arguments.target_precision, progress=progress
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import argparse
 import math
 import os
 import queue
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,15 +20,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model import calibrate, card, cifar100, pretrained
+from model import calibrate, card, cifar100, command, pretrained
 from model.calibrate import Floats
 from model.classifier_file import Body, BothSides, ModelFile, build
-from model.console import bar, summary
-from model.dataset import SIZE_PX, DataError, Dataset, split
+from model.console import bar
+from model.dataset import SIZE_PX, Dataset, split
 from model.drawings import LABELS
 from model.drawn import drawn
 from model.fit import Recipe, fit, logits
-from model.load import Data, load
+from model.load import Data
 from model.network import MEAN, STD, NetworkBody
 
 FOLDS = 5
@@ -205,16 +204,8 @@ def main() -> None:
         help="a CIFAR-100 archive or a folder of labelled images (class/… or train/class/…); "
         "without it, the official archive is downloaded (169 MB)",
     )
-    parser.add_argument("--classes", nargs="*", default=[], help="their names, in order (all there are)")
-    parser.add_argument("--out", type=Path, default=Path("build/model"), help="where to write (build/model)")
-    parser.add_argument("--seed", type=int, default=0)
+    command.add_options(parser)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"({Recipe.epochs})")
-    parser.add_argument(
-        "--target-precision",
-        type=float,
-        default=0.99,
-        help="of what is accepted: chooses the thresholds (0.99)",
-    )
     parser.add_argument(
         "--drawn-share",
         type=float,
@@ -223,31 +214,28 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (one a core)")
     arguments = parser.parse_args()
-    try:
-        path = arguments.data
-        if path is None:
-            path = DOWNLOADED
-            with bar("downloading") as progress:
-                cifar100.download(path, progress)
-        with bar("reading") as progress:
-            data = load(path, arguments.classes, progress)
-        for line in data.report:
-            print(line)
-        with bar("training") as progress:
-            file, result = train(
-                data,
-                recipe=replace(Recipe(), epochs=arguments.epochs),
-                seed=arguments.seed,
-                target_precision=arguments.target_precision,
-                drawn_share=arguments.drawn_share,
-                workers=arguments.workers,
-                progress=progress,
-            )
-    except DataError as error:
-        sys.exit(f"error: {error}")
-    card.write(arguments.out, file, result)
-    print(summary(result["out_of_fold"]))
-    print(f"written to {arguments.out}: {file.model_version}, {len(file.content):,} bytes")
+
+    def source() -> Path:
+        if arguments.data is not None:
+            given: Path = arguments.data
+            return given
+        with bar("downloading") as progress:
+            cifar100.download(DOWNLOADED, progress)
+        return DOWNLOADED
+
+    command.run(
+        arguments,
+        source,
+        lambda data, progress: train(
+            data,
+            recipe=replace(Recipe(), epochs=arguments.epochs),
+            seed=arguments.seed,
+            target_precision=arguments.target_precision,
+            drawn_share=arguments.drawn_share,
+            workers=arguments.workers,
+            progress=progress,
+        ),
+    )
 
 
 if __name__ == "__main__":
