@@ -36,6 +36,9 @@ _DRAFT_FACTOR = 2
 _REDUCING_GAP = 2.0
 """Before the kernel, whole numbers of pixels are averaged, down to this many times the final size."""
 _BAND_PIXELS = 1_000_000
+_ROW_PIXEL_BYTES = 16
+"""At most, of a pixel in a file: four channels of 32 bits."""
+_LEAST_READ_BYTES = 4096
 
 # First bytes → Pillow's name of the format. A name that Pillow's build lacks is `unsupported_format`, and so
 # is what `None` marks: images, but none that anyone should send.
@@ -179,8 +182,7 @@ def _prepare(image: Image.Image, data: bytes, format_: str, size_px: int) -> Pre
         refuse_long_runs(data, decoded_px)
     _bound(decoded_px, MAX_DECODED_PIXELS_OF.get(format_, MAX_DECODED_PIXELS))
 
-    # A decoder that waits for more is handed all that it has had so far, each time: let there be no more.
-    image.decodermaxblock = len(data)  # type: ignore[attr-defined]
+    _read_ahead(image, data, format_)
     image.load()
     # Not earlier: a PNG may say it after its pixels, and Pillow itself turns a TIFF upright as it is loaded.
     orientation = _orientation(image)
@@ -202,6 +204,16 @@ def _prepare(image: Image.Image, data: bytes, format_: str, size_px: int) -> Pre
         brightness=round(ImageStat.Stat(luma).mean[0], 2),
         sharpness=round(_laplacian_variance(luma), 2),
     )
+
+
+def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
+    """Let each read bring enough: a decoder that waits is handed all that it had so far, again and again."""
+    image.decodermaxblock = len(data)  # type: ignore[attr-defined]
+    if format_ == "TIFF":
+        # Pillow reads as much as lies between a strip and the next one, which may be a single byte.
+        least_bytes = max(image.width * _ROW_PIXEL_BYTES, _LEAST_READ_BYTES)
+        read = image.fp.read  # type: ignore[attr-defined]
+        image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]
 
 
 def _bound(pixels: int, most: int) -> None:

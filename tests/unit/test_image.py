@@ -674,6 +674,17 @@ def test_what_the_decoder_cannot_use_is_read_once_only():
     assert time.process_time() - started < 1
 
 
+def test_strips_that_lie_a_byte_apart_are_not_read_byte_by_byte():
+    tags = {256: 3_000, 257: 600, 258: 8, 259: 1, 262: 1, 277: 1, 278: 599}
+    entries = {tag: (4, 1, value) for tag, value in tags.items()} | {273: (4, 2, 200), 279: (4, 2, 208)}
+    written = b"".join(struct.pack("<HHII", tag, *rest) for tag, rest in sorted(entries.items()))
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + written + bytes(4)
+    strips = struct.pack("<IIII", 300, 301, 599 * 3_000, 3_000)
+    started = time.process_time()
+    assert prepare(head.ljust(200, b"\0") + strips + bytes(1_800_100), SIZE_PX).height_px == 600
+    assert time.process_time() - started < 0.5
+
+
 @pytest.mark.usefixtures("no_decoding")
 @pytest.mark.parametrize("size", [(70_000, 1), (1, 70_000)])
 def test_no_side_is_longer_than_in_a_jpeg(size):
