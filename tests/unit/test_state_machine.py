@@ -3,7 +3,7 @@ import json
 import re
 from typing import Any
 
-import jsonata  # type: ignore[import-untyped]
+import jsonata
 import pytest
 
 from infra.package import PROJECT, TEMPLATE
