@@ -15,6 +15,7 @@ from rich.table import Table
 
 from infra.audit import audit
 from infra.backfill import backfill
+from infra.local import CannotStart
 from infra.redrive import redrive
 from infra.stack import BUILD
 from infra.torture.course import (
@@ -49,7 +50,14 @@ REPEATED = (AGAIN, LATE, AFTER_BACKFILL)
 
 
 def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FOLDER) -> dict[str, Any]:
-    """Torture a system of its own, which ends with it; return what `torture.json` says."""
+    """Torture a system of its own, which ends with it; return what `torture.json` says.
+
+    Raises:
+        infra.local.CannotStart: processes cannot be killed by their connections here.
+        TimeoutError: something went on and on.
+    """
+    if not Path("/proc/net/tcp").exists():
+        raise CannotStart("the torture finds the processes that it kills in /proc: run it on Linux")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     began = time.monotonic()
@@ -171,7 +179,7 @@ def _compactions(course: Course) -> None:
 def _late_copies(course: Course) -> None:
     _say(course, "Late copies of events")
     rng = random.Random(course.plan.seed + 1)
-    for name in rng.sample(sorted(course.events), min(len(course.events), 20 + len(course.events) // 10)):
+    for name in rng.sample(sorted(course.events), min(len(course.events), 5 + len(course.events) // 5)):
         course.script.note(LATE, course.dropped[name].number)
         start(course, name)
     settle(course)
