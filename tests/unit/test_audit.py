@@ -114,6 +114,15 @@ def test_a_late_duplicate_does_not_take_the_place_of_a_better_outcome(folder, la
     assert account.outcome is Outcome.ACCEPTED
 
 
+@pytest.mark.parametrize("later_day", [0, 1])
+def test_an_account_has_the_time_of_the_row_that_counts_so_that_a_redrive_lands_beside_it(folder, later_day):
+    days = [an_upload(uploaded_at=NOON + timedelta(days=day)) for day in range(2)]
+    late = NOON + timedelta(days=3)
+    record(folder, *([decided(days[day], "failed", late if day == later_day else NOON)] for day in range(2)))
+    (account,) = audit_of(folder, days[:1])[1]
+    assert (account.outcomes, account.upload.uploaded_at) == (2, days[later_day].uploaded_at)
+
+
 def test_a_later_decision_of_the_same_model_takes_the_place_of_the_earlier_whatever_is_redelivered(folder):
     upload = an_upload(uploaded_at=NOON)
     first = [decided(upload, "accepted")]

@@ -11,7 +11,11 @@ recorded AS (
         min_by(outcome, CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END) AS outcome,
         min(etag) AS etag,
         min(size_bytes) AS size_bytes,
-        min(uploaded_at) AS uploaded_at
+        -- Of the row that counts, should several days have one: the better outcome, then the later decision.
+        min_by(
+            uploaded_at,
+            CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END * 1e11 - to_unixtime(decided_at)
+        ) AS uploaded_at
     FROM outcomes
     WHERE bucket = ? AND starts_with(key, ?)
     GROUP BY key, version_id
