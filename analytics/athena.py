@@ -96,6 +96,7 @@ class LocalAthena:
         self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._connection.execute("SET TimeZone='UTC'")
+        self._connection.execute("SET enable_progress_bar=false")  # into what the caller prints
         self._files = [_Files(name, folder, scratch) for name in sorted({*SCHEMAS, *_subfolders(folder)})]
         self._tables = {files.name: files.table for files in self._files}
         self._look_for_files()

@@ -246,6 +246,10 @@ def test_duckdb_itself_is_locked_should_the_translation_let_something_through(
         engine._connection.execute(sql.format(folder=folder))
 
 
+def test_duckdb_draws_no_progress_bar_into_what_is_printed(engine: LocalAthena):
+    assert engine._connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
+
+
 def test_the_time_zone_is_utc_whatever_the_machine_says(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     engine = LocalAthena(folder, threads=1)
