@@ -31,7 +31,7 @@ from workflow.prediction import Policy, decide
 VISIBILITY_S = 4
 """The queue's patience with Record. 11 minutes on AWS; nobody waits for a laptop that long."""
 PATIENCE_S = 300.0
-POLL_S = 0.5
+POLL_S = 0.3
 QUIET_POLLS = 3
 """An event that S3 has just sent is in no list yet."""
 AGAIN = "event comes again"
