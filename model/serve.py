@@ -46,6 +46,8 @@ MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128
 """Requests held at once; one more is told to come back (503) rather than to wait in memory."""
+BODY_TIMEOUT_S = 30
+"""For a body to arrive: a client that stops sending must not keep its place among those in flight."""
 VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 _SAGEMAKER_MODEL = Path("/opt/ml/model")
 _GRACE_S = 25
@@ -94,11 +96,12 @@ def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:
         # The header is a Python literal: parsed safely, but it fails in every way that Python does.
-        raise Refused(400, "corrupt", f"the batch is no .npy file: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise Refused(400, "corrupt", f"the batch is no .npy file: {first_line[:200]}") from error
     wanted = (size_px, size_px, 3)
     if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
         raise Refused(400, "wrong_shape", f"expected uint8 (n, {size_px}, {size_px}, 3), got {dtype} {shape}")
-    if shape[0] < 0 or len(body) - stream.tell() != math.prod(shape):
+    if isinstance(shape[0], bool) or shape[0] < 0 or len(body) - stream.tell() != math.prod(shape):
         raise Refused(400, "corrupt", f"{len(body):,} bytes are not {shape[0]} images")
     return np.frombuffer(body, np.uint8, offset=stream.tell()).reshape(shape)
 
@@ -169,10 +172,15 @@ class Service:
 async def _read_body(request: Request) -> bytes:
     body = bytearray()
     declared = request.headers.get("content-length", "")
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES or (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
-            raise Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES or (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
+                    raise Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
+    except TimeoutError as error:
+        detail = f"after {BODY_TIMEOUT_S} s, {len(body):,} bytes of the body had come"
+        raise Refused(408, "body_too_slow", detail) from error
     return bytes(body)
 
 

@@ -223,6 +223,18 @@ def test_boto3_sees_a_models_error_as_sagemakers_model_error(runtime):
         (npy(flat(RED)[0]), "application/x-npy", 400, "wrong_shape"),
         (npy(flat(RED)).replace(b"(1, 32", b"(-1,32"), "application/x-npy", 400, "corrupt"),
         (npy(flat(RED)).replace(b"(1, 32, 32", b"(10**9, 32"), "application/x-npy", 400, "corrupt"),
+        (
+            npy(flat(RED)).replace(b"(1, 32, 32, 3), }   ", b"(True, 32, 32, 3), }"),
+            "application/x-npy",
+            400,
+            "corrupt",
+        ),
+        (
+            npy(flat(RED)).replace(b"(1, 32, 32, 3), }" + b" " * 12, b"(1000000000000, 32, 32, 3), }"),
+            "application/x-npy",
+            400,
+            "corrupt",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(endpoint, body, content_type, status, reason):
@@ -236,6 +248,20 @@ def test_a_body_without_a_declared_length_is_bounded_too(endpoint):
     chunks = (bytes(1_000_000) for _ in range(7))
     response = endpoint.post("/invocations", content=chunks, headers={"Content-Type": "image/png"})
     assert response.status_code == 413
+
+
+def test_a_client_that_stops_sending_gives_its_place_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("model.serve.BODY_TIMEOUT_S", 0.2)
+    model = Model.load(write_colour_model(tmp_path), threads=1)
+    with in_thread(lambda: model) as client:
+        wait_until_warm(client)
+        monkeypatch.setattr("model.serve.MAX_IN_FLIGHT", 1)
+        address = ("127.0.0.1", client.base_url.port)
+        with socket.create_connection(address, timeout=10) as sock:
+            head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 999"
+            sock.sendall(head + b"\r\n\r\nhalf of it")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 408")
+            assert send(client, encoded(RED), "image/png").status_code == 200
 
 
 def test_a_pickle_in_a_batch_is_never_loaded(endpoint):
