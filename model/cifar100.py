@@ -100,6 +100,8 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
         if "filenames" in content
         else [f"{part} {i}" for i in range(len(data))]
     )
+    if len(names) != len(data):
+        raise DataError(f"{path.name}: {FOLDER}/{part} has {len(data)} images, but {len(names)} file names")
     return Dataset(
         pixels=np.ascontiguousarray(data[rows].reshape(-1, 3, SIZE_PX, SIZE_PX).transpose(0, 2, 3, 1)),
         labels=np.array([place[fine[i]] for i in rows], dtype=np.int64),
@@ -172,7 +174,7 @@ def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     try:
         with tarfile.open(path, "r:*") as archive:
             for entry in archive:
-                folder, _, name = entry.name.rpartition("/")
+                folder, _, name = entry.name.removeprefix("./").rpartition("/")
                 if folder != FOLDER or name not in ("meta", "train", "test") or not entry.isfile():
                     continue
                 if entry.size > PART_MAX_BYTES:
@@ -181,11 +183,14 @@ def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
                     )
                 file = archive.extractfile(entry) if name in wanted else None
                 members[name] = file.read() if file else b""
+            while archive.fileobj and archive.fileobj.read(_CHUNK_BYTES):
+                pass  # the checksum is behind the last entry
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        first_line = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
-            f"{path.name} is damaged, cut short or no tar archive ({error}): get it again"
+            f"{path.name} is damaged, cut short or no tar archive ({first_line}): get it again"
         ) from error
     return members
 

@@ -73,6 +73,26 @@ def normalised(
     return np.ascontiguousarray(result)
 
 
+def check_classes(names: Sequence[str]) -> None:
+    """Refuse what no model can be trained for, before anything is trained.
+
+    Raises:
+        DataError: there are fewer than two, one is there twice, or a name would not get to where images are
+            decided on: the stack's parameters are lists as in `a,b` and `a=0.9,b=0.8`.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"the class {name!r} is named twice")
+        if "," in name or "=" in name or name != name.strip() or not name.isprintable():
+            raise DataError(
+                f"the name of the class {name!r} has a comma, an equals sign, a space at an end or a "
+                "character that cannot be seen, which the stack's lists of classes cannot hold: rename it"
+            )
+    if len(names) < 2:
+        only = f"only the class {names[0]!r}" if names else "no class"
+        raise DataError(f"there is {only}; at least two are needed to tell one from another")
+
+
 def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """Keep one of each image, and none that has two labels; return also what was left out, and why."""
     hashes = [hashlib.sha256(image.tobytes()).digest() for image in dataset.pixels]

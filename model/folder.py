@@ -23,7 +23,7 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
     """Return the images of these classes; if none is given, of every class that has a folder.
 
     An image is prepared exactly as it is when it is served. A file that cannot be is listed as unreadable,
-    one whose name begins with a dot is none.
+    one whose name begins with a dot is none, nor is what a folder of such a name holds.
 
     Raises:
         DataError: there is no such folder, part or class, or no readable image.
@@ -41,7 +41,8 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
         (file, label)
         for label, name in enumerate(chosen)
         for file in sorted((root / name).rglob("*"))
-        if file.is_file() and not _hidden(file)
+        if (file.is_file() or (file.is_symlink() and not file.is_dir()))
+        and not any(part.startswith(".") for part in file.relative_to(root / name).parts)
     ]
     pixels, labels, names, unreadable = [], [], [], []
     for done, (file, label) in enumerate(files, start=1):
@@ -52,8 +53,10 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
             pixels.append(np.asarray(prepare(file.read_bytes(), SIZE_PX).pixels))
             labels.append(label)
             names.append(name)
-        except (RejectedImage, OSError) as error:
+        except RejectedImage as error:
             unreadable.append(f"{name}: {error}")
+        except OSError as error:
+            unreadable.append(f"{name}: {error.strerror or error}")
         progress(done, len(files))
     if not pixels:
         raise DataError(f"{root} has no readable image of {', '.join(chosen) or 'any class'}")

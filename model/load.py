@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model import cifar100, folder
-from model.dataset import Dataset, report, without_duplicates
+from model.dataset import DataError, Dataset, check_classes, report, without_duplicates
 
 Progress = Callable[[int, int], None]
 
@@ -27,7 +27,12 @@ def load(path: Path, classes: Sequence[str], progress: Progress) -> Data:
     Raises:
         DataError: the data cannot be used.
     """
+    if classes:
+        check_classes(classes)
     train, dropped = without_duplicates(load_part(path, classes, "train", progress))
+    check_classes(train.classes)
+    if not len(train.labels):
+        raise DataError(f"no image is left of {path.name}: {dropped[0]}")
     has_test = "test" in (folder.parts_of(path) if path.is_dir() else cifar100.parts_of(path))
     test = load_part(path, train.classes, "test", progress) if has_test else None
     return Data(train, test, tuple(report(train, dropped, test)))

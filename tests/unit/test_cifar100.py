@@ -85,8 +85,27 @@ def test_an_archive_cut_short_says_so(archive):
 def test_a_file_of_another_kind_says_so(tmp_path, content):
     path = tmp_path / "wrong.tar.gz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged, cut short or no tar archive"):
+    with pytest.raises(DataError, match="damaged, cut short or no tar archive") as caught:
         cifar100.read(path, CLASSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_changed_byte_is_found(archive):
+    damaged = bytearray(archive.read_bytes())
+    damaged[-8] ^= 1  # gzip's checksum of the content stands here: as if the content had changed
+    archive.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"small\.tar\.gz is damaged"):
+        cifar100.read(archive, CLASSES)
+
+
+def test_an_archive_that_was_packed_from_where_it_lay_is_read(archive, tmp_path):
+    again = tmp_path / "again.tar.gz"
+    with tarfile.open(archive) as old, tarfile.open(again, "w:gz") as new:
+        for entry in old:
+            content = old.extractfile(entry)
+            entry.name = f"./{entry.name}"
+            new.addfile(entry, content)
+    assert cifar100.read(again, CLASSES).sha256() == cifar100.read(archive, CLASSES).sha256()
 
 
 def test_a_missing_file_says_so(tmp_path):
@@ -113,6 +132,10 @@ def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
         ({b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [0]}, "labels .* do not fit"),
         ({b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [0, 2]}, "labels .* do not fit"),
         ({b"fine_labels": [0, 1]}, "not rows of 3072 bytes"),
+        (
+            {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [0, 1], b"filenames": [b"one"]},
+            "2 images, but 1 file names",
+        ),
     ],
 )
 def test_a_part_of_another_shape_is_refused(tmp_path, content, reason):

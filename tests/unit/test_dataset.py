@@ -162,3 +162,51 @@ def test_a_split_folder_gives_a_training_and_a_test_part(photos, tmp_path_factor
 
 def test_an_unsplit_folder_has_no_test_part(photos):
     assert load(photos, [], quiet).test is None
+
+
+@pytest.mark.parametrize("name", ["car,van", "a=b", " car", "car ", "tab\there"])
+def test_a_class_whose_name_cannot_travel_to_the_stack_is_refused(photos, name):
+    (photos / "motorcycle").rename(photos / name)
+    with pytest.raises(DataError, match=r"has a comma, an equals sign, .*: rename it"):
+        load(photos, [], quiet)
+
+
+@pytest.mark.parametrize("name", ["red car", "摩托车", "it's", "C&A", "50%"])
+def test_a_class_may_have_any_other_name(photos, name):
+    (photos / "motorcycle").rename(photos / name)
+    assert name in load(photos, [], quiet).train.classes
+
+
+def test_a_model_tells_at_least_two_classes_apart(photos):
+    with pytest.raises(DataError, match="only the class 'bicycle'; at least two"):
+        load(photos, ["bicycle"], quiet)
+
+
+def test_a_class_is_named_once(photos):
+    with pytest.raises(DataError, match="the class 'bicycle' is named twice"):
+        load(photos, ["bicycle", "motorcycle", "bicycle"], quiet)
+
+
+def test_data_of_which_nothing_is_left_says_so(photos):
+    for name in ("bicycle", "motorcycle"):
+        for file in (photos / name).iterdir():
+            Image.new("RGB", (32, 32)).save(file)
+    with pytest.raises(
+        DataError, match=r"no image is left.*the same image is labelled bicycle and motorcycle"
+    ):
+        load(photos, [], quiet)
+
+
+def test_what_a_hidden_folder_holds_is_no_image(photos):
+    (photos / "bicycle" / ".thumbnails").mkdir()
+    (photos / "bicycle" / "deep" / "er").mkdir(parents=True)
+    Image.fromarray(images(1, seed=9)[0]).save(photos / "bicycle" / ".thumbnails" / "small.png")
+    Image.fromarray(images(1, seed=8)[0]).save(photos / "bicycle" / "deep" / "er" / "one.png")
+    names = folder.read(photos, [], "train", quiet).names
+    assert "bicycle/deep/er/one.png" in names
+    assert not any(".thumbnails" in name for name in names)
+
+
+def test_a_link_that_leads_nowhere_is_listed_as_unreadable(photos):
+    (photos / "bicycle" / "gone.png").symlink_to(photos / "nowhere")
+    assert folder.read(photos, [], "train", quiet).unreadable[0].startswith("bicycle/gone.png: ")
