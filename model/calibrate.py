@@ -3,7 +3,7 @@
 Pure functions on `probabilities` `(n, k) float` and `labels` `(n,) int`; numpy is all they need.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,14 +108,24 @@ def choose_threshold(confidence: Floats, correct: NDArray[np.bool_], target_prec
 def choose_thresholds(
     probabilities: Floats, labels: Ints, classes: Sequence[str], target_precision: float
 ) -> tuple[float, dict[str, float]]:
-    """Return the threshold for all predictions, and one for the predictions of each class."""
+    """Return the threshold for all predictions, and one for the predictions of each class that needs its own.
+
+    A class whose predictions cannot show that they are as precise as asked for, and do not show the contrary
+    either, has none: the threshold for all applies to it. The contrary is shown where, at that threshold,
+    even one error less than was seen would be too many; nothing of such a class is accepted.
+    """
     confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
-    per_class = {
-        name: choose_threshold(confidence[predicted == i], correct[predicted == i], target_precision)
-        for i, name in enumerate(classes)
-    }
-    return choose_threshold(confidence, correct, target_precision), per_class
+    overall = choose_threshold(confidence, correct, target_precision)
+    per_class = {}
+    for i, name in enumerate(classes):
+        mine = predicted == i
+        own = choose_threshold(confidence[mine], correct[mine], target_precision)
+        accepted = mine & (confidence >= overall)
+        errors = int((~correct[accepted]).sum())
+        if own < 1.0 or errors - 1 > (1 - target_precision) * int(accepted.sum()):
+            per_class[name] = own
+    return overall, per_class
 
 
 def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -> dict[str, Any]:
@@ -185,9 +195,12 @@ def figures(
     labels: Ints,
     classes: Sequence[str],
     threshold: float,
-    thresholds: dict[str, float],
+    thresholds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Return every figure about predictions that the card and `make evaluate` show, ready for JSON."""
+    """Return every figure about predictions that the card and `make evaluate` show, ready for JSON.
+
+    `threshold` is that of every class that has none of its own in `thresholds`.
+    """
     predicted = probabilities.argmax(axis=1)
     right = int((predicted == labels).sum())
     low, high = wilson_interval(right, len(labels))
@@ -195,7 +208,7 @@ def figures(
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)
     levels = sorted({0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, threshold})
-    per_class = np.array([thresholds[name] for name in classes])
+    per_class = np.array([thresholds.get(name, threshold) for name in classes])
     return {
         "images": len(labels),
         "accuracy": _rounded(right / len(labels)),

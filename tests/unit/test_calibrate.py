@@ -89,6 +89,45 @@ def test_each_class_has_a_threshold_of_its_own():
     assert overall == pytest.approx(0.801)
 
 
+def two_classes(*, rare, rare_wrong, rare_confidence=0.97):
+    """1,000 sure and right bicycles; `rare` images taken for motorcycles, `rare_wrong` of them wrongly."""
+    first, second = (
+        np.tile([[0.98, 0.02]], (1000, 1)),
+        np.tile([[1 - rare_confidence, rare_confidence]], (rare, 1)),
+    )
+    return np.concatenate([first, second]), np.array([0] * (1000 + rare_wrong) + [1] * (rare - rare_wrong))
+
+
+@pytest.mark.parametrize(("rare", "wrong"), [(20, 0), (20, 1), (98, 0), (150, 1)])
+def test_a_class_with_too_few_predictions_to_tell_follows_the_threshold_of_all(rare, wrong):
+    probabilities, labels = two_classes(rare=rare, rare_wrong=wrong)
+    overall, per_class = calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99)
+    assert overall == 0.5
+    assert per_class == {"bicycle": 0.5}
+    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class)
+    assert result["at_class_thresholds"]["accepted"] == 1000 + rare
+
+
+@pytest.mark.parametrize(("rare", "wrong"), [(20, 2), (150, 3)])
+def test_a_class_that_is_seen_to_be_imprecise_is_reviewed(rare, wrong):
+    probabilities, labels = two_classes(rare=rare, rare_wrong=wrong)
+    overall, per_class = calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99)
+    assert overall < 0.97
+    assert per_class["motorcycle"] == 1.0
+    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class)
+    assert result["at_class_thresholds"] == {
+        "accepted": 1000,
+        "coverage": round(1000 / (1000 + rare), 4),
+        "errors": 0,
+        "precision": 1.0,
+    }
+
+
+def test_where_nothing_can_be_shown_no_class_has_a_threshold_of_its_own():
+    probabilities, labels = predictions([0.97] * 50, [True] * 50)
+    assert calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99) == (1.0, {})
+
+
 def test_acceptance_counts_the_errors():
     probabilities, labels = predictions([0.9, 0.9, 0.9, 0.6], [True, True, False, False])
     result = calibrate.acceptance(probabilities, labels, 0.8)
