@@ -1,6 +1,7 @@
 """What the commands of both trainers share: their options, and what they do around the training itself."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--target-precision",
-        type=float,
+        type=_share,
         default=0.99,
         help="of what is accepted: chooses the thresholds (0.99)",
     )
+
+
+def needed(target_precision: float) -> int:
+    """Return how many predictions without an error it takes to show a precision: docs/decisions/0011."""
+    return math.ceil(1 / (1 - target_precision) - 1 - 1e-9)
 
 
 def run(
@@ -35,6 +41,10 @@ def run(
     train: Callable[[Data, Progress], tuple[ModelFile, dict[str, Any]]],
 ) -> None:
     """Read the data at `source`, train on it, write the model with its card, and print how good it is."""
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"error: cannot write to {arguments.out}: {error.strerror}")
     try:
         path = source()
         with bar("reading") as progress:
@@ -47,4 +57,21 @@ def run(
         sys.exit(f"error: {error}")
     card.write(arguments.out, file, result)
     print(summary(result["out_of_fold"]))
+    if result["threshold"] == 1.0:
+        target = arguments.target_precision
+        print(
+            f"\n{result['out_of_fold']['images']} images cannot show a precision of {target:g}: everything "
+            f"would be reviewed. It takes at least {needed(target)} predictions without an error, or a lower "
+            "--target-precision."
+        )
     print(f"written to {arguments.out}: {file.model_version}, {len(file.content):,} bytes")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not more than 0 and less than 1")
+    return share
