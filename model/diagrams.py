@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from model.calibrate import Bin, Floats
 
 _SIDE_PX, _MARGIN_PX = 320, 52
-_INK, _GRID, _MAIN, _OTHER = "#222", "#ddd", "#2563a8", "#c2571a"
+_INK, _GRID, _LINE, _MAIN, _OTHER = "#222", "#ddd", "#888", "#2563a8", "#c2571a"
+_RISK_TOPS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+"""A fifth, two fifths, … of each has two digits."""
 Points = Sequence[tuple[float, float]]
 
 
@@ -22,22 +24,33 @@ def reliability_svg(bins: Sequence[Bin]) -> str:
         f"accuracy {b.accuracy:.3f}</title></circle>"
         for b in bins
     )
-    diagonal = _path([(0, 0), (1, 1)], _GRID)
-    return _figure("Reliability", "confidence", "accuracy", 1.0, diagonal + dots)
+    diagonal = _path([(0, 0), (1, 1)], _LINE)
+    said = _label(_x(0.02), _y(0.95), "on the line, confidence is as high as accuracy;", "start")
+    said += _label(_x(0.02), _y(0.9), "the larger a dot, the more images", "start")
+    return _figure("Reliability", "confidence", "accuracy: share that is right", 1.0, diagonal + said + dots)
+
+
+def risk_top(risk: float) -> float:
+    """Return where an axis ends that holds this risk, 0 to 1."""
+    return next(top for top in _RISK_TOPS if top >= min(risk, 1.0))
 
 
 def risk_coverage_svg(coverage: Floats, risk: Floats, chosen: tuple[float, float] | None) -> str:
     """Return the errors among what is accepted by the share accepted; `chosen` is the threshold's."""
-    top = max(0.01, float(np.ceil(risk[len(risk) // 20 :].max() * 100) / 100))
+    # The first few images are no measure: one error among them is a risk of a half.
+    top = risk_top(float(risk[len(risk) // 20 :].max()))
     keep: NDArray[Any] = np.unique(np.linspace(0, len(risk) - 1, 400).astype(int))
     line = _path([(float(coverage[i]), min(1.0, float(risk[i]) / top)) for i in keep], _MAIN)
     dot = ""
     if chosen is not None:
         dot = (
-            f'<circle cx="{_x(chosen[0])}" cy="{_y(min(1.0, chosen[1] / top))}" r="5" fill="{_OTHER}">'
-            f"<title>threshold: coverage {chosen[0]:.3f}, risk {chosen[1]:.4f}</title></circle>"
+            f'<circle cx="{_x(chosen[0])}" cy="{_y(min(1.0, chosen[1] / top))}" r="5" fill="{_OTHER}"/>'
+            f'<circle cx="{_x(0.04)}" cy="{_y(0.95)}" r="5" fill="{_OTHER}"/>'
         )
-    return _figure("Risk and coverage", "coverage", "risk", top, line + dot)
+        said = f"the threshold: coverage {chosen[0]:.3f}, risk {chosen[1]:.4f}"
+        dot += _label(_x(0.07), _y(0.95) + 4, said, "start")
+    across, up = "coverage: share of the images that is accepted", "risk: share of errors in what is accepted"
+    return _figure("Risk and coverage", across, up, top, line + dot)
 
 
 def _figure(title: str, x_name: str, y_name: str, y_top: float, content: str) -> str:
