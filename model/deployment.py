@@ -104,8 +104,12 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
         return before
     name = deployment.name(at)
     say(f"creating {name}")
-    plane.create(model(deployment, name), endpoint_config(deployment, name))
-    resume_scaling = plane.stop_scaling(endpoint)
+    try:
+        plane.create(model(deployment, name), endpoint_config(deployment, name))
+        resume_scaling = plane.stop_scaling(endpoint)
+    except Exception:
+        plane.discard(name)  # the model may be there without its configuration, by which all else is found
+        raise
     try:
         say(f"{'updating' if before else 'creating'} the endpoint {endpoint}: this takes minutes")
         plane.switch(endpoint, name, exists=before is not None)

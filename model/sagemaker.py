@@ -191,7 +191,8 @@ def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask) 
     """Put images and `.lst` files where the built-in algorithm's four channels look."""
     objects: list[tuple[str, bytes]] = []
     for channel, chosen in (("train", ~validates), ("validation", validates)):
-        part = images.take(np.flatnonzero(chosen))
+        # A folder's images come class by class; batches of one class alone teach nothing.
+        part = images.take(np.random.default_rng(0).permutation(np.flatnonzero(chosen)))
         labels = [int(label) for label in part.labels]
         paths = [f"{images.classes[label]}/{i}.png" for i, label in enumerate(labels)]
         objects.append((f"{channel}_lst/{channel}.lst", requests.lst_file(labels, paths).encode()))

@@ -4,7 +4,9 @@ python -m model.sagemaker_cli {train,endpoint,calibrate,rollback,delete} --help
 """
 
 import json
+import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,11 +46,47 @@ def cli() -> None:
     """Train, deploy, calibrate, roll back and delete the model on SageMaker."""
 
 
+def _matching(
+    pattern: str, wanted: str
+) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return what refuses an option's value that SageMaker would refuse: botocore checks no patterns."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise click.BadParameter(f"{value!r}; wanted is {wanted}")
+        return value
+
+    return check
+
+
 _data = click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 _classes = click.option("--classes", default="", help="their names, with commas; all there are, if none")
-_role = click.option("--role-arn", required=True, envvar="ROLE_ARN", help="role that SageMaker works in")
-_bucket = click.option("--bucket", required=True, envvar="BUCKET", help="S3 bucket for models and data")
-_name = click.option("--name", default="scones", show_default=True, help="of the endpoint")
+_role = click.option(
+    "--role-arn",
+    required=True,
+    envvar="ROLE_ARN",
+    callback=_matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/.+", "a role's ARN, as in arn:aws:iam::123456789012:role/x"
+    ),
+    help="role that SageMaker works in",
+)
+_bucket = click.option(
+    "--bucket",
+    required=True,
+    envvar="BUCKET",
+    callback=_matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name, without s3://"),
+    help="S3 bucket for models and data",
+)
+_name = click.option(
+    "--name",
+    default="scones",
+    show_default=True,
+    callback=_matching(
+        rf"(?=.{{1,{requests.ENDPOINT_NAME_MAX_CHARS}}}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*",
+        f"at most {requests.ENDPOINT_NAME_MAX_CHARS} letters, digits and hyphens between them",
+    ),
+    help="of the endpoint",
+)
 _dry_run = click.option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
 _region = click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)
 
@@ -112,9 +150,18 @@ def train(
 @click.option("--image", envvar="IMAGE", help="URI of our container (model/Dockerfile) in ECR")
 @click.option("--training-job", help="deploy what this job of the built-in algorithm trained, instead")
 @click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_WEIGHTS, help="of our container")
-@click.option("--memory-mb", type=click.IntRange(1024, 6144), default=1024, show_default=True)
+@click.option(
+    "--memory-mb",
+    type=click.Choice([str(mb) for mb in requests.SERVERLESS_MEMORY_MB]),
+    default="1024",
+    show_default=True,
+)
 @click.option("--concurrency", type=click.IntRange(1, 200), default=20, show_default=True)
-@click.option("--instance-type", help="real-time on such instances, instead of serverless")
+@click.option(
+    "--instance-type",
+    callback=_matching(r"ml\..+", "a type that begins with ml."),
+    help="real-time on such instances, instead of serverless",
+)
 @click.option("--instances-max", type=click.IntRange(1), default=4, show_default=True)
 def endpoint(
     name: str,
@@ -124,7 +171,7 @@ def endpoint(
     image: str | None,
     training_job: str | None,
     weights: Path,
-    memory_mb: int,
+    memory_mb: str,
     concurrency: int,
     instance_type: str | None,
     instances_max: int,
@@ -134,15 +181,11 @@ def endpoint(
         raise click.UsageError(
             "give either --image (our container) or --training-job (the built-in algorithm)"
         )
-    if len(name) > requests.ENDPOINT_NAME_MAX_CHARS:
-        raise click.UsageError(
-            f"an endpoint's name has at most {requests.ENDPOINT_NAME_MAX_CHARS} characters"
-        )
     capacity: requests.Serverless | requests.RealTime
     if instance_type:
         capacity = requests.RealTime(instance_type, instances_max=instances_max)
     else:
-        capacity = requests.Serverless(memory_mb, concurrency)
+        capacity = requests.Serverless(int(memory_mb), concurrency)
     if training_job:
         wanted = trained_by(training_job, name, role_arn, capacity)
     else:

@@ -19,6 +19,10 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html""
 BUILT_IN_IMAGE_SIZE_PX = 32
 MINI_BATCH_IMAGES = 32
 VARIANT = "AllTraffic"
+SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
+"""Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html"""
+MIN_EPOCHS = 4
+"""Of the built-in algorithm: the learning rate falls after half and after three quarters of them."""
 ENDPOINT_NAME_MAX_CHARS = 39
 """SageMaker allows 63; a deployment's name adds a time and a digest."""
 
@@ -122,7 +126,7 @@ def training_job(plan: TrainingPlan) -> Request:
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html
 
     Raises:
-        ValueError: it has no network of so many layers for 32 px, or too few images or classes.
+        ValueError: it has no network of so many layers for 32 px, or too few images, classes or epochs.
     """
     if plan.layers not in BUILT_IN_LAYERS:
         raise ValueError(f"{plan.layers} layers; for 32 × 32 px it has one of {BUILT_IN_LAYERS}")
@@ -130,6 +134,8 @@ def training_job(plan: TrainingPlan) -> Request:
         raise ValueError(f"{plan.class_count} class; to classify takes at least 2")
     if plan.train_images < MINI_BATCH_IMAGES:
         raise ValueError(f"{plan.train_images} images to train on; at least {MINI_BATCH_IMAGES} are needed")
+    if plan.epochs < MIN_EPOCHS:
+        raise ValueError(f"{plan.epochs} epochs; it takes at least {MIN_EPOCHS}")
     size_px = BUILT_IN_IMAGE_SIZE_PX
     hyperparameters = {
         "num_classes": plan.class_count,

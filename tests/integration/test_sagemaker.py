@@ -113,7 +113,12 @@ def test_its_four_channels_lie_side_by_side():
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"layers": 18}, "18 layers"), ({"class_count": 1}, "1 class"), ({"train_images": 10}, "10 images")],
+    [
+        ({"layers": 18}, "18 layers"),
+        ({"class_count": 1}, "1 class"),
+        ({"train_images": 10}, "10 images"),
+        ({"epochs": 1}, "1 epochs"),
+    ],
 )
 def test_what_the_algorithm_cannot_train_is_refused_before_it_costs_anything(change, said):
     with pytest.raises(ValueError, match=said):
@@ -278,6 +283,23 @@ def test_an_update_that_fails_is_put_back_with_its_scaling():
     assert plane.scaled == {"scones": REAL_TIME}
 
 
+@pytest.mark.parametrize("step", ["create", "stop_scaling"])
+def test_what_fails_before_the_endpoint_is_touched_leaves_nothing_behind(monkeypatch, step):
+    plane = FakePlane()
+    first = deploy(plane, OURS, NOON, quiet)
+
+    def refused(*arguments):
+        plane.registered.append(V2.name(LATER))
+        raise DeploymentError("not allowed")
+
+    monkeypatch.setattr(plane, step, refused)
+    monkeypatch.setattr(plane, "discard", lambda name: setattr(plane, "registered", [first]))
+    with pytest.raises(DeploymentError, match="not allowed"):
+        deploy(plane, V2, LATER, quiet)
+    assert plane.registered == [first]
+    assert plane.endpoints == {"scones": first}
+
+
 def test_an_update_to_serverless_ends_scaling():
     plane = FakePlane()
     deploy(plane, replace(OURS, capacity=REAL_TIME), NOON, quiet)
@@ -416,6 +438,17 @@ def test_uploaded_lists_name_every_uploaded_image_with_its_class(aws):
     assert keys == listed
 
 
+def test_a_list_is_not_sorted_by_class_even_where_the_images_are(aws):
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="data")
+    images = drawn_dataset(40)
+    by_class = images.take(np.argsort(images.labels, kind="stable"))
+    on_aws.upload(s3, "data", "x", by_class, np.arange(40) % 5 == 0)
+    said = s3.get_object(Bucket="data", Key="x/train_lst/train.lst")["Body"].read().decode()
+    labels = [int(line.split("\t")[1]) for line in said.splitlines()]
+    assert labels != sorted(labels)
+
+
 def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 2))
@@ -445,6 +478,26 @@ def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():
     real_time = json.loads(run("endpoint", *common, "--instance-type", "ml.m5.large").stdout)
     assert "US$ 0.12 to 0.46 an hour" in real_time["cost"]
     assert len(real_time["scaling"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--name", "my_endpoint", "letters, digits and hyphens"),
+        ("--name", "-x", "letters, digits and hyphens"),
+        ("--name", "x" * 40, "at most 39"),
+        ("--memory-mb", "1500", "1500"),
+        ("--instance-type", "c5.large", "begins with ml."),
+        ("--role-arn", "", "role's ARN"),
+        ("--bucket", "", "bucket's name"),
+        ("--bucket", "s3://mine", "bucket's name"),
+    ],
+)
+def test_what_sagemaker_would_refuse_is_refused_in_the_plan_already(option, value, said):
+    options = {"--role-arn": ROLE, "--bucket": "models", "--image": IMAGE, option: value}
+    result = run("endpoint", "--dry-run", *(text for pair in options.items() for text in pair))
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize("extra", [(), ("--image", IMAGE, "--training-job", "x")])
