@@ -132,8 +132,9 @@ torture: $(READY) ## break all that can break while images go in: is one lost, d
 bench: $(READY) ## measure speed and memory against their budgets
 	@$(SCONES) bench
 
+# Two files at a time: the tests of whole systems wait more than they compute.
 test: $(READY) ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/ruff format --check .

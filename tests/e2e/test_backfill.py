@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -127,20 +127,28 @@ def test_the_audit_is_clean_after_that(
     assert (found.queues.undelivered, found.queues.unrecorded) == (0, 0)
 
 
-def test_what_is_missing_is_found_and_redriven_with_the_letters(
-    stack: Stack, by_backfill: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
-    events, s3, sqs = stack.client("events"), stack.client("s3"), stack.client("sqs")
+@pytest.fixture
+def without_events(stack: Stack) -> Iterator[None]:
+    """Lose all events; until the test has ended, for they come a while after their uploads."""
+    events = stack.client("events")
     (rule,) = [
         rule["Name"] for rule in events.list_rules()["Rules"] if "aws.s3" in rule.get("EventPattern", "")
     ]
     events.disable_rule(Name=rule)
+    yield
+    events.enable_rule(Name=rule)
+
+
+@pytest.mark.usefixtures("without_events")
+def test_what_is_missing_is_found_and_redriven_with_the_letters(
+    stack: Stack, by_backfill: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    s3, sqs = stack.client("s3"), stack.client("sqs")
     body = png_bytes(draw("bicycle", 64, 64, random.Random(3)))
     lost, undelivered, unrecorded = (
         s3.put_object(Bucket=stack.incoming_bucket, Key=f"unseen/{name}.png", Body=body)["VersionId"]
         for name in ("lost", "undelivered", "unrecorded")
     )
-    events.enable_rule(Name=rule)
     event = an_event_of(stack, "unseen/undelivered.png", undelivered)
     sqs.send_message(QueueUrl=stack.undelivered_events_url, MessageBody=json.dumps(event))
     outcome = a_message("accepted", an_event_of(stack, "unseen/unrecorded.png", unrecorded))
