@@ -121,7 +121,7 @@ _SIGNATURES = r"""
     sha1(varbinary) -> varbinary = unhex(sha1({0}))
     sha256(varbinary) -> varbinary = unhex(sha256({0}))
 
-    json_parse(varchar) -> json = CAST({0} AS JSON)
+    json_parse(varchar) -> json = CAST(json({0}) AS JSON)
     json_format(json) -> varchar = CAST({0} AS VARCHAR)
     json_array_length(json) -> bigint = CAST(json_array_length({0}) AS BIGINT)
 

@@ -407,4 +407,25 @@ def comparison(operator: str, a: Value, b: Value) -> Value:
     (a, b), type_ = common([a, b], operator)
     if type_ == JSON:
         raise QueryRefused("Athena's JSON comparison is not known here: use json_extract_scalar.")
-    return Value(f"({a.sql} {operator} {b.sql})", BOOLEAN)
+    sql = f"({a.sql} {operator} {b.sql})"
+    if type_.is_floating:
+        return Value(_with_nan(operator, a, b, sql), BOOLEAN)
+    if type_.name == "array" and operator in ("=", "<>"):
+        holes = " OR ".join(f"len({side.sql}) <> list_count({side.sql})" for side in (a, b))
+        return Value(
+            fail_if(holes, "A comparison of arrays with NULL in them is not known here", sql), BOOLEAN
+        )
+    return Value(sql, BOOLEAN)
+
+
+def _with_nan(operator: str, a: Value, b: Value, sql: str) -> str:
+    """Return a comparison in which NaN equals nothing, itself included; to DuckDB it is the greatest number.
+
+    The comparison stays a condition of its own, by which DuckDB can skip rows.
+    """
+    greater, other = (b, a) if operator in ("<", "<=") else (a, b)
+    if operator not in ("=", "<>", "<", "<=", ">", ">=") or greater.constant is not None:
+        return sql
+    if operator == "<>":
+        return f"({sql} OR (isnan({a.sql}) AND {b.sql} IS NOT NULL))"
+    return f"({sql} AND NOT (isnan({greater.sql}) AND {other.sql} IS NOT NULL))"

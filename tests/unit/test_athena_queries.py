@@ -209,6 +209,7 @@ def test_what_is_not_known_to_mean_the_same_is_refused(engine: LocalAthena, sql,
 
 
 FAILING = [
+    ("SELECT ARRAY[1, NULL] = ARRAY[1, 2]", "arrays with NULL"),
     ("SELECT 1 / x FROM (VALUES 0) AS t (x)", "[Dd]ivision by zero"),
     ("SELECT x % 0 FROM (VALUES 1) AS t (x)", "[Dd]ivision by zero"),
     ("SELECT 1.0 / x FROM (VALUES 0.0) AS t (x)", "[Dd]ivision by zero"),
