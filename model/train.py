@@ -34,8 +34,8 @@ from model.network import MEAN, STD, NetworkBody
 FOLDS = 5
 DOWNLOADED = Path("build/cifar-100-python.tar.gz")
 MAX_EXPORT_ERROR = 0.1
-"""Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes of
-the rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
+"""Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes
+of rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
 _DRAWN_SHARE = 0.1
 _DRAWN_TEST = 100
 
