@@ -29,7 +29,8 @@ def test_the_risk_axis_holds_the_risk_and_its_ticks_are_said_in_full(risk):
 
 
 def test_the_risk_diagram_says_what_its_axes_and_its_dot_are():
-    said = texts(risk_coverage_svg(*curve(48), (0.7, 0.01)))
+    coverage, risk = curve(48)
+    said = texts(risk_coverage_svg(coverage, risk, (0.7, 0.01)))
     assert "coverage: share of the images that is accepted" in said
     assert "risk: share of errors in what is accepted" in said
     assert "the threshold: coverage 0.700, risk 0.0100" in said
@@ -37,7 +38,8 @@ def test_the_risk_diagram_says_what_its_axes_and_its_dot_are():
 
 
 def test_without_a_threshold_that_accepts_anything_there_is_no_dot():
-    svg = risk_coverage_svg(*curve(1), None)
+    coverage, risk = curve(1)
+    svg = risk_coverage_svg(coverage, risk, None)
     assert "<circle" not in svg
     assert not any(text.startswith("the threshold") for text in texts(svg))
 
