@@ -407,6 +407,9 @@ def comparison(operator: str, a: Value, b: Value) -> Value:
     (a, b), type_ = common([a, b], operator)
     if type_ == JSON:
         raise QueryRefused("Athena's JSON comparison is not known here: use json_extract_scalar.")
+    if type_.name == "row" and operator in ("=", "<>"):
+        # To Trino it is NULL where a NULL field decides; to DuckDB, NULL is one value like any other.
+        raise QueryRefused("Athena's comparison of rows is not known here: compare their fields.")
     sql = f"({a.sql} {operator} {b.sql})"
     if type_.is_floating:
         return Value(_with_nan(operator, a, b, sql), BOOLEAN)
