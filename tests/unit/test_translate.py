@@ -319,6 +319,8 @@ CASTS = [
     ("0e0 / 0e0 > 0.5", False),
     ("CAST(json_extract('{\"a\": \"x\"}', '$.a') AS varchar)", "x"),
     ("json_format(CAST(MAP(ARRAY['a'], ARRAY[1]) AS json))", '{"a":1}'),
+    ('json_format(json_parse(\'{"a": 1, "b": [2]}\'))', '{"a":1,"b":[2]}'),
+    ("json_format(CAST(NULL AS json))", None),
     ("json_format(CAST('abc' AS json))", '"abc"'),
     ("json_extract_scalar('{\"a\": {\"b\": [1, 2]}}', '$.a.b[1]')", "2"),
     ("json_extract_scalar('{\"a\": {\"b\": 1}}', '$.a')", None),
