@@ -1,4 +1,4 @@
-"""A classifier of image patches, in numpy alone: it learns in seconds, and errs elsewhere than networks do.
+"""A classifier of image patches, in numpy alone: it learns in seconds, without torch.
 
 Patches of the training images themselves, whitened, are the filters; how strongly each answers in each part
 of an image is what a logistic regression tells the classes by.
