@@ -1,29 +1,45 @@
 -- What happened in each week, in one row: what became of the images, how sure was the model, how long did it take?
-SELECT
-    week,
-    images,
-    accepted,
-    needs_review,
-    rejected,
-    failed,
-    expected_precision,
-    mean_confidence,
-    total_ms[1] AS total_p50_ms,
-    total_ms[2] AS total_p95_ms
-FROM (
+-- Percentiles are counted, as in latency.sql.
+WITH counted AS (
     SELECT
         date_trunc('week', CAST(dt AS date)) AS week,
+        outcome,
+        CASE
+            WHEN outcome IN ('accepted', 'needs_review') AND classify_ms IS NOT NULL
+                THEN CAST(date_diff('millisecond', uploaded_at, decided_at) AS double)
+        END AS total_ms,
         count(*) AS images,
-        count_if(outcome = 'accepted') AS accepted,
-        count_if(outcome = 'needs_review') AS needs_review,
-        count_if(outcome = 'rejected') AS rejected,
-        count_if(outcome = 'failed') AS failed,
-        avg(confidence) FILTER (WHERE outcome = 'accepted') AS expected_precision,
-        avg(confidence) FILTER (WHERE outcome IN ('accepted', 'needs_review')) AS mean_confidence,
-        approx_percentile(CAST(date_diff('millisecond', uploaded_at, decided_at) AS double), ARRAY[0.5, 0.95])
-            FILTER (WHERE outcome IN ('accepted', 'needs_review') AND classify_ms IS NOT NULL) AS total_ms
+        count(confidence) AS scored,
+        sum(confidence) AS confidence
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
-    GROUP BY date_trunc('week', CAST(dt AS date))
+    GROUP BY 1, 2, 3
+),
+ranked AS (
+    SELECT
+        week,
+        outcome,
+        total_ms,
+        images,
+        scored,
+        confidence,
+        sum(images) OVER (PARTITION BY week, total_ms IS NULL ORDER BY total_ms) AS up_to,
+        sum(images) OVER (PARTITION BY week, total_ms IS NULL) AS in_all
+    FROM counted
 )
+SELECT
+    week,
+    sum(images) AS images,
+    coalesce(sum(images) FILTER (WHERE outcome = 'accepted'), 0) AS accepted,
+    coalesce(sum(images) FILTER (WHERE outcome = 'needs_review'), 0) AS needs_review,
+    coalesce(sum(images) FILTER (WHERE outcome = 'rejected'), 0) AS rejected,
+    coalesce(sum(images) FILTER (WHERE outcome = 'failed'), 0) AS failed,
+    sum(confidence) FILTER (WHERE outcome = 'accepted')
+        / sum(scored) FILTER (WHERE outcome = 'accepted') AS expected_precision,
+    sum(confidence) FILTER (WHERE outcome IN ('accepted', 'needs_review'))
+        / sum(scored) FILTER (WHERE outcome IN ('accepted', 'needs_review')) AS mean_confidence,
+    min(total_ms) FILTER (WHERE up_to >= 0.5 * in_all) AS total_p50_ms,
+    min(total_ms) FILTER (WHERE up_to >= 0.95 * in_all) AS total_p95_ms
+FROM ranked
+GROUP BY week
 ORDER BY week

@@ -1,4 +1,4 @@
-"""The percentiles that `latency.sql` and `drift_inputs.sql` count are those of the rows, one by one."""
+"""The percentiles that are counted (`latency`, `weekly_summary`, `drift_inputs`) are those of the rows."""
 
 import math
 from collections import defaultdict
@@ -67,6 +67,41 @@ def test_what_was_imported_has_no_latency(tmp_path: Path) -> None:
     assert [(row["images"], row["total_p50_ms"]) for row in both] == [(1, 850.0)] * 2
     (summary,) = answer(tmp_path / "summary", "weekly_summary", [imported, a_row(2, uploaded_at=MONDAY)])
     assert (summary["images"], summary["total_p50_ms"]) == (2, 850.0)
+
+
+outcomes = st.sampled_from(["accepted", "needs_review", "rejected", "failed"])
+summed = st.tuples(st.integers(0, 1), outcomes, st.integers(0, 40), st.integers(0, 100), st.booleans())
+
+
+@given(st.lists(summed, min_size=1, max_size=40))
+@settings(max_examples=20)
+def test_a_week_s_summary_is_that_of_its_rows(tmp_path_factory: pytest.TempPathFactory, images: Any) -> None:
+    rows = []
+    weeks: dict[int, list[tuple[str, int, float, bool]]] = defaultdict(list)
+    for number, (week, outcome, total_ms, percent, timed) in enumerate(images):
+        at = MONDAY - timedelta(weeks=week)
+        sure = percent / 100 if outcome in ("accepted", "needs_review") else None
+        facts = {"outcome": outcome, "confidence": sure, "classify_ms": 5.0 if timed else None}
+        decided_at = at + timedelta(milliseconds=total_ms)
+        rows.append(a_row(number, uploaded_at=at, decided_at=decided_at, **facts))
+        weeks[week].append((outcome, total_ms, percent / 100, timed))
+    found = answer(tmp_path_factory.mktemp("rows"), "weekly_summary", rows)
+    for row, week in zip(found, sorted(weeks, reverse=True), strict=True):
+        of = weeks[week]
+        assert row["images"] == len(of)
+        for outcome in ("accepted", "needs_review", "rejected", "failed"):
+            assert row[outcome] == sum(each[0] == outcome for each in of)
+        accepted = [each[2] for each in of if each[0] == "accepted"]
+        decided = [each for each in of if each[0] in ("accepted", "needs_review")]
+        for name, sure in (
+            ("expected_precision", accepted),
+            ("mean_confidence", [each[2] for each in decided]),
+        ):
+            assert row[name] == pytest.approx(sum(sure) / len(sure) if sure else math.nan, nan_ok=True)
+        waited = [each[1] for each in decided if each[3]]
+        for share in (50, 95):
+            p = percentile(waited, share / 100) if waited else math.nan
+            assert row[f"total_p{share}_ms"] == pytest.approx(p, nan_ok=True)
 
 
 values = st.tuples(st.floats(0, 255), st.floats(0, 1e4), st.integers(1, 10**7), st.integers(0, 1))
