@@ -131,3 +131,24 @@ def test_an_image_that_was_not_measured_is_left_out_of_its_input(tmp_path: Path)
     unmeasured = a_row(1, uploaded_at=MONDAY, brightness=None, sharpness=None)
     (row,) = answer(tmp_path, "drift_inputs", [unmeasured, a_row(2, uploaded_at=MONDAY, brightness=50.0)])
     assert (row["images"], row["brightness_p05"], row["brightness_p95"]) == (2, 50.0, 50.0)
+
+
+labelled = st.tuples(st.integers(0, 1), st.sampled_from(["bicycle", "motorcycle"]), st.floats(0, 1))
+
+
+@given(st.lists(labelled, min_size=1, max_size=40))
+@settings(max_examples=20)
+def test_a_confidence_is_one_that_an_image_had_nearly(
+    tmp_path_factory: pytest.TempPathFactory, images: Any
+) -> None:
+    rows = []
+    seen: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for number, (week, label, confidence) in enumerate(images):
+        at = MONDAY + timedelta(weeks=week - 1)
+        rows.append(a_row(number, uploaded_at=at, label=label, confidence=confidence))
+        seen[week, label].append(confidence)
+    found = answer(tmp_path_factory.mktemp("rows"), "confidence_percentiles", rows)
+    for row, (_, of) in zip(found, sorted(seen.items()), strict=True):
+        assert row["images"] == len(of)
+        for percent in (5, 25, 50, 75, 95):
+            assert row[f"p{percent:02}"] == pytest.approx(percentile(of, percent / 100), abs=0.000051)
