@@ -148,11 +148,14 @@ def _if_asker_may_read(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reads(database: str) -> Iterator[tuple[str, str]]:
-    """Yield what Athena asks of Glue and S3 about the table of results."""
+    """Yield what Athena asks of Glue and S3 about the table of results.
+
+    Source: https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+    """
     from analytics.table import PREFIX, TABLE  # brings pyarrow
 
     catalog = f"arn:aws:glue:{get_region()}:{get_account_id()}:"
-    for resource in ("catalog", f"database/{database}"):
+    for resource in ("catalog", "database/default", f"database/{database}"):
         yield "glue:GetDatabase", catalog + resource
     for resource in ("catalog", f"database/{database}", f"table/{database}/{TABLE}"):
         yield "glue:GetTable", catalog + resource

@@ -27,6 +27,8 @@ ATHENA_S3 = DOCS + "athena/latest/ug/s3-permissions.html"
 """Athena reads the table and writes its answer with the permissions of who asks."""
 ATHENA_GLUE = DOCS + "athena/latest/ug/fine-grained-access-to-glue-resources.html"
 """On a table, and on what it is in. Projected partitions are not looked up."""
+ATHENA_GLUE_DEFAULT = ATHENA_GLUE + "#full-access-to-default-db-per-region"
+"""Athena looks the database `default` up, whichever it is asked about."""
 SNS_KEY = DOCS + "sns/latest/dg/sns-key-management.html"
 LISTED_IS_404 = DOCS + "AmazonS3/latest/API/API_GetObject.html"
 """Without `s3:ListBucket`, S3 answers 403 for an object that is not there."""
@@ -133,6 +135,7 @@ NEEDS: dict[str, list[Needs]] = {
             Needs(("glue:GetDatabase", "glue:GetTable"), GLUE + resource, ATHENA_GLUE)
             for resource in ("catalog", "database/${Database}", "table/${Database}/*")
         ),
+        Needs(("glue:GetDatabase",), GLUE + "database/default", ATHENA_GLUE_DEFAULT),
         Needs(("s3:ListBucket",), "ResultsBucket.Arn", ATHENA_S3),
         Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ATHENA_S3),
         Needs(("s3:GetBucketLocation",), "QueryResultsBucket.Arn", ATHENA_S3),
