@@ -34,8 +34,12 @@ FIRST_AT = datetime(2019, 12, 1, tzinfo=UTC)
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 
 _LAYOUT = re.compile(r"(?:^|/)([^/]+)/([^/]+)/\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
-_ANSWERS = ("probabilities", "predictions", "scores")
-"""An object has its probabilities under the first of these that it has; `predictions` may be labels."""
+_ANSWERS = ("probabilities", "scores", "score", "predictions", "prediction")
+"""An object has its probabilities under the first of these that it has; predictions may be labels.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html#IC-inputoutput
+https://docs.aws.amazon.com/sagemaker/latest/dg/LL-in-formats.html
+"""
 
 
 class NotACapture(Exception):
@@ -178,18 +182,29 @@ def _decoded(part: dict[str, Any]) -> bytes:
 
 
 def _scores(answer: bytes) -> list[Any]:
-    """Return the probabilities of each image: of a list of them, of a list of lists, or of lines of CSV."""
+    """Return the probabilities of each image: of one list or of several, of JSON Lines, of lines of CSV."""
     try:
         text = answer.decode("utf-8-sig").strip()
     except ValueError as error:
         raise NotACapture(f"the answer is no text: {_short(answer)}") from error
     if text[:1] in ("[", "{"):
-        found = _probabilities(_json(text))
+        found = [each for value in _values(text) for each in _probabilities(value)]
     else:
         found = [[_number(cell) for cell in line.split(",")] for line in text.splitlines()]
     if not found:
         raise NotACapture(f"the answer holds no probabilities: {_short(text)}")
     return found
+
+
+def _values(text: str) -> list[Any]:
+    """Return what JSON or JSON Lines hold."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    try:
+        return [_json(text)]
+    except NotACapture:
+        if len(lines) == 1:
+            raise
+        return [_json(line) for line in lines]
 
 
 def _probabilities(value: Any) -> list[Any]:

@@ -44,6 +44,16 @@ FORMS = [
     ('{"probabilities": [0.1, 0.9]}', [[0.1, 0.9]]),
     ('{"predictions": ["motorcycle"], "probabilities": [[0.1, 0.9]]}', [[0.1, 0.9]]),
     ('{"predictions": [{"scores": [0.1, 0.9]}, {"scores": [1, 0]}]}', [[0.1, 0.9], [1, 0]]),
+    ('{"prediction": "motorcycle", "scores": [0.1, 0.9]}', [[0.1, 0.9]]),
+    # SageMaker's image classification, and its linear learner
+    ('{"prediction": [0.1, 0.9]}', [[0.1, 0.9]]),
+    ('{"predictions": [{"score": [0.1, 0.9], "predicted_label": 1}]}', [[0.1, 0.9]]),
+]
+LINES = [
+    ('{"prediction": [0.1, 0.9]}\n', [[0.1, 0.9]]),
+    ('{"prediction": [0.1, 0.9]}\n\n{"prediction": [1, 0]}\n', [[0.1, 0.9], [1, 0]]),
+    ("[0.1, 0.9]\r\n[1, 0]", [[0.1, 0.9], [1, 0]]),
+    ('{\n "scores": [\n  0.1,\n  0.9]}', [[0.1, 0.9]]),
 ]
 CSV = [("0.1,0.9", [[0.1, 0.9]]), ("0.1, 0.9\n1,0\n", [[0.1, 0.9], [1.0, 0.0]])]
 
@@ -51,6 +61,12 @@ CSV = [("0.1,0.9", [[0.1, 0.9]]), ("0.1, 0.9\n1,0\n", [[0.1, 0.9], [1.0, 0.0]])]
 @pytest.mark.parametrize(("text", "scores"), FORMS)
 def test_json_is_read_as_text_as_itself_and_in_base64(text: str, scores: Any) -> None:
     for output in (part(text, "JSON"), part(json.loads(text), "JSON"), part(in_base64(text), "BASE64")):
+        assert read_line(a_line(output), NOW).scores == scores
+
+
+@pytest.mark.parametrize(("text", "scores"), LINES)
+def test_json_may_have_lines_and_a_line_its_own_json(text: str, scores: Any) -> None:
+    for output in (part(text, "JSON"), part(in_base64(text), "BASE64")):
         assert read_line(a_line(output), NOW).scores == scores
 
 
