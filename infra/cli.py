@@ -8,7 +8,6 @@ from pathlib import Path
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 from rich.markup import escape
 
 from analytics.athena import QueryFailed
@@ -25,8 +24,9 @@ from infra.import_capture import NothingToImport
 from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
+from infra.terminal import Terminal
 
-console = Console()
+console = Terminal()
 
 _FOR_PEOPLE = (
     BotoCoreError,

@@ -57,7 +57,7 @@ def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
         took = "Took" if applied else "Would take"
         console.print(f"{took} {plan.doubled:,} uploads that two days counted out of one of them.")
     for queue, letter in plan.unreadable[:_SHOWN]:
-        console.print(f"left in the {queue}: {_shown(letter.body[:200])}", soft_wrap=True)
+        console.print(f"left in the {queue}: {escape(letter.body[:200])}", soft_wrap=True)
     if len(plan.unreadable) > _SHOWN:
         console.print(f"… and {len(plan.unreadable) - _SHOWN:,} more")
     if not applied:
@@ -74,7 +74,7 @@ def ended(console: Console, executions: Sequence[Ended]) -> None:
             )
         else:
             console.print(
-                f"[bold red]{execution.status}[/] {_shown(execution.why)}: `make audit`, then `make redrive`",
+                f"[bold red]{execution.status}[/] {escape(execution.why)}: `make audit`, then `make redrive`",
                 soft_wrap=True,
             )
 
@@ -86,7 +86,7 @@ def rejected(console: Console, images: Sequence[Rejected]) -> None:
         table.add_column(column, overflow="fold")
     for image in images[: _SHOWN * 10]:
         at = f"{image.uploaded_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(at, _shown(image.key), image.reason, _shown(image.detail or ""))
+        table.add_row(at, escape(image.key), image.reason, escape(image.detail or ""))
     console.print(table)
     if len(images) > _SHOWN * 10:
         console.print(f"… and {len(images) - _SHOWN * 10:,} more")
@@ -107,8 +107,3 @@ def reviewed(console: Console, done: Reviewed) -> None:
     if queue.sampled:
         console.print(f"A fair sample of {queue.sampled:,} accepted images is among them.")
     console.print(f"Open {done.page}, label, save; then make label FROM=file", soft_wrap=True)
-
-
-def _shown(text: str) -> str:
-    """Return text of others' so that it cannot command the terminal."""
-    return escape("".join(character if character.isprintable() else "�" for character in text))

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from analytics.audit import Audit
 from infra import show_books
@@ -13,6 +12,7 @@ from infra.audit import Audited, Queues
 from infra.backfill import Ended, Run
 from infra.redrive import Letter, Plan, Redriven
 from infra.rejected import Rejected
+from infra.terminal import Terminal
 from workflow.outcome import Outcome
 
 CLEAN = Audited(
@@ -25,7 +25,7 @@ CLEAN = Audited(
 @pytest.fixture
 def printed():
     written = io.StringIO()
-    console = Console(file=written, width=200)
+    console = Terminal(file=written, width=200)
 
     def printed(show, *arguments, **options):
         show(console, *arguments, **options)

@@ -1,0 +1,26 @@
+"""The terminal that commands print to: much of what they print was written by others."""
+
+import unicodedata
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Controls, marks of direction, halves of characters, ends of lines: Unicode's names of what has no face."""
+
+
+class Terminal(Console):
+    """A console that text cannot command: of what it is given, it shows what can be seen, and lines."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take rich's options; `:x:` stays what it is."""
+        super().__init__(emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text as rich shows it, with a � for each character that has no face."""
+        return super().render_str("".join(map(_seen, text)), **options)
+
+
+def _seen(character: str) -> str:
+    return "�" if character != "\n" and unicodedata.category(character) in _UNSEEN else character

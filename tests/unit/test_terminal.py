@@ -1,0 +1,46 @@
+"""infra.terminal: whatever a key or an answer holds, the terminal shows it and does nothing else."""
+
+import io
+import unicodedata
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra import show
+from infra.drop import Dropped, Settled
+from infra.import_capture import Imported, Line
+from infra.terminal import Terminal
+
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
+
+
+def printed(show_it) -> str:
+    written = io.StringIO()
+    show_it(Terminal(file=written, width=200))
+    return written.getvalue()
+
+
+def test_an_answer_is_shown_as_it_is_but_for_what_commands() -> None:
+    text = printed(lambda console: show.answer(console, None, pd.DataFrame({HOSTILE: [HOSTILE]})))
+    assert text.count("a�[2J�]0;owned��31m�gnp.exe�[bold]:x:") == 2
+
+
+def test_keys_and_places_are_shown_so_too(tmp_path) -> None:
+    for show_it in (
+        lambda console: show.outcomes(console, Settled({}, [Dropped(HOSTILE, "v")])),
+        lambda console: show.imported(console, Imported(bad=[Line(HOSTILE, HOSTILE)]), tmp_path / "log"),
+    ):
+        assert "a�[2J�]0;owned��31m�gnp.exe�[bold]:x:" in printed(show_it)
+
+
+@pytest.mark.parametrize("text", ["71.2\u00a0%", "väg/写真.png", "👍", "two\nlines"])
+def test_what_can_be_seen_stays(text) -> None:
+    assert printed(lambda console: console.print(text)) == f"{text}\n"
+
+
+@given(st.text(max_size=40))
+def test_no_text_commands_the_terminal(text) -> None:
+    shown = printed(lambda console: console.print(text, markup=False, soft_wrap=True))
+    assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs") and each != "\n"]
