@@ -6,13 +6,12 @@ Rows go through the same writer as those of the queue. What is imported twice co
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlparse
 
 from analytics.aws import ResultsBucket
 from analytics.batch import Batch, sort_out
@@ -48,6 +47,8 @@ class Imported:
 
     files: int = 0
     lines: int = 0
+    other_files: int = 0
+    """By their names no captures, and not read."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Images by outcome; copies that are written together count once."""
     bad: list[Line] = field(default_factory=list)
@@ -87,7 +88,7 @@ def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
     done = Imported()
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
-    for path, file in _files(stack, source):
+    for path, file in _files(stack, source, done):
         with closing(file):
             done.files += 1
             for number, line in enumerate(_lines(file), 1):
@@ -136,19 +137,24 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
             line = file.readline(LINE_MAX_BYTES)
 
 
-def _files(stack: Stack, source: str) -> Iterable[tuple[str, IO[bytes]]]:
+def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
     if source.startswith("s3://"):
-        return _objects(stack.client("s3"), source)
+        yield from _objects(stack.client("s3"), source, done)
+        return
     folder = Path(source)
-    paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{SUFFIX}"))
-    return ((str(path.resolve()), path.open("rb")) for path in paths)
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
+        if path == folder or (path.is_file() and path.suffix == SUFFIX):
+            yield str(path.resolve()), path.open("rb")
+        else:
+            done.other_files += path.is_file()
 
 
-def _objects(s3: Any, address: str) -> Iterator[tuple[str, IO[bytes]]]:
-    where = urlparse(address)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=where.netloc, Prefix=where.path.lstrip("/"))
-    for page in pages:
-        for item in page.get("Contents", ()):
-            if item["Key"].endswith(SUFFIX):
-                body = s3.get_object(Bucket=where.netloc, Key=item["Key"])["Body"]
-                yield f"s3://{where.netloc}/{item['Key']}", io.BufferedReader(body, 1 << 20)
+def _objects(s3: Any, address: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for key in [item["Key"] for item in page.get("Contents", ())]:
+            if key.endswith(SUFFIX):
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                yield f"s3://{bucket}/{key}", io.BufferedReader(body, 1 << 20)
+            else:
+                done.other_files += not key.endswith("/")

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics.queries import question, saved_queries
+from analytics.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
 
@@ -32,13 +33,16 @@ def outcomes(console: Console, settled: Settled) -> None:
 def imported(console: Console, done: Imported, log: Path) -> None:
     """Print what was imported and what was not, and write all of the latter into a file."""
     table = Table(
-        title=f"{done.lines:,} lines of {done.files:,} files", title_justify="left", show_header=False
+        title=f"{plural(done.lines, 'line')} of {plural(done.files, 'file')}",
+        title_justify="left",
+        show_header=False,
     )
     table.add_column()
     table.add_column(justify="right")
     for outcome, images in sorted(done.outcomes.items()):
         table.add_row(outcome, f"{images:,}")
     table.add_row("lines that are no row", f"{len(done.bad):,}")
+    table.add_row("other files, not read", f"{done.other_files:,}")
     console.print(table)
     for line in done.bad[:_MISSING_SHOWN]:
         console.print(f"{line.place}: {line.why}", markup=False, highlight=False, soft_wrap=True)

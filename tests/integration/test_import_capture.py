@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,7 +82,7 @@ def images(stack: Any, folder: Path) -> list[dict[str, Any]]:
 
 def test_a_folder_of_captures_has_its_report(stack: Any, folder: Path, tmp_path: Path) -> None:
     done = import_capture.import_capture(stack, str(folder), judgement(stack))
-    assert (done.files, done.lines) == (3, 22)
+    assert (done.files, done.lines, done.other_files) == (3, 22, 1)
     assert done.outcomes == {"accepted": 14, "needs_review": 7}
     (bad,) = done.bad
     assert bad.place == f"{folder.resolve()}/{LAYOUT}/09/02/30-45-2.jsonl:1"
@@ -121,10 +122,12 @@ def test_what_is_imported_again_with_another_threshold_is_decided_by_that(
 
 def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_path: Path) -> None:
     for file in folder.rglob("*.*"):
-        s3.upload_file(str(file), "theirs", f"capture/{file.relative_to(folder)}")
-    done = import_capture.import_capture(stack, "s3://theirs/capture", judgement(stack))
-    assert (done.files, len(done.bad)) == (3, 1)
-    assert done.bad[0].place == f"s3://theirs/capture/{LAYOUT}/09/02/30-45-2.jsonl:1"
+        s3.upload_file(str(file), "theirs", f"capture#1?/{file.relative_to(folder)}")
+    s3.upload_file(str(file), "theirs", "capture/of-another.jsonl")
+    s3.put_object(Bucket="theirs", Key="capture#1?/", Body=b"")  # as the console makes a folder
+    done = import_capture.import_capture(stack, "s3://theirs/capture#1?/", judgement(stack))
+    assert (done.files, len(done.bad), done.other_files) == (3, 1, 1)
+    assert done.bad[0].place == f"s3://theirs/capture#1?/{LAYOUT}/09/02/30-45-2.jsonl:1"
     rows = images(stack, tmp_path / "mirror")
     assert Counter(row["model_version"] for row in rows) == {"my-endpoint/AllTraffic": 21}
     assert {row["bucket"] for row in rows} == {capture.BUCKET}
@@ -166,6 +169,7 @@ def test_the_stack_s_thresholds_decide_unless_one_is_given(stack: Any) -> None:
 
 
 def test_a_folder_without_captures_is_an_error(stack: Any, tmp_path: Path) -> None:
+    (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(NothingToImport, match=r"no \.jsonl file"):
         import_capture.import_capture(stack, str(tmp_path), judgement(stack))
 
@@ -179,5 +183,6 @@ def test_the_command_says_what_it_did_and_which_lines_it_did_not(
     result = CliRunner().invoke(cli.scones, ["import-capture", str(folder)])
     assert result.exit_code == 1
     assert "22 lines of 3 files" in result.output
+    assert re.search(r"other files, not read\W+1\b", result.output)
     assert "accepted" in result.output
     assert (folder / "import-capture.txt").read_text().count("eventMetadata") == 1
