@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 
 import boto3
@@ -15,7 +16,7 @@ from analytics.aws import MirrorFailed
 from analytics.compaction import CompactionFailed
 from analytics.isoweek import IsoWeek
 from analytics.labels import UnusableLabels
-from analytics.queries import UnknownQuery, console_query, question, week_query
+from analytics.queries import UnknownQuery, console_query, question, saved_queries, week_query
 from analytics.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import WEIGHTS, DeployFailed
@@ -338,7 +339,8 @@ def _saved(name: str, week: str | None) -> str:
         return week_query(name, chosen.monday, chosen.sunday)
     except UnknownQuery as error:
         show.questions(console)
-        raise click.ClickException(f"There is no query {name!r}; those above are saved.") from error
+        near = "".join(f" Perhaps {each}?" for each in get_close_matches(name.lower(), saved_queries(), 1))
+        raise click.ClickException(f"There is no query {name!r}; those above are saved.{near}") from error
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

@@ -115,7 +115,13 @@ def test_an_unknown_question_is_answered_with_the_known_ones(asked):
     assert result.exit_code == 1
     assert "There is no query 'nothing'" in result.output
     assert "review_queue" in result.output
+    assert "Perhaps" not in result.output
     assert asked == []
+
+
+@pytest.mark.parametrize("name", ["reviewqueue", "Review-Queue", "review_queu"])
+def test_a_misspelt_question_is_answered_with_the_nearest(asked, name):
+    assert "Perhaps review_queue?" in run("--name", name).output
 
 
 def test_sql_is_asked_as_it_stands(asked):
