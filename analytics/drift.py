@@ -4,6 +4,7 @@ Effect (how large) and evidence (how sure) are told apart: with enough images ev
 with few every effect is large. An alert wants both.
 """
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from typing import NamedTuple
 Z_95 = 1.959963984540054
 """A normal variable lies within ± this many standard deviations 95 times in 100."""
 
-_PSI_FLOOR = 1e-4
+PSI_FLOOR = 1e-4
+"""What a smaller share, nothing included, counts as in the PSI: else one empty class made it infinite."""
+_EXPECTED = 5.0
+"""Images that chance alone puts into a column of either row, for chi-squared to know how they scatter.
+Source: Cochran, Biometrics 10 (1954)."""
 _TINY = 1e-300
 _EPSILON = 1e-16
 
@@ -21,8 +26,11 @@ _EPSILON = 1e-16
 class Evidence(NamedTuple):
     """A test's statistic and its p-value: how often chance alone does as much."""
 
+    test: str
     statistic: float
     p_value: float
+    degrees_of_freedom: int | None = None
+    """Of chi-squared."""
 
 
 class Interval(NamedTuple):
@@ -43,12 +51,12 @@ class Bin(NamedTuple):
 def population_stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:
     """Return the PSI of two rows of counts: 0 is the same; 0.1 and 0.2 are the usual lines.
 
-    A share of nothing counts as 0.0001, else one empty bin would make it infinite. NaN without any counts.
+    A share below `PSI_FLOOR` counts as that. NaN without any counts.
     """
     if not sum(baseline) or not sum(current):
         return math.nan
     pairs = zip(_shares(baseline), _shares(current), strict=True)
-    floored = ((max(p, _PSI_FLOOR), max(q, _PSI_FLOOR)) for p, q in pairs)
+    floored = ((max(p, PSI_FLOOR), max(q, PSI_FLOOR)) for p, q in pairs)
     return math.fsum((q - p) * math.log(q / p) for p, q in floored)
 
 
@@ -70,20 +78,50 @@ def jensen_shannon_distance(baseline: Sequence[float], current: Sequence[float])
 def chi_squared(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
     """Test whether two rows of counts are of one population (Pearson, two rows, no correction).
 
-    Columns that are empty in both rows are left out. With fewer than two columns, or an empty row, there is
-    nothing to tell apart: p is 1.
+    Columns that are empty in both rows are left out. The rarest two are put together for as long as one is
+    expected fewer than five times in a row; where two are left and that is still so, p is exact (Fisher), and
+    the statistic is the gap of the shares. Which columns are put together must not depend on how they differ:
+    give them in an order that has nothing to do with counts. With fewer than two columns, or an empty row,
+    there is nothing to tell apart: p is 1.
     """
-    columns = [(a, b) for a, b in zip(baseline, current, strict=True) if a + b]
-    totals = [sum(column) for column in zip(*columns, strict=True)]
-    if len(columns) < 2 or not all(totals):
-        return Evidence(0.0, 1.0)
-    everything = sum(totals)
+    rows = sum(baseline), sum(current)
+    pairs = zip(baseline, current, strict=True)
+    columns = [(a + b, place, a, b) for place, (a, b) in enumerate(pairs) if a + b]
+    if len(columns) < 2 or not all(rows):
+        return Evidence("chi-squared", 0.0, 1.0, 0)
+    everything = sum(rows)
+    enough = _EXPECTED * everything / min(rows)
+    heapq.heapify(columns)
+    while len(columns) > 2 and columns[0][0] < enough:
+        rarest = heapq.heappop(columns)
+        total, place, a, b = columns[0]
+        heapq.heapreplace(columns, (total + rarest[0], place, a + rarest[2], b + rarest[3]))
+    if columns[0][0] < enough:
+        return _fisher(columns[0][2:], rows)
     statistic = 0.0
-    for column in columns:
-        for observed, total in zip(column, totals, strict=True):
-            expected = sum(column) * total / everything
+    for total, _, *column in columns:
+        for observed, row in zip(column, rows, strict=True):
+            expected = total * row / everything
             statistic += (observed - expected) ** 2 / expected
-    return Evidence(statistic, _upper_gamma((len(columns) - 1) / 2, statistic / 2))
+    freedom = len(columns) - 1
+    return Evidence("chi-squared", statistic, _upper_gamma(freedom / 2, statistic / 2), freedom)
+
+
+def _fisher(column: tuple[int, int], rows: tuple[int, int]) -> Evidence:
+    """Test two rows of two columns exactly: sum up all tables that are no likelier than this one."""
+    drawn, everything = sum(column), sum(rows)
+
+    def log_likelihood(now: int) -> float:
+        return _log_choose(rows[1], now) + _log_choose(rows[0], drawn - now) - _log_choose(everything, drawn)
+
+    tables = range(max(0, drawn - rows[0]), min(drawn, rows[1]) + 1)
+    here = log_likelihood(column[1]) + 1e-7  # tables as likely as this one differ by rounding
+    p_value = math.fsum(math.exp(found) for found in map(log_likelihood, tables) if found <= here)
+    return Evidence("Fisher", abs(column[0] / rows[0] - column[1] / rows[1]), min(p_value, 1.0))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def kolmogorov_smirnov(baseline: Sequence[float], current: Sequence[float]) -> Evidence:
@@ -101,13 +139,13 @@ def kolmogorov_smirnov_of_counts(baseline: Sequence[int], current: Sequence[int]
     """
     n, m = sum(baseline), sum(current)
     if not n or not m:
-        return Evidence(0.0, 1.0)
+        return Evidence("Kolmogorov-Smirnov", 0.0, 1.0)
     gap, below, below_now = 0.0, 0, 0
     for a, b in zip(baseline, current, strict=True):
         below, below_now = below + a, below_now + b
         gap = max(gap, abs(below / n - below_now / m))
     root = math.sqrt(n * m / (n + m))
-    return Evidence(gap, _kolmogorov_tail((root + 0.12 + 0.11 / root) * gap))
+    return Evidence("Kolmogorov-Smirnov", gap, _kolmogorov_tail((root + 0.12 + 0.11 / root) * gap))
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
@@ -129,20 +167,21 @@ def control_band(history: Sequence[tuple[int, int]], trials: int, sigmas: float 
     """Return where a day's share of `trials` images is usual, from earlier days' (successes, trials).
 
     A p'-chart: the binomial band, widened by how much days really scatter, so that it does not cry at
-    every day when images are many. Source: Laney, Quality Engineering 14 (2002). None for fewer than
-    five earlier days with images, or none today.
+    every day when images are many. Source: Laney, Quality Engineering 14 (2002). So that it does not when
+    they are few either, it is wider by what the earlier days leave open about the share (Jeffreys' half an
+    image keeps one that never was from being impossible) and by one image, the step that shares come in.
+    None for fewer than five earlier days with images, or none today.
     """
     days = [(k, n) for k, n in history if n]
     if len(days) < 5 or not trials:
         return None
-    mean = sum(k for k, _ in days) / sum(n for _, n in days)
+    images = sum(n for _, n in days)
+    mean = (sum(k for k, _ in days) + 0.5) / (images + 1)
     spread = math.sqrt(mean * (1 - mean))
-    if not spread:
-        return Interval(mean, mean)
     scores = [(k / n - mean) / (spread / math.sqrt(n)) for k, n in days]
     steps = [abs(b - a) for a, b in pairwise(scores)]
     scatter = max(1.0, sum(steps) / len(steps) / 1.128)  # 1.128: the mean range of two normal values
-    half = sigmas * scatter * spread / math.sqrt(trials)
+    half = sigmas * scatter * spread * math.sqrt(1 / trials + 1 / images) + 1 / trials
     return Interval(max(mean - half, 0.0), min(mean + half, 1.0))
 
 

@@ -75,6 +75,7 @@ class Shift:
     test: str
     statistic: float
     p_value: float
+    degrees_of_freedom: int | None
 
     @property
     def size(self) -> str:

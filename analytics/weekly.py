@@ -172,9 +172,9 @@ def _class_balance(
         )
         for label in ordered
     ]
-    current, baseline = ([entry.images for entry in classes], [entry.baseline_images for entry in classes])
-    evidence = drift.chi_squared(baseline, current)
-    return classes, _shift("chi-squared", baseline, current, evidence)
+    by_name = sorted(classes, key=lambda entry: entry.label)
+    current, baseline = ([entry.images for entry in by_name], [entry.baseline_images for entry in by_name])
+    return classes, _shift(baseline, current, drift.chi_squared(baseline, current))
 
 
 def _confidence(
@@ -182,7 +182,7 @@ def _confidence(
 ) -> tuple[list[HistogramBin], Shift]:
     current, baseline = (_by_bin(_of(frame, each), range(100)) for each in (week, compare))
     evidence = drift.kolmogorov_smirnov_of_counts(baseline, current)
-    shift = _shift("Kolmogorov-Smirnov", *drift.merge_bins(baseline, current), evidence)
+    shift = _shift(*drift.merge_bins(baseline, current), evidence)
     bins = [
         HistogramBin(i / 100, (i + 2) / 100, sum(current[i : i + 2]), sum(baseline[i : i + 2]))
         for i in range(0, 100, 2)
@@ -192,15 +192,16 @@ def _confidence(
     return bins, shift
 
 
-def _shift(test: str, baseline: Sequence[int], current: Sequence[int], evidence: drift.Evidence) -> Shift:
+def _shift(baseline: Sequence[int], current: Sequence[int], evidence: drift.Evidence) -> Shift:
     return Shift(
         images=sum(current),
         baseline_images=sum(baseline),
         psi=_number(drift.population_stability_index(baseline, current)),
         jensen_shannon=_number(drift.jensen_shannon_distance(baseline, current)),
-        test=test,
+        test=evidence.test,
         statistic=evidence.statistic,
         p_value=evidence.p_value,
+        degrees_of_freedom=evidence.degrees_of_freedom,
     )
 
 
@@ -280,7 +281,7 @@ def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) ->
             HistogramBin(edge(bin_), edge(bin_ + 1), images, baseline_images)
             for bin_, images, baseline_images in zip(bins, current, baseline, strict=True)
         ],
-        shift=_shift("Kolmogorov-Smirnov", *drift.merge_bins(baseline, current), evidence),
+        shift=_shift(*drift.merge_bins(baseline, current), evidence),
         p05=_number(percentiles.get(f"{name}_p05")),
         p50=_number(percentiles.get(f"{name}_p50")),
         p95=_number(percentiles.get(f"{name}_p95")),

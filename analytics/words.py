@@ -6,32 +6,49 @@ from analytics.numbers import Shift
 
 SPACE = "\u00a0"
 """Keeps a number and its unit on one line."""
+_LONG_TIMES = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
 
 
 def percent(share: float | None) -> str:
-    """Return a share as `71.2 %`."""
-    return "–" if share is None else f"{100 * share:.1f}{SPACE}%"
+    """Return a share as `71.2 %`; only none is `0.0 %`, and only all is `100.0 %`."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.0005:
+        return f"<{SPACE}0.1{SPACE}%"
+    return f">{SPACE}99.9{SPACE}%" if 0.9995 <= share < 1 else f"{100 * share:.1f}{SPACE}%"
 
 
 def seconds(ms: float | None) -> str:
-    """Return milliseconds as `840 ms`, `1.4 s` or `12 min`."""
+    """Return milliseconds as `840 ms`, `1.4 s`, `12 min`, `7 h` or `6 days`."""
     if ms is None:
         return "–"
-    if ms < 1_000:
+    if ms < 999.5:
         return f"{ms:.0f}{SPACE}ms"
-    return f"{ms / 1_000:.1f}{SPACE}s" if ms < 120_000 else f"{ms / 60_000:,.0f}{SPACE}min"
+    if ms < 120_000:
+        return f"{ms / 1_000:.1f}{SPACE}s"
+    unit_ms, unit = next((time for time in _LONG_TIMES if ms <= 120 * time[0]), _LONG_TIMES[-1])
+    return f"{ms / unit_ms:,.0f}{SPACE}{unit}"
 
 
 def size(size_bytes: float | None) -> str:
     """Return bytes as `512 B` or `53.5 kB`."""
     if size_bytes is None:
         return "–"
-    power = min(int(math.log10(size_bytes) / 3 + 1e-9), 4) if size_bytes >= 1 else 0
-    return f"{size_bytes / 1_000**power:.3g}{SPACE}{('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    power = min(int(math.log10(size_bytes * 1.0005) / 3), 4) if size_bytes >= 1 else 0
+    return f"{significant(size_bytes / 1_000**power)}{SPACE}{('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def significant(value: float) -> str:
+    """Return a number with three digits that count, `0.0123` or `53.5`, and never with an exponent."""
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    text = f"{value:,.{min(max(digits, 0), 5)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def dollars(usd: float) -> str:
     """Return `$1,234.56`; what is less than a cent has more digits."""
+    if 0 < usd < 0.000005:
+        return f"<{SPACE}$0.00001"
     return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.5f}"
 
 
@@ -50,8 +67,10 @@ def shift(of: Shift) -> str:
     if of.psi is None or of.jensen_shannon is None:
         return "There is nothing to compare with."
     sure = "no accident" if of.sure else "may be chance"
+    degrees = of.degrees_of_freedom
+    freedom = "" if degrees is None else f" for {plural(degrees, 'degree')} of freedom"
     return (
         f"The difference is {of.size} (PSI {of.psi:.3f}, Jensen-Shannon {of.jensen_shannon:.3f}) "
-        f"and {sure} ({of.test} {of.statistic:.3g}, {p_value(of.p_value)}; "
+        f"and {sure} ({of.test} {significant(of.statistic)}{freedom}, {p_value(of.p_value)}; "
         f"n = {of.images:,} and {of.baseline_images:,})."
     )

@@ -39,9 +39,43 @@ def test_chi_squared_is_scipys(counts):
     columns = [(a, b) for a, b in zip(baseline, current, strict=True) if a + b]
     assume(len(columns) > 1 and sum(baseline) and sum(current))
     expected = scipy.stats.chi2_contingency(np.array(columns).T, correction=False)
-    statistic, p_value = drift.chi_squared(baseline, current)
-    assert statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
-    assert p_value == pytest.approx(expected.pvalue, rel=1e-7, abs=1e-14)
+    assume(expected.expected_freq.min() >= 5)
+    found = drift.chi_squared(baseline, current)
+    assert found.statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-7, abs=1e-14)
+    assert found.degrees_of_freedom == expected.dof
+
+
+def test_columns_too_rare_for_chi_squared_are_put_together():
+    # A class of 15 images is expected 5 times among 100 of 300. Three rare ones have 11, and need a fourth.
+    baseline, current = [100, 70, 20, 4, 3, 3], [40, 49, 10, 0, 1, 0]
+    assert drift.chi_squared(baseline, current) == drift.chi_squared([100, 70, 30], [40, 49, 11])
+    assert drift.chi_squared(baseline, current).degrees_of_freedom == 2
+
+
+@given(st.integers(1, 3000), st.integers(1, 40), st.data())
+def test_two_columns_too_rare_for_chi_squared_are_tested_as_fisher_does(before, now, data):
+    baseline = data.draw(st.integers(0, min(before, 9)))
+    current = data.draw(st.integers(0, now))
+    tables = [baseline, before - baseline], [current, now - current]
+    found = drift.chi_squared(*tables)
+    if found.test == "Fisher":
+        assert found.p_value == pytest.approx(scipy.stats.fisher_exact(tables).pvalue, rel=1e-6, abs=1e-12)
+        assert found.statistic == pytest.approx(abs(baseline / before - current / now))
+
+
+def test_one_image_of_a_new_class_is_no_evidence():
+    assert drift.chi_squared([10_000, 0], [19, 1]).p_value == pytest.approx(20 / 10_020)
+    assert drift.chi_squared([10_000, 0], [0, 20]).p_value < 1e-40
+
+
+@pytest.mark.parametrize(("before", "now"), [(5_000, 60), (300, 500), (10_000, 20)])
+def test_chance_alone_is_seldom_called_sure_however_rare_classes_are(before, now):
+    rng = np.random.default_rng(before)
+    shares = 1 / np.arange(1, 101)
+    weeks = ((rng.multinomial(n, shares / shares.sum(), size=1_000).tolist()) for n in (before, now))
+    sure = sum(drift.chi_squared(*pair).p_value < 0.01 for pair in zip(*weeks, strict=True))
+    assert sure < 25
 
 
 @given(st.integers(1, 60), st.floats(0, 2000))
@@ -57,9 +91,9 @@ def test_kolmogorov_smirnov_is_scipys(n, m, shift):
     rng = np.random.default_rng(n + m)
     baseline, current = rng.normal(0, 1, n).tolist(), rng.normal(shift, 1, m).tolist()
     expected = scipy.stats.ks_2samp(baseline, current)
-    gap, p_value = drift.kolmogorov_smirnov(baseline, current)
-    assert gap == pytest.approx(expected.statistic, abs=1e-12)
-    assert p_value == pytest.approx(expected.pvalue, abs=0.02)
+    found = drift.kolmogorov_smirnov(baseline, current)
+    assert found.statistic == pytest.approx(expected.statistic, abs=1e-12)
+    assert found.p_value == pytest.approx(expected.pvalue, abs=0.02)
 
 
 @given(st.floats(0.06, 5))
@@ -151,8 +185,26 @@ def test_without_history_or_images_there_is_no_control_band(history, trials):
     assert drift.control_band(history, trials) is None
 
 
-def test_a_share_that_never_varied_has_a_band_of_no_width():
-    assert band([(0, 10)] * 7, 10) == (0, 0)
+def test_what_never_was_is_still_possible():
+    low, high = band([(0, 10)] * 7, 10)
+    assert low == 0
+    assert 0.1 < high < 0.3
+    low, high = band([(10, 10)] * 7, 10)
+    assert 0.7 < low < 0.9
+    assert high == 1
+
+
+@pytest.mark.parametrize("images", [3, 10, 50, 400])
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.1, 0.6])
+def test_a_usual_day_is_seldom_outside_the_band_however_few_images_it_has(images, share):
+    rng = np.random.default_rng(images)
+    outside = 0.0
+    for _ in range(100):
+        low, high = band([(int(k), images) for k in rng.binomial(images, share, 7)], images)
+        shares = np.arange(images + 1) / images
+        odds = scipy.stats.binom.pmf(np.arange(images + 1), images, share)
+        outside += odds[(shares < low - 1e-12) | (shares > high + 1e-12)].sum() / 100
+    assert outside < 0.01
 
 
 def test_the_calibration_error_weighs_bins_by_their_images():
