@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from analytics.queries import question, saved_queries
 from analytics.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
+from infra.terminal import WIDEST
 
 ROWS_AT_MOST = 200
 _MISSING_SHOWN = 20
@@ -53,17 +55,35 @@ def imported(console: Console, done: Imported, log: Path) -> None:
 
 
 def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:
-    """Print a query's answer, cut after `ROWS_AT_MOST` rows."""
+    """Print a query's answer, cut after `ROWS_AT_MOST` rows: a table, or a list where it is too wide."""
     table = Table(title=title, title_justify="left")
     for column, type_ in frame.dtypes.items():
         table.add_column(
             escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(type_) else "left"
         )
-    for values in frame.head(ROWS_AT_MOST).itertuples(index=False):
-        table.add_row(*(escape(_text(value)) for value in values))
-    console.print(table)
+    rows = [
+        [escape(_text(value)) for value in row] for row in frame.head(ROWS_AT_MOST).itertuples(index=False)
+    ]
+    for row in rows:
+        table.add_row(*row)
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
+        console.print(table)
+    else:
+        _list(console, [escape(str(column)) for column in frame], rows)
     if len(frame) > ROWS_AT_MOST:
         console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
+
+
+def _list(console: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print each row by itself, a line for each of its values."""
+    for number, row in enumerate(rows, 1):
+        values = Table.grid(padding=(0, 2, 0, 0))
+        values.add_column(no_wrap=True)
+        values.add_column(overflow="fold")
+        for name, value in zip(names, row, strict=True):
+            values.add_row(name, value)
+        console.print(f"── {number} ──", highlight=False)
+        console.print(values)
 
 
 def questions(console: Console) -> None:
@@ -80,5 +100,7 @@ def questions(console: Console) -> None:
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}" if value == value else ""  # NaN is how a frame says NULL
+        if value != value:
+            return ""  # NaN is how a frame says NULL
+        return f"{value:.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
     return "" if value is None or value is pd.NA or value is pd.NaT else str(value)

@@ -1,10 +1,14 @@
 """The terminal that commands print to: much of what they print was written by others."""
 
+import os
 import unicodedata
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+WIDEST = 10_000
+"""Columns of what is no terminal: nothing is cut or broken in a file or a pipe."""
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Controls, marks of direction, halves of characters, ends of lines: Unicode's names of what has no face."""
@@ -16,6 +20,8 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         """Take rich's options; `:x:` stays what it is."""
         super().__init__(emoji=False, **options)
+        if not self.is_terminal and "width" not in options and "COLUMNS" not in os.environ:
+            self.width = WIDEST
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return text as rich shows it, with a � for each character that has no face."""

@@ -18,7 +18,7 @@ HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
 
 def printed(show_it) -> str:
     written = io.StringIO()
-    show_it(Terminal(file=written, width=200))
+    show_it(Terminal(file=written))
     return written.getvalue()
 
 
@@ -44,3 +44,43 @@ def test_what_can_be_seen_stays(text) -> None:
 def test_no_text_commands_the_terminal(text) -> None:
     shown = printed(lambda console: console.print(text, markup=False, soft_wrap=True))
     assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs") and each != "\n"]
+
+
+WIDE = pd.DataFrame(
+    {
+        **{f"a_long_name_of_column_{number}": [number * 1_000.125, None] for number in range(9)},
+        "key": ["väg/" + "x" * 60, "b"],
+        "sum": [1_234_567.8, 0.00012345],
+    }
+)
+
+
+def test_nothing_of_a_wide_answer_is_cut_where_it_is_piped() -> None:
+    (head, *rest) = [
+        line
+        for line in printed(lambda console: show.answer(console, None, WIDE)).split("\n")
+        if "┃" in line or "│" in line
+    ]
+    assert all(name in head for name in WIDE)
+    assert "väg/" + "x" * 60 in rest[0]
+    assert "1234568" in rest[0]
+    assert "0.0001234" in rest[1]
+    assert len(rest) == 2
+
+
+def test_a_wide_answer_is_a_list_on_a_narrow_terminal() -> None:
+    written = io.StringIO()
+    show.answer(Terminal(file=written, width=80, force_terminal=True, color_system=None), None, WIDE)
+    lines = [line.rstrip() for line in written.getvalue().split("\n")]
+    assert max(map(len, lines)) <= 80
+    assert lines[:2] == ["── 1 ──", "a_long_name_of_column_0  0"]
+    assert "key                      väg/" in "\n".join(lines)
+    assert "".join(lines).replace(" ", "").count("x" * 60) == 1
+    assert "── 2 ──" in lines
+
+
+def test_an_answer_that_fits_is_a_table_on_a_terminal() -> None:
+    written = io.StringIO()
+    terminal = Terminal(file=written, width=80, force_terminal=True, color_system=None)
+    show.answer(terminal, None, pd.DataFrame({"key": ["a"]}))
+    assert "│ a   │" in written.getvalue()
