@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.athena_results import frame_of, typed_rows
-from analytics.cost import PRICES
+from analytics.cost import ATHENA_LEAST_BYTES, PRICES
 from analytics.table import SCHEMAS
 from analytics.translate import QueryRefused, Table, ensure_it_reads, translate
 from analytics.trino_types import VARCHAR, Column, from_arrow, quoted, text
@@ -26,7 +26,6 @@ from analytics.trino_values import FAILURE
 
 __all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
 
-_BILLED_AT_LEAST_BYTES = 10_000_000
 _TB_BYTES = 10**12
 _POLL_FIRST_S = 0.2
 _POLL_MOST_S = 5.0
@@ -52,7 +51,7 @@ class QueryResult:
 
         Source: https://aws.amazon.com/athena/pricing/
         """
-        return max(self.scanned_bytes, _BILLED_AT_LEAST_BYTES) / _TB_BYTES * PRICES.athena_tb
+        return max(self.scanned_bytes, ATHENA_LEAST_BYTES) / _TB_BYTES * PRICES.athena_tb
 
 
 class Engine(Protocol):

@@ -1,6 +1,6 @@
 """What a backfill costs on AWS, estimated from list prices and the template's sizes."""
 
-from analytics.cost import PRICES, CostLine, Prices
+from analytics.cost import PRICES, RECORD_GB_S, CostLine, Prices
 
 STANDARD_TRANSITION = 25e-6
 """Of the state machine around the batches: one for each batch that it starts. Source: Step Functions' pricing
@@ -14,7 +14,6 @@ _LOG_BYTES_PER_LAMBDA = 1_000
 _ANSWER_BYTES = 60
 _MESSAGES_PER_SQS_REQUEST = 10
 _ROWS_PER_FILE = 1_000
-_RECORD_GB_S = 0.5
 _VERSIONS_PER_LISTING = 1_000
 
 
@@ -49,7 +48,7 @@ def backfill_cost(
         CostLine(
             "Lambda",
             batches * (prices.lambda_request + batch_s * _LAMBDA_GB * prices.lambda_arm_gb_s)
-            + files * (prices.lambda_request + _RECORD_GB_S * prices.lambda_arm_gb_s),
+            + files * (prices.lambda_request + RECORD_GB_S * prices.lambda_arm_gb_s),
             f"{batch_s:.1f} s per batch, half a GB-s per file",
         ),
         CostLine("S3", images * prices.s3_get + files * prices.s3_put, "one GET per image, one PUT per file"),

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from analytics.drift import Bin, wilson_interval
 from analytics.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
+from analytics.words import plural, short
 
 LIGHT = {
     "ink": "#1d2126",
@@ -44,6 +45,7 @@ GUTTER = 40.0
 MAX_CLASSES = 12
 """Drawn; the table below the chart has all."""
 
+_LABEL_CHARS = 40
 _HEIGHT_LIMIT = -math.log(0.005)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -67,19 +69,19 @@ def volume(days: Sequence[Day]) -> str:
         left, level = GUTTER + place * width + width * 0.2, 0
         tally = day.tally
         pieces = (
-            ("accepted", tally.accepted),
-            ("review", tally.needs_review),
-            ("rejected", tally.rejected),
-            ("failed", tally.failed),
+            ("accepted", tally.accepted, "accepted"),
+            ("review", tally.needs_review, "for review"),
+            ("rejected", tally.rejected, "rejected"),
+            ("failed", tally.failed, "failed"),
         )
-        for name, count in pieces:
+        for name, count, meaning in pieces:
             if count:
                 box = _rect(left, y(level + count), width * 0.6, max(y(level) - y(level + count), 0.6), name)
-                parts.append(_titled(box, f"{day.dt:%A}: {count:,} {name}"))
+                parts.append(_titled(box, f"{day.dt:%A}: {count:,} {meaning}"))
                 level += count
         parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
         parts.append(_label(left + width * 0.3, 206, f"{day.dt:%a} {day.dt.day}", "middle"))
-    described = "; ".join(f"{day.dt:%A} {day.tally.images}" for day in days)
+    described = "; ".join(f"{day.dt:%A} {day.tally.images:,}" for day in days)
     return _svg("volume", "Images by day and outcome", described, HALF, 214, parts)
 
 
@@ -100,7 +102,7 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
             parts.append(_titled(box, f"{_DAYS[row]} {hour:02}:00: {count:,}"))
     parts += [_label(left + hour * cell, 200, f"{hour:02}:00") for hour in (0, 6, 12, 18)]
     peak = max(((count, row, hour) for row, day in enumerate(counts) for hour, count in enumerate(day)))
-    described = f"Most images, {peak[0]}, on {_DAYS[peak[1]]} at {peak[2]:02}:00 UTC."
+    described = f"Most images, {peak[0]:,}, on {_DAYS[peak[1]]} at {peak[2]:02}:00 UTC."
     return _svg("hours", "Images by day and hour, UTC", described, HALF, 214, parts)
 
 
@@ -126,7 +128,8 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
         parts.append(_line(0, at, WIDE, at, "ink", 1.2, dashes="6 4"))
         parts.append(_halo(WIDE, at - 5, f"threshold {threshold:g}", "end"))
     below = sum(cell.images for cell in cells if not cell.accepted)
-    described = f"{sum(cell.images for cell in cells):,} images, {below:,} of them below the threshold."
+    images = plural(sum(cell.images for cell in cells), "image")
+    described = f"{images}, {below:,} of them below the threshold."
     return _svg("over-time", "Confidence of every image over the week", described, WIDE, 340, parts)
 
 
@@ -144,7 +147,7 @@ def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
         parts.append(_label(x(tick), height - 4, f"{100 * tick:g} %", "middle" if tick else "start"))
     for row, entry in enumerate(shown):
         y = row * 46 + 16.0
-        parts.append(_label(4, y, _short(entry.label), "start", "ink"))
+        parts.append(_label(4, y, short(entry.label, _LABEL_CHARS), "start", "ink"))
         if compared and entry.baseline_share is not None:
             low, high = entry.baseline_interval
             parts.append(_line(x(low), y + 19, x(high), y + 19, "base", 2))
@@ -154,14 +157,23 @@ def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
             parts.append(_line(x(low), y + 11, x(high), y + 11, "accepted", 3))
             parts.append(_circle(x(entry.share), y + 11, 4.6, "accepted", "paper"))
             parts.append(_label(HALF, y + 15, f"{100 * entry.share:.1f} %", "end", "ink"))
-    described = "; ".join(f"{entry.label} {100 * (entry.share or 0):.1f} %" for entry in shown)
+    described = "; ".join(
+        f"{short(entry.label, _LABEL_CHARS)} {100 * (entry.share or 0):.1f} %" for entry in shown
+    )
     return _svg("classes", "Share of each class", described, HALF, height, parts)
 
 
-def histogram(slug: str, title: str, bins: Sequence[HistogramBin], ticks: Sequence[tuple[float, str]]) -> str:
+def histogram(
+    slug: str,
+    title: str,
+    bins: Sequence[HistogramBin],
+    ticks: Sequence[tuple[float, str]],
+    name: Callable[[float], str],
+) -> str:
     """Return shares of this week's images as bars, the compared week's as a line.
 
-    Bins are drawn equally wide. `ticks` places labels below, by the number of a bin's lower edge.
+    Bins are drawn equally wide. `ticks` places labels below, by the number of a bin's lower edge; `name` says
+    an edge.
     """
     total = sum(bin_.images for bin_ in bins)
     before = sum(bin_.baseline_images for bin_ in bins)
@@ -177,7 +189,7 @@ def histogram(slug: str, title: str, bins: Sequence[HistogramBin], ticks: Sequen
             box = _rect(
                 GUTTER + place * width + gap / 2, y(share), width - gap, max(y(0) - y(share), 0.6), "accepted"
             )
-            parts.append(_titled(box, f"{bin_.low:,.4g} – {bin_.high:,.4g}: {bin_.images:,}"))
+            parts.append(_titled(box, f"{name(bin_.low)} – {name(bin_.high)}: {bin_.images:,}"))
     if before:
         steps = [f"M{_n(GUTTER)} {_n(y(0))}"]
         for place, share in enumerate(old):
@@ -187,7 +199,7 @@ def histogram(slug: str, title: str, bins: Sequence[HistogramBin], ticks: Sequen
     for edge, text in ticks:
         anchor = "start" if edge <= 0 else "end" if edge >= len(bins) else "middle"
         parts.append(_label(GUTTER + edge * width, 194, text, anchor))
-    described = f"{total:,} images this week, {before:,} in the week compared with."
+    described = f"{plural(total, 'image')} this week, {before:,} in the week compared with."
     return _svg(slug, title, described, HALF, 200, parts)
 
 
@@ -219,7 +231,8 @@ def below_threshold(days: Sequence[Day]) -> str:
             parts.append(_circle(*at, 4, "review", "paper"))
         if day.unusual:
             parts.append(_circle(*at, 8, "none", "review"))
-    described = f"{len(points)} days; {sum(day.unusual for day in days)} outside the usual band this week."
+    outside = sum(day.unusual for day in days)
+    described = f"{plural(len(points), 'day')}; {outside} outside the usual band this week."
     return _svg("below", "Share below the threshold by day", described, WIDE, 222, parts)
 
 
@@ -257,7 +270,7 @@ def reliability(bins: Sequence[Bin]) -> str:
         parts.append(_line(x(mean), y(low), x(mean), y(high), "accepted", 1.6))
         dot = _circle(x(mean), y(bin_.correct / bin_.images), 4.4, "accepted", "paper")
         parts.append(_titled(dot, f"{bin_.correct} of {bin_.images} right at {mean:.2f}"))
-    described = f"{sum(bin_.images for bin_ in bins):,} labelled images."
+    described = f"{plural(sum(bin_.images for bin_ in bins), 'labelled image')}."
     return _svg("reliability", "Right answers by confidence", described, side, side, parts)
 
 
@@ -279,7 +292,9 @@ def latency(days: Sequence[Latency]) -> str:
     for place, day in enumerate(days):
         text = f"{day.dt:%a}" if day.dt else ""
         parts.append(_label(x(place + 0.5), 194, text, "middle"))
-    described = f"From upload to decision on {len(days)} days; the upper line is the 95th percentile."
+    described = (
+        f"From upload to decision on {plural(len(days), 'day')}; the upper line is the 95th percentile."
+    )
     return _svg("latency", "How long images took", described, HALF, 200, parts)
 
 
@@ -442,10 +457,6 @@ def _count(value: float) -> str:
 
 def _day(monday: date, days: int) -> int:
     return date.fromordinal(monday.toordinal() + days).day
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _n(value: float) -> str:

@@ -1,6 +1,7 @@
 """What a week's images cost on AWS, estimated from list prices and the measured durations."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -52,7 +53,13 @@ _BETWEEN_STEPS_MS = 100.0
 _EXPRESS_GB = 64 / _MB_PER_GB  # billed in steps of 64 MB and 100 ms
 _LOG_BYTES_PER_LAMBDA = 1_000
 _MESSAGES_PER_SQS_REQUEST = 10
+RECORD_GB_S = 0.5
+"""What a file takes in the Record Lambda, at most."""
 _HOURS_A_WEEK = 168
+_FILES_A_WEEK = _HOURS_A_WEEK * 60
+"""Record gathers outcomes for a minute, and writes what there is."""
+ATHENA_LEAST_BYTES = 10_000_000
+"""Of a query, at least so much is billed. Source: https://aws.amazon.com/athena/pricing/"""
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,13 @@ class CostLine:
 class WeeklyCost:
     """What the week's images cost, and what the endpoint costs beside them."""
 
+    images: int
+    """Those that came by events."""
     lines: list[CostLine]
     usd: float
-    """The sum of the lines: what grows with the images."""
+    """The sum of the lines."""
     usd_per_million_images: float | None
+    """Of what grows with the images: all but Athena."""
     endpoint_usd: float
     """One instance all week, if there is one; on a laptop there is none."""
     prices_as_of: date
@@ -83,10 +93,10 @@ def weekly_cost(
     images: int,
     serialize_mean_ms: float,
     classify_mean_ms: float,
-    scanned_bytes: int,
+    scanned_bytes: Sequence[int],
     prices: Prices = PRICES,
 ) -> WeeklyCost:
-    """Estimate what `images` cost by events, and a report that scanned `scanned_bytes`."""
+    """Estimate what `images` cost by events, and a report whose queries scanned so many bytes each."""
     gb_s = (
         _SERIALIZE_GB * serialize_mean_ms + _CLASSIFY_GB * classify_mean_ms + _DECIDE_GB * _DECIDE_MS
     ) / 1000
@@ -94,25 +104,35 @@ def weekly_cost(
     express_s = math.ceil(steps_ms / 100) / 10
     express = prices.express_request + express_s * _EXPRESS_GB * prices.express_gb_s
     sqs_requests = 1 + 2 / _MESSAGES_PER_SQS_REQUEST  # one sent; received and deleted ten at a time
-    logs_gb = 3 * _LOG_BYTES_PER_LAMBDA / 1e9
-    lines = [
+    files = min(images, _FILES_A_WEEK)
+    logs_gb = (3 * images + files) * _LOG_BYTES_PER_LAMBDA / 1e9
+    billed_bytes = sum(max(scanned, ATHENA_LEAST_BYTES) for scanned in scanned_bytes)
+    by_image = [
         CostLine("EventBridge", images * prices.eventbridge_event, "one event per image"),
         CostLine("Step Functions Express", images * express, f"one execution of {express_s:.1f} s at 64 MB"),
         CostLine(
             "Lambda",
-            images * (3 * prices.lambda_request + gb_s * prices.lambda_arm_gb_s),
-            f"three invocations, {gb_s:.3f} GB-s",
+            images * (3 * prices.lambda_request + gb_s * prices.lambda_arm_gb_s)
+            + files * (prices.lambda_request + RECORD_GB_S * prices.lambda_arm_gb_s),
+            f"three invocations, {gb_s:.3f} GB-s; one per file, half a GB-s",
         ),
-        CostLine("CloudWatch Logs", images * logs_gb * prices.logs_gb, "about 1 KB per invocation"),
+        CostLine("CloudWatch Logs", logs_gb * prices.logs_gb, "about 1 KB per invocation"),
         CostLine("SQS", images * sqs_requests * prices.sqs_request, "one message, batched by ten"),
-        CostLine("S3", images * prices.s3_get, "one GET per image"),
-        CostLine("Athena", scanned_bytes / 1e12 * prices.athena_tb, "the bytes that this report scanned"),
+        CostLine(
+            "S3",
+            images * prices.s3_get + files * prices.s3_put,
+            "one GET per image, one PUT per file: at most one a minute",
+        ),
     ]
-    usd = math.fsum(line.usd for line in lines)
+    athena = CostLine(
+        "Athena", billed_bytes / 1e12 * prices.athena_tb, "what this report scanned, 10 MB per query at least"
+    )
+    of_images = math.fsum(line.usd for line in by_image)
     return WeeklyCost(
-        lines=lines,
-        usd=usd,
-        usd_per_million_images=usd / images * 1e6 if images else None,
+        images=images,
+        lines=[*by_image, athena],
+        usd=of_images + athena.usd,
+        usd_per_million_images=of_images / images * 1e6 if images else None,
         endpoint_usd=_HOURS_A_WEEK * prices.endpoint_hour,
         prices_as_of=prices.as_of,
         region=prices.region,

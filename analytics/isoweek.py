@@ -55,6 +55,10 @@ class IsoWeek:
         """All seven."""
         return [self.monday + timedelta(days=day) for day in range(7)]
 
+    def over(self, today: date) -> bool:
+        """Return whether all of its days are past."""
+        return self.sunday < today
+
     def back(self, weeks: int = 1) -> "IsoWeek":
         """Return the week so many weeks before."""
         return IsoWeek.of(self.monday - timedelta(weeks=weeks))

@@ -207,6 +207,8 @@ class Completeness:
     uploaded: int | None
     """By a listing of the incoming bucket; None when nobody counted."""
     missing: int | None
+    imported: int
+    """Of the recorded ones, those that came from data-capture files."""
     late: int
     """Decided more than an hour after the upload."""
     last_decided_at: datetime | None

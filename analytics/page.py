@@ -42,7 +42,7 @@ def render(
     return template("report.html.j2").render(
         numbers=numbers,
         verdict=verdict,
-        tiles=_tiles(numbers),
+        tiles=_tiles(numbers, numbers.week.over(generated_at.date())),
         chapters=chapters(numbers),
         gallery=gallery,
         pictures=any(picture for picture in thumbnails),
@@ -66,7 +66,7 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _tiles(numbers: Numbers) -> list[Tile]:
+def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
     now, then, history = numbers.summary, numbers.baseline, numbers.history
 
     def share_tile(title: str, name: str, bad: bool) -> Tile:
@@ -84,7 +84,7 @@ def _tiles(numbers: Numbers) -> list[Tile]:
         Tile(
             "Images",
             f"{now.tally.images:,}",
-            _relative(now.tally.images, then.tally.images) if then else "",
+            "" if not then else _relative(now.tally.images, then.tally.images) if over else "so far",
             spark=_spark([float(week.tally.images) for week in history]),
         ),
         share_tile("Accepted", "accepted", bad=False),
@@ -119,9 +119,10 @@ def _points(now: float | None, then: float | None, bad_when_more: bool) -> tuple
 
 
 def _relative(now: float, then: float) -> str:
-    if not then or now == then:
+    if not then:
         return "unchanged" if now == then else ""
-    return f"{'▲' if now > then else '▼'} {100 * abs(now - then) / then:.1f} %"
+    change = 100 * abs(now - then) / then
+    return "unchanged" if change < 0.05 else f"{'▲' if now > then else '▼'} {change:,.1f} %"
 
 
 def _times(now: float | None, then: float | None) -> tuple[str, str]:

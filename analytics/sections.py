@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from analytics import charts, words
+from analytics.drift import PSI_FLOOR
 from analytics.numbers import Input, Latency, Numbers, Reason, Shift
+
+_DRAWN_THRESHOLDS = 3
+"""More would hide the dots."""
+_MAX_REASONS = 20
+_MAX_ROWS = 100
+"""Of classes: a page has a size, and report.json has the rest."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def _volume(numbers: Numbers) -> Section:
     return Section(
         "volume",
         "Images by day",
-        f"{numbers.summary.tally.images:,} images; most on {busiest.dt:%A}, {busiest.tally.images:,}.",
+        f"{words.plural(numbers.summary.tally.images, 'image')}; "
+        f"most on {busiest.dt:%A}, {busiest.tally.images:,}.",
         chart=charts.volume(days),
         legend=[
             ("box accepted", "accepted"),
@@ -138,14 +146,17 @@ def _over_time(numbers: Numbers) -> Section:
         else "Every image is drawn; those of one hour and nearly one confidence share a stronger dot."
     )
     thresholds = _thresholds(numbers)
+    some = f" Of {len(thresholds)} thresholds, the {_DRAWN_THRESHOLDS} most used are drawn."
+    hidden = some if len(thresholds) > _DRAWN_THRESHOLDS else ""
     return Section(
         "over-time",
         "Confidence over time",
-        f"{tally.needs_review:,} of {tally.classified:,} classified images are below the threshold.",
+        f"{tally.needs_review:,} of {words.plural(tally.classified, 'classified image')} "
+        f"{'is' if tally.needs_review == 1 else 'are'} below the threshold.",
         span="full",
-        chart=charts.confidence_over_time(numbers.cells, thresholds, numbers.week.monday),
+        chart=charts.confidence_over_time(numbers.cells, thresholds[:_DRAWN_THRESHOLDS], numbers.week.monday),
         legend=[("dot accepted", "accepted"), ("dot review", "for review")],
-        note=f"{drawn} The scale widens towards 1, where decisions are made.",
+        note=f"{drawn} The scale widens towards 1, where decisions are made.{hidden}",
         table=Table(
             ("Day", "Classified", "Below threshold", "Share"),
             [
@@ -166,14 +177,22 @@ def _classes(numbers: Numbers) -> Section:
     compared = numbers.class_shift.baseline_images > 0
     most = numbers.classes[0]
     moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
+    before, now = words.percent(moved.baseline_share), words.percent(moved.share)
     takeaway = (
-        f"{moved.label} moved most: {words.percent(moved.baseline_share)} to {words.percent(moved.share)}."
-        if compared
-        else f"{most.label} is the most frequent, {words.percent(most.share)}."
+        f"{words.short(most.label)} is the most frequent, {words.percent(most.share)}."
+        if not compared
+        else f"{words.short(moved.label)} moved most: {before} to {now}."
+        if before != now
+        else "Each class has the share that it had."
     )
+    odd = any(not (entry.images and entry.baseline_images) for entry in numbers.classes)
+    floor = f" For the PSI, no share is less than {100 * PSI_FLOOR:g}{words.SPACE}%."
     more = len(numbers.classes) - charts.MAX_CLASSES
     hidden = (
-        f" The chart shows the {charts.MAX_CLASSES} most frequent; the table has all." if more > 0 else ""
+        f" The chart shows the {charts.MAX_CLASSES} most frequent of {len(numbers.classes)}, "
+        f"the table {min(_MAX_ROWS, len(numbers.classes))}, report.json all."
+        if more > 0
+        else ""
     )
     return Section(
         "classes",
@@ -184,7 +203,7 @@ def _classes(numbers: Numbers) -> Section:
             ("dot accepted", "this week, with 95 % interval"),
             *([("ring base", str(numbers.compare))] if compared else []),
         ],
-        note=_shift_note(numbers.class_shift, numbers) + hidden,
+        note=_shift_note(numbers.class_shift, numbers) + (floor if compared and odd else "") + hidden,
         table=Table(
             ("Class", "Images", "Share", "95 % interval", "Before", "Share before", "Mean confidence"),
             [
@@ -197,7 +216,7 @@ def _classes(numbers: Numbers) -> Section:
                     words.percent(entry.baseline_share),
                     words.percent(entry.mean_confidence),
                 )
-                for entry in numbers.classes
+                for entry in numbers.classes[:_MAX_ROWS]
             ],
         ),
     )
@@ -216,7 +235,7 @@ def _confidence(numbers: Numbers) -> Section:
         "confidence",
         "How sure the model is",
         takeaway,
-        chart=charts.histogram("histogram", "Confidence of classified images", bins, ticks),
+        chart=charts.histogram("histogram", "Confidence of classified images", bins, ticks, "{:.2f}".format),
         legend=_histogram_legend(numbers),
         note=_shift_note(numbers.confidence_shift, numbers),
         table=Table(
@@ -267,17 +286,23 @@ def _what_if(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
     coverage = words.percent(tally.accepted / tally.classified)
     now = f"{coverage} of the classified images were accepted, at an expected precision of "
+    thresholds = _thresholds(numbers)
+    one = (
+        f"One threshold for every class is tried here, where {len(thresholds)} are in force. "
+        if len(thresholds) > 1
+        else ""
+    )
     return Section(
         "what-if",
         "What if the threshold were another?",
         f"{now}{words.percent(numbers.summary.expected_precision)}.",
-        chart=charts.what_if(numbers.what_if, _thresholds(numbers)),
+        chart=charts.what_if(numbers.what_if, thresholds),
         legend=[
             ("line accepted", "share accepted"),
             ("line review dotted", "expected precision"),
             ("line ink dashed", "threshold in force"),
         ],
-        note="Expected precision is the mean confidence of what would be accepted. It holds while "
+        note=f"{one}Expected precision is the mean confidence of what would be accepted. It holds while "
         "confidences are calibrated and classes look as they did in training.",
         table=Table(
             ("Threshold", "Accepted", "Coverage", "Expected precision"),
@@ -307,8 +332,9 @@ def _measured(numbers: Numbers) -> Section:
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
-        f"{words.percent(measured.precision)} of {measured.accepted:,} accepted images with a label were "
-        f"right (95 % interval {low} – {high}); "
+        f"{measured.correct:,} of {words.plural(measured.accepted, 'accepted image')} with a label "
+        f"{'was' if measured.correct == 1 else 'were'} right: {words.percent(measured.precision)} "
+        f"(95 % interval {low} – {high}); "
         f"{words.percent(measured.expected_precision)} was expected."
         if measured.accepted
         else "Not known: no accepted image has a label. `make review SAMPLE=50` puts some on the sheet."
@@ -319,7 +345,7 @@ def _measured(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.reliability(measured.bins),
         legend=[("dot accepted", "right answers, with 95 % interval"), ("line base dashed", "ideal")],
-        note=f"{measured.images:,} labelled images of this week; expected calibration error "
+        note=f"{words.plural(measured.images, 'labelled image')} of this week; expected calibration error "
         f"among them {words.percent(measured.calibration_error)}.",
         table=Table(
             ("Mean confidence", "Images", "Right", "Share right"),
@@ -340,7 +366,7 @@ def _input(input_: Input, compared: bool) -> Section:
     bins, size = input_.bins, input_.name == "File size"
 
     def name(value: float | None) -> str:
-        return words.size(value) if size else f"{value:,.0f}" if value is not None else "–"
+        return words.size(value) if size else "–" if value is None else words.significant(value)
 
     takeaway = f"Median {name(input_.p50)}" + (f", after {name(input_.baseline_p50)}." if compared else ".")
     places = sorted({0, len(bins) // 3, 2 * len(bins) // 3, len(bins)})
@@ -356,6 +382,7 @@ def _input(input_: Input, compared: bool) -> Section:
             f"{input_.name} of classified images, {input_.unit}",
             bins,
             [(place, name(edges[place])) for place in places if edges],
+            name,
         ),
         legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
         note=words.shift(input_.shift),
@@ -412,10 +439,11 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
     total = sum(reason.images for reason in reasons)
     if not reasons:
         return Section(slug, title, none)
+    rest = reasons[_MAX_REASONS:]
     return Section(
         slug,
         title,
-        f"{words.plural(total, 'image')}, mostly {reasons[0].reason}.",
+        f"{words.plural(total, 'image')}, mostly {words.short(reasons[0].reason)}.",
         table=Table(
             ("Reason", "", "Images", "Before", "Latest"),
             [
@@ -426,24 +454,31 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
                     f"{reason.baseline_images:,}",
                     reason.latest_key,
                 )
-                for reason in reasons
+                for reason in reasons[:_MAX_REASONS]
             ],
             texts=(0, 1, 4),
         ),
         table_open=True,
+        note=f"{words.plural(len(rest), 'other reason')}, of "
+        f"{words.plural(sum(reason.images for reason in rest), 'image')}, in report.json."
+        if rest
+        else "",
     )
 
 
 def _completeness(numbers: Numbers) -> Section:
     complete = numbers.completeness
     if complete.missing is None:
-        takeaway = f"{complete.recorded:,} uploads are on record; the bucket was not counted."
+        uploads = words.plural(complete.recorded, "upload")
+        takeaway = f"{uploads} {_is(complete.recorded)} on record; the bucket was not counted."
     elif complete.missing > 0:
-        takeaway = f"{complete.missing:,} of {complete.uploaded:,} uploads have no outcome on record."
+        uploads = words.plural(complete.uploaded or 0, "upload")
+        has = "has" if complete.missing == 1 else "have"
+        takeaway = f"{complete.missing:,} of {uploads} {has} no outcome on record."
     elif complete.missing < 0:
-        takeaway = f"All uploads are on record, and {-complete.missing:,} that are no longer in the bucket."
+        takeaway = f"More is on record than in the bucket: {words.plural(-complete.missing, 'upload')} more."
     else:
-        takeaway = f"All {complete.recorded:,} uploads are on record, each once."
+        takeaway = f"As many uploads are on record as are in the bucket: {complete.recorded:,}, each once."
     last = complete.last_decided_at
     return Section(
         "completeness",
@@ -454,6 +489,7 @@ def _completeness(numbers: Numbers) -> Section:
             [
                 ("Uploaded, by a listing", "–" if complete.uploaded is None else f"{complete.uploaded:,}"),
                 ("Recorded", f"{complete.recorded:,}"),
+                *([("Of them, imported", f"{complete.imported:,}")] if complete.imported else []),
                 ("Rows stored for them", f"{complete.rows_stored:,}"),
                 ("Copies and earlier outcomes, not counted", f"{complete.duplicates_removed:,}"),
                 ("Decided more than an hour after the upload", f"{complete.late:,}"),
@@ -469,7 +505,7 @@ def _cost(numbers: Numbers) -> Section:
     return Section(
         "cost",
         "Cost of the week",
-        f"{words.dollars(cost.usd)} for {numbers.summary.tally.images:,} images on AWS, by list prices.",
+        f"{words.dollars(cost.usd)} for {words.plural(cost.images, 'image')} on AWS, by list prices.",
         span="full",
         table=Table(
             ("Service", "US dollars", "For"),
@@ -482,17 +518,21 @@ def _cost(numbers: Numbers) -> Section:
         table_open=True,
         note=f"An estimate: prices of {cost.prices_as_of}, {cost.region}, without free tiers. An endpoint "
         f"comes on top: {words.dollars(cost.endpoint_usd)} for one {cost.endpoint_instance} all week; on a "
-        "laptop, nothing.",
+        f"laptop, nothing.{' What was imported is not counted.' if numbers.completeness.imported else ''}",
     )
 
 
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def _thresholds(numbers: Numbers) -> list[float]:
-    """Return the thresholds in force, the most used first; more than three would hide the dots."""
+    """Return the thresholds in force, the most used first."""
     images: dict[float, int] = {}
     for model in numbers.models:
         if model.threshold is not None:
             images[model.threshold] = images.get(model.threshold, 0) + model.images
-    return sorted(images, key=lambda threshold: -images[threshold])[:3]
+    return sorted(images, key=lambda threshold: -images[threshold])
 
 
 def _histogram_legend(numbers: Numbers) -> list[tuple[str, str]]:
@@ -513,4 +553,4 @@ def _shift_note(shift: Shift, numbers: Numbers) -> str:
 def per_million(numbers: Numbers) -> str:
     """Return what a million images would cost, or nothing without images."""
     per_million = numbers.cost.usd_per_million_images
-    return f"${per_million:.2f} per million images" if per_million else ""
+    return f"${per_million:,.2f} per million images" if per_million else ""

@@ -3,11 +3,13 @@
 A difference is worth attention when it is both large and sure; one of the two is worth a note, at most.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analytics.numbers import Input, Numbers, Shift
-from analytics.words import p_value, percent, plural, seconds
+from analytics import drift
+from analytics.numbers import SURE_P, Day, Input, Numbers, Shift
+from analytics.words import p_value, percent, plural, seconds, short
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""
@@ -19,7 +21,9 @@ PRECISION_POINTS = 0.02
 SLOWER = 2.0
 SLOW_MS = 2_000.0
 """Twice as slow as before, and slow enough to be felt."""
-_FEW_IMAGES = 30
+_Z_SURE = 3.290527
+"""A normal variable lies further out than so many standard deviations with a probability of `SURE_P`."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ def judge(numbers: Numbers, today: date) -> Verdict:
     """Return what the numbers mean; what needs attention comes first."""
     found = [
         *_empty(numbers, today),
+        *_partial(numbers, today),
         *_missing(numbers),
         *_failed(numbers),
+        *_unclassified(numbers),
         *_rejected(numbers),
         *_classes(numbers),
         *_confidence(numbers),
@@ -58,36 +64,55 @@ def judge(numbers: Numbers, today: date) -> Verdict:
     ]
     findings = sorted(found, key=lambda finding: not finding.attention)
     urgent = [finding for finding in findings if finding.attention]
-    return Verdict(ok=not urgent, sentence=_sentence(numbers, urgent), findings=findings)
+    return Verdict(ok=not urgent, sentence=_sentence(numbers, urgent, today), findings=findings)
 
 
-def _sentence(numbers: Numbers, urgent: list[Finding]) -> str:
-    tally = numbers.summary.tally
+def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
+    tally, so_far = numbers.summary.tally, "" if numbers.week.over(today) else " so far"
     if not tally.images:
-        return f"No image is on record for {numbers.week}."
+        return f"No image is on record for {numbers.week}{so_far}."
     images = plural(tally.images, "image")
     if urgent:
         things = "One thing needs" if len(urgent) == 1 else f"{len(urgent)} things need"
-        return f"{things} attention among this week's {images}."
+        return f"{things} attention among this week's {images}{so_far}."
     nothing = "nothing changed that matters" if numbers.baseline else "nothing is amiss"
-    return f"All is well: {images}, {percent(tally.accepted / tally.images)} accepted, and {nothing}."
+    return f"All is well{so_far}: {images}, {percent(tally.accepted / tally.images)} accepted, and {nothing}."
 
 
 def _empty(numbers: Numbers, today: date) -> list[Finding]:
+    past = [day for day in numbers.days if day.in_week and day.dt < today]
+    gaps = [day for day in past if not day.tally.images]
     if numbers.summary.tally.images:
-        gaps = [day.dt for day in numbers.days if day.in_week and day.dt <= today and not day.tally.images]
         if not gaps:
             return []
-        names = ", ".join(f"{day:%a}" for day in gaps)
-        return [Finding(False, f"No images on {names}.", "Fine if nobody sent any.")]
-    before = f" The week before had {numbers.baseline.tally.images:,}." if numbers.baseline else ""
+        return [Finding(False, f"No images on {_names(gaps)}.", "Fine if nobody sent any.")]
+    if not past:
+        return [Finding(False, "No day of this week is over yet.", "Ask again later.")]
+    before = f" {numbers.compare} had {numbers.baseline.tally.images:,}." if numbers.baseline else ""
     return [
         Finding(
             True,
-            f"Nothing was recorded from {numbers.week.monday} to {numbers.week.sunday}.{before}",
+            f"Nothing was recorded from {past[0].dt} to {past[-1].dt}.{before}",
             "Drop an image and see whether it arrives; if it does not, look at the rule's dead-letter queue.",
         )
     ]
+
+
+def _partial(numbers: Numbers, today: date) -> list[Finding]:
+    """Say so where counts of a part of a week would stand beside those of a whole one."""
+    if not numbers.baseline or not numbers.summary.tally.images:
+        return []
+    if not numbers.week.over(today):
+        what = f"The week is not over, and stands beside the whole of {numbers.compare}."
+        return [Finding(False, what, "Compare shares, not counts.")]
+    days, days_before = (
+        sum(day.tally.images > 0 for day in numbers.days if day.dt in (week.days if week else ()))
+        for week in (numbers.week, numbers.compare)
+    )
+    if not 0 < days_before < days:
+        return []
+    what = f"{numbers.compare} has images on {plural(days_before, 'day')} only, this week on {days}."
+    return [Finding(False, what, "Compare shares, not counts.")]
 
 
 def _missing(numbers: Numbers) -> list[Finding]:
@@ -95,8 +120,10 @@ def _missing(numbers: Numbers) -> list[Finding]:
     if not missing:
         return []
     if missing < 0:
-        what = f"{-missing:,} recorded images are no longer in the bucket."
-        return [Finding(False, what, "Fine if they were deleted, or expired, after they were classified.")]
+        recorded = plural(-missing, "recorded image")
+        what = f"{recorded} {'is' if missing == -1 else 'are'} no longer in the bucket."
+        action = "Fine if images were deleted, or expired, after they were classified."
+        return [Finding(False, what, action)]
     what = f"{plural(missing, 'uploaded image')} {'has' if missing == 1 else 'have'} no outcome on record."
     return [Finding(True, what, "Find and send them again: make audit, then make redrive.")]
 
@@ -107,18 +134,26 @@ def _failed(numbers: Numbers) -> list[Finding]:
         return []
     share = tally.failed / tally.images
     most = numbers.failures[0].reason if numbers.failures else "unknown"
-    what = f"We failed {plural(tally.failed, 'image')} ({percent(share)}), mostly {most}."
+    what = f"We failed {plural(tally.failed, 'image')} ({percent(share)}), mostly {short(most)}."
     return [Finding(share > FAILED_SHARE, what, "Classify them again: make redrive.")]
+
+
+def _unclassified(numbers: Numbers) -> list[Finding]:
+    tally = numbers.summary.tally
+    if not tally.images or tally.classified:
+        return []
+    return [Finding(True, "Not one image was classified.", "Look at the reasons below.")]
 
 
 def _rejected(numbers: Numbers) -> list[Finding]:
     tally, baseline = numbers.summary.tally, numbers.baseline
-    if not baseline or not tally.images:
+    if not baseline or not tally.images or not numbers.rejects:
         return []
     now, then = tally.rejected / tally.images, baseline.tally.rejected / baseline.tally.images
-    if now - then < REJECTED_POINTS or tally.images < _FEW_IMAGES or not numbers.rejects:
+    rejected_or_not = [(week.rejected, week.images - week.rejected) for week in (baseline.tally, tally)]
+    if now - then < REJECTED_POINTS or drift.chi_squared(*rejected_or_not).p_value >= SURE_P:
         return []
-    most = numbers.rejects[0].reason
+    most = short(numbers.rejects[0].reason)
     what = f"{percent(now)} of the images were rejected, after {percent(then)}; mostly {most}."
     return [Finding(True, what, "Ask who sends them; the latest key of each reason is below.")]
 
@@ -132,7 +167,7 @@ def _classes(numbers: Numbers) -> list[Finding]:
     if shift.size == "small" and points < CLASS_POINTS / 2:
         return []
     what = (
-        f"The mix of classes has shifted ({_measure(shift)}): {moved.label} went from "
+        f"The mix of classes has shifted ({_measure(shift)}): {short(moved.label)} went from "
         f"{percent(moved.baseline_share)} to {percent(moved.share)}."
     )
     action = "Look at images of that class: has the world changed, or what the model sees in it?"
@@ -156,13 +191,10 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     unusual = [day for day in numbers.days if day.unusual]
     if not unusual:
         return []
-    names = ", ".join(f"{day.dt:%a}" for day in unusual)
-    far = False
-    for day in unusual:
-        if day.usual is not None and day.below_share is not None:
-            middle = (day.usual.low + day.usual.high) / 2
-            far |= day.below_share - middle >= BELOW_POINTS
-    what = f"The share below the threshold was outside its usual band on {names}."
+    before = [day.tally for day in numbers.days if not day.in_week]
+    usual = sum(tally.needs_review for tally in before) / sum(tally.classified for tally in before)
+    far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
+    what = f"The share below the threshold was outside its usual band on {_names(unusual)}."
     return [Finding(far, what, "Look at the least certain images of then.")]
 
 
@@ -178,6 +210,9 @@ def _calibration(numbers: Numbers) -> list[Finding]:
         f"Of the accepted images with a label, {percent(measured.precision)} were right, where confidence "
         f"promised {percent(measured.expected_precision)}."
     )
+    low, high = drift.wilson_interval(measured.correct, measured.accepted, _Z_SURE)
+    if low <= measured.expected_precision <= high:
+        return [Finding(False, what, "That may be chance: label more.")]
     return [Finding(True, what, "Calibrate the model anew, and choose the threshold again.")]
 
 
@@ -198,11 +233,16 @@ def _latency(numbers: Numbers) -> list[Finding]:
 
 
 def _models(numbers: Numbers) -> list[Finding]:
-    versions = sorted({str(model.model_version) for model in numbers.models})
+    versions = list(dict.fromkeys(model.model_version or "" for model in numbers.models))
     if len(versions) < 2:
         return []
-    what = f"{len(versions)} model versions decided this week: {', '.join(versions)}."
+    named = ", ".join(map(short, versions[:_NAMED])) + (", …" if len(versions) > _NAMED else "")
+    what = f"{len(versions)} model versions decided this week: {named}."
     return [Finding(False, what, "Numbers mix them; compare weeks before and after the change.")]
+
+
+def _names(days: Sequence[Day]) -> str:
+    return ", ".join(f"{day.dt:%a}" for day in days)
 
 
 def _measure(shift: Shift) -> str:

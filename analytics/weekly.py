@@ -64,6 +64,7 @@ def weekly_numbers(
     of_baseline = [_latency(row) for row in _of(frames["latency"], compare)]
     classes, class_shift = _class_balance(frames["class_balance_by_week"], week, compare)
     confidence, confidence_shift = _confidence(frames["confidence_histogram"], week, compare)
+    completeness = _completeness(frames, week, summary.tally.images, uploaded)
     means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
     return Numbers(
         week=week,
@@ -87,14 +88,14 @@ def weekly_numbers(
         latency=of_week,
         latency_by_day=[latency for latency in latencies if latency.dt is not None],
         baseline_latency=next((latency for latency in of_baseline if latency.dt is None), None),
-        completeness=_completeness(frames, week, summary.tally.images, uploaded),
+        completeness=completeness,
         models=[_model(row) for row in _rows(frames["models_in_use"])],
         least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
         cost=weekly_cost(
-            summary.tally.images,
+            completeness.recorded - completeness.imported,
             _number(means.get("serialize_mean_ms")) or 0.0,
             _number(means.get("classify_mean_ms")) or 0.0,
-            sum(statement.scanned_bytes for statement in statements),
+            [statement.scanned_bytes for statement in statements],
         ),
         statements=list(statements),
     )
@@ -255,11 +256,16 @@ def _measured(frame: pd.DataFrame) -> Measured | None:
     )
 
 
+def _half_octave(bin_: int) -> float:
+    """Return a bin's lower edge; what is less than 1 is in the first, too."""
+    return 2 ** (bin_ / 2) if bin_ else 0.0
+
+
 # Name → what it is called, its unit, and a bin's lower edge: see input_histograms.sql.
 _INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
     "brightness": ("Brightness", "of 255", lambda bin_: bin_ * 8.0),
-    "sharpness": ("Sharpness", "variance of the Laplacian", lambda bin_: 2 ** (bin_ / 2)),
-    "size_bytes": ("File size", "bytes", lambda bin_: 2 ** (bin_ / 2)),
+    "sharpness": ("Sharpness", "variance of the Laplacian", _half_octave),
+    "size_bytes": ("File size", "bytes", _half_octave),
 }
 
 
@@ -290,12 +296,12 @@ def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) ->
 
 
 def _reasons(frames: Frames, name: str) -> list[Reason]:
-    before = {str(row["reason"]): int(row["images"]) for row in _rows(frames[f"{name}:baseline"])}
+    before = {_text(row["reason"]) or "": int(row["images"]) for row in _rows(frames[f"{name}:baseline"])}
     return [
         Reason(
-            reason=str(row["reason"]),
+            reason=_text(row["reason"]) or "",
             images=int(row["images"]),
-            baseline_images=before.get(str(row["reason"]), 0),
+            baseline_images=before.get(_text(row["reason"]) or "", 0),
             latest_key=str(row["latest_key"]),
             latest_detail=_text(row["latest_detail"]),
         )
@@ -324,6 +330,7 @@ def _completeness(frames: Frames, week: IsoWeek, recorded: int, uploaded: int | 
         recorded=recorded,
         uploaded=uploaded,
         missing=None if uploaded is None else uploaded - recorded,
+        imported=sum(int(row["imported"]) for row in rows),
         late=sum(int(row["late"]) for row in rows),
         last_decided_at=max((_instant(row["last_decided_at"]) for row in rows), default=None),
         rows_stored=int(stored.get("rows_stored", 0)),

@@ -52,6 +52,12 @@ def dollars(usd: float) -> str:
     return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.5f}"
 
 
+def short(name: str, chars: int = 60) -> str:
+    """Return a name that others gave so that it fits into a sentence: on one line, visible, not too long."""
+    name = "".join(filter(str.isprintable, " ".join(name.split()))).strip() or "(no name)"
+    return name if len(name) <= chars else name[: chars - 1] + "…"
+
+
 def p_value(p: float) -> str:
     """Return `p = 0.123`, or `p < 0.001`."""
     return f"p{SPACE}<{SPACE}0.001" if p < 0.001 else f"p{SPACE}={SPACE}{p:.3f}"

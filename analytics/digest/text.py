@@ -1,8 +1,11 @@
 """The week in a few lines for chat or mail. Pure, and light enough for a Lambda."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from analytics.words import percent, plural, seconds
+
+_MARKDOWN = re.compile(r"[\\`*|~\[\]]|<(?=[\w/!?@#])|(?<!\w)_|_(?!\w)")
 
 
 def digest_text(
@@ -19,8 +22,8 @@ def digest_text(
 
     Each finding is what is so, and what to do.
     """
-    lines = [f"**Scones, week {week}.** {sentence}", ""]
-    lines += [f"- {what} {action}" for what, action in findings]
+    lines = [f"**Scones, week {week}.** {_plain(sentence)}", ""]
+    lines += [f"- {_plain(what)} {action}" for what, action in findings]
     if findings:
         lines.append("")
     names = {
@@ -42,6 +45,11 @@ def digest_text(
         unsure = plural(tally["needs_review"], "image")
         lines += ["", f"{unsure} needed review. Say what they show: make review."]
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Keep what others named a class or a model from being Markdown: emphasis, a link, a tag."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
 def _count(count: int, images: int, name: str) -> str:

@@ -39,7 +39,9 @@ def every_chart() -> list[str]:
         charts.hours([[hour * day for hour in range(24)] for day in range(7)]),
         charts.confidence_over_time([Cell(3.5, 2.0, True, 1), Cell(9.0, 0.1, False, 40)], [0.94], MONDAY),
         charts.class_balance([a_share("a < b & 'c'", 3, 9), a_share("tulip", 6, 9)], compared=True),
-        charts.histogram("h", "A <title>", [HistogramBin(0, 1, 3, 4), HistogramBin(1, 2, 0, 2)], [(0, "0")]),
+        charts.histogram(
+            "h", "A <title>", [HistogramBin(0, 1, 3, 4), HistogramBin(1, 2, 0, 2)], [(0, "0")], str
+        ),
         charts.below_threshold(days),
         charts.what_if([WhatIf(0.5, 9, 1.0, 0.8), WhatIf(0.9, 0, 0.0, None)], [0.94]),
         charts.reliability([Bin(10, 9.1, 9), Bin(1, 0.3, 0)]),
@@ -136,6 +138,6 @@ def test_a_sparkline_needs_two_values():
 
 def test_nothing_to_draw_is_no_error():
     assert read(charts.volume([])) is not None
-    assert read(charts.histogram("h", "t", [], [])) is not None
+    assert read(charts.histogram("h", "t", [], [], str)) is not None
     assert read(charts.latency([])) is not None
     assert not math.isnan(charts._nice_top(0))

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 import pytest
@@ -41,9 +41,9 @@ T = TypeVar("T")
 NASTY = "<script>alert('x')</script>&\"'"
 
 
-def report_of(folder, rows, compare=BEFORE, **more) -> WeeklyReport:
+def report_of(folder, rows, compare=BEFORE, now=NOW, **more) -> WeeklyReport:
     write_rows(folder, rows)
-    return build_report(LocalAthena(folder, views()), WEEK, compare, now=NOW, **more)
+    return build_report(LocalAthena(folder, views()), WEEK, compare, now=now, **more)
 
 
 def known(value: T | None) -> T:
@@ -353,7 +353,143 @@ def test_an_empty_week_after_a_full_one_says_what_was_before(tmp_path):
     report = report_of(tmp_path, rows_of(Week(WEEK.back().monday, images_a_day=5)))
     check_page(report)
     before = known(report.numbers.baseline).tally.images
-    assert f"The week before had {before:,}." in page_text(report)
+    assert f"2026-W46 had {before:,}." in page_text(report)
+
+
+def at(number: int, day: int = 0, week: IsoWeek = WEEK, **changes):
+    """Return a row of a day, 0 for the week's Monday."""
+    moment = datetime.combine(week.days[day], datetime.min.time()) + timedelta(hours=9)
+    return a_row(number, uploaded_at=moment, **changes)
+
+
+def last_week(images: int, **changes):
+    return [at(100_000 + n, day=n % 7, week=BEFORE, **changes) for n in range(images)]
+
+
+def urgent(report: WeeklyReport) -> list[str]:
+    return [finding.what for finding in report.verdict.findings if finding.attention]
+
+
+def test_a_week_that_has_just_begun_is_no_alarm(tmp_path):
+    monday = datetime(2026, 11, 16, 6, 0, tzinfo=UTC)
+    report = report_of(tmp_path, last_week(30), now=monday)
+    assert report.verdict.ok
+    assert report.verdict.sentence == "No image is on record for 2026-W47 so far."
+    assert "to 2026-11-22" not in report.to_text()
+
+
+def test_of_an_empty_week_only_the_days_that_are_over_are_missed(tmp_path):
+    report = report_of(tmp_path, last_week(30), now=datetime(2026, 11, 18, 6, 0, tzinfo=UTC))
+    assert urgent(report) == ["Nothing was recorded from 2026-11-16 to 2026-11-17. 2026-W46 had 30."]
+
+
+def test_a_week_that_is_not_over_is_not_said_to_have_fewer_images(tmp_path):
+    rows = [*last_week(30), *(at(n) for n in range(10))]
+    report = report_of(tmp_path, rows, now=datetime(2026, 11, 17, 6, 0, tzinfo=UTC))
+    text = page_text(report)
+    assert report.verdict.sentence.startswith("All is well so far: 10 images, ")
+    assert "The week is not over, and stands beside the whole of 2026-W46." in text
+    assert "Images 10 so far" in text
+    assert "No images on" not in text
+    after = build_report(LocalAthena(tmp_path, views()), WEEK, BEFORE, now=NOW)
+    assert "Images 10 ▼ 66.7 %" in page_text(after)
+    assert "not over" not in page_text(after)
+
+
+def test_a_week_with_fewer_days_is_no_measure_of_counts(tmp_path):
+    rows = [
+        *(row for row in last_week(30) if row["uploaded_at"].weekday() > 4),
+        *(at(n, n) for n in range(7)),
+    ]
+    report = report_of(tmp_path, rows)
+    assert "2026-W46 has images on 2 days only, this week on 7." in page_text(report)
+
+
+@pytest.mark.parametrize(("rejected", "before", "ok"), [(1, 12, True), (3, 12, True), (12, 12, False)])
+def test_more_rejections_need_attention_when_they_are_no_accident(tmp_path, rejected, before, ok):
+    rows = [*last_week(1_000), *(at(n, n % 7) for n in range(30 - rejected))]
+    rows += [a_rejected_row(200 + n) for n in range(rejected)]
+    rows += [a_rejected_row(300 + n, uploaded_at=rows[0]["uploaded_at"]) for n in range(before)]
+    report = report_of(tmp_path, rows)
+    assert report.verdict.ok is ok
+    assert any("of the images were rejected" in what for what in urgent(report)) is not ok
+
+
+def test_a_week_in_which_nothing_was_classified_is_not_well(tmp_path):
+    report = report_of(tmp_path, [a_rejected_row(n) for n in range(5)])
+    assert urgent(report) == ["Not one image was classified."]
+
+
+def test_one_image_of_a_new_class_is_no_alarm(tmp_path):
+    rows = [*last_week(4_000), *(at(n, n % 7) for n in range(19)), at(19, label="rose")]
+    report = report_of(tmp_path, rows)
+    assert (report.numbers.class_shift.size, report.numbers.class_shift.test) == ("large", "Fisher")
+    assert report.verdict.ok
+    many_ = [*rows, *(at(200 + n, n % 7, label="rose") for n in range(20))]
+    assert not report_of(tmp_path / "many", many_).verdict.ok
+
+
+def test_one_unsure_image_on_a_quiet_day_is_no_alarm(tmp_path):
+    unsure: dict[str, Any] = {"confidence": 0.5, "outcome": "needs_review"}
+    rows = [
+        *last_week(49),
+        at(49, week=BEFORE, **unsure),
+        *(at(n, 1) for n in range(60, 63)),
+        at(64, 1, **unsure),
+    ]
+    report = report_of(tmp_path, rows)
+    assert report.verdict.ok
+    assert not any(day.unusual for day in report.numbers.days)
+
+
+@pytest.mark.parametrize(("wrong", "seen"), [(1, None), (7, "note"), (25, "attention")])
+def test_measured_precision_alarms_when_it_is_surely_not_what_was_promised(tmp_path, wrong, seen):
+    rows = [at(n, n % 7) for n in range(100)]
+    for day in WEEK.days:
+        labels = [a_label(row, "tulip" if n < wrong else "bicycle") for n, row in enumerate(rows)]
+        of_day = [label for label, row in zip(labels, rows, strict=True) if row["uploaded_at"].date() == day]
+        write_labels(tmp_path, str(day), of_day)
+    report = report_of(tmp_path, rows, compare=None)
+    found = [finding for finding in report.verdict.findings if "confidence promised" in finding.what]
+    assert [finding.attention for finding in found] == ([] if seen is None else [seen == "attention"])
+
+
+def test_an_imported_image_costs_nothing_and_its_model_may_have_no_name(tmp_path):
+    imported = [
+        at(n, bucket="data-capture", model_version=None, endpoint=None, classify_ms=None) for n in range(8)
+    ]
+    report = report_of(tmp_path, [*imported, at(9)], compare=None)
+    assert (report.numbers.completeness.imported, report.numbers.cost.images) == (8, 1)
+    assert "2 model versions decided this week: (no name), resnet9-2026-11-01." in page_text(report)
+    assert "None" not in page_text(report)
+
+
+def test_thousands_of_reasons_make_a_page_of_bounded_size_and_a_complete_json(tmp_path):
+    rows = [a_rejected_row(n, reason=f"{n:04}" + "x" * 900, key="k" * 1_000) for n in range(3_000)]
+    report = report_of(tmp_path, [*rows, a_row(4_000)], compare=None)
+    check_page(report)
+    assert "2,980 other reasons, of 2,980 images, in report.json." in page_text(report)
+    assert len(json.loads(report.to_json())["rejects"]) == 3_000
+
+
+def test_the_digest_shows_names_as_they_are_and_not_as_markdown(tmp_path):
+    reason = "a|b *c* <!channel>\n# [x](http://example.org) willow_tree"
+    report = report_of(tmp_path, [a_row(1), a_failed_row(2, reason=reason)], compare=None)
+    line = next(line for line in report.to_text().splitlines() if "We failed" in line)
+    assert r"mostly a\|b \*c\* \<!channel> # \[x\](http://example.org) willow_tree." in line
+
+
+def test_thresholds_that_differ_by_class_are_said_to_be_one_in_the_what_if(tmp_path):
+    rows = [at(n, label=f"class {n}", threshold=(50 + n) / 100) for n in range(5)]
+    text = page_text(report_of(tmp_path, rows, compare=None))
+    assert "One threshold for every class is tried here, where 5 are in force." in text
+    assert "Of 5 thresholds, the 3 most used are drawn." in text
+
+
+def test_what_is_hardly_sharp_is_in_the_first_bin(tmp_path):
+    report = report_of(tmp_path, [at(1, sharpness=0.0), at(2, sharpness=1.2)], compare=None)
+    first, *more = report.numbers.inputs[1].bins
+    assert (first.low, first.images, more) == (0, 2, [])
 
 
 def test_one_image_makes_a_right_page(tmp_path):

@@ -47,18 +47,42 @@ def test_a_number_is_said_as_people_say_it(said, expected):
 
 
 def test_a_million_images_cost_about_six_dollars():
-    cost = weekly_cost(1_000_000, serialize_mean_ms=30, classify_mean_ms=70, scanned_bytes=0)
+    cost = weekly_cost(1_000_000, serialize_mean_ms=30, classify_mean_ms=70, scanned_bytes=[])
     assert cost.usd == pytest.approx(5.9, abs=0.4)
     assert cost.usd == pytest.approx(sum(line.usd for line in cost.lines))
     assert cost.usd_per_million_images == pytest.approx(cost.usd)
 
 
+def test_few_images_cost_a_file_each():
+    few, many = (weekly_cost(n, 30, 70, []).usd_per_million_images or 0 for n in (100, 10_000_000))
+    per_file = PRICES.s3_put + PRICES.lambda_request + 0.5 * PRICES.lambda_arm_gb_s + 1e-6 * PRICES.logs_gb
+    assert few - many == pytest.approx(1e6 * per_file, rel=0.01)
+
+
 def test_no_images_cost_what_the_report_scanned():
-    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=10**12)
+    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=[10**12])
     assert cost.usd == pytest.approx(PRICES.athena_tb)
     assert cost.usd_per_million_images is None
 
 
+def test_a_query_is_billed_for_10_mb_at_least():
+    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=[1_000, 20_000_000])
+    assert cost.usd == pytest.approx(30e6 / 1e12 * PRICES.athena_tb)
+
+
 def test_slower_steps_cost_more():
-    fast, slow = (weekly_cost(1000, ms, ms, 0).usd for ms in (10, 1000))
+    fast, slow = (weekly_cost(1000, ms, ms, []).usd for ms in (10, 1000))
     assert slow > fast
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("willow_tree", "willow_tree"),
+        ("two\r\nlines\tand a tab", "two lines and a tab"),
+        (" \u202e\x01", "(no name)"),
+        ("x" * 1_000, "x" * 59 + "…"),
+    ],
+)
+def test_a_name_that_others_gave_fits_into_a_sentence(name, said):
+    assert words.short(name) == said
