@@ -70,6 +70,8 @@ def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:
         console.print(table)
     else:
         _list(console, [escape(str(column)) for column in frame], rows)
+    if frame.empty:
+        console.print("No rows.")
     if len(frame) > ROWS_AT_MOST:
         console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
 

@@ -79,6 +79,13 @@ def test_a_wide_answer_is_a_list_on_a_narrow_terminal() -> None:
     assert "── 2 ──" in lines
 
 
+@pytest.mark.parametrize("width", [80, 1000])
+def test_an_answer_without_rows_says_so(width) -> None:
+    written = io.StringIO()
+    show.answer(Terminal(file=written, width=width, force_terminal=True), None, WIDE.head(0))
+    assert "No rows." in written.getvalue()
+
+
 def test_an_answer_that_fits_is_a_table_on_a_terminal() -> None:
     written = io.StringIO()
     terminal = Terminal(file=written, width=80, force_terminal=True, color_system=None)
