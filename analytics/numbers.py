@@ -137,6 +137,24 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class ClassPrecision:
+    """What people's labels say about the images that the model took for one class."""
+
+    label: str
+    accepted: int
+    """With a label, as all here."""
+    accepted_correct: int
+    interval: Interval
+    """Of the share of right ones among the accepted."""
+    needs_review: int
+    needs_review_correct: int
+    wrong: int
+    mostly_shows: str | None
+    """What most of the wrong ones show; None where that is none of the classes."""
+    mostly_shows_images: int
+
+
+@dataclass(frozen=True)
 class Measured:
     """What people's labels say about the model's."""
 
@@ -151,6 +169,8 @@ class Measured:
     expected_precision: float | None
     calibration_error: float | None
     bins: list[Bin]
+    classes: list[ClassPrecision]
+    """The one with the most mistakes first."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from analytics import charts, words
 from analytics.drift import PSI_FLOOR
-from analytics.numbers import Input, Latency, Numbers, Reason, Shift
+from analytics.numbers import ClassPrecision, Input, Latency, Numbers, Reason, Shift
 
 _DRAWN_THRESHOLDS = 3
 """More would hide the dots."""
@@ -67,6 +67,7 @@ def chapters(numbers: Numbers) -> list[Chapter]:
             _below(numbers),
             _what_if(numbers),
             _measured(numbers),
+            *([_class_precisions(numbers.measured.classes)] if numbers.measured else []),
         ]
         images += [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
     operations = [
@@ -359,6 +360,56 @@ def _measured(numbers: Numbers) -> Section:
                 for bin_ in measured.bins
             ],
         ),
+    )
+
+
+def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
+    def share(correct: int, images: int) -> str:
+        return f"{correct:,} of {images:,}" if images else "–"
+
+    def shows(of: ClassPrecision) -> str:
+        return "none of the classes" if of.mostly_shows is None else words.short(of.mostly_shows)
+
+    worst = classes[0]
+    hidden = (
+        f" The table shows {_MAX_ROWS} of {len(classes)}, report.json all."
+        if len(classes) > _MAX_ROWS
+        else ""
+    )
+    return Section(
+        "precision-by-class",
+        "Precision by class",
+        f"{words.plural(worst.wrong, 'image')} called {words.short(worst.label)} "
+        f"{'was' if worst.wrong == 1 else 'were'} something else, mostly {shows(worst)}."
+        if worst.wrong
+        else "People agree with the model on every labelled image.",
+        span="full",
+        table=Table(
+            (
+                "The model said",
+                "Right, accepted",
+                "Precision",
+                "95 % interval",
+                "Right, for review",
+                "Mistakes mostly show",
+            ),
+            [
+                (
+                    of.label,
+                    share(of.accepted_correct, of.accepted),
+                    words.percent(of.accepted_correct / of.accepted if of.accepted else None),
+                    f"{words.percent(of.interval.low)} – {words.percent(of.interval.high)}"
+                    if of.accepted
+                    else "–",
+                    share(of.needs_review_correct, of.needs_review),
+                    f"{shows(of)} ({of.mostly_shows_images:,})" if of.wrong else "–",
+                )
+                for of in classes[:_MAX_ROWS]
+            ],
+            texts=(0, 5),
+        ),
+        table_open=True,
+        note=f"Of the images with a label. Mistakes are of accepted ones and of those for review.{hidden}",
     )
 
 

@@ -1,6 +1,7 @@
 """From what the queries return to the numbers of one week. Pure: frames in, dataclasses out."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from analytics.drift import Bin
 from analytics.isoweek import IsoWeek
 from analytics.numbers import (
     Cell,
+    ClassPrecision,
     ClassShare,
     Completeness,
     Day,
@@ -81,7 +83,7 @@ def weekly_numbers(
         cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
         cell_minutes=cell_minutes,
         what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
-        measured=_measured(frames["measured_precision"]),
+        measured=_measured(frames["measured_precision"], frames["confusions"]),
         inputs=[_input(name, frames, week, compare) for name in _INPUTS],
         rejects=_reasons(frames, "rejects_by_reason"),
         failures=_reasons(frames, "failures_by_reason"),
@@ -227,8 +229,8 @@ def _what_if(row: Row) -> WhatIf:
     )
 
 
-def _measured(frame: pd.DataFrame) -> Measured | None:
-    rows = _rows(frame)
+def _measured(by_confidence: pd.DataFrame, confusions: pd.DataFrame) -> Measured | None:
+    rows = _rows(by_confidence)
     if not rows:
         return None
     accepted = [row for row in rows if row["outcome"] == "accepted"]
@@ -253,7 +255,39 @@ def _measured(frame: pd.DataFrame) -> Measured | None:
         expected_precision=_number(drift.expected_precision(confidence_sum, images)),
         calibration_error=_number(drift.calibration_error(bins)),
         bins=bins,
+        classes=_class_precisions(_rows(confusions)),
     )
+
+
+def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
+    """Return one for each class; each confusion is a label, what people said, an outcome and how many."""
+    found = []
+    for label in {str(row["label"]) for row in confusions}:
+        said, right, wrong = Counter[str](), Counter[str](), Counter[str | None]()
+        for row in confusions:
+            if row["label"] != label:
+                continue
+            images, true_label = int(row["images"]), _text(row["true_label"])
+            said[row["outcome"]] += images
+            if true_label == label:
+                right[row["outcome"]] += images
+            else:
+                wrong[true_label] += images
+        ((mostly_shows, mostly_shows_images),) = wrong.most_common(1) or [(None, 0)]
+        found.append(
+            ClassPrecision(
+                label=label,
+                accepted=said["accepted"],
+                accepted_correct=right["accepted"],
+                interval=drift.wilson_interval(right["accepted"], said["accepted"]),
+                needs_review=said["needs_review"],
+                needs_review_correct=right["needs_review"],
+                wrong=wrong.total(),
+                mostly_shows=mostly_shows,
+                mostly_shows_images=mostly_shows_images,
+            )
+        )
+    return sorted(found, key=lambda of: (-of.wrong, of.label))
 
 
 def _half_octave(bin_: int) -> float:

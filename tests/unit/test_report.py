@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from analytics import drift
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
@@ -249,6 +250,29 @@ def test_measured_precision_comes_from_labels(tmp_path):
     assert measured.expected_precision == pytest.approx(statistics.fmean(0.9 + n / 1000 for n in range(40)))
     assert [bin_.images for bin_ in measured.bins] == [1, 40]
     assert "accepted images with a label were right" in page_text(report)
+
+
+def test_the_class_with_most_mistakes_comes_first_with_what_they_show(tmp_path):
+    said = ["bicycle"] * 6 + ["motorcycle"] * 3 + ["poppy"]
+    shown = ["bicycle", "poppy", "poppy", "tulip", None, "bicycle", "motorcycle", None, "motorcycle", "poppy"]
+    unsure = {5, 8}
+    rows = [
+        a_row(n, label=label, **({"outcome": "needs_review", "confidence": 0.6} if n in unsure else {}))
+        for n, label in enumerate(said)
+    ]
+    write_labels(tmp_path, "2026-11-16", [a_label(row, true) for row, true in zip(rows, shown, strict=True)])
+    report = report_of(tmp_path, [*rows, a_row(99)], compare=None)
+    bicycle, motorcycle, poppy = known(report.numbers.measured).classes
+    assert (bicycle.label, bicycle.accepted, bicycle.accepted_correct) == ("bicycle", 5, 1)
+    assert (bicycle.needs_review, bicycle.needs_review_correct) == (1, 1)
+    assert (bicycle.wrong, bicycle.mostly_shows, bicycle.mostly_shows_images) == (4, "poppy", 2)
+    assert bicycle.interval == drift.wilson_interval(1, 5)
+    assert (motorcycle.wrong, motorcycle.mostly_shows) == (1, None)
+    assert (poppy.wrong, poppy.mostly_shows_images) == (0, 0)
+    text = page_text(report)
+    assert "4 images called bicycle were something else, mostly poppy." in text
+    assert "none of the classes (1)" in text
+    check_page(report)
 
 
 def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_path):

@@ -1,0 +1,14 @@
+-- What do the images of each class really show, where people have said so?
+-- An image that shows none of the classes has NULL as its true label.
+SELECT
+    outcomes.label,
+    true_labels.true_label,
+    outcomes.outcome,
+    count(*) AS images
+FROM outcomes
+JOIN true_labels ON true_labels.dt = outcomes.dt AND true_labels.upload_id = outcomes.upload_id
+WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
+    AND true_labels.dt BETWEEN :from_dt AND :to_dt
+    AND outcomes.outcome IN ('accepted', 'needs_review')
+GROUP BY outcomes.label, true_labels.true_label, outcomes.outcome
+ORDER BY images DESC, label, true_label, outcome
