@@ -529,7 +529,8 @@ def _completeness(numbers: Numbers) -> Section:
     elif complete.missing < 0:
         takeaway = f"More is on record than in the bucket: {words.plural(-complete.missing, 'upload')} more."
     else:
-        takeaway = f"As many uploads are on record as are in the bucket: {complete.recorded:,}, each once."
+        came = complete.recorded - complete.imported
+        takeaway = f"As many uploads are on record as are in the bucket: {came:,}, each once."
     last = complete.last_decided_at
     return Section(
         "completeness",

@@ -359,12 +359,13 @@ def _percentiles(row: Row, of: str) -> Percentiles:
 
 def _completeness(frames: Frames, week: IsoWeek, recorded: int, uploaded: int | None) -> Completeness:
     rows = _rows(frames["completeness"])
+    imported = sum(int(row["imported"]) for row in rows)
     stored = next(iter(_of(frames["duplicates_removed"], week)), {})
     return Completeness(
         recorded=recorded,
         uploaded=uploaded,
-        missing=None if uploaded is None else uploaded - recorded,
-        imported=sum(int(row["imported"]) for row in rows),
+        missing=None if uploaded is None else uploaded - (recorded - imported),
+        imported=imported,
         late=sum(int(row["late"]) for row in rows),
         last_decided_at=max((_instant(row["last_decided_at"]) for row in rows), default=None),
         rows_stored=int(stored.get("rows_stored", 0)),

@@ -7,7 +7,6 @@ from botocore.exceptions import ClientError
 
 from analytics import capture
 from analytics.athena import Engine
-from analytics.audit import audit_query
 from analytics.isoweek import IsoWeek
 from analytics.report import WeeklyReport, build_report
 from infra.stack import Stack
@@ -26,8 +25,7 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    # What was captured elsewhere came through no bucket, and is on record as it is.
-    uploaded = _uploaded(s3, stack.incoming_bucket, week) + _captured(answers, week)
+    uploaded = _uploaded(s3, stack.incoming_bucket, week)
     return build_report(answers, week, compare, uploaded=uploaded, thumbnail=picture)
 
 
@@ -39,12 +37,6 @@ def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
         for page in pages
         for version in page.get("Versions", [])
     )
-
-
-def _captured(answers: Engine, week: IsoWeek) -> int:
-    """Count the images of a week that were imported."""
-    parameters = [str(week.monday), str(week.sunday), capture.BUCKET]
-    return int(answers.query(audit_query("captured"), parameters).frame["images"][0])
 
 
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:

@@ -93,7 +93,8 @@ def test_a_folder_of_captures_has_its_report(stack: Any, folder: Path, tmp_path:
     said = json.loads(report.to_json())
     tally = said["summary"]["tally"]
     assert (tally["images"], tally["accepted"], tally["needs_review"]) == (21, 14, 7)
-    assert said["completeness"]["missing"] == 0
+    complete = said["completeness"]
+    assert (complete["uploaded"], complete["imported"], complete["missing"]) == (0, 21, 0)
     assert said["completeness"]["late"] == 0
     assert "my-endpoint" in report.to_html()
 
