@@ -86,6 +86,10 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
     prediction: Mapping[str, Any] = message.get("prediction") or {}
     error = message.get("error")
     reason, detail = reason_and_detail(outcome, error) if error else (None, None)
+    if outcome in (Outcome.ACCEPTED, Outcome.NEEDS_REVIEW):
+        _ensure_answered(prediction)
+    elif reason is None:
+        raise ValueError(f"no error says why it is {outcome}")
     return {
         "result_id": upload.result_id(prediction.get("model_version")),
         "upload_id": upload.upload_id,
@@ -103,6 +107,15 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
         **{column: image.get(column) for column in _FROM_IMAGE},
         **{column: prediction.get(column) for column in _FROM_PREDICTION},
     }
+
+
+def _ensure_answered(prediction: Mapping[str, Any]) -> None:
+    """Refuse an answer that every question about the week would stumble over."""
+    for name in ("label", "confidence", "threshold"):
+        if prediction.get(name) is None:
+            raise ValueError(f"the prediction has no {name}")
+    if not 0 <= prediction["confidence"] <= 1:
+        raise ValueError(f"a confidence is from 0 to 1, not {prediction['confidence']}")
 
 
 def partition(row: Mapping[str, Any]) -> str:

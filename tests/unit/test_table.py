@@ -1,5 +1,6 @@
 import io
 import json
+import math
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -33,9 +34,13 @@ messages = st.builds(
     ),
     prediction=st.fixed_dictionaries(
         {
-            "prediction": st.none()
-            | st.fixed_dictionaries(
-                {"label": texts, "confidence": numbers, "probabilities": st.dictionaries(texts, optional)}
+            "prediction": st.fixed_dictionaries(
+                {
+                    "label": texts,
+                    "confidence": st.floats(0, 1),
+                    "threshold": numbers,
+                    "probabilities": st.dictionaries(texts, optional),
+                }
             )
         }
     ),
@@ -85,6 +90,23 @@ def test_an_accepted_message_becomes_a_row():
         "execution_arn": "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two",
     }
     assert list(row.keys() ^ set(SCHEMA.names)) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes"),
+    [
+        ("accepted", {"prediction": None}),
+        ("needs_review", {"prediction": {"label": "tulip", "threshold": 0.9}}),
+        ("accepted", {"prediction": {"label": None, "confidence": 0.9, "threshold": 0.9}}),
+        ("accepted", {"prediction": {"label": "tulip", "confidence": 1.5, "threshold": 0.9}}),
+        ("accepted", {"prediction": {"label": "tulip", "confidence": math.nan, "threshold": 0.9}}),
+        ("rejected", {"error": None}),
+        ("failed", {"error": None}),
+    ],
+)
+def test_an_outcome_without_what_it_came_from_is_no_row(outcome, changes):
+    with pytest.raises(ValueError, match=r"the prediction has no|a confidence is|no error says"):
+        row_from_message(a_message(outcome, **changes))
 
 
 def test_a_rejected_message_becomes_a_row_with_its_reason():
