@@ -1,0 +1,588 @@
+"""Every number of report.json, counted once more from the Parquet files: by pandas, numpy and scipy alone."""
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import scipy.spatial.distance
+import scipy.special
+import scipy.stats
+
+from analytics.athena import LocalAthena
+from analytics.isoweek import IsoWeek
+from analytics.queries import views
+from analytics.report import build_report
+from analytics.table import partition
+from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
+
+MONDAY = date(2026, 12, 28)
+"""Of 2026-W53, which ends in another year."""
+THRESHOLDS = {"bicycle": 0.85, "poppy": 0.7}
+UPLOADED = 500
+CLASSIFIED = ("accepted", "needs_review")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six weeks with everything odd in them that happens."""
+    folder = tmp_path_factory.mktemp("results")
+    usual: dict[str, Any] = {"images_a_day": 50, "rejected": 0.03, "failed": 0.01}
+    rows: list[dict[str, Any]] = []
+    for weeks in range(5, 0, -1):
+        rows += rows_of(Week(MONDAY - timedelta(weeks=weeks), **usual), first_number=len(rows))
+    # Tulips are gone, roses are new, it is darker, more is rejected, and nothing comes on Wednesday.
+    labels = {"bicycle": 0.5, "motorcycle": 0.2, "poppy": 0.1, "willow_tree": 0.17, "rose": 0.03}
+    last = Week(MONDAY, **{**usual, "rejected": 0.06}, labels=labels, brightness=100)
+    rows += [row for row in rows_of(last, first_number=len(rows)) if row["uploaded_at"].weekday() != 2]
+    for number, row in enumerate(rows):
+        if row["label"] in THRESHOLDS:
+            _decide(row, row["confidence"], THRESHOLDS[row["label"]])
+        if number % 37 == 0:
+            row["size_bytes"] = None
+        if number % 41 == 0:
+            row["brightness"] = row["sharpness"] = None
+        if number % 97 == 0:  # about an hour late: some less, some more
+            row["decided_at"] = row["uploaded_at"] + timedelta(minutes=59 + number % 3, seconds=30)
+    seen = [row for row in rows if row["outcome"] in CLASSIFIED]
+    more = [*rows[::50], *_decided_anew(seen[::30]), *_failed_before_or_after(seen[5::60]), *_imported()]
+    write_rows(folder, rows)
+    write_rows(folder, more, file="part-1")
+    write_rows(folder, more[::3], file="part-2")
+    _label(folder, [*seen[::5], next(row for row in reversed(rows) if row["outcome"] == "rejected")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(folder: Path) -> pd.DataFrame:
+    return _read(folder, "predictions")
+
+
+@pytest.fixture(scope="module")
+def labels(folder: Path) -> pd.DataFrame:
+    return _read(folder, "labels")
+
+
+def _decide(row: dict[str, Any], confidence: float, threshold: float) -> None:
+    outcome = "accepted" if confidence >= threshold else "needs_review"
+    row.update(confidence=confidence, threshold=threshold, outcome=outcome)
+
+
+def _decided_anew(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows):
+        again = {**row, "model_version": "resnet9-new", "decided_at": row["decided_at"] + timedelta(days=3)}
+        _decide(again, round(0.4 + number % 60 / 100, 2), row["threshold"])
+        yield {**again, "result_id": row["result_id"][::-1]}
+
+
+def _failed_before_or_after(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows):
+        later = timedelta(hours=2) if number % 2 else -timedelta(milliseconds=100)
+        same = {name: row[name] for name in ("upload_id", "key", "uploaded_at")}
+        yield a_failed_row(0, **same, decided_at=row["decided_at"] + later)
+
+
+def _imported() -> Iterator[dict[str, Any]]:
+    """Half of them from an endpoint that nobody knows the name of, a third of them with an image."""
+    for number in range(120):
+        row = a_row(
+            10_000_000 + number,
+            uploaded_at=datetime(2026, 12, 21) + timedelta(hours=2.7 * number),  # noqa: DTZ001
+            decided_at=datetime(2027, 1, 3, 20),  # noqa: DTZ001
+            **dict.fromkeys(("version_id", "serialize_ms", "classify_ms", "image_format")),
+            **({} if number % 3 else {"brightness": 90.0, "sharpness": 0.4}),
+            **dict.fromkeys(("model_version", "endpoint"), "old" if number % 2 else None),
+            bucket="data-capture",
+            label="motorcycle",
+            size_bytes=500 * number,
+        )
+        _decide(row, round(0.3 + 37 * number % 70 / 100, 2), 0.8)
+        yield row
+
+
+def _label(folder: Path, rows: list[dict[str, Any]]) -> None:
+    labels: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        said = None if number % 19 == 0 else row["label"] if number % 11 else "tulip"
+        labels.setdefault(partition(row), []).append(a_label(row, said or None))
+        if number % 13 == 0:
+            later = row["decided_at"] + timedelta(days=2)
+            labels[partition(row)].append(a_label(row, "poppy", labelled_at=later))
+    for dt, of_day in labels.items():
+        write_labels(folder, dt, of_day)
+
+
+@pytest.mark.parametrize(("week", "compare"), [(0, 1), (1, 4), (0, None)])
+def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels, week, compare):
+    monday, before = (None if back is None else MONDAY - timedelta(weeks=back) for back in (week, compare))
+    assert monday
+    report = build_report(
+        LocalAthena(folder, views()),
+        IsoWeek.of(monday),
+        IsoWeek.of(before) if before else None,
+        uploaded=UPLOADED,
+        now=datetime(2027, 1, 4, 6, tzinfo=UTC),
+    )
+    found = json.loads(report.to_json())
+    assert found.pop("generated_at") == "2027-01-04T06:00:00Z"
+    assert found.pop("verdict")["ok"] is report.verdict.ok
+    scanned = [statement["scanned_bytes"] for statement in found.pop("statements")]
+    found["models"].sort(key=str)
+    assert list(differences(found, numbers(stored, labels, monday, before, scanned))) == []
+
+
+def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
+        for name, value in found.items():
+            yield from differences(value, expected[name], f"{where}.{name}")
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for place, (a, b) in enumerate(zip(found, expected, strict=True)):
+            yield from differences(a, b, f"{where}[{place}]")
+    elif isinstance(found, float) and isinstance(expected, float):
+        if not math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9):
+            yield f"{where}: {found!r} in the report, {expected!r} by pandas"
+    elif found != expected:
+        yield f"{where}: {found!r} in the report, {expected!r} by pandas"
+
+
+def numbers(
+    stored: pd.DataFrame, labels: pd.DataFrame, monday: date, before: date | None, scanned: list[int]
+) -> dict[str, Any]:
+    # What the model said counts before a rejection, that before a failure; the latest of equals.
+    worst_last = stored.outcome.map({"rejected": 1, "failed": 2}).fillna(0)
+    ordered = stored.assign(place=worst_last).sort_values(
+        ["place", "decided_at"], ascending=[True, False], kind="stable"
+    )
+    once = ordered.drop_duplicates("upload_id")
+    week, compared = once[once.monday == monday], once[once.monday == before]
+    seen, seen_before = _classified(week), _classified(compared)
+    mondays = [monday - timedelta(weeks=back) for back in range(4, -1, -1)]
+    classes = _classes(seen, seen_before)
+    by_name = sorted(classes, key=lambda entry: entry["label"])
+    then, now = ([entry[of] for entry in by_name] for of in ("baseline_images", "images"))
+    low = np.arange(100) / 100
+    steps_then, steps_now = (
+        [
+            int(((s.confidence >= a) & (s.confidence < b)).sum())
+            for a, b in zip(low, [*low[1:], 2], strict=True)
+        ]
+        for s in (seen_before, seen)
+    )
+    return {
+        "week": _iso(monday),
+        "compare": before and _iso(before),
+        "summary": _summary(monday, week),
+        "baseline": _summary(before, compared) if before and len(compared) else None,
+        "history": [_summary(each, once[once.monday == each]) for each in mondays],
+        "days": _days(once, mondays),
+        "hours": [
+            [int(((week.day == day) & (week.uploaded_at.dt.hour == hour)).sum()) for hour in range(24)]
+            for day in _seven(monday)
+        ],
+        "classes": classes,
+        "class_shift": _shift(then, now, _chi_squared(then, now)),
+        "confidence": _halved(steps_now, steps_then),
+        "confidence_shift": _shift(*_merged(steps_then, steps_now), _smirnov(steps_then, steps_now)),
+        "cells": _cells(seen, monday),
+        "cell_minutes": 1,
+        "what_if": [_what_if(seen, percent / 100) for percent in range(50, 100)],
+        "measured": _measured(seen, labels),
+        "inputs": _inputs(seen, seen_before),
+        "rejects": _reasons(week, compared, "rejected"),
+        "failures": _reasons(week, compared, "failed"),
+        "latency": _latency(seen, None),
+        "latency_by_day": [
+            of_day
+            for day in _seven(monday)
+            if (of_day := _latency(seen[seen.day == day], str(day))) is not None
+        ],
+        "baseline_latency": _latency(seen_before, None),
+        "completeness": {
+            "recorded": len(week),
+            "uploaded": UPLOADED,
+            "missing": UPLOADED - int((week.bucket != "data-capture").sum()),
+            "imported": int((week.bucket == "data-capture").sum()),
+            "late": int(((_took_ms(week) >= 3_600_000) & (week.bucket != "data-capture")).sum()),
+            "last_decided_at": week.decided_at.max().isoformat(),
+            "rows_stored": int((stored.monday == monday).sum()),
+            "duplicates_removed": int((stored.monday == monday).sum()) - len(week),
+        },
+        "models": _models(seen),
+        "least_certain": [
+            {
+                "version_id": None if pd.isna(row.version_id) else row.version_id,
+                "uploaded_at": row.uploaded_at.isoformat(),
+                **{
+                    name: getattr(row, name) for name in ("bucket", "key", "label", "confidence", "threshold")
+                },
+            }
+            for row in seen.sort_values(["confidence", "upload_id"]).head(24).itertuples()
+        ],
+        "cost": _cost(week[week.bucket != "data-capture"], seen, scanned),
+    }
+
+
+def _read(folder: Path, table: str) -> pd.DataFrame:
+    parts = []
+    for path in sorted((folder / table).glob("dt=*/*.parquet")):
+        day = date.fromisoformat(path.parent.name.removeprefix("dt="))
+        frame = pq.ParquetFile(path).read().to_pandas()
+        parts.append(frame.assign(day=day, monday=day - timedelta(days=day.weekday())))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _classified(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame.outcome.isin(CLASSIFIED)]
+
+
+def _iso(monday: date) -> str:
+    return f"{monday:%G-W%V}"
+
+
+def _seven(monday: date) -> list[date]:
+    return [monday + timedelta(days=day) for day in range(7)]
+
+
+def _mean(values: pd.Series) -> float | None:
+    return float(values.mean()) if len(values.dropna()) else None
+
+
+def _rank(values: pd.Series, percent: float) -> float | None:
+    """The value that so many of a hundred do not exceed."""
+    known = values.dropna().astype(float)
+    return float(np.percentile(known, percent, method="inverted_cdf")) if len(known) else None
+
+
+def _took_ms(frame: pd.DataFrame) -> pd.Series:
+    return (frame.decided_at - frame.uploaded_at) / pd.Timedelta(milliseconds=1)
+
+
+def _tally(frame: pd.DataFrame) -> dict[str, int]:
+    names = ("accepted", "needs_review", "rejected", "failed")
+    return {"images": len(frame), **{name: int((frame.outcome == name).sum()) for name in names}}
+
+
+def _summary(monday: date, frame: pd.DataFrame) -> dict[str, Any]:
+    seen = _classified(frame)
+    took = _took_ms(seen[seen.classify_ms.notna()])
+    return {
+        "week": _iso(monday),
+        "tally": _tally(frame),
+        "expected_precision": _mean(frame[frame.outcome == "accepted"].confidence),
+        "mean_confidence": _mean(seen.confidence),
+        "total_p50_ms": _rank(took, 50),
+        "total_p95_ms": _rank(took, 95),
+    }
+
+
+def _days(once: pd.DataFrame, mondays: list[date]) -> list[dict[str, Any]]:
+    days = [day for monday in mondays for day in _seven(monday)]
+    seen = _classified(once)
+    below = [int((seen[seen.day == day].outcome == "needs_review").sum()) for day in days]
+    of = [int((seen.day == day).sum()) for day in days]
+    history = [(k, n) for k, n in zip(below[:28], of[:28], strict=True) if n]
+    return [
+        {
+            "dt": str(day),
+            "tally": _tally(once[once.day == day]),
+            "below_share": k / n if n else None,
+            "usual": _band(history, n) if day >= mondays[-1] else None,
+            "in_week": day >= mondays[-1],
+        }
+        for day, k, n in zip(days, below, of, strict=True)
+    ]
+
+
+def _band(history: list[tuple[int, int]], n: int) -> list[float] | None:
+    if len(history) < 5 or not n:
+        return None
+    below, of = np.array(history, float).T
+    p = (below.sum() + 0.5) / (of.sum() + 1)
+    sigma = math.sqrt(p * (1 - p))
+    z = (below / of - p) / (sigma / np.sqrt(of))
+    half = 3 * max(1, np.abs(np.diff(z)).mean() / 1.128) * sigma * math.sqrt(1 / n + 1 / of.sum()) + 1 / n
+    return [max(p - half, 0.0), min(p + half, 1.0)]
+
+
+def _classes(seen: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
+    def of(label: str, frame: pd.DataFrame) -> tuple[int, float | None, list[float]]:
+        images = int((frame.label == label).sum())
+        return images, images / len(frame) if len(frame) else None, _wilson(images, len(frame))
+
+    found = []
+    for label in {*seen.label, *before.label}:
+        (images, share, interval), (images_then, share_then, interval_then) = (
+            of(label, seen),
+            of(label, before),
+        )
+        found.append(
+            {
+                "label": label,
+                "images": images,
+                "share": share,
+                "interval": interval,
+                "baseline_images": images_then,
+                "baseline_share": share_then,
+                "baseline_interval": interval_then,
+                "mean_confidence": _mean(seen[seen.label == label].confidence),
+            }
+        )
+    return sorted(found, key=lambda entry: (-entry["images"], -entry["baseline_images"], entry["label"]))
+
+
+def _wilson(successes: int, trials: int) -> list[float]:
+    if not trials:
+        return [0.0, 1.0]
+    found = scipy.stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return [found.low, found.high]
+
+
+def _shift(then: list[int], now: list[int], test: tuple[str, float, float, int | None]) -> dict[str, Any]:
+    psi = jensen_shannon = None
+    if sum(then) and sum(now):
+        p, q = (np.maximum(np.array(row) / sum(row), 1e-4) for row in (then, now))
+        psi = float(((q - p) * np.log(q / p)).sum())
+        jensen_shannon = float(scipy.spatial.distance.jensenshannon(then, now, base=2))
+    return {
+        "images": sum(now),
+        "baseline_images": sum(then),
+        "psi": psi,
+        "jensen_shannon": jensen_shannon,
+        **dict(zip(("test", "statistic", "p_value", "degrees_of_freedom"), test, strict=True)),
+    }
+
+
+def _chi_squared(then: list[int], now: list[int]) -> tuple[str, float, float, int | None]:
+    columns = [(a, b) for a, b in zip(then, now, strict=True) if a + b]
+    if len(columns) < 2 or not sum(then) or not sum(now):
+        return "chi-squared", 0.0, 1.0, 0
+    while len(columns) > 2 and scipy.stats.contingency.expected_freq(columns).min() < 5:
+        (a, b), (c, d), *columns = sorted(columns, key=sum)
+        columns = [(a + c, b + d), *columns]
+    assert scipy.stats.contingency.expected_freq(columns).min() >= 5, "Fisher's test is tested elsewhere."
+    found = scipy.stats.chi2_contingency(columns, correction=False)
+    return "chi-squared", float(found.statistic), float(found.pvalue), found.dof
+
+
+def _smirnov(then: list[int], now: list[int]) -> tuple[str, float, float, int | None]:
+    n, m = sum(then), sum(now)
+    if not n or not m:
+        return "Kolmogorov-Smirnov", 0.0, 1.0, None
+    gap = float(np.abs(np.cumsum(then) / n - np.cumsum(now) / m).max())
+    root = math.sqrt(n * m / (n + m))
+    p_value = float(scipy.special.kolmogorov((root + 0.12 + 0.11 / root) * gap))
+    return "Kolmogorov-Smirnov", gap, p_value, None
+
+
+def _merged(then: list[int], now: list[int]) -> tuple[list[int], list[int]]:
+    """A tenth of the earlier week at least in each bin, and what is left over in the last one."""
+    merged: list[Any] = []
+    left = np.zeros(2, int)
+    for pair in zip(then, now, strict=True):
+        left = left + pair
+        if left[0] >= max(sum(then) / 10, 1):
+            merged, left = [*merged, left], np.zeros(2, int)
+    merged = [*merged[:-1], merged[-1] + left] if merged else [left] if left.any() else []
+    return [int(pair[0]) for pair in merged], [int(pair[1]) for pair in merged]
+
+
+def _halved(now: list[int], then: list[int]) -> list[dict[str, Any]]:
+    pairs = [
+        {
+            "low": i / 100,
+            "high": (i + 2) / 100,
+            "images": sum(now[i : i + 2]),
+            "baseline_images": sum(then[i : i + 2]),
+        }
+        for i in range(0, 100, 2)
+    ]
+    first = next(i for i, pair in enumerate(pairs) if pair["images"] + pair["baseline_images"] or i == 40)
+    return pairs[first:]
+
+
+def _cells(seen: pd.DataFrame, monday: date) -> list[dict[str, Any]]:
+    cells = pd.DataFrame(
+        {
+            "minute": (seen.uploaded_at - pd.Timestamp(monday)) // pd.Timedelta(minutes=1),
+            "height": np.floor(-200 * np.log(1.005 - seen.confidence)).astype(int),
+            "outcome": seen.outcome,
+        }
+    )
+    return [
+        {
+            "hours": (minute + 0.5) / 60,
+            "height": (height + 0.5) / 200,
+            "accepted": outcome == "accepted",
+            "images": int(images),
+        }
+        for (minute, height, outcome), images in cells.value_counts(sort=False).sort_index().items()
+    ]
+
+
+def _what_if(seen: pd.DataFrame, threshold: float) -> dict[str, Any]:
+    reached = seen[seen.confidence >= threshold]
+    return {
+        "threshold": threshold,
+        "accepted": len(reached),
+        "coverage": len(reached) / len(seen),
+        "expected_precision": _mean(reached.confidence),
+    }
+
+
+def _measured(seen: pd.DataFrame, labels: pd.DataFrame) -> dict[str, Any] | None:
+    latest = labels.sort_values("labelled_at").drop_duplicates("upload_id", keep="last")
+    known = seen.merge(latest[["upload_id", "true_label"]], on="upload_id")
+    known["right"] = known.label == known.true_label
+    accepted = known[known.outcome == "accepted"]
+    right = int(accepted.right.sum())
+    by_bin = known.groupby(np.floor(known.confidence * 20 + 1e-9).clip(upper=19))
+    bins = [[len(of), float(of.confidence.sum()), int(of.right.sum())] for _, of in by_bin]
+    return {
+        "images": len(known),
+        "accepted": len(accepted),
+        "correct": right,
+        "precision": right / len(accepted),
+        "interval": _wilson(right, len(accepted)),
+        "expected_precision": _mean(accepted.confidence),
+        "calibration_error": sum(n / len(known) * abs(total / n - ok / n) for n, total, ok in bins),
+        "bins": bins,
+        "classes": sorted(
+            (_of_class(label, of) for label, of in known.groupby("label")),
+            key=lambda entry: (-entry["wrong"], entry["label"]),
+        ),
+    }
+
+
+def _of_class(label: str, known: pd.DataFrame) -> dict[str, Any]:
+    accepted, unsure = (known[known.outcome == outcome].right for outcome in CLASSIFIED)
+    mistakes = known[~known.right].true_label.value_counts(dropna=False)
+    mistakes = mistakes.sort_index(na_position="last").sort_values(ascending=False, kind="stable")
+    mostly = None if mistakes.empty or pd.isna(mistakes.index[0]) else mistakes.index[0]
+    return {
+        "label": label,
+        "accepted": len(accepted),
+        "accepted_correct": int(accepted.sum()),
+        "interval": _wilson(int(accepted.sum()), len(accepted)),
+        "needs_review": len(unsure),
+        "needs_review_correct": int(unsure.sum()),
+        "wrong": int(mistakes.sum()),
+        "mostly_shows": mostly,
+        "mostly_shows_images": int(mistakes.iloc[0]) if len(mistakes) else 0,
+    }
+
+
+def _inputs(seen: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
+    octaves = [0.0, *(2 ** (half / 2) for half in range(1, 70))]
+    properties = (
+        ("brightness", "Brightness", "of 255", [8.0 * step for step in range(33)], lambda v: v.round(1)),
+        ("sharpness", "Sharpness", "variance of the Laplacian", octaves, lambda v: v.round(1)),
+        ("size_bytes", "File size", "bytes", octaves, lambda v: v // 16 * 16),
+    )
+    found = []
+    for column, name, unit, edges, rounded in properties:
+        values, values_then = seen[column].dropna(), before[column].dropna()
+        now, then = (np.histogram(v, edges)[0].tolist() for v in (values, values_then))
+        used = np.flatnonzero(np.add(now, then))
+        span = range(used[0], used[-1] + 1)
+        now, then = [now[i] for i in span], [then[i] for i in span]
+        bins = [
+            {"low": edges[i], "high": edges[i + 1], "images": images, "baseline_images": images_then}
+            for i, images, images_then in zip(span, now, then, strict=True)
+        ]
+        found.append(
+            {
+                "name": name,
+                "unit": unit,
+                "bins": bins,
+                "shift": _shift(*_merged(then, now), _smirnov(then, now)),
+                **{f"p{percent:02}": _rank(rounded(values), percent) for percent in (5, 50, 95)},
+                "baseline_p50": _rank(rounded(values_then), 50),
+            }
+        )
+    return found
+
+
+def _reasons(week: pd.DataFrame, compared: pd.DataFrame, outcome: str) -> list[dict[str, Any]]:
+    now, then = (frame[frame.outcome == outcome] for frame in (week, compared))
+    found = []
+    for reason, of_reason in now.groupby("reason"):
+        latest = of_reason.sort_values("decided_at").iloc[-1]
+        found.append(
+            {
+                "reason": reason,
+                "images": len(of_reason),
+                "baseline_images": int((then.reason == reason).sum()),
+                "latest_key": latest.key,
+                "latest_detail": latest.detail,
+            }
+        )
+    return sorted(found, key=lambda entry: (-entry["images"], entry["reason"]))
+
+
+def _latency(seen: pd.DataFrame, dt: str | None) -> dict[str, Any] | None:
+    timed = seen[seen.classify_ms.notna()]
+    times = {"total": _took_ms(timed), "serialize": timed.serialize_ms, "classify": timed.classify_ms}
+    percentiles = {
+        name: {f"p{percent}": _rank(values, percent) for percent in (50, 95, 99)}
+        for name, values in times.items()
+    }
+    return {"dt": dt, "images": len(timed), **percentiles} if len(timed) else None
+
+
+def _models(seen: pd.DataFrame) -> list[dict[str, Any]]:
+    by_model = seen.groupby(["model_version", "endpoint", "threshold"], dropna=False)
+    found = [
+        {
+            "model_version": None if pd.isna(version) else version,
+            "endpoint": None if pd.isna(endpoint) else endpoint,
+            "threshold": threshold,
+            "images": len(rows),
+            "first_decided_at": rows.decided_at.min().isoformat(),
+            "last_decided_at": rows.decided_at.max().isoformat(),
+        }
+        for (version, endpoint, threshold), rows in by_model
+    ]
+    return sorted(found, key=str)
+
+
+def _cost(images: pd.DataFrame, seen: pd.DataFrame, scanned: list[int]) -> dict[str, Any]:
+    """By the services' list prices in us-east-1."""
+    n, files = len(images), min(len(images), 7 * 24 * 60)
+    serialize_ms, classify_ms = (_mean(seen[of]) or 0 for of in ("serialize_ms", "classify_ms"))
+    gb_s = (1.0 * serialize_ms + 0.25 * classify_ms + 0.25 * 5) / 1_000
+    express_s = math.ceil((serialize_ms + classify_ms + 105) / 100) / 10
+    usd = {
+        "EventBridge": (n * 1e-6, "one event per image"),
+        "Step Functions Express": (
+            n * (1e-6 + express_s / 16 * 1.667e-5),
+            f"one execution of {express_s:.1f} s at 64 MB",
+        ),
+        "Lambda": (
+            (3 * n + files) * 0.2e-6 + (n * gb_s + files * 0.5) * 1.33334e-5,
+            f"three invocations, {gb_s:.3f} GB-s; one per file, half a GB-s",
+        ),
+        "CloudWatch Logs": ((3 * n + files) * 1e-6 * 0.5, "about 1 KB per invocation"),
+        "SQS": (n * 1.2 * 0.4e-6, "one message, batched by ten"),
+        "S3": (n * 0.4e-6 + files * 5e-6, "one GET per image, one PUT per file: at most one a minute"),
+        "Athena": (
+            sum(max(read, 10e6) for read in scanned) * 5e-12,
+            "what this report scanned, 10 MB per query at least",
+        ),
+    }
+    total = sum(part for part, _ in usd.values())
+    return {
+        "images": n,
+        "lines": [{"service": name, "usd": part, "what": what} for name, (part, what) in usd.items()],
+        "usd": total,
+        "usd_per_million_images": (total - usd["Athena"][0]) / n * 1e6,
+        "endpoint_usd": 7 * 24 * 0.115,
+        "prices_as_of": "2026-11-23",
+        "region": "us-east-1",
+        "endpoint_instance": "ml.m5.large",
+    }
