@@ -38,6 +38,8 @@ class WeekSummary:
 
     week: str
     tally: Tally
+    to_review: int
+    """Of those that need it: were uploaded, and can be looked at."""
     expected_precision: float | None
     """Of the accepted ones: their mean confidence."""
     mean_confidence: float | None

@@ -73,6 +73,7 @@ class WeeklyReport:
             str(numbers.week),
             asdict(numbers.summary.tally),
             asdict(numbers.baseline.tally) if numbers.baseline else None,
+            to_review=numbers.summary.to_review,
             expected_precision=numbers.summary.expected_precision,
             total_p95_ms=numbers.summary.total_p95_ms,
             sentence=self.verdict.sentence,

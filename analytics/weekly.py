@@ -118,6 +118,7 @@ def _summary(week: str, row: Row) -> WeekSummary:
     return WeekSummary(
         week=week,
         tally=_tally(row),
+        to_review=int(row.get("to_review", 0)),
         expected_precision=_number(row.get("expected_precision")),
         mean_confidence=_number(row.get("mean_confidence")),
         total_p50_ms=_number(row.get("total_p50_ms")),

@@ -23,6 +23,7 @@ def digest_of(rows: Sequence[Row], week: IsoWeek) -> str:
         str(week),
         tally,
         _tally(before) if before else None,
+        to_review=int(row.get("to_review") or 0),
         expected_precision=_number(row, "expected_precision"),
         total_p95_ms=_number(row, "total_p95_ms"),
         sentence=_sentence(tally),

@@ -13,6 +13,7 @@ def digest_text(
     tally: Mapping[str, int],
     baseline: Mapping[str, int] | None,
     *,
+    to_review: int,
     expected_precision: float | None,
     total_p95_ms: float | None,
     sentence: str,
@@ -20,7 +21,7 @@ def digest_text(
 ) -> str:
     """Return the digest: `tally` and `baseline` hold images, accepted, needs_review, rejected and failed.
 
-    Each finding is what is so, and what to do.
+    `to_review` of those that need it have a picture to look at. Each finding is what is so, and what to do.
     """
     lines = [f"**Scones, week {week}.** {_plain(sentence)}", ""]
     lines += [f"- {_plain(what)} {action}" for what, action in findings]
@@ -41,9 +42,8 @@ def digest_text(
         lines.append(f"Expected precision of what was accepted: {percent(expected_precision)}  ")
     if total_p95_ms is not None:
         lines.append(f"19 of 20 images were decided within {seconds(total_p95_ms)}  ")
-    if tally["needs_review"]:
-        unsure = plural(tally["needs_review"], "image")
-        lines += ["", f"{unsure} needed review. Say what they show: make review."]
+    if to_review:
+        lines += ["", f"{plural(to_review, 'image')} needed review. Say what they show: make review."]
     return "\n".join(lines) + "\n"
 
 

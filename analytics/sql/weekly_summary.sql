@@ -9,6 +9,7 @@ WITH counted AS (
                 THEN CAST(date_diff('millisecond', uploaded_at, decided_at) AS double)
         END AS total_ms,
         count(*) AS images,
+        count_if(bucket <> 'data-capture') AS uploaded, -- and not imported, without a picture to look at
         count(confidence) AS scored,
         sum(confidence) AS confidence
     FROM outcomes
@@ -21,6 +22,7 @@ ranked AS (
         outcome,
         total_ms,
         images,
+        uploaded,
         scored,
         confidence,
         sum(images) OVER (PARTITION BY week, total_ms IS NULL ORDER BY total_ms) AS up_to,
@@ -32,6 +34,7 @@ SELECT
     sum(images) AS images,
     coalesce(sum(images) FILTER (WHERE outcome = 'accepted'), 0) AS accepted,
     coalesce(sum(images) FILTER (WHERE outcome = 'needs_review'), 0) AS needs_review,
+    coalesce(sum(uploaded) FILTER (WHERE outcome = 'needs_review'), 0) AS to_review,
     coalesce(sum(images) FILTER (WHERE outcome = 'rejected'), 0) AS rejected,
     coalesce(sum(images) FILTER (WHERE outcome = 'failed'), 0) AS failed,
     sum(confidence) FILTER (WHERE outcome = 'accepted')
