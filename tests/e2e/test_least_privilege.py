@@ -13,11 +13,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
@@ -27,7 +29,7 @@ from analytics.table import PREFIX, to_table
 from infra.local import running
 from infra.stack import STACK_NAME, Stack
 from tests.builders import an_event, png_bytes
-from tests.builders_table import a_row
+from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type
 
 PATIENCE_S = 180.0
@@ -223,12 +225,17 @@ def it_is_recorded_again_and_again(system: System, role: str, action: str) -> No
     assert int(queue["Attributes"][names[0]]) > 0
 
 
+def put_rows(system: System, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write rows as a file of the table, of a day and a name."""
+    body = io.BytesIO()
+    parquet.write_table(to_table(rows), body)
+    path = f"{PREFIX}dt={name}.parquet"
+    system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=path, Body=body.getvalue())
+
+
 def a_day_is_not_compacted(system: System, role: str, action: str) -> None:
     for number in range(2):
-        body = io.BytesIO()
-        parquet.write_table(to_table([a_row(number)]), body)
-        path = f"{PREFIX}dt=2026-11-16/{number:064}.parquet"
-        system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=path, Body=body.getvalue())
+        put_rows(system, f"2026-11-16/{number:064}", [a_row(number)])
     raised = system.invoke("CompactFunction", {})
     assert raised
     assert "AccessDenied" in raised
@@ -334,9 +341,38 @@ def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
 
 
 def test_the_digest_is_sent(system: System) -> None:
+    sunday: dict[str, Any] = {"uploaded_at": datetime.fromisoformat("2026-11-22T23:59")}
+    week = [
+        *(a_row(number, confidence=0.95 + number / 1000, **sunday) for number in range(10, 16)),
+        *(a_row(number, outcome="needs_review", confidence=0.6, **sunday) for number in range(16, 19)),
+        a_rejected_row(19, **sunday),
+    ]
+    later = a_row(20, uploaded_at=datetime.fromisoformat("2026-11-23"))
+    put_rows(system, "2026-11-22/ten", [*week, week[0]])
+    put_rows(system, "2026-11-23/one", [later])
     read = inbox(system, "digests")
     assert system.invoke("DigestFunction", MONDAY) is None
-    assert "Scones, week 2026-W47" in until(read, "a digest")[0]["Subject"]
+    (digest,) = until(read, "a digest")
+    assert digest["Subject"] == "Scones, week 2026-W47"
+
+    s3, bucket = system.client("s3"), system.stack.results_bucket
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=PREFIX)["Contents"]
+    keys = [each["Key"] for each in listed if "dt=2026-11-16" <= each["Key"].split("/")[1] <= "dt=2026-11-22"]
+    bodies = [io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+    rows = pd.concat(map(pd.read_parquet, bodies)).drop_duplicates("upload_id")
+    counts = rows["outcome"].value_counts()
+    precision = rows["confidence"][rows["outcome"] == "accepted"].mean()
+    text = digest["Message"].replace("\u00a0", " ")
+    for line in (
+        f"Images: {len(rows)}",
+        f"Accepted: {counts['accepted']} ({counts['accepted'] / len(rows):.1%})".replace("%", " %"),
+        f"For review: 3 ({3 / len(rows):.1%})".replace("%", " %"),
+        f"Rejected: 1 ({1 / len(rows):.1%})".replace("%", " %"),
+        "Failed: 0 (0.0 %)",
+        f"Expected precision of what was accepted: {precision:.1%}".replace("%", " %"),
+        "3 images needed review.",
+    ):
+        assert line in text
 
 
 # ── what no role needs ─────────────────────────────────────────────────────────────────────────────────────
