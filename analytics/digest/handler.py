@@ -29,7 +29,7 @@ def edge() -> DigestEdge:
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Take a scheduled event; publish the digest of the week before its time: twice, if the event comes twice.
+    """Take a scheduled event; publish the digest of the week before its time, once an event.
 
     Raises:
         analytics.digest.aws.SummaryFailed: Athena did not answer; the schedule's retry asks again.
