@@ -42,8 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     last = Week(MONDAY, **{**usual, "rejected": 0.06}, labels=labels, brightness=100)
     rows += [row for row in rows_of(last, first_number=len(rows)) if row["uploaded_at"].weekday() != 2]
     for number, row in enumerate(rows):
-        if row["label"] in THRESHOLDS:
-            _decide(row, row["confidence"], THRESHOLDS[row["label"]])
+        if row["outcome"] in CLASSIFIED:  # days scatter by more than chance
+            surer = 0.85 if row["uploaded_at"].weekday() in (1, 4) else 1.0
+            _decide(row, row["confidence"] * surer, THRESHOLDS.get(row["label"], 0.8))
         if number % 37 == 0:
             row["size_bytes"] = None
         if number % 41 == 0:
