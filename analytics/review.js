@@ -103,7 +103,7 @@
     link.download = $("save").dataset.file;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    $("status").textContent = `${lines.length} labels saved as ${link.download}.`;
+    $("status").textContent = `${lines.length} label${lines.length === 1 ? "" : "s"} saved as ${link.download}.`;
   }
 
   for (const button of answers) button.addEventListener("click", () => answer(labelOf(button)));

@@ -263,7 +263,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     assert measured
     assert (measured.images, measured.accepted, measured.correct) == (11, 6, 5)
     text = report.to_html().replace("\u00a0", " ")
-    assert "83.3 % of 6 accepted images with a label were right" in text
+    assert "5 of 6 accepted images with a label were right" in text
     assert 'id="reliability-title"' in text
 
 
@@ -287,6 +287,20 @@ def test_undo_goes_back_through_what_was_said_before_a_reload(sheet, browser):
     assert kept(browser) == 0
     browser.press("Backspace")
     assert browser.said == []
+
+
+@needs_browser
+def test_a_browser_that_keeps_nothing_is_warned_of_and_saves_all_the_same(sheet, browser, tmp_path):
+    browser.open(sheet)
+    browser.evaluate("localStorage.clear()")
+    browser.reload()
+    browser.evaluate("Object.defineProperty(window, 'localStorage', {get() { throw new Error(); }}); 0")
+    browser.press("1")
+    assert not browser.evaluate("document.querySelector('#unkept').hidden")
+    assert browser.text("#count") == "1 of 11 labelled"
+    file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
+    assert [json.loads(line)["label"] for line in file.read_text().splitlines()] == ["bicycle"]
+    assert browser.text("#status").startswith("1 label saved as ")
 
 
 @needs_browser
