@@ -275,6 +275,7 @@ def _summary(monday: date, frame: pd.DataFrame) -> dict[str, Any]:
     return {
         "week": _iso(monday),
         "tally": _tally(frame),
+        "to_review": int(((frame.outcome == "needs_review") & (frame.bucket != "data-capture")).sum()),
         "expected_precision": _mean(frame[frame.outcome == "accepted"].confidence),
         "mean_confidence": _mean(seen.confidence),
         "total_p50_ms": _rank(took, 50),
