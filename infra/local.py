@@ -1,6 +1,7 @@
 """The laptop's AWS: starts the embedded AWS and the endpoint, deploys the template to it, stops both."""
 
 import os
+import random
 import signal
 import socket
 import ssl
@@ -20,6 +21,10 @@ ACCOUNT_ID = "000000000000"
 """The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
 
 ARTIFACTS_BUCKET = "scones-artifacts"
+_PORTS = range(20_000, 30_000)
+"""Below those that the system gives to outgoing connections: one of them could take a port between our look
+and our server's start."""
+
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 60
 
@@ -61,7 +66,7 @@ def up(
     parameters = _parameters_of(model)
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    gateway_port, model_port = _port(port), _port(None)
+    gateway_port, model_port = _free_ports(port)
     options = [*([] if stays else ["--while-stdin-is-open"]), *(["--enforce-iam"] if enforce_iam else [])]
     keeper = _start_keeper(home, gateway_port, model_port, model.resolve(), options)
     try:
@@ -125,17 +130,21 @@ def _refuse_if_up(stack_file: Path) -> None:
     down(stack_file)
 
 
-def _port(wanted: int | None) -> int:
+def _free_ports(gateway_port: int | None) -> tuple[int, int]:
+    free = (port for port in random.sample(_PORTS, len(_PORTS)) if port != gateway_port and _is_free(port))
+    if gateway_port and not _is_free(gateway_port):
+        raise CannotStart(f"port {gateway_port} is not free: choose another with SCONES_PORT, or none")
+    return gateway_port or next(free), next(free)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted or 0))
-        except OSError as error:
-            raise CannotStart(
-                f"port {wanted} is not free ({error.strerror}): choose another with SCONES_PORT, or none"
-            ) from error
-        port: int = probe.getsockname()[1]
-    return port
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _parameters_of(model: Path) -> dict[str, str]:
@@ -185,8 +194,8 @@ def _deployed(
     ca_bundle = str(home / "tmp" / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{gateway_port}"
     model_endpoint_url = f"http://127.0.0.1:{model_port}"
-    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs" / "aws.log", ca_bundle)
-    _wait_for(f"{model_endpoint_url}/ping", keeper, home / "logs" / "endpoint.log")
+    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs", ca_bundle)
+    _wait_for(f"{model_endpoint_url}/ping", keeper, home / "logs")
 
     client("s3", REGION, endpoint_url, ca_bundle).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)
@@ -216,24 +225,24 @@ def _deployed(
     )
 
 
-def _wait_for(url: str, keeper: subprocess.Popen[bytes], log: Path, ca_bundle: str | None = None) -> None:
+def _wait_for(url: str, keeper: subprocess.Popen[bytes], logs: Path, ca_bundle: str | None = None) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if keeper.poll() is not None:
-            raise CannotStart(
-                f"a process ended while it was starting; the end of {log} says why:\n{_tail(log)}"
-            )
+            raise CannotStart(f"a process ended while it was starting. {_ends_of(logs)}")
         try:
             context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else None
             with urllib.request.urlopen(url, timeout=2, context=context):  # noqa: S310 (ours, on the loopback)
                 return
         except OSError:
             time.sleep(0.1)
-    raise CannotStart(f"{url} did not answer within {START_TIMEOUT_S} s; the end of {log}:\n{_tail(log)}")
+    raise CannotStart(f"{url} did not answer within {START_TIMEOUT_S} s. {_ends_of(logs)}")
 
 
-def _tail(log: Path, lines: int = 5) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+def _ends_of(logs: Path, lines: int = 5) -> str:
+    """Return what the processes said last; the keeper says which of the others ended."""
+    ends = {log: log.read_text(errors="replace").splitlines()[-lines:] for log in sorted(logs.glob("*.log"))}
+    return "\n".join(f"The end of {log}:\n" + "\n".join(end) for log, end in ends.items() if end)
 
 
 def _end(pid: int) -> None:

@@ -126,6 +126,20 @@ def test_a_port_in_use_is_named(home: Path, tmp_path: Path) -> None:
             local.up(home, port, tmp_path / "stack.json")
 
 
+def test_a_process_that_cannot_start_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway_port, model_port = local._free_ports(None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", model_port))
+        taken.listen()
+        monkeypatch.setattr(local, "_free_ports", lambda _: (gateway_port, model_port))
+        with pytest.raises(local.CannotStart) as error:
+            local.up(tmp_path / "home", None, tmp_path / "stack.json")
+    assert "endpoint ended by itself" in str(error.value)
+    assert "Address already in use" in str(error.value)
+
+
 def test_what_is_up_is_not_started_twice(stack: Stack, tmp_path: Path) -> None:
     stack.save(tmp_path / "stack.json")
     with pytest.raises(local.CannotStart, match="up already"):
