@@ -7,9 +7,12 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from analytics import capture
 from analytics.isoweek import IsoWeek
@@ -153,6 +156,29 @@ def test_a_line_without_an_end_is_not_held_whole(
     done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
     assert [line.place.rpartition(":")[2] for line in done.bad] == ["1"]
     assert done.outcomes.total() == 1
+
+
+SOUND = {a_line(number).encode() for number in range(9)}
+sound = st.sampled_from(sorted(SOUND))
+anything = st.binary(max_size=30) | st.sampled_from(
+    [b"{}", b"[]", b"  ", b"\xef\xbb\xbf{", b"\x1f\x8b\x08", b'"\xff"']
+)
+cut = st.builds(lambda line, at: line[:at], sound, st.integers(1, 300))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(sound | cut | anything.map(lambda data: data.replace(b"\n", b"") + b"\n"), max_size=6))
+def test_every_line_is_a_row_or_is_named(stack: Any, tmp_path: Path, lines: list[bytes]) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"".join(lines))
+    written: list[dict[str, Any]] = []
+    keeps = SimpleNamespace(write=lambda path, table: written.extend(table.to_pylist()))
+    with patch.object(import_capture, "ResultsBucket", lambda *_: keeps):
+        done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+    whole = [line for line in b"".join(lines).split(b"\n") if line.strip()]
+    events = Counter(json.loads(line)["eventMetadata"]["eventId"] for line in whole if line + b"\n" in SOUND)
+    assert {row["key"] for row in written} == set(events)
+    assert len(written) == done.outcomes.total()
+    assert (done.lines, len(done.bad)) == (len(whole), len(whole) - events.total())
 
 
 def test_another_endpoint_s_classes_are_given(stack: Any, tmp_path: Path) -> None:
