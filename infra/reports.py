@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics import capture
 from analytics.athena import Engine
@@ -40,12 +40,13 @@ def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
 
 
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """Return an original, or None if it is not there, or not any more: a page does without its picture."""
+    """Return an original, or None if it cannot be had: a page does without its picture."""
     if bucket == capture.BUCKET:
         return None
+    version = {"VersionId": version_id} if version_id else {}
     try:
-        response = s3.get_object(Bucket=bucket, Key=key, **({"VersionId": version_id} if version_id else {}))
-    except ClientError:
+        response = s3.get_object(Bucket=bucket, Key=key, **version)
+        data: bytes | None = response["Body"].read() if response["ContentLength"] <= MAX_BYTES else None
+    except (BotoCoreError, ClientError):
         return None
-    data: bytes | None = response["Body"].read() if response["ContentLength"] <= MAX_BYTES else None
     return data
