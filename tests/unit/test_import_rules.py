@@ -44,7 +44,9 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            names.add(node.module or "")
+            module = node.module or ""
+            is_package = (PROJECT / Path(*module.split("."))).is_dir()
+            names |= {f"{module}.{alias.name}" for alias in node.names} if is_package else {module}
     return names
 
 
