@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
+from rich.text import Text
 
 from analytics.athena import QueryFailed
 from analytics.aws import MirrorFailed
@@ -118,7 +118,7 @@ def query(sql: str | None, name: str | None, week: str | None) -> None:
     with engine(stack) as answers:
         answer = answers.query(asked)
     if name:
-        console.print(question(name), markup=False, highlight=False)
+        console.print(question(name), highlight=False)
     show.answer(console, None, answer.frame)
     if stack.endpoint_url is None:
         console.print(
@@ -144,7 +144,7 @@ def report(week: str | None, compare: str | None, out: Path) -> None:
     with engine(stack) as answers:
         written = report_of(stack, answers, chosen, other)
     page = written.write(out)
-    console.print(written.to_text(), markup=False, highlight=False)
+    console.print(written.to_text(), highlight=False)
     console.print(f"{page}, report.json and digest.md beside it")
     sys.exit(0 if written.verdict.ok else 2)
 
@@ -275,7 +275,7 @@ def import_capture(source: str, classes: str | None, threshold: str | None) -> N
 
     stack = current_stack()
     judged = importing.judgement(stack, classes, threshold)
-    with console.status(f"Reading {source} …"):
+    with console.status(Text(f"Reading {source} …")):
         done = importing.import_capture(stack, source, judged)
     show.imported(console, done, BUILD / "import-capture.txt")
     sys.exit(1 if done.bad else 0)
@@ -380,7 +380,8 @@ def main() -> None:
     try:
         scones()
     except _FOR_PEOPLE as error:
-        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        console.print("error:", style="bold red", end=" ")
+        console.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -5,8 +5,6 @@ import shutil
 import time
 from typing import Any
 
-from rich.console import Console
-
 from analytics.queries import saved_query
 from infra import show
 from infra.answers import engine
@@ -15,6 +13,7 @@ from infra.drop import drop, files_of, progress_bar, settle
 from infra.local import running
 from infra.reports import report_of, this_week
 from infra.stack import BUILD
+from infra.terminal import Terminal
 from workflow.outcome import Outcome
 
 FOLDER = BUILD / "demo"
@@ -24,7 +23,7 @@ PATIENCE_S = 180.0
 QUERIES = ("class_balance_by_week", "confidence_percentiles", "rejects_by_reason")
 
 
-def run(console: Console, images: int = IMAGES) -> dict[str, Any]:
+def run(console: Terminal, images: int = IMAGES) -> dict[str, Any]:
     """Run the demo in a system of its own, which ends with it; return what `summary.json` says."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     count = write_images(FOLDER / "images", images, SEED)

@@ -4,21 +4,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from analytics.queries import question, saved_queries
 from analytics.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
-from infra.terminal import WIDEST
+from infra.terminal import WIDEST, Terminal
 
 ROWS_AT_MOST = 200
 _MISSING_SHOWN = 20
 
 
-def outcomes(console: Console, settled: Settled) -> None:
+def outcomes(console: Terminal, settled: Settled) -> None:
     """Print how many images came to which outcome, and which came to none."""
     table = Table(title="Outcomes", title_justify="left")
     table.add_column("outcome")
@@ -29,10 +27,10 @@ def outcomes(console: Console, settled: Settled) -> None:
     table.add_row("duplicates", f"{settled.duplicates:,}")
     console.print(table)
     for each in settled.missing[:_MISSING_SHOWN]:
-        console.print(f"no outcome: {escape(each.key)} (version {each.version_id})")
+        console.print(f"no outcome: {each.key} (version {each.version_id})")
 
 
-def imported(console: Console, done: Imported, log: Path) -> None:
+def imported(console: Terminal, done: Imported, log: Path) -> None:
     """Print what was imported and what was not, and write all of the latter into a file."""
     table = Table(
         title=f"{plural(done.lines, 'line')} of {plural(done.files, 'file')}",
@@ -47,36 +45,32 @@ def imported(console: Console, done: Imported, log: Path) -> None:
     table.add_row("other files, not read", f"{done.other_files:,}")
     console.print(table)
     for line in done.bad[:_MISSING_SHOWN]:
-        console.print(f"{line.place}: {line.why}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{line.place}: {line.why}", highlight=False, soft_wrap=True)
     if done.bad:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(f"{line.place}: {line.why}\n" for line in done.bad), encoding="utf-8")
         console.print(f"{log} has all of them", soft_wrap=True)
 
 
-def answer(console: Console, title: str | None, frame: pd.DataFrame) -> None:
+def answer(console: Terminal, title: str | None, frame: pd.DataFrame) -> None:
     """Print a query's answer, cut after `ROWS_AT_MOST` rows: a table, or a list where it is too wide."""
     table = Table(title=title, title_justify="left")
     for column, type_ in frame.dtypes.items():
-        table.add_column(
-            escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(type_) else "left"
-        )
-    rows = [
-        [escape(_text(value)) for value in row] for row in frame.head(ROWS_AT_MOST).itertuples(index=False)
-    ]
+        table.add_column(str(column), justify="right" if pd.api.types.is_numeric_dtype(type_) else "left")
+    rows = [[_text(value) for value in row] for row in frame.head(ROWS_AT_MOST).itertuples(index=False)]
     for row in rows:
         table.add_row(*row)
     if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
         console.print(table)
     else:
-        _list(console, [escape(str(column)) for column in frame], rows)
+        _list(console, [str(column) for column in frame], rows)
     if frame.empty:
         console.print("No rows.")
     if len(frame) > ROWS_AT_MOST:
         console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
 
 
-def _list(console: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print each row by itself, a line for each of its values."""
     for number, row in enumerate(rows, 1):
         values = Table.grid(padding=(0, 2, 0, 0))
@@ -88,7 +82,7 @@ def _list(console: Console, names: Sequence[str], rows: Iterable[Sequence[str]])
         console.print(values)
 
 
-def questions(console: Console) -> None:
+def questions(console: Terminal) -> None:
     """Print the name of each saved query, and what it answers."""
     table = Table(
         title='Saved queries: make query NAME=… [WEEK=2026-W47], or SQL="SELECT …"', title_justify="left"
@@ -96,7 +90,7 @@ def questions(console: Console) -> None:
     table.add_column("name", no_wrap=True)
     table.add_column("question")
     for name in saved_queries():
-        table.add_row(name, escape(question(name)))
+        table.add_row(name, question(name))
     console.print(table)
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from infra.audit import Audited
@@ -11,12 +9,13 @@ from infra.backfill import Ended
 from infra.redrive import Redriven
 from infra.rejected import Rejected
 from infra.review import Reviewed
+from infra.terminal import Terminal
 from workflow.outcome import Outcome
 
 _SHOWN = 20
 
 
-def audited(console: Console, found: Audited) -> None:
+def audited(console: Terminal, found: Audited) -> None:
     """Print the books: outcomes, in flight and missing add up to what was uploaded."""
     books = found.books
     table = Table(title="Audit", title_justify="left", show_header=False)
@@ -39,11 +38,13 @@ def audited(console: Console, found: Audited) -> None:
     letters = found.queues.undelivered + found.queues.unrecorded
     if books.missing or books.doubled or books.by_outcome[Outcome.FAILED] or letters:
         console.print("`make redrive` says what can be done again.")
-    clean = "Nothing is lost, nothing is counted twice."
-    console.print(clean if books.is_clean else "[bold red]Something is lost, or counted twice.[/]")
+    if books.is_clean:
+        console.print("Nothing is lost, nothing is counted twice.")
+    else:
+        console.print("Something is lost, or counted twice.", style="bold red")
 
 
-def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
+def redriven(console: Terminal, done: Redriven, *, applied: bool) -> None:
     """Print what is, or would be, done again."""
     plan = done.plan
     console.print(f"{'Classify' if applied else 'Would classify'} again: {plan.failed:,} failed,", end=" ")
@@ -57,14 +58,14 @@ def redriven(console: Console, done: Redriven, *, applied: bool) -> None:
         took = "Took" if applied else "Would take"
         console.print(f"{took} {plan.doubled:,} uploads that two days counted out of one of them.")
     for queue, letter in plan.unreadable[:_SHOWN]:
-        console.print(f"left in the {queue}: {escape(letter.body[:200])}", soft_wrap=True)
+        console.print(f"left in the {queue}: {letter.body[:200]}", soft_wrap=True)
     if len(plan.unreadable) > _SHOWN:
         console.print(f"… and {len(plan.unreadable) - _SHOWN:,} more")
     if not applied:
         console.print("Nothing has been done: `make redrive APPLY=1` does it.")
 
 
-def ended(console: Console, executions: Sequence[Ended]) -> None:
+def ended(console: Terminal, executions: Sequence[Ended]) -> None:
     """Print how executions ended."""
     for execution in executions:
         if execution.went_well:
@@ -73,27 +74,25 @@ def ended(console: Console, executions: Sequence[Ended]) -> None:
                 f"{batches:,} {'batch' if batches == 1 else 'batches'} done; `make audit` shows the outcomes."
             )
         else:
-            console.print(
-                f"[bold red]{execution.status}[/] {escape(execution.why)}: `make audit`, then `make redrive`",
-                soft_wrap=True,
-            )
+            console.print(execution.status, style="bold red", end=" ")
+            console.print(f"{execution.why}: `make audit`, then `make redrive`", soft_wrap=True)
 
 
-def rejected(console: Console, images: Sequence[Rejected]) -> None:
+def rejected(console: Terminal, images: Sequence[Rejected]) -> None:
     """Print rejected images with their reasons, cut after some hundred."""
     table = Table(title="Rejected", title_justify="left")
     for column in ("uploaded (UTC)", "key", "reason", "detail"):
         table.add_column(column, overflow="fold")
     for image in images[: _SHOWN * 10]:
         at = f"{image.uploaded_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(at, escape(image.key), image.reason, escape(image.detail or ""))
+        table.add_row(at, image.key, image.reason, image.detail or "")
     console.print(table)
     if len(images) > _SHOWN * 10:
         console.print(f"… and {len(images) - _SHOWN * 10:,} more")
     console.print(f"Rejected: {len(images):,}. Upload a fixed image under the same key to try again.")
 
 
-def reviewed(console: Console, done: Reviewed) -> None:
+def reviewed(console: Terminal, done: Reviewed) -> None:
     """Print where the sheet is, and how many images wait."""
     queue = done.queue
     since = f"uploaded since {queue.since}"

@@ -18,8 +18,8 @@ class Terminal(Console):
     """A console that text cannot command: of what it is given, it shows what can be seen, and lines."""
 
     def __init__(self, **options: Any) -> None:
-        """Take rich's options; `:x:` stays what it is."""
-        super().__init__(emoji=False, **options)
+        """Take rich's options; `:x:` and `[bold]` stay what they are."""
+        super().__init__(emoji=False, markup=False, **options)
         if not self.is_terminal and "width" not in options and "COLUMNS" not in os.environ:
             self.width = WIDEST
 

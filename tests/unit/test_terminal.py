@@ -2,15 +2,17 @@
 
 import io
 import unicodedata
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import show
+from infra import cli, import_capture, show
 from infra.drop import Dropped, Settled
-from infra.import_capture import Imported, Line
+from infra.import_capture import Imported, Line, NothingToImport
 from infra.terminal import Terminal
 
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
@@ -91,3 +93,14 @@ def test_an_answer_that_fits_is_a_table_on_a_terminal() -> None:
     terminal = Terminal(file=written, width=80, force_terminal=True, color_system=None)
     show.answer(terminal, None, pd.DataFrame({"key": ["a"]}))
     assert "│ a   │" in written.getvalue()
+
+
+def test_what_looks_like_markup_is_text(tmp_path, monkeypatch) -> None:
+    """An address may have `[/]` in it, which rich takes for the end of a style."""
+    assert printed(lambda console: console.print("[bold]a[/b] in [/]")) == "[bold]a[/b] in [/]\n"
+    monkeypatch.setattr(
+        cli, "current_stack", lambda: SimpleNamespace(client=lambda _: None, results_bucket="")
+    )
+    monkeypatch.setattr(import_capture, "judgement", lambda *_: None)
+    result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path / "[/]")])
+    assert isinstance(result.exception, NothingToImport)
