@@ -47,6 +47,7 @@ MAX_CLASSES = 12
 
 _LABEL_CHARS = 40
 _HEIGHT_LIMIT = -math.log(0.005)
+_TIMES = ((1_000, "s"), (60_000, "min"), (3_600_000, "h"))
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 Scale = Callable[[float], float]
@@ -275,18 +276,20 @@ def reliability(bins: Sequence[Bin]) -> str:
 
 
 def latency(days: Sequence[Latency]) -> str:
-    """Return the median and the 95th percentile from upload to decision, in seconds, by day."""
-    top = max([(day.total.p95 or 0) / 1000 for day in days], default=0.0)
+    """Return the median and the 95th percentile from upload to decision by day."""
+    longest_ms = max([day.total.p95 or 0 for day in days], default=0.0)
+    unit_ms, unit = next(scale for scale in _TIMES if longest_ms < 300 * scale[0] or scale is _TIMES[-1])
+    top = longest_ms / unit_ms
     y = _linear(0, _nice_top(top), 176, 16)
     step = (HALF - GUTTER) / max(len(days), 1)
     x = _linear(0, 1, GUTTER, GUTTER + step)
-    parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{tick:g} s")]
+    parts = [*_grid(y, _ticks(top), HALF, lambda tick: f"{tick:,g} {unit}")]
     lines: tuple[tuple[str, list[float | None]], ...] = (
         ("review", [day.total.p95 for day in days]),
         ("accepted", [day.total.p50 for day in days]),
     )
     for name, values in lines:
-        points = [(x(i + 0.5), y(ms / 1000)) for i, ms in enumerate(values) if ms is not None]
+        points = [(x(i + 0.5), y(max(ms, 0) / unit_ms)) for i, ms in enumerate(values) if ms is not None]
         parts.append(_polyline(points, name, 2.2))
         parts += [_circle(*point, 3.6, name, "paper") for point in points]
     for place, day in enumerate(days):

@@ -131,6 +131,15 @@ def test_days_without_images_break_the_line():
     assert [[place for place, _ in run] for run in runs] == [[0, 1], [3, 4]]
 
 
+@pytest.mark.parametrize(
+    ("longest_ms", "tick"), [(1_900, "2 s"), (250_000, "300 s"), (420_000, "8 min"), (3 * 86_400_000, "80 h")]
+)
+def test_times_are_drawn_in_a_unit_that_people_read(longest_ms, tick):
+    took = Percentiles(-3.0, float(longest_ms), None)
+    svg = charts.latency([Latency(MONDAY, 9, took, took, took)])
+    assert [text.text for text in read(svg).iter(f"{SVG}text")][-2] == tick
+
+
 def test_a_sparkline_needs_two_values():
     assert charts.sparkline([1.0, None]) == ""
     assert read(charts.sparkline([1.0, None, 1.0])).tag == "svg"
