@@ -140,7 +140,7 @@ def _failed(numbers: Numbers) -> list[Finding]:
 
 def _unclassified(numbers: Numbers) -> list[Finding]:
     tally = numbers.summary.tally
-    if not tally.images or tally.classified:
+    if not tally.images or tally.classified or tally.failed > FAILED_SHARE * tally.images:
         return []
     return [Finding(True, "Not one image was classified.", "Look at the reasons below.")]
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -135,7 +136,46 @@ def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels
     assert found.pop("verdict")["ok"] is report.verdict.ok
     scanned = [statement["scanned_bytes"] for statement in found.pop("statements")]
     found["models"].sort(key=str)
-    assert list(differences(found, numbers(stored, labels, monday, before, scanned))) == []
+    expected = numbers(stored, labels, monday, before, scanned)
+    assert list(differences(found, expected)) == []
+    assert tiles_on(report.to_html()) == tiles(expected["summary"], expected["baseline"], expected["cost"])
+
+
+def tiles_on(page: str) -> list[tuple[str, ...]]:
+    """What the tiles say: a name, a value and how it has changed."""
+    found = re.findall(r'<li class="tile">(.*?)</li>', page, re.DOTALL)
+    return [
+        tuple(text.replace("\u00a0", " ") for text in re.findall(r"<span[^>]*>([^<]*)</span>", tile))
+        for tile in found
+    ]
+
+
+def tiles(now: dict[str, Any], then: dict[str, Any] | None, cost: dict[str, Any]) -> list[tuple[str, ...]]:
+    def share(week: dict[str, Any], of: str) -> float:
+        return float(week["tally"][of] / week["tally"]["images"])
+
+    def points(name: str, here: float, before: float | None) -> tuple[str, ...]:
+        change = 0 if before is None else round(100 * (here - before), 1)
+        said = f"{'▲' if change > 0 else '▼'} {abs(change):.1f} points" if change else "unchanged"
+        return name, f"{100 * here:.1f} %", "" if before is None else said
+
+    def relative(of: float, before: float | None) -> str:
+        change = 0 if before is None else of / before - 1
+        return "" if before is None else f"{'▲' if change > 0 else '▼'} {abs(change):.1%}".replace("%", " %")
+
+    names = {"accepted": "Accepted", "needs_review": "For review", "rejected": "Rejected", "failed": "Failed"}
+    images, took_ms = now["tally"]["images"], now["total_p95_ms"]
+    return [
+        ("Images", f"{images}", relative(images, then["tally"]["images"] if then else None)),
+        *(points(name, share(now, of), share(then, of) if then else None) for of, name in names.items()),
+        points("Expected precision", now["expected_precision"], then["expected_precision"] if then else None),
+        (
+            "95 % within",
+            f"{took_ms:.0f} ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f} s",
+            relative(took_ms, then["total_p95_ms"] if then else None),
+        ),
+        ("Cost on AWS", f"${cost['usd']:.5f}", f"${cost['usd_per_million_images']:.2f} per million images"),
+    ]
 
 
 def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
