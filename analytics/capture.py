@@ -23,7 +23,7 @@ from typing import Any
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.upload import Upload
-from workflow.prediction import Policy, decide
+from workflow.prediction import OUR_REQUESTS, Policy, decide
 
 BUCKET = "data-capture"
 """Of the rows: what was captured never was an object of its own."""
@@ -40,6 +40,10 @@ _ANSWERS = ("probabilities", "scores", "score", "predictions", "prediction")
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html#IC-inputoutput
 https://docs.aws.amazon.com/sagemaker/latest/dg/LL-in-formats.html
 """
+
+
+class OnRecord(Exception):
+    """A line about a request of our own, whose image has its row."""
 
 
 class NotACapture(Exception):
@@ -83,9 +87,12 @@ def read_line(line: bytes, now: datetime) -> Capture:
 
     Raises:
         NotACapture: with what is wrong with it.
+        OnRecord: it is about a request of ours.
     """
     said = _object(_json(line), "the line")
     metadata = _object(said.get("eventMetadata"), "eventMetadata")
+    if str(metadata.get("inferenceId")).startswith(OUR_REQUESTS):
+        raise OnRecord
     data = _object(said.get("captureData"), "captureData")
     event_id = metadata.get("eventId")
     if not isinstance(event_id, str) or not event_id:

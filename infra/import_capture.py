@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from analytics.aws import ResultsBucket
 from analytics.batch import Batch, sort_out
-from analytics.capture import NotACapture, Source, messages, read_line
+from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from infra.deploy import consistent
 from infra.stack import STACK_NAME, Stack
 from ingest.errors import InvalidScores
@@ -47,6 +47,8 @@ class Imported:
 
     files: int = 0
     lines: int = 0
+    on_record: int = 0
+    """Lines about requests of ours, whose images have their rows."""
     other_files: int = 0
     """By their names no captures, and not read."""
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -115,6 +117,9 @@ def _rows(
         capture = read_line(line, now)
         found = messages(capture, source, judged.policy, judged.size_px, now)
         bodies = [json.dumps(message) for message in found]
+    except OnRecord:
+        done.on_record += 1
+        return []
     except (NotACapture, InvalidScores, RecursionError) as error:
         done.bad.append(Line(place, str(error)))
         return []

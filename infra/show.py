@@ -41,6 +41,7 @@ def imported(console: Terminal, done: Imported, log: Path) -> None:
     table.add_column(justify="right")
     for outcome, images in sorted(done.outcomes.items()):
         table.add_row(outcome, f"{images:,}")
+    table.add_row("requests of ours, on record already", f"{done.on_record:,}")
     table.add_row("lines that are no row", f"{len(done.bad):,}")
     table.add_row("other files, not read", f"{done.other_files:,}")
     console.print(table)

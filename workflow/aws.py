@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from ingest.errors import EndpointBusy, EndpointFault
+from workflow.prediction import OUR_REQUESTS
 
 ANSWER_MAX_BYTES = 12_000
 """A list of some 500 probabilities. What is more is no list of probabilities, and must not fill the state."""
@@ -102,7 +104,11 @@ class Endpoint:
     def _ask(self, body: bytes, content_type: str, answer_max_bytes: int) -> Answer:
         try:
             response = self._runtime.invoke_endpoint(
-                EndpointName=self.name, Body=body, ContentType=content_type, Accept="application/json"
+                EndpointName=self.name,
+                Body=body,
+                ContentType=content_type,
+                Accept="application/json",
+                InferenceId=f"{OUR_REQUESTS}{uuid4().hex}",
             )
             answer = response["Body"].read(answer_max_bytes + 1)
         except ClientError as error:

@@ -8,6 +8,9 @@ from typing import Any
 from ingest.errors import InvalidScores
 from workflow.outcome import Outcome
 
+OUR_REQUESTS = "scones-"
+"""Begins the id of each request of ours, which the endpoint's data capture keeps: its image has a row."""
+
 SUM_TOLERANCE = 0.01
 """float16 scores of a hundred classes, and printed decimals, add up to 1 only so closely."""
 

@@ -15,6 +15,7 @@ from model.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
+from workflow.prediction import OUR_REQUESTS
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -98,6 +99,15 @@ def test_the_image_is_sent_as_it_is_and_the_scores_come_back(runtime, endpoint):
     assert path == "/endpoints/scones/invocations"
     assert body == b"an image"
     assert (headers["Content-Type"], headers["Accept"]) == ("image/png", "application/json")
+
+
+def test_each_request_is_marked_as_ours_for_the_endpoint_s_data_capture(runtime, endpoint):
+    """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"""
+    ask(endpoint)
+    ask(endpoint)
+    ids = [headers["X-Amzn-SageMaker-Inference-Id"] for _, headers, _ in runtime.asked]
+    assert len(set(ids)) == 2
+    assert all(each.startswith(OUR_REQUESTS) and len(each) <= 64 for each in ids)
 
 
 def test_the_version_is_the_one_that_our_container_names(runtime, endpoint):

@@ -22,6 +22,7 @@ from infra.deploy import DeployFailed, parameters_of_model
 from infra.import_capture import NothingToImport, judgement
 from infra.reports import report_of
 from tests.builders import png_bytes
+from workflow.prediction import OUR_REQUESTS
 
 WEEK = IsoWeek.parse("2026-W46")
 LAYOUT = "my-endpoint/AllTraffic/2026/11"
@@ -136,6 +137,15 @@ def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_p
     rows = images(stack, tmp_path / "mirror")
     assert Counter(row["model_version"] for row in rows) == {"my-endpoint/AllTraffic": 21}
     assert {row["bucket"] for row in rows} == {capture.BUCKET}
+
+
+def test_what_we_asked_the_endpoint_ourselves_has_a_row_already(stack: Any, tmp_path: Path) -> None:
+    theirs, ours = json.loads(a_line(1)), json.loads(a_line(2))
+    theirs["eventMetadata"]["inferenceId"] = "of-their-own"
+    ours["eventMetadata"]["inferenceId"] = f"{OUR_REQUESTS}1f0c"
+    (tmp_path / "a.jsonl").write_text(f"{json.dumps(theirs)}\n{json.dumps(ours)}\n")
+    done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+    assert (done.lines, done.outcomes.total(), done.on_record, done.bad) == (2, 1, 1, [])
 
 
 def test_more_than_fits_in_memory_is_written_bit_by_bit(
