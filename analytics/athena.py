@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics.athena_results import frame_of, typed_rows
+from analytics.athena_results import frame_of, is_athenas_json, typed_rows
 from analytics.cost import ATHENA_LEAST_BYTES, PRICES
 from analytics.table import SCHEMAS
-from analytics.translate import QueryRefused, Table, ensure_it_reads, translate
+from analytics.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
 from analytics.trino_types import VARCHAR, Column, from_arrow, quoted, text
 from analytics.trino_values import FAILURE
 
@@ -29,6 +30,8 @@ __all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "Qu
 _TB_BYTES = 10**12
 _POLL_FIRST_S = 0.2
 _POLL_MOST_S = 5.0
+_MOST_CELLS = 20_000_000
+"""Of a local answer: as Python's objects they take some GB."""
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
@@ -78,10 +81,12 @@ class LocalAthena:
         database: str | None = None,
         threads: int = 2,
         memory_limit: str = "2GB",
+        timeout_s: float = 600.0,
     ) -> None:
         """Open a folder, and create the views, each an Athena SELECT over the tables and views before it.
 
-        With a `database`, tables can be qualified with that one only; else with any.
+        With a `database`, tables can be qualified with that one only; else with any. A statement that is not
+        through after `timeout_s` is stopped.
 
         Raises:
             QueryRefused: a view's SELECT cannot be translated.
@@ -91,6 +96,7 @@ class LocalAthena:
         if glob.has_magic(str(folder)):
             raise ValueError(f"{folder}: a folder with *, ? or [ in its name cannot be read. Rename it.")
         self._database = database
+        self._timeout_s = timeout_s
         scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
         self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
@@ -116,17 +122,54 @@ class LocalAthena:
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         """Run one read-only statement; see `Engine`."""
-        translation = translate(sql, self._tables, parameters, self._database)
-        self._look_for_files()
         started = time.perf_counter()
-        try:
-            rows = self._execute(translation.sql).fetchall()
-        except duckdb.Error as error:
-            raise QueryFailed(_reason(error)) from error
+        columns, rows = self.rows(sql, parameters)
         elapsed_ms = (time.perf_counter() - started) * 1000
         profile = json.loads(self._connection.get_profiling_information("json"))
         scanned_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
-        return QueryResult(frame_of(translation.columns, rows), scanned_bytes, elapsed_ms)
+        return QueryResult(frame_of(columns, rows), scanned_bytes, elapsed_ms)
+
+    def rows(
+        self, sql: str, parameters: Sequence[str] = ()
+    ) -> tuple[Sequence[Column], list[tuple[Any, ...]]]:
+        """Run one read-only statement, and return its columns and its values as DuckDB has them.
+
+        Raises:
+            QueryRefused, QueryFailed: as `query` does.
+        """
+        translation = translate(sql, self._tables, parameters, self._database)
+        self._look_for_files()
+        if any(column.type.contains("interval year to month") for column in translation.columns):
+            raise QueryRefused(
+                "A span of months is not known here as an answer: use date_diff('month', a, b)."
+            )
+        rows = self._fetched(translation)
+        if not is_athenas_json(translation.columns, rows):
+            raise QueryRefused(
+                "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: take the "
+                "values out with json_extract_scalar or CAST."
+            )
+        return translation.columns, rows
+
+    def _fetched(self, translation: Translation) -> list[tuple[Any, ...]]:
+        most_rows = _MOST_CELLS // len(translation.columns)
+        deadline = threading.Timer(self._timeout_s, self._connection.interrupt)
+        deadline.start()
+        try:
+            rows = self._execute(translation.sql).fetchmany(most_rows + 1)
+        except duckdb.InterruptException as error:
+            raise QueryFailed(
+                f"There was no answer within {self._timeout_s:g} s. Ask for fewer days or fewer rows."
+            ) from error
+        except duckdb.Error as error:
+            raise QueryFailed(_reason(error)) from error
+        finally:
+            deadline.cancel()
+        if len(rows) > most_rows:
+            raise QueryFailed(
+                f"The answer has more than {most_rows:,} rows: aggregate them, or write LIMIT {most_rows}."
+            )
+        return rows
 
     def close(self) -> None:
         """Let go of the memory and of what was spilled to disk."""
@@ -221,7 +264,7 @@ def _parquet_files(folder: Path) -> Iterator[Path]:
 
 def _reason(error: duckdb.Error) -> str:
     """Return what went wrong, without the statement that nobody wrote."""
-    failure = re.search(f"{FAILURE}(.*?)['\"]", str(error))
+    failure = re.search(f"{FAILURE}+(.*?)['\"]", str(error))
     return failure[1] if failure else str(error).split("\n\nLINE ")[0].strip()
 
 

@@ -1,5 +1,7 @@
 """Rows as a DataFrame with the types that its users expect, and the texts that Athena returns as values."""
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -54,6 +56,95 @@ def _without_decimals(value: Any) -> Any:
     if isinstance(value, dict):
         return {_without_decimals(key): _without_decimals(item) for key, item in value.items()}
     return value
+
+
+def is_athenas_json(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether all JSON in rows is written as Athena does: each key once, sorted, no 1.0E-5 among them."""
+    places = [place for place, column in enumerate(columns) if column.type.contains("json")]
+    return all(_is_canonical(row[place], columns[place].type) for row in rows for place in places)
+
+
+def _is_canonical(value: Any, type_: Type) -> bool:
+    if value is None:
+        return True
+    if type_ == types.JSON:
+        return _is_canonical_json(str(value))
+    if isinstance(value, dict) and type_.name == "row":
+        return all(map(_is_canonical, value.values(), type_.arguments))
+    if isinstance(value, dict):
+        return all(_is_canonical(part, type_.arguments[1]) for part in value.values())
+    if isinstance(value, list):
+        return all(_is_canonical(element, type_.arguments[0]) for element in value)
+    return True
+
+
+def _is_canonical_json(text: str) -> bool:
+    odd: list[str] = []
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if value and not 1e-3 <= abs(value) < 1e7:
+            odd.append(digits)
+        return value
+
+    value = json.loads(text, parse_float=number, parse_constant=odd.append)
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return not odd and written == text
+
+
+def text_of(value: Any, type_: Type) -> str:
+    """Return a value as Athena writes it into its answers."""
+    if value is None:
+        return "null"
+    if type_.name == "row":
+        names = [name or f"field{place}" for place, name in enumerate(type_.fields)]
+        fields = zip(names, value.values(), type_.arguments, strict=True)
+        return "{" + ", ".join(f"{name}={text_of(part, of)}" for name, part, of in fields) + "}"
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _double_text(value)
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            local = value.astimezone(ZoneInfo(type_.zone)) if type_.zone else value
+            seconds = f"{local:%Y-%m-%d %H:%M:%S}"
+            fraction = f".{local:%f}"[: type_.precision + 1] if type_.precision else ""
+            return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
+        case timedelta():
+            return _span_text(value)
+        case list():
+            return f"[{', '.join(text_of(element, type_.arguments[0]) for element in value)}]"
+        case dict():
+            key, item = type_.arguments
+            return "{" + ", ".join(f"{text_of(k, key)}={text_of(v, item)}" for k, v in value.items()) + "}"
+        case bytes():
+            return value.hex(" ")
+    return str(value)
+
+
+def _double_text(value: float) -> str:
+    """Return a double as Java writes it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    digits = Decimal(repr(value)).normalize()
+    first, *others = digits.as_tuple().digits
+    fraction = "".join(map(str, others)) or "0"
+    return f"{'-' if value < 0 else ''}{first}.{fraction}E{digits.adjusted()}"
+
+
+def _span_text(span: timedelta) -> str:
+    ms = round(abs(span) / timedelta(milliseconds=1))
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{'-' if span < timedelta(0) else ''}{days} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}"
 
 
 def typed_rows(

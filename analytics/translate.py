@@ -19,6 +19,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from analytics import trino_aggregates, trino_functions, trino_time
 from analytics import trino_types as types
+from analytics.trino_syntax import checked
 from analytics.trino_types import (
     BIGINT,
     BOOLEAN,
@@ -36,12 +37,19 @@ from analytics.trino_values import (
     QueryRefused,
     Value,
     arithmetic,
+    attempt,
+    between,
     cast,
     common,
     comparison,
+    ensure_distinct,
+    ensure_simple,
     expect,
+    fail_if,
     from_local,
     number,
+    one_of,
+    without_nan,
 )
 from analytics.trino_values import coerce as coerce_value
 from analytics.trino_values import field as row_field
@@ -79,24 +87,37 @@ def translate(
     """
     ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
-    if listing := _LISTING.fullmatch(sql):
-        return _listed(by_name, listing[1])
-    relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
+    if _SHOWING.match(sql):
+        return _listed(by_name, sql)
+    try:
+        relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
+    except RecursionError:
+        raise QueryRefused("The statement is nested too deeply.") from None
     return Translation(relation.sql, relation.columns)
 
 
+_SHOWING = re.compile(r"\s*(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
 _LISTING = re.compile(
-    r"\s*(?:SHOW\s+TABLES|(?:DESCRIBE|DESC|SHOW\s+COLUMNS\s+(?:FROM|IN))\s+(\w+))\s*;?\s*", re.IGNORECASE
+    r"\s*(?:(SHOW\s+TABLES)|(SHOW\s+COLUMNS\s+(?:FROM|IN)\s+|DESC\s+|DESCRIBE\s+)(\w+))\s*;?\s*",
+    re.IGNORECASE,
 )
 
 
-def _listed(tables: Mapping[str, Table], name: str | None) -> Translation:
-    """Return SHOW TABLES, or DESCRIBE of a table, as VALUES."""
-    if name is not None and name.lower() not in tables:
-        raise QueryRefused(f"There is no table {name}. The tables are: {', '.join(sorted(tables))}.")
-    if name is None:
+def _listed(tables: Mapping[str, Table], sql: str) -> Translation:
+    """Return SHOW TABLES, SHOW COLUMNS or DESCRIBE as VALUES."""
+    listing = _LISTING.fullmatch(sql)
+    if listing is None:
+        raise QueryRefused(
+            "SHOW TABLES, SHOW COLUMNS FROM and DESCRIBE of a table are all that is shown here."
+        )
+    if listing[1]:
         return Translation(_values_of([[name] for name in sorted(tables)]), [Column("tab_name", VARCHAR)])
-    lines = [[column.name, str(column.type)] for column in tables[name.lower()].columns]
+    if listing[3].lower() not in tables:
+        raise QueryRefused(f"There is no table {listing[3]}. The tables are: {', '.join(sorted(tables))}.")
+    columns = tables[listing[3].lower()].columns
+    if listing[2].upper().startswith("SHOW"):
+        return Translation(_values_of([[column.name] for column in columns]), [Column("field", VARCHAR)])
+    lines = [[column.name, types.in_hive(column.type)] for column in columns]
     return Translation(_values_of(lines), [Column("col_name", VARCHAR), Column("data_type", VARCHAR)])
 
 
@@ -141,7 +162,7 @@ class _Dialect(Trino):
 def _parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
     dialect = _Dialect()
     try:
-        parts = dialect.tokenize(sql)
+        parts = checked(dialect.tokenize(sql), sql)
         places = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
         if len(places) != len(parameters):
             raise QueryRefused(f"The statement has {len(places)} `?`, and {len(parameters)} parameters came.")
@@ -293,6 +314,8 @@ class _Translator:
                 raise QueryRefused(
                     f"Column {a.name} is {a.type} on one side of {word} and {b.type} on the other."
                 )
+            if not (word == "UNION" and not node.args.get("distinct")):
+                ensure_distinct(type_, word)
             columns.append(Column(a.name, type_, a.is_partition and b.is_partition))
         quantifier = "" if node.args.get("distinct") else " ALL"
         left, right = (self._typed(side, columns) for side in sides)
@@ -311,23 +334,28 @@ class _Translator:
 
     def _ended(self, node: exp.Expr, relation: _Relation) -> _Relation:
         """Add ORDER BY, OFFSET and LIMIT to what is not a SELECT: by position or by name."""
-        scope = _Scope(None, outputs={column.name.lower(): NULL for column in relation.columns})
-        positions = {column.name.lower(): index for index, column in enumerate(relation.columns, 1)}
-        order = self._order(node.args.get("order"), positions, scope)
+        outputs = [
+            (column.name, Value(str(place), column.type)) for place, column in enumerate(relation.columns, 1)
+        ]
+        order = self._order(node.args.get("order"), outputs, results_only="a set operation or VALUES")
         return replace(relation, sql=relation.sql + order + self._limit(node))
 
     def _values(self, node: exp.Values, outer: _Scope | None) -> _Relation:
         with self._within(_Scope(outer)):
-            rows = [
-                [self.value(cell) for cell in (row.expressions if isinstance(row, exp.Tuple) else [row])]
-                for row in node.expressions
-            ]
+            rows = [self._cells(row) for row in node.expressions]
         if len({len(row) for row in rows}) != 1:
             raise QueryRefused("The rows of VALUES have different numbers of columns.")
         typed = [common(column, "VALUES") for column in zip(*rows, strict=True)]
         lines = zip(*[values for values, _ in typed], strict=True)
         sql = ", ".join("(" + ", ".join(value.sql for value in line) + ")" for line in lines)
         return _Relation(f"VALUES {sql}", [Column(f"_col{i}", type_) for i, (_, type_) in enumerate(typed)])
+
+    def _cells(self, row: exp.Expr) -> list[Value]:
+        """Return a line of VALUES, which may be a row: `VALUES ROW(1, 2)` is `VALUES (1, 2)`."""
+        cells = [self.value(cell) for cell in (row.expressions if isinstance(row, exp.Tuple) else [row])]
+        if len(cells) == 1 and cells[0].type.name == "row":
+            return [row_field(cells[0], index) for index in range(len(cells[0].type.arguments))]
+        return cells
 
     # SELECT
 
@@ -336,9 +364,6 @@ class _Translator:
             node, "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit",
             "offset", "windows", "with_",
         )  # fmt: skip
-        distinct = node.args.get("distinct")
-        if distinct is not None and distinct.args.get("on"):
-            raise QueryRefused("Athena has no DISTINCT ON.")
         outer_with, self._with = self._with, with_
         try:
             with self._within(_Scope(outer, windows=node.args.get("windows") or ())) as scope:
@@ -356,10 +381,12 @@ class _Translator:
         if having := node.args.get("having"):
             pieces.append(f" HAVING {self._condition(having.this, 'HAVING')}")
         scope.outputs = {name.lower(): value for name, value in outputs}
-        positions = {name.lower(): index for index, (name, _) in enumerate(outputs, 1)}
-        pieces.append(self._order(node.args.get("order"), positions, scope))
-        pieces.append(self._limit(node))
         distinct = "DISTINCT " if node.args.get("distinct") else ""
+        if distinct:
+            for _, value in outputs:
+                ensure_distinct(value.type, "DISTINCT")
+        pieces.append(self._order(node.args.get("order"), outputs, results_only=distinct and "DISTINCT"))
+        pieces.append(self._limit(node))
         listed = ", ".join(f"{value.sql} AS {quoted(name)}" for name, value in outputs)
         is_plain = not (group and any(isinstance(key, _SEVERAL_GROUPINGS) for key in group.expressions))
         columns = [Column(name, value.type, value.is_partition and is_plain) for name, value in outputs]
@@ -367,6 +394,8 @@ class _Translator:
 
     def _outputs(self, node: exp.Select, scope: _Scope) -> list[tuple[str, Value]]:
         outputs: list[tuple[str, Value]] = []
+        if not node.expressions:
+            raise QueryRefused("A SELECT wants something to select.")
         for projection in node.expressions:
             star = _star(projection)
             if star is not None:
@@ -393,8 +422,11 @@ class _Translator:
                 position = int(node.this) - 1
                 if not 0 <= position < len(outputs):
                     raise QueryRefused(f"GROUP BY {node.this}: there is no such column in the result.")
-                return outputs[position][1].sql
-            return self.value(node).sql
+                value = outputs[position][1]
+            else:
+                value = self.value(node)
+            ensure_distinct(value.type, "GROUP BY")
+            return value.sql
 
         def keys(node: exp.Expr) -> str:
             if isinstance(node, exp.Tuple):
@@ -412,50 +444,55 @@ class _Translator:
                 pieces += list(map(key, node.expressions))
             else:
                 pieces.append(key(node))
-        return ", ".join(pieces)
+        return ", ".join(pieces) or "GROUPING SETS (())"
 
-    def _order(self, order: exp.Expr | None, positions: Mapping[str, int], scope: _Scope | None) -> str:
-        """Translate ORDER BY: of a query if there are positions, of a window or an aggregate if not."""
+    def _order(
+        self, order: exp.Expr | None, outputs: Sequence[tuple[str, Value]] = (), results_only: str = ""
+    ) -> str:
+        """Translate ORDER BY: of a query if there are outputs, of a window or an aggregate if not.
+
+        After `results_only` it can name nothing else than what is in the result.
+        """
         if order is None:
             return ""
         keys = []
         for item in order.expressions:
             _refuse_others(item, "this", "desc", "nulls_first")
-            node = item.this
-            if positions and isinstance(node, exp.Literal) and not node.is_string:
-                key = node.this
-            elif (
-                positions
-                and isinstance(node, exp.Column)
-                and not node.table
-                and node.name.lower() in positions
-            ):
-                key = str(positions[node.name.lower()])
-            elif (
-                scope is not None
-                and scope.outer is None
-                and not scope.columns
-                and NULL in scope.outputs.values()
-            ):
-                raise QueryRefused(
-                    "ORDER BY after a set operation or VALUES wants a column's name or position."
-                )
-            else:
-                key = self.value(node).sql
+            place = _place(item.this, outputs)
+            value = outputs[place - 1][1] if place else self._order_key(item.this, outputs, results_only)
+            ensure_simple(value.type, "ORDER BY")
+            key = str(place) if place else value.sql
+            if item.args.get("nulls_first") and value.type.is_floating:
+                # Trino has NaN next to NULL then.
+                if place and results_only:
+                    raise QueryRefused(f"NULLS FIRST on a double after {results_only} is not known here.")
+                key = without_nan(value, "NULLS FIRST").sql
             nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
             keys.append(f"{key} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}")
         return f" ORDER BY {', '.join(keys)}"
+
+    def _order_key(self, node: exp.Expr, outputs: Sequence[tuple[str, Value]], results_only: str) -> Value:
+        refusal = QueryRefused(
+            f"ORDER BY after {results_only} wants a column of the result, by name or place."
+        )
+        if results_only and results_only != "DISTINCT":
+            raise refusal
+        value = self.value(node)
+        if results_only and value.sql not in [output.sql for _, output in outputs]:
+            raise refusal
+        return value
 
     def _limit(self, node: exp.Expr) -> str:
         limit, offset = node.args.get("limit"), node.args.get("offset")
         sql = ""
         if limit is not None:
-            count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
             options = limit.args.get("limit_options")
             if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
-                raise QueryRefused("FETCH with PERCENT or TIES is not known here.")
-            if not (isinstance(count, exp.Column) and count.name.upper() == "ALL"):
-                sql += f" LIMIT {_whole_number(count, 'LIMIT')}"
+                raise QueryRefused(
+                    "FETCH WITH TIES is not known here: use rank() OVER (ORDER BY ...) and WHERE."
+                )
+            count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
+            sql += f" LIMIT {1 if count is None else _whole_number(count, 'LIMIT')}"
         if offset is not None:
             sql += f" OFFSET {_whole_number(offset.expression, 'OFFSET')}"
         return sql
@@ -482,8 +519,6 @@ class _Translator:
         scope, target = self._scope, join.this
         side, kind = (str(join.args.get(part) or "").upper() for part in ("side", "kind"))
         condition = join.args.get("on")
-        if isinstance(target, exp.Lateral) and isinstance(target.this, exp.Unnest):
-            target = target.this
         if isinstance(target, exp.Unnest):
             if (
                 side not in ("", "LEFT")
@@ -523,7 +558,7 @@ class _Translator:
             if a is None or b is None:
                 raise QueryRefused(f"USING: the column {identifier.name} is not on both sides.")
             (x, y), type_ = common([a.value, b.value], "USING")
-            conditions.append(f"{x.sql} = {y.sql}")
+            conditions.append(comparison("=", x, y).sql)
             sql = {"RIGHT": y.sql, "FULL": f"coalesce({x.sql}, {y.sql})"}.get(side, x.sql)
             merged.append(_Seen(identifier.name, None, Value(sql, type_)))
             gone += [a, b]
@@ -642,6 +677,7 @@ class _Translator:
         _refuse_others(node, "expressions", "alias", "offset")
         lists: list[str] = []
         columns: list[Type] = []
+        names: dict[int, str | None] = {}
         for expression in node.expressions:
             value = self.value(expression)
             if value.type.name == "map":
@@ -652,6 +688,7 @@ class _Translator:
                 for index, type_ in enumerate(element.type.arguments):
                     part = row_field(element, index).sql
                     lists.append(f"list_transform({value.sql}, lambda {element.sql}: {part})")
+                    names[len(columns)] = element.type.fields[index]
                     columns.append(type_)
             elif value.type.name == "array":
                 lists.append(value.sql)
@@ -664,7 +701,9 @@ class _Translator:
             columns.append(BIGINT)
         if keep_empty:
             lists = [f"(CASE WHEN {longest} = 0 THEN [NULL] ELSE {sql} END)" for sql in lists]
-        return lists, [Column(f"_col{index}", type_) for index, type_ in enumerate(columns)]
+        return lists, [
+            Column(names.get(index) or f"_col{index}", type_) for index, type_ in enumerate(columns)
+        ]
 
     # Expressions
 
@@ -679,9 +718,10 @@ class _Translator:
             a, b = self.value(node.this), self.value(node.expression)
             return arithmetic(_ARITHMETIC[type(node)], a, b)
         if type(node) in _COMPARISONS:
-            for side in (node.this, node.expression):
-                if isinstance(side, exp.Any | exp.All):
-                    raise QueryRefused("A comparison with ANY or ALL is not known here.")
+            if type(node.this) in _COMPARISONS:
+                raise QueryRefused(f"{node.sql('trino')}: a comparison of a comparison wants parentheses.")
+            if isinstance(node.expression, exp.Any | exp.All):
+                return self._compared_with_each(node)
             return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
         raise QueryRefused(f"{node.sql('trino')} is not known here.")
 
@@ -741,6 +781,8 @@ class _Translator:
         if isinstance(node.this, exp.Star):
             raise QueryRefused("* can only stand in a SELECT or in count(*).")
         names = [part.name for part in node.parts]
+        if re.fullmatch(r"_col\d+", names[-1]):
+            raise QueryRefused(f"{names[-1]} is a column without a name: give it one with AS.")
         value = self._named(names[0], None) if len(names) == 1 else self._named(names[1], names[0])
         rest = names[1:] if len(names) == 1 else names[2:]
         if value is None and len(names) > 1:
@@ -776,26 +818,41 @@ class _Translator:
         return Value(f"({sides[0]} {word} {sides[1]})", BOOLEAN)
 
     def _between(self, node: exp.Between) -> Value:
-        parts = [self.value(node.args[part]) for part in ("this", "low", "high")]
-        (value, low, high), _ = common(parts, "BETWEEN")
-        return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
+        return between(*(self.value(node.args[part]) for part in ("this", "low", "high")))
 
     def _in(self, node: exp.In) -> Value:
         value = self.value(node.this)
         query = node.args.get("query")
         if query is None:
-            (value, *options), _ = common([value, *map(self.value, node.expressions)], "IN")
-            return Value(f"({value.sql} IN ({', '.join(option.sql for option in options)}))", BOOLEAN)
+            return one_of(value, [self.value(option) for option in node.expressions])
+        value, sql = self._sought(value, query, "IN")
+        return Value(f"({value.sql} IN ({sql}))", BOOLEAN)
+
+    def _compared_with_each(self, node: exp.Expr) -> Value:
+        """Translate a comparison with ANY, SOME or ALL of a query."""
+        each, operator = node.expression, _COMPARISONS[type(node)]
+        if operator.startswith("IS") or not isinstance(each.this, exp.Query):
+            raise QueryRefused(f"{node.sql('trino')} is not known here: ANY and ALL want a query.")
+        word = "ANY" if isinstance(each, exp.Any) else "ALL"
+        value, sql = self._sought(without_nan(self.value(node.this), word), each.this, word)
+        return Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN)
+
+    def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
+        """Return a value and the query that it is compared with the rows of, in one type and without NaN."""
         relation = self.query(query, self._with, self._scope)
         if len(relation.columns) != 1:
-            raise QueryRefused("IN wants a query of one column.")
+            raise QueryRefused(f"{where} wants a query of one column here: use EXISTS for more.")
         type_ = types.common(value.type, relation.columns[0].type)
         if type_ is None:
             raise QueryRefused(
-                f"Athena cannot look for {value.type} in a query of {relation.columns[0].type}."
+                f"Athena cannot compare {value.type} with a query of {relation.columns[0].type}."
             )
-        typed = self._typed(relation, [Column(relation.columns[0].name, type_)])
-        return Value(f"({coerce_value(value, type_).sql} IN ({typed}))", BOOLEAN)
+        ensure_simple(type_, where)
+        sql = self._typed(relation, [Column(relation.columns[0].name, type_)])
+        if type_.is_floating:
+            found = self._derived(f"({sql})", [Column("", type_)])
+            sql = f"SELECT {without_nan(found.columns[0].value, where).sql} FROM {found.sql}"  # noqa: S608
+        return coerce_value(value, type_), sql
 
     def _is(self, node: exp.Is) -> Value:
         if not isinstance(node.expression, exp.Null):
@@ -813,6 +870,12 @@ class _Translator:
         if not isinstance(node.this, exp.Like):
             raise QueryRefused(f"{node.sql('trino')} is not known here.")
         character = trino_functions.literal(node.expression, "LIKE's ESCAPE")
+        pattern = trino_functions.literal(node.this.expression, "A pattern with ESCAPE")
+        escaped = re.sub(f"{re.escape(character)}[%_{re.escape(character)}]", "", pattern)
+        if len(character) != 1 or character in escaped:
+            raise QueryRefused(
+                "ESCAPE wants one character, and before it in the pattern only %, _ and itself."
+            )
         return self._like(node.this, f" ESCAPE {text(character)}")
 
     def _case(self, node: exp.Case) -> Value:
@@ -840,6 +903,8 @@ class _Translator:
 
     def _cast(self, node: exp.Cast) -> Value:
         spelling = node.args["to"].sql(_Dialect)
+        if spelling.upper().startswith("CHAR"):
+            raise QueryRefused("char is padded with blanks on Athena, which is not known here: use varchar.")
         try:
             target = types.parse(spelling)
         except ValueError as error:
@@ -852,15 +917,11 @@ class _Translator:
                 raise QueryRefused(
                     "Write DECIMAL '1.5' as the number 1.5, or with CAST(... AS decimal(2, 1))."
                 )
-        result = cast(value, target)
         length = re.fullmatch(r"(?i)varchar\((\d+)\)", spelling)
-        if length and value.constant is None:
-            result = Value(f"substr({result.sql}, 1, {length[1]})", VARCHAR)
-        return result
+        return _shortened(value, int(length[1])) if length else cast(value, target)
 
     def _try_cast(self, node: exp.TryCast) -> Value:
-        value = self._cast(node)
-        return Value(f"TRY({value.sql})", value.type)
+        return attempt(self._cast(node))
 
     def _zoned_literal(self, literal: str, target: Type) -> Value:
         moment, _, zone = literal.rpartition(" ")
@@ -958,6 +1019,10 @@ class _Translator:
             raise QueryRefused(f"{node.sql('trino')} is not known here.")
         _refuse_others(node, "this", "expressions")
         name = node.name.lower()
+        if name in ("all", "some", "any"):
+            raise QueryRefused(
+                f"{name.upper()} is known here before a query that begins with SELECT, SOME as ANY."
+            )
         if trino_aggregates.is_aggregate(name):
             return self._aggregate(name, node.expressions, condition, over, nulls)
         if condition or over or nulls:
@@ -978,7 +1043,7 @@ class _Translator:
         if name == "count" and not arguments:
             raise QueryRefused("count wants * or an expression.")
         if arguments and isinstance(arguments[-1], exp.Order):
-            order = self._order(arguments[-1], {}, None)
+            order = self._order(arguments[-1])
             arguments = [*arguments[:-1], arguments[-1].this]
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             distinct, arguments = "DISTINCT ", arguments[0].expressions
@@ -997,7 +1062,7 @@ class _Translator:
     def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
         order, value = "", node.this
         if isinstance(value, exp.Order):
-            order, value = self._order(value, {}, None), value.this
+            order, value = self._order(value), value.this
         separator = self.value(node.args["separator"]) if node.args.get("separator") else Value("''", VARCHAR)
         values = [self.value(value), separator]
         return trino_aggregates.aggregate(
@@ -1009,12 +1074,14 @@ class _Translator:
         if alias := node.args.get("alias"):
             named = [w for w in self._scope.windows if w.this.name.lower() == alias.name.lower()]
             if not named or any(node.args.get(part) for part in ("partition_by", "order", "spec")):
-                raise QueryRefused(f"The window {alias.name} is not known here.")
+                raise QueryRefused(
+                    f"The window {alias.name} is not known here; one built on it has to be written out."
+                )
             definition = named[0]
         pieces = []
         if keys := definition.args.get("partition_by"):
             pieces.append("PARTITION BY " + ", ".join(self.value(key).sql for key in keys))
-        pieces.append(self._order(definition.args.get("order"), {}, None).strip())
+        pieces.append(self._order(definition.args.get("order")).strip())
         pieces.append(self._frame(definition.args.get("spec")))
         return self._call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
 
@@ -1154,11 +1221,39 @@ def _member(value: Value, name: str) -> Value:
     return row_field(value, names.index(name.lower()))
 
 
+def _shortened(value: Value, length: int) -> Value:
+    """Return `CAST(value AS varchar(length))`: a text is cut, anything else has to fit."""
+    string = cast(value, VARCHAR)
+    if value.type != VARCHAR:
+        long = f"length({string.sql}) > {length}"
+        return replace(string, sql=fail_if(long, f"A value does not fit varchar({length})", string.sql))
+    if string.constant is not None:
+        return Value(text(string.constant[:length]), VARCHAR, string.constant[:length])
+    return Value(f"substr({string.sql}, 1, {length})", VARCHAR)
+
+
 def _is_true(node: exp.Expr | None) -> bool:
     return isinstance(node, exp.Boolean) and bool(node.this)
 
 
+def _place(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
+    """Return which of the outputs an item of ORDER BY names or numbers, from 1; 0 if it is something else."""
+    if not outputs:
+        return 0
+    if isinstance(node, exp.Literal) and not node.is_string:
+        place = _whole_number(node, "ORDER BY")
+        if not 1 <= place <= len(outputs):
+            raise QueryRefused(f"ORDER BY {place}: there is no such column in the result.")
+        return place
+    if not isinstance(node, exp.Column) or node.table:
+        return 0
+    places = [place for place, (name, _) in enumerate(outputs, 1) if name.lower() == node.name.lower()]
+    if len(places) > 1:
+        raise QueryRefused(f"ORDER BY {node.name} is ambiguous: the result has {len(places)} such columns.")
+    return places[0] if places else 0
+
+
 def _whole_number(node: exp.Expr | None, where: str) -> int:
-    if not isinstance(node, exp.Literal) or node.is_string:
+    if not isinstance(node, exp.Literal) or node.is_string or not node.this.isdecimal():
         raise QueryRefused(f"{where} wants a number, written out.")
     return int(node.this)

@@ -1,11 +1,23 @@
 """Trino's aggregate and window functions in DuckDB's words. What is not here is refused."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analytics import trino_types as types
 from analytics.trino_types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
-from analytics.trino_values import QueryRefused, Value, arithmetic, cast, coerce, expect
+from analytics.trino_values import (
+    QueryRefused,
+    Value,
+    arithmetic,
+    cast,
+    coerce,
+    ensure_distinct,
+    ensure_simple,
+    expect,
+    refuse_if,
+    without_nan,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,11 @@ def aggregate(call: Call) -> Value:
         raise QueryRefused(f"{call.name} wants OVER (...).")
     if call.nulls and call.name not in _WINDOW:
         raise QueryRefused(f"{call.name} has no IGNORE NULLS.")
+    if call.over and call.name not in _WINDOW and (call.condition or call.distinct or call.order):
+        raise QueryRefused(
+            f"{call.name} with OVER has no FILTER, DISTINCT or ORDER BY within its parentheses on Athena: "
+            "use CASE in it, or aggregate in a query of its own first."
+        )
     try:
         return _HANDLERS[call.name](call)
     except (ValueError, IndexError) as error:  # a handler unpacks its arguments
@@ -61,6 +78,8 @@ def _count(call: Call) -> Value:
     if not call.arguments:
         return Value(call.of("count", "*"), BIGINT)
     (value,) = call.arguments
+    if call.distinct:
+        ensure_distinct(value.type, "DISTINCT")
     return Value(call.of("count", value.sql), BIGINT)
 
 
@@ -87,7 +106,9 @@ def _sum(call: Call) -> Value:
 
 def _avg(call: Call) -> Value:
     (value,) = call.arguments
-    if _number(value, "avg").type.name != "decimal":
+    if _number(value, "avg").type.name == "real":
+        raise QueryRefused("avg of a real is not known here: cast it to double.")
+    if value.type.name != "decimal":
         return Value(call.of("avg", value.sql), DOUBLE)
     count = Value(call.of("count", value.sql), BIGINT)
     return cast(arithmetic("/", _sum(call), count), value.type)
@@ -95,16 +116,31 @@ def _avg(call: Call) -> Value:
 
 def _extreme(call: Call) -> Value:
     value, *count = call.arguments
-    if not count:
-        return Value(call.of(call.name, value.sql), value.type)
-    (number,) = count
-    return Value(call.of(call.name, value.sql, expect(number, BIGINT, call.name).sql), array(value.type))
+    ensure_simple(value.type, call.name)
+    if count:
+        (number,) = count
+        most = expect(number, BIGINT, call.name).sql
+        return Value(call.of(call.name, without_nan(value, call.name).sql, most), array(value.type))
+    sql = call.of(call.name, value.sql)
+    if call.name == "max" and value.type.is_floating:  # NaN is the greatest number to DuckDB, none to Trino
+        sql = f"coalesce({call.of('max', value.sql, condition=f'NOT isnan({value.sql})')}, {sql})"
+    return Value(sql, value.type)
 
 
-def _extreme_by(function: str) -> Handler:
+def _extreme_by(function: str, direction: str) -> Handler:
     def handle(call: Call) -> Value:
-        value, by = call.arguments
-        return Value(call.of(function, value.sql, by.sql), value.type)
+        value, by, *count = call.arguments
+        ensure_simple(by.type, call.name)
+        by = without_nan(by, call.name)
+        if not count:
+            return Value(call.of(function, value.sql, by.sql), value.type)
+        (number,) = count
+        if call.order or call.distinct or call.over:
+            raise QueryRefused(f"{call.name} of several values is known here without ORDER BY and OVER only.")
+        most = _written_out(number, call.name, least=1)
+        ordered = replace(call, order=f" ORDER BY {by.sql} {direction}")
+        found = ordered.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
+        return Value(f"list_slice({found}, 1, {most})", array(value.type))
 
     return handle
 
@@ -158,18 +194,49 @@ def _geometric_mean(call: Call) -> Value:
 
 def _histogram(call: Call) -> Value:
     (value,) = call.arguments
+    ensure_distinct(value.type, "histogram")
     type_ = map_of(value.type, BIGINT)
     return Value(f"CAST({call.of('histogram', value.sql)} AS {type_.duckdb})", type_)
 
 
+_TWICE = "A key comes twice, and Athena keeps any of its values: group by the key first"
+
+
 def _map_agg(call: Call) -> Value:
     key, value = call.arguments
-    lists = [call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value)]
-    return Value(f"MAP({lists[0]}, {lists[1]})", map_of(key.type, value.type))
+    ensure_distinct(key.type, "map_agg")
+    keys, values = (call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value))
+    twice = f"len(list_distinct({keys})) <> len({keys})"
+    return Value(refuse_if(twice, _TWICE, f"MAP({keys}, {values})"), map_of(key.type, value.type))
+
+
+def _multimap_agg(call: Call) -> Value:
+    key, value = call.arguments
+    ensure_simple(key.type, "multimap_agg")
+    keys, values = (call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value))
+    of_key = f"list_filter(list_zip({keys}, {values}), lambda p: p[1] IS NOT DISTINCT FROM k)"
+    entry = f"{{'k': k, 'v': list_transform({of_key}, lambda p: p[2])}}"
+    sql = f"map_from_entries(list_transform(list_sort(list_distinct({keys})), lambda k: {entry}))"
+    return Value(sql, map_of(key.type, array(value.type)))
+
+
+def _map_union(call: Call) -> Value:
+    (value,) = call.arguments
+    if value.type.name != "map":
+        raise QueryRefused(f"map_union wants maps, not {value.type}.")
+    entries = f"flatten({call.of('list', f'map_entries({value.sql})')})"
+    keys = f"list_transform({entries}, lambda e: e.key)"
+    twice = f"len(list_distinct({keys})) <> len({keys})"
+    return Value(refuse_if(twice, _TWICE, f"map_from_entries({entries})"), value.type)
 
 
 def _approx_distinct(call: Call) -> Value:
-    return Value(call.of("approx_count_distinct", call.arguments[0].sql), BIGINT)
+    """Count exactly: the same on every run, and within the error that is asked for."""
+    value, *error = call.arguments
+    if len(error) > 1:
+        raise ValueError
+    ensure_distinct(value.type, "approx_distinct")
+    return Value(replace(call, distinct="DISTINCT ").of("count", value.sql), BIGINT)
 
 
 def _approx_percentile(call: Call) -> Value:
@@ -185,6 +252,8 @@ def _approx_percentile(call: Call) -> Value:
 
 def _listagg(call: Call) -> Value:
     value, separator = call.arguments
+    if not call.order:
+        raise QueryRefused("listagg wants WITHIN GROUP (ORDER BY ...).")
     texts = [expect(side, VARCHAR, "listagg").sql for side in (value, separator)]
     return Value(call.of("string_agg", *texts), VARCHAR)
 
@@ -205,17 +274,27 @@ def _ntile(call: Call) -> Value:
 
 def _neighbour(call: Call) -> Value:
     value, *others = call.arguments
+    if "ORDER BY" not in call.over or re.search(" (ROWS|RANGE|GROUPS) ", call.over):
+        raise QueryRefused(f"{call.name} wants OVER (... ORDER BY ...), without a frame.")
     arguments = [value.sql]
     for other, type_ in zip(others, (BIGINT, value.type), strict=False):
         arguments.append(expect(other, type_, call.name).sql)
     if len(others) > 2:
         raise ValueError
+    if others:
+        arguments[1] = _written_out(others[0], call.name, least=0)
     return Value(call.of(call.name, *arguments), value.type)
 
 
 def _nth_value(call: Call) -> Value:
     value, position = call.arguments
-    return Value(call.of("nth_value", value.sql, expect(position, BIGINT, call.name).sql), value.type)
+    return Value(call.of("nth_value", value.sql, _written_out(position, call.name, least=1)), value.type)
+
+
+def _written_out(value: Value, where: str, *, least: int) -> str:
+    if not re.fullmatch("[0-9]+", value.constant or "") or int(value.constant or 0) < least:
+        raise QueryRefused(f"The offset of {where} has to be a number of {least} or more here, written out.")
+    return str(value.constant)
 
 
 _WINDOW: dict[str, Handler] = {
@@ -256,10 +335,12 @@ _HANDLERS: dict[str, Handler] = {
     "kurtosis": _statistic("kurtosis", 1),
     "listagg": _listagg,
     "map_agg": _map_agg,
+    "map_union": _map_union,
+    "multimap_agg": _multimap_agg,
     "max": _extreme,
-    "max_by": _extreme_by("arg_max_null"),
+    "max_by": _extreme_by("arg_max_null", "DESC"),
     "min": _extreme,
-    "min_by": _extreme_by("arg_min_null"),
+    "min_by": _extreme_by("arg_min_null", "ASC"),
     "regr_intercept": _statistic("regr_intercept", 2),
     "regr_slope": _statistic("regr_slope", 2),
     "stddev": _statistic("stddev_samp", 1),

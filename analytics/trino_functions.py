@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sqlglot import exp
@@ -11,14 +12,19 @@ from analytics.trino_types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, 
 from analytics.trino_values import (
     QueryRefused,
     Value,
+    attempt,
     cast,
     coerce,
     common,
     comparison,
+    ensure_distinct,
+    ensure_simple,
     expect,
     fail_if,
     field,
+    refuse_if,
     struct,
+    without_nan,
 )
 
 
@@ -52,7 +58,6 @@ _SIGNATURES = r"""
     floor(double) -> double = floor({0})
     round(I) -> I = {0}
     round(I, integer) -> I = CAST(round({0}, {1}) AS {I})
-    round(D, integer) -> D = CAST(round({0}, {1}) AS {D})
     round(double) -> double = round({0})
     round(double, integer) -> double = round({0}, {1})
     truncate(double) -> double = trunc({0})
@@ -68,6 +73,7 @@ _SIGNATURES = r"""
     sqrt(double) -> double = sqrt({0})
     power(double, double) -> double = pow({0}, {1})
     sign(I) -> I = CAST(sign({0}) AS {I})
+    sign(D) -> decimal(1,0) = CAST(sign({0}) AS DECIMAL(1, 0))
     sign(double) -> double = CAST(sign({0}) AS DOUBLE)
     sin(double) -> double = sin({0})
     cos(double) -> double = cos({0})
@@ -99,8 +105,8 @@ _SIGNATURES = r"""
     hamming_distance(varchar, varchar) -> bigint = hamming({0}, {1})
     lower(varchar) -> varchar = lower({0})
     upper(varchar) -> varchar = upper({0})
-    lpad(varchar, bigint, varchar) -> varchar = lpad({0}, CAST({1} AS INTEGER), {2})
-    rpad(varchar, bigint, varchar) -> varchar = rpad({0}, CAST({1} AS INTEGER), {2})
+    lpad(varchar, bigint, varchar) -> varchar = lpad({0}, CAST(least({1}, 10000) AS INTEGER), {2})
+    rpad(varchar, bigint, varchar) -> varchar = rpad({0}, CAST(least({1}, 10000) AS INTEGER), {2})
     trim(varchar) -> varchar = trim({0}, {blanks})
     ltrim(varchar) -> varchar = ltrim({0}, {blanks})
     rtrim(varchar) -> varchar = rtrim({0}, {blanks})
@@ -122,7 +128,6 @@ _SIGNATURES = r"""
     sha256(varbinary) -> varbinary = unhex(sha256({0}))
 
     json_parse(varchar) -> json = CAST(json({0}) AS JSON)
-    json_array_length(json) -> bigint = CAST(json_array_length({0}) AS BIGINT)
 
     cardinality(array(T)) -> bigint = len({0})
     cardinality(map(K, V)) -> bigint = CAST(cardinality({0}) AS BIGINT)
@@ -133,17 +138,34 @@ _SIGNATURES = r"""
     array_last(array(T)) -> T = list_extract({0}, -1)
     flatten(array(array(T))) -> array(T) = flatten({0})
     trim_array(array(T), bigint) -> array(T) = list_slice({0}, 1, len({0}) - {1})
-    repeat(T, bigint) -> array(T) = repeat([{0}], {1})
+    repeat(T, bigint) -> array(T) = repeat([{0}], least({1}, 10000))
     euclidean_distance(array(double), array(double)) -> double = list_distance({0}, {1})
     dot_product(array(double), array(double)) -> double = list_dot_product({0}, {1})
 
     map_keys(map(K, V)) -> array(K) = map_keys({0})
     map_values(map(K, V)) -> array(V) = map_values({0})
 """
-"""`name(parameters) -> result = DuckDB's expression`; T, K, V: any type, I: a whole number, D: a decimal."""
+"""`name(parameters) -> result = DuckDB's expression`; T, K, V: any type, I: a whole number, D: a decimal.
+
+What makes something large is bounded in itself: DuckDB works constants out before it looks at guards.
+"""
 
 _ALIASES = {"ceiling": "ceil", "pow": "power", "rand": "random", "mod": "%"}
-_BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
+_BLANKS = " || ".join(
+    f"chr({code})"
+    for code in (
+        *range(9, 14),
+        *range(28, 33),
+        0x1680,
+        *range(0x2000, 0x2007),
+        *range(0x2008, 0x200B),
+        0x2028,
+        0x2029,
+        0x205F,
+        0x3000,
+    )
+)
+"""What Java calls white space."""
 
 Signature = tuple[tuple[Type, ...], Type, str]
 
@@ -187,6 +209,12 @@ def _by_signature(translator: Translator, name: str, arguments: Arguments) -> Va
     if name not in SIGNATURES:
         raise QueryRefused(f"The function {name} is not known here.")
     values = [translator.value(argument) for argument in arguments]
+    return _of_values(name, values)
+
+
+def _of_values(name: str, values: Sequence[Value]) -> Value:
+    if any(value.type.name == "real" for value in values):
+        raise QueryRefused(f"{name} of a real is not known here: cast it to double.")
     for parameters, result, template in SIGNATURES[name]:
         bound = _bind(parameters, values)
         if bound is not None:
@@ -195,6 +223,38 @@ def _by_signature(translator: Translator, name: str, arguments: Arguments) -> Va
             return Value(template.format(*coerced, blanks=_BLANKS, **parts), _fill(result, bound))
     spelled = ", ".join(str(value.type) for value in values)
     raise QueryRefused(f"{name} is not known here with arguments of the types ({spelled}).")
+
+
+_MOST_ELEMENTS = 10_000
+"""That sequence and repeat make on Athena."""
+
+
+def _guarded(name: str, guard: Callable[[str, str, str], str], condition: str, why: str) -> Handler:
+    """Return a function that has a signature, and fails or is refused where a condition holds."""
+
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        values = [translator.value(argument) for argument in arguments]
+        value = _of_values(name, values)
+        return replace(value, sql=guard(condition.format(*(v.sql for v in values)), why, value.sql))
+
+    return handle
+
+
+def _padded(name: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        values = [translator.value(argument) for argument in arguments]
+        value = _of_values(name, values)
+        length, pad = values[1].sql, values[2].sql
+        sql = refuse_if(
+            f"{length} > {_MOST_ELEMENTS}", f"{name} to more than 10000 is not known here", value.sql
+        )
+        why = "A text is padded to a length of 0 or more, with a text that is not empty"
+        return replace(value, sql=fail_if(f"{length} < 0 OR {pad} = ''", why, sql))
+
+    return handle
+
+
+_IS_NOT_ASCII = "strlen({0}) <> length({0})"
 
 
 def _bind(parameters: Sequence[Type], values: Sequence[Value]) -> dict[str, Type] | None:
@@ -311,12 +371,15 @@ def _nullif(translator: Translator, arguments: Arguments) -> Value:
 
 def _try(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
-    return Value(f"TRY({value.sql})", value.type)
+    return attempt(value)
 
 
 def _extreme(name: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
         values, type_ = common([translator.value(argument) for argument in arguments], name)
+        ensure_simple(type_, name)
+        if name == "greatest":
+            values = [without_nan(value, name) for value in values]
         sql = f"{name}({', '.join(value.sql for value in values)})"
         return Value(unless_null(values, sql), type_)  # DuckDB's ignores NULL
 
@@ -346,9 +409,24 @@ def _whole(name: str, sql: str) -> Handler:
             precision, scale = values[0].type.precision, values[0].type.scale
             type_ = types.decimal(precision - scale + min(scale, 0 if name == "truncate" else 1), 0)
             return Value(f"CAST({sql.format(values[0].sql)} AS {type_.duckdb})", type_)
-        return _by_signature(translator, name, arguments)
+        if len(values) == 2 and name == "round" and values[0].type.name == "decimal":
+            type_ = types.decimal(values[0].type.precision + 1, values[0].type.scale)
+            places = expect(values[1], types.INTEGER, "round").sql
+            return Value(f"CAST(round({coerce(values[0], type_).sql}, {places}) AS {type_.duckdb})", type_)
+        return _of_values(name, values)
 
     return handle
+
+
+def _reverse(translator: Translator, arguments: Arguments) -> Value:
+    value = _by_signature(translator, "reverse", arguments)
+    (of,) = map(translator.value, arguments)
+    if value.type != VARCHAR:
+        return value
+    composed = f"length_grapheme({of.sql}) <> length({of.sql})"  # DuckDB keeps what looks like one character
+    return replace(
+        value, sql=refuse_if(composed, "reverse of composed characters is not known here", value.sql)
+    )
 
 
 def _concat(translator: Translator, arguments: Arguments) -> Value:
@@ -381,10 +459,13 @@ def _substr(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _split(translator: Translator, arguments: Arguments) -> Value:
-    if len(arguments) == 2:
-        return _by_signature(translator, "split", arguments)
-    string, delimiter, limit = map(translator.value, arguments)
-    parts = f"string_split({expect(string, VARCHAR, 'split').sql}, {expect(delimiter, VARCHAR, 'split').sql})"
+    string, delimiter, *limits = map(translator.value, arguments)
+    value = _of_values("split", [string, delimiter])
+    empty, why = f"{delimiter.sql} = ''", "The delimiter may not be the empty string"
+    if not limits:
+        return replace(value, sql=fail_if(empty, why, value.sql))
+    (limit,) = limits
+    parts = fail_if(empty, why, value.sql)
     limit = expect(limit, BIGINT, "split")
     rest = f"array_to_string(list_slice({parts}, {limit.sql}, len({parts})), {delimiter.sql})"
     first = f"list_slice({parts}, 1, {limit.sql} - 1)"
@@ -400,15 +481,22 @@ def _split_part(translator: Translator, arguments: Arguments) -> Value:
     return Value(fail_if(f"{index.sql} < 1", "Index must be greater than zero", part), VARCHAR)
 
 
+_ODD_NUMBERS = r"\.[0-9]+0([^0-9]|$)|[0-9][eE][+-]?[0-9]|[0-9]{8,}\.|(^|[^0-9])0\.000"
+"""Numbers in JSON that DuckDB may write otherwise than Java."""
+
+
 def _json_format(translator: Translator, arguments: Arguments) -> Value:
     (json,) = map(translator.value, arguments)
     json = expect(json, JSON, "json_format")
     written = f"CAST({json.sql} AS VARCHAR)"
     # Trino sorts the keys of every object; here, only those of the outermost one can be looked at.
     nested = f"contains(substr({written}, 2), '{{')"
-    mixed = f"json_type({json.sql}) = 'OBJECT' AND json_keys({json.sql}) <> list_sort(json_keys({json.sql}))"
+    keys = f"json_keys({json.sql})"
+    mixed = f"json_type({json.sql}) = 'OBJECT' AND {keys} <> list_sort(list_distinct({keys}))"
     why = "Athena would sort these keys: take the values out with json_extract_scalar"
-    return Value(fail_if(f"{nested} OR ({mixed})", why, written), VARCHAR)
+    odd = f"regexp_matches({written}, {text(_ODD_NUMBERS)})"
+    sql = refuse_if(odd, "Athena may write these numbers otherwise: take them out with CAST", written)
+    return Value(refuse_if(f"{nested} OR ({mixed})", why, sql), VARCHAR)
 
 
 def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
@@ -454,6 +542,8 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
     for found in _DIRECTIVE.finditer(form):
         pieces.append(text(form[end : found.start()]))
         end = found.end()
+        if not found[1] and not values:
+            raise QueryRefused(f"format({form!r}) has more directives than arguments, or one not known here.")
         pieces.append("'%'" if found[1] else _formatted(found, values.pop(0)))
     pieces.append(text(form[end:]))
     if values or "%" in _DIRECTIVE.sub("", form):
@@ -467,11 +557,8 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
     _, left, zero, comma, width, digits, kind = found.groups()
     if kind == "d" and value.type.is_integer and digits is None:
         sql = f"printf('%{left}{zero}{comma}{width}d', CAST({value.sql} AS BIGINT))"
-    elif kind == "f" and value.type.is_number and not value.type.is_integer and not zero and not comma:
-        # Java rounds the shortest decimal that stands for a double, half away from zero; C its binary value.
-        places = int(digits or 6)
-        exact = f"CAST(CAST({value.sql} AS VARCHAR) AS DECIMAL(38, 18))"
-        sql = f"CAST(CAST(round({exact}, {places}) AS DECIMAL(38, {places})) AS VARCHAR)"
+    elif kind == "f" and value.type.name in ("double", "decimal") and int(digits or 6) <= _MOST_PLACES:
+        sql = _with_places(value, int(digits or 6), comma, int(width or 0) if zero else 0)
         sql = f"printf('%{left}{width}s', {sql})"
     elif kind == "s" and not zero and not comma and digits is None:
         string = cast(value, VARCHAR) if value.type.is_exact or value.type == BOOLEAN else value
@@ -482,63 +569,134 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
     return f"coalesce({sql}, 'null')"
 
 
-def _pattern(node: exp.Expr) -> str:
-    return literal(node, "A regular expression")
+_MOST_PLACES = 18
 
 
-def _regexp_like(translator: Translator, arguments: Arguments) -> Value:
-    string, pattern = arguments
-    sql = expect(translator.value(string), VARCHAR, "regexp_like").sql
-    return Value(f"regexp_matches({sql}, {text(_pattern(pattern))})", BOOLEAN)
+def _with_places(value: Value, places: int, comma: str, filled: int) -> str:
+    """Return a number with so many places after its point, and with zeros before it.
 
-
-def _regexp_extract(translator: Translator, arguments: Arguments) -> Value:
-    sql = expect(translator.value(arguments[0]), VARCHAR, "regexp_extract").sql
-    pattern = text(_pattern(arguments[1]))
-    group = _group(arguments)
-    found = f"regexp_extract({sql}, {pattern}, {group})"
-    return Value(f"(CASE WHEN regexp_matches({sql}, {pattern}) THEN {found} END)", VARCHAR)
-
-
-def _regexp_extract_all(translator: Translator, arguments: Arguments) -> Value:
-    sql = expect(translator.value(arguments[0]), VARCHAR, "regexp_extract_all").sql
-    return Value(
-        f"regexp_extract_all({sql}, {text(_pattern(arguments[1]))}, {_group(arguments)})", array(VARCHAR)
+    Java rounds the shortest decimal that stands for a double, half away from zero, where C rounds its binary
+    value; and -0.04 is -0.0 to it.
+    """
+    is_negative = f"signbit({value.sql})" if value.type == DOUBLE else f"{value.sql} < 0"
+    sign = f"(CASE WHEN {is_negative} THEN '-' ELSE '' END)"
+    exact = f"abs(CAST(CAST({value.sql} AS VARCHAR) AS DECIMAL(38, 20)))"
+    size = f"CAST(CAST(round({exact}, {places}) AS DECIMAL(38, {places})) AS VARCHAR)"
+    if comma:
+        whole = f"printf('%,d', CAST(split_part({size}, '.', 1) AS BIGINT))"
+        size = f"({whole} || substr({size}, length(split_part({size}, '.', 1)) + 1))"
+    if filled:
+        size = f"lpad({size}, CAST(greatest({filled} - length({sign}), length({size})) AS INTEGER), '0')"
+    too_large = f"NOT abs({value.sql}) < 1e18"
+    return refuse_if(
+        too_large, "format() of NaN or of such a number is not known here", f"({sign} || {size})"
     )
 
 
-def _group(arguments: Arguments) -> int:
+@dataclass(frozen=True)
+class _Pattern:
+    """A regular expression that RE2, which DuckDB has, reads as Java does."""
+
+    sql: str
+    groups: int
+    string: str
+    """The SQL of what is looked through."""
+
+    def guarded(self, sql: str, *, repeated: bool = False) -> str:
+        """Return SQL that is refused for the texts in which the two would find something else."""
+        if repeated:
+            empty = f"regexp_full_match('', {self.sql})"
+            sql = refuse_if(empty, "A regular expression that matches nothing at all is not known here", sql)
+        if self._has(r"\\[dDwWsSbB]"):
+            other = f"regexp_matches({self.string}, '[^\\x00-\\x0a\\x0c-\\x7f]')"
+            sql = refuse_if(other, "\\w, \\d, \\s and \\b beyond ASCII are not known here", sql)
+        if self._has(r"\$"):
+            ends = f"ends_with({self.string}, chr(10))"
+            sql = refuse_if(ends, "$ before a line feed at the end of a text is not known here", sql)
+        return sql
+
+    def _has(self, part: str) -> bool:
+        return re.search(part, self.sql) is not None
+
+
+_CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
+_UNLIKE = re.compile(r"\(\?(?!:|[ims]+[:)]|<[A-Za-z])|[*+?}]\+|\{,")
+"""Look-around, possessive quantifiers, other flags and `{,n}`: not in RE2, or something else there."""
+
+
+def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
+    form = literal(node, "A regular expression")
+    bare = re.sub(r"\\.", "_", form, flags=re.DOTALL)
+    outside = _CLASS.sub("_", bare)
+    if (
+        re.search(r"\\[^dDwWsSbBntrfpPxzAQE\W]", form)
+        or any("[" in inside[1:] or "&&" in inside for inside in _CLASS.findall(bare))
+        or _UNLIKE.search(outside)
+    ):
+        raise QueryRefused(f"The regular expression {form!r} uses more than both engines read alike.")
+    groups = len(re.findall(r"\((?!\?)|\(\?<", outside))
+    return _Pattern(text(form), groups, expect(string, VARCHAR, where).sql)
+
+
+def _regexp_like(translator: Translator, arguments: Arguments) -> Value:
+    string, node = arguments
+    pattern = _pattern(translator.value(string), node, "regexp_like")
+    return Value(pattern.guarded(f"regexp_matches({pattern.string}, {pattern.sql})"), BOOLEAN)
+
+
+def _regexp_extract(translator: Translator, arguments: Arguments) -> Value:
+    pattern = _pattern(translator.value(arguments[0]), arguments[1], "regexp_extract")
+    found = f"regexp_extract({pattern.string}, {pattern.sql}, {_group(pattern, arguments)})"
+    sql = f"(CASE WHEN regexp_matches({pattern.string}, {pattern.sql}) THEN {found} END)"
+    return Value(pattern.guarded(sql), VARCHAR)
+
+
+def _regexp_extract_all(translator: Translator, arguments: Arguments) -> Value:
+    pattern = _pattern(translator.value(arguments[0]), arguments[1], "regexp_extract_all")
+    sql = f"regexp_extract_all({pattern.string}, {pattern.sql}, {_group(pattern, arguments)})"
+    return Value(pattern.guarded(sql, repeated=True), array(VARCHAR))
+
+
+def _group(pattern: _Pattern, arguments: Arguments) -> int:
     if len(arguments) == 2:
         return 0
-    pattern = _pattern(arguments[1])
-    if not isinstance(arguments[2], exp.Literal) or arguments[2].is_string:
+    if not isinstance(arguments[2], exp.Literal) or not arguments[2].this.isdecimal():
         raise QueryRefused("The group of a regular expression has to be a number here.")
-    if re.search(r"\)[?*{]|\|", pattern):
+    group = int(arguments[2].this)
+    if group > pattern.groups:
+        raise QueryRefused(f"The regular expression {pattern.sql} has no group {group}.")
+    if group and re.search(r"\)[?*{]|\|", pattern.sql):
         raise QueryRefused(
-            f"A group of {pattern!r} may take no part in a match, and then is NULL on Athena and empty here."
+            f"A group of {pattern.sql} may take no part in a match: NULL on Athena, empty here."
         )
-    return int(arguments[2].this)
+    return group
 
 
 def _regexp_replace(translator: Translator, arguments: Arguments) -> Value:
-    sql = expect(translator.value(arguments[0]), VARCHAR, "regexp_replace").sql
-    replacement = literal(arguments[2], "What regexp_replace puts in") if len(arguments) == 3 else ""
+    string, node, *new = arguments
+    pattern = _pattern(translator.value(string), node, "regexp_replace")
+    replacement = literal(new[0], "What regexp_replace puts in") if new else ""
     if re.search(r"\\|\$(?!\d)|\$\d\d", replacement):
         raise QueryRefused(f"regexp_replace with {replacement!r} is not known here: use $1 to $9.")
+    if any(int(group) > pattern.groups for group in re.findall(r"\$(\d)", replacement)):
+        raise QueryRefused(f"The regular expression {pattern.sql} has fewer groups than {replacement!r}.")
     replacement = re.sub(r"\$(\d)", r"\\\1", replacement)
-    return Value(f"regexp_replace({sql}, {text(_pattern(arguments[1]))}, {text(replacement)}, 'g')", VARCHAR)
+    sql = f"regexp_replace({pattern.string}, {pattern.sql}, {text(replacement)}, 'g')"
+    return Value(pattern.guarded(sql, repeated=True), VARCHAR)
 
 
 def _regexp_split(translator: Translator, arguments: Arguments) -> Value:
-    string, pattern = arguments
-    sql = expect(translator.value(string), VARCHAR, "regexp_split").sql
-    return Value(f"string_split_regex({sql}, {text(_pattern(pattern))})", array(VARCHAR))
+    string, node = arguments
+    pattern = _pattern(translator.value(string), node, "regexp_split")
+    sql = f"string_split_regex({pattern.string}, {pattern.sql})"
+    return Value(pattern.guarded(sql, repeated=True), array(VARCHAR))
 
 
 def _regexp_count(translator: Translator, arguments: Arguments) -> Value:
-    string, pattern = arguments
-    sql = expect(translator.value(string), VARCHAR, "regexp_count").sql
-    return Value(f"len(regexp_extract_all({sql}, {text(_pattern(pattern))}))", BIGINT)
+    string, node = arguments
+    pattern = _pattern(translator.value(string), node, "regexp_count")
+    sql = f"len(regexp_extract_all({pattern.string}, {pattern.sql}))"
+    return Value(pattern.guarded(sql, repeated=True), BIGINT)
 
 
 _JSON_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d+)\]|\["([^"\\]*)"\]""")
@@ -558,6 +716,13 @@ def _json(translator: Translator, arguments: Arguments) -> tuple[str, str]:
     return sql, text("$" + "".join(keys))
 
 
+def _json_array_length(translator: Translator, arguments: Arguments) -> Value:
+    (value,) = map(translator.value, arguments)
+    sql = f"TRY_CAST({value.sql} AS JSON)" if value.type == VARCHAR else expect(value, JSON, "an array").sql
+    length = f"CAST(json_array_length({sql}) AS BIGINT)"
+    return Value(f"(CASE json_type({sql}) WHEN 'ARRAY' THEN {length} END)", BIGINT)
+
+
 def _json_extract(translator: Translator, arguments: Arguments) -> Value:
     sql, path = _json(translator, arguments)
     return Value(f"json_extract({sql}, {path})", JSON)
@@ -566,7 +731,15 @@ def _json_extract(translator: Translator, arguments: Arguments) -> Value:
 def _json_extract_scalar(translator: Translator, arguments: Arguments) -> Value:
     sql, path = _json(translator, arguments)
     nested = f"json_type({sql}, {path}) IN ('OBJECT', 'ARRAY', 'NULL')"
-    return Value(f"(CASE WHEN {nested} THEN NULL ELSE json_extract_string({sql}, {path}) END)", VARCHAR)
+    odd_number = text(_ODD_NUMBERS)
+    document, number = f"CAST({sql} AS VARCHAR)", f"json_extract_string({sql}, {path})"
+    rewritten = f"regexp_matches({document}, {odd_number}) OR NOT contains({document}, {number})"
+    found = refuse_if(
+        f"json_type({sql}, {path}) = 'DOUBLE' AND ({rewritten})",
+        "Athena may write this number otherwise: use CAST(json_extract(...) AS double)",
+        number,
+    )
+    return Value(f"(CASE WHEN {nested} THEN NULL ELSE {found} END)", VARCHAR)
 
 
 def _array(value: Value, where: str) -> tuple[str, Type]:
@@ -578,6 +751,7 @@ def _array(value: Value, where: str) -> tuple[str, Type]:
 def _same_arrays(translator: Translator, arguments: Arguments, where: str) -> tuple[list[Value], Type]:
     values, type_ = common([translator.value(argument) for argument in arguments], where)
     _array(values[0], where)
+    ensure_distinct(type_, where)
     return values, type_
 
 
@@ -585,7 +759,8 @@ def _with_element(translator: Translator, arguments: Arguments, where: str) -> t
     container, element = map(translator.value, arguments)
     _array(container, where)
     (container, _), type_ = common([container, Value(f"[{element.sql}]", array(element.type))], where)
-    return container.sql, coerce(element, type_.arguments[0]).sql, type_
+    ensure_simple(type_.arguments[0], where)
+    return container.sql, without_nan(coerce(element, type_.arguments[0]), where).sql, type_
 
 
 def _distinct(translator: Translator, sql: str, type_: Type) -> str:
@@ -597,6 +772,7 @@ def _distinct(translator: Translator, sql: str, type_: Type) -> str:
 def _array_distinct(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
     _array(value, "array_distinct")
+    ensure_distinct(value.type, "array_distinct")
     return Value(_distinct(translator, value.sql, value.type), value.type)
 
 
@@ -617,9 +793,14 @@ def _array_filtered(name: str, condition: str) -> Handler:
 
 def _arrays_overlap(translator: Translator, arguments: Arguments) -> Value:
     (a, b), type_ = _same_arrays(translator, arguments, "arrays_overlap")
+    ensure_simple(type_.arguments[0], "arrays_overlap")
     unknown = f"len({a.sql}) <> list_count({a.sql}) OR len({b.sql}) <> list_count({b.sql})"
     element = translator.parameter(type_.arguments[0]).sql
     shared = f"list_filter({a.sql}, lambda {element}: list_contains({b.sql}, {element}))"
+    if type_.arguments[0].is_floating:
+        shared = refuse_if(
+            f"list_contains({a.sql}, 'nan')", "arrays_overlap of NaN is not known here", shared
+        )
     overlap = f"(CASE WHEN len({shared}) > 0 THEN TRUE WHEN {unknown} THEN NULL ELSE FALSE END)"
     return Value(unless_null([a, b], overlap), BOOLEAN)
 
@@ -632,6 +813,24 @@ def _contains(translator: Translator, arguments: Arguments) -> Value:
         f"WHEN len({container}) <> list_count({container}) THEN NULL ELSE FALSE END)",
         BOOLEAN,
     )
+
+
+def _of_sorted(name: str) -> Handler:
+    """Return a function of an array's order, which has a signature."""
+
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        if len(arguments) > 1:
+            raise QueryRefused(f"{name} with a function that compares is not known here.")
+        (container,) = map(translator.value, arguments)
+        value = _of_values(name, [container])
+        element = _array(container, name)[1]
+        ensure_simple(element, name)
+        if name == "array_max" and element.is_floating:
+            why = "array_max of NaN is not known here"
+            return replace(value, sql=refuse_if(f"list_contains({container.sql}, 'nan')", why, value.sql))
+        return value
+
+    return handle
 
 
 def _array_position(translator: Translator, arguments: Arguments) -> Value:
@@ -685,7 +884,8 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
         type_ = BIGINT
         backwards = f"sign({stop.sql} - {start.sql}) * sign({step}) < 0 OR {step} = 0"
         default = f"(CASE WHEN {start.sql} <= {stop.sql} THEN 1 ELSE -1 END)"
-        sql = f"generate_series({start.sql}, {stop.sql}, {step or default})"
+        taken = f"abs(CAST({stop.sql} AS HUGEINT) - {start.sql}) // abs({step or 1})"
+        ends = [start.sql, stop.sql]
     elif type_.name in ("date", "timestamp"):
         if not steps and type_.name == "timestamp":
             raise QueryRefused("sequence of timestamps wants a step, as an interval.")
@@ -695,13 +895,33 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
         default = f"to_days(CASE WHEN {start.sql} <= {stop.sql} THEN 1 ELSE -1 END)"
         backwards = f"epoch_ms({step}) = 0 OR (epoch_ms({step}) > 0) <> ({start.sql} <= {stop.sql})"
         ends = [f"CAST({value.sql} AS TIMESTAMP)" for value in (start, stop)]
-        sql = f"CAST(generate_series({', '.join(ends)}, {step or default}) AS {type_.duckdb}[])"
+        step_ms = f"abs(epoch_ms({step}))" if step else "86400000"
+        taken = f"abs(epoch_ms({ends[1]}) - epoch_ms({ends[0]})) // {step_ms}"
     else:
         raise QueryRefused(f"sequence of {type_} is not known here.")
+    many = f"{taken} >= {_MOST_ELEMENTS}"
+    end = f"(CASE WHEN {many} THEN NULL ELSE {ends[1]} END)"
+    sql = f"CAST(generate_series({ends[0]}, {end}, {step or default}) AS {type_.duckdb}[])"
+    sql = fail_if(many, f"result of sequence function must not have more than {_MOST_ELEMENTS} entries", sql)
     if step:
         backwards = f"({backwards}) AND {start.sql} <> {stop.sql}"
         sql = fail_if(backwards, "sequence stop value should be on the step's side of the start value", sql)
     return Value(sql, array(type_))
+
+
+def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
+    string, *delimiters = arguments
+    entry, pair = (literal(node, "A delimiter of split_to_map") for node in delimiters)
+    if not entry or not pair or entry == pair:
+        raise QueryRefused("split_to_map wants two different delimiters.")
+    sql = expect(translator.value(string), VARCHAR, "split_to_map").sql
+    x = translator.parameter(VARCHAR).sql
+    parts = f"string_split({x}, {text(pair)})"
+    entries = f"list_filter(string_split({sql}, {text(entry)}), lambda {x}: {x} <> '')"
+    bad = f"len(list_filter({entries}, lambda {x}: len({parts}) <> 2)) > 0"
+    made = f"map_from_entries(list_transform({entries}, lambda {x}: {{'k': {parts}[1], 'v': {parts}[2]}}))"
+    why = "Key-value delimiter must appear exactly once in each entry"
+    return Value(fail_if(bad, why, made), map_of(VARCHAR, VARCHAR))
 
 
 def _zip(translator: Translator, arguments: Arguments) -> Value:
@@ -856,6 +1076,37 @@ def _row(translator: Translator, arguments: Arguments) -> Value:
 
 HANDLERS: dict[str, Handler] = {
     "%": _modulo,
+    "array_max": _of_sorted("array_max"),
+    "array_min": _of_sorted("array_min"),
+    "array_sort": _of_sorted("array_sort"),
+    "codepoint": _guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint wants one character"),
+    "hamming_distance": _guarded(
+        "hamming_distance",
+        refuse_if,
+        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
+        "hamming_distance beyond ASCII is not known here",
+    ),
+    "levenshtein_distance": _guarded(
+        "levenshtein_distance",
+        refuse_if,
+        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
+        "levenshtein_distance beyond ASCII is not known here",
+    ),
+    "lpad": _padded("lpad"),
+    "rpad": _padded("rpad"),
+    "repeat": _guarded(
+        "repeat",
+        fail_if,
+        f"{{1}} < 0 OR {{1}} > {_MOST_ELEMENTS}",
+        f"repeat makes 0 to {_MOST_ELEMENTS} elements",
+    ),
+    "replace": _guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not known here"),
+    "reverse": _reverse,
+    "split_to_map": _split_to_map,
+    "trim_array": _guarded(
+        "trim_array", fail_if, "{1} < 0 OR {1} > len({0})", "size must be 0 to the length"
+    ),
+    "upper": _guarded("upper", refuse_if, "contains({0}, 'ß')", "upper of ß is not known here"),
     "array_distinct": _array_distinct,
     "array_except": _array_filtered("array_except", "IS NULL"),
     "array_intersect": _array_filtered("array_intersect", "IS NOT NULL"),
@@ -879,6 +1130,7 @@ HANDLERS: dict[str, Handler] = {
     "filter": _filter,
     "format": _format,
     "greatest": _extreme("greatest"),
+    "json_array_length": _json_array_length,
     "json_extract": _json_extract,
     "json_extract_scalar": _json_extract_scalar,
     "least": _extreme("least"),

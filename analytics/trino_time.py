@@ -18,7 +18,7 @@ from analytics.trino_types import (
     Type,
     text,
 )
-from analytics.trino_values import QueryRefused, Value, cast, expect, fail_if, from_local, local_timestamp
+from analytics.trino_values import QueryRefused, Value, cast, expect, from_local, local_timestamp, refuse_if
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[4:]
@@ -256,8 +256,16 @@ def _date_parse(translator: Translator, arguments: Arguments) -> Value:
         raise QueryRefused("date_parse without %Y is not known here: the engines differ on the year.")
     form_sql = _mysql_form(form, {letter: _MYSQL[letter] for letter in _PARSED})
     value = expect(translator.value(node), VARCHAR, "date_parse")
-    function = "try_strptime" if value.is_partition else "strptime"  # as in a cast
-    return Value(f"{function}({value.sql}, {form_sql})", TIMESTAMP)
+    if value.is_partition:  # as in a cast
+        return Value(f"try_strptime({value.sql}, {form_sql})", TIMESTAMP)
+    return Value(_parsed(value.sql, form_sql), TIMESTAMP)
+
+
+def _parsed(sql: str, form: str) -> str:
+    """Return a text read as a moment, to the millisecond, with no blank but those of the form."""
+    moment = f"date_trunc('millisecond', strptime({sql}, {form}))"
+    blanks = f"regexp_matches({sql}, '^\\s|\\s$|\\s\\s')"
+    return refuse_if(blanks, "A date with blanks around it is not known here: use trim()", moment)
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:
@@ -272,7 +280,7 @@ def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
     if "%Y" not in form_sql or re.search("%[GVjuaA]", form_sql):
         raise QueryRefused(f"parse_datetime with {literal(form, 'A form')!r} is not known here.")
     sql = expect(translator.value(node), VARCHAR, "parse_datetime").sql
-    parsed = f"strptime({sql}, {form_sql.replace('%g', '%f')})"
+    parsed = _parsed(sql, form_sql.replace("%g", "%f"))
     return Value(f"timezone('UTC', {parsed})", types.zoned())
 
 
@@ -288,7 +296,7 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
     moment = f"timezone('UTC', date_trunc('millisecond', CAST({without_zone} AS TIMESTAMP)))"
     # DuckDB has no place for a zone that differs from value to value.
     return Value(
-        fail_if(
+        refuse_if(
             f"NOT regexp_full_match({sql}, {text(_ISO_TIMESTAMP)})",
             "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123Z, in UTC",
             moment,
@@ -302,7 +310,7 @@ def _from_iso8601_date(translator: Translator, arguments: Arguments) -> Value:
     sql = expect(translator.value(node), VARCHAR, "from_iso8601_date").sql
     shape = text("[0-9]{4}-[0-9]{2}-[0-9]{2}")
     return Value(
-        fail_if(
+        refuse_if(
             f"NOT regexp_full_match({sql}, {shape})",
             "from_iso8601_date is known here for dates like 2026-11-24",
             f"CAST({sql} AS DATE)",

@@ -60,7 +60,7 @@ class Type:
     @property
     def is_integer(self) -> bool:
         """Whether it is a whole number."""
-        return self.name in _INTEGERS
+        return self.name in INTEGERS
 
     @property
     def is_exact(self) -> bool:
@@ -78,6 +78,15 @@ class Type:
         return self.name in ("double", "real")
 
     @property
+    def is_simple(self) -> bool:
+        """Whether nothing is in it: it is no array, map, row or JSON."""
+        return self.name not in ("array", "map", "row", "json")
+
+    def contains(self, *names: str) -> bool:
+        """Whether it, or a type in it, has one of the names."""
+        return self.name in names or any(argument.contains(*names) for argument in self.arguments)
+
+    @property
     def is_interval(self) -> bool:
         """Whether it is a span of time."""
         return self.name.startswith("interval")
@@ -93,9 +102,9 @@ class Column:
     """Whether partitions are named by it."""
 
 
-_INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
+INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
 """And the digits of the decimal that holds each."""
-_NUMBERS = [*_INTEGERS, "decimal", "real", "double"]
+_NUMBERS = [*INTEGERS, "decimal", "real", "double"]
 _MOMENTS = ["date", "timestamp", "timestamp with time zone"]
 
 _DUCKDB = {
@@ -158,7 +167,7 @@ def row(types: Sequence[Type], names: Sequence[str | None]) -> Type:
 
 def as_decimal(type_: Type) -> Type:
     """Return the decimal that holds every value of a whole number's type; a decimal as it is."""
-    return type_ if type_.name == "decimal" else decimal(_INTEGERS[type_.name], 0)
+    return type_ if type_.name == "decimal" else decimal(INTEGERS[type_.name], 0)
 
 
 def common(a: Type, b: Type) -> Type | None:
@@ -210,6 +219,17 @@ def quoted(name: str) -> str:
 def text(value: str) -> str:
     """Return a character literal as SQL."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def in_hive(type_: Type) -> str:
+    """Return how DESCRIBE writes a type: `map<string,double>`."""
+    if type_.name == "row":
+        fields = zip(type_.fields, type_.arguments, strict=True)
+        return "struct<" + ",".join(f"{name}:{in_hive(field)}" for name, field in fields) + ">"
+    if type_.arguments:
+        return f"{type_.name}<{','.join(map(in_hive, type_.arguments))}>"
+    names = {"varchar": "string", "integer": "int", "real": "float", "varbinary": "binary"}
+    return str(type_) if type_.name == "decimal" else names.get(type_.name, type_.name)
 
 
 def from_arrow(type_: pa.DataType) -> Type:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analytics import trino_types as types
 from analytics.trino_types import (
@@ -42,12 +42,58 @@ FAILURE = "~"
 
 DuckDB's own `error()` is volatile, which its TRY does not allow.
 """
+REFUSAL = "~~"
+"""Opens the text of an error where Athena would answer."""
 
 
 def fail_if(condition: str, message: str, otherwise: str) -> str:
     """Return SQL that fails with a message where a condition holds, and is another expression elsewhere."""
     failure = f"CAST({types.text(FAILURE + message.removeprefix(FAILURE))} AS BOOLEAN)"
     return f"(CASE WHEN (CASE WHEN {condition} THEN {failure} ELSE FALSE END) THEN NULL ELSE {otherwise} END)"
+
+
+def refuse_if(condition: str, message: str, otherwise: str) -> str:
+    """Return SQL that fails with a message where this engine does not know Athena's answer."""
+    return fail_if(condition, f"{REFUSAL}{message}", otherwise)
+
+
+def attempt(value: Value) -> Value:
+    """Return `TRY(value)`, which is NULL where it fails.
+
+    Raises:
+        QueryRefused: it may fail where on Athena it does not, which TRY would hide.
+    """
+    refusal = re.search(f"'{REFUSAL}([^']*)", value.sql)
+    if refusal:
+        raise QueryRefused(f"Leave TRY out: it would hide that this may be refused. ({refusal[1]}.)")
+    return Value(f"TRY({value.sql})", value.type)
+
+
+def without_nan(value: Value, what: str) -> Value:
+    """Return a value that fails where it is NaN, which DuckDB takes for the greatest number."""
+    if not value.type.is_floating or value.constant is not None:
+        return value
+    return replace(value, sql=refuse_if(f"isnan({value.sql})", f"{what} of NaN is not known here", value.sql))
+
+
+def ensure_simple(type_: Type, what: str) -> None:
+    """Let a type pass whose order, and whose equality, is DuckDB's.
+
+    Raises:
+        QueryRefused: it is a type that has others in it.
+    """
+    if not type_.is_simple:
+        raise QueryRefused(f"{what} of {type_} is not known here: use what is in it.")
+
+
+def ensure_distinct(type_: Type, what: str) -> None:
+    """Let a type pass of which DuckDB finds the same values distinct; its maps have an order.
+
+    Raises:
+        QueryRefused: there is a map or JSON in it.
+    """
+    if type_.contains("map", "json"):
+        raise QueryRefused(f"{what} of {type_} is not known here: use what is in it.")
 
 
 def common(values: Sequence[Value], what: str) -> tuple[list[Value], Type]:
@@ -67,8 +113,8 @@ def coerce(value: Value, target: Type) -> Value:
     """Return a value in the type that it is coerced to; `types.coerces` says whether it can be."""
     if value.type == target:
         return value
-    if value.constant is not None and value.type.name == "decimal" and target.is_floating:
-        return Value(f"CAST('{value.constant}' AS {target.duckdb})", target)
+    if value.constant is not None and value.type.is_number and target.is_floating:
+        return Value(f"CAST('{value.constant}' AS {target.duckdb})", target, value.constant)
     return Value(_cast(value.sql, value.type, target), target)
 
 
@@ -110,6 +156,8 @@ def _cast(sql: str, source: Type, target: Type) -> str:
         return _to_text(sql, source)
     if source == JSON or target == JSON:
         return _from_or_to_json(sql, source, target)
+    if source.is_floating and target.name == "decimal":
+        return f"CAST(CAST({sql} AS VARCHAR) AS {target.duckdb})"  # Trino rounds the digits that stand for it
     if source.is_floating and target.is_integer:
         return f"CAST(round({sql}) AS {target.duckdb})"  # half away from zero, where DuckDB's cast is to even
     if {source.name, target.name} <= {"date", "timestamp", "timestamp with time zone"}:
@@ -155,7 +203,7 @@ def _is_plain(source: Type, target: Type) -> bool:
     if source.is_exact and target.is_number:
         return True
     if source.is_floating:
-        return target.is_floating or target.name == "decimal"
+        return target.is_floating
     if source == BOOLEAN:
         return target.is_number or target == VARCHAR
     if source.is_integer:
@@ -226,10 +274,15 @@ def _to_text(sql: str, source: Type) -> str:
         local = f"timezone({types.text(source.zone)}, {sql})"
         return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
     if source == JSON:
+        string = refuse_if(
+            f"json_type({sql}) = 'DOUBLE'",
+            "Athena writes such a number as 1.5E0: cast it to double",
+            f"json_extract_string({sql}, '$')",
+        )
         return fail_if(
             f"json_type({sql}) IN ('OBJECT', 'ARRAY')",
             "Cannot cast a JSON object or array to varchar; use json_format",
-            f"json_extract_string({sql}, '$')",
+            string,
         )
     if source.is_floating:
         raise QueryRefused(
@@ -247,10 +300,45 @@ def _moment_text(sql: str, precision: int) -> str:
 
 def _from_or_to_json(sql: str, source: Type, target: Type) -> str:
     if target == JSON:
-        return f"to_json({sql})"
-    if target.name in ("array", "map", "row") or target.is_number or target == BOOLEAN:
-        return f"CAST({sql} AS {target.duckdb})"
+        odd = _is_odd_json(sql, source)
+        why = "Athena writes such a number as 1.0E-5 in JSON, which is not known here"
+        entries = f"map_from_entries(list_sort(map_entries({sql})))" if source.name == "map" else sql
+        return refuse_if(odd, why, f"to_json({entries})") if odd else f"to_json({entries})"
+    if target.is_integer:
+        rounded = f"CAST(round(CAST({sql} AS DOUBLE)) AS {target.duckdb})"
+        return (
+            f"(CASE WHEN json_type({sql}) = 'DOUBLE' THEN {rounded} ELSE CAST({sql} AS {target.duckdb}) END)"
+        )
+    if target.name == "decimal":
+        return f"CAST(json_extract_string({sql}, '$') AS {target.duckdb})"
+    plain = f"CAST({sql} AS {target.duckdb})"
+    if target.is_floating or target == BOOLEAN:
+        return plain
+    if target.name in ("array", "map", "row"):
+        if not target.contains("decimal", "json", *types.INTEGERS):
+            return plain
+        fraction = f"regexp_matches(CAST({sql} AS VARCHAR), '[0-9][.eE]')"
+        return refuse_if(fraction, f"A cast of JSON with fractions to {target} is not known here", plain)
     raise QueryRefused(f"A cast from {source} to {target} is not known here.")
+
+
+def _is_odd_json(sql: str, type_: Type) -> str:
+    """Return SQL that is true of a value that DuckDB writes as other JSON than Trino; nothing if none is."""
+    if type_.name in ("boolean", "varchar", "unknown") or type_.is_integer:
+        return ""
+    if type_ == DOUBLE:
+        return f"NOT ({sql} = 0 OR (abs({sql}) >= 1e-3 AND abs({sql}) < 1e7))"
+    if type_.name == "array" and type_.arguments[0].is_simple:
+        odd = _is_odd_json("v", type_.arguments[0])
+        return odd and f"len(list_filter({sql}, lambda v: {odd})) > 0"
+    if type_.name == "map" and type_.arguments[0] == VARCHAR and type_.arguments[1].is_simple:
+        return _is_odd_json(f"map_values({sql})", types.array(type_.arguments[1]))
+    if type_.name == "row" and all(type_.fields) and all(part.is_simple for part in type_.arguments):
+        fields = [field(Value(sql, type_), index) for index in range(len(type_.fields))]
+        return " OR ".join(filter(None, (_is_odd_json(part.sql, part.type) for part in fields)))
+    raise QueryRefused(
+        f"A cast from {type_} to json is not known here: cast what is in it to varchar or double."
+    )
 
 
 def _between_moments(sql: str, source: Type, target: Type) -> str:
@@ -286,7 +374,9 @@ def number(literal: str) -> Value:
     if re.fullmatch(r"\d+", literal):
         type_ = INTEGER if int(literal) < 2**31 else BIGINT if int(literal) < 2**63 else None
         if type_ is None:
-            return Value(f"CAST({literal} AS DECIMAL({len(literal)}, 0))", types.decimal(len(literal), 0))
+            raise QueryRefused(
+                f"The number {literal} is too large for bigint: write {literal}.0 or {literal}e0."
+            )
         return Value(f"CAST({literal} AS BIGINT)" if type_ == BIGINT else literal, type_, literal)
     if re.fullmatch(r"\d*\.\d*", literal):
         whole, _, fraction = literal.partition(".")
@@ -376,8 +466,10 @@ def _with_time(operator: str, a: Value, b: Value) -> Value | None:
         return Value(f"({a.sql} {operator} {b.sql})", a.type)
     if operator == "*" and b.type.is_interval:
         a, b = b, a
-    if operator == "*" and a.type.is_interval and (b.type.is_integer or b.type == DOUBLE):
+    if operator == "*" and a.type.is_interval and b.type.is_integer:
         return Value(f"({a.sql} * {b.sql})", a.type)
+    if operator == "*" and a.type == DAY_TO_SECOND and b.type == DOUBLE:
+        return Value(f"to_milliseconds(CAST(trunc(epoch_ms({a.sql}) * {b.sql}) AS BIGINT))", a.type)
     return None
 
 
@@ -405,20 +497,49 @@ def comparison(operator: str, a: Value, b: Value) -> Value:
         QueryRefused: Trino does not compare these types.
     """
     (a, b), type_ = common([a, b], operator)
-    if type_ == JSON:
-        raise QueryRefused("Athena's JSON comparison is not known here: use json_extract_scalar.")
-    if type_.name == "row" and operator in ("=", "<>"):
-        # To Trino it is NULL where a NULL field decides; to DuckDB, NULL is one value like any other.
-        raise QueryRefused("Athena's comparison of rows is not known here: compare their fields.")
     sql = f"({a.sql} {operator} {b.sql})"
+    if operator.startswith("IS"):
+        ensure_distinct(type_, operator)
+        return Value(sql, BOOLEAN)
     if type_.is_floating:
         return Value(_with_nan(operator, a, b, sql), BOOLEAN)
-    if type_.name == "array" and operator in ("=", "<>"):
-        holes = " OR ".join(f"len({side.sql}) <> list_count({side.sql})" for side in (a, b))
-        return Value(
-            fail_if(holes, "A comparison of arrays with NULL in them is not known here", sql), BOOLEAN
+    if type_.name == "array" and type_.arguments[0].is_simple:
+        # To Trino it is NULL where a NULL decides; to DuckDB, NULL is a value like any other, and NaN is.
+        holes = " OR ".join(
+            f"len({side.sql}) <> list_count({side.sql})"
+            + (f" OR list_contains({side.sql}, 'nan')" if type_.arguments[0].is_floating else "")
+            for side in (a, b)
         )
+        why = "A comparison of arrays with NULL or NaN in them is not known here"
+        return Value(refuse_if(holes, why, sql), BOOLEAN)
+    ensure_simple(type_, operator)
     return Value(sql, BOOLEAN)
+
+
+def between(value: Value, low: Value, high: Value) -> Value:
+    """Return `value BETWEEN low AND high`.
+
+    Raises:
+        QueryRefused: Trino does not compare these types.
+    """
+    (value, low, high), type_ = common([value, low, high], "BETWEEN")
+    ensure_simple(type_, "BETWEEN")
+    if type_.is_floating and high.constant is None:
+        return Value(f"({comparison('>=', value, low).sql} AND {comparison('<=', value, high).sql})", BOOLEAN)
+    return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
+
+
+def one_of(value: Value, options: Sequence[Value]) -> Value:
+    """Return `value IN (options)`.
+
+    Raises:
+        QueryRefused: Trino does not compare these types.
+    """
+    (value, *options), type_ = common([value, *options], "IN")
+    ensure_simple(type_, "IN")
+    if type_.is_floating and any(option.constant is None for option in options):
+        return Value(f"({' OR '.join(comparison('=', value, option).sql for option in options)})", BOOLEAN)
+    return Value(f"({value.sql} IN ({', '.join(option.sql for option in options)}))", BOOLEAN)
 
 
 def _with_nan(operator: str, a: Value, b: Value, sql: str) -> str:

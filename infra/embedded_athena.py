@@ -6,10 +6,8 @@ What this needs of ours is loaded with the first query: pandas, pyarrow and Duck
 
 import asyncio
 import json
-import math
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -57,19 +55,27 @@ def _folder_of(database: str) -> Path | None:
 
 def _answer(sql: str, database: str, folder: Path) -> dict[str, Any]:
     from analytics.athena import LocalAthena
+    from analytics.athena_results import text_of
     from analytics.queries import views
 
     athena = LocalAthena(folder, views(), database=database)
     try:
-        frame = athena.query(sql, list(map(_unquoted, _parameters.get()))).frame
+        columns, rows = athena.rows(sql, list(map(_unquoted, _parameters.get())))
     finally:
         athena.close()
-    lists = [frame[column].astype(object).tolist() for column in frame.columns]
+    kinds = [column.type for column in columns]
     return {
-        "columns": [str(column) for column in frame.columns],
-        "column_types": [_type_of(values) for values in lists],
-        "rows": [[_cell(value) for value in row] for row in zip(*lists, strict=True)],
+        "columns": [column.name for column in columns],
+        "column_types": [_NAMES.get(kind.name, kind.name) for kind in kinds],
+        "rows": [
+            [None if cell is None else text_of(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
+            for row in rows
+        ],
     }
+
+
+_NAMES = {"real": "float"}
+"""Athena's own for some of Trino's types."""
 
 
 def _unquoted(parameter: str) -> str:
@@ -77,62 +83,3 @@ def _unquoted(parameter: str) -> str:
     if len(parameter) < 2 or not parameter.startswith("'") or not parameter.endswith("'"):
         raise ValueError(f"the embedded Athena takes texts as parameters, not {parameter}")
     return parameter[1:-1].replace("''", "'")
-
-
-def _type_of(values: list[Any]) -> str:
-    """Return Athena's name of a column's type, as far as its values tell."""
-    first = next((value for value in values if not _is_null(value)), None)
-    for type_, name in _TYPES.items():
-        if isinstance(first, type_):
-            return "timestamp with time zone" if getattr(first, "tzinfo", None) else name
-    return "varchar"
-
-
-_TYPES: dict[type, str] = {
-    bool: "boolean",  # before int, as datetime before date: the one is the other too
-    int: "bigint",
-    float: "double",
-    datetime: "timestamp",
-    date: "date",
-    timedelta: "interval day to second",
-    list: "array",
-    dict: "map",
-    bytes: "varbinary",
-}
-
-
-def _cell(value: Any) -> str | None:
-    return None if _is_null(value) else text(value)
-
-
-def _is_null(value: Any) -> bool:
-    not_a_number = isinstance(value, float) and math.isnan(value)
-    return value is None or not_a_number or type(value).__name__ in ("NaTType", "NAType")
-
-
-def text(value: Any) -> str:
-    """Return a value as Athena writes it into its answers."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case float() if math.isinf(value):
-            return "Infinity" if value > 0 else "-Infinity"
-        case datetime():
-            zone = f" {value.tzname()}" if value.tzinfo else ""
-            return value.replace(tzinfo=None).isoformat(" ", "milliseconds") + zone
-        case timedelta():
-            seconds = round(abs(value).total_seconds(), 3)
-            days, rest = divmod(seconds, 86_400)
-            hours, rest = divmod(rest, 3600)
-            minutes, rest = divmod(rest, 60)
-            sign = "-" if value < timedelta(0) else ""
-            return f"{sign}{days:.0f} {hours:02.0f}:{minutes:02.0f}:{rest:06.3f}"
-        case list():
-            return f"[{', '.join(map(text, value))}]"
-        case dict():
-            return "{" + ", ".join(f"{text(key)}={text(item)}" for key, item in value.items()) + "}"
-        case bytes():
-            return value.hex(" ")
-    return str(value)

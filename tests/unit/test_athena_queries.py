@@ -139,8 +139,8 @@ def test_a_query_returns_what_it_returns_on_athena(engine: LocalAthena, sql, exp
 
 
 REFUSED = [
-    ("SELECT ROW(1, NULL) = ROW(1, 2)", "compare their fields"),
-    ("SELECT ROW(1, 2) <> ROW(1, 3)", "compare their fields"),
+    ("SELECT ROW(1, NULL) = ROW(1, 2)", "use what is in it"),
+    ("SELECT ROW(1, 2) <> ROW(1, 3)", "use what is in it"),
     ("SELECT * FROM '/etc/passwd'", "There is no table"),
     ('SELECT * FROM "/etc/passwd"', "There is no table"),
     ("SELECT * FROM read_csv('/etc/passwd')", "no function can be read from"),
@@ -196,7 +196,6 @@ REFUSED = [
     ("SELECT DISTINCT ON (label) label FROM predictions", "DISTINCT ON"),
     ("WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT * FROM t", "RECURSIVE"),
     ("SELECT reduce(ARRAY[1e0], 0, (s, x) -> s + x, s -> s)", "cast the start to double"),
-    ("SELECT 1 = ANY (SELECT 1)", "ANY"),
     ("SELECT row_number()", "wants OVER"),
     ("SELECT sum(x) FROM (VALUES 'a') AS t (x)", "wants numbers"),
     ("SELECT * FROM predictions LIMIT ?", "wants a number"),
@@ -228,7 +227,6 @@ FAILING = [
     ("SELECT x + 1 FROM (VALUES 2147483647) AS t (x)", "[Oo]verflow"),
     ("SELECT sum(x) FROM (VALUES 9223372036854775807, 1) AS t (x)", "out of range"),
     ("SELECT (SELECT x FROM (VALUES 1, 2) AS t (x))", "[Mm]ore than one row"),
-    ("SELECT regexp_like('a', '(?=a)')", "perl operator"),
     ("SELECT label, count(*) FROM predictions", "GROUP BY"),
 ]
 

@@ -1,0 +1,165 @@
+"""What sqlglot reads as Trino's SQL and Trino does not: `x::integer`, `a == b`, CAST(x AS text), ..."""
+
+import re
+from collections.abc import Sequence
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+from analytics.trino_values import QueryRefused
+
+_FOREIGN = {
+    TokenType.DCOLON: "Athena has no `::`: write CAST(x AS integer).",
+    TokenType.NULLSAFE_EQ: "Athena has no `<=>`: write IS NOT DISTINCT FROM.",
+    TokenType.ISNULL: "Athena has no ISNULL: write IS NULL.",
+    TokenType.NOTNULL: "Athena has no NOTNULL: write IS NOT NULL.",
+}
+_SET_OPERATIONS = (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
+_LIMITS = (TokenType.LIMIT, TokenType.FETCH)
+_ENDS = (TokenType.ORDER_BY, TokenType.OFFSET, *_LIMITS)
+
+_TYPE_WORD = re.compile(
+    "boolean|tinyint|smallint|int|integer|bigint|real|double|precision|decimal|varchar|char|varbinary|json|date|time"
+    "|timestamp|with|without|zone|interval|day|to|second|year|month|array|map|row"
+)
+"""The words of Trino's types that are known here."""
+
+
+def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
+    """Return a statement's tokens, without what says nothing.
+
+    Raises:
+        QueryRefused: Trino cannot read them.
+    """
+    tokens = [piece for token in tokens for piece in _number_apart(token)]
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        _check_token(before, token, after, sql)
+    _check_clauses(tokens)
+    for index, token in enumerate(tokens[:-1]):
+        if tokens[index + 1].token_type == TokenType.L_PAREN:
+            _check_syntax_of(token.text.upper(), *_within_parentheses(tokens, index + 1))
+    return _without_limit_all(tokens)
+
+
+def _number_apart(token: Token) -> list[Token]:
+    """Take `1e0+5` apart, which sqlglot takes for one number."""
+    found = re.fullmatch(r"([\d.]+[eE]\d+)([+-])(.+)", token.text)
+    if token.token_type != TokenType.NUMBER or not found:
+        return [token]
+    kind_of_sign = TokenType.PLUS if found[2] == "+" else TokenType.DASH
+    number, sign, rest = (
+        Token(kind, text, token.line, token.col, token.start, token.end)
+        for kind, text in (
+            (TokenType.NUMBER, found[1]),
+            (kind_of_sign, found[2]),
+            (TokenType.NUMBER, found[3]),
+        )
+    )
+    return [number, sign, *_number_apart(rest)]
+
+
+def _check_token(before: Token | None, token: Token, after: Token | None, sql: str) -> None:
+    kind, next_kind = token.token_type, after.token_type if after else None
+    if kind in _FOREIGN:
+        raise QueryRefused(_FOREIGN[kind])
+    if kind == TokenType.EQ and token.text == "==":
+        raise QueryRefused("Athena has no `==`: write =.")
+    if kind == TokenType.COMMA and next_kind in (None, TokenType.FROM, TokenType.R_PAREN):
+        raise QueryRefused("There is a comma too many.")
+    if kind == TokenType.INTERVAL and next_kind == TokenType.NUMBER:
+        raise QueryRefused("The number of an INTERVAL stands in quotes: INTERVAL '7' DAY.")
+    if kind == TokenType.HEX_STRING and sql[token.start] not in "xX":
+        raise QueryRefused(f"Athena has no number 0x{token.text}: write it in decimal digits.")
+    if kind == TokenType.NUMBER and after and next_kind == TokenType.VAR and after.start == token.end + 1:
+        raise QueryRefused(f"{token.text}{after.text} is neither a number nor a name.")
+    if kind == TokenType.L_BRACKET and not (
+        before and before.token_type != TokenType.SELECT and re.match(r'[\w)\]"]', sql[before.end])
+    ):
+        raise QueryRefused("An array is written ARRAY[1, 2].")
+    if kind == TokenType.LATERAL and next_kind != TokenType.L_PAREN:
+        raise QueryRefused("LATERAL stands before a query in parentheses; UNNEST wants no LATERAL.")
+
+
+def _check_clauses(tokens: Sequence[Token]) -> None:
+    """Check each query's order of clauses, and that each JOIN has its condition."""
+    open_joins, ends = [0], [TokenType.SELECT]
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        kind = token.token_type
+        if kind == TokenType.L_PAREN:
+            open_joins.append(0)
+            ends.append(TokenType.SELECT)
+        elif kind == TokenType.R_PAREN and len(ends) > 1:
+            _check_joins(open_joins.pop())
+            ends.pop()
+        elif kind == TokenType.JOIN and not (before and before.token_type == TokenType.CROSS):
+            open_joins[-1] += 1
+        elif kind == TokenType.ON and before and before.token_type == TokenType.DISTINCT:
+            raise QueryRefused("Athena has no DISTINCT ON: use row_number() OVER (PARTITION BY ...).")
+        elif kind in (TokenType.ON, TokenType.USING):
+            open_joins[-1] -= 1
+        elif kind in _SET_OPERATIONS and ends[-1] in _ENDS:
+            raise QueryRefused(
+                f"{token.text.upper()} after ORDER BY or LIMIT: put the query before it into parentheses."
+            )
+        elif kind == TokenType.OFFSET and ends[-1] in _LIMITS:
+            raise QueryRefused("Athena wants OFFSET before LIMIT.")
+        if kind in _ENDS:
+            ends[-1] = kind
+    _check_joins(open_joins[0])
+
+
+def _check_joins(conditions_missing: int) -> None:
+    if conditions_missing > 0:
+        raise QueryRefused("A JOIN wants ON or USING.")
+    if conditions_missing < 0:
+        raise QueryRefused("There is an ON or a USING without its JOIN; CROSS JOIN has none.")
+
+
+def _within_parentheses(tokens: Sequence[Token], start: int) -> tuple[list[Token], list[int]]:
+    """Return what is between the parenthesis at a place and the one that closes it, and how deep each is."""
+    inside, depths, depth = [], [], 0
+    for token in tokens[start + 1 :]:
+        if token.token_type == TokenType.R_PAREN:
+            depth -= 1
+            if depth < 0:
+                break
+        inside.append(token)
+        depths.append(depth)
+        depth += token.token_type == TokenType.L_PAREN
+    return inside, depths
+
+
+def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) -> None:
+    kinds = [token.token_type for token in inside]
+    places = [place for place, depth in enumerate(depths) if depth == 0]
+    if name == "EXTRACT" and kinds[:1] == [TokenType.STRING]:
+        raise QueryRefused("The field of extract() stands without quotes: extract(day FROM x).")
+    if name == "POSITION" and TokenType.IN not in kinds:
+        raise QueryRefused("position() is written position(part IN text); strpos(text, part) has a comma.")
+    if name == "IN" and not kinds:
+        raise QueryRefused("IN wants at least one value.")
+    if name in ("CAST", "TRY_CAST"):
+        starts = [place for place in places if kinds[place] == TokenType.ALIAS]
+        if starts:
+            _check_type(" ".join(token.text.lower() for token in inside[starts[-1] + 1 :]).split())
+
+
+def _check_type(words: Sequence[str]) -> None:
+    """Check a type, in which a word that another follows may be the name of a row's field."""
+    if any(word in ("<", ">", "[", "]") for word in words):
+        raise QueryRefused("A type of Athena's has parentheses: array(varchar), map(varchar, double).")
+    for word, after in zip(words, [*words[1:], ")"], strict=True):
+        if re.match("[a-z_]", word) and not re.match("[a-z_]", after) and not _TYPE_WORD.fullmatch(word):
+            raise QueryRefused(
+                f"The type {word} is not known here: use varchar, integer, bigint, double, decimal(p, s), "
+                "boolean, date, timestamp, json, array(...), map(...) or row(...)."
+            )
+
+
+def _without_limit_all(tokens: Sequence[Token]) -> list[Token]:
+    says_nothing = {
+        place
+        for index, token in enumerate(tokens[:-1])
+        if token.token_type == TokenType.LIMIT and tokens[index + 1].token_type == TokenType.ALL
+        for place in (index, index + 1)
+    }
+    return [token for index, token in enumerate(tokens) if index not in says_nothing]

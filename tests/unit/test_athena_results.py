@@ -1,0 +1,71 @@
+"""Values as Athena writes them into its answers, and the same read back."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.athena_results import is_athenas_json, text_of, typed_rows
+from analytics.trino_types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
+
+WRITTEN = [
+    ("boolean", True, "true"),
+    ("double", float("-inf"), "-Infinity"),
+    ("double", float("nan"), "NaN"),
+    ("double", 0.97, "0.97"),
+    ("double", -0.0, "-0.0"),
+    ("double", 1e-5, "1.0E-5"),
+    ("double", -12345678.5, "-1.23456785E7"),
+    ("decimal(5,2)", Decimal("1.50"), "1.50"),
+    ("timestamp", datetime.fromisoformat("2026-11-16T09:30:00.123"), "2026-11-16 09:30:00.123"),
+    ("timestamp(0)", datetime.fromisoformat("2026-11-16T09:30:00"), "2026-11-16 09:30:00"),
+    ("timestamp(6)", datetime.fromisoformat("2026-11-16T09:30:00"), "2026-11-16 09:30:00.000000"),
+    ("timestamp with time zone", datetime(2026, 11, 16, 9, tzinfo=UTC), "2026-11-16 09:00:00.000 UTC"),
+    ("interval day to second", timedelta(days=1, hours=2, milliseconds=3), "1 02:00:00.003"),
+    ("interval day to second", -timedelta(minutes=5), "-0 00:05:00.000"),
+    ("date", date(2026, 11, 16), "2026-11-16"),
+    ("array(varchar)", ["1", None, "a"], "[1, null, a]"),
+    ("map(varchar, double)", {"bicycle": 0.97, "tulip": 1e-4}, "{bicycle=0.97, tulip=1.0E-4}"),
+    ("row(a integer, b array(decimal(3,1)))", {"a": 1, "b": [Decimal("2.0")]}, "{a=1, b=[2.0]}"),
+    ("varbinary", b"\x00\xff", "00 ff"),
+]
+
+
+@pytest.mark.parametrize(("type_", "value", "written"), WRITTEN)
+def test_a_value_is_written_as_athena_writes_it(type_: str, value: Any, written: str) -> None:
+    assert text_of(value, parse(type_)) == written
+
+
+def test_a_moment_is_written_on_the_clock_of_its_zone() -> None:
+    moment = datetime(2026, 7, 16, 9, tzinfo=UTC)
+    assert text_of(moment, zoned("Europe/Paris")) == "2026-07-16 11:00:00.000 Europe/Paris"
+
+
+@given(st.floats(allow_nan=False))
+def test_a_double_is_read_back_as_it_was_written(value: float) -> None:
+    _, rows = typed_rows([("x", "double")], [[text_of(value, DOUBLE)]])
+    assert rows == [[value]]
+
+
+@given(
+    st.timedeltas(timedelta(-9999), timedelta(9999)).map(lambda span: span - span % timedelta(milliseconds=1))
+)
+def test_a_span_is_read_back_as_it_was_written(span: timedelta) -> None:
+    type_ = parse("interval day to second")
+    _, rows = typed_rows([("x", "interval day to second")], [[text_of(span, type_)]])
+    assert rows == [[span]]
+
+
+@pytest.mark.parametrize("json", ["1", "1.5", "null", '"é\\n"', '{"a":[1,{"b":2,"c":0.001}]}', "[]", "-0.0"])
+def test_json_that_athena_writes_alike_passes(json: str) -> None:
+    assert is_athenas_json([Column("x", JSON), Column("y", BOOLEAN)], [(json, True), (None, None)])
+
+
+@pytest.mark.parametrize(
+    "json", ['{"b":1,"a":2}', '[{"a":1,"a":2}]', "10000000.0", "0.0001", "NaN", "[1, 2]"]
+)
+def test_json_that_athena_writes_otherwise_does_not(json: str) -> None:
+    assert not is_athenas_json([Column("x", JSON)], [(json,)])
