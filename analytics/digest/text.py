@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from analytics.words import percent, plural, seconds
 
-_MARKDOWN = re.compile(r"[\\`*|~\[\]]|<(?=[\w/!?@#])|(?<!\w)_|_(?!\w)")
+_MARKDOWN = re.compile(r"[\\`*|~\[\]]|<(?=[\w/!?@#])|(?<![^\W_])_|_(?![^\W_])")
 
 
 def digest_text(

@@ -10,14 +10,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from analytics.digest import aws, handler
 from analytics.digest.aws import DigestEdge, SummaryFailed
 from analytics.digest.summary import digest_of
+from analytics.digest.text import digest_text
 from analytics.glue import glue_view
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
 from analytics.table import SCHEMA
+from analytics.words import short
 
 WEEK = IsoWeek.parse("2026-W47")
 COLUMNS = ["week", "images", "accepted", "needs_review", "rejected", "failed", "expected_precision"]
@@ -110,6 +115,48 @@ def test_an_empty_week_is_said_so():
 def test_a_row_without_classified_images_has_no_precision():
     row = {**a_row(NOW), "expected_precision": None, "total_p95_ms": None}
     assert "precision" not in digest_of([row], WEEK)
+
+
+def tokens(name: str) -> list[str]:
+    """Return of what a digest that names a class or a model so is made, as Markdown."""
+    text = digest_text(
+        str(WEEK),
+        dict.fromkeys(("images", "accepted", "needs_review", "rejected", "failed"), 9),
+        None,
+        to_review=9,
+        expected_precision=0.9,
+        total_p95_ms=1.0,
+        sentence=f"Mostly {name}.",
+        findings=[(f"We failed 8, mostly {name}.", "Do it again."), (f"By {name}, {name}.", "Compare.")],
+    )
+    blocks = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    inside = [token.type for block in blocks for token in block.children or ()]
+    return [block.type for block in blocks] + [type_ for type_ in inside if not type_.startswith("text")]
+
+
+marks = st.sampled_from(
+    [
+        *"*_`~[]()<>!#|\\-+=&:$^{}",
+        "__",
+        "**",
+        "```",
+        "](http://x)",
+        "<http://x>",
+        "<b>",
+        "&lt;",
+        "1. ",
+        "a",
+        "é",
+        " ",
+    ]
+)
+
+
+@given(st.lists(marks, min_size=1, max_size=8).map("".join))
+@example("__a__")
+@example("_a_")
+def test_what_others_named_is_no_markdown(name):
+    assert tokens(short(name)) == tokens("willow_tree")
 
 
 def test_a_failed_query_says_why():
