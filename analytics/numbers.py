@@ -228,6 +228,8 @@ class Completeness:
     recorded: int
     uploaded: int | None
     """By a listing of the incoming bucket; None when nobody counted."""
+    just_uploaded: int
+    """Of the uploaded ones, those that may still be on their way."""
     missing: int | None
     imported: int
     """Of the recorded ones, those that came from data-capture files."""

@@ -96,12 +96,14 @@ def build_report(
     compare: IsoWeek | None,
     *,
     uploaded: int | None = None,
+    just_uploaded: int = 0,
     thumbnail: Thumbnail | None = None,
     now: datetime | None = None,
 ) -> WeeklyReport:
     """Ask the engine about a week, and about another to compare it with.
 
-    `uploaded` is how many of the week's uploads a listing of the bucket counted. Without it the report says
+    `uploaded` is how many of the week's uploads a listing of the bucket counted, and `just_uploaded` how many
+    of them are so young that they may still be on their way. Without `uploaded` the report says
     what it cannot know.
 
     Raises:
@@ -120,6 +122,7 @@ def build_report(
         cell_minutes=minutes,
         cells_per_unit=per_unit,
         uploaded=uploaded,
+        just_uploaded=just_uploaded,
         statements=asked.statements,
     )
     pictures = [

@@ -466,7 +466,7 @@ def _latency(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.latency(numbers.latency_by_day),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
-        note="Queues and retries included; imported images are not timed.",
+        note="Queues, retries and later decisions included; imported images are not timed.",
         table=Table(
             (
                 "",

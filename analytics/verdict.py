@@ -116,7 +116,7 @@ def _partial(numbers: Numbers, today: date) -> list[Finding]:
 
 
 def _missing(numbers: Numbers) -> list[Finding]:
-    missing = numbers.completeness.missing
+    missing, just_uploaded = numbers.completeness.missing, numbers.completeness.just_uploaded
     if not missing:
         return []
     if missing < 0:
@@ -125,6 +125,8 @@ def _missing(numbers: Numbers) -> list[Finding]:
         action = "Fine if images were deleted, or expired, after they were classified."
         return [Finding(False, what, action)]
     what = f"{plural(missing, 'uploaded image')} {'has' if missing == 1 else 'have'} no outcome on record."
+    if missing <= just_uploaded:
+        return [Finding(False, what, "Fine if they have just been uploaded: ask again in a few minutes.")]
     return [Finding(True, what, "Find and send them again: make audit, then make redrive.")]
 
 

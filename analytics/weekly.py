@@ -49,6 +49,7 @@ def weekly_numbers(
     cell_minutes: int,
     cells_per_unit: int,
     uploaded: int | None,
+    just_uploaded: int,
     statements: Sequence[Statement],
 ) -> Numbers:
     """Return the numbers of `week`.
@@ -66,7 +67,7 @@ def weekly_numbers(
     of_baseline = [_latency(row) for row in _of(frames["latency"], compare)]
     classes, class_shift = _class_balance(frames["class_balance_by_week"], week, compare)
     confidence, confidence_shift = _confidence(frames["confidence_histogram"], week, compare)
-    completeness = _completeness(frames, week, summary.tally.images, uploaded)
+    completeness = _completeness(frames, week, summary.tally.images, uploaded, just_uploaded)
     means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
     return Numbers(
         week=week,
@@ -358,13 +359,16 @@ def _percentiles(row: Row, of: str) -> Percentiles:
     return Percentiles(*(_number(row[f"{of}_{p}_ms"]) for p in ("p50", "p95", "p99")))
 
 
-def _completeness(frames: Frames, week: IsoWeek, recorded: int, uploaded: int | None) -> Completeness:
+def _completeness(
+    frames: Frames, week: IsoWeek, recorded: int, uploaded: int | None, just_uploaded: int
+) -> Completeness:
     rows = _rows(frames["completeness"])
     imported = sum(int(row["imported"]) for row in rows)
     stored = next(iter(_of(frames["duplicates_removed"], week)), {})
     return Completeness(
         recorded=recorded,
         uploaded=uploaded,
+        just_uploaded=just_uploaded,
         missing=None if uploaded is None else uploaded - (recorded - imported),
         imported=imported,
         late=sum(int(row["late"]) for row in rows),

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics import capture
 from analytics.athena import Engine
+from analytics.audit import IN_FLIGHT
 from analytics.isoweek import IsoWeek
 from analytics.report import WeeklyReport, build_report
 from infra.stack import Stack
@@ -25,18 +26,23 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    uploaded = _uploaded(s3, stack.incoming_bucket, week)
-    return build_report(answers, week, compare, uploaded=uploaded, thumbnail=picture)
-
-
-def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> int:
-    """Count the object versions that came in a week; reads the listing page by page."""
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-    return sum(
-        IsoWeek.of(version["LastModified"].astimezone(UTC).date()) == week
-        for page in pages
-        for version in page.get("Versions", [])
+    uploaded, just_uploaded = _uploaded(s3, stack.incoming_bucket, week)
+    return build_report(
+        answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
     )
+
+
+def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> tuple[int, int]:
+    """Count the object versions that came in a week, and of those the ones that may still be on their way."""
+    uploaded = just_uploaded = 0
+    young = datetime.now(UTC) - IN_FLIGHT
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for version in page.get("Versions", []):
+            at = version["LastModified"].astimezone(UTC)
+            if IsoWeek.of(at.date()) == week:
+                uploaded += 1
+                just_uploaded += at > young
+    return uploaded, just_uploaded
 
 
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:

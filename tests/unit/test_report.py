@@ -226,6 +226,14 @@ def test_uploads_without_an_outcome_are_missed(tmp_path, uploaded, missing, ok):
     assert (report.numbers.completeness.missing, report.verdict.ok) == (missing, ok)
 
 
+@pytest.mark.parametrize(("just_uploaded", "ok"), [(0, False), (1, False), (2, True), (3, True)])
+def test_uploads_that_may_be_on_their_way_are_not_missed_yet(tmp_path, just_uploaded, ok):
+    rows = [a_row(n) for n in range(3)]
+    report = report_of(tmp_path, rows, compare=None, uploaded=5, just_uploaded=just_uploaded)
+    assert report.verdict.ok is ok
+    assert "2 uploaded images have no outcome on record." in page_text(report)
+
+
 def test_many_failures_need_attention_and_few_are_noted(tmp_path):
     rows = [a_row(n) for n in range(400)]
     few = report_of(tmp_path / "few", [*rows, a_failed_row(900)], compare=None)

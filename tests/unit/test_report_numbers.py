@@ -247,6 +247,7 @@ def numbers(
         "completeness": {
             "recorded": len(week),
             "uploaded": UPLOADED,
+            "just_uploaded": 0,
             "missing": UPLOADED - int((week.bucket != "data-capture").sum()),
             "imported": int((week.bucket == "data-capture").sum()),
             "late": int(((_took_ms(week) >= 3_600_000) & (week.bucket != "data-capture")).sum()),
