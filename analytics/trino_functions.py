@@ -311,6 +311,8 @@ def unless_null(values: Sequence[Value], sql: str) -> str:
 def concatenate(a: Value, b: Value) -> Value:
     """Return `a || b`: of texts, of arrays, or of an array and an element."""
     if "array" in (a.type.name, b.type.name):
+        if types.UNKNOWN in (a.type, b.type):
+            raise QueryRefused("An array || NULL may mean two things: cast NULL to what it is.")
         if a.type.name != "array":
             a = Value(f"[{a.sql}]", array(a.type))
         if b.type.name != "array":
@@ -619,9 +621,9 @@ class _Pattern:
         return re.search(part, self.sql) is not None
 
 
-_CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
-_UNLIKE = re.compile(r"\(\?(?!:|[ims]+[:)]|<[A-Za-z])|[*+?}]\+|\{,")
-"""Look-around, possessive quantifiers, other flags and `{,n}`: not in RE2, or something else there."""
+_CLASS = re.compile(r"\[[^\]]*\]")
+_UNLIKE = re.compile(r"\(\?(?!:|[ims]+[:)])|[*+?}]\+|\{,")
+"""Look-around, names, possessive quantifiers, other flags and `{,n}`: not in RE2, or something else there."""
 
 
 def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
@@ -630,11 +632,12 @@ def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
     outside = _CLASS.sub("_", bare)
     if (
         re.search(r"\\[^dDwWsSbBntrfpPxzAQE\W]", form)
+        or re.search(r"\[\^?\]", bare)
         or any("[" in inside[1:] or "&&" in inside for inside in _CLASS.findall(bare))
         or _UNLIKE.search(outside)
     ):
         raise QueryRefused(f"The regular expression {form!r} uses more than both engines read alike.")
-    groups = len(re.findall(r"\((?!\?)|\(\?<", outside))
+    groups = len(re.findall(r"\((?!\?)", outside))
     return _Pattern(text(form), groups, expect(string, VARCHAR, where).sql)
 
 

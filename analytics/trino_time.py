@@ -1,6 +1,7 @@
 """Trino's functions of dates, times and spans of time in DuckDB's words."""
 
 import re
+import zoneinfo
 from collections.abc import Mapping
 
 from sqlglot import exp
@@ -45,7 +46,7 @@ def zone_of(node: exp.Expr) -> str:
         QueryRefused: it is an expression, or no zone that both engines call the same.
     """
     zone = literal(node, "A time zone")
-    if not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_]+)+", zone):
+    if zone not in zoneinfo.available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
         raise QueryRefused(f"The time zone {zone!r} is not known here: use UTC or a name like Europe/Paris.")
     return zone
 

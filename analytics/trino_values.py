@@ -349,8 +349,7 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
         local = _rounded(local, target.precision)
     if target.name == "timestamp":
         return local
-    zone = source.zone if source.zone else target.zone
-    return f"timezone({types.text(zone)}, {local})"
+    return _instant(local, source.zone if source.zone else target.zone)
 
 
 def local_timestamp(value: Value) -> str:
@@ -366,7 +365,19 @@ def from_local(local: str, like: Type) -> Value:
     """Return a moment of a type from the clock's time in its zone."""
     if like == DATE:
         return Value(f"CAST({local} AS DATE)", DATE)
-    return Value(f"timezone({types.text(like.zone)}, {local})" if like.zone else local, like)
+    return Value(_instant(local, like.zone) if like.zone else local, like)
+
+
+def _instant(local: str, zone: str) -> str:
+    """Return when the clocks of a zone show a time; engines differ on those that they show twice or never."""
+    instant = f"timezone({types.text(zone)}, {local})"
+    if zone == "UTC":
+        return instant
+    back, before = (
+        f"timezone({types.text(zone)}, {moment})" for moment in (instant, f"({instant} - INTERVAL '1' HOUR)")
+    )
+    why = f"A time that clocks in {zone} show twice or never is not known here"
+    return refuse_if(f"{back} <> {local} OR {before} = {local}", why, instant)
 
 
 def number(literal: str) -> Value:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analytics import athena
 from analytics.athena import LocalAthena, QueryFailed, QueryRefused
 from analytics.table import SCHEMA
 
@@ -55,9 +56,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def engine(folder: Path) -> Iterator[LocalAthena]:
-    athena = LocalAthena(folder, threads=1)
-    yield athena
-    athena.close()
+    local = LocalAthena(folder, threads=1)
+    yield local
+    local.close()
 
 
 PRUNING = [
@@ -256,6 +257,24 @@ def test_the_time_zone_is_utc_whatever_the_machine_says(folder: Path, monkeypatc
     sql = "SELECT hour(CAST(TIMESTAMP '2026-11-24 09:30:00 UTC' AS timestamp)) AS h, current_timezone() AS z"
     assert engine.query(sql).frame.iloc[0].tolist() == [9, "UTC"]
     engine.close()
+
+
+def test_a_query_that_takes_too_long_is_stopped(folder: Path):
+    engine = LocalAthena(folder, threads=1, timeout_s=0.2)
+    many = "UNNEST(sequence(1, 10000))"
+    with pytest.raises(QueryFailed, match="There was no answer within"):
+        engine.query(f"SELECT sum(x * y % z) FROM {many} AS a (x), {many} AS b (y), {many} AS c (z)")
+    assert engine.query("SELECT 1 AS one").frame["one"].tolist() == [1]
+    engine.close()
+
+
+def test_an_answer_that_is_too_large_for_memory_is_refused(
+    engine: LocalAthena, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(athena, "_MOST_CELLS", 10)
+    with pytest.raises(QueryFailed, match="more than 5 rows: aggregate them, or write LIMIT 5"):
+        engine.query("SELECT key, label FROM predictions")
+    assert len(engine.query("SELECT key, label FROM predictions LIMIT 5").frame) == 5
 
 
 def test_an_answer_can_be_written_as_json(engine: LocalAthena):
