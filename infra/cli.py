@@ -18,6 +18,7 @@ from analytics.isoweek import IsoWeek
 from analytics.labels import UnusableLabels
 from analytics.queries import UnknownQuery, console_query, question, saved_queries, week_query
 from analytics.translate import QueryRefused
+from analytics.words import plural
 from infra.backfill import NothingToDo
 from infra.deploy import WEIGHTS, DeployFailed
 from infra.drop import NothingToDrop
@@ -261,7 +262,7 @@ def label(source: str) -> None:
     stack = current_stack()
     with engine(stack) as answers:
         images = load_labels(stack, answers, source)
-    console.print(f"Labels of {images:,} images are in the table. `make report` measures precision by them.")
+    console.print(f"Labels of {plural(images, 'image')} are in the table. `make report` measures precision by them.")
 
 
 @scones.command("import-capture")

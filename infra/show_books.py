@@ -104,5 +104,5 @@ def reviewed(console: Terminal, done: Reviewed) -> None:
     if queue.waiting > unsure:
         console.print(f"The sheet has the {unsure:,} least certain; label them, and make the next one.")
     if queue.sampled:
-        console.print(f"A fair sample of {queue.sampled:,} accepted images is among them.")
+        console.print(f"A fair sample of {queue.sampled:,} accepted images is on the sheet, too.")
     console.print(f"Open {done.page}, label, save; then make label FROM=file", soft_wrap=True)

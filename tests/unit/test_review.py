@@ -226,7 +226,7 @@ def test_more_that_wait_are_said_so():
     assert "least certain</b>" not in page_of(waiting(1), waiting(2))
     page = page_of(*(waiting(n) for n in range(3)), waiting=2, sampled=1)
     assert "least certain</b>" not in page
-    assert "1 accepted image is among them" in page
+    assert "1 accepted image is on this sheet too" in page
 
 
 def test_every_button_has_a_name_and_its_keys():
