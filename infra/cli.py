@@ -262,7 +262,7 @@ def label(source: str) -> None:
     stack = current_stack()
     with engine(stack) as answers:
         images = load_labels(stack, answers, source)
-    console.print(f"Labels of {plural(images, 'image')} are in the table. `make report` measures precision by them.")
+    console.print(f"Labels of {plural(images, 'image')} loaded. `make report` measures precision by them.")
 
 
 @scones.command("import-capture")
