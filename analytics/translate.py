@@ -1028,6 +1028,8 @@ class _Translator:
         if condition or over or nulls:
             raise QueryRefused(f"{name} is no aggregate that is known here.")
         if name == "grouping":
+            if not all(isinstance(key, exp.Column) for key in node.expressions):
+                raise QueryRefused("grouping() wants columns, by their names.")
             keys = ", ".join(self.value(key).sql for key in node.expressions)
             return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
         return trino_functions.call(self, name, node.expressions, trino_time.HANDLERS)
@@ -1060,13 +1062,15 @@ class _Translator:
         return [column.value for column in self._scope.columns if column.value.is_partition][:1]
 
     def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
-        order, value = "", node.this
+        order, distinct, value = "", "", node.this
         if isinstance(value, exp.Order):
             order, value = self._order(value), value.this
+        if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
+            distinct, value = "DISTINCT ", value.expressions[0]
         separator = self.value(node.args["separator"]) if node.args.get("separator") else Value("''", VARCHAR)
         values = [self.value(value), separator]
         return trino_aggregates.aggregate(
-            trino_aggregates.Call("listagg", values, "", order, condition, over)
+            trino_aggregates.Call("listagg", values, distinct, order, condition, over)
         )
 
     def _window(self, node: exp.Window) -> Value:

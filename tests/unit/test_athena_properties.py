@@ -125,3 +125,47 @@ def test_approx_percentile_is_the_nearest_rank(engine: LocalAthena, values, shar
     expected = present[max(math.ceil(share * len(present)) - 1, 0)] if present else None
     got = one(engine, query)
     assert (None if got is None or got != got else got) == expected
+
+
+NUMBERS = st.floats(-1e9, 1e9) | st.integers(-(10**6), 10**6).map(lambda n: n / 1000)
+
+
+def rounded(number: float, places: int) -> Decimal:
+    """Round the shortest decimal that stands for a double, half away from zero, as Java does."""
+    return Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
+@FEW
+@given(NUMBERS, st.integers(0, 6))
+def test_format_rounds_as_java_does(engine: LocalAthena, number, places):
+    written = f"{rounded(number, places):,.{places}f}"
+    assert one(engine, f"format('%,.{places}f', CAST('{number!r}' AS double))") == written
+
+
+@FEW
+@given(NUMBERS, st.integers(0, 6))
+def test_a_double_becomes_the_decimal_that_its_digits_say(engine: LocalAthena, number, places):
+    decimal = rounded(number, places) + 0
+    text = one(engine, f"CAST(CAST(CAST('{number!r}' AS double) AS decimal(20, {places})) AS varchar)")
+    assert Decimal(text) == decimal
+
+
+@FEW
+@given(
+    st.lists(st.sampled_from(["a", "b", None, "nan"]), max_size=5).map(
+        lambda names: [{"a": 1.5, "b": -2.0, "nan": math.nan, None: None}[name] for name in names]
+    )
+)
+def test_max_and_min_pass_over_nan(engine: LocalAthena, values):
+    rows = ", ".join(
+        "CAST(NULL AS double)" if x is None else "nan()" if math.isnan(x) else f"{x}e0"
+        for x in [None, *values]
+    )
+    numbers = [x for x in values if x is not None and not math.isnan(x)]
+    query = f"FROM (VALUES {rows}) AS t (x)"
+    for name, of in (("max", max), ("min", min)):
+        got = one(engine, f"(SELECT {name}(x) {query})")
+        if numbers:
+            assert got == of(numbers)
+        else:
+            assert got is None or math.isnan(got)

@@ -131,6 +131,7 @@ QUERIES = [
     (f"SELECT count(*) FROM {T} GROUP BY ()", [[4]]),
     (f"SELECT max_by(i, v, 2), min_by(i, v, 9) FROM {T}", [[[4, 3], [1, 3, 4]]]),
     (f"SELECT multimap_agg(g, i) FROM {T}", [[{"a": [1, 2], "b": [3]}]]),
+    (f"SELECT listagg(DISTINCT g, ',') WITHIN GROUP (ORDER BY g DESC) FROM {T}", [["b,a"]]),
     (f"SELECT approx_distinct(i), approx_distinct(g, 0.01) FROM {T}", [[4, 2]]),
     ("SELECT approx_distinct(x) FROM UNNEST(sequence(1, 1000)) AS t (x)", [[1000]]),
     ("SELECT map_union(m) FROM (VALUES MAP(ARRAY['a'], ARRAY[1]), MAP(ARRAY['b'], ARRAY[2]), NULL) AS t (m)",
@@ -226,6 +227,7 @@ REFUSED = [
     ("SELECT INTERVAL '1' MONTH * 1.5e0", "does not define"),
     # What DuckDB does otherwise, and can be said before
     ("SELECT MAP(ARRAY['a'], ARRAY[1]) = MAP(ARRAY['a'], ARRAY[1])", "use what is in it"),
+    (f"SELECT grouping(i % 2) FROM {T} GROUP BY i % 2", "wants columns"),
     ("SELECT DISTINCT probabilities FROM predictions", "DISTINCT of map"),
     ("SELECT count(DISTINCT probabilities) FROM predictions", "DISTINCT of map"),
     ("SELECT count(*) FROM predictions GROUP BY probabilities", "GROUP BY of map"),
