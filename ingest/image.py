@@ -136,7 +136,7 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
             with Image.open(io.BytesIO(data), formats=[format_]) as image:
                 return _prepare(image, data, format_, size_px)
         except Image.DecompressionBombError as error:
-            raise RejectedImage("too_many_pixels", str(error)) from error
+            raise RejectedImage("too_many_pixels", f"more than {MAX_PIXELS:,} pixels") from error
         except UnidentifiedImageError as error:
             raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
         except _DAMAGED as error:

@@ -539,7 +539,10 @@ def tiff_of_tags(tags):
 @pytest.mark.parametrize("format_", ["PNG", "GIF", "BMP", "TIFF", "JPEG"])
 @pytest.mark.parametrize("side_px", [13_000, 14_000, 60_000])
 def test_a_bomb_is_refused_before_it_is_decoded(format_, side_px):
-    assert reason_of(bomb(format_, side_px, side_px)) == "too_many_pixels"
+    data = bomb(format_, side_px, side_px)
+    assert reason_of(data) == "too_many_pixels"
+    with pytest.raises(RejectedImage, match=r"^[a-z0-9_,: ]+ pixels"):
+        prepare(data, SIZE_PX)
 
 
 @pytest.mark.usefixtures("no_decoding")
