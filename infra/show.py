@@ -49,7 +49,8 @@ def imported(console: Terminal, done: Imported, log: Path) -> None:
         console.print(f"{line.place}: {line.why}", highlight=False, soft_wrap=True)
     if done.bad:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(f"{line.place}: {line.why}\n" for line in done.bad), encoding="utf-8")
+        lines = "".join(f"{line.place}: {line.why}\n" for line in done.bad)
+        log.write_text(lines, encoding="utf-8", errors="backslashreplace")
         console.print(f"{log} has all of them", soft_wrap=True)
 
 

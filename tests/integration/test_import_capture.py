@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -210,6 +211,17 @@ def test_a_folder_without_captures_is_an_error(stack: Any, tmp_path: Path) -> No
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(NothingToImport, match=r"no \.jsonl file"):
         import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+
+
+def test_a_file_may_have_any_name(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / os.fsdecode(b"\xff\x1b[2J.jsonl")
+    file.write_text("{}\n")
+    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    monkeypatch.setattr(cli, "BUILD", tmp_path)
+    result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path)])
+    assert isinstance(result.exception, SystemExit)
+    assert "��[2J.jsonl:1: eventMetadata" in result.output
+    assert "[2J.jsonl:1: eventMetadata" in (tmp_path / "import-capture.txt").read_text(encoding="utf-8")
 
 
 def test_the_command_says_what_it_did_and_which_lines_it_did_not(
