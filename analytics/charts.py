@@ -307,8 +307,11 @@ def sparkline(values: Sequence[float | None]) -> str:
     if len(known) < 2:
         return ""
     low, high = min(value for _, value in known), max(value for _, value in known)
+    # What hardly changes is drawn as hardly changing: the line's height is a tenth of the value at least.
+    least = high / 10 or 1.0
+    low, high = (low, high) if high - low >= least else ((low + high - least) / 2, (low + high + least) / 2)
     x = _linear(0, len(values) - 1, 3, 93)
-    y = _linear(low, high if high > low else low + 1, 25, 5)
+    y = _linear(low, high, 25, 5)
     points = [(x(place), y(value)) for place, value in known]
     inner = _polyline(points, "base", 1.6) + _circle(*points[-1], 2.8, "accepted", "paper")
     return f'<svg class="spark" viewBox="0 0 96 30" width="96" height="30" aria-hidden="true">{inner}</svg>'

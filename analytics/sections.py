@@ -190,8 +190,8 @@ def _classes(numbers: Numbers) -> Section:
     floor = f" For the PSI, no share is less than {100 * PSI_FLOOR:g}{words.SPACE}%."
     more = len(numbers.classes) - charts.MAX_CLASSES
     hidden = (
-        f" The chart shows the {charts.MAX_CLASSES} most frequent of {len(numbers.classes)}, "
-        f"the table {min(_MAX_ROWS, len(numbers.classes))}, report.json all."
+        f" The chart shows the {charts.MAX_CLASSES} most frequent of {len(numbers.classes)}; "
+        f"the table has {'all' if len(numbers.classes) <= _MAX_ROWS else f'{_MAX_ROWS}, report.json all'}."
         if more > 0
         else ""
     )
@@ -266,7 +266,8 @@ def _below(numbers: Numbers) -> Section:
         span="full",
         chart=charts.below_threshold(numbers.days),
         legend=[("dot review", "this week"), ("line base", "before"), ("box band", "usual, 3 σ")],  # noqa: RUF001
-        note="The band comes from the four weeks before, widened by how much their days really scatter.",
+        note="The band comes from the four weeks before, widened by how much their days really scatter, "
+        "and by how few images there are.",
         table=Table(
             ("Day", "Classified", "Below", "Share", "Usual"),
             [

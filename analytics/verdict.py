@@ -141,10 +141,15 @@ def _failed(numbers: Numbers) -> list[Finding]:
 
 
 def _unclassified(numbers: Numbers) -> list[Finding]:
-    tally = numbers.summary.tally
-    if not tally.images or tally.classified or tally.failed > FAILED_SHARE * tally.images:
+    """Say so when most images came to nothing, unless that is said already or was so before."""
+    tally, before = numbers.summary.tally, numbers.baseline.tally if numbers.baseline else None
+    if 2 * tally.classified >= tally.images or tally.failed > FAILED_SHARE * tally.images:
         return []
-    return [Finding(True, "Not one image was classified.", "Look at the reasons below.")]
+    if tally.classified and before and 2 * before.classified < before.images:
+        return []
+    seen = f"{tally.classified:,}" if tally.classified else "none"
+    what = f"Of {plural(tally.images, 'image')}, {seen} could be classified."
+    return [Finding(True, what, "Look at the reasons below.")]
 
 
 def _rejected(numbers: Numbers) -> list[Finding]:

@@ -145,6 +145,13 @@ def test_a_sparkline_needs_two_values():
     assert read(charts.sparkline([1.0, None, 1.0])).tag == "svg"
 
 
+@pytest.mark.parametrize(("values", "rises"), [([0.0, 0.0], 0), ([1000.0, 1001.0], 0.2), ([1.0, 2.0], 20)])
+def test_a_sparkline_of_what_hardly_changes_is_nearly_flat(values, rises):
+    line = read(charts.sparkline(values))[0].get("d", "")
+    start, end = (float(point.split()[1]) for point in line.removeprefix("M").split("L"))
+    assert start - end == pytest.approx(rises, abs=0.02)
+
+
 def test_nothing_to_draw_is_no_error():
     assert read(charts.volume([])) is not None
     assert read(charts.histogram("h", "t", [], [], str)) is not None

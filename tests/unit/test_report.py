@@ -449,7 +449,20 @@ def test_more_rejections_need_attention_when_they_are_no_accident(tmp_path, reje
 
 def test_a_week_in_which_nothing_was_classified_is_not_well(tmp_path):
     report = report_of(tmp_path, [a_rejected_row(n) for n in range(5)])
-    assert urgent(report) == ["Not one image was classified."]
+    assert urgent(report) == ["Of 5 images, none could be classified."]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (0, ["Of 10 images, none could be classified."]),
+        (4, ["Of 10 images, 4 could be classified."]),
+        (5, []),
+    ],
+)
+def test_a_week_in_which_most_was_rejected_is_not_well_without_another_to_compare_with(tmp_path, seen, said):
+    rows = [a_row(n) if n < seen else a_rejected_row(n) for n in range(10)]
+    assert urgent(report_of(tmp_path, rows)) == said
 
 
 def test_one_image_of_a_new_class_is_no_alarm(tmp_path):
