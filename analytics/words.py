@@ -76,7 +76,7 @@ def shift(of: Shift) -> str:
     degrees = of.degrees_of_freedom
     freedom = "" if degrees is None else f" for {plural(degrees, 'degree')} of freedom"
     return (
-        f"The difference is {of.size} (PSI {of.psi:.3f}, Jensen-Shannon {of.jensen_shannon:.3f}) "
+        f"The difference is {of.size} (PSI {of.psi:.3f}, Jensen-Shannon distance {of.jensen_shannon:.3f}) "
         f"and {sure} ({of.test} {significant(of.statistic)}{freedom}, {p_value(of.p_value)}; "
         f"n = {of.images:,} and {of.baseline_images:,})."
     )

@@ -41,6 +41,8 @@ def test_each_day_is_in_its_week_and_text_goes_both_ways(day):
     assert day in week.days
     assert IsoWeek.parse(str(week)) == week
     assert week.back().sunday + timedelta(days=1) == week.monday
+    assert not week.over(day)
+    assert week.back().over(day)
 
 
 @pytest.mark.parametrize(
