@@ -58,7 +58,8 @@ def answer(console: Terminal, title: str | None, frame: pd.DataFrame) -> None:
     """Print a query's answer, cut after `ROWS_AT_MOST` rows: a table, or a list where it is too wide."""
     table = Table(title=title, title_justify="left")
     for column, type_ in frame.dtypes.items():
-        table.add_column(str(column), justify="right" if pd.api.types.is_numeric_dtype(type_) else "left")
+        is_number = pd.api.types.is_numeric_dtype(type_)
+        table.add_column(str(column), justify="right" if is_number else "left", overflow="fold")
     rows = [[_text(value) for value in row] for row in frame.head(ROWS_AT_MOST).itertuples(index=False)]
     for row in rows:
         table.add_row(*row)

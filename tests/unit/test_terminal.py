@@ -81,6 +81,11 @@ def test_a_wide_answer_is_a_list_on_a_narrow_terminal() -> None:
     assert "── 2 ──" in lines
 
 
+def test_not_even_a_very_long_word_is_cut() -> None:
+    text = printed(lambda console: show.answer(console, None, pd.DataFrame({"detail": ["x" * 25_000]})))
+    assert text.count("x") == 25_000
+
+
 @pytest.mark.parametrize("width", [80, 1000])
 def test_an_answer_without_rows_says_so(width) -> None:
     written = io.StringIO()
