@@ -306,6 +306,7 @@ class Numbers:
     baseline_latency: Latency | None
     completeness: Completeness
     models: list[Model]
+    baseline_models: list[Model]
     least_certain: list[Uncertain]
     cost: WeeklyCost
     statements: list[Statement]

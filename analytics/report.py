@@ -163,7 +163,7 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
     for name in _OF_THE_WEEK:
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
-    for name in ("rejects_by_reason", "failures_by_reason"):
+    for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
         frames[f"{name}:baseline"] = before
     return frames

@@ -61,6 +61,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         *(finding for input_ in numbers.inputs for finding in _input(input_)),
         *_latency(numbers),
         *_models(numbers),
+        *_thresholds(numbers),
     ]
     findings = sorted(found, key=lambda finding: not finding.attention)
     urgent = [finding for finding in findings if finding.attention]
@@ -240,12 +241,34 @@ def _latency(numbers: Numbers) -> list[Finding]:
 
 
 def _models(numbers: Numbers) -> list[Finding]:
-    versions = list(dict.fromkeys(model.model_version or "" for model in numbers.models))
-    if len(versions) < 2:
+    now, then = (
+        list(dict.fromkeys(short(model.model_version or "") for model in models))
+        for models in (numbers.models, numbers.baseline_models)
+    )
+    if len(now) > 1:
+        what = f"{len(now)} model versions decided this week: {_listed(now)}."
+        return [Finding(False, what, "Numbers mix them; compare weeks before and after the change.")]
+    if not now or not then or now == then:
         return []
-    named = ", ".join(map(short, versions[:_NAMED])) + (", …" if len(versions) > _NAMED else "")
-    what = f"{len(versions)} model versions decided this week: {named}."
-    return [Finding(False, what, "Numbers mix them; compare weeks before and after the change.")]
+    what = f"Another model decided: {_listed(now)}, where it was {_listed(then)} in {numbers.compare}."
+    return [Finding(False, what, "What else has changed may come from that.")]
+
+
+def _thresholds(numbers: Numbers) -> list[Finding]:
+    """Say so when none is what it was; classes that have their own come and go."""
+    now, then = (
+        sorted({model.threshold for model in models if model.threshold is not None})
+        for models in (numbers.models, numbers.baseline_models)
+    )
+    if not now or not then or set(now) & set(then):
+        return []
+    said, before = (_listed([f"{threshold:g}" for threshold in thresholds]) for thresholds in (now, then))
+    what = f"The threshold is another: {said}, where it was {before} in {numbers.compare}."
+    return [Finding(False, what, "Shares for review do not compare.")]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
 
 
 def _names(days: Sequence[Day]) -> str:

@@ -93,6 +93,7 @@ def weekly_numbers(
         baseline_latency=next((latency for latency in of_baseline if latency.dt is None), None),
         completeness=completeness,
         models=[_model(row) for row in _rows(frames["models_in_use"])],
+        baseline_models=[_model(row) for row in _rows(frames["models_in_use:baseline"])],
         least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
         cost=weekly_cost(
             completeness.recorded - completeness.imported,

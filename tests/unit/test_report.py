@@ -499,6 +499,17 @@ def test_measured_precision_alarms_when_it_is_surely_not_what_was_promised(tmp_p
     assert [finding.attention for finding in found] == ([] if seen is None else [seen == "attention"])
 
 
+def test_a_change_of_the_model_or_of_the_threshold_between_the_weeks_is_said(tmp_path):
+    changed: dict[str, Any] = {"model_version": "a new one", "threshold": 0.8}
+    text = page_text(report_of(tmp_path, [*last_week(30), *(at(n, n % 7, **changed) for n in range(30))]))
+    was = "where it was resnet9-2026-11-01 in 2026-W46"
+    assert f"Another model decided: a new one, {was}." in text
+    assert "The threshold is another: 0.8, where it was 0.94 in 2026-W46." in text
+    same = page_text(report_of(tmp_path / "same", [*last_week(30), *(at(n, n % 7) for n in range(30))]))
+    assert "Another model" not in same
+    assert "threshold is another" not in same
+
+
 def test_an_imported_image_costs_nothing_and_its_model_may_have_no_name(tmp_path):
     imported = [
         at(n, bucket="data-capture", model_version=None, endpoint=None, classify_ms=None) for n in range(8)
