@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and seven corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and eight corrections where it departs from AWS.
 
 SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
 deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
@@ -18,6 +18,8 @@ any more:
 6. Athena answers in its own dialect, and knows the views: see `infra/embedded_athena.py`.
 7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
    22 expressions for every image: a seventh of all that it does for one.
+8. A listing of versions has its keys encoded where that is asked for, as boto3 does. ministack writes them as
+   they are, and one control character makes no XML of the whole.
 """
 
 import json
@@ -52,6 +54,9 @@ _RETURNED = (
 )
 
 _version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
+_encodes_keys: ContextVar[bool] = ContextVar("encodes_keys", default=False)
+_KEYS = ("Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
+"""Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
 
 
 def main() -> None:
@@ -59,6 +64,8 @@ def main() -> None:
     lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
     lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
+    s3._list_object_versions = encoding_keys(s3._list_object_versions)
+    s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
     athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
@@ -127,6 +134,30 @@ def _with_version(dispatch: Callable[..., Any]) -> Callable[..., Any]:
             detail["object"].setdefault("version-id", _version_id.get())
             event["Detail"] = json.dumps(detail)
         return dispatch(event, *arguments, **options)
+
+    return wrapped
+
+
+def encoding_keys(list_versions: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ministack's listing of versions, which lets `encoded` know what is asked for."""
+
+    def wrapped(bucket: str, query: dict[str, Any]) -> Any:
+        _encodes_keys.set(s3._qp(query, "encoding-type") == "url")
+        return list_versions(bucket, query)
+
+    return wrapped
+
+
+def encoded(xml_body: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Return ministack's writer of XML, which encodes the keys of a listing of versions."""
+
+    def wrapped(root: Any) -> bytes:
+        if root.tag == "ListVersionsResult" and _encodes_keys.get():
+            for element in root.iter():
+                if element.tag in _KEYS:
+                    element.text = s3._url_encode(element.text or "")
+            s3.SubElement(root, "EncodingType").text = "url"
+        return xml_body(root)
 
     return wrapped
 

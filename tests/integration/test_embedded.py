@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.handlers import decode_list_object_versions
+from botocore.parsers import ResponseParserError, create_parser
+from botocore.session import Session
 from jsonata.jsonata import Jsonata
 from jsonata.parser import Parser
 from ministack.core import lambda_runtime
@@ -231,6 +234,42 @@ def test_a_saved_query_comes_changes_and_goes_with_its_stack():
 
 
 # ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+# ── listings of versions ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """List the versions of a bucket as ministack does, and return the keys that boto3 finds in that."""
+    key, prefix = "a\x1b[2J\r<&>+ ü/%.png", "a\x1b"
+    of_key = {"last_modified": "2026-11-24T09:30:00.000Z", "etag": '"e"', "size": 1}
+    monkeypatch.setattr(s3, "_ensure_bucket", lambda _: {"objects": {key: of_key}})
+
+    def listed(list_versions, encoding):
+        _, _, body = list_versions(
+            "b", {"prefix": [prefix], **({"encoding-type": ["url"]} if encoding else {})}
+        )
+        shape = Session().get_service_model("s3").operation_model("ListObjectVersions").output_shape
+        answer = create_parser("rest-xml").parse({"status_code": 200, "headers": {}, "body": body}, shape)
+        if encoding:
+            decode_list_object_versions(answer, {"encoding_type_auto_set": True})
+        return [version["Key"] for version in answer["Versions"]] == [key] and answer["Prefix"] == prefix
+
+    return listed
+
+
+def test_ministack_writes_keys_into_xml_that_xml_cannot_hold(listed):
+    with pytest.raises(ResponseParserError):
+        listed(s3._list_object_versions, encoding=True)
+
+
+def test_a_listing_of_versions_has_its_keys_encoded_when_asked_for(listed, monkeypatch):
+    list_versions = embedded.encoding_keys(s3._list_object_versions)
+    monkeypatch.setattr(s3, "_xml_body", embedded.encoded(s3._xml_body))
+    assert listed(list_versions, encoding=True)
+    with pytest.raises(ResponseParserError):
+        listed(list_versions, encoding=False)
 
 
 def in_a_thread(call):
