@@ -19,7 +19,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from analytics import trino_aggregates, trino_functions, trino_time
 from analytics import trino_types as types
-from analytics.trino_syntax import checked
+from analytics.trino_syntax import RESERVED, checked
 from analytics.trino_types import (
     BIGINT,
     BOOLEAN,
@@ -171,8 +171,16 @@ def _parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
         raise QueryRefused(f"This is not Athena SQL: {_without_colours(str(error))}") from error
+    except (AttributeError, TypeError) as error:  # sqlglot stumbles where a name is missing
+        raise QueryRefused("This is not Athena SQL: something is missing.") from error
     if len(trees) != 1:
         raise QueryRefused(f"One statement at a time, please: here are {len(trees)}.")
+    for identifier in trees[0].find_all(exp.Identifier):
+        name = identifier.name
+        if not identifier.args.get("quoted") and (
+            name.upper() in RESERVED or not re.match("[A-Za-z_]", name)
+        ):
+            raise QueryRefused(f'{name} is no name on Athena but in quotes: "{name}".')
     return trees[0]
 
 
@@ -709,6 +717,8 @@ class _Translator:
 
     def value(self, node: exp.Expr) -> Value:
         """Translate an expression."""
+        if not isinstance(node, exp.Expr):
+            raise QueryRefused("This is not Athena SQL: an expression is missing.")
         handler, known = _EXPRESSIONS.get(type(node), (None, ""))
         if handler is not None:
             _refuse_others(node, *known.split())
@@ -956,6 +966,8 @@ class _Translator:
         return trino_functions.call(self, "substr", [a for a in arguments if a is not None], {})
 
     def _bracket(self, node: exp.Bracket) -> Value:
+        if len(node.expressions) != 1:
+            raise QueryRefused("A subscript is one index or key.")
         (key,) = node.expressions
         return trino_functions.subscript(self.value(node.this), self.value(key))
 
@@ -1198,6 +1210,8 @@ def _renamed(columns: Sequence[Column], alias: exp.Expr | None) -> list[Column]:
 
 def _aliased(columns: Sequence[_Seen], alias: exp.Expr | None, name: str | None) -> list[_Seen]:
     """Give columns the table's name and, if the alias lists them, their own."""
+    if alias is not None and alias.args.get("columns") and not alias.name:
+        raise QueryRefused("A list of columns wants the table's name before it: AS t (a, b).")
     if alias is not None and alias.name:
         name = alias.name
     names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []

@@ -362,6 +362,8 @@ def _element_at(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _coalesce(translator: Translator, arguments: Arguments) -> Value:
+    if len(arguments) < 2:
+        raise ValueError
     values, type_ = common([translator.value(argument) for argument in arguments], "coalesce")
     return Value(f"coalesce({', '.join(value.sql for value in values)})", type_)
 
@@ -378,6 +380,8 @@ def _try(translator: Translator, arguments: Arguments) -> Value:
 
 def _extreme(name: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
+        if not arguments:
+            raise ValueError
         values, type_ = common([translator.value(argument) for argument in arguments], name)
         ensure_simple(type_, name)
         if name == "greatest":
@@ -432,6 +436,8 @@ def _reverse(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _concat(translator: Translator, arguments: Arguments) -> Value:
+    if len(arguments) < 2:
+        raise ValueError
     first, *others = map(translator.value, arguments)
     for other in others:
         first = concatenate(first, other)

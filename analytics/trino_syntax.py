@@ -13,6 +13,15 @@ _FOREIGN = {
     TokenType.ISNULL: "Athena has no ISNULL: write IS NULL.",
     TokenType.NOTNULL: "Athena has no NOTNULL: write IS NOT NULL.",
 }
+_OPENING = (
+    TokenType.L_PAREN, TokenType.COMMA, TokenType.SELECT, TokenType.DISTINCT, TokenType.FROM,
+    TokenType.ORDER_BY, TokenType.GROUP_BY, TokenType.PARTITION_BY, TokenType.L_BRACKET,
+)  # fmt: skip
+_CLOSING = (
+    None, TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY,
+    TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET, TokenType.FETCH, TokenType.UNION,
+    TokenType.EXCEPT, TokenType.INTERSECT, TokenType.JOIN, TokenType.ON, TokenType.SEMICOLON,
+)  # fmt: skip
 _SET_OPERATIONS = (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
 _LIMITS = (TokenType.LIMIT, TokenType.FETCH)
 _ENDS = (TokenType.ORDER_BY, TokenType.OFFSET, *_LIMITS)
@@ -40,6 +49,19 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     return _without_limit_all(tokens)
 
 
+RESERVED = frozenset(
+    [
+        "ALTER", "AND", "AS", "BETWEEN", "BY", "CASE", "CAST", "CONSTRAINT", "CREATE", "CROSS", "CUBE",
+        "DEALLOCATE", "DELETE", "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END", "ESCAPE", "EXCEPT", "EXECUTE",
+        "EXISTS", "EXTRACT", "FALSE", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "HAVING", "IN", "INNER",
+        "INSERT", "INTERSECT", "INTO", "IS", "JOIN", "LEFT", "LIKE", "NATURAL", "NORMALIZE", "NOT", "NULL",
+        "ON", "OR", "ORDER", "OUTER", "PREPARE", "RECURSIVE", "RIGHT", "ROLLUP", "SELECT", "TABLE", "THEN",
+        "TRUE", "UNION", "UNNEST", "USING", "VALUES", "WHEN", "WHERE", "WITH",
+    ]
+)  # fmt: skip
+"""Words that are names in quotes only: https://trino.io/docs/current/language/reserved.html"""
+
+
 def _number_apart(token: Token) -> list[Token]:
     """Take `1e0+5` apart, which sqlglot takes for one number."""
     found = re.fullmatch(r"([\d.]+[eE]\d+)([+-])(.+)", token.text)
@@ -63,8 +85,12 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         raise QueryRefused(_FOREIGN[kind])
     if kind == TokenType.EQ and token.text == "==":
         raise QueryRefused("Athena has no `==`: write =.")
-    if kind == TokenType.COMMA and next_kind in (None, TokenType.FROM, TokenType.R_PAREN):
+    if kind == TokenType.COMMA and (next_kind in _CLOSING or (before and before.token_type in _OPENING)):
         raise QueryRefused("There is a comma too many.")
+    if kind == TokenType.ALIAS and (
+        next_kind in (TokenType.COMMA, *_CLOSING) or (before and before.token_type in _OPENING)
+    ):
+        raise QueryRefused("There is an AS without what stands before or after it.")
     if kind == TokenType.INTERVAL and next_kind == TokenType.NUMBER:
         raise QueryRefused("The number of an INTERVAL stands in quotes: INTERVAL '7' DAY.")
     if kind == TokenType.HEX_STRING and sql[token.start] not in "xX":
@@ -87,7 +113,9 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
         if kind == TokenType.L_PAREN:
             open_joins.append(0)
             ends.append(TokenType.SELECT)
-        elif kind == TokenType.R_PAREN and len(ends) > 1:
+        elif kind == TokenType.R_PAREN:
+            if len(ends) == 1:
+                raise QueryRefused("There is a `)` too many.")
             _check_joins(open_joins.pop())
             ends.pop()
         elif kind == TokenType.JOIN and not (before and before.token_type == TokenType.CROSS):
@@ -104,6 +132,8 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
             raise QueryRefused("Athena wants OFFSET before LIMIT.")
         if kind in _ENDS:
             ends[-1] = kind
+    if len(ends) > 1:
+        raise QueryRefused("There is a `(` without its `)`.")
     _check_joins(open_joins[0])
 
 
@@ -147,7 +177,7 @@ def _check_type(words: Sequence[str]) -> None:
     """Check a type, in which a word that another follows may be the name of a row's field."""
     if any(word in ("<", ">", "[", "]") for word in words):
         raise QueryRefused("A type of Athena's has parentheses: array(varchar), map(varchar, double).")
-    for word, after in zip(words, [*words[1:], ")"], strict=True):
+    for word, after in zip(words, [*words[1:], ")"], strict=False):
         if re.match("[a-z_]", word) and not re.match("[a-z_]", after) and not _TYPE_WORD.fullmatch(word):
             raise QueryRefused(
                 f"The type {word} is not known here: use varchar, integer, bigint, double, decimal(p, s), "

@@ -277,7 +277,7 @@ def parse(spelling: str) -> Type:
     parts = _PART.findall(spelling) if _PART.sub("", spelling).strip() == "" else []
     try:
         type_, rest = _parse(parts)
-    except (IndexError, KeyError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"unknown type {spelling}") from error
     if rest:
         raise ValueError(f"unknown type {spelling}")
@@ -303,6 +303,8 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
     if name == "row":
         return row(*zip(*[_parse_field(argument) for argument in arguments], strict=True)), parts
     if name in ("array", "map"):
+        if len(arguments) != {"array": 1, "map": 2}[name]:
+            raise KeyError(name)
         return Type(name, tuple(_parse(argument)[0] for argument in arguments)), parts
     if name not in _DUCKDB and not name.startswith("variable_"):
         raise KeyError(name)

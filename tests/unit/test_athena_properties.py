@@ -1,5 +1,6 @@
 """Functions of the local Athena against the same in Python."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
+from analytics.athena import LocalAthena, QueryFailed, QueryRefused
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +170,16 @@ def test_max_and_min_pass_over_nan(engine: LocalAthena, values):
             assert got == of(numbers)
         else:
             assert got is None or math.isnan(got)
+
+
+PIECES = (
+    "SELECT FROM WHERE GROUP BY ORDER LIMIT OFFSET 1 2.5 'a' NULL x t key labels ( ) [ ] , . * + = < IN NOT "
+    "CASE WHEN THEN END CAST AS integer array row JOIN ON UNION count sum OVER ARRAY MAP -> DISTINCT VALUES ?"
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PIECES.split()), max_size=12).map(" ".join))
+def test_whatever_is_written_is_answered_refused_or_fails_aloud(engine: LocalAthena, rest):
+    with contextlib.suppress(QueryRefused, QueryFailed):
+        engine.query(f"SELECT {rest}")
