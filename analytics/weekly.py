@@ -276,7 +276,9 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
                 right[row["outcome"]] += images
             else:
                 wrong[true_label] += images
-        ((mostly_shows, mostly_shows_images),) = wrong.most_common(1) or [(None, 0)]
+        # Of what they show equally often, the first by name; none of the classes is the last.
+        by_name = sorted(wrong.items(), key=lambda shown: (shown[0] is None, shown[0] or ""))
+        mostly_shows, mostly_shows_images = max(by_name, key=lambda shown: shown[1], default=(None, 0))
         found.append(
             ClassPrecision(
                 label=label,

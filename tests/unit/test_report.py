@@ -283,6 +283,15 @@ def test_the_class_with_most_mistakes_comes_first_with_what_they_show(tmp_path):
     check_page(report)
 
 
+def test_of_mistakes_that_are_equally_frequent_the_first_by_name_is_said(tmp_path):
+    unsure: dict[str, Any] = {"outcome": "needs_review", "confidence": 0.6}
+    rows = [a_row(1), a_row(2), a_row(3, **unsure), a_row(4), a_row(5)]
+    shown = ["tulip", "tulip", "poppy", "poppy", None]
+    write_labels(tmp_path, "2026-11-16", [a_label(row, true) for row, true in zip(rows, shown, strict=True)])
+    (bicycle,) = known(report_of(tmp_path, rows, compare=None).numbers.measured).classes
+    assert (bicycle.mostly_shows, bicycle.mostly_shows_images) == ("poppy", 2)
+
+
 def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_path):
     row = a_row(1, confidence=0.6, outcome="needs_review")
     write_labels(tmp_path, "2026-11-16", [a_label(row, "bicycle")])
