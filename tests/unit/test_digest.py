@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -93,6 +95,21 @@ def test_on_monday_last_week_is_published(monkeypatch):
     (sent,) = topic.sent
     assert (sent["TopicArn"], sent["Subject"]) == ("t", "Scones, week 2026-W47")
     assert "Images: 1,000, was 800" in sent["Message"]
+
+
+@given(st.dates(date(2020, 1, 6), date(2099, 12, 31)), st.integers(0, 23))
+@example(date(2027, 1, 4), 6)
+@example(date(2021, 1, 10), 23)
+def test_whenever_it_is_asked_the_last_whole_week_is_meant(day, hour):
+    athena, topic = FakeAthena([]), FakeTopic()
+    with patch.object(handler, "edge", lambda: an_edge(athena, topic)):
+        handler.lambda_handler({"time": f"{day}T{hour:02}:30:00Z"}, CONTEXT)
+    sunday = day - timedelta(days=day.isoweekday())
+    assert f"BETWEEN '{sunday - timedelta(days=13)}' AND '{sunday}'" in athena.asked[0]
+    year, number, _ = sunday.isocalendar()
+    assert topic.sent[0]["Subject"] == f"Scones, week {year}-W{number:02}"
+    assert topic.sent[0]["Subject"].isascii()
+    assert "No image is on record." in topic.sent[0]["Message"]
 
 
 def test_the_digest_says_what_became_of_the_images_and_what_to_do():
