@@ -105,8 +105,8 @@ _SIGNATURES = r"""
     hamming_distance(varchar, varchar) -> bigint = hamming({0}, {1})
     lower(varchar) -> varchar = lower({0})
     upper(varchar) -> varchar = upper({0})
-    lpad(varchar, bigint, varchar) -> varchar = lpad({0}, CAST(least({1}, 10000) AS INTEGER), {2})
-    rpad(varchar, bigint, varchar) -> varchar = rpad({0}, CAST(least({1}, 10000) AS INTEGER), {2})
+    lpad(varchar, bigint, varchar) -> varchar = lpad({0}, CAST((CASE WHEN {1} <= 10000 THEN {1} END) AS INTEGER), {2})
+    rpad(varchar, bigint, varchar) -> varchar = rpad({0}, CAST((CASE WHEN {1} <= 10000 THEN {1} END) AS INTEGER), {2})
     trim(varchar) -> varchar = trim({0}, {blanks})
     ltrim(varchar) -> varchar = ltrim({0}, {blanks})
     rtrim(varchar) -> varchar = rtrim({0}, {blanks})
@@ -114,7 +114,7 @@ _SIGNATURES = r"""
     replace(varchar, varchar, varchar) -> varchar = replace({0}, {1}, {2})
     reverse(varchar) -> varchar = reverse({0})
     reverse(array(T)) -> array(T) = list_reverse({0})
-    split(varchar, varchar) -> array(varchar) = string_split({0}, {1})
+    split(varchar, varchar) -> array(varchar) = (CASE WHEN {1} IS NOT NULL THEN string_split({0}, {1}) END)
     strpos(varchar, varchar) -> bigint = strpos({0}, {1})
     translate(varchar, varchar, varchar) -> varchar = translate({0}, {1}, {2})
     to_utf8(varchar) -> varbinary = encode({0})
@@ -138,7 +138,7 @@ _SIGNATURES = r"""
     array_last(array(T)) -> T = list_extract({0}, -1)
     flatten(array(array(T))) -> array(T) = flatten({0})
     trim_array(array(T), bigint) -> array(T) = list_slice({0}, 1, len({0}) - {1})
-    repeat(T, bigint) -> array(T) = repeat([{0}], least({1}, 10000))
+    repeat(T, bigint) -> array(T) = repeat([{0}], (CASE WHEN {1} <= 10000 THEN {1} END))
     euclidean_distance(array(double), array(double)) -> double = list_distance({0}, {1})
     dot_product(array(double), array(double)) -> double = list_dot_product({0}, {1})
 
@@ -485,7 +485,7 @@ def _split_part(translator: Translator, arguments: Arguments) -> Value:
     string, delimiter, index = map(translator.value, arguments)
     string, delimiter = (expect(value, VARCHAR, "split_part") for value in (string, delimiter))
     index = expect(index, BIGINT, "split_part")
-    part = f"list_extract(string_split({string.sql}, {delimiter.sql}), {index.sql})"
+    part = f"list_extract({_of_values('split', [string, delimiter]).sql}, {index.sql})"
     return Value(fail_if(f"{index.sql} < 1", "Index must be greater than zero", part), VARCHAR)
 
 
@@ -868,7 +868,8 @@ def _array_join(translator: Translator, arguments: Arguments) -> Value:
     if replacement:
         string = f"coalesce({string}, {replacement[0]})"
     texts = f"list_transform({sql}, lambda {parameter.sql}: {string})"
-    return Value(f"array_to_string({texts}, {separator})", VARCHAR)
+    joined = f"(CASE WHEN {separator} IS NOT NULL THEN array_to_string({texts}, {separator}) END)"
+    return Value(joined, VARCHAR)
 
 
 def _slice(translator: Translator, arguments: Arguments) -> Value:
