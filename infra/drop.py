@@ -1,5 +1,6 @@
 """Drops files into the incoming bucket, and waits until each has its outcome."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -45,11 +46,15 @@ class Settled:
 def files_of(folder: Path) -> dict[str, Path]:
     """Return every file below a folder by its key: its path from there, with slashes.
 
+    A key is UTF-8. Bytes of a name that are not are written as in Python, `\\xff`.
+
     Raises:
         NothingToDrop: there is none.
     """
     files = {
-        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+        os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
     if not files:
         raise NothingToDrop(f"{folder}: there are no files in it")
