@@ -105,8 +105,6 @@ _SIGNATURES = r"""
     hamming_distance(varchar, varchar) -> bigint = hamming({0}, {1})
     lower(varchar) -> varchar = lower({0})
     upper(varchar) -> varchar = upper({0})
-    lpad(varchar, bigint, varchar) -> varchar = lpad({0}, CAST((CASE WHEN {1} <= 10000 THEN {1} END) AS INTEGER), {2})
-    rpad(varchar, bigint, varchar) -> varchar = rpad({0}, CAST((CASE WHEN {1} <= 10000 THEN {1} END) AS INTEGER), {2})
     trim(varchar) -> varchar = trim({0}, {blanks})
     ltrim(varchar) -> varchar = ltrim({0}, {blanks})
     rtrim(varchar) -> varchar = rtrim({0}, {blanks})
@@ -242,14 +240,14 @@ def _guarded(name: str, guard: Callable[[str, str, str], str], condition: str, w
 
 def _padded(name: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
-        values = [translator.value(argument) for argument in arguments]
-        value = _of_values(name, values)
-        length, pad = values[1].sql, values[2].sql
-        sql = refuse_if(
-            f"{length} > {_MOST_ELEMENTS}", f"{name} to more than 10000 is not known here", value.sql
-        )
+        types_ = (VARCHAR, BIGINT, VARCHAR)
+        values = zip(map(translator.value, arguments), types_, strict=True)
+        string, length, pad = (expect(value, type_, name).sql for value, type_ in values)
+        few = f"CAST(CASE WHEN {length} <= {_MOST_ELEMENTS} THEN {length} END AS INTEGER)"
+        many = f"{name} to more than {_MOST_ELEMENTS} is not known here"
+        sql = refuse_if(f"{length} > {_MOST_ELEMENTS}", many, f"{name}({string}, {few}, {pad})")
         why = "A text is padded to a length of 0 or more, with a text that is not empty"
-        return replace(value, sql=fail_if(f"{length} < 0 OR {pad} = ''", why, sql))
+        return Value(fail_if(f"{length} < 0 OR {pad} = ''", why, sql), VARCHAR)
 
     return handle
 
