@@ -420,10 +420,12 @@ def _input(input_: Input, compared: bool) -> Section:
     def name(value: float | None) -> str:
         return words.size(value) if size else "–" if value is None else words.significant(value)
 
+    slug = f"input-{input_.name.lower().replace(' ', '-')}"
+    if not bins:
+        return Section(slug, input_.name, "Known of no classified image.", span="third")
     takeaway = f"Median {name(input_.p50)}" + (f", after {name(input_.baseline_p50)}." if compared else ".")
     places = sorted({0, len(bins) // 3, 2 * len(bins) // 3, len(bins)})
-    edges = [bin_.low for bin_ in bins] + [bins[-1].high] if bins else []
-    slug = f"input-{input_.name.lower().replace(' ', '-')}"
+    edges = [*(bin_.low for bin_ in bins), bins[-1].high]
     return Section(
         slug,
         input_.name,
@@ -433,7 +435,7 @@ def _input(input_: Input, compared: bool) -> Section:
             f"{slug}-chart",
             f"{input_.name} of classified images, {input_.unit}",
             bins,
-            [(place, name(edges[place])) for place in places if edges],
+            [(place, name(edges[place])) for place in places],
             name,
         ),
         legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
@@ -449,13 +451,9 @@ def _input(input_: Input, compared: bool) -> Section:
 
 
 def _latency(numbers: Numbers) -> Section:
-    week, before = numbers.latency, numbers.baseline_latency
-    takeaway = "No image was timed: all of them were imported."
-    if week:
-        takeaway = f"Half of the images were decided within {words.seconds(week.total.p50)} of the upload"
-        takeaway += (
-            f", 95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}."
-        )
+    title, week, before = "From upload to decision", numbers.latency, numbers.baseline_latency
+    if not week:
+        return Section("latency", title, "No image was timed: all of them were imported.")
     rows = [
         _latency_row("This week", week),
         *([_latency_row(str(numbers.compare), before)] if before else []),
@@ -463,8 +461,9 @@ def _latency(numbers: Numbers) -> Section:
     ]
     return Section(
         "latency",
-        "From upload to decision",
-        takeaway,
+        title,
+        f"Half of the images were decided within {words.seconds(week.total.p50)} of the upload, "
+        f"95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}.",
         chart=charts.latency(numbers.latency_by_day),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
         note="Queues, retries and later decisions included; imported images are not timed.",
@@ -479,9 +478,7 @@ def _latency(numbers: Numbers) -> Section:
     )
 
 
-def _latency_row(title: str, latency: Latency | None) -> Sequence[str]:
-    if latency is None:
-        return (title, "0", *("–" for _ in range(9)))
+def _latency_row(title: str, latency: Latency) -> Sequence[str]:
     groups = (latency.total, latency.serialize, latency.classify)
     times = [value for group in groups for value in (group.p50, group.p95, group.p99)]
     return (title, f"{latency.images:,}", *(words.seconds(value) for value in times))

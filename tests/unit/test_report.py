@@ -529,6 +529,18 @@ def test_an_imported_image_costs_nothing_and_its_model_may_have_no_name(tmp_path
     assert "None" not in page_text(report)
 
 
+def test_what_imported_images_do_not_say_is_no_empty_chart(tmp_path):
+    unknown: dict[str, Any] = dict.fromkeys(
+        ("classify_ms", "serialize_ms", "brightness", "sharpness", "size_bytes")
+    )
+    report = report_of(tmp_path, [at(n, bucket="data-capture", **unknown) for n in range(3)], compare=None)
+    check_page(report)
+    text = page_text(report)
+    assert "No image was timed: all of them were imported." in text
+    assert text.count("Known of no classified image.") == 3
+    assert "Median –" not in text
+
+
 def test_thousands_of_reasons_make_a_page_of_bounded_size_and_a_complete_json(tmp_path):
     rows = [a_rejected_row(n, reason=f"{n:04}" + "x" * 900, key="k" * 1_000) for n in range(3_000)]
     report = report_of(tmp_path, [*rows, a_row(4_000)], compare=None)

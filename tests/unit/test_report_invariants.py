@@ -14,6 +14,7 @@ from analytics.isoweek import IsoWeek
 from analytics.numbers import Numbers
 from analytics.queries import views
 from analytics.report import WeeklyReport, build_report
+from analytics.sections import chapters
 from analytics.table import partition
 from tests.builders_table import (
     a_failed_row,
@@ -81,6 +82,7 @@ def test_parts_add_up_and_no_number_is_nonsense(tmp_path_factory, table, compare
     )
     _check_sums(report.numbers)
     _check_shares(report.numbers)
+    _check_sections(report.numbers)
     _check_texts(report)
     assert report.verdict.ok is not any(finding.attention for finding in report.verdict.findings)
 
@@ -140,6 +142,16 @@ def _check_shares(numbers: Numbers) -> None:
         assert (shift.psi is None) is not (shift.images and shift.baseline_images)
         assert shift.psi is None or shift.psi >= 0
         assert shift.jensen_shannon is None or 0 <= shift.jensen_shannon <= 1
+
+
+def _check_sections(numbers: Numbers) -> None:
+    for chapter in chapters(numbers):
+        for section in chapter.sections:
+            assert section.takeaway.endswith(".")
+            assert section.table or not section.chart
+            if section.table:
+                assert section.table.rows
+                assert {len(row) for row in section.table.rows} == {len(section.table.head)}
 
 
 _NONSENSE = re.compile(
