@@ -268,6 +268,8 @@ class _Translator:
         self._scope = _Scope(None)
         self._with: _With = {}
         self._lambdas: list[dict[str, Value]] = []
+        self._are_outer: list[bool] = []
+        """Of each column that was named: whether it belongs to an outer query."""
         self._names = 0
 
     # Queries
@@ -300,6 +302,9 @@ class _Translator:
         if clause.args.get("recursive"):
             raise QueryRefused("WITH RECURSIVE is not known here.")
         known, pieces = dict(with_), []
+        names = [entry.alias.lower() for entry in clause.expressions]
+        if len(set(names)) < len(names):
+            raise QueryRefused("Two queries in WITH have one name.")
         for entry in clause.expressions:
             if not isinstance(entry, exp.CTE):
                 raise QueryRefused("A function in WITH is not known here.")
@@ -783,6 +788,7 @@ class _Translator:
         while scope is not None:
             found = _only(name, table, scope.columns)
             if found is not None:
+                self._are_outer.append(scope is not self._scope)
                 return found.value
             scope = scope.outer
         return None
@@ -1061,7 +1067,11 @@ class _Translator:
             arguments = [*arguments[:-1], arguments[-1].this]
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             distinct, arguments = "DISTINCT ", arguments[0].expressions
+        before = len(self._are_outer)
         values = [self.value(node) for node in arguments]
+        if self._are_outer[before:] and all(self._are_outer[before:]):
+            # DuckDB would aggregate the rows of the outer query.
+            raise QueryRefused(f"{name} of nothing but an outer query's columns is not allowed on Athena.")
         return trino_aggregates.aggregate(
             trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
         )

@@ -149,6 +149,7 @@ QUERIES = [
     ("SELECT count(*) FROM (VALUES nan()) AS a (x) JOIN (VALUES nan()) AS b (y) ON x = y", [[0]]),
     ("SELECT * FROM (VALUES ROW(1, 2), (3, 4)) AS t (a, b) ORDER BY a", [[1, 2], [3, 4]]),
     ("SELECT x, y FROM UNNEST(CAST(ARRAY[ROW(1, 2)] AS array(row(x integer, y integer))))", [[1, 2]]),
+    ("SELECT x, (SELECT max(x + z) FROM (VALUES 1, 2) AS s (z)) FROM (VALUES 1) AS t (x)", [[1, 3]]),
     ("SELECT 1 UNION SELECT 2 INTERSECT SELECT 3", [[1]]),
     ("SELECT CAST(ROW(1) AS row(x integer)) UNION SELECT CAST(ROW(1) AS row(x integer))", [[{"x": 1}]]),
     ("SELECT label FROM predictions ORDER BY confidence NULLS FIRST", []),
@@ -249,6 +250,8 @@ REFUSED = [
     ("SELECT regexp_extract('abc', '(a)(b)', 3)", "has no group 3"),
     ("SELECT regexp_replace('abc', '(b)', '$2')", "fewer groups"),
     ("SELECT INTERVAL '1' MONTH * 1.5e0", "does not define"),
+    ("WITH a AS (SELECT 1), A AS (SELECT 2) SELECT * FROM a", "have one name"),
+    ("SELECT x, (SELECT max(y)) FROM (VALUES (1, 2)) AS t (x, y) GROUP BY x", "an outer query's columns"),
     # What DuckDB does otherwise, and can be said before
     ("SELECT MAP(ARRAY['a'], ARRAY[1]) = MAP(ARRAY['a'], ARRAY[1])", "use what is in it"),
     (f"SELECT grouping(i % 2) FROM {T} GROUP BY i % 2", "wants columns"),
