@@ -429,6 +429,8 @@ class _Translator:
 
     def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
         _refuse_others(group, "expressions")
+        if not group.expressions:
+            raise QueryRefused("GROUP BY wants something to group by.")
 
         def key(node: exp.Expr) -> str:
             if isinstance(node, exp.Literal) and not node.is_string:

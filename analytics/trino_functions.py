@@ -392,7 +392,7 @@ def _extreme(name: str) -> Handler:
 
 def _typeof(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
-    if "varchar" in str(value.type) and not isinstance(arguments[0], exp.Column):
+    if value.type.contains("varchar"):
         if value.constant is None:
             raise QueryRefused("typeof of a text is not known here: Trino counts its characters.")
         return Value(text(f"varchar({len(value.constant)})"), VARCHAR)

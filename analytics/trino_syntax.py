@@ -107,17 +107,22 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
 
 def _check_clauses(tokens: Sequence[Token]) -> None:
     """Check each query's order of clauses, and that each JOIN has its condition."""
-    open_joins, ends = [0], [TokenType.SELECT]
+    open_joins, open_betweens, ends = [0], [0], [TokenType.SELECT]
     for before, token in zip([None, *tokens], tokens, strict=False):
         kind = token.token_type
         if kind == TokenType.L_PAREN:
             open_joins.append(0)
+            open_betweens.append(0)
             ends.append(TokenType.SELECT)
         elif kind == TokenType.R_PAREN:
             if len(ends) == 1:
                 raise QueryRefused("There is a `)` too many.")
-            _check_joins(open_joins.pop())
+            _check_open(open_joins.pop(), open_betweens.pop())
             ends.pop()
+        elif kind == TokenType.BETWEEN:
+            open_betweens[-1] += 1
+        elif kind == TokenType.AND:
+            open_betweens[-1] = max(open_betweens[-1] - 1, 0)
         elif kind == TokenType.JOIN and not (before and before.token_type == TokenType.CROSS):
             open_joins[-1] += 1
         elif kind == TokenType.ON and before and before.token_type == TokenType.DISTINCT:
@@ -134,10 +139,12 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
             ends[-1] = kind
     if len(ends) > 1:
         raise QueryRefused("There is a `(` without its `)`.")
-    _check_joins(open_joins[0])
+    _check_open(open_joins[0], open_betweens[0])
 
 
-def _check_joins(conditions_missing: int) -> None:
+def _check_open(conditions_missing: int, ands_missing: int) -> None:
+    if ands_missing:
+        raise QueryRefused("BETWEEN wants AND: x BETWEEN 1 AND 2.")
     if conditions_missing > 0:
         raise QueryRefused("A JOIN wants ON or USING.")
     if conditions_missing < 0:

@@ -292,11 +292,11 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
     arguments: list[list[str]] = []
     if parts[:1] == ["("]:
         arguments, parts = _split(parts)
-    if name in ("timestamp", "time"):
+    if name == "timestamp":
         precision = int(arguments[0][0]) if arguments else 3
         if [part.lower() for part in parts[:4]] == ["with", "time", "zone"] or parts[:1] == ["with"]:
             return zoned(precision=precision), parts[3:]
-        return Type("timestamp", precision=precision) if name == "timestamp" else Type("time"), parts
+        return Type("timestamp", precision=precision), parts
     if name == "decimal":
         digits = [int(argument[0]) for argument in arguments] or [38]
         return decimal(digits[0], digits[1] if len(digits) > 1 else 0), parts
