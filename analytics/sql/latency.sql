@@ -35,6 +35,7 @@ ranked AS (
     FROM (
         SELECT date_trunc('week', CAST(dt AS date)) AS week, dt, step, ms, sum(images) AS images
         FROM counted
+        WHERE ms IS NOT NULL
         GROUP BY GROUPING SETS (
             (date_trunc('week', CAST(dt AS date)), step, ms),
             (date_trunc('week', CAST(dt AS date)), dt, step, ms)

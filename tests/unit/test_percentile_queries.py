@@ -152,3 +152,11 @@ def test_a_confidence_is_one_that_an_image_had_nearly(
         assert row["images"] == len(of)
         for percent in (5, 25, 50, 75, 95):
             assert row[f"p{percent:02}"] == pytest.approx(percentile(of, percent / 100), abs=0.000051)
+
+
+def test_an_image_whose_step_was_not_timed_is_left_out_of_that_step(tmp_path: Path) -> None:
+    untimed = [a_row(number, uploaded_at=MONDAY, serialize_ms=None) for number in range(9)]
+    rows = answer(tmp_path, "latency", [*untimed, a_row(9, uploaded_at=MONDAY, serialize_ms=7.0)])
+    assert [(row["images"], row["serialize_p95_ms"], row["serialize_mean_ms"]) for row in rows] == [
+        (10, 7.0, 7.0)
+    ] * 2
