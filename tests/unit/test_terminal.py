@@ -18,6 +18,12 @@ from infra.terminal import Terminal
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
 
 
+@pytest.fixture(autouse=True)
+def piped(monkeypatch) -> None:
+    """Be no terminal, and none of a width that somebody chose."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def printed(show_it) -> str:
     written = io.StringIO()
     show_it(Terminal(file=written))
