@@ -87,7 +87,10 @@ def _is_canonical_json(text: str) -> bool:
             odd.append(digits)
         return value
 
-    value = json.loads(text, parse_float=number, parse_constant=odd.append)
+    try:
+        value = json.loads(text, parse_float=number, parse_constant=odd.append)
+    except ValueError:  # DuckDB reads a little more as JSON
+        return False
     written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return not odd and written == text
 

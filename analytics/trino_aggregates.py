@@ -15,6 +15,7 @@ from analytics.trino_values import (
     ensure_distinct,
     ensure_simple,
     expect,
+    fail_if,
     refuse_if,
     without_nan,
 )
@@ -245,9 +246,16 @@ def _approx_percentile(call: Call) -> Value:
     if _number(value, call.name).type.name == "decimal":
         value = coerce(value, DOUBLE)
     if share.type.name == "array":
-        shares = expect(share, array(DOUBLE), call.name)
-        return Value(call.of("quantile_disc", value.sql, shares.sql), array(value.type))
-    return Value(call.of("quantile_disc", value.sql, expect(share, DOUBLE, call.name).sql), value.type)
+        shares = expect(share, array(DOUBLE), call.name).sql
+        outside = f"list_min({shares}) < 0 OR list_max({shares}) > 1"
+        shares = fail_if(outside, _SHARE, shares)
+        return Value(call.of("quantile_disc", value.sql, shares), array(value.type))
+    one = expect(share, DOUBLE, call.name).sql
+    one = fail_if(f"{one} < 0 OR {one} > 1", _SHARE, one)
+    return Value(call.of("quantile_disc", value.sql, one), value.type)
+
+
+_SHARE = "Percentile must be between 0 and 1"
 
 
 def _listagg(call: Call) -> Value:

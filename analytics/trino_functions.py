@@ -252,6 +252,8 @@ def _padded(name: str) -> Handler:
     return handle
 
 
+_NO_JSON = r"""regexp_matches(regexp_replace({0}, '"(\\.|[^"\\])*"', '""', 'g'), ',\s*[\]}}]|(?i:nan|inf)')"""
+"""A comma before a bracket, NaN and Infinity, which DuckDB lets pass."""
 _IS_NOT_ASCII = "strlen({0}) <> length({0})"
 
 
@@ -511,9 +513,8 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
     if len(values) == 2:
         bins = expect(values[1], array(DOUBLE), "width_bucket").sql
         bucket = f"len(list_filter({bins}, lambda b: b <= {x}))"
-        return Value(
-            fail_if(f"len({bins}) = 0 OR isnan({x})", "Bins cannot be an empty array", bucket), BIGINT
-        )
+        bad = f"len({bins}) = 0 OR isnan({x}) OR {bins} <> list_sort({bins})"
+        return Value(fail_if(bad, "Bins cannot be an empty array, and are sorted", bucket), BIGINT)
     low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
     count = expect(values[3], BIGINT, "width_bucket").sql
     least, most = f"least({low}, {high})", f"greatest({low}, {high})"
@@ -1088,6 +1089,10 @@ HANDLERS: dict[str, Handler] = {
     "array_min": _of_sorted("array_min"),
     "array_sort": _of_sorted("array_sort"),
     "codepoint": _guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint wants one character"),
+    "from_hex": _guarded(
+        "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex wants two digits for each byte"
+    ),
+    "json_parse": _guarded("json_parse", fail_if, _NO_JSON, "A text cannot be converted to JSON"),
     "hamming_distance": _guarded(
         "hamming_distance",
         refuse_if,

@@ -65,7 +65,7 @@ def test_json_that_athena_writes_alike_passes(json: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "json", ['{"b":1,"a":2}', '[{"a":1,"a":2}]', "10000000.0", "0.0001", "NaN", "[1, 2]"]
+    "json", ['{"b":1,"a":2}', '[{"a":1,"a":2}]', "10000000.0", "0.0001", "NaN", "nan", "[1, 2]"]
 )
 def test_json_that_athena_writes_otherwise_does_not(json: str) -> None:
     assert not is_athenas_json([Column("x", JSON)], [(json,)])

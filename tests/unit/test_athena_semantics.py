@@ -118,6 +118,8 @@ VALUES = [
     ("CAST(ROW(1) AS row(text integer)).text", 1),
     ("try(CAST('x' AS integer))", None),
     ("try(1 / 0)", None),
+    ("try(json_parse(x)) FROM (VALUES '[1,]') AS t (x)", None),
+    ('json_format(json_parse(x)) FROM (VALUES \'["nan ,]\\" ,}"]\') AS t (x)', '["nan ,]\\" ,}"]'),
 ]
 
 
@@ -341,6 +343,13 @@ FAILING = [
     ("map_agg(g, 1) FROM (VALUES 'a', 'a') AS t (g)", "A key comes twice"),
     ("map_union(m) FROM (VALUES MAP(ARRAY['a'], ARRAY[1]), MAP(ARRAY['a'], ARRAY[2])) AS t (m)", "twice"),
     ("replace('abc', '', 'x')", "the empty text"),
+    ("from_hex('abc')", "two digits"),
+    ("json_parse('[1,]')", "cannot be converted to JSON"),
+    ("json_parse('nan')", "cannot be converted to JSON"),
+    ("json_parse('{\"a\": -Infinity}')", "cannot be converted to JSON"),
+    ("width_bucket(1, ARRAY[3, 1])", "are sorted"),
+    ("approx_percentile(x, -0.5) FROM (VALUES 1) AS t (x)", "between 0 and 1"),
+    ("approx_percentile(x, ARRAY[0.5, 1.5]) FROM (VALUES 1) AS t (x)", "between 0 and 1"),
     ("reverse('e\u0301x')", "composed"),
     ("upper('straße')", "ß"),
     ("levenshtein_distance('é', 'e')", "beyond ASCII"),
