@@ -250,10 +250,10 @@ def _confidence(numbers: Numbers) -> Section:
 
 
 def _below(numbers: Numbers) -> Section:
-    unusual = [f"{day.dt:%A}" for day in numbers.days if day.unusual]
+    unusual = [day.dt for day in numbers.days if day.unusual]
     banded = any(day.usual for day in numbers.days)
     takeaway = (
-        f"Outside the usual band on {', '.join(unusual)}."
+        f"Outside the usual band on {words.weekdays(unusual)}."
         if unusual
         else "Every day is within the usual band."
         if banded

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics import drift
-from analytics.numbers import SURE_P, Day, Input, Numbers, Shift
-from analytics.words import p_value, percent, plural, seconds, short
+from analytics.numbers import SURE_P, Input, Numbers, Shift
+from analytics.words import p_value, percent, plural, seconds, short, weekdays
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""
@@ -86,7 +86,9 @@ def _empty(numbers: Numbers, today: date) -> list[Finding]:
     if numbers.summary.tally.images:
         if not gaps:
             return []
-        return [Finding(False, f"No images on {_names(gaps)}.", "Fine if nobody sent any.")]
+        return [
+            Finding(False, f"No images on {weekdays([day.dt for day in gaps])}.", "Fine if nobody sent any.")
+        ]
     if not past:
         return [Finding(False, "No day of this week is over yet.", "Ask again later.")]
     before = f" {numbers.compare} had {numbers.baseline.tally.images:,}." if numbers.baseline else ""
@@ -202,7 +204,7 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     before = [day.tally for day in numbers.days if not day.in_week]
     usual = sum(tally.needs_review for tally in before) / sum(tally.classified for tally in before)
     far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
-    what = f"The share below the threshold was outside its usual band on {_names(unusual)}."
+    what = f"The share below the threshold was outside its usual band on {weekdays([day.dt for day in unusual])}."
     return [Finding(far, what, "Look at the least certain images of then.")]
 
 
@@ -269,10 +271,6 @@ def _thresholds(numbers: Numbers) -> list[Finding]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-
-
-def _names(days: Sequence[Day]) -> str:
-    return ", ".join(f"{day.dt:%a}" for day in days)
 
 
 def _measure(shift: Shift) -> str:

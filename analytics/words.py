@@ -1,6 +1,8 @@
 """Numbers as people read them. Pure."""
 
 import math
+from collections.abc import Sequence
+from datetime import date
 
 from analytics.numbers import Shift
 
@@ -66,6 +68,11 @@ def p_value(p: float) -> str:
 def plural(count: int, thing: str) -> str:
     """Return `1 image`, `2,000 images`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def weekdays(days: Sequence[date]) -> str:
+    """Return `Mon, Wed`, or `all seven days`."""
+    return "all seven days" if len(days) == 7 else ", ".join(f"{day:%a}" for day in days)
 
 
 def shift(of: Shift) -> str:

@@ -1,5 +1,7 @@
 """analytics.words and analytics.cost: numbers as people read them, and what a week costs."""
 
+from datetime import date
+
 import pytest
 
 from analytics import words
@@ -36,6 +38,8 @@ from analytics.cost import PRICES, weekly_cost
         (words.dollars(0.0027), "$0.00270"),
         (words.dollars(1e-7), "< $0.00001"),
         (words.dollars(1_234.5), "$1,234.50"),
+        (words.weekdays([date(2026, 11, 16), date(2026, 11, 18)]), "Mon, Wed"),
+        (words.weekdays([date(2026, 11, day) for day in range(16, 23)]), "all seven days"),
         (words.p_value(0.0001), "p < 0.001"),
         (words.p_value(0.5), "p = 0.500"),
         (words.plural(1, "image"), "1 image"),
