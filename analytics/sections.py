@@ -336,7 +336,7 @@ def _measured(numbers: Numbers) -> Section:
     takeaway = (
         f"{measured.correct:,} of {words.plural(measured.accepted, 'accepted image')} with a label "
         f"{'was' if measured.correct == 1 else 'were'} right: {words.percent(measured.precision)} "
-        f"(95 % interval {low} – {high}); "
+        f"(95{words.SPACE}% interval {low} – {high}); "
         f"{words.percent(measured.expected_precision)} was expected."
         if measured.accepted
         else "Not known: no accepted image has a label. `make review SAMPLE=50` puts some on the sheet."

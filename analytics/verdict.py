@@ -204,7 +204,8 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     before = [day.tally for day in numbers.days if not day.in_week]
     usual = sum(tally.needs_review for tally in before) / sum(tally.classified for tally in before)
     far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
-    what = f"The share below the threshold was outside its usual band on {weekdays([day.dt for day in unusual])}."
+    days = weekdays([day.dt for day in unusual])
+    what = f"The share below the threshold was outside its usual band on {days}."
     return [Finding(far, what, "Look at the least certain images of then.")]
 
 
