@@ -304,22 +304,42 @@ def _from_or_to_json(sql: str, source: Type, target: Type) -> str:
         why = "Athena writes such a number as 1.0E-5 in JSON, which is not known here"
         entries = f"map_from_entries(list_sort(map_entries({sql})))" if source.name == "map" else sql
         return refuse_if(odd, why, f"to_json({entries})") if odd else f"to_json({entries})"
-    if target.is_integer:
-        rounded = f"CAST(round(CAST({sql} AS DOUBLE)) AS {target.duckdb})"
-        return (
-            f"(CASE WHEN json_type({sql}) = 'DOUBLE' THEN {rounded} ELSE CAST({sql} AS {target.duckdb}) END)"
-        )
-    if target.name == "decimal":
-        return f"CAST(json_extract_string({sql}, '$') AS {target.duckdb})"
-    plain = f"CAST({sql} AS {target.duckdb})"
-    if target.is_floating or target == BOOLEAN:
-        return plain
-    if target.name in ("array", "map", "row"):
-        if not target.contains("decimal", "json", *types.INTEGERS):
-            return plain
-        fraction = f"regexp_matches(CAST({sql} AS VARCHAR), '[0-9][.eE]')"
-        return refuse_if(fraction, f"A cast of JSON with fractions to {target} is not known here", plain)
-    raise QueryRefused(f"A cast from {source} to {target} is not known here.")
+    return _from_json(sql, target)
+
+
+def _from_json(sql: str, target: Type) -> str:
+    """Return JSON as a value of another type; what is in an array, map or row is cast piece by piece."""
+    kind = f"json_type({sql})"
+    if target.name in ("json", "varchar"):
+        return sql if target == JSON else _to_text(sql, JSON)
+    if target.is_number or target == BOOLEAN:
+        string = f"json_extract_string({sql}, '$')"
+        plain = f"CAST({string if target.name == 'decimal' else sql} AS {target.duckdb})"
+        if target.is_integer:  # half away from zero, where DuckDB's cast is to even
+            rounded = f"CAST(round(CAST({sql} AS DOUBLE)) AS {target.duckdb})"
+            plain = f"(CASE {kind} WHEN 'DOUBLE' THEN {rounded} ELSE {plain} END)"
+        shape = types.text(_SHAPES[target.name])
+        bad = f"{kind} = 'VARCHAR' AND NOT regexp_full_match({string}, {shape})"
+        return fail_if(bad, _not_one(target), plain)
+    why = f"This JSON cannot be cast to {target.name}"
+    if target.name == "array":
+        made = f"list_transform(CAST({sql} AS JSON[]), lambda j: {_from_json('j', target.arguments[0])})"
+        return fail_if(f"{kind} NOT IN ('ARRAY', 'NULL')", why, made)
+    if target.name == "map":
+        key, item = _cast("e.key", VARCHAR, target.arguments[0]), _from_json("e.value", target.arguments[1])
+        entries = f"map_entries(CAST({sql} AS MAP(VARCHAR, JSON)))"
+        made = f"map_from_entries(list_transform({entries}, lambda e: {{'k': {key}, 'v': {item}}}))"
+        return fail_if(f"{kind} NOT IN ('OBJECT', 'NULL')", why, made)
+    if target.name == "row" and all(target.fields):
+        fields = [
+            _from_json(f"json_extract({sql}, {types.text('$.' + types.quoted(name or ''))})", part)
+            for name, part in zip(target.fields, target.arguments, strict=True)
+        ]
+        made = f"(CASE {kind} WHEN 'OBJECT' THEN {struct(fields, target)} END)"
+        capital = f"len(list_filter(json_keys({sql}), lambda k: k <> lower(k))) > 0"
+        odd = f"{kind} NOT IN ('OBJECT', 'NULL') OR {capital}"
+        return refuse_if(odd, "A cast of such JSON to a row is not known here", made)
+    raise QueryRefused(f"A cast from json to {target} is not known here.")
 
 
 def _is_odd_json(sql: str, type_: Type) -> str:
