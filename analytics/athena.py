@@ -144,6 +144,9 @@ class LocalAthena:
                 "A span of months is not known here as an answer: use date_diff('month', a, b)."
             )
         rows = self._fetched(translation)
+        moments = [place for place, column in enumerate(translation.columns) if column.type.is_moment]
+        if any(isinstance(row[place], str) for row in rows for place in moments):
+            raise QueryFailed("There is a time beyond the year 9999, which Python does not know.")
         if not is_athenas_json(translation.columns, rows):
             raise QueryRefused(
                 "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: take the "

@@ -23,11 +23,10 @@ from analytics.trino_values import QueryRefused, Value, cast, expect, from_local
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[4:]
-_MOMENTS = ("date", "timestamp", "timestamp with time zone")
 
 
 def _moment(value: Value, where: str) -> Value:
-    if value.type.name not in _MOMENTS:
+    if not value.type.is_moment:
         raise QueryRefused(f"{where} wants a date or a timestamp, not {value.type}.")
     return value
 

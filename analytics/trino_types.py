@@ -78,6 +78,11 @@ class Type:
         return self.name in ("double", "real")
 
     @property
+    def is_moment(self) -> bool:
+        """Whether it is a date or a timestamp."""
+        return self.name in _MOMENTS
+
+    @property
     def is_simple(self) -> bool:
         """Whether nothing is in it: it is no array, map, row or JSON."""
         return self.name not in ("array", "map", "row", "json")
@@ -182,7 +187,7 @@ def common(a: Type, b: Type) -> Type | None:
             scale = max(a.scale, b.scale)
             return decimal(max(a.precision - a.scale, b.precision - b.scale) + scale, scale)
         return a if _NUMBERS.index(a.name) >= _NUMBERS.index(b.name) else b
-    if a.name in _MOMENTS and b.name in _MOMENTS:
+    if a.is_moment and b.is_moment:
         return _common_moment(a, b)
     if a.name == b.name and len(a.arguments) == len(b.arguments):
         arguments = [common(x, y) for x, y in zip(a.arguments, b.arguments, strict=True)]

@@ -482,12 +482,11 @@ def _unscaled(sql: str, type_: Type) -> str:
 
 
 def _with_time(operator: str, a: Value, b: Value) -> Value | None:
-    moments = ("date", "timestamp", "timestamp with time zone")
-    if operator == "+" and a.type.is_interval and b.type.name in moments:
+    if operator == "+" and a.type.is_interval and b.type.is_moment:
         a, b = b, a
-    if operator in "+-" and a.type.name in moments and b.type.is_interval:
+    if operator in "+-" and a.type.is_moment and b.type.is_interval:
         return _moved(operator, a, b)
-    if operator == "-" and a.type.name in moments and b.type.name in moments:
+    if operator == "-" and a.type.is_moment and b.type.is_moment:
         (a, b), type_ = common([a, b], "-")
         difference = (
             f"to_days(CAST({a.sql} - {b.sql} AS INTEGER))" if type_ == DATE else f"({a.sql} - {b.sql})"

@@ -350,6 +350,8 @@ FAILING = [
     ("map_union(m) FROM (VALUES MAP(ARRAY['a'], ARRAY[1]), MAP(ARRAY['a'], ARRAY[2])) AS t (m)", "twice"),
     ("replace('abc', '', 'x')", "the empty text"),
     ("from_hex('abc')", "two digits"),
+    ("from_unixtime(1e12)", "beyond the year 9999"),
+    ("date_add('month', 1, DATE '9999-12-31')", "beyond the year 9999"),
     ("json_parse('[1,]')", "cannot be converted to JSON"),
     ("json_parse('nan')", "cannot be converted to JSON"),
     ("json_parse('{\"a\": -Infinity}')", "cannot be converted to JSON"),
