@@ -735,7 +735,7 @@ class _Translator:
             a, b = self.value(node.this), self.value(node.expression)
             return arithmetic(_ARITHMETIC[type(node)], a, b)
         if type(node) in _COMPARISONS:
-            if isinstance(node.this, (*_COMPARISONS, exp.Is, exp.In, exp.Between, exp.Like)):
+            if isinstance(node.this, (*_COMPARISONS, exp.In, exp.Between, exp.Like)):
                 raise QueryRefused(f"{node.sql('trino')}: a comparison of a comparison wants parentheses.")
             if isinstance(node.expression, exp.Any | exp.All):
                 return self._compared_with_each(node)

@@ -219,7 +219,7 @@ REFUSED = [
     ("SELECT 1_000", "neither a number nor a name"),
     ("SELECT [1, 2]", "ARRAY[1, 2]"),
     ("SELECT 1 = 1 = true", "wants parentheses"),
-    ("SELECT 1 IS NULL = true", "wants parentheses"),
+    ("SELECT 1 IN (1) = true", "wants parentheses"),
     ("SELECT CAST(1 AS text)", "The type text is not known"),
     ("SELECT CAST('1' AS float)", "The type float is not known"),
     ("SELECT TRY_CAST('1' AS long)", "The type long is not known"),
