@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from analytics.athena_results import frame_of, is_athenas_json, typed_rows
 from analytics.cost import ATHENA_LEAST_BYTES, PRICES
 from analytics.table import SCHEMAS
-from analytics.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
-from analytics.trino_types import VARCHAR, Column, from_arrow, quoted, text
-from analytics.trino_values import FAILURE
+from analytics.trino.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
+from analytics.trino.types import VARCHAR, Column, from_arrow, quoted, text
+from analytics.trino.values import FAILURE
 
 __all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
 

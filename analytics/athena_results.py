@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from analytics import trino_types as types
-from analytics.trino_types import Column, Type
+from analytics.trino import types
+from analytics.trino.types import Column, Type
 
 
 def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:

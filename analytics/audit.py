@@ -21,7 +21,7 @@ import pyarrow.parquet as parquet
 
 from analytics.athena import LocalAthena, QueryFailed
 from analytics.queries import views
-from analytics.translate import translate
+from analytics.trino.translate import translate
 from ingest.upload import Upload
 from workflow.outcome import Outcome
 

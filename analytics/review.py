@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from analytics import words
 from analytics.athena import Engine
-from analytics.page import template
 from analytics.queries import saved_query
+from analytics.report import words
+from analytics.report.page import template
 
 MAX_IMAGES = 200
 """On a sheet that needs review: a quarter of an hour's work, and a page of about 4 MB."""

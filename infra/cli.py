@@ -17,8 +17,8 @@ from analytics.compaction import CompactionFailed
 from analytics.isoweek import IsoWeek
 from analytics.labels import UnusableLabels
 from analytics.queries import UnknownQuery, console_query, question, saved_queries, week_query
-from analytics.translate import QueryRefused
-from analytics.words import plural
+from analytics.report.words import plural
+from analytics.trino.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import WEIGHTS, DeployFailed
 from infra.drop import NothingToDrop

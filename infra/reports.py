@@ -9,7 +9,7 @@ from analytics import capture
 from analytics.athena import Engine
 from analytics.audit import IN_FLIGHT
 from analytics.isoweek import IsoWeek
-from analytics.report import WeeklyReport, build_report
+from analytics.report.build import WeeklyReport, build_report
 from infra.stack import Stack
 from ingest.image import MAX_BYTES
 

@@ -7,7 +7,7 @@ import pandas as pd
 from rich.table import Table
 
 from analytics.queries import question, saved_queries
-from analytics.words import plural
+from analytics.report.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
 from infra.terminal import WIDEST, Terminal

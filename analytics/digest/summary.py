@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from analytics.digest.text import digest_text
 from analytics.isoweek import IsoWeek
-from analytics.verdict import FAILED_SHARE
-from analytics.words import percent, plural
+from analytics.report.verdict import FAILED_SHARE
+from analytics.report.words import percent, plural
 
 Row = Mapping[str, str | None]
 """A row as Athena's API gives it: everything is text."""

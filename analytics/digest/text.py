@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from analytics.words import percent, plural, seconds
+from analytics.report.words import percent, plural, seconds
 
 _MARKDOWN = re.compile(r"[\\`*|~\[\]]|<(?=[\w/!?@#])|(?<![^\W_])_|_(?![^\W_])")
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageStat
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
-from analytics.report import build_report
+from analytics.report.build import build_report
 from analytics.table import partition
 from tests.builders import noise, png_bytes
 from tests.builders_table import (

@@ -17,7 +17,7 @@ from PIL import Image
 from analytics.aws import ResultsBucket
 from analytics.isoweek import IsoWeek
 from analytics.labels import UnusableLabels
-from analytics.report import WeeklyReport, build_report
+from analytics.report.build import WeeklyReport, build_report
 from analytics.table import partition, to_table
 from infra import cli
 from infra import label as labelling

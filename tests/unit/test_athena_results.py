@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.athena_results import is_athenas_json, text_of, typed_rows
-from analytics.trino_types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
+from analytics.trino.types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
 
 WRITTEN = [
     ("boolean", True, "true"),

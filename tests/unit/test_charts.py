@@ -1,4 +1,4 @@
-"""analytics.charts: well-formed, right without any style sheet, and small."""
+"""analytics.report.charts: well-formed, right without any style sheet, and small."""
 
 import math
 from datetime import date, timedelta
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics import charts
 from analytics.drift import Bin, Interval, wilson_interval
-from analytics.numbers import Cell, ClassShare, Day, HistogramBin, Latency, Percentiles, Tally, WhatIf
+from analytics.report import charts
+from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, Percentiles, Tally, WhatIf
 
 MONDAY = date(2026, 11, 16)
 SVG = "{http://www.w3.org/2000/svg}"

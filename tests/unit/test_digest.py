@@ -23,8 +23,8 @@ from analytics.digest.text import digest_text
 from analytics.glue import glue_view
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
+from analytics.report.words import short
 from analytics.table import SCHEMA
-from analytics.words import short
 
 WEEK = IsoWeek.parse("2026-W47")
 COLUMNS = ["week", "images", "accepted", "needs_review", "rejected", "failed", "expected_precision"]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
-from analytics.page import render
 from analytics.queries import views
-from analytics.report import build_report
-from analytics.verdict import judge
+from analytics.report.build import build_report
+from analytics.report.page import render
+from analytics.report.verdict import judge
 from tests.builders import png_bytes
 from tests.builders_table import (
     a_failed_row,

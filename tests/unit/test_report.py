@@ -17,7 +17,7 @@ from analytics import drift
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
-from analytics.report import WeeklyReport, build_report
+from analytics.report.build import WeeklyReport, build_report
 from analytics.table import partition, to_table
 from tests.builders import noise, png_bytes
 from tests.builders_table import (

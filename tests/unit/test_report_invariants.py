@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
-from analytics.numbers import Numbers
 from analytics.queries import views
-from analytics.report import WeeklyReport, build_report
-from analytics.sections import chapters
+from analytics.report.build import WeeklyReport, build_report
+from analytics.report.numbers import Numbers
+from analytics.report.sections import chapters
 from analytics.table import partition
 from tests.builders_table import (
     a_failed_row,

@@ -19,7 +19,7 @@ import scipy.stats
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
-from analytics.report import build_report
+from analytics.report.build import build_report
 from analytics.table import partition
 from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
 

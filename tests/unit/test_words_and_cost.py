@@ -1,11 +1,11 @@
-"""analytics.words and analytics.cost: numbers as people read them, and what a week costs."""
+"""analytics.report.words and analytics.cost: numbers as people read them, and what a week costs."""
 
 from datetime import date
 
 import pytest
 
-from analytics import words
 from analytics.cost import PRICES, weekly_cost
+from analytics.report import words
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics import drift
-from analytics.numbers import SURE_P, Input, Numbers, Shift
-from analytics.words import p_value, percent, plural, seconds, short, weekdays
+from analytics.report.numbers import SURE_P, Input, Numbers, Shift
+from analytics.report.words import p_value, percent, plural, seconds, short, weekdays
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
-from analytics.numbers import Shift
+from analytics.report.numbers import Shift
 
 SPACE = "\u00a0"
 """Keeps a number and its unit on one line."""

@@ -11,8 +11,8 @@ from html import escape
 from itertools import groupby
 
 from analytics.drift import Bin, wilson_interval
-from analytics.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
-from analytics.words import plural, short
+from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
+from analytics.report.words import plural, short
 
 LIGHT = {
     "ink": "#1d2126",

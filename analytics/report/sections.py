@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from analytics import charts, words
 from analytics.drift import PSI_FLOOR
-from analytics.numbers import ClassPrecision, Input, Latency, Numbers, Reason, Shift
+from analytics.report import charts, words
+from analytics.report.numbers import ClassPrecision, Input, Latency, Numbers, Reason, Shift
 
 _DRAWN_THRESHOLDS = 3
 """More would hide the dots."""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from analytics import trino_types as types
-from analytics.trino_types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
-from analytics.trino_values import (
+from analytics.trino import types
+from analytics.trino.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
+from analytics.trino.values import (
     QueryRefused,
     Value,
     arithmetic,

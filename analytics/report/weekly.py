@@ -12,7 +12,7 @@ from analytics import drift
 from analytics.cost import weekly_cost
 from analytics.drift import Bin
 from analytics.isoweek import IsoWeek
-from analytics.numbers import (
+from analytics.report.numbers import (
     Cell,
     ClassPrecision,
     ClassShare,

@@ -11,10 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from analytics import charts, words
-from analytics.numbers import Numbers, WeekSummary
-from analytics.sections import chapters, per_million
-from analytics.verdict import Verdict
+from analytics.report import charts, words
+from analytics.report.numbers import Numbers, WeekSummary
+from analytics.report.sections import chapters, per_million
+from analytics.report.verdict import Verdict
 
 _SQL_SHOWN_CHARS = 4_000
 
@@ -39,7 +39,7 @@ def render(
         (image, None if picture is None else base64.b64encode(picture).decode())
         for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
     ]
-    return template("report.html.j2").render(
+    return template("report/page.html.j2").render(
         numbers=numbers,
         verdict=verdict,
         tiles=_tiles(numbers, numbers.week.over(generated_at.date())),
@@ -57,7 +57,7 @@ def render(
 def template(name: str) -> Template:
     """Return one of this folder's templates; what it is filled with is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent.parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

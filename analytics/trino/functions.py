@@ -7,9 +7,9 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from analytics import trino_types as types
-from analytics.trino_types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, array, map_of, row, text
-from analytics.trino_values import (
+from analytics.trino import types
+from analytics.trino.types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, array, map_of, row, text
+from analytics.trino.values import (
     QueryRefused,
     Value,
     attempt,

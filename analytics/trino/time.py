@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from analytics import trino_types as types
-from analytics.trino_functions import Arguments, Handler, Translator, literal
-from analytics.trino_types import (
+from analytics.trino import types
+from analytics.trino.functions import Arguments, Handler, Translator, literal
+from analytics.trino.types import (
     BIGINT,
     DATE,
     DAY_TO_SECOND,
@@ -19,7 +19,7 @@ from analytics.trino_types import (
     Type,
     text,
 )
-from analytics.trino_values import QueryRefused, Value, cast, expect, from_local, local_timestamp, refuse_if
+from analytics.trino.values import QueryRefused, Value, cast, expect, from_local, local_timestamp, refuse_if
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[4:]

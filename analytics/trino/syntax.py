@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from analytics.trino_values import QueryRefused
+from analytics.trino.values import QueryRefused
 
 _FOREIGN = {
     TokenType.DCOLON: "Athena has no `::`: write CAST(x AS integer).",

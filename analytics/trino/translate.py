@@ -17,10 +17,12 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from analytics import trino_aggregates, trino_functions, trino_time
-from analytics import trino_types as types
-from analytics.trino_syntax import RESERVED, checked
-from analytics.trino_types import (
+from analytics.trino import aggregates as trino_aggregates
+from analytics.trino import functions as trino_functions
+from analytics.trino import time as trino_time
+from analytics.trino import types
+from analytics.trino.syntax import RESERVED, checked
+from analytics.trino.types import (
     BIGINT,
     BOOLEAN,
     DATE,
@@ -32,7 +34,7 @@ from analytics.trino_types import (
     quoted,
     text,
 )
-from analytics.trino_values import (
+from analytics.trino.values import (
     NULL,
     QueryRefused,
     Value,
@@ -51,8 +53,8 @@ from analytics.trino_values import (
     one_of,
     without_nan,
 )
-from analytics.trino_values import coerce as coerce_value
-from analytics.trino_values import field as row_field
+from analytics.trino.values import coerce as coerce_value
+from analytics.trino.values import field as row_field
 
 __all__ = ["QueryRefused", "Table", "Translation", "ensure_it_reads", "translate"]
 

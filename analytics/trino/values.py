@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analytics import trino_types as types
-from analytics.trino_types import (
+from analytics.trino import types
+from analytics.trino.types import (
     BIGINT,
     BOOLEAN,
     DATE,

@@ -1,0 +1,1 @@
+"""Athena's SQL, which is Trino's, in DuckDB's words."""
