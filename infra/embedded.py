@@ -69,7 +69,7 @@ def main() -> None:
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
     athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
-    athena._run_duckdb = embedded_athena.answering(athena._run_duckdb)
+    athena._run_duckdb = embedded_athena.run
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     parser = ParsedOnce()
     Jsonata.get_parser = staticmethod(lambda: parser)

@@ -6,7 +6,7 @@ What this needs of ours is loaded with the first query: pandas, pyarrow and Duck
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,18 @@ from ministack.services import glue, s3
 
 _parameters: ContextVar[list[str]] = ContextVar("parameters", default=[])  # noqa: B039 - nobody changes it
 
-Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
+async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, Any]:
+    """Run a query of ministack's Athena and return its columns, their types and its rows.
 
-def answering(others: Run) -> Run:
-    """Return what runs a query of ministack's Athena; `others` runs those on a database that is not ours."""
-
-    async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, Any]:
-        folder = _folder_of(database)
-        if folder is None:
-            return await others(sql, database, catalog)
-        return await asyncio.to_thread(_answer, sql, database, folder)
-
-    return run
+    Raises:
+        LookupError: the database has no table of results. ministack would read any file for it.
+        analytics.athena.QueryRefused, analytics.athena.QueryFailed: with the reason.
+    """
+    folder = _folder_of(database)
+    if folder is None:
+        raise LookupError(f"the database {database} has no results to ask about: name the stack's own")
+    return await asyncio.to_thread(_answer, sql, database, folder)
 
 
 def remembering_parameters(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:

@@ -12,7 +12,7 @@ from ministack.services import athena, glue, s3
 from analytics.athena import LocalAthena, QueryRefused
 from analytics.athena_results import frame_of, typed_rows
 from analytics.queries import saved_queries, views, week_query
-from infra.embedded_athena import answering, remembering_parameters
+from infra.embedded_athena import remembering_parameters, run
 from tests.builders_table import Week, rows_of, write_rows
 
 MONDAY = date(2026, 11, 16)
@@ -36,7 +36,6 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     table = {"Name": "predictions", "StorageDescriptor": storage}
     glue._create_database({"DatabaseInput": {"Name": "scones"}})
     glue._create_table({"DatabaseName": "scones", "TableInput": table})
-    run = answering(athena._run_duckdb)
     yield lambda sql, database="scones": asyncio.run(run(sql, database))
     glue._delete_database({"Name": "scones"})
 
@@ -57,8 +56,11 @@ def test_an_answer_over_the_api_is_the_library_s(ask: Any, folder: Path, name: s
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
 
 
-def test_another_database_is_ministack_s(ask: Any) -> None:
-    assert ask("SELECT 1 / 2 AS half", "another")["rows"] == [[0.5]]
+def test_another_database_is_refused_for_ministack_would_read_any_file(ask: Any) -> None:
+    sql = f"SELECT * FROM read_text('{__file__}')"
+    assert asyncio.run(athena._run_duckdb(sql, "another"))["rows"]
+    with pytest.raises(LookupError, match="another has no results"):
+        ask(sql, "another")
     assert ask("SELECT 1 / 2 AS none")["rows"] == [["0"]]
 
 
