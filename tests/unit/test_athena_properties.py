@@ -2,36 +2,15 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-import pandas as pd
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.athena import LocalAthena, QueryFailed, QueryRefused
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
-    athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
-    yield athena
-    athena.close()
-
-
-def plain(value: Any) -> Any:
-    """Return pandas' scalar as Python's."""
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    if isinstance(value, pd.Timedelta):
-        return value.to_pytimedelta()
-    if isinstance(value, dict | list | str) or value is None:
-        return value
-    return None if value is pd.NA or value is pd.NaT else value.item() if hasattr(value, "item") else value
-
+from tests.frames import plain
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 UNITS = {

@@ -2,35 +2,16 @@
 
 import math
 import re
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+from tests.frames import plain
 
 NAN, INF = math.nan, math.inf
 T = "(VALUES (1, 'a', 10), (2, 'a', NULL), (3, 'b', 30), (4, NULL, 40)) AS t (i, g, v)"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
-    athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
-    yield athena
-    athena.close()
-
-
-def plain(value: Any) -> Any:
-    """Return pandas' scalar as Python's."""
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    if isinstance(value, pd.Timedelta):
-        return value.to_pytimedelta()
-    if isinstance(value, dict | list | str) or value is None:
-        return value
-    return None if value is pd.NA or value is pd.NaT else value.item() if hasattr(value, "item") else value
 
 
 def is_same(got: Any, expected: Any) -> bool:

@@ -1,15 +1,14 @@
 """Each expression with the value that Trino's documentation gives it, or its rules for the types at hand."""
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 import pytest
 
 from analytics.athena import LocalAthena
+from tests.frames import plain
 
 NAN, INF = math.nan, math.inf
 
@@ -485,24 +484,6 @@ AGGREGATES = [
     ("round(100.0 * count_if(x > 1) / count(*), 1)", 60.0),
     ("regr_slope(y, y)", 1.0),
 ]
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
-    athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
-    yield athena
-    athena.close()
-
-
-def plain(value: Any) -> Any:
-    """Return pandas' scalar as Python's."""
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    if isinstance(value, pd.Timedelta):
-        return value.to_pytimedelta()
-    if isinstance(value, dict | list | str) or value is None:
-        return value
-    return None if value is pd.NA or value is pd.NaT else value.item() if hasattr(value, "item") else value
 
 
 def is_same(got: Any, expected: Any) -> bool:
