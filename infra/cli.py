@@ -141,6 +141,8 @@ def report(week: str | None, compare: str | None, out: Path) -> None:
         other = IsoWeek.parse(compare) if compare else chosen.back()
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    if other == chosen:
+        raise click.ClickException(f"{chosen} cannot be compared with itself")
     stack = current_stack()
     with engine(stack) as answers:
         written = report_of(stack, answers, chosen, other)
@@ -354,7 +356,10 @@ def _in_flight(seconds: float | None) -> timedelta:
 
 def current_stack() -> Stack:
     """Return the system that commands are about: the laptop's, or with SCONES_ON=aws the one on AWS."""
-    if os.environ.get("SCONES_ON") == "aws":
+    on = os.environ.get("SCONES_ON")
+    if on and on != "aws":
+        raise click.ClickException(f"ON={on}: say ON=aws for the system on AWS, nothing for the laptop's")
+    if on:
         from infra.deploy import stack_on_aws
 
         return stack_on_aws(aws_session(), STACK_NAME)

@@ -16,6 +16,7 @@ def digest_text(
     to_review: int,
     expected_precision: float | None,
     total_p95_ms: float | None,
+    measured_precision: float | None = None,
     sentence: str,
     findings: Sequence[tuple[str, str]] = (),
 ) -> str:
@@ -40,10 +41,12 @@ def digest_text(
         )
     if expected_precision is not None:
         lines.append(f"Expected precision of what was accepted: {percent(expected_precision)}  ")
+    if measured_precision is not None:
+        lines.append(f"Measured precision, of those with a label: {percent(measured_precision)}  ")
     if total_p95_ms is not None:
         lines.append(f"19 of 20 images were decided within {seconds(total_p95_ms)}  ")
     if to_review:
-        lines += ["", f"{plural(to_review, 'image')} needed review. Say what they show: make review."]
+        lines += ["", f"{plural(to_review, 'image')} needed review: make review has those without a label."]
     return "\n".join(lines) + "\n"
 
 

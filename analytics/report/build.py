@@ -76,6 +76,7 @@ class WeeklyReport:
             to_review=numbers.summary.to_review,
             expected_precision=numbers.summary.expected_precision,
             total_p95_ms=numbers.summary.total_p95_ms,
+            measured_precision=numbers.measured.precision if numbers.measured else None,
             sentence=self.verdict.sentence,
             findings=[(finding.what, finding.action) for finding in self.verdict.findings],
         )

@@ -42,6 +42,8 @@ WIDE, HALF = 720.0, 500.0
 """Widths of the charts that take a row of the page, and of those that share one."""
 GUTTER = 40.0
 """Left of what is drawn: the values of the level lines stand there."""
+_BOTTOMS = (0.96, 0.9, 0.8, 0.6, 0.2, 0.0)
+"""Of an axis of shares: the highest below them all, so that differences show. Quarters are round."""
 MAX_CLASSES = 12
 """Drawn; the table below the chart has all."""
 
@@ -80,7 +82,8 @@ def volume(days: Sequence[Day]) -> str:
                 box = _rect(left, y(level + count), width * 0.6, max(y(level) - y(level + count), 0.6), name)
                 parts.append(_titled(box, f"{day.dt:%A}: {count:,} {meaning}"))
                 level += count
-        parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
+        if tally.images:
+            parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
         parts.append(_label(left + width * 0.3, 206, f"{day.dt:%a} {day.dt.day}", "middle"))
     described = "; ".join(f"{day.dt:%A} {day.tally.images:,}" for day in days)
     return _svg("volume", "Images by day and outcome", described, HALF, 214, parts)
@@ -239,8 +242,11 @@ def below_threshold(days: Sequence[Day]) -> str:
 
 def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
     """Return coverage and expected precision over thresholds, and the thresholds in force."""
-    x, y = _linear(0.5, 1.0, GUTTER, HALF), _linear(0, 1, 200, 14)
-    parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), HALF, lambda tick: f"{100 * tick:g} %")]
+    shares = [row.coverage for row in rows] + [row.expected_precision or 1.0 for row in rows]
+    bottom = next(bottom for bottom in _BOTTOMS if bottom <= min(shares, default=0))
+    x, y = _linear(0.5, 1.0, GUTTER, HALF), _linear(bottom, 1, 200, 14)
+    ticks = [bottom + (1 - bottom) * quarter / 4 for quarter in range(5)]
+    parts = [*_grid(y, ticks, HALF, lambda tick: f"{100 * tick:g} %")]
     for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
         anchor = "end" if tick == 1.0 else "middle"
         parts.append(_label(x(tick), 218, f"{tick:g}", anchor))

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from analytics.report import charts, words
 from analytics.report.numbers import Numbers, WeekSummary
-from analytics.report.sections import chapters, per_million
+from analytics.report.sections import chapters
 from analytics.report.verdict import Verdict
 
 _SQL_SHOWN_CHARS = 4_000
@@ -76,9 +76,6 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
         change, tone = _points(share(now), share(then) if then else None, bad)
         return Tile(title, words.percent(share(now)), change, tone, _spark([share(week) for week in history]))
 
-    precision = _points(
-        now.expected_precision, then.expected_precision if then else None, bad_when_more=False
-    )
     slower = _times(now.total_p95_ms, then.total_p95_ms if then else None)
     return [
         Tile(
@@ -91,20 +88,31 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
         share_tile("For review", "needs_review", bad=True),
         share_tile("Rejected", "rejected", bad=True),
         share_tile("Failed", "failed", bad=True),
-        Tile(
-            "Expected precision",
-            words.percent(now.expected_precision),
-            *precision,
-            _spark([week.expected_precision for week in history]),
-        ),
+        _precision(numbers),
         Tile(
             "95 % within",
             words.seconds(now.total_p95_ms),
             *slower,
             _spark([week.total_p95_ms for week in history]),
         ),
-        Tile("Cost on AWS", words.dollars(numbers.cost.usd), per_million(numbers)),
+        Tile(
+            "Cost on AWS",
+            words.dollars(numbers.cost.usd),
+            f"and {words.dollars(numbers.cost.endpoint_usd)} for an endpoint",
+        ),
     ]
+
+
+def _precision(numbers: Numbers) -> Tile:
+    """Return what people measured, or, before they did, what the model promises."""
+    now, then, measured = numbers.summary, numbers.baseline, numbers.measured
+    if measured and measured.precision is not None:
+        low, high = (words.percent(end) for end in measured.interval)
+        expected = f"{words.percent(measured.expected_precision)} expected"
+        return Tile("Measured precision", words.percent(measured.precision), f"{low} – {high}; {expected}")
+    change = _points(now.expected_precision, then.expected_precision if then else None, bad_when_more=False)
+    spark = _spark([week.expected_precision for week in numbers.history])
+    return Tile("Expected precision", words.percent(now.expected_precision), *change, spark)
 
 
 def _points(now: float | None, then: float | None, bad_when_more: bool) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from analytics.cost import WeeklyCost
 from analytics.drift import PSI_FLOOR
 from analytics.report import charts, words
 from analytics.report.numbers import ClassPrecision, Input, Latency, Numbers, Reason, Shift
@@ -381,7 +382,8 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
         "precision-by-class",
         "Precision by class",
         f"{words.plural(worst.wrong, 'image')} called {words.short(worst.label)} "
-        f"{'was' if worst.wrong == 1 else 'were'} something else, mostly {shows(worst)}."
+        f"{'was' if worst.wrong == 1 else 'were'} something else: "
+        f"{words.mostly(shows(worst), worst.mostly_shows_images, worst.wrong)}."
         if worst.wrong
         else "People agree with the model on every labelled image.",
         span="full",
@@ -392,7 +394,7 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
                 "Precision",
                 "95 % interval",
                 "Right, for review",
-                "Mistakes mostly show",
+                "Mistakes show most often",
             ),
             [
                 (
@@ -492,7 +494,7 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
     return Section(
         slug,
         title,
-        f"{words.plural(total, 'image')}, mostly {words.short(reasons[0].reason)}.",
+        f"{words.plural(total, 'image')}: {words.mostly(reasons[0].reason, reasons[0].images, total)}.",
         table=Table(
             ("Reason", "", "Images", "Before", "Latest"),
             [
@@ -561,7 +563,7 @@ def _cost(numbers: Numbers) -> Section:
             ("Service", "US dollars", "For"),
             [
                 *((line.service, words.dollars(line.usd), line.what) for line in cost.lines),
-                ("Sum", words.dollars(cost.usd), per_million(numbers)),
+                ("Sum", words.dollars(cost.usd), _per_million(cost)),
             ],
             texts=(0, 2),
         ),
@@ -600,7 +602,6 @@ def _shift_note(shift: Shift, numbers: Numbers) -> str:
     return words.shift(shift)
 
 
-def per_million(numbers: Numbers) -> str:
-    """Return what a million images would cost, or nothing without images."""
-    per_million = numbers.cost.usd_per_million_images
-    return f"${per_million:,.2f} per million images" if per_million else ""
+def _per_million(cost: WeeklyCost) -> str:
+    usd = cost.usd_per_million_images
+    return "" if usd is None else f"without Athena, ${usd:,.2f} per million images"

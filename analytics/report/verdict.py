@@ -9,7 +9,7 @@ from datetime import date
 
 from analytics import drift
 from analytics.report.numbers import SURE_P, Input, Numbers, Shift
-from analytics.report.words import p_value, percent, plural, seconds, short, weekdays
+from analytics.report.words import mostly, p_value, percent, plural, seconds, short, weekdays
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""
@@ -82,7 +82,8 @@ def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
 
 def _empty(numbers: Numbers, today: date) -> list[Finding]:
     past = [day for day in numbers.days if day.in_week and day.dt < today]
-    gaps = [day for day in past if not day.tally.images]
+    first = min((day.dt for day in numbers.days if day.tally.images), default=today)
+    gaps = [day for day in past if not day.tally.images and day.dt > first]
     if numbers.summary.tally.images:
         if not gaps:
             return []
@@ -138,8 +139,9 @@ def _failed(numbers: Numbers) -> list[Finding]:
     if not tally.failed:
         return []
     share = tally.failed / tally.images
-    most = numbers.failures[0].reason if numbers.failures else "unknown"
-    what = f"We failed {plural(tally.failed, 'image')} ({percent(share)}), mostly {short(most)}."
+    most = numbers.failures[0]
+    why = mostly(most.reason, most.images, tally.failed)
+    what = f"We failed {plural(tally.failed, 'image')} ({percent(share)}): {why}."
     return [Finding(share > FAILED_SHARE, what, "Classify them again: make redrive.")]
 
 
@@ -163,8 +165,9 @@ def _rejected(numbers: Numbers) -> list[Finding]:
     rejected_or_not = [(week.rejected, week.images - week.rejected) for week in (baseline.tally, tally)]
     if now - then < REJECTED_POINTS or drift.chi_squared(*rejected_or_not).p_value >= SURE_P:
         return []
-    most = short(numbers.rejects[0].reason)
-    what = f"{percent(now)} of the images were rejected, after {percent(then)}; mostly {most}."
+    most = numbers.rejects[0]
+    why = mostly(most.reason, most.images, tally.rejected)
+    what = f"{percent(now)} of the images were rejected, after {percent(then)}: {why}."
     return [Finding(True, what, "Ask who sends them; the latest key of each reason is below.")]
 
 

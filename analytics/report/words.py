@@ -70,6 +70,16 @@ def plural(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def mostly(name: str, count: int, total: int) -> str:
+    """Say what the most frequent of `total` things is: `corrupt`, `all corrupt`, `mostly corrupt` or less."""
+    name = short(name)
+    if total == 1:
+        return name
+    if count == total:
+        return f"all {name}"
+    return f"mostly {name}" if 2 * count > total else f"{name} among others"
+
+
 def weekdays(days: Sequence[date]) -> str:
     """Return `Mon, Wed`, or `all seven days`."""
     return "all seven days" if len(days) == 7 else ", ".join(f"{day:%a}" for day in days)

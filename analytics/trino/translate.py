@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -797,6 +798,13 @@ class _Translator:
             scope = scope.outer
         return None
 
+    def _hint(self, name: exp.Identifier) -> str:
+        """Return what may be meant by a column that is not there."""
+        near = get_close_matches(name.name.lower(), [seen.name for seen in self._scope.columns], 1)
+        if near:
+            return f" Perhaps {near[0]}?"
+        return " A text stands in single quotes." if name.quoted else ""
+
     def _column(self, node: exp.Column) -> Value:
         if isinstance(node.this, exp.Star):
             raise QueryRefused("* can only stand in a SELECT or in count(*).")
@@ -808,7 +816,7 @@ class _Translator:
         if value is None and len(names) > 1:
             value, rest = self._named(names[0], None), names[1:]
         if value is None:
-            raise QueryRefused(f"The column {node.sql('trino')} cannot be found.")
+            raise QueryRefused(f"The column {node.sql('trino')} cannot be found.{self._hint(node.this)}")
         for name in rest:
             value = _member(value, name)
         return value
@@ -1023,7 +1031,7 @@ class _Translator:
     def _identifier(self, node: exp.Identifier) -> Value:
         value = self._named(node.name, None)
         if value is None:
-            raise QueryRefused(f"The column {node.name} cannot be found.")
+            raise QueryRefused(f"The column {node.name} cannot be found.{self._hint(node)}")
         return value
 
     # Functions

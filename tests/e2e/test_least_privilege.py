@@ -370,7 +370,7 @@ def test_the_digest_is_sent(system: System) -> None:
         f"Rejected: 1 ({1 / len(rows):.1%})".replace("%", " %"),
         "Failed: 0 (0.0 %)",
         f"Expected precision of what was accepted: {precision:.1%}".replace("%", " %"),
-        "3 images needed review.",
+        "3 images needed review:",
     ):
         assert line in text
 

@@ -96,6 +96,7 @@ def test_the_page_is_silent_in_both_themes_and_each_is_its_own(page, tmp_path):
     # The colours of accepted and of review are there in either theme: the charts are not blank.
     for shot, colours in ((light, ("#0072b2", "#d55e00")), (dark, ("#56b4e9", "#e69f00"))):
         pixels = np.asarray(shot)
+        assert (pixels[:16] == pixels[0, 0]).all(), "The page begins right at the edge of the window."
         for colour in colours:
             assert (pixels == list(bytes.fromhex(colour[1:]))).all(axis=2).sum() > 500, colour
 

@@ -149,6 +149,8 @@ REFUSED = [
     ("SELECT ST_Point(1, 2)", "st_point"),
     ("SELECT list_aggregate(ARRAY[1], 'sum')", "list_aggregate"),
     ("SELECT nothing FROM predictions", "cannot be found"),
+    ("SELECT lable FROM (VALUES 1) AS t (label)", "lable cannot be found. Perhaps label?"),
+    ('SELECT 1 FROM (VALUES 1) AS t (label) WHERE label = "bicycle"', "single quotes"),
     ("SELECT label FROM predictions GROUP BY 2", "no such column"),
     ("SELECT count(*) FROM predictions AS a, predictions AS b WHERE dt = '2026-11-24'", "ambiguous"),
     ("SELECT count(*) FROM predictions WHERE dt = 5", "cannot apply = to varchar, integer"),

@@ -119,7 +119,7 @@ def test_the_digest_says_what_became_of_the_images_and_what_to_do():
     assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
     assert "Expected precision of what was accepted: 96.1 %" in text
     assert "19 of 20 images were decided within 1.4 s" in text
-    assert text.endswith("118 images needed review. Say what they show: make review.\n")
+    assert text.endswith("118 images needed review: make review has those without a label.\n")
 
 
 def test_an_empty_week_is_said_so():

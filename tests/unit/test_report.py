@@ -278,7 +278,7 @@ def test_the_class_with_most_mistakes_comes_first_with_what_they_show(tmp_path):
     assert (motorcycle.wrong, motorcycle.mostly_shows) == (1, None)
     assert (poppy.wrong, poppy.mostly_shows_images) == (0, 0)
     text = page_text(report)
-    assert "4 images called bicycle were something else, mostly poppy." in text
+    assert "4 images called bicycle were something else: poppy among others." in text
     assert "none of the classes (1)" in text
     check_page(report)
 
@@ -553,7 +553,7 @@ def test_the_digest_shows_names_as_they_are_and_not_as_markdown(tmp_path):
     reason = "a|b *c* <!channel>\n# [x](http://example.org) willow_tree"
     report = report_of(tmp_path, [a_row(1), a_failed_row(2, reason=reason)], compare=None)
     line = next(line for line in report.to_text().splitlines() if "We failed" in line)
-    assert r"mostly a\|b \*c\* \<!channel> # \[x\](http://example.org) willow_tree." in line
+    assert r": a\|b \*c\* \<!channel> # \[x\](http://example.org) willow_tree." in line
 
 
 def test_thresholds_that_differ_by_class_are_said_to_be_one_in_the_what_if(tmp_path):
@@ -666,3 +666,19 @@ def test_the_digest_is_short_and_says_what_to_do(report):
     assert len(text) < 2_000
     assert report.verdict.findings[0].action in text
     assert f"Images: {report.numbers.summary.tally.images:,}" in text
+
+
+def test_days_before_the_first_image_are_no_gap(tmp_path):
+    rows = [a_row(n, uploaded_at=datetime.fromisoformat("2026-11-18T10:00")) for n in range(3)]
+    assert "No images on Thu, Fri, Sat, Sun." in page_text(report_of(tmp_path, rows, compare=None))
+
+
+def test_measured_precision_takes_the_place_of_what_was_expected(tmp_path):
+    rows = [a_row(n, confidence=0.9) for n in range(4)]
+    write_labels(tmp_path, "2026-11-16", [a_label(row, "bicycle") for row in rows[:2]])
+    report = report_of(tmp_path, rows, compare=None)
+    text = page_text(report)
+    assert "Measured precision" in text
+    assert "90.0 % expected" in text.replace("\u00a0", " ")
+    assert "Expected precision" not in re.sub("Expected precision is the mean.*", "", text)
+    assert "Measured precision, of those with a label: 100.0 %" in report.to_text().replace("\u00a0", " ")

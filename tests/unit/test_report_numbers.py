@@ -139,7 +139,7 @@ def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels
         found[models].sort(key=str)
     expected = numbers(stored, labels, monday, before, scanned)
     assert list(differences(found, expected)) == []
-    assert tiles_on(report.to_html()) == tiles(expected["summary"], expected["baseline"], expected["cost"])
+    assert tiles_on(report.to_html()) == tiles(expected)
 
 
 def tiles_on(page: str) -> list[tuple[str, ...]]:
@@ -151,7 +151,9 @@ def tiles_on(page: str) -> list[tuple[str, ...]]:
     ]
 
 
-def tiles(now: dict[str, Any], then: dict[str, Any] | None, cost: dict[str, Any]) -> list[tuple[str, ...]]:
+def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
+    now, then, cost, measured = (expected[name] for name in ("summary", "baseline", "cost", "measured"))
+
     def share(week: dict[str, Any], of: str) -> float:
         return float(week["tally"][of] / week["tally"]["images"])
 
@@ -165,17 +167,27 @@ def tiles(now: dict[str, Any], then: dict[str, Any] | None, cost: dict[str, Any]
         return "" if before is None else f"{'▲' if change > 0 else '▼'} {abs(change):.1%}".replace("%", " %")
 
     names = {"accepted": "Accepted", "needs_review": "For review", "rejected": "Rejected", "failed": "Failed"}
+    precision = points(
+        "Expected precision", now["expected_precision"], then["expected_precision"] if then else None
+    )
+    if measured:
+        low, value, high = (
+            f"{100 * share:.1f} %"
+            for share in (measured["interval"][0], measured["precision"], measured["interval"][1])
+        )
+        promised = f"{100 * measured['expected_precision']:.1f} % expected"
+        precision = ("Measured precision", value, f"{low} – {high}; {promised}")
     images, took_ms = now["tally"]["images"], now["total_p95_ms"]
     return [
         ("Images", f"{images}", relative(images, then["tally"]["images"] if then else None)),
         *(points(name, share(now, of), share(then, of) if then else None) for of, name in names.items()),
-        points("Expected precision", now["expected_precision"], then["expected_precision"] if then else None),
+        precision,
         (
             "95 % within",
             f"{took_ms:.0f} ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f} s",
             relative(took_ms, then["total_p95_ms"] if then else None),
         ),
-        ("Cost on AWS", f"${cost['usd']:.5f}", f"${cost['usd_per_million_images']:.2f} per million images"),
+        ("Cost on AWS", f"${cost['usd']:.5f}", f"and ${cost['endpoint_usd']:.2f} for an endpoint"),
     ]
 
 
