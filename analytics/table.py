@@ -18,30 +18,30 @@ _TIMESTAMP = pa.timestamp("ms")
 
 SCHEMA = pa.schema(
     [
-        pa.field("result_id", pa.string(), nullable=False),
-        pa.field("upload_id", pa.string(), nullable=False),
+        pa.field("result_id", pa.string(), nullable=False),  # of the upload as one model decided it: a digest
+        pa.field("upload_id", pa.string(), nullable=False),  # of one version of one object: a digest
         pa.field("bucket", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
         pa.field("version_id", pa.string()),
         pa.field("etag", pa.string()),
-        pa.field("size_bytes", pa.int64()),
+        pa.field("size_bytes", pa.int64()),  # of the original
         pa.field("uploaded_at", _TIMESTAMP, nullable=False),
         pa.field("decided_at", _TIMESTAMP, nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),
-        pa.field("label", pa.string()),
-        pa.field("confidence", pa.float64()),
-        pa.field("threshold", pa.float64()),
+        pa.field("outcome", pa.string(), nullable=False),  # accepted, needs_review, rejected or failed
+        pa.field("label", pa.string()),  # the most probable class
+        pa.field("confidence", pa.float64()),  # its calibrated probability
+        pa.field("threshold", pa.float64()),  # what the confidence was compared with
         pa.field("probabilities", pa.map_(pa.string(), pa.float64())),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string()),
+        pa.field("reason", pa.string()),  # of a rejection or a failure
+        pa.field("detail", pa.string()),  # the same for people
         pa.field("model_version", pa.string()),
         pa.field("endpoint", pa.string()),
         pa.field("image_format", pa.string()),
-        pa.field("width_px", pa.int32()),
+        pa.field("width_px", pa.int32()),  # upright, before it was shrunk
         pa.field("height_px", pa.int32()),
-        pa.field("brightness", pa.float64()),
-        pa.field("sharpness", pa.float64()),
-        pa.field("serialize_ms", pa.float64()),
+        pa.field("brightness", pa.float64()),  # mean of the shrunk image, 0 to 255
+        pa.field("sharpness", pa.float64()),  # variance of its Laplacian
+        pa.field("serialize_ms", pa.float64()),  # within the Lambda; NULL of what was imported
         pa.field("classify_ms", pa.float64()),
         pa.field("execution_arn", pa.string()),
     ]
