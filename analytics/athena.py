@@ -267,7 +267,7 @@ def _parquet_files(folder: Path) -> Iterator[Path]:
 
 def _reason(error: duckdb.Error) -> str:
     """Return what went wrong, without the statement that nobody wrote."""
-    if "Division by zero" in str(error):
+    if str(error).startswith("Invalid Input Error: Division by zero"):
         return "Division by zero; TRY(...) makes it NULL."
     failure = re.search(f"{FAILURE}+(.*?)['\"]", str(error))
     return failure[1] if failure else str(error).split("\n\nLINE ")[0].strip()

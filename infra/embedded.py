@@ -15,7 +15,7 @@ any more:
    cores that everything else shares.
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
    keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
-6. Athena answers in its own dialect, and knows the views: see `infra/embedded_athena.py`.
+6. Athena answers in its own dialect, about our tables and views alone: see `infra/embedded_athena.py`.
 7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
    22 expressions for every image: a seventh of all that it does for one.
 8. A listing of versions has its keys encoded where that is asked for, as boto3 does. ministack writes them as

@@ -1,11 +1,13 @@
 """Unit tests are pure: one that opens a socket fails."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_socket import disable_socket
 
-from analytics.athena import LocalAthena
+if TYPE_CHECKING:
+    from analytics.athena import LocalAthena
 
 
 @pytest.fixture(autouse=True)
@@ -14,8 +16,10 @@ def no_network(loopback_only: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalAthena]":
     """Return a local Athena without a table."""
+    from analytics.athena import LocalAthena  # brings DuckDB, which most tests do without
+
     athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
     yield athena
     athena.close()

@@ -1,6 +1,7 @@
 """analytics.report.charts: well-formed, right without any style sheet, and small."""
 
 import math
+import re
 from datetime import date, timedelta
 from xml.etree import ElementTree
 
@@ -157,3 +158,16 @@ def test_nothing_to_draw_is_no_error():
     assert read(charts.histogram("h", "t", [], [], str)) is not None
     assert read(charts.latency([])) is not None
     assert not math.isnan(charts._nice_top(0))
+
+
+@pytest.mark.parametrize(("lowest", "bottom"), [(0.97, "96 %"), (0.96, "96 %"), (0.91, "90 %"), (0.1, "0 %")])
+def test_the_axis_of_what_if_begins_below_all_that_is_drawn(lowest, bottom):
+    svg = charts.what_if([WhatIf(0.5, 9, 1.0, 0.99), WhatIf(0.9, 9, lowest, None)], [0.94])
+    levels = [text for text in read(svg).itertext() if re.fullmatch(r"[\d.]+ %", text)]
+    assert (levels[0], levels[-1]) == (bottom, "100 %")
+
+
+def test_a_day_without_images_has_no_number_above_it():
+    svg = charts.volume([a_day(0, needs_review=0, accepted=0), a_day(1, needs_review=2, accepted=5)])
+    ink = [text.text for text in read(svg).iter(f"{SVG}text") if "f-ink" in text.get("class", "")]
+    assert ink == ["7"]
