@@ -323,10 +323,14 @@ def sparkline(values: Sequence[float | None]) -> str:
     return f'<svg class="spark" viewBox="0 0 96 30" width="96" height="30" aria-hidden="true">{inner}</svg>'
 
 
-def bar(share: float, name: str) -> str:
-    """Return a table cell's bar; decoration, hidden from readers."""
-    box = _rect(0, 0, max(120 * min(share, 1.0), 1), 8, name, radius=2)
-    return f'<svg class="bar" viewBox="0 0 120 8" width="120" height="8" aria-hidden="true">{box}</svg>'
+def bar(*parts: tuple[float, str]) -> str:
+    """Return a table cell's bar, of shares and their colours; decoration, hidden from readers."""
+    inner, left = "", 0.0
+    for share, name in parts:
+        width = max(120 * min(share, 1.0), 1) if share else 0.0
+        inner += _rect(left, 0, width, 8, name)
+        left += width
+    return f'<svg class="bar" viewBox="0 0 120 8" width="120" height="8" aria-hidden="true">{inner}</svg>'
 
 
 def _svg(slug: str, title: str, described: str, width: float, height: float, parts: Iterable[str]) -> str:

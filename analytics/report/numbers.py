@@ -12,6 +12,8 @@ from analytics.isoweek import IsoWeek
 
 LARGE_PSI, MODERATE_PSI = 0.2, 0.1
 """The usual lines for the population stability index, from credit scoring."""
+FOLDER_POINTS = 0.10
+"""A folder's images differ more from week to week than those of all folders together."""
 SURE_P = 0.001
 """Below it a difference is no accident. A report makes about ten tests a week: 1 in 100 would cry often."""
 
@@ -104,6 +106,32 @@ class ClassShare:
     baseline_share: float | None
     baseline_interval: Interval
     mean_confidence: float | None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The first folder of keys: where images came from."""
+
+    folder: str | None
+    """Empty: of keys without one. None: all the folders that do not stand for themselves."""
+    tally: Tally
+    accepted_share: float | None
+    """Of those that did not fail, which is no fault of theirs."""
+    interval: Interval
+    mean_confidence: float | None
+    baseline: Tally | None
+    """None where the compared week may have had it among all the others."""
+    baseline_accepted_share: float | None
+    p_value: float
+    """That the accepted share is what it was; times the number of folders asked about (Bonferroni)."""
+
+    @property
+    def fallen(self) -> bool:
+        """Whether fewer are accepted than were, by much and by no accident."""
+        if self.accepted_share is None or self.baseline_accepted_share is None:
+            return False
+        fell = self.baseline_accepted_share - self.accepted_share
+        return fell >= FOLDER_POINTS and self.p_value < SURE_P
 
 
 @dataclass(frozen=True)
@@ -292,6 +320,8 @@ class Numbers:
     """Images by day of the week, Monday first, and hour of the day (7, 24)."""
     classes: list[ClassShare]
     class_shift: Shift
+    folders: list[Folder]
+    """The one that surely does worst first; what sends no more, and all the others, come last."""
     confidence: list[HistogramBin]
     confidence_shift: Shift
     cells: list[Cell]

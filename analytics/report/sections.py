@@ -8,10 +8,18 @@ from markupsafe import Markup
 from analytics.cost import WeeklyCost
 from analytics.drift import PSI_FLOOR
 from analytics.report import charts, words
-from analytics.report.numbers import ClassPrecision, Input, Latency, Numbers, Reason, Shift
+from analytics.report.numbers import ClassPrecision, Folder, Input, Latency, Numbers, Reason, Shift
 
 _DRAWN_THRESHOLDS = 3
 """More would hide the dots."""
+_OUTCOMES = (
+    ("box accepted", "accepted"),
+    ("box review", "for review"),
+    ("box rejected", "rejected"),
+    ("box failed", "failed"),
+)
+_DRAWN_FOLDERS = 8
+_FOLDER_CHARS = 40
 _MAX_REASONS = 20
 _MAX_ROWS = 100
 """Of classes: a page has a size, and report.json has the rest."""
@@ -59,7 +67,7 @@ def chapters(numbers: Numbers) -> list[Chapter]:
     model: list[Section] = []
     images: list[Section] = []
     if tally.images:
-        images += [_volume(numbers), _hours(numbers)]
+        images += [_volume(numbers), _hours(numbers), *_folders(numbers)]
     if tally.classified:
         model += [
             _over_time(numbers),
@@ -95,12 +103,7 @@ def _volume(numbers: Numbers) -> Section:
         f"{words.plural(numbers.summary.tally.images, 'image')}; "
         f"most on {busiest.dt:%A}, {busiest.tally.images:,}.",
         chart=charts.volume(days),
-        legend=[
-            ("box accepted", "accepted"),
-            ("box review", "for review"),
-            ("box rejected", "rejected"),
-            ("box failed", "failed"),
-        ],
+        legend=_OUTCOMES,
         table=Table(
             ("Day", "Images", "Accepted", "For review", "Rejected", "Failed"),
             [
@@ -136,6 +139,74 @@ def _hours(numbers: Numbers) -> Section:
             ("Hour, UTC", *names),
             [(f"{hour:02}:00", *(f"{day[hour]:,}" for day in numbers.hours)) for hour in range(24)],
         ),
+    )
+
+
+def _folders(numbers: Numbers) -> list[Section]:
+    """Return nothing where folders are no places: there is but one, or most images have one of their own."""
+    named = [of for of in numbers.folders if of.folder is not None]
+    came = [of for of in named if of.tally.images]
+    if len(came) < 2 or 2 * sum(of.tally.images for of in came) < numbers.summary.tally.images:
+        return []
+    fallen = [of for of in came if of.fallen]
+    more = f", and from {words.plural(len(fallen) - 1, 'other folder')}" if len(fallen) > 1 else ""
+    takeaway = (
+        f"Clearly less is accepted than in {numbers.compare} from {words.folder(came[0].folder)}{more}."
+        if fallen
+        else f"No folder does clearly worse than in {numbers.compare}."
+        if any(of.baseline_accepted_share is not None for of in came)
+        else f"Images came in {words.plural(len(came), 'folder')}."
+    )
+    shown = numbers.folders[:_DRAWN_FOLDERS]
+    rest = len(numbers.folders) - len(shown)
+    hidden = f" {words.plural(rest, 'more row')} in report.json." if rest else ""
+    return [
+        Section(
+            "folders",
+            "By folder",
+            takeaway,
+            span="full",
+            legend=_OUTCOMES,
+            table=Table(
+                (
+                    "Folder",
+                    "",
+                    "Images",
+                    "Before",
+                    "Accepted",
+                    "Before",
+                    "For review",
+                    "Rejected",
+                    "Mean confidence",
+                ),
+                [_folder_row(of) for of in shown],
+                texts=(0, 1),
+            ),
+            table_open=True,
+            note="The first folder of each image's key, the one that surely does worst first. What failed "
+            f"counts for no share.{hidden}",
+        )
+    ]
+
+
+def _folder_row(of: Folder) -> Sequence[str | Markup]:
+    tally = of.tally
+    sound = tally.images - tally.failed
+    counts = (tally.accepted, tally.needs_review, tally.rejected, tally.failed)
+    colours = ("accepted", "review", "rejected", "failed")
+    parts = [
+        (count / (tally.images or 1), colour) for count, colour in zip(counts, colours, strict=True) if count
+    ]
+    return (
+        words.folder(of.folder, _FOLDER_CHARS),
+        Markup(charts.bar(*parts)),  # noqa: S704 - constant shapes
+        f"{tally.images:,}",
+        f"{of.baseline.images:,}" if of.baseline else "–",
+        words.percent(of.accepted_share),
+        words.percent(of.baseline_accepted_share),
+        words.percent(tally.needs_review / sound if sound else None),
+        words.percent(tally.rejected / sound if sound else None),
+        words.percent(of.mean_confidence),
     )
 
 
@@ -500,7 +571,7 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
             [
                 (
                     reason.reason,
-                    Markup(charts.bar(reason.images / reasons[0].images, colour)),  # noqa: S704 - a constant shape
+                    Markup(charts.bar((reason.images / reasons[0].images, colour))),  # noqa: S704 - a constant shape
                     f"{reason.images:,}",
                     f"{reason.baseline_images:,}",
                     reason.latest_key,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics import drift
-from analytics.report.numbers import SURE_P, Input, Numbers, Shift
-from analytics.report.words import mostly, p_value, percent, plural, seconds, short, weekdays
+from analytics.report.numbers import SURE_P, Folder, Input, Numbers, Shift
+from analytics.report.words import folder, mostly, p_value, percent, plural, seconds, short, weekdays
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""
@@ -18,6 +18,8 @@ BELOW_POINTS = 0.05
 CLASS_POINTS = 0.10
 PRECISION_POINTS = 0.02
 """Smaller differences of a share are not worth anyone's time, however sure they are."""
+STEADY_IMAGES = 20
+"""Fewer in a week, and none in the next may be chance."""
 SLOWER = 2.0
 SLOW_MS = 2_000.0
 """Twice as slow as before, and slow enough to be felt."""
@@ -54,6 +56,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         *_failed(numbers),
         *_unclassified(numbers),
         *_rejected(numbers),
+        *_folders(numbers, today),
         *_classes(numbers),
         *_confidence(numbers),
         *_below_threshold(numbers),
@@ -169,6 +172,34 @@ def _rejected(numbers: Numbers) -> list[Finding]:
     why = mostly(most.reason, most.images, tally.rejected)
     what = f"{percent(now)} of the images were rejected, after {percent(then)}: {why}."
     return [Finding(True, what, "Ask who sends them; the latest key of each reason is below.")]
+
+
+def _folders(numbers: Numbers, today: date) -> list[Finding]:
+    """Say where fewer images are accepted than were, and from where none come any more."""
+    found = []
+    if fallen := [of for of in numbers.folders if of.fallen]:
+        worst = fallen[0]
+        what = (
+            f"Of the images in {folder(worst.folder)}, {percent(worst.accepted_share)} were accepted, after "
+            f"{percent(worst.baseline_accepted_share)}{_and_others(fallen)}."
+        )
+        found.append(Finding(True, what, "Look at them: is it the camera, the place, or who sends them?"))
+    before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
+    silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
+    # Folders that are days or orders come and go.
+    if numbers.week.over(today) and 2 * len(silent) < len(before):
+        silent = [of for of in silent if before[of.folder] >= STEADY_IMAGES]
+        if silent:
+            most = max(silent, key=lambda of: before[of.folder])
+            sent = f"{before[most.folder]:,} in {numbers.compare}{_and_others(silent)}"
+            what = f"No images in {folder(most.folder)}, after {sent}."
+            found.append(Finding(False, what, "Fine if nobody was to send any."))
+    return found
+
+
+def _and_others(folders: Sequence[Folder]) -> str:
+    more = len(folders) - 1
+    return f"; the same is so of {plural(more, 'other folder')}" if more else ""
 
 
 def _classes(numbers: Numbers) -> list[Finding]:

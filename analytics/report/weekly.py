@@ -18,6 +18,7 @@ from analytics.report.numbers import (
     ClassShare,
     Completeness,
     Day,
+    Folder,
     HistogramBin,
     Input,
     Latency,
@@ -79,6 +80,7 @@ def weekly_numbers(
         hours=_hours(frames["volume_by_hour"], week),
         classes=classes,
         class_shift=class_shift,
+        folders=_folders(frames["outcomes_by_folder"], week, compare),
         confidence=confidence,
         confidence_shift=confidence_shift,
         cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
@@ -181,6 +183,47 @@ def _class_balance(
     by_name = sorted(classes, key=lambda entry: entry.label)
     current, baseline = ([entry.images for entry in by_name], [entry.baseline_images for entry in by_name])
     return classes, _shift(baseline, current, drift.chi_squared(baseline, current))
+
+
+def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> list[Folder]:
+    now, then = ({_text(row["folder"]): row for row in _of(frame, each)} for each in (week, compare))
+    # A folder that a week does not name had no images then, or is one of its others.
+    gone = [] if None in now else [name for name in then if name is not None and name not in now]
+    tallies = {name: _tally(now.get(name, {})) for name in (*now, *gone)}
+    baselines = {
+        name: _tally(then.get(name, {})) if name is not None and (name in then or None not in then) else None
+        for name in tallies
+    }
+    asked = sum(
+        bool(before and _sound(before) and _sound(tallies[name])) for name, before in baselines.items()
+    )
+    folders = []
+    for name, tally in tallies.items():
+        before = baselines[name]
+        rows = [(of.accepted, _sound(of) - of.accepted) for of in (before, tally) if of]
+        folders.append(
+            Folder(
+                folder=name,
+                tally=tally,
+                accepted_share=_share(tally.accepted, _sound(tally)),
+                interval=drift.wilson_interval(tally.accepted, _sound(tally)),
+                mean_confidence=_number(now[name]["mean_confidence"]) if name in now else None,
+                baseline=before,
+                baseline_accepted_share=_share(before.accepted, _sound(before)) if before else None,
+                p_value=min(asked * drift.chi_squared(*rows).p_value, 1.0) if len(rows) == 2 else 1.0,
+            )
+        )
+    return sorted(folders, key=_worst_first)
+
+
+def _worst_first(of: Folder) -> tuple[bool, bool, bool, float, int, str]:
+    none_came = not of.tally.images
+    return of.folder is None, none_came, not of.fallen, of.interval.high, -of.tally.images, of.folder or ""
+
+
+def _sound(tally: Tally) -> int:
+    """Return how many images did not fail, which says nothing of them."""
+    return tally.images - tally.failed
 
 
 def _confidence(

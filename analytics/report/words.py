@@ -80,6 +80,11 @@ def mostly(name: str, count: int, total: int) -> str:
     return f"mostly {name}" if 2 * count > total else f"{name} among others"
 
 
+def folder(name: str | None, chars: int = 60) -> str:
+    """Return a folder's name with its slash; an empty one is that of keys without, None all the others."""
+    return "all others" if name is None else f"{short(name, chars)}/" if name else "(no folder)"
+
+
 def weekdays(days: Sequence[date]) -> str:
     """Return `Mon, Wed`, or `all seven days`."""
     return "all seven days" if len(days) == 7 else ", ".join(f"{day:%a}" for day in days)

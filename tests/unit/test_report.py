@@ -1,10 +1,12 @@
 """analytics.report: every number against the rows themselves, and a right page whatever the week was like."""
 
+import itertools
 import json
 import math
 import re
 import statistics
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import groupby
@@ -472,6 +474,80 @@ def test_a_week_in_which_nothing_was_classified_is_not_well(tmp_path):
 def test_a_week_in_which_most_was_rejected_is_not_well_without_another_to_compare_with(tmp_path, seen, said):
     rows = [a_row(n) if n < seen else a_rejected_row(n) for n in range(10)]
     assert urgent(report_of(tmp_path, rows)) == said
+
+
+def in_folders(images: Mapping[str, int], unsure: Mapping[str, int], first: int = 0, week: IsoWeek = WEEK):
+    """Return rows of folders, so many of each below the threshold."""
+    numbers = itertools.count(first)
+    for folder, count in images.items():
+        for place in range(count):
+            number = next(numbers)
+            key = f"{folder}/{number}.jpg" if folder else f"{number}.jpg"
+            is_unsure = place < unsure.get(folder, 0)
+            said = {"confidence": 0.6, "outcome": "needs_review"} if is_unsure else {}
+            yield at(number, day=number % 7, key=key, week=week, **said)
+
+
+VANS = {"": 60, "van-1": 60, "van-2": 60, "van-3": 60}
+
+
+def test_a_folder_that_falls_behind_needs_attention_though_the_whole_is_as_it_was(tmp_path):
+    rows = [
+        *in_folders(VANS, {"": 8, "van-1": 8, "van-2": 8, "van-3": 8}, first=1_000, week=BEFORE),
+        *in_folders(VANS, {"": 2, "van-1": 2, "van-2": 30, "van-3": 2}),
+    ]
+    report = report_of(tmp_path, rows)
+    assert [what.replace("\u00a0", " ") for what in urgent(report)] == [
+        "Of the images in van-2/, 50.0 % were accepted, after 86.7 %."
+    ]
+    assert [of.folder for of in report.numbers.folders] == ["van-2", "", "van-1", "van-3"]
+    text = page_text(report)
+    assert "Clearly less is accepted than in 2026-W46 from van-2/." in text
+    assert "van-2/ 60 60 50.0 % 86.7 % 50.0 % 0.0 % 78.5 %" in text
+    assert "(no folder) 60 60 96.7 %" in text
+    check_page(report)
+
+
+@pytest.mark.parametrize(("images", "unsure"), [(3, 2), (60, 9)])
+def test_a_folder_with_few_images_or_a_little_worse_is_no_alarm(tmp_path, images, unsure):
+    rows = [
+        *in_folders(VANS, {}, first=1_000, week=BEFORE),
+        *in_folders({**VANS, "van-2": images}, {"van-2": unsure}),
+    ]
+    report = report_of(tmp_path, rows)
+    assert not any("van-2/" in what for what in urgent(report))
+    assert "No folder does clearly worse than in 2026-W46." in page_text(report)
+
+
+def test_a_folder_that_has_gone_silent_is_noted_once_the_week_is_over(tmp_path):
+    stay = {**VANS, "van-4": 5}
+    rows = [
+        *in_folders({**stay, "van-5": 19, "van-6": 20, "van-7": 400}, {}, first=1_000, week=BEFORE),
+        *in_folders(stay, {}),
+    ]
+    report = report_of(tmp_path, rows)
+    said = "No images in van-7/, after 400 in 2026-W46; the same is so of 1 other folder."
+    assert report.verdict.ok
+    assert said in [finding.what for finding in report.verdict.findings]
+    sunday = datetime(2026, 11, 22, 20, tzinfo=UTC)
+    before = build_report(LocalAthena(tmp_path, views()), WEEK, BEFORE, now=sunday)
+    assert "No images in" not in before.to_text()
+
+
+def test_folders_that_are_days_or_orders_are_no_places(tmp_path):
+    rows = [
+        *in_folders({f"order-{n}": 1 for n in range(200)}, {}, first=1_000, week=BEFORE),
+        *in_folders({f"order-{n}": 1 for n in range(200, 340)}, {}),
+    ]
+    report = report_of(tmp_path, rows)
+    assert [(of.folder, of.tally.images) for of in report.numbers.folders][-1] == (None, 90)
+    assert "By folder" not in page_text(report)
+    assert "No images in" not in report.to_text()
+
+
+def test_with_one_folder_alone_nothing_is_said_by_folder(tmp_path):
+    report = report_of(tmp_path, in_folders({"2026": 40}, {}))
+    assert "By folder" not in page_text(report)
 
 
 def test_one_image_of_a_new_class_is_no_alarm(tmp_path):

@@ -99,6 +99,13 @@ def _check_sums(numbers: Numbers) -> None:
     before = numbers.baseline.tally.classified if numbers.baseline else 0
     for bins in (numbers.classes, numbers.confidence):
         assert sum(bin_.baseline_images for bin_ in bins) == before
+    if numbers.summary.tally.images:
+        by_folder = [(of.tally.images, of.tally.accepted, of.tally.rejected) for of in numbers.folders]
+        assert [sum(column) for column in zip(*by_folder, strict=True)] == [
+            tally.images,
+            tally.accepted,
+            tally.rejected,
+        ]
     assert sum(reason.images for reason in numbers.rejects) == tally.rejected
     assert sum(reason.images for reason in numbers.failures) == tally.failed
     assert sum(day.images for day in numbers.latency_by_day) == (
@@ -127,6 +134,9 @@ def _check_shares(numbers: Numbers) -> None:
             (entry.baseline_share, entry.baseline_interval),
         ):
             assert share is None or 0 <= interval.low <= share <= interval.high <= 1
+    for of in numbers.folders:
+        assert of.accepted_share is None or of.interval.low <= of.accepted_share <= of.interval.high
+        assert 0 <= of.p_value <= 1
     for day in numbers.days:
         assert day.below_share is None or 0 <= day.below_share <= 1
         assert day.usual is None or 0 <= day.usual.low <= day.usual.high <= 1

@@ -101,6 +101,7 @@ def _imported() -> Iterator[dict[str, Any]]:
             **({} if number % 3 else {"brightness": 90.0, "sharpness": 0.4}),
             **dict.fromkeys(("model_version", "endpoint"), "old" if number % 2 else None),
             bucket="data-capture",
+            key=f"endpoint-{number}/part-{number}.jsonl" if number % 4 else f"part-{number}.jsonl",
             label="motorcycle",
             size_bytes=500 * number,
         )
@@ -241,6 +242,7 @@ def numbers(
         ],
         "classes": classes,
         "class_shift": _shift(then, now, _chi_squared(then, now)),
+        "folders": _folders(week, compared),
         "confidence": _halved(steps_now, steps_then),
         "confidence_shift": _shift(*_merged(steps_then, steps_now), _smirnov(steps_then, steps_now)),
         "cells": _cells(seen, monday),
@@ -393,6 +395,52 @@ def _classes(seen: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: (-entry["images"], -entry["baseline_images"], entry["label"]))
 
 
+def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
+    """The fifty with most images of each week by name, the rest as one; None: what cannot be known."""
+
+    def named(frame: pd.DataFrame) -> tuple[dict[str | None, pd.DataFrame], bool]:
+        folder = frame.key.map(lambda key: key.split("/")[0] if "/" in key else "")
+        by_size = sorted(frame.groupby(folder), key=lambda of: (-len(of[1]), of[0]))
+        rest = [of for _, of in by_size[50:]]
+        return {**dict(by_size[:50]), **({None: pd.concat(rest)} if rest else {})}, bool(rest)
+
+    def accepted(of: pd.DataFrame | None) -> tuple[int, int]:
+        return (
+            (0, 0)
+            if of is None
+            else (int((of.outcome == "accepted").sum()), int((of.outcome != "failed").sum()))
+        )
+
+    (now, more_now), (then, more_then) = named(week), named(before)
+    names = {*now, *({} if more_now else then)} - (set() if more_now else {None})
+    both = {name: (now.get(name), then.get(name)) for name in names}
+    known = {name for name in names - {None} if name in then or not more_then}
+    asked = sum(name in known and accepted(a)[1] > 0 and accepted(b)[1] > 0 for name, (a, b) in both.items())
+    found = []
+    for name, (a, b) in both.items():
+        (k, n), (k_then, n_then) = accepted(a), accepted(b)
+        test = _chi_squared([k_then, n_then - k_then], [k, n - k])
+        found.append(
+            {
+                "folder": name,
+                "tally": _tally(week.head(0) if a is None else a),
+                "accepted_share": k / n if n else None,
+                "interval": _wilson(k, n),
+                "mean_confidence": None if a is None else _mean(_classified(a).confidence),
+                "baseline": _tally(before.head(0) if b is None else b) if name in known else None,
+                "baseline_accepted_share": k_then / n_then if n_then and name in known else None,
+                "p_value": min(asked * test[2], 1.0) if name in known else 1.0,
+            }
+        )
+
+    def worst_first(of: dict[str, Any]) -> tuple[Any, ...]:
+        share, then_share, images = of["accepted_share"], of["baseline_accepted_share"], of["tally"]["images"]
+        fell = None not in (share, then_share) and then_share - share >= 0.1 and of["p_value"] < 0.001
+        return of["folder"] is None, not images, not fell, of["interval"][1], -images, of["folder"] or ""
+
+    return sorted(found, key=worst_first)
+
+
 def _wilson(successes: int, trials: int) -> list[float]:
     if not trials:
         return [0.0, 1.0]
@@ -422,7 +470,10 @@ def _chi_squared(then: list[int], now: list[int]) -> tuple[str, float, float, in
     while len(columns) > 2 and scipy.stats.contingency.expected_freq(columns).min() < 5:
         (a, b), (c, d), *columns = sorted(columns, key=sum)
         columns = [(a + c, b + d), *columns]
-    assert scipy.stats.contingency.expected_freq(columns).min() >= 5, "Fisher's test is tested elsewhere."
+    if scipy.stats.contingency.expected_freq(columns).min() < 5:
+        (a, b), _ = columns
+        gap = abs(a / sum(then) - b / sum(now))
+        return "Fisher", gap, float(scipy.stats.fisher_exact(columns).pvalue), None
     found = scipy.stats.chi2_contingency(columns, correction=False)
     return "chi-squared", float(found.statistic), float(found.pvalue), found.dof
 
