@@ -23,7 +23,7 @@ WEIGHTS = PROJECT / "model" / "weights"
 
 
 class DeployFailed(Exception):
-    """The AWS CLI could not deploy the stack; says what it said."""
+    """The stack could not be deployed; says why, if need be in the AWS CLI's words."""
 
 
 def deploy(
@@ -79,16 +79,21 @@ def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
     """Return the template's parameters that follow from the model in a folder, as its card has them.
 
     Raises:
-        OSError: there is no card.
-        ValueError, KeyError: it is none of ours.
+        DeployFailed: it has no card of ours.
     """
-    said = json.loads((model / "card.json").read_text())
-    return {
-        "ClassNames": ",".join(said["classes"]),
-        "ImageSizePx": str(said["image_size_px"]),
-        "Threshold": str(said["threshold"]),
-        "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
-    }
+    try:
+        said = json.loads((model / "card.json").read_text())
+        return {
+            "ClassNames": ",".join(said["classes"]),
+            "ImageSizePx": str(said["image_size_px"]),
+            "Threshold": str(said["threshold"]),
+            "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else repr(error)
+        raise DeployFailed(
+            f"{model} is no folder of a model, as `make train` writes one: card.json: {why}"
+        ) from error
 
 
 def deploy_to_aws(
@@ -103,7 +108,7 @@ def deploy_to_aws(
         model: folder of the model that the endpoint serves.
 
     Raises:
-        DeployFailed: the parameters contradict each other, or with the AWS CLI's own words.
+        DeployFailed: with what is wrong with the model or the parameters, or the AWS CLI's own words.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: the artifacts bucket could not be made.
     """
