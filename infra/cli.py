@@ -23,7 +23,7 @@ from analytics.trino.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import WEIGHTS, DeployFailed
 from infra.drop import NothingToDrop
-from infra.import_capture import NothingToImport
+from infra.import_capture import CannotImport
 from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
@@ -34,6 +34,7 @@ _errors = Terminal(stderr=True)
 
 _FOR_PEOPLE = (
     BotoCoreError,
+    CannotImport,
     CannotStart,
     ClientError,
     CompactionFailed,
@@ -41,7 +42,6 @@ _FOR_PEOPLE = (
     MirrorFailed,
     NothingToDo,
     NothingToDrop,
-    NothingToImport,
     NotUp,
     QueryFailed,
     QueryRefused,
@@ -281,12 +281,15 @@ def import_capture(source: str, classes: str | None, threshold: str | None) -> N
     """Make rows of SageMaker's data-capture files in FROM, a folder or s3://bucket/prefix."""
     from infra import import_capture as importing
     from infra import show
+    from infra.answers import engine
 
     stack = current_stack()
     judged = importing.judgement(stack, classes, threshold)
     with console.status(Text(f"Reading {source} …")):
         done = importing.import_capture(stack, source, judged)
-    show.imported(console, done, BUILD / "import-capture.txt")
+        with engine(stack) as answers:
+            new, known = importing.new_and_known(answers, done)
+    show.imported(console, done, new, known, BUILD / "import-capture.txt")
     sys.exit(1 if done.bad else 0)
 
 

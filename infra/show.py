@@ -30,7 +30,7 @@ def outcomes(console: Terminal, settled: Settled) -> None:
         console.print(f"no outcome: {each.key} (version {each.version_id})")
 
 
-def imported(console: Terminal, done: Imported, log: Path) -> None:
+def imported(console: Terminal, done: Imported, new: int, known: int, log: Path) -> None:
     """Print what was imported and what was not, and write all of the latter into a file."""
     table = Table(
         title=f"{plural(done.lines, 'line')} of {plural(done.files, 'file')}",
@@ -41,6 +41,8 @@ def imported(console: Terminal, done: Imported, log: Path) -> None:
     table.add_column(justify="right")
     for outcome, images in sorted(done.outcomes.items()):
         table.add_row(outcome, f"{images:,}")
+    table.add_row("new in the table", f"{new:,}")
+    table.add_row("there before, decided anew", f"{known:,}")
     table.add_row("requests of ours, on record already", f"{done.on_record:,}")
     table.add_row("lines that are no row", f"{len(done.bad):,}")
     table.add_row("other files, not read", f"{done.other_files:,}")
