@@ -251,8 +251,8 @@ def _not_one(target: Type) -> str:
 def _parsed(sql: str, target: Type) -> str:
     """Return the cast of a text of the right shape."""
     if target.name == "timestamp":
-        # DuckDB wants two digits where Trino takes one.
-        padded = f"regexp_replace({sql}, '\\b([0-9])\\b', '0\\1', 'g')"
+        # DuckDB wants two digits where Trino takes one, but for the fraction.
+        padded = f"regexp_replace({sql}, '([^0-9.])([0-9])\\b', '\\10\\2', 'g')"
         return _rounded(f"CAST({padded} AS TIMESTAMP)", target.precision)
     return f"CAST({sql} AS {target.duckdb})"
 

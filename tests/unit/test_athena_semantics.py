@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from analytics.athena import LocalAthena, QueryFailed, QueryRefused
 from tests.frames import plain
@@ -107,6 +108,8 @@ VALUES = [
     ("try(1 / 0)", None),
     ("try(json_parse(x)) FROM (VALUES '[1,]') AS t (x)", None),
     ('json_format(json_parse(x)) FROM (VALUES \'["nan ,]\\" ,}"]\') AS t (x)', '["nan ,]\\" ,}"]'),
+    ("TIMESTAMP '2026-1-2 3:04:05.6'", datetime.fromisoformat("2026-01-02T03:04:05.600")),
+    ("CAST('2026-01-02 03:04:05.06' AS timestamp)", datetime.fromisoformat("2026-01-02T03:04:05.060")),
 ]
 
 
@@ -291,6 +294,15 @@ REFUSED = [
     ("SELECT 5 <> ALL (VALUES 1, 2)", "begins with SELECT"),
     ("SELECT INTERVAL '3' MONTH", "A span of months"),
     ("SELECT x FROM (VALUES 1e0) AS t (x) UNION SELECT 2 ORDER BY x NULLS FIRST", "NULLS FIRST on a double"),
+    ("SELECT key AS 'the key' FROM labels", "'the key' is a text, and no name"),
+    ("SELECT key FROM labels 't'", "'t' is a text, and no name"),
+    ("SELECT x FROM (SELECT 1 AS x) AS 't'", "'t' is a text, and no name"),
+    ("SELECT count(*) 'n' FROM labels", "'n' is a text, and no name"),
+    ("SELECT 'a' 'b'", "'b' is a text, and no name"),
+    ("SELECT key FROM labels LIMIT 5, 10", "write OFFSET 5 LIMIT n"),
+    ("SELECT now() - INTERVAL '7' DAYS", "wants its unit after it"),
+    ("SELECT now() - INTERVAL '7 days'", "wants its unit after it"),
+    ("SELECT now() - INTERVAL '1' WEEK", "no INTERVAL of weeks"),
 ]
 
 
@@ -384,3 +396,22 @@ FAILING = [
 def test_a_value_that_would_be_another_fails_and_says_why(engine: LocalAthena, expression, why):
     with pytest.raises(QueryFailed, match=why):
         engine.query(f"SELECT {expression}")
+
+
+@pytest.mark.parametrize("offset", ["0e0", "1e12"])
+def test_skewness_and_kurtosis_are_those_of_scipy_far_from_zero_too(engine: LocalAthena, offset):
+    values = [1, 2, 10, 7, 7.5]
+    rows = ", ".join(f"{offset} + {x}" for x in values)
+    frame = engine.query(f"SELECT skewness(x), kurtosis(x) FROM (VALUES {rows}, NULL) AS t (x)").frame
+    expected = [stats.skew(values), stats.kurtosis(values, bias=False)]
+    assert frame.iloc[0].tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_skewness_and_kurtosis_want_three_and_four_values(engine: LocalAthena):
+    sql = "SELECT skewness(x) IS NULL, kurtosis(x) IS NULL FROM (VALUES {}) AS t (x)"
+    assert engine.query(sql.format("1, 2")).frame.iloc[0].tolist() == [True, True]
+    assert engine.query(sql.format("1, 2, 4")).frame.iloc[0].tolist() == [False, True]
+    equal = engine.query(
+        "SELECT is_nan(skewness(x)), is_nan(kurtosis(x)) FROM (VALUES 0.1e0, 0.1, 0.1, 0.1) AS t (x)"
+    )
+    assert equal.frame.iloc[0].tolist() == [True, True]
