@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64()),  # of the original
         pa.field("uploaded_at", _TIMESTAMP, nullable=False),
         pa.field("decided_at", _TIMESTAMP, nullable=False),
+        pa.field("first_decided_at", _TIMESTAMP),  # if an outcome as good was there before; NULL if not
         pa.field("outcome", pa.string(), nullable=False),  # accepted, needs_review, rejected or failed
         pa.field("label", pa.string()),  # the most probable class
         pa.field("confidence", pa.float64()),  # its calibrated probability
@@ -100,6 +101,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
         "size_bytes": upload.size_bytes,
         "uploaded_at": upload.uploaded_at.replace(tzinfo=None),
         "decided_at": _utc_without_zone(message["decided_at"]),
+        "first_decided_at": None,
         "outcome": outcome.value,
         "reason": reason,
         "detail": detail,

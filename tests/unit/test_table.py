@@ -71,6 +71,7 @@ def test_an_accepted_message_becomes_a_row():
         "size_bytes": 48_000,
         "uploaded_at": datetime(2026, 11, 16, 9, 30),  # noqa: DTZ001 - UTC, as all of the table
         "decided_at": datetime(2026, 11, 16, 9, 30, 0, 850_000),  # noqa: DTZ001
+        "first_decided_at": None,
         "outcome": "accepted",
         "label": "bicycle",
         "confidence": 0.97,
