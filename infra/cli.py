@@ -28,6 +28,7 @@ from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
 from infra.terminal import Terminal
+from infra.undeploy import CannotUndeploy
 
 console = Terminal()
 _errors = Terminal(stderr=True)
@@ -36,6 +37,7 @@ _FOR_PEOPLE = (
     BotoCoreError,
     CannotImport,
     CannotStart,
+    CannotUndeploy,
     ClientError,
     CompactionFailed,
     DeployFailed,
@@ -340,6 +342,18 @@ def deploy(parameters: tuple[str, ...], model: Path) -> None:
     deploying.deploy_to_aws(session, STACK_NAME, given, model)
     stack = deploying.stack_on_aws(session, STACK_NAME)
     console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
+
+
+@scones.command()
+def undeploy() -> None:
+    """Delete what `deploy` made on AWS, all but the images and the results."""
+    from infra import show
+    from infra import undeploy as undeploying
+
+    session = aws_session()
+    with console.status(Text(f"Deleting {STACK_NAME!r} from {session.region_name}, some minutes …")):
+        undeployed = undeploying.undeploy(session, STACK_NAME)
+    show.undeployed(console, undeployed, session.region_name)
 
 
 def _saved(name: str, week: str | None) -> str:

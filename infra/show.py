@@ -11,6 +11,7 @@ from analytics.report.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
 from infra.terminal import WIDEST, Terminal
+from infra.undeploy import Undeployed
 
 ROWS_AT_MOST = 200
 _MISSING_SHOWN = 20
@@ -54,6 +55,19 @@ def imported(console: Terminal, done: Imported, new: int, known: int, log: Path)
         lines = "".join(f"{line.place}: {line.why}\n" for line in done.bad)
         log.write_text(lines, encoding="utf-8", errors="backslashreplace")
         console.print(f"{log} has all of them", soft_wrap=True)
+
+
+def undeployed(console: Terminal, done: Undeployed, region: str) -> None:
+    """Print what is gone and what stays of a deployment, and how to delete the rest."""
+    if not done.was_there:
+        console.print(f"Nothing is deployed in {region}.", highlight=False)
+        return
+    console.print(f"Deleted from {region}, with Athena's answers and the code. Kept, and still paid for:")
+    for bucket in done.kept:
+        console.print(f"  s3://{bucket}", highlight=False, soft_wrap=True)
+    console.print(
+        "S3's console empties and deletes them. `make endpoint-delete` deletes an endpoint of ours."
+    )
 
 
 def answer(console: Terminal, title: str | None, frame: pd.DataFrame) -> None:
