@@ -182,7 +182,7 @@ def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[
         return
     folder = Path(source).expanduser()
     if not folder.exists():
-        raise CannotImport(f"there is no {source}")
+        raise CannotImport(f"there is no file or folder {source}")
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path == folder or (path.is_file() and path.suffix == SUFFIX):
             yield str(path.resolve()), path.open("rb")
