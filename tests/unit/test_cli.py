@@ -29,7 +29,8 @@ def said_by(monkeypatch, capsys, *arguments) -> str:
     monkeypatch.setattr(cli, "current_stack", lambda: SimpleNamespace(client=lambda _: None))
     with pytest.raises(SystemExit, match="1"):
         cli.main()
-    (line,) = capsys.readouterr().err.splitlines()
+    said: list[str] = capsys.readouterr().err.splitlines()
+    (line,) = said
     return line
 
 
