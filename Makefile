@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query import-capture report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
+.PHONY: help setup demo up down deploy undeploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query import-capture report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -42,6 +42,9 @@ down: $(READY) ## stop them; their state is kept
 
 deploy: $(READY) ## deploy to AWS: make deploy [MODEL=folder] [PARAMETERS="EndpointName=scones …"]
 	@$(SCONES) deploy $(if $(MODEL),--model "$(MODEL)") $(PARAMETERS)
+
+undeploy: $(READY) ## delete from AWS what `make deploy` made, all but the images and the results
+	@$(SCONES) undeploy
 
 drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	$(if $(FROM),,$(error say which folder: make drop FROM=folder))

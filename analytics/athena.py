@@ -269,8 +269,9 @@ def _reason(error: duckdb.Error) -> str:
     """Return what went wrong, without the statement that nobody wrote."""
     if str(error).startswith("Invalid Input Error: Division by zero"):
         return "Division by zero; TRY(...) makes it NULL."
-    failure = re.search(f"{FAILURE}+(.*?)['\"]", str(error))
-    return failure[1] if failure else str(error).split("\n\nLINE ")[0].strip()
+    said = str(error).split("\n\nLINE ")[0].strip()
+    failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
+    return failure[1] if failure else said
 
 
 class Athena:

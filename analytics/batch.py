@@ -9,13 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.table import PREFIX, partition, row_from_message, to_table
-from workflow.outcome import Outcome, messages_of
+from workflow.outcome import messages_of
 
 # All that a message of any shape leads to: a message is not refused by letting a thousand others fail.
 _NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
-
-_WORTH = {Outcome.FAILED: 0, Outcome.REJECTED: 1}
-"""Of an outcome; an answer of the model has more than either."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,10 @@ class Batch:
 
 
 def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
-    """Sort SQS records into one table per day, each row once, and the records that are not rows.
+    """Sort SQS records into one table per day, each decision once, and the records that are not rows.
 
-    Of copies of a row, the best outcome stays, then the latest decision. Neither that nor the order of rows
-    depends on the order of the records, which a redelivery changes.
+    The order of rows does not depend on the order of the records, which a redelivery changes. All decisions
+    on an upload are kept: which of them counts, and since when there was one, is for readers to say.
     """
     rows: list[tuple[str, dict[str, Any]]] = []
     refused: list[tuple[str, Exception]] = []
@@ -52,12 +49,10 @@ def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
     days: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for message_id, row in rows:
         if message_id not in misfits:
-            copies = days[partition(row)]
-            result_id = row["result_id"]
-            copies[result_id] = max(copies.get(result_id, row), row, key=_worth)
+            days[partition(row)][_decision(row)] = row
     files = {
-        path_of(day, map(_decision, copies.values())): to_table(row for _, row in sorted(copies.items()))
-        for day, copies in days.items()
+        path_of(day, decisions): to_table(row for _, row in sorted(decisions.items()))
+        for day, decisions in days.items()
     }
     return Batch(files, [*refused, *misfits.items()])
 
@@ -89,8 +84,3 @@ def _error(rows: list[dict[str, Any]]) -> Exception | None:
 
 def _decision(row: Mapping[str, Any]) -> str:
     return f"{row['result_id']} {row['outcome']} {row['decided_at']} {row['execution_arn']}"
-
-
-def _worth(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # As the view `outcomes` has it. Decisions of the same millisecond are told apart as well.
-    return _WORTH.get(row["outcome"], 2), row["decided_at"], row["outcome"], row["execution_arn"] or ""

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.queries import views
-from analytics.table import LABELS_SCHEMA, SCHEMA, glue_columns
+from analytics.table import LABELS_SCHEMA, PARTITION_KEY, SCHEMA, glue_columns
 
 _TRINO = {
     pa.string(): "varchar",
@@ -25,7 +25,8 @@ _COLUMNS_AS_OF = {"outcomes": SCHEMA, "true_labels": LABELS_SCHEMA}
 def glue_view(name: str, database: str) -> dict[str, Any]:
     """Return a view as a Glue `TableInput`, as `CREATE VIEW` in Athena leaves it.
 
-    Athena reads the columns' types from the encoded definition, and other readers of Glue from its columns.
+    Athena reads the columns' types from the encoded definition, and other readers of Glue from its columns:
+    there alone are they described, as in a table.
     Source: the format of `ViewOriginalText` is Trino's `ConnectorViewDefinition` as JSON.
     """
     schema = _COLUMNS_AS_OF[name]
@@ -47,7 +48,7 @@ def glue_view(name: str, database: str) -> dict[str, Any]:
         "ViewOriginalText": f"/* Presto View: {encoded} */",
         "ViewExpandedText": "/* Presto View */",
         "StorageDescriptor": {
-            "Columns": [*glue_columns(schema), {"Name": "dt", "Type": "string"}],
+            "Columns": [*glue_columns(schema), PARTITION_KEY],
             "Location": "",
             "SerdeInfo": {},
         },

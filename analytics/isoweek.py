@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+"""The weeks before and after these have their days too, written with four digits."""
+
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -22,12 +25,15 @@ class IsoWeek:
         """Read `2026-W47`.
 
         Raises:
-            ValueError: it is not written so, or that year has no such week.
+            ValueError: it is not written so, that year has no such week, or nothing can be asked about it.
         """
         match = re.fullmatch(r"(\d{4})-W(\d{2})", text.strip().upper(), re.ASCII)
         if match is None:
             raise ValueError(f"{text!r} is not a week. Write it as year and week, like 2026-W47.")
         week = cls(int(match[1]), int(match[2]))
+        if not _FIRST_YEAR <= week.year <= _LAST_YEAR:
+            years = f"from {_FIRST_YEAR} to {_LAST_YEAR}"
+            raise ValueError(f"{week} is out of reach: take a year {years}, as in 2026-W47.")
         try:
             week.monday  # noqa: B018 - raises when there is no such week
         except ValueError:

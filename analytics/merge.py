@@ -1,8 +1,8 @@
 """Parquet files of a day → one edition: sorted, each row once, in bounded memory.
 
 An edition has two kinds of files. `once-EDITION-NNNN.parquet` hold each upload once, with the outcome that
-counts; `rest-EDITION-NNNN.parquet` hold what else was said of the same uploads, by other model versions and
-in other attempts. EDITION is a digest of all its rows.
+counts and since when there was one as good; `rest-EDITION-NNNN.parquet` hold what else was said of the same
+uploads, by other model versions and in other attempts. EDITION is a digest of all its rows.
 """
 
 import hashlib
@@ -35,6 +35,7 @@ _WORST_LAST = pa.array([Outcome.REJECTED.value, Outcome.FAILED.value])
 Place = tuple[int, float, str, str]
 """Of a row among those of its upload, in the order of the view `outcomes`; the first counts."""
 
+_TIMES = ("decided_at", "first_decided_at")
 _PARTS_MAX = 512
 """Each is an open file, and a Lambda may have 1,024."""
 
@@ -187,7 +188,8 @@ def _each_once(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Return the rows that count, one per upload, and the best of every other result id, by upload id."""
     keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
     rank = pc.add(pc.index_in(table["outcome"], _WORST_LAST), 1).fill_null(0)
-    keys = keys.append_column("rank", rank)
+    since = pc.coalesce(table["first_decided_at"], table["decided_at"])
+    keys = keys.append_column("rank", rank).append_column("since", since)
     best = [("rank", "ascending"), ("decided_at", "descending")]
     # The view's order, in which a tie of everything is broken too: the same rows, the same choice.
     order = pc.sort_indices(keys, [("result_id", "ascending"), *best, ("execution_arn", "ascending")])
@@ -195,7 +197,21 @@ def _each_once(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     by_upload = [("upload_id", "ascending"), *best, ("result_id", "ascending")]
     order = order.take(pc.sort_indices(keys.take(order), by_upload))
     counts = _is_first(keys["upload_id"].take(order))
-    return table.take(order.filter(counts)), table.take(order.filter(pc.invert(counts)))
+    once, rest = table.take(order.filter(counts)), table.take(order.filter(pc.invert(counts)))
+    return _since(once, _firsts(keys)), _since(rest, rest["decided_at"])
+
+
+def _firsts(keys: pa.Table) -> pa.ChunkedArray:
+    """Return of each upload, in the order of ids, when the first of its best outcomes was decided."""
+    order = pc.sort_indices(keys, [("upload_id", "ascending"), ("rank", "ascending"), ("since", "ascending")])
+    return keys["since"].take(order.filter(_is_first(keys["upload_id"].take(order))))
+
+
+def _since(table: pa.Table, first: pa.ChunkedArray) -> pa.Table:
+    """Set `first_decided_at`, to NULL where it is no earlier: what is the same is written in one way only."""
+    place = table.schema.get_field_index("first_decided_at")
+    earlier = pc.if_else(pc.less(first, table["decided_at"]), first, pa.scalar(None, first.type))
+    return table.set_column(place, table.schema.field(place), earlier)
 
 
 def _is_first(sorted_: pa.ChunkedArray) -> pa.Array:
@@ -244,11 +260,11 @@ class _Writer:
 
 
 def _identities(table: pa.Table) -> bytes:
-    """Return what tells one decision from any other, a line per row."""
+    """Return what tells one row from any other, a line each."""
     columns = (
         table["result_id"],
         table["outcome"],
-        table["decided_at"].cast(pa.int64()).cast(pa.string()),
+        *(table[of].cast(pa.int64()).cast(pa.string()).fill_null("") for of in _TIMES),
         table["execution_arn"].fill_null(""),
     )
     lines = pc.binary_join_element_wise(*columns, " ")

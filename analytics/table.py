@@ -18,30 +18,31 @@ _TIMESTAMP = pa.timestamp("ms")
 
 SCHEMA = pa.schema(
     [
-        pa.field("result_id", pa.string(), nullable=False),  # of the upload as one model decided it: a digest
-        pa.field("upload_id", pa.string(), nullable=False),  # of one version of one object: a digest
+        pa.field("result_id", pa.string(), nullable=False),
+        pa.field("upload_id", pa.string(), nullable=False),
         pa.field("bucket", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
         pa.field("version_id", pa.string()),
         pa.field("etag", pa.string()),
-        pa.field("size_bytes", pa.int64()),  # of the original
+        pa.field("size_bytes", pa.int64()),
         pa.field("uploaded_at", _TIMESTAMP, nullable=False),
         pa.field("decided_at", _TIMESTAMP, nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),  # accepted, needs_review, rejected or failed
-        pa.field("label", pa.string()),  # the most probable class
-        pa.field("confidence", pa.float64()),  # its calibrated probability
-        pa.field("threshold", pa.float64()),  # what the confidence was compared with
+        pa.field("first_decided_at", _TIMESTAMP),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("confidence", pa.float64()),
+        pa.field("threshold", pa.float64()),
         pa.field("probabilities", pa.map_(pa.string(), pa.float64())),
-        pa.field("reason", pa.string()),  # of a rejection or a failure
-        pa.field("detail", pa.string()),  # the same for people
+        pa.field("reason", pa.string()),
+        pa.field("detail", pa.string()),
         pa.field("model_version", pa.string()),
         pa.field("endpoint", pa.string()),
         pa.field("image_format", pa.string()),
-        pa.field("width_px", pa.int32()),  # upright, before it was shrunk
+        pa.field("width_px", pa.int32()),
         pa.field("height_px", pa.int32()),
-        pa.field("brightness", pa.float64()),  # mean of the shrunk image, 0 to 255
-        pa.field("sharpness", pa.float64()),  # variance of its Laplacian
-        pa.field("serialize_ms", pa.float64()),  # within the Lambda; NULL of what was imported
+        pa.field("brightness", pa.float64()),
+        pa.field("sharpness", pa.float64()),
+        pa.field("serialize_ms", pa.float64()),
         pa.field("classify_ms", pa.float64()),
         pa.field("execution_arn", pa.string()),
     ]
@@ -61,6 +62,43 @@ LABELS_SCHEMA = pa.schema(
 
 SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
 """Each table's columns by its name, which is also its folder in the results bucket."""
+
+COMMENTS: Mapping[str, str] = {
+    "result_id": "Of the upload as one version of the model decided it: a digest.",
+    "upload_id": "Of one version of one object: a digest.",
+    "bucket": "That the image was dropped into; data-capture, if it was imported.",
+    "key": "The image's name in the bucket; the event id, if it was imported.",
+    "version_id": "S3's, of the object.",
+    "etag": "S3's, of the object.",
+    "size_bytes": "Of the original.",
+    "uploaded_at": "UTC; if it was imported, when the endpoint was asked.",
+    "decided_at": "UTC.",
+    "first_decided_at": "UTC: since when there was an outcome as good; NULL in the table if decided_at.",
+    "outcome": "accepted, needs_review, rejected (the image is at fault) or failed (it is not).",
+    "label": "The most probable class.",
+    "confidence": "The calibrated probability of the label, 0 to 1.",
+    "threshold": "That the confidence was compared with.",
+    "probabilities": "By class.",
+    "reason": "Of a rejection or a failure, in a word.",
+    "detail": "Of a rejection or a failure, for people.",
+    "model_version": "As the model names itself; else the endpoint and its variant.",
+    "endpoint": "That was asked.",
+    "image_format": "As its bytes say, not its name.",
+    "width_px": "Upright, before it was shrunk.",
+    "height_px": "Upright, before it was shrunk.",
+    "brightness": "Mean of the shrunk image, 0 to 255.",
+    "sharpness": "Variance of the shrunk image's Laplacian.",
+    "serialize_ms": "Within the Lambda; NULL if it was imported.",
+    "classify_ms": "Of the request to the endpoint, or its share of a batch; NULL if it was imported.",
+    "execution_arn": "Of the state machine.",
+    "true_label": "What a person says the image shows; NULL for none of the classes.",
+    "labelled_at": "UTC.",
+    "dt": "UTC date of the upload, as in 2026-11-24: a condition on it bounds what a query scans.",
+}
+"""What each column holds, of the tables and of their views."""
+
+PARTITION_KEY = {"Name": "dt", "Type": "string", "Comment": COMMENTS["dt"]}
+"""As Glue wants it."""
 
 _FROM_IMAGE = ("image_format", "width_px", "height_px", "brightness", "sharpness", "serialize_ms")
 _FROM_PREDICTION = (
@@ -100,6 +138,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
         "size_bytes": upload.size_bytes,
         "uploaded_at": upload.uploaded_at.replace(tzinfo=None),
         "decided_at": _utc_without_zone(message["decided_at"]),
+        "first_decided_at": None,
         "outcome": outcome.value,
         "reason": reason,
         "detail": detail,
@@ -140,8 +179,11 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def glue_columns(schema: pa.Schema) -> list[dict[str, str]]:
-    """Return a table's columns as Glue wants them: `{"Name", "Type"}`, in Hive's types."""
-    return [{"Name": field.name, "Type": _hive_type(field.type)} for field in schema]
+    """Return a table's columns as Glue wants them: `{"Name", "Type", "Comment"}`, in Hive's types."""
+    return [
+        {"Name": field.name, "Type": _hive_type(field.type), "Comment": COMMENTS[field.name]}
+        for field in schema
+    ]
 
 
 def _hive_type(type_: pa.DataType) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from analytics.audit import IN_FLIGHT, Account, Audit, accounts
 from analytics.aws import mirror
@@ -73,19 +74,20 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
 
 
 def queues(stack: Stack) -> Queues:
-    """Return how many messages wait, those that are being worked on included."""
+    """Return how many messages wait in each queue."""
     sqs = stack.client("sqs")
-
-    def depth(url: str) -> int:
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return sum(int(attributes[name]) for name in names)
-
     return Queues(
-        results=depth(stack.results_queue_url),
-        undelivered=depth(stack.undelivered_events_url),
-        unrecorded=depth(stack.unrecorded_outcomes_url),
+        results=depth(sqs, stack.results_queue_url),
+        undelivered=depth(sqs, stack.undelivered_events_url),
+        unrecorded=depth(sqs, stack.unrecorded_outcomes_url),
     )
+
+
+def depth(sqs: Any, url: str) -> int:
+    """Return how many messages wait in a queue, those that are being worked on included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
 
 
 def _line(account: Account) -> str:

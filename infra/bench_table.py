@@ -34,6 +34,7 @@ COPY (
         (20000 + 400000 * a * b)::BIGINT AS size_bytes,
         TIMESTAMP '{dt}' + to_milliseconds((i * (86400000.0 / {rows}))::BIGINT) AS uploaded_at,
         uploaded_at + to_milliseconds((200 - 2000 * ln(1 - b))::BIGINT) AS decided_at,
+        NULL::TIMESTAMP AS first_decided_at,
         CASE WHEN kind < .8 THEN 'accepted' WHEN kind < .95 THEN 'needs_review'
              WHEN kind < .98 THEN 'rejected' ELSE 'failed' END AS outcome,
         CASE WHEN kind < .95 THEN if(a < .6, 'bicycle', 'motorcycle') END AS label,

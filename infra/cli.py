@@ -1,6 +1,7 @@
 """`scones …`: the Makefile's commands. Each is a function elsewhere; here are words and exit codes."""
 
 import os
+import re
 import sys
 from datetime import date, timedelta
 from difflib import get_close_matches
@@ -22,24 +23,27 @@ from analytics.trino.translate import QueryRefused
 from infra.backfill import NothingToDo
 from infra.deploy import WEIGHTS, DeployFailed
 from infra.drop import NothingToDrop
-from infra.import_capture import NothingToImport
+from infra.import_capture import CannotImport
 from infra.listing import UnusableInventory
 from infra.local import CannotStart
 from infra.stack import BUILD, STACK_NAME, NotUp, Stack
 from infra.terminal import Terminal
+from infra.undeploy import CannotUndeploy
 
 console = Terminal()
+_errors = Terminal(stderr=True)
 
 _FOR_PEOPLE = (
     BotoCoreError,
+    CannotImport,
     CannotStart,
+    CannotUndeploy,
     ClientError,
     CompactionFailed,
     DeployFailed,
     MirrorFailed,
     NothingToDo,
     NothingToDrop,
-    NothingToImport,
     NotUp,
     QueryFailed,
     QueryRefused,
@@ -78,15 +82,19 @@ def down() -> None:
     """Stop what `up` started; what it holds stays in SCONES_HOME."""
     from infra import local
 
-    local.down()
-    console.print("Down. What it held is kept; `make up` brings it back.")
+    try:
+        local.down()
+    except NotUp:
+        console.print("Nothing is up.")
+    else:
+        console.print("Down. What it held is kept; `make up` brings it back.")
 
 
 @scones.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="FROM", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
 def drop(folder: Path, patience_s: float) -> None:
-    """Drop every file of FOLDER into the incoming bucket, and wait for the outcomes."""
+    """Drop every file of the folder FROM into the incoming bucket, and wait for the outcomes."""
     from infra import drop as dropping
     from infra import show
 
@@ -113,7 +121,7 @@ def query(sql: str | None, name: str | None, week: str | None) -> None:
         show.questions(console)
         return
     if bool(sql) == bool(name) or (week and not name):
-        raise click.UsageError("say SQL, or --name of a saved query and perhaps its --week")
+        raise click.UsageError('say SQL="SELECT …" or NAME= of a saved query, and with that perhaps WEEK=')
     asked = sql or _saved(name or "", week)
     stack = current_stack()
     with engine(stack) as answers:
@@ -247,7 +255,7 @@ def review(since: str | None, sample: int, out: Path) -> None:
     try:
         first = date.fromisoformat(since) if since else None
     except ValueError as error:
-        raise click.ClickException(f"--since is {since!r}: a date is like 2026-11-16") from error
+        raise click.ClickException(f"SINCE={since}: a date is like 2026-11-16") from error
     stack = current_stack()
     with engine(stack) as answers:
         reviewed = reviewing.review(stack, answers, first, sample, out)
@@ -255,9 +263,9 @@ def review(since: str | None, sample: int, out: Path) -> None:
 
 
 @scones.command()
-@click.argument("source")
+@click.argument("source", metavar="FROM")
 def label(source: str) -> None:
-    """Take a labels file, as a review sheet saves it, into the table: SOURCE is a file or s3://bucket/key."""
+    """Take a labels file, as a review sheet saves it, into the table: FROM is a file or s3://bucket/key."""
     from infra.answers import engine
     from infra.label import load_labels
 
@@ -268,19 +276,22 @@ def label(source: str) -> None:
 
 
 @scones.command("import-capture")
-@click.argument("source")
+@click.argument("source", metavar="FROM")
 @click.option("--classes", help="Of that endpoint, in the order of its scores: a,b; else those of the stack.")
 @click.option("--threshold", help="The least confidence that is accepted; else those of the stack.")
 def import_capture(source: str, classes: str | None, threshold: str | None) -> None:
-    """Make rows of SageMaker's data-capture files in SOURCE, a folder or s3://bucket/prefix."""
+    """Make rows of SageMaker's data-capture files in FROM, a folder or s3://bucket/prefix."""
     from infra import import_capture as importing
     from infra import show
+    from infra.answers import engine
 
     stack = current_stack()
     judged = importing.judgement(stack, classes, threshold)
     with console.status(Text(f"Reading {source} …")):
         done = importing.import_capture(stack, source, judged)
-    show.imported(console, done, BUILD / "import-capture.txt")
+        with engine(stack) as answers:
+            new, known = importing.new_and_known(answers, done)
+    show.imported(console, done, new, known, BUILD / "import-capture.txt")
     sys.exit(1 if done.bad else 0)
 
 
@@ -323,12 +334,26 @@ def deploy(parameters: tuple[str, ...], model: Path) -> None:
     """Deploy to AWS, with PARAMETERS of the template as Name=value."""
     from infra import deploy as deploying
 
+    if odd := [parameter for parameter in parameters if "=" not in parameter]:
+        raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
     given = dict(parameter.partition("=")[::2] for parameter in parameters)
     session = aws_session()
     console.print(f"Deploying {STACK_NAME!r} to {session.region_name} …")
     deploying.deploy_to_aws(session, STACK_NAME, given, model)
     stack = deploying.stack_on_aws(session, STACK_NAME)
     console.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}; ask with `make query ON=aws`.")
+
+
+@scones.command()
+def undeploy() -> None:
+    """Delete what `deploy` made on AWS, all but the images and the results."""
+    from infra import show
+    from infra import undeploy as undeploying
+
+    session = aws_session()
+    with console.status(Text(f"Deleting {STACK_NAME!r} from {session.region_name}, some minutes …")):
+        undeployed = undeploying.undeploy(session, STACK_NAME)
+    show.undeployed(console, undeployed, session.region_name)
 
 
 def _saved(name: str, week: str | None) -> str:
@@ -384,11 +409,30 @@ def home() -> Path:
 def main() -> None:
     """Run a command; what is for people is one sentence and exit code 1."""
     try:
-        scones()
+        scones(standalone_mode=False)
+    except click.Abort:
+        said = "interrupted"
+    except click.ClickException as error:
+        said = _as_typed(error.format_message())
     except _FOR_PEOPLE as error:
-        console.print("error:", style="bold red", end=" ")
-        console.print(str(error), highlight=False, soft_wrap=True)
-        sys.exit(1)
+        said = _in_words(error)
+    else:
+        return
+    _errors.print("error:", style="bold red", end=" ")
+    _errors.print(said, highlight=False, soft_wrap=True)
+    sys.exit(1)
+
+
+def _as_typed(message: str) -> str:
+    """Return click's message with make's names: its variable IN_FLIGHT is the option `--in-flight` here."""
+    return re.sub(r"'--([a-z-]+)'", lambda option: f"'{option[1].replace('-', '_').upper()}'", message)
+
+
+def _in_words(error: Exception) -> str:
+    """Return what an error says, the system's without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -23,7 +24,7 @@ WEIGHTS = PROJECT / "model" / "weights"
 
 
 class DeployFailed(Exception):
-    """The AWS CLI could not deploy the stack; says what it said."""
+    """The stack could not be deployed; says why, if need be in the AWS CLI's words."""
 
 
 def deploy(
@@ -62,33 +63,52 @@ def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
     Raises:
         NotUp: there is none of that name in the session's account and region.
     """
-    cloudformation = session.client("cloudformation")
+    named = _outputs_of(described(session, stack_name))
+    account_id = session.client("sts").get_caller_identity()["Account"]
+    return Stack.from_outputs(named, region=session.region_name, account_id=account_id)
+
+
+def described(session: "boto3.Session", stack_name: str) -> dict[str, Any]:
+    """Return what CloudFormation says of a stack.
+
+    Raises:
+        NotUp: there is none of that name in the session's account and region.
+    """
     try:
-        named = outputs(cloudformation, stack_name)
+        (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise NotUp(
             f"no stack {stack_name!r} in {session.region_name}: deploy it with `make deploy`"
         ) from error
-    account_id = session.client("sts").get_caller_identity()["Account"]
-    return Stack.from_outputs(named, region=session.region_name, account_id=account_id)
+    return dict(stack)
+
+
+def artifacts_bucket(account_id: str, region: str) -> str:
+    """Return the name of the bucket that takes the code of a deployment."""
+    return f"scones-artifacts-{account_id}-{region}"
 
 
 def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
     """Return the template's parameters that follow from the model in a folder, as its card has them.
 
     Raises:
-        OSError: there is no card.
-        ValueError, KeyError: it is none of ours.
+        DeployFailed: it has no card of ours.
     """
-    said = json.loads((model / "card.json").read_text())
-    return {
-        "ClassNames": ",".join(said["classes"]),
-        "ImageSizePx": str(said["image_size_px"]),
-        "Threshold": str(said["threshold"]),
-        "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
-    }
+    try:
+        said = json.loads((model / "card.json").read_text())
+        return {
+            "ClassNames": ",".join(said["classes"]),
+            "ImageSizePx": str(said["image_size_px"]),
+            "Threshold": str(said["threshold"]),
+            "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else repr(error)
+        raise DeployFailed(
+            f"{model} is no folder of a model, as `make train` writes one: card.json: {why}"
+        ) from error
 
 
 def deploy_to_aws(
@@ -103,13 +123,13 @@ def deploy_to_aws(
         model: folder of the model that the endpoint serves.
 
     Raises:
-        DeployFailed: the parameters contradict each other, or with the AWS CLI's own words.
+        DeployFailed: with what is wrong with the model or the parameters, or the AWS CLI's own words.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: the artifacts bucket could not be made.
     """
     wanted = consistent({**parameters_of_model(model), **parameters})
     account_id = session.client("sts").get_caller_identity()["Account"]
-    bucket = f"scones-artifacts-{account_id}-{session.region_name}"
+    bucket = artifacts_bucket(account_id, session.region_name)
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
     template = package.build(BUILD / "aws", with_libraries=True)
     environment = {"AWS_DEFAULT_REGION": session.region_name}
@@ -154,6 +174,10 @@ def consistent(parameters: dict[str, str]) -> dict[str, str]:
 def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:
     """Return the stack's outputs by name."""
     (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    return _outputs_of(stack)
+
+
+def _outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from analytics.athena import Engine
 from analytics.aws import ResultsBucket
 from analytics.batch import Batch, sort_out
-from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
-from infra.deploy import consistent
+from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, read_line
 from infra.stack import STACK_NAME, Stack
 from ingest.errors import InvalidScores
 from workflow.prediction import Policy
@@ -28,8 +28,8 @@ LINE_MAX_BYTES = 64_000_000
 """More than any request that an endpoint takes, in base64."""
 
 
-class NothingToImport(Exception):
-    """There is no capture file; says where."""
+class CannotImport(Exception):
+    """There is no capture file, or nothing to judge by; says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Line:
 class Imported:
     """What came of an import."""
 
+    at: datetime
+    """UTC; of the decisions."""
+    days: set[date] = field(default_factory=set)
+    """Of the images."""
     files: int = 0
     lines: int = 0
     on_record: int = 0
@@ -68,7 +72,7 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     """Return what the stack decides by; or, with `classes` of another endpoint, by them and one threshold.
 
     Raises:
-        infra.deploy.DeployFailed: they contradict each other.
+        CannotImport: they contradict each other.
     """
     (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     said = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
@@ -77,18 +81,24 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     if threshold:
         said |= {"Threshold": threshold, "ClassThresholds": ""}
     names = ("ClassNames", "Threshold", "ClassThresholds", "Temperature")
-    return Judgement(Policy.parse(*(consistent(said)[name] for name in names)), int(said["ImageSizePx"]))
+    try:
+        policy = Policy.parse(*(said[name] for name in names))
+    except ValueError as error:
+        given = {"CLASSES": classes, "THRESHOLD": threshold}
+        asked = " ".join(f"{name}={value}" for name, value in given.items() if value)
+        raise CannotImport(f"{asked or 'the stack'}: {error}") from error
+    return Judgement(policy, int(said["ImageSizePx"]))
 
 
 def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
     """Read all capture files of a folder or below an S3 address, and write their rows.
 
     Raises:
-        NothingToImport: there is none.
+        CannotImport: there is none.
     """
     results = ResultsBucket(stack.client("s3"), stack.results_bucket)
-    done = Imported()
     now = datetime.now(UTC)
+    done = Imported(now)
     rows: list[dict[str, Any]] = []
     for path, file in _files(stack, source, done):
         with closing(file):
@@ -99,11 +109,29 @@ def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
                     _write(results, rows, done)
                     rows = []
     if not done.files:
-        raise NothingToImport(
-            f"no {SUFFIX} file in {source}: name the folder that has the endpoints' folders"
-        )
+        others = f", and {done.other_files:,} other" if done.other_files else ""
+        raise CannotImport(f"no {SUFFIX} file under {source}{others}: name what SageMaker captures into")
     _write(results, rows, done)
     return done
+
+
+def new_and_known(answers: Engine, done: Imported) -> tuple[int, int]:
+    """Return how many images of an import are new in the table, and how many were there before.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    if not done.days:
+        return 0, 0
+    at = f"TIMESTAMP '{done.at:%Y-%m-%d %H:%M:%S}.{done.at.microsecond // 1000:03}'"
+    sql = (
+        f"SELECT count_if(first_at >= {at}) AS new, count_if(first_at < {at}) AS known FROM ("  # noqa: S608
+        "SELECT min(decided_at) AS first_at, max(decided_at) AS last_at FROM predictions "
+        f"WHERE bucket = '{BUCKET}' AND dt BETWEEN '{min(done.days)}' AND '{max(done.days)}' "
+        f"GROUP BY upload_id) WHERE last_at >= {at}"
+    )
+    (row,) = answers.query(sql).frame.itertuples(index=False)
+    return int(row.new), int(row.known)
 
 
 def _rows(
@@ -131,6 +159,7 @@ def _write(results: ResultsBucket, records: list[dict[str, Any]], done: Imported
     for path, table in batch.files.items():
         results.write(path, table)
         done.outcomes.update(table.column("outcome").to_pylist())
+        done.days.update(at.date() for at in table.column("uploaded_at").to_pylist())
     done.bad += [Line(place, str(error)) for place, error in batch.refused]
 
 
@@ -144,9 +173,16 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
     if source.startswith("s3://"):
-        yield from _objects(stack.client("s3"), source, done)
+        s3 = stack.client("s3")
+        try:
+            yield from _objects(s3, source, done)
+        except s3.exceptions.NoSuchBucket as error:
+            where = " on the laptop: bring its files into a folder" if stack.endpoint_url else ""
+            raise CannotImport(f"there is no bucket {source.split('/')[2]}{where}") from error
         return
-    folder = Path(source)
+    folder = Path(source).expanduser()
+    if not folder.exists():
+        raise CannotImport(f"there is no file or folder {source}")
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path == folder or (path.is_file() and path.suffix == SUFFIX):
             yield str(path.resolve()), path.open("rb")

@@ -60,10 +60,10 @@ def up(
 
     Raises:
         CannotStart: with the reason.
-        infra.deploy.DeployFailed: the template was refused.
+        infra.deploy.DeployFailed: the folder has no model, or the template was refused.
     """
     _refuse_if_up(stack_file)
-    parameters = _parameters_of(model)
+    parameters = parameters_of_model(model)
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     gateway_port, model_port = _free_ports(port)
@@ -145,15 +145,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _parameters_of(model: Path) -> dict[str, str]:
-    try:
-        return parameters_of_model(model)
-    except (OSError, ValueError, KeyError) as error:
-        raise CannotStart(
-            f"{model} is no folder of a model, as `make train` writes one: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _start_keeper(

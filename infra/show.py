@@ -11,6 +11,7 @@ from analytics.report.words import plural
 from infra.drop import Settled
 from infra.import_capture import Imported
 from infra.terminal import WIDEST, Terminal
+from infra.undeploy import Undeployed
 
 ROWS_AT_MOST = 200
 _MISSING_SHOWN = 20
@@ -30,7 +31,7 @@ def outcomes(console: Terminal, settled: Settled) -> None:
         console.print(f"no outcome: {each.key} (version {each.version_id})")
 
 
-def imported(console: Terminal, done: Imported, log: Path) -> None:
+def imported(console: Terminal, done: Imported, new: int, known: int, log: Path) -> None:
     """Print what was imported and what was not, and write all of the latter into a file."""
     table = Table(
         title=f"{plural(done.lines, 'line')} of {plural(done.files, 'file')}",
@@ -41,6 +42,8 @@ def imported(console: Terminal, done: Imported, log: Path) -> None:
     table.add_column(justify="right")
     for outcome, images in sorted(done.outcomes.items()):
         table.add_row(outcome, f"{images:,}")
+    table.add_row("new in the table", f"{new:,}")
+    table.add_row("there before, decided anew", f"{known:,}")
     table.add_row("requests of ours, on record already", f"{done.on_record:,}")
     table.add_row("lines that are no row", f"{len(done.bad):,}")
     table.add_row("other files, not read", f"{done.other_files:,}")
@@ -52,6 +55,19 @@ def imported(console: Terminal, done: Imported, log: Path) -> None:
         lines = "".join(f"{line.place}: {line.why}\n" for line in done.bad)
         log.write_text(lines, encoding="utf-8", errors="backslashreplace")
         console.print(f"{log} has all of them", soft_wrap=True)
+
+
+def undeployed(console: Terminal, done: Undeployed, region: str) -> None:
+    """Print what is gone and what stays of a deployment, and how to delete the rest."""
+    if not done.was_there:
+        console.print(f"Nothing is deployed in {region}.", highlight=False)
+        return
+    console.print(f"Deleted from {region}, with Athena's answers and the code. Kept, and still paid for:")
+    for bucket in done.kept:
+        console.print(f"  s3://{bucket}", highlight=False, soft_wrap=True)
+    console.print(
+        "S3's console empties and deletes them. `make endpoint-delete` deletes an endpoint of ours."
+    )
 
 
 def answer(console: Terminal, title: str | None, frame: pd.DataFrame) -> None:

@@ -1,17 +1,15 @@
 """The terminal that commands print to: much of what they print was written by others."""
 
 import os
-import unicodedata
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from analytics.report.words import visible
+
 WIDEST = 10_000
 """Columns of what is no terminal: nothing is cut or broken in a file or a pipe."""
-
-_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Controls, marks of direction, halves of characters, ends of lines: Unicode's names of what has no face."""
 
 
 class Terminal(Console):
@@ -25,8 +23,4 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return text as rich shows it, with a � for each character that has no face."""
-        return super().render_str("".join(map(_seen, text)), **options)
-
-
-def _seen(character: str) -> str:
-    return "�" if character != "\n" and unicodedata.category(character) in _UNSEEN else character
+        return super().render_str(visible(text), **options)

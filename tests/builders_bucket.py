@@ -71,7 +71,8 @@ class Bucket:
         for _, paths in groupby(sorted(self.files), key=lambda path: path.split("/")[1]):
             of_day = list(paths)
             if len({edition_of(path) or path for path in of_day}) == 1 and edition_of(of_day[0]):
-                found += [row for path in of_day if "/once-" in path for row in rows_of(self.files[path])]
+                once = [row for path in of_day if "/once-" in path for row in rows_of(self.files[path])]
+                found += [row for each in once for row in best([each]).values()]
             else:
                 found += best(row for path in of_day for row in rows_of(self.files[path])).values()
         by_upload = {row["upload_id"]: row for row in found}
@@ -130,13 +131,18 @@ def ending(actors: Sequence[Actor]) -> Iterator[None]:
 
 
 def best(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return the row that counts of each upload."""
-    chosen: dict[str, Row] = {}
+    """Return the row that counts of each upload, and since when there was one as good."""
+    by_upload: dict[str, list[Row]] = {}
     for row in rows:
-        held = chosen.setdefault(row["upload_id"], row)
-        if place(row) < place(held):
-            chosen[row["upload_id"]] = row
-    return chosen
+        by_upload.setdefault(row["upload_id"], []).append(row)
+    return {upload: _best(copies) for upload, copies in by_upload.items()}
+
+
+def _best(copies: list[Row]) -> Row:
+    row = min(copies, key=place)
+    as_good = [copy for copy in copies if place(copy)[0] == place(row)[0]]
+    first = min(copy.get("first_decided_at") or copy["decided_at"] for copy in as_good)
+    return {**row, "first_decided_at": first}
 
 
 def place(row: Row) -> tuple[Any, ...]:

@@ -117,7 +117,10 @@ def _temper(probabilities: list[float], temperature: float) -> list[float]:
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 <= value <= 1:
         raise ValueError(f"a threshold is from 0 to 1: {text!r}")
     return value

@@ -34,12 +34,12 @@ class Tile:
 def render(
     numbers: Numbers, verdict: Verdict, thumbnails: Sequence[bytes | None], generated_at: datetime
 ) -> str:
-    """Return the page. Whatever came from images, keys or people is escaped."""
+    """Return the page. Whatever came from images, keys or people is escaped, and can be seen."""
     gallery = [
         (image, None if picture is None else base64.b64encode(picture).decode())
         for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
     ]
-    return template("report/page.html.j2").render(
+    page = template("report/page.html.j2").render(
         numbers=numbers,
         verdict=verdict,
         tiles=_tiles(numbers, numbers.week.over(generated_at.date())),
@@ -51,6 +51,7 @@ def render(
         sql_shown_chars=_SQL_SHOWN_CHARS,
         words=words,
     )
+    return words.visible(page)
 
 
 @cache

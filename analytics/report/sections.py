@@ -539,7 +539,8 @@ def _latency(numbers: Numbers) -> Section:
         f"95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}.",
         chart=charts.latency(numbers.latency_by_day),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
-        note="Queues, retries and later decisions included; imported images are not timed.",
+        note="To the first answer of the model, queues and retries included; what was decided anew later is "
+        "no slower for it. Imported images are not timed.",
         table=Table(
             (
                 "",

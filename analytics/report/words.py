@@ -1,13 +1,18 @@
 """Numbers as people read them. Pure."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import date
+from unicodedata import category
 
 from analytics.report.numbers import Shift
 
 SPACE = "\u00a0"
 """Keeps a number and its unit on one line."""
+_NOT_PLAIN = re.compile(r"[^\n -~]")
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Controls, marks of direction, halves of characters, ends of lines: Unicode's names of what has no face."""
 _LONG_TIMES = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
 
 
@@ -52,6 +57,11 @@ def dollars(usd: float) -> str:
     if 0 < usd < 0.000005:
         return f"<{SPACE}$0.00001"
     return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.5f}"
+
+
+def visible(text: str) -> str:
+    """Return text with a � for each character that has no face; lines stay lines."""
+    return _NOT_PLAIN.sub(lambda found: "�" if category(found[0]) in _UNSEEN else found[0], text)
 
 
 def short(name: str, chars: int = 60) -> str:

@@ -1,5 +1,5 @@
 -- How long did images take, by week and (where dt is not null) by day?
--- Percentiles are counted, not estimated. Total is from upload to decision, queues and retries included; the others are within Serialize and Classify. What was imported was not timed, and is left out.
+-- Percentiles are counted, not estimated. Total is from upload to the first answer of the model, queues and retries included, whatever was decided anew since; the others are within Serialize and Classify. What was imported was not timed, and is left out.
 WITH counted AS (
     SELECT
         dt,
@@ -13,7 +13,7 @@ WITH counted AS (
     FROM (
         SELECT
             dt,
-            CAST(date_diff('millisecond', uploaded_at, decided_at) AS double) AS total_ms,
+            CAST(date_diff('millisecond', uploaded_at, first_decided_at) AS double) AS total_ms,
             serialize_ms,
             classify_ms
         FROM outcomes

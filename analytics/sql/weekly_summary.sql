@@ -6,7 +6,7 @@ WITH counted AS (
         outcome,
         CASE
             WHEN outcome IN ('accepted', 'needs_review') AND classify_ms IS NOT NULL
-                THEN CAST(date_diff('millisecond', uploaded_at, decided_at) AS double)
+                THEN CAST(date_diff('millisecond', uploaded_at, first_decided_at) AS double)
         END AS total_ms,
         count(*) AS images,
         count_if(bucket <> 'data-capture') AS uploaded, -- and not imported, without a picture to look at

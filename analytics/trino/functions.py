@@ -12,6 +12,7 @@ from analytics.trino.types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, 
 from analytics.trino.values import (
     QueryRefused,
     Value,
+    as_java_writes,
     attempt,
     cast,
     coerce,
@@ -466,6 +467,19 @@ def _substr(translator: Translator, arguments: Arguments) -> Value:
     return Value(f"(CASE WHEN {' OR '.join(empty)} THEN '' ELSE {sql} END)", VARCHAR)
 
 
+def _strpos(translator: Translator, arguments: Arguments) -> Value:
+    values = [translator.value(argument) for argument in arguments]
+    if len(values) != 3:
+        return _of_values("strpos", values)
+    wanted = zip(values, (VARCHAR, VARCHAR, BIGINT), strict=True)
+    string, part, instance = (expect(value, type_, "strpos").sql for value, type_ in wanted)
+    starts = f"lambda p: starts_with(substr({string}, p), {part})"
+    places = f"list_filter(generate_series(1, length({string})), {starts})"
+    found = f"(CASE WHEN {part} = '' THEN 1 ELSE coalesce(list_extract({places}, {instance}), 0) END)"
+    found = fail_if(f"{instance} = 0", "strpos: 'instance' must be a positive or negative number", found)
+    return Value(unless_null(values, found), BIGINT)
+
+
 def _split(translator: Translator, arguments: Arguments) -> Value:
     string, delimiter, *limits = map(translator.value, arguments)
     value = _of_values("split", [string, delimiter])
@@ -570,6 +584,7 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
     elif kind == "s" and not zero and not comma and digits is None:
         string = cast(value, VARCHAR) if value.type.is_exact or value.type == BOOLEAN else value
         string = cast(string, VARCHAR) if string.type.name == "date" else string
+        string = Value(as_java_writes(string.sql), VARCHAR) if string.type == DOUBLE else string
         sql = f"printf('%{left}{width}s', {expect(string, VARCHAR, '%s in format()').sql})"
     else:
         raise QueryRefused(f"format() with {found[0]} for {value.type} is not known here.")
@@ -827,8 +842,6 @@ def _of_sorted(name: str) -> Handler:
     """Return a function of an array's order, which has a signature."""
 
     def handle(translator: Translator, arguments: Arguments) -> Value:
-        if len(arguments) > 1:
-            raise QueryRefused(f"{name} with a function that compares is not known here.")
         (container,) = map(translator.value, arguments)
         value = _of_values(name, [container])
         element = _array(container, name)[1]
@@ -839,6 +852,43 @@ def _of_sorted(name: str) -> Handler:
         return value
 
     return handle
+
+
+_MOST_COMPARED = 1000
+"""Elements that array_sort compares by a function: each is compared with each."""
+
+
+def _array_sort(translator: Translator, arguments: Arguments) -> Value:
+    if len(arguments) == 1:
+        return _of_sorted("array_sort")(translator, arguments)
+    container, function = arguments
+    value = translator.value(container)
+    type_ = _array(value, "array_sort")[1]
+    sorted_, new, old = (
+        translator.parameter(of, role) for of, role in ((value.type, "s"), (type_, "x"), (type_, "y"))
+    )
+    order, reverse = (
+        expect(translator.apply(function, *pair), types.INTEGER, "array_sort's function").sql
+        for pair in ((old, new), (new, old))
+    )
+    order = fail_if(
+        f"{order} NOT IN (-1, 0, 1) OR {order} IS NULL",
+        "A function for array_sort must return -1, 0 or 1",
+        order,
+    )
+    undecided = f"{order} + {reverse} <> 0 AND {old.sql} IS DISTINCT FROM {new.sql}"
+    why = (
+        "The order is not known here of two elements that the function for array_sort puts before each other"
+    )
+    kept = [
+        f"list_filter({sorted_.sql}, lambda {old.sql}: {test})"
+        for test in (refuse_if(undecided, why, f"{order} <= 0"), f"{order} > 0")
+    ]
+    merged = f"{kept[0]} || [{new.sql}] || {kept[1]}"
+    nothing = f"CAST([] AS {value.type.duckdb})"
+    sql = f"list_reduce({value.sql}, lambda {sorted_.sql}, {new.sql}: {merged}, {nothing})"
+    many = f"array_sort of more than {_MOST_COMPARED} elements by a function is not known here"
+    return Value(refuse_if(f"len({value.sql}) > {_MOST_COMPARED}", many, sql), value.type)
 
 
 def _array_position(translator: Translator, arguments: Arguments) -> Value:
@@ -898,8 +948,10 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
     elif type_.name in ("date", "timestamp"):
         if not steps and type_.name == "timestamp":
             raise QueryRefused("sequence of timestamps wants a step, as an interval.")
-        if steps and steps[0].type != types.DAY_TO_SECOND:
-            raise QueryRefused("sequence is known here with a step of days or less; months are not.")
+        if steps and steps[0].type == types.YEAR_TO_MONTH:
+            return _months(start, stop, steps[0])
+        if steps:
+            expect(steps[0], types.DAY_TO_SECOND, "sequence's step")
         step = steps[0].sql if steps else None
         default = f"to_days(CASE WHEN {start.sql} <= {stop.sql} THEN 1 ELSE -1 END)"
         backwards = f"epoch_ms({step}) = 0 OR (epoch_ms({step}) > 0) <> ({start.sql} <= {stop.sql})"
@@ -916,6 +968,21 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
         backwards = f"({backwards}) AND {start.sql} <> {stop.sql}"
         sql = fail_if(backwards, "sequence stop value should be on the step's side of the start value", sql)
     return Value(sql, array(type_))
+
+
+def _months(start: Value, stop: Value, step: Value) -> Value:
+    """Return the moments that are whole steps of months after the start: each counts from there."""
+    months = f"(CAST(year({step.sql}) AS BIGINT) * 12 + month({step.sql}))"
+    backwards = (
+        f"{months} = 0 OR ({start.sql} <> {stop.sql} AND ({months} > 0) <> ({start.sql} < {stop.sql}))"
+    )
+    count = f"date_sub('month', {start.sql}, {stop.sql}) // {months}"
+    many = f"{count} >= {_MOST_ELEMENTS}"
+    moved = f"CAST({start.sql} + to_months(CAST(i * {months} AS INTEGER)) AS {start.type.duckdb})"
+    sql = f"list_transform(generate_series(0, CASE WHEN NOT ({many}) THEN {count} END), lambda i: {moved})"
+    sql = fail_if(many, f"result of sequence function must not have more than {_MOST_ELEMENTS} entries", sql)
+    why = "sequence stop value should be on the step's side of the start value"
+    return Value(fail_if(backwards, why, sql), array(start.type))
 
 
 def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
@@ -988,21 +1055,31 @@ def _match_elements(name: str, decisive: str, decided: str) -> Handler:
 
 def _reduce(translator: Translator, arguments: Arguments) -> Value:
     container, start, step, finish = arguments
-    sql, type_ = _array(translator.value(container), "reduce")
+    value = translator.value(container)
+    reduced = fold(translator, value, start, step, "reduce")
+    end = translator.parameter(reduced.type)
+    last = translator.apply(finish, end)
+    finished = f"list_extract(list_transform([{reduced.sql}], lambda {end.sql}: {last.sql}), 1)"
+    return Value(f"(CASE WHEN {value.sql} IS NOT NULL THEN {finished} END)", last.type)
+
+
+def fold(translator: Translator, container: Value, start: exp.Expr, step: exp.Expr, where: str) -> Value:
+    """Return what a function makes of a start and one element of an array after the other.
+
+    Raises:
+        QueryRefused: the function returns another type than the start's.
+    """
+    sql, type_ = _array(container, where)
     first = translator.value(start)
     state, element = translator.parameter(first.type, "s"), translator.parameter(type_)
     body = translator.apply(step, state, element)
     if not types.coerces(body.type, first.type):
         raise QueryRefused(
-            f"reduce starts with {first.type} and goes on with {body.type}: cast the start to {body.type}."
+            f"{where} starts with {first.type} and goes on with {body.type}: cast the start to {body.type}."
         )
     initial = f"CAST({first.sql} AS {first.type.duckdb})"
     function = f"lambda {state.sql}, {element.sql}: {coerce(body, first.type).sql}"
-    end = translator.parameter(first.type)
-    last = translator.apply(finish, end)
-    reduced = f"[list_reduce({sql}, {function}, {initial})]"
-    finished = f"list_extract(list_transform({reduced}, lambda {end.sql}: {last.sql}), 1)"
-    return Value(f"(CASE WHEN {sql} IS NOT NULL THEN {finished} END)", last.type)
+    return Value(f"list_reduce({sql}, {function}, {initial})", first.type)
 
 
 def _map(translator: Translator, arguments: Arguments) -> Value:
@@ -1087,7 +1164,7 @@ HANDLERS: dict[str, Handler] = {
     "%": _modulo,
     "array_max": _of_sorted("array_max"),
     "array_min": _of_sorted("array_min"),
-    "array_sort": _of_sorted("array_sort"),
+    "array_sort": _array_sort,
     "codepoint": _guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint wants one character"),
     "from_hex": _guarded(
         "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex wants two digits for each byte"
@@ -1164,6 +1241,7 @@ HANDLERS: dict[str, Handler] = {
     "sequence": _sequence,
     "slice": _slice,
     "split": _split,
+    "strpos": _strpos,
     "json_format": _json_format,
     "split_part": _split_part,
     "substr": _substr,

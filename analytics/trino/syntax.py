@@ -26,6 +26,12 @@ _SET_OPERATIONS = (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
 _LIMITS = (TokenType.LIMIT, TokenType.FETCH)
 _ENDS = (TokenType.ORDER_BY, TokenType.OFFSET, *_LIMITS)
 
+_BEFORE_NO_TEXT = (
+    TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER, TokenType.ALIAS,
+    TokenType.R_PAREN, TokenType.R_BRACKET,
+)  # fmt: skip
+_UNITS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
+
 _TYPE_WORD = re.compile(
     "boolean|tinyint|smallint|int|integer|bigint|real|double|precision|decimal|varchar|char|varbinary|json|date|time"
     "|timestamp|with|without|zone|interval|day|to|second|year|month|array|map|row"
@@ -42,6 +48,12 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     tokens = [piece for token in tokens for piece in _number_apart(token)]
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)
+    for interval, count, unit in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
+        if interval.token_type == TokenType.INTERVAL and count.token_type == TokenType.STRING:
+            _check_interval(count.text, unit)
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if before.token_type == TokenType.LIMIT and after.token_type == TokenType.COMMA:
+            raise QueryRefused(f"Athena has no LIMIT {token.text}, n: write OFFSET {token.text} LIMIT n.")
     _check_clauses(tokens)
     for index, token in enumerate(tokens[:-1]):
         if tokens[index + 1].token_type == TokenType.L_PAREN:
@@ -93,6 +105,15 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         raise QueryRefused("There is an AS without what stands before or after it.")
     if kind == TokenType.INTERVAL and next_kind == TokenType.NUMBER:
         raise QueryRefused("The number of an INTERVAL stands in quotes: INTERVAL '7' DAY.")
+    if (
+        kind == TokenType.STRING
+        and before
+        and before.token_type in _BEFORE_NO_TEXT
+        and before.text.upper() not in ("ZONE", "UESCAPE")
+    ):
+        raise QueryRefused(
+            f"'{token.text}' is a text, and no name: a name stands in double quotes, or in none."
+        )
     if kind == TokenType.HEX_STRING and sql[token.start] not in "xX":
         raise QueryRefused(f"Athena has no number 0x{token.text}: write it in decimal digits.")
     if kind == TokenType.NUMBER and after and next_kind == TokenType.VAR and after.start == token.end + 1:
@@ -103,6 +124,16 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         raise QueryRefused("An array is written ARRAY[1, 2].")
     if kind == TokenType.LATERAL and next_kind != TokenType.L_PAREN:
         raise QueryRefused("LATERAL stands before a query in parentheses; UNNEST wants no LATERAL.")
+
+
+def _check_interval(count: str, unit: Token | None) -> None:
+    word = unit.text.upper() if unit else ""
+    if word in ("WEEK", "WEEKS"):
+        raise QueryRefused("Athena has no INTERVAL of weeks: write INTERVAL '7' DAY.")
+    if word not in _UNITS:
+        raise QueryRefused(
+            f"INTERVAL '{count}' wants its unit after it, as {', '.join(_UNITS)}: INTERVAL '7' DAY."
+        )
 
 
 def _check_clauses(tokens: Sequence[Token]) -> None:

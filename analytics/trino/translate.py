@@ -52,6 +52,7 @@ from analytics.trino.values import (
     from_local,
     number,
     one_of,
+    refuse_if,
     without_nan,
 )
 from analytics.trino.values import coerce as coerce_value
@@ -292,6 +293,7 @@ class _Translator:
             _refuse_others(node, "expressions", "alias", "order", "limit", "offset", "with_")
             relation = self._ended(node, self._values(node, outer))
         elif isinstance(node, exp.Subquery):
+            _refuse_others(node, "this", "with_", "order", "limit", "offset")
             inner = self.query(node.this, with_, outer)
             relation = self._ended(node, _Relation(f"({inner.sql})", inner.columns))
         else:
@@ -390,7 +392,7 @@ class _Translator:
     def _select_within(self, node: exp.Select, scope: _Scope) -> _Relation:
         pieces = [self._from(node)]
         if where := node.args.get("where"):
-            pieces.append(f" WHERE {self._condition(where.this, 'WHERE')}")
+            pieces.append(f" WHERE {self._kept(where.this)}")
         outputs = self._outputs(node, scope)
         if group := node.args.get("group"):
             pieces.append(f" GROUP BY {self._group(group, outputs)}")
@@ -594,8 +596,11 @@ class _Translator:
             return self._subquery(node, node.args.get("alias"), self._scope.outer)
         if isinstance(node, exp.Subquery):
             _refuse_others(node, "this", "alias", "with_", "order", "limit", "offset", "joins")
-            if isinstance(node.this, exp.Table):
-                raise QueryRefused("A join in parentheses is not known here: leave them out.")
+            if isinstance(node.this, exp.Table) or (
+                isinstance(node.this, exp.Subquery)
+                and (node.this.args.get("alias") or node.this.args.get("joins"))
+            ):
+                return self._joined(node)
             inner = node
             if node.args.get("alias") or node.args.get("joins"):
                 inner = node.copy()
@@ -604,8 +609,17 @@ class _Translator:
             return self._subquery(inner, node.args.get("alias"), self._scope.outer)
         raise QueryRefused(f"{node.sql('trino')} is not known here as something to read from.")
 
+    def _joined(self, node: exp.Subquery) -> tuple[str, list[_Seen]]:
+        """Translate a table or a join in parentheses."""
+        with self._within(_Scope(self._scope.outer)) as scope:
+            sql = self._from(exp.Select(from_=exp.From(this=node.this))).removeprefix(" FROM ")
+        alias = node.args.get("alias")
+        return f"({sql})", _aliased(scope.columns, alias, None) if alias else scope.columns
+
     def _table(self, node: exp.Table) -> tuple[str, list[_Seen]]:
         _refuse_others(node, "this", "db", "catalog", "alias", "joins")
+        if isinstance(node.this, exp.Values):
+            return self._subquery(node.this, node.args.get("alias"), self._scope.outer)
         if not isinstance(node.this, exp.Identifier):
             raise QueryRefused(f"{node.sql('trino')} is not a table: no function can be read from.")
         name, alias = node.name.lower(), node.args.get("alias")
@@ -769,6 +783,33 @@ class _Translator:
     def _condition(self, node: exp.Expr, where: str) -> str:
         return expect(self.value(node), BOOLEAN, where).sql
 
+    def _kept(self, node: exp.Expr) -> str:
+        """Translate the condition of WHERE, to which NULL and FALSE are one."""
+        if isinstance(node, exp.Paren):
+            return self._kept(node.this)
+        if isinstance(node, exp.And):
+            return f"({self._kept(node.this)} AND {self._kept(node.expression)})"
+        if isinstance(node, exp.In) and node.args.get("query") is not None:
+            value = self.value(node.this)
+            if value.type.name == "row":
+                return self._matched(value, node.args["query"])[0]
+        return self._condition(node, "WHERE")
+
+    def _matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
+        """Return whether a query has a row, and whether a NULL in either keeps that from being known."""
+        relation = self.query(query, self._with, self._scope)
+        if len(relation.columns) != len(value.type.arguments):
+            raise QueryRefused(
+                f"IN: {len(value.type.arguments)} values with a query of {len(relation.columns)} columns."
+            )
+        found = self._derived(f"({relation.sql})", relation.columns)
+        fields = [row_field(value, index) for index in range(len(relation.columns))]
+        pairs = [comparison("=", a, b.value) for a, b in zip(fields, found.columns, strict=True)]
+        equal = " AND ".join(pair.sql for pair in pairs)
+        holes = " OR ".join(f"{part.sql} IS NULL" for part in [*fields, *(c.value for c in found.columns)])
+        select = f"SELECT 1 FROM {found.sql} WHERE"  # noqa: S608
+        return f"(EXISTS ({select} {equal}))", f"(EXISTS ({select} {holes}))"
+
     def _name(self, prefix: str) -> str:
         self._names += 1
         return f"{prefix}{self._names}"
@@ -853,6 +894,10 @@ class _Translator:
         query = node.args.get("query")
         if query is None:
             return one_of(value, [self.value(option) for option in node.expressions])
+        if value.type.name == "row":
+            matched, unknown = self._matched(value, query)
+            why = "IN of several values with NULL among them is known here in WHERE only: use EXISTS"
+            return Value(f"({matched} OR {refuse_if(unknown, why, 'FALSE')})", BOOLEAN)
         value, sql = self._sought(value, query, "IN")
         return Value(f"({value.sql} IN ({sql}))", BOOLEAN)
 
@@ -929,7 +974,7 @@ class _Translator:
         )
         return Value(f"(CASE WHEN {condition} THEN {yes.sql} ELSE {no.sql} END)", type_)
 
-    def _cast(self, node: exp.Cast) -> Value:
+    def _cast(self, node: exp.Cast, value: Value | None = None) -> Value:
         spelling = node.args["to"].sql(_Dialect)
         if spelling.upper().startswith("CHAR"):
             raise QueryRefused("char is padded with blanks on Athena, which is not known here: use varchar.")
@@ -937,7 +982,7 @@ class _Translator:
             target = types.parse(spelling)
         except ValueError as error:
             raise QueryRefused(f"The type {spelling} is not known here.") from error
-        value = self.value(node.this)
+        value = self.value(node.this) if value is None else value
         if value.constant is not None and value.type == VARCHAR:
             if target.zone:
                 return self._zoned_literal(value.constant, target)
@@ -949,7 +994,14 @@ class _Translator:
         return _shortened(value, int(length[1])) if length else cast(value, target)
 
     def _try_cast(self, node: exp.TryCast) -> Value:
-        return attempt(self._cast(node))
+        value = self.value(node.this)
+        if value.constant is not None or isinstance(node.this, exp.Column | exp.Identifier | exp.Null):
+            return attempt(self._cast(node, value))
+        # What fails within it fails on Athena: DuckDB's TRY sees the cast alone.
+        inner = self.parameter(value.type, "v")
+        outer = attempt(self._cast(node, inner))
+        sql = f"list_extract(list_transform([{value.sql}], lambda {inner.sql}: {outer.sql}), 1)"
+        return replace(outer, sql=sql)
 
     def _zoned_literal(self, literal: str, target: Type) -> Value:
         moment, _, zone = literal.rpartition(" ")
@@ -1053,6 +1105,8 @@ class _Translator:
             raise QueryRefused(
                 f"{name.upper()} is known here before a query that begins with SELECT, SOME as ANY."
             )
+        if name == "reduce_agg":
+            return self._reduced(node.expressions, condition, over)
         if trino_aggregates.is_aggregate(name):
             return self._aggregate(name, node.expressions, condition, over, nulls)
         if condition or over or nulls:
@@ -1088,6 +1142,24 @@ class _Translator:
             trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
         )
 
+    def _reduced(self, arguments: Sequence[exp.Expr], condition: str, over: str) -> Value:
+        """Translate reduce_agg, whose start has to change nothing: Athena starts with it several times."""
+        if len(arguments) != 4 or over or isinstance(arguments[0], exp.Distinct):
+            raise QueryRefused(
+                "reduce_agg is known here with a value, a start and two functions, without OVER."
+            )
+        value, start, step, combine = arguments
+        values = self._aggregate("array_agg", [value], condition, "", "")
+        kept = Value(f"list_filter({values.sql}, lambda x: x IS NOT NULL)", values.type)
+        kept = replace(kept, sql=f"(CASE WHEN len({kept.sql}) > 0 THEN {kept.sql} END)")
+        reduced = trino_functions.fold(self, kept, start, step, "reduce_agg")
+        first = self.value(start)
+        again = expect(self.apply(combine, first, first), first.type, "reduce_agg's second function")
+        if not first.type.is_simple or first.type.name in ("decimal", "varchar", "varbinary", "unknown"):
+            raise QueryRefused(f"reduce_agg cannot start with {first.type} on Athena.")
+        why = "reduce_agg with such a start may have any result on Athena: start with what changes nothing"
+        return replace(reduced, sql=refuse_if(f"{again.sql} IS DISTINCT FROM {first.sql}", why, reduced.sql))
+
     def _never_null(self) -> list[Value]:
         """Return a column to count rows by, if there is one that is never NULL.
 
@@ -1108,20 +1180,36 @@ class _Translator:
         )
 
     def _window(self, node: exp.Window) -> Value:
-        definition: exp.Expr = node
-        if alias := node.args.get("alias"):
-            named = [w for w in self._scope.windows if w.this.name.lower() == alias.name.lower()]
-            if not named or any(node.args.get(part) for part in ("partition_by", "order", "spec")):
-                raise QueryRefused(
-                    f"The window {alias.name} is not known here; one built on it has to be written out."
-                )
-            definition = named[0]
         pieces = []
-        if keys := definition.args.get("partition_by"):
+        keys, order, frame = self._window_parts(node)
+        if keys:
             pieces.append("PARTITION BY " + ", ".join(self.value(key).sql for key in keys))
-        pieces.append(self._order(definition.args.get("order")).strip())
-        pieces.append(self._frame(definition.args.get("spec")))
+        pieces.append(self._order(order).strip())
+        pieces.append(self._frame(frame))
         return self._call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
+
+    def _window_parts(self, node: exp.Expr) -> tuple[Any, Any, Any]:
+        """Return a window's PARTITION BY, ORDER BY and frame, with what it takes from a named one.
+
+        Source: https://trino.io/docs/current/sql/select.html#window-clause
+        """
+        parts = [node.args.get(part) for part in ("partition_by", "order", "spec")]
+        alias = node.args.get("alias")
+        if alias is None:
+            return tuple(parts)  # type: ignore[return-value]
+        named = [window for window in self._scope.windows if window.this.name.lower() == alias.name.lower()]
+        if not named or named[0] is node:
+            raise QueryRefused(
+                f"There is no window {alias.name}: it stands after WINDOW, at the query's end."
+            )
+        base = self._window_parts(named[0])
+        if not any(parts):
+            return base
+        if parts[0] or base[2] or (parts[1] and base[1]):
+            raise QueryRefused(
+                f"A window built on {alias.name} can add the ORDER BY or the frame that {alias.name} lacks."
+            )
+        return base[0], parts[1] or base[1], parts[2]
 
     def _frame(self, spec: exp.WindowSpec | None) -> str:
         if spec is None:

@@ -251,8 +251,8 @@ def _not_one(target: Type) -> str:
 def _parsed(sql: str, target: Type) -> str:
     """Return the cast of a text of the right shape."""
     if target.name == "timestamp":
-        # DuckDB wants two digits where Trino takes one.
-        padded = f"regexp_replace({sql}, '\\b([0-9])\\b', '0\\1', 'g')"
+        # DuckDB wants two digits where Trino takes one, but for the fraction.
+        padded = f"regexp_replace({sql}, '([^0-9.])([0-9])\\b', '\\10\\2', 'g')"
         return _rounded(f"CAST({padded} AS TIMESTAMP)", target.precision)
     return f"CAST({sql} AS {target.duckdb})"
 
@@ -274,21 +274,47 @@ def _to_text(sql: str, source: Type) -> str:
         local = f"timezone({types.text(source.zone)}, {sql})"
         return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
     if source == JSON:
-        string = refuse_if(
-            f"json_type({sql}) = 'DOUBLE'",
-            "Athena writes such a number as 1.5E0: cast it to double",
-            f"json_extract_string({sql}, '$')",
+        number = scientific(f"CAST({sql} AS DOUBLE)")
+        string = (
+            f"(CASE json_type({sql}) WHEN 'DOUBLE' THEN {number} ELSE json_extract_string({sql}, '$') END)"
         )
         return fail_if(
             f"json_type({sql}) IN ('OBJECT', 'ARRAY')",
             "Cannot cast a JSON object or array to varchar; use json_format",
             string,
         )
+    if source == DOUBLE:
+        return scientific(sql)
     if source.is_floating:
-        raise QueryRefused(
-            "Athena writes a double as 5.0E-1 when it casts it to varchar: use format('%.2f', x)."
-        )
+        raise QueryRefused("A cast from real to varchar is not known here: cast it to double first.")
     raise QueryRefused(f"A cast from {source} to varchar is not known here.")
+
+
+def scientific(sql: str) -> str:
+    """Return SQL for a double as Trino's cast writes it: a digit, a fraction, and E with the power of ten."""
+    parts = (
+        f"list_transform([CAST(abs({sql}) AS VARCHAR)], lambda t: {{'m': split_part(t, 'e', 1), "
+        "'e': coalesce(TRY_CAST(split_part(t, 'e', 2) AS INTEGER), 0)})"
+    )
+    digits = "replace(p.m, '.', '')"
+    shown = (
+        f"list_transform({parts}, lambda p: {{'d': trim({digits}, '0'), "
+        f"'e': p.e + strpos(p.m || '.', '.') - 2 - length({digits}) + length(ltrim({digits}, '0'))}})"
+    )
+    written = (
+        f"list_extract(list_transform({shown}, lambda p: "
+        "left(p.d, 1) || '.' || rpad(substr(p.d, 2), CAST(greatest(1, length(p.d) - 1) AS INTEGER), '0') "
+        "|| 'E' || p.e), 1)"
+    )
+    sign = f"(CASE WHEN signbit({sql}) THEN '-' ELSE '' END)"
+    size = f"(CASE WHEN isinf({sql}) THEN 'Infinity' WHEN {sql} = 0 THEN '0.0E0' ELSE {written} END)"
+    return f"(CASE WHEN {sql} IS NULL THEN NULL WHEN isnan({sql}) THEN 'NaN' ELSE {sign} || {size} END)"
+
+
+def as_java_writes(sql: str) -> str:
+    """Return SQL for a double as Java writes it: as Trino's cast only if it is very small or large."""
+    plain = f"{sql} = 0 OR (abs({sql}) >= 1e-3 AND abs({sql}) < 1e7)"
+    return f"(CASE WHEN {plain} THEN CAST({sql} AS VARCHAR) ELSE {scientific(sql)} END)"
 
 
 def _moment_text(sql: str, precision: int) -> str:
@@ -527,6 +553,9 @@ def comparison(operator: str, a: Value, b: Value) -> Value:
         QueryRefused: Trino does not compare these types.
     """
     (a, b), type_ = common([a, b], operator)
+    if type_.name == "row" and operator in ("=", "<>"):
+        fields = [comparison("=", field(a, i), field(b, i)).sql for i in range(len(type_.arguments))]
+        return Value(f"({'' if operator == '=' else 'NOT '}({' AND '.join(fields)}))", BOOLEAN)
     sql = f"({a.sql} {operator} {b.sql})"
     if operator.startswith("IS"):
         ensure_distinct(type_, operator)
@@ -566,6 +595,8 @@ def one_of(value: Value, options: Sequence[Value]) -> Value:
         QueryRefused: Trino does not compare these types.
     """
     (value, *options), type_ = common([value, *options], "IN")
+    if type_.name == "row":
+        return Value(f"({' OR '.join(comparison('=', value, option).sql for option in options)})", BOOLEAN)
     ensure_simple(type_, "IN")
     if type_.is_floating and any(option.constant is None for option in options):
         return Value(f"({' OR '.join(comparison('=', value, option).sql for option in options)})", BOOLEAN)

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from infra.answers import engine
+from infra.deploy import DeployFailed
 from infra.drop import drop, files_of, progress_bar, settle
-from infra.local import CannotStart, running, up
+from infra.local import running, up
 from model import card, light
 from model.drawings import LABELS, draw
 from model.drawn import write_archive
@@ -61,6 +62,6 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
 
 
 def test_a_folder_without_a_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="is no folder of a model, as `make train` writes one"):
+    with pytest.raises(DeployFailed, match="is no folder of a model, as `make train` writes one"):
         up(tmp_path / "home", None, tmp_path / "stack.json", model=tmp_path)
     assert not (tmp_path / "home").exists()

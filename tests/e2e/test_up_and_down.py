@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from rich.console import Console
 
 from infra import local
 from infra.drop import Dropped, progress_bar, settle
 from infra.package import PROJECT
-from infra.stack import NotUp, Stack
+from infra.stack import STACK_NAME, NotUp, Stack
+from infra.undeploy import undeploy
 from model.drawings import draw
 from tests.builders import png_bytes
 
@@ -115,6 +117,30 @@ def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path: Path) -> None:
         process.wait(60)
     assert wait_until_none(home) == []
     assert not (tmp_path / "stack.json").exists()
+
+
+def test_what_is_undeployed_leaves_the_images_and_the_results(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = local.up(home, None, tmp_path / "stack.json")
+    s3 = stack.client("s3")
+    held = {stack.incoming_bucket, stack.results_bucket, stack.query_results_bucket}
+    for bucket in held:
+        s3.put_object(Bucket=bucket, Key="manifests/a.txt", Body=b"no image")
+    with progress_bar(Console(quiet=True)) as progress:
+        version = s3.list_object_versions(Bucket=stack.incoming_bucket)["Versions"][0]["VersionId"]
+        assert settle(stack, [Dropped("manifests/a.txt", version)], progress, 60).outcomes["rejected"] == 1
+    monkeypatch.setenv("AWS_ENDPOINT_URL", str(stack.endpoint_url))
+    session = boto3.Session("test", "test", region_name=stack.region)
+    assert undeploy(session, STACK_NAME).kept == [stack.incoming_bucket, stack.results_bucket]
+    assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} & held == {
+        stack.incoming_bucket,
+        stack.results_bucket,
+    }
+    assert s3.get_object(Bucket=stack.incoming_bucket, Key="manifests/a.txt")["VersionId"] == version
+    assert s3.list_objects_v2(Bucket=stack.results_bucket, Prefix="predictions/")["KeyCount"] == 1
+    assert stack.client("lambda").list_functions()["Functions"] == []
+    assert not undeploy(session, STACK_NAME).was_there
 
 
 def test_a_port_in_use_is_named(home: Path, tmp_path: Path) -> None:

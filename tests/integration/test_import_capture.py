@@ -19,8 +19,8 @@ from analytics import capture
 from analytics.isoweek import IsoWeek
 from infra import cli, import_capture, show
 from infra.answers import engine
-from infra.deploy import DeployFailed, parameters_of_model
-from infra.import_capture import NothingToImport, judgement
+from infra.deploy import parameters_of_model
+from infra.import_capture import CannotImport, judgement
 from infra.reports import report_of
 from tests.builders import png_bytes
 from workflow.prediction import OUR_REQUESTS
@@ -127,6 +127,25 @@ def test_what_is_imported_again_with_another_threshold_is_decided_by_that(
     assert Counter(row["outcome"] for row in images(stack, tmp_path / "mirror"))["needs_review"] == 7
 
 
+def test_a_second_import_says_what_was_there_before(
+    stack: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(source: Path) -> tuple[int, int]:
+        done = import_capture.import_capture(stack, str(source), judgement(stack))
+        with engine(stack, tmp_path / "mirror") as answers:
+            return import_capture.new_and_known(answers, done)
+
+    assert counted(folder) == (21, 0)
+    assert counted(folder) == (0, 21)
+    (folder / LAYOUT / "10/00").mkdir(parents=True)
+    new = folder / LAYOUT / "10/00/new.jsonl"
+    new.write_text(a_line(99) + a_line(0) + a_line(98) + a_line(98))
+    monkeypatch.setattr(import_capture, "ROWS_AT_ONCE", 1)  # a copy that is written apart
+    assert counted(new) == (2, 1)
+    new.write_text("{}\n")
+    assert counted(new) == (0, 0)
+
+
 def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_path: Path) -> None:
     for file in folder.rglob("*.*"):
         s3.upload_file(str(file), "theirs", f"capture#1?/{file.relative_to(folder)}")
@@ -198,8 +217,6 @@ def test_another_endpoint_s_classes_are_given(stack: Any, tmp_path: Path) -> Non
     done = import_capture.import_capture(stack, str(tmp_path), judged)
     assert done.outcomes == {"accepted": 1}
     assert "expected 3 probabilities" in done.bad[0].why
-    with pytest.raises(DeployFailed, match="distinct"):
-        judgement(stack, "poppy,poppy")
 
 
 def test_the_stack_s_thresholds_decide_unless_one_is_given(stack: Any) -> None:
@@ -207,10 +224,32 @@ def test_the_stack_s_thresholds_decide_unless_one_is_given(stack: Any) -> None:
     assert judgement(stack, threshold="0.5").policy.threshold_of("bicycle") == 0.5
 
 
-def test_a_folder_without_captures_is_an_error(stack: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_imported_is_named(stack: Any, tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(NothingToImport, match=r"no \.jsonl file"):
-        import_capture.import_capture(stack, str(tmp_path), judgement(stack))
+    (tmp_path / "a.txt").write_text("")
+    judged = judgement(stack)
+    for source, said in (
+        (tmp_path, rf"no \.jsonl file under {tmp_path}, and 1 other: name what SageMaker captures into"),
+        (tmp_path / "none", f"there is no file or folder {tmp_path}/none"),
+        ("s3://theirs/capture", "no \\.jsonl file under s3://theirs/capture: name"),
+        ("s3://nobodys/capture", "there is no bucket nobodys on the laptop: bring its files into a folder"),
+    ):
+        with pytest.raises(CannotImport, match=said):
+            import_capture.import_capture(stack, str(source), judged)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"threshold": "2"}, "THRESHOLD=2: a threshold is from 0 to 1"),
+        ({"threshold": "high"}, "THRESHOLD=high: a threshold is from 0 to 1"),
+        ({"classes": "poppy,poppy"}, "CLASSES=poppy,poppy: class names must be distinct"),
+        ({"classes": "a,b", "threshold": "nan"}, "CLASSES=a,b THRESHOLD=nan: a threshold is from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_judged_by_is_named(stack: Any, given: dict[str, str], said: str) -> None:
+    with pytest.raises(CannotImport, match=said):
+        judgement(stack, **given)
 
 
 def test_a_file_may_have_any_name(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,5 +273,7 @@ def test_the_command_says_what_it_did_and_which_lines_it_did_not(
     assert result.exit_code == 1
     assert "22 lines of 3 files" in result.output
     assert re.search(r"other files, not read\W+1\b", result.output)
-    assert "accepted" in result.output
+    assert re.search(r"accepted\W+14\b", result.output)
+    assert re.search(r"new in the table\W+21\b", result.output)
+    assert re.search(r"there before, decided anew\W+0\b", result.output)
     assert (folder / "import-capture.txt").read_text().count("eventMetadata") == 1

@@ -190,7 +190,7 @@ def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path
     monkeypatch.setattr("sys.argv", ["scones", "label", "labels.jsonl"])
     with pytest.raises(SystemExit, match="1"):
         cli.main()
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is none of the classes: bicycle,")
 
 

@@ -118,8 +118,6 @@ def test_a_query_returns_what_it_returns_on_athena(engine: LocalAthena, sql, exp
 
 
 REFUSED = [
-    ("SELECT ROW(1, NULL) = ROW(1, 2)", "use what is in it"),
-    ("SELECT ROW(1, 2) <> ROW(1, 3)", "use what is in it"),
     ("SELECT * FROM '/etc/passwd'", "There is no table"),
     ('SELECT * FROM "/etc/passwd"', "There is no table"),
     ("SELECT * FROM read_csv('/etc/passwd')", "no function can be read from"),
@@ -158,7 +156,6 @@ REFUSED = [
     ("SELECT 'a' || 1", "wants varchar, not integer"),
     ("SELECT if('x', 1)", "wants boolean"),
     ("SELECT 1 WHERE 1", "wants boolean"),
-    ("SELECT CAST(0.5e0 AS varchar)", "5.0E-1"),
     ("SELECT lower(5)", "lower is not known here with arguments of the types (integer)"),
     ("SELECT hour(DATE '2026-11-24')", "A date has no hour"),
     ("SELECT date_trunc('hour', DATE '2026-11-24')", "no unit 'hour'"),

@@ -53,8 +53,8 @@ batches = st.lists(st.lists(decisions, min_size=1, max_size=4), min_size=1, max_
 def assert_counts_right(bucket: Bucket, written: Sequence[Row]) -> None:
     expected = best(written)
     found = bucket.outcomes()
-    assert {upload: place(row) for upload, row in found.items()} == {
-        upload: place(row) for upload, row in expected.items()
+    assert {upload: (place(row), row["first_decided_at"]) for upload, row in found.items()} == {
+        upload: (place(row), row["first_decided_at"]) for upload, row in expected.items()
     }
     assert {row["result_id"] for row in bucket.rows()} == {row["result_id"] for row in written}
 
@@ -112,9 +112,10 @@ def assert_view_reads_the_same(bucket: Bucket, folder: Path, athena: LocalAthena
     for path, body in bucket.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(body)
-    frame = athena.query("SELECT upload_id, result_id, decided_at FROM outcomes").frame
+    columns = ("upload_id", "result_id", "decided_at", "first_decided_at")
+    frame = athena.query(f"SELECT {', '.join(columns)} FROM outcomes").frame
     assert sorted(frame.itertuples(index=False, name=None)) == sorted(
-        (row["upload_id"], row["result_id"], row["decided_at"]) for row in bucket.outcomes().values()
+        tuple(row[column] for column in columns) for row in bucket.outcomes().values()
     )
 
 
@@ -214,6 +215,18 @@ def test_another_decision_about_the_same_uploads_makes_another_name() -> None:
     compact_all(one)
     compact_all(other)
     assert not one.files.keys() & other.files.keys()
+
+
+def test_an_edition_that_knows_of_an_earlier_answer_is_not_overwritten_by_one_that_does_not() -> None:
+    late = decision(1, 5, "accepted", "m1")
+    knowing, unknowing = bucket_of([decision(1, 0, "accepted", "m1"), late]), bucket_of([late])
+    compact_all(knowing)
+    compact_all(unknowing)
+    assert not knowing.files.keys() & unknowing.files.keys()
+    knowing.files |= unknowing.files
+    compact_all(knowing)
+    (row,) = knowing.rows()
+    assert (row["first_decided_at"], row["decided_at"]) == (NOON, NOON + timedelta(minutes=5))
 
 
 def test_a_late_failure_does_not_take_the_place_of_an_answer() -> None:

@@ -202,7 +202,9 @@ def test_a_view_in_glue_holds_the_sql_and_every_column_with_its_type():
     assert definition["originalSql"] == views()["outcomes"]
     names = [*SCHEMA.names, "dt"]
     assert [column["name"] for column in definition["columns"]] == names
-    assert [column["Name"] for column in view["StorageDescriptor"]["Columns"]] == names
+    columns = view["StorageDescriptor"]["Columns"]
+    assert [column["Name"] for column in columns] == names
+    assert all(column["Comment"] for column in columns)
     types = {column["name"]: column["type"] for column in definition["columns"]}
     assert types["probabilities"] == "map(varchar,double)"
     assert types["decided_at"] == "timestamp(3)"

@@ -1,5 +1,6 @@
-"""The report's page has the same elements whatever keys, classes, reasons and models are called."""
+"""The report is the same but for names, whatever keys, classes, reasons and models are called."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
@@ -14,8 +15,7 @@ from hypothesis import strategies as st
 from analytics.athena import LocalAthena
 from analytics.isoweek import IsoWeek
 from analytics.queries import views
-from analytics.report.build import build_report
-from analytics.report.page import render
+from analytics.report.build import WeeklyReport, build_report
 from analytics.report.verdict import judge
 from tests.builders import png_bytes
 from tests.builders_table import (
@@ -67,6 +67,10 @@ bits = st.sampled_from(
 hostile = st.lists(bits | st.text(max_size=3), min_size=1, max_size=6).map("".join)
 
 
+Called = Callable[..., tuple[str, str]]
+"""Names → the page and the digest in which keys, classes and so on have them."""
+
+
 class Elements(HTMLParser):
     """Counts elements by their attributes' names, and where they lead."""
 
@@ -94,8 +98,8 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def elements(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Counter[tuple[str, ...]]]:
-    """Return what counts the elements of a page in which names are what it is given."""
+def called(tmp_path_factory: pytest.TempPathFactory) -> Called:
+    """Return what makes a report in which names are what it is given."""
     folder = tmp_path_factory.mktemp("results")
     key, one, other, reject, failure, model, endpoint = NAMES
     named = {"key": key, "model_version": model, "endpoint": endpoint}
@@ -112,14 +116,19 @@ def elements(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Counter[
     numbers = build_report(LocalAthena(folder, views()), WEEK, WEEK.back(), uploaded=44, now=NOW).numbers
     pictures: list[bytes | None] = [png_bytes()] * len(numbers.least_certain)
 
-    def elements(*names: str) -> Counter[tuple[str, ...]]:
-        called = renamed(numbers, dict(zip(NAMES, names, strict=True)))
-        parser = Elements()
-        parser.feed(render(called, judge(called, NOW.date()), pictures, NOW))
-        parser.close()
-        return parser.seen
+    def called(*names: str) -> tuple[str, str]:
+        of = renamed(numbers, dict(zip(NAMES, names, strict=True)))
+        report = WeeklyReport(of, judge(of, NOW.date()), pictures, NOW)
+        return report.to_html(), report.to_text()
 
-    return elements
+    return called
+
+
+def elements(page: str) -> Counter[tuple[str, ...]]:
+    parser = Elements()
+    parser.feed(page)
+    parser.close()
+    return parser.seen
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
@@ -137,5 +146,20 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 @settings(max_examples=30)
 @given(st.lists(hostile, min_size=len(NAMES), max_size=len(NAMES), unique=True))
-def test_no_name_becomes_an_element_or_an_attribute(elements: Any, names: list[str]) -> None:
-    assert elements(*names) == elements(*NAMES)
+def test_no_name_becomes_an_element_or_an_attribute(called: Called, names: list[str]) -> None:
+    assert elements(called(*names)[0]) == elements(called(*NAMES)[0])
+
+
+@settings(max_examples=30)
+@given(st.lists(hostile, min_size=len(NAMES), max_size=len(NAMES), unique=True))
+def test_no_name_brings_a_character_that_cannot_be_seen(called: Called, names: list[str]) -> None:
+    for text in called(*names):
+        unseen = {each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+        assert unseen <= {"\n"}
+
+
+def test_what_cannot_be_seen_is_marked(called: Called) -> None:
+    page, digest = called(*(f"a\x1b[2J\u202e{name}" for name in NAMES))
+    assert page.count("a�[2J�some-key") > 10
+    assert "�" not in "".join(called(*NAMES))
+    assert "reason-f" in digest

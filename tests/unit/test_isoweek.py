@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.isoweek import IsoWeek
+from analytics.report.weekly import HISTORY_WEEKS
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,25 @@ def test_what_is_no_week_is_refused_with_an_example(text):
 def test_a_week_that_a_year_does_not_have_is_refused(text):
     with pytest.raises(ValueError, match=f"has no week {text[-2:]}"):
         IsoWeek.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0000-W01", "0001-W01", "0999-W53", "1969-W52", "9999-W51", "9999-W52", "9999-W53"]
+)
+def test_a_week_out_of_reach_is_refused(text):
+    with pytest.raises(
+        ValueError, match=f"{text} is out of reach: take a year from 1970 to 9998, as in 2026-W47."
+    ):
+        IsoWeek.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1970-W01", "9998-W52"])
+def test_about_the_first_and_the_last_week_everything_can_be_said(text):
+    week = IsoWeek.parse(text)
+    assert str(week) == text
+    assert len(week.days) == 7
+    assert week.title().endswith(text[:4])
+    assert week.back(HISTORY_WEEKS + 1) < week
 
 
 @given(st.dates(date(1990, 1, 1), date(2100, 1, 1)))

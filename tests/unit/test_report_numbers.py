@@ -214,7 +214,8 @@ def numbers(
     ordered = stored.assign(place=worst_last).sort_values(
         ["place", "decided_at"], ascending=[True, False], kind="stable"
     )
-    once = ordered.drop_duplicates("upload_id")
+    since = ordered.groupby(["upload_id", "place"]).decided_at.transform("min")
+    once = ordered.assign(since=since).drop_duplicates("upload_id")
     week, compared = once[once.monday == monday], once[once.monday == before]
     seen, seen_before = _classified(week), _classified(compared)
     mondays = [monday - timedelta(weeks=back) for back in range(4, -1, -1)]
@@ -318,7 +319,8 @@ def _rank(values: pd.Series, percent: float) -> float | None:
 
 
 def _took_ms(frame: pd.DataFrame) -> pd.Series:
-    return (frame.decided_at - frame.uploaded_at) / pd.Timedelta(milliseconds=1)
+    """To the first decision that was as good as the one that counts."""
+    return (frame.since - frame.uploaded_at) / pd.Timedelta(milliseconds=1)
 
 
 def _tally(frame: pd.DataFrame) -> dict[str, int]:

@@ -113,7 +113,8 @@ def test_every_type_of_resource_has_its_rules_and_every_rule_its_resources() -> 
 def test_what_would_be_missed_outlives_the_stack() -> None:
     for name in ("IncomingBucket", "ResultsBucket"):
         resource = template()["Resources"][name]
-        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resource["UpdateReplacePolicy"] == "Retain"
 
 
 def test_nothing_in_the_template_looks_like_a_secret() -> None:

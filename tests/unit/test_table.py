@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.table import SCHEMA, glue_columns, partition, row_from_message, to_table
+from analytics.table import (
+    COMMENTS,
+    LABELS_SCHEMA,
+    SCHEMA,
+    glue_columns,
+    partition,
+    row_from_message,
+    to_table,
+)
 from tests.builders import EVENTS, a_message, an_event
 from workflow.outcome import Outcome
 
@@ -71,6 +79,7 @@ def test_an_accepted_message_becomes_a_row():
         "size_bytes": 48_000,
         "uploaded_at": datetime(2026, 11, 16, 9, 30),  # noqa: DTZ001 - UTC, as all of the table
         "decided_at": datetime(2026, 11, 16, 9, 30, 0, 850_000),  # noqa: DTZ001
+        "first_decided_at": None,
         "outcome": "accepted",
         "label": "bicycle",
         "confidence": 0.97,
@@ -195,6 +204,18 @@ def test_glue_s_columns_are_those_of_the_schema():
     assert columns["uploaded_at"] == "timestamp"
     assert columns["probabilities"] == "map<string,double>"
     assert (columns["size_bytes"], columns["width_px"]) == ("bigint", "int")
+
+
+def test_each_column_is_described_and_nothing_else():
+    assert COMMENTS.keys() == {*SCHEMA.names, *LABELS_SCHEMA.names, "dt"}
+
+
+@pytest.mark.parametrize("comment", COMMENTS.values())
+def test_a_column_s_comment_is_one_that_glue_takes(comment):
+    """Source: https://docs.aws.amazon.com/glue/latest/webapi/API_Column.html"""
+    assert 0 < len(comment) <= 255
+    assert comment.isprintable()
+    assert comment.endswith(".")
 
 
 @pytest.mark.parametrize(

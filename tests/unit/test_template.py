@@ -13,7 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.aws import ResultsBucket
-from analytics.table import SCHEMAS, glue_columns
+from analytics.table import PARTITION_KEY, SCHEMAS, glue_columns
 from infra.deploy import parameters_of_model
 from infra.package import LAYOUT, PROJECT, TEMPLATE, build
 from infra.stack import Stack
@@ -260,7 +260,7 @@ def test_glue_has_every_table():
 def test_glue_has_the_columns_that_are_written(name):
     table = TABLES[name]["TableInput"]
     assert table["StorageDescriptor"]["Columns"] == glue_columns(SCHEMAS[name])
-    assert table["PartitionKeys"] == [{"Name": "dt", "Type": "string"}]
+    assert table["PartitionKeys"] == [PARTITION_KEY]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from infra import cli, import_capture, show
 from infra.drop import Dropped, Settled
-from infra.import_capture import Imported, Line, NothingToImport
+from infra.import_capture import CannotImport, Imported, Line
 from infra.terminal import Terminal
 
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
 
 
@@ -38,7 +40,9 @@ def test_an_answer_is_shown_as_it_is_but_for_what_commands() -> None:
 def test_keys_and_places_are_shown_so_too(tmp_path) -> None:
     for show_it in (
         lambda console: show.outcomes(console, Settled({}, [Dropped(HOSTILE, "v")])),
-        lambda console: show.imported(console, Imported(bad=[Line(HOSTILE, HOSTILE)]), tmp_path / "log"),
+        lambda console: show.imported(
+            console, Imported(NOW, bad=[Line(HOSTILE, HOSTILE)]), 0, 0, tmp_path / "log"
+        ),
     ):
         assert "a�[2J�]0;owned��31m�gnp.exe�[bold]:x:" in printed(show_it)
 
@@ -114,4 +118,4 @@ def test_what_looks_like_markup_is_text(tmp_path, monkeypatch) -> None:
     )
     monkeypatch.setattr(import_capture, "judgement", lambda *_: None)
     result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path / "[/]")])
-    assert isinstance(result.exception, NothingToImport)
+    assert isinstance(result.exception, CannotImport)

@@ -1,4 +1,5 @@
--- What became of each upload: exactly one row for each, the best outcome first, then the latest.
+-- What became of each upload: exactly one row for each, the best outcome first, then the latest. Its
+-- first_decided_at says since when there was one as good: of an answer of the model, the time of the first answer.
 -- Compaction writes a day as one edition: files named once-EDITION-… hold each of its uploads once, rest-EDITION-…
 -- whatever else was said of them. A day of one edition and nothing else is read as it stands. Any other day may
 -- hold an upload several times: delivered twice, retried, redriven, seen by several model versions, or in two
@@ -23,6 +24,7 @@ SELECT
     stored.size_bytes,
     stored.uploaded_at,
     stored.decided_at,
+    coalesce(stored.first_decided_at, stored.decided_at) AS first_decided_at,
     stored.outcome,
     stored.label,
     stored.confidence,
@@ -55,6 +57,7 @@ SELECT
     size_bytes,
     uploaded_at,
     decided_at,
+    as_good_since AS first_decided_at,
     outcome,
     label,
     confidence,
@@ -82,7 +85,13 @@ FROM (
                 CASE stored.outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END,
                 stored.decided_at DESC,
                 stored.result_id
-        ) AS place
+        ) AS place,
+        min(coalesce(stored.first_decided_at, stored.decided_at)) OVER (
+            PARTITION BY
+                stored.dt,
+                stored.upload_id,
+                CASE stored.outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END
+        ) AS as_good_since
     FROM predictions AS stored
     JOIN mixed ON mixed.dt = stored.dt
 )
