@@ -75,6 +75,11 @@ def is_aggregate(name: str) -> bool:
     return name in _HANDLERS
 
 
+def names() -> list[str]:
+    """Return the names of these functions."""
+    return list(_HANDLERS)
+
+
 def _count(call: Call) -> Value:
     if not call.arguments:
         return Value(call.of("count", "*"), BIGINT)

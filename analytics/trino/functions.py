@@ -8,7 +8,9 @@ from typing import Protocol
 from sqlglot import exp
 
 from analytics.trino import types
+from analytics.trino.aggregates import names as aggregate_names
 from analytics.trino.types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, array, map_of, row, text
+from analytics.trino.unknown import advice
 from analytics.trino.values import (
     QueryRefused,
     Value,
@@ -196,6 +198,9 @@ def call(translator: Translator, name: str, arguments: Arguments, others: Mappin
     """
     name = _ALIASES.get(name, name)
     handler = HANDLERS.get(name) or others.get(name)
+    if handler is None and name not in SIGNATURES:
+        known = [*SIGNATURES, *HANDLERS, *others, *aggregate_names()]
+        raise QueryRefused(f"The function {name} is not known here.{advice(name, known)}")
     if handler is None:
         return _by_signature(translator, name, arguments)
     try:
@@ -205,8 +210,6 @@ def call(translator: Translator, name: str, arguments: Arguments, others: Mappin
 
 
 def _by_signature(translator: Translator, name: str, arguments: Arguments) -> Value:
-    if name not in SIGNATURES:
-        raise QueryRefused(f"The function {name} is not known here.")
     values = [translator.value(argument) for argument in arguments]
     return _of_values(name, values)
 
@@ -320,8 +323,14 @@ def concatenate(a: Value, b: Value) -> Value:
             b = Value(f"[{b.sql}]", array(b.type))
         (a, b), type_ = common([a, b], "||")
         return Value(f"({a.sql} || {b.sql})", type_)
-    a, b = (expect(value, VARCHAR, "|| ") for value in (a, b))
+    a, b = (_text_in_concat(value) for value in (a, b))
     return Value(f"({a.sql} || {b.sql})", VARCHAR)
+
+
+def _text_in_concat(value: Value) -> Value:
+    if not types.coerces(value.type, VARCHAR):
+        raise QueryRefused(f"|| and concat want varchar, not {value.type}: write CAST(x AS varchar).")
+    return coerce(value, VARCHAR)
 
 
 def subscript(container: Value, key: Value) -> Value:

@@ -22,6 +22,8 @@ _CLOSING = (
     TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET, TokenType.FETCH, TokenType.UNION,
     TokenType.EXCEPT, TokenType.INTERSECT, TokenType.JOIN, TokenType.ON, TokenType.SEMICOLON,
 )  # fmt: skip
+_BEFORE_ALL = (TokenType.SELECT, TokenType.DISTINCT, TokenType.ALL, TokenType.COMMA, TokenType.DOT)
+_AFTER_ALL = (TokenType.COMMA, *(kind for kind in _CLOSING if kind != TokenType.EXCEPT))
 _SET_OPERATIONS = (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
 _LIMITS = (TokenType.LIMIT, TokenType.FETCH)
 _ENDS = (TokenType.ORDER_BY, TokenType.OFFSET, *_LIMITS)
@@ -30,6 +32,12 @@ _BEFORE_NO_TEXT = (
     TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER, TokenType.ALIAS,
     TokenType.R_PAREN, TokenType.R_BRACKET,
 )  # fmt: skip
+_CLAUSES = {
+    "TOP": "Athena has no TOP: write LIMIT at the end.",
+    "QUALIFY": "Athena has no QUALIFY: name the window function in a subquery, and write WHERE outside.",
+    "MINUS": "Athena has no MINUS: write EXCEPT.",
+}
+_AFTER_CLAUSE = (TokenType.NUMBER, TokenType.VAR, TokenType.SELECT)
 _UNITS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 
 _TYPE_WORD = re.compile(
@@ -97,6 +105,12 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         raise QueryRefused(_FOREIGN[kind])
     if kind == TokenType.EQ and token.text == "==":
         raise QueryRefused("Athena has no `==`: write =.")
+    if kind == TokenType.STAR and before and before.token_type in _BEFORE_ALL and next_kind not in _AFTER_ALL:
+        raise QueryRefused("Athena has no * with EXCEPT, EXCLUDE or REPLACE: write the columns out.")
+    if token.text == "`":
+        raise QueryRefused('Athena has no names in backticks in a SELECT: write them in double quotes, "a".')
+    if kind == TokenType.VAR and token.text.upper() in _CLAUSES and before and next_kind in _AFTER_CLAUSE:
+        raise QueryRefused(_CLAUSES[token.text.upper()])
     if kind == TokenType.COMMA and (next_kind in _CLOSING or (before and before.token_type in _OPENING)):
         raise QueryRefused("There is a comma too many.")
     if kind == TokenType.ALIAS and (

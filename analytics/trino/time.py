@@ -27,7 +27,8 @@ _DATE_UNITS = _UNITS[4:]
 
 def _moment(value: Value, where: str) -> Value:
     if not value.type.is_moment:
-        raise QueryRefused(f"{where} wants a date or a timestamp, not {value.type}.")
+        how = ": write CAST(x AS date)" if value.type == VARCHAR else ""
+        raise QueryRefused(f"{where} wants a date or a timestamp, not {value.type}{how}.")
     return value
 
 
@@ -363,12 +364,12 @@ def interval(count: str, unit: str) -> Value:
     Raises:
         QueryRefused: a form of it that is not known here.
     """
-    if not re.fullmatch(r"\s*[+-]?\d+\s*", count):
+    if not re.fullmatch(r"[+-]?\d+", count):
         raise QueryRefused(f"INTERVAL '{count}' {unit} is not known here: write a whole number of one unit.")
-    unit = unit.lower().removesuffix("s")
+    unit = unit.lower()
     if unit not in ("second", "minute", "hour", "day", "month", "year"):
         raise QueryRefused(f"Athena has no INTERVAL of the unit {unit}.")
-    return Value(_span(unit, count.strip()), YEAR_TO_MONTH if unit in ("month", "year") else DAY_TO_SECOND)
+    return Value(_span(unit, count), YEAR_TO_MONTH if unit in ("month", "year") else DAY_TO_SECOND)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -91,8 +91,14 @@ def translate(
     """
     ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
-    if _SHOWING.match(sql):
-        return _listed(by_name, sql)
+    bare = _COMMENTS.sub(" ", sql).strip()
+    if _EXPLAIN.match(bare):
+        raise QueryRefused(
+            "EXPLAIN shows how Athena would run a statement, which is not known here: run the statement, and "
+            "see with its answer what was scanned."
+        )
+    if _SHOWING.match(bare):
+        return _listed(by_name, bare, database)
     try:
         relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
     except RecursionError:
@@ -100,32 +106,53 @@ def translate(
     return Translation(relation.sql, relation.columns)
 
 
-_SHOWING = re.compile(r"\s*(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
-_LISTING = re.compile(
-    r"\s*(?:(SHOW\s+TABLES)|(SHOW\s+COLUMNS\s+(?:FROM|IN)\s+|DESC\s+|DESCRIBE\s+)(\w+))\s*;?\s*",
-    re.IGNORECASE,
-)
+_SHOWING = re.compile(r"(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
+_NAME = r"(?:(?P<database>\w+)\.)?(?P<table>\w+)"
+_LISTINGS = {
+    "tables": r"SHOW\s+TABLES(?:\s+IN\s+(?P<database>\w+))?(?:\s+(?:LIKE\s+)?'(?P<form>[^']*)')?",
+    "columns": rf"SHOW\s+COLUMNS\s+(?:FROM|IN)\s+{_NAME}",
+    "types": rf"(?:DESC|DESCRIBE)\s+{_NAME}",
+}
+_NOT_SHOWN = {
+    r"SHOW\s+PARTITIONS": "SELECT DISTINCT dt FROM the table",
+    r"SHOW\s+(CREATE|TBLPROPERTIES)|DESC(RIBE)?\s+(FORMATTED|EXTENDED)": "DESCRIBE and the table's name",
+    r"SHOW\s+VIEWS": "SHOW TABLES, which has the views too",
+    r"SHOW\s+(DATABASES|SCHEMAS|CATALOGS)": "SHOW TABLES: there is one database here",
+}
+"""Statements that are not known here, and what to write instead."""
 
 
-def _listed(tables: Mapping[str, Table], sql: str) -> Translation:
+def _listed(tables: Mapping[str, Table], sql: str, database: str | None) -> Translation:
     """Return SHOW TABLES, SHOW COLUMNS or DESCRIBE as VALUES."""
-    listing = _LISTING.fullmatch(sql)
-    if listing is None:
+    tried = ((kind, re.fullmatch(form + r"\s*;?", sql, re.IGNORECASE)) for kind, form in _LISTINGS.items())
+    kind, found = next(((kind, found) for kind, found in tried if found), ("", None))
+    if found is None:
+        instead = next((told for form, told in _NOT_SHOWN.items() if re.match(form, sql, re.IGNORECASE)), "")
         raise QueryRefused(
             "SHOW TABLES, SHOW COLUMNS FROM and DESCRIBE of a table are all that is shown here."
+            + (f" Write {instead}." if instead else "")
         )
-    if listing[1]:
-        return Translation(_values_of([[name] for name in sorted(tables)]), [Column("tab_name", VARCHAR)])
-    if listing[3].lower() not in tables:
-        raise QueryRefused(f"There is no table {listing[3]}. The tables are: {', '.join(sorted(tables))}.")
-    columns = tables[listing[3].lower()].columns
-    if listing[2].upper().startswith("SHOW"):
-        return Translation(_values_of([[column.name] for column in columns]), [Column("field", VARCHAR)])
+    asked = found["database"]
+    if asked and database and asked.lower() != database.lower():
+        raise QueryRefused(f"There is no database {asked}, but {database}.")
+    if kind == "tables":
+        form = "|".join(map(re.escape, (found["form"] or "*").split("|"))).replace(r"\*", ".*")
+        names = [[name] for name in sorted(tables) if re.fullmatch(form, name, re.IGNORECASE)]
+        return Translation(_values_of(names, 1), [Column("tab_name", VARCHAR)])
+    if found["table"].lower() not in tables:
+        raise QueryRefused(
+            f"There is no table {found['table']}. The tables are: {', '.join(sorted(tables))}."
+        )
+    columns = tables[found["table"].lower()].columns
+    if kind == "columns":
+        return Translation(_values_of([[c.name] for c in columns], 1), [Column("field", VARCHAR)])
     lines = [[column.name, types.in_hive(column.type)] for column in columns]
-    return Translation(_values_of(lines), [Column("col_name", VARCHAR), Column("data_type", VARCHAR)])
+    return Translation(_values_of(lines, 2), [Column("col_name", VARCHAR), Column("data_type", VARCHAR)])
 
 
-def _values_of(lines: Sequence[Sequence[str]]) -> str:
+def _values_of(lines: Sequence[Sequence[str]], width: int) -> str:
+    if not lines:
+        return f"SELECT {', '.join(['NULL'] * width)} WHERE FALSE"
     return "VALUES " + ", ".join("(" + ", ".join(map(text, line)) + ")" for line in lines)
 
 
@@ -135,13 +162,18 @@ def ensure_it_reads(sql: str) -> None:
     Raises:
         QueryRefused: it may write.
     """
-    bare = _COMMENTS.sub(" ", sql).lstrip(" \t\r\n(")
+    bare = _EXPLAIN.sub("", _COMMENTS.sub(" ", sql).lstrip()).lstrip(" \t\r\n(")
     word = re.match(r"\w*", bare)
     if word is None or word[0].upper() not in _READING:
-        raise QueryRefused("Only a statement that reads can be run: SELECT, WITH or VALUES.")
+        prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
+        raise QueryRefused(
+            "Only a statement that reads can be run: SELECT, WITH or VALUES."
+            + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
+        )
 
 
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
 _READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 
 
@@ -211,6 +243,10 @@ class _Scope:
     windows: Sequence[exp.Expr] = ()
     outputs: Mapping[str, Value] = field(default_factory=dict)
     """The results' names, which ORDER BY looks at first."""
+    aliases: Sequence[str] = ()
+    """The names that the SELECT gives, which nothing but ORDER BY may use."""
+    sampled: Sequence[str] = ()
+    """Conditions that keep a random sample of the rows."""
 
 
 @dataclass(frozen=True)
@@ -305,7 +341,7 @@ class _Translator:
         if clause is None:
             return "", with_
         if clause.args.get("recursive"):
-            raise QueryRefused("WITH RECURSIVE is not known here.")
+            raise QueryRefused("WITH RECURSIVE is not known here: UNNEST(sequence(1, 10)) counts too.")
         known, pieces = dict(with_), []
         names = [entry.alias.lower() for entry in clause.expressions]
         if len(set(names)) < len(names):
@@ -384,15 +420,22 @@ class _Translator:
         )  # fmt: skip
         outer_with, self._with = self._with, with_
         try:
-            with self._within(_Scope(outer, windows=node.args.get("windows") or ())) as scope:
+            scope = _Scope(outer, windows=node.args.get("windows") or ())
+            scope.aliases = [p.alias.lower() for p in node.expressions if isinstance(p, exp.Alias)]
+            with self._within(scope):
                 return self._select_within(node, scope)
         finally:
             self._with = outer_with
 
     def _select_within(self, node: exp.Select, scope: _Scope) -> _Relation:
         pieces = [self._from(node)]
-        if where := node.args.get("where"):
-            pieces.append(f" WHERE {self._kept(where.this)}")
+        if scope.sampled and (node.args.get("joins") or node.args["from_"].this.args.get("joins")):
+            raise QueryRefused(
+                "TABLESAMPLE beside a join is not known here: write (SELECT * FROM t TABLESAMPLE ...) AS t."
+            )
+        where = node.args.get("where")
+        if conditions := [*([self._kept(where.this)] if where else []), *scope.sampled]:
+            pieces.append(f" WHERE {' AND '.join(conditions)}")
         outputs = self._outputs(node, scope)
         if group := node.args.get("group"):
             pieces.append(f" GROUP BY {self._group(group, outputs)}")
@@ -433,6 +476,8 @@ class _Translator:
         return outputs
 
     def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
+        if group.args.get("all"):
+            raise QueryRefused("Athena has no GROUP BY ALL: write the columns out, or their places.")
         _refuse_others(group, "expressions")
         if not group.expressions:
             raise QueryRefused("GROUP BY wants something to group by.")
@@ -613,11 +658,15 @@ class _Translator:
         """Translate a table or a join in parentheses."""
         with self._within(_Scope(self._scope.outer)) as scope:
             sql = self._from(exp.Select(from_=exp.From(this=node.this))).removeprefix(" FROM ")
+        if scope.sampled:
+            raise QueryRefused("TABLESAMPLE in parentheses is not known here but within a SELECT of its own.")
         alias = node.args.get("alias")
         return f"({sql})", _aliased(scope.columns, alias, None) if alias else scope.columns
 
     def _table(self, node: exp.Table) -> tuple[str, list[_Seen]]:
-        _refuse_others(node, "this", "db", "catalog", "alias", "joins")
+        _refuse_others(node, "this", "db", "catalog", "alias", "joins", "sample")
+        if node.args.get("sample"):
+            self._scope.sampled = [*self._scope.sampled, _sampled(node.args["sample"])]
         if isinstance(node.this, exp.Values):
             return self._subquery(node.this, node.args.get("alias"), self._scope.outer)
         if not isinstance(node.this, exp.Identifier):
@@ -631,7 +680,9 @@ class _Translator:
         table_or_none = self._tables.get(name) if self._is_ours(node) else None
         if table_or_none is None:
             known = ", ".join(sorted(self._tables)) or "none"
-            raise QueryRefused(f"There is no table {node.sql('trino')}. The tables are: {known}.")
+            raise QueryRefused(
+                f"There is no table {node.sql('trino')}. The tables are: {known}.{_other_tables(node)}"
+            )
         table = table_or_none
         columns = [
             _Seen(column.name, None, _reference(f"{local}.{quoted(column.name)}", column), is_hidden)
@@ -641,10 +692,10 @@ class _Translator:
         return f"{quoted(table.name)} AS {local}", _aliased(columns, alias, node.name)
 
     def _is_ours(self, node: exp.Table) -> bool:
-        database, catalog = node.db.lower(), node.catalog.lower()
-        return catalog in ("", "awsdatacatalog") and (
-            not database or self._database is None or database == self._database.lower()
-        )
+        return node.catalog.lower() in ("", "awsdatacatalog") and (not node.db or self._is_database(node.db))
+
+    def _is_database(self, name: str) -> bool:
+        return self._database is None or name.lower() == self._database.lower()
 
     def _subquery(
         self, node: exp.Expr, alias: exp.Expr | None, outer: _Scope | None
@@ -757,6 +808,10 @@ class _Translator:
             if isinstance(node.expression, exp.Any | exp.All):
                 return self._compared_with_each(node)
             return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
+        if isinstance(node, exp.ILike):
+            raise QueryRefused("Athena has no ILIKE: write lower(x) LIKE 'a%'.")
+        if isinstance(node, exp.RegexpLike):
+            raise QueryRefused("Athena has no RLIKE: write regexp_like(x, 'form').")
         raise QueryRefused(f"{node.sql('trino')} is not known here.")
 
     def parameter(self, type_: Type, role: str = "x") -> Value:
@@ -841,6 +896,13 @@ class _Translator:
 
     def _hint(self, name: exp.Identifier) -> str:
         """Return what may be meant by a column that is not there."""
+        if name.name.lower() in self._scope.aliases:
+            return (
+                " It is a name that this SELECT gives, and Athena knows it in ORDER BY alone: repeat what "
+                "stands before its AS, or, in GROUP BY, write its place."
+            )
+        if name.name.startswith("$"):
+            return ' "$path" is the only such column here.'
         near = get_close_matches(name.name.lower(), [seen.name for seen in self._scope.columns], 1)
         if near:
             return f" Perhaps {near[0]}?"
@@ -856,6 +918,13 @@ class _Translator:
         rest = names[1:] if len(names) == 1 else names[2:]
         if value is None and len(names) > 1:
             value, rest = self._named(names[0], None), names[1:]
+        if (
+            value is None
+            and len(names) > 2
+            and names[1].lower() in self._tables
+            and self._is_database(names[0])
+        ):
+            value, rest = self._named(names[2], names[1]), names[3:]
         if value is None:
             raise QueryRefused(f"The column {node.sql('trino')} cannot be found.{self._hint(node.this)}")
         for name in rest:
@@ -1270,6 +1339,13 @@ _EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[_Translator, Any], Value],
 """How an expression is translated, and the parts of it that its translation looks at."""
 
 
+def _other_tables(node: exp.Table) -> str:
+    """Return what to ask instead of a table about tables."""
+    if node.db.lower() == "information_schema":
+        return " SHOW TABLES and DESCRIBE tell about them."
+    return " SELECT DISTINCT dt FROM it." if node.name.endswith("$partitions") else ""
+
+
 def _refuse_others(node: exp.Expr, *known: str) -> None:
     """Refuse a node with a part that its translation does not look at."""
     for name, part in node.args.items():
@@ -1358,6 +1434,20 @@ def _shortened(value: Value, length: int) -> Value:
     if string.constant is not None:
         return Value(text(string.constant[:length]), VARCHAR, string.constant[:length])
     return Value(f"substr({string.sql}, 1, {length})", VARCHAR)
+
+
+def _sampled(sample: exp.Expr) -> str:
+    """Return the condition that keeps each row with the probability of TABLESAMPLE BERNOULLI.
+
+    As a condition, not as DuckDB's TABLESAMPLE: that reads every partition.
+    """
+    _refuse_others(sample, "method", "percent")
+    method, percent = sample.args.get("method"), sample.args.get("percent")
+    if method is None or method.name.upper() != "BERNOULLI":
+        raise QueryRefused("TABLESAMPLE SYSTEM takes whole files' parts on Athena: use BERNOULLI here.")
+    if not isinstance(percent, exp.Literal) or percent.is_string or not 0 <= float(percent.this) <= 100:
+        raise QueryRefused("TABLESAMPLE BERNOULLI wants a number from 0 to 100, written out.")
+    return f"(random() * 100 < {float(percent.this)!r})"
 
 
 def _is_true(node: exp.Expr | None) -> bool:

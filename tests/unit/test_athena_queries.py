@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+from analytics.trino.translate import ensure_it_reads
 from tests.frames import plain
 
 QUERIES = [
@@ -106,6 +107,11 @@ QUERIES = [
     ("SELECT LABEL FROM (VALUES 'bicycle') AS t (Label)", [["bicycle"]]),
     ("-- a comment\nSELECT 1 /* another */;", [[1]]),
     ("SHOW TABLES", [["labels"], ["predictions"]]),
+    ("SHOW TABLES IN scones 'pred*|x'", [["predictions"]]),
+    ("SHOW TABLES LIKE 'nothing*'", []),
+    ("-- what is there\nSHOW TABLES;", [["labels"], ["predictions"]]),
+    ("WITH t AS (SELECT 1 AS x) SELECT x FROM t TABLESAMPLE BERNOULLI (100)", [[1]]),
+    ("WITH t AS (SELECT 1 AS x) SELECT x FROM t TABLESAMPLE BERNOULLI (0)", []),
 ]  # fmt: skip
 
 
@@ -153,7 +159,7 @@ REFUSED = [
     ("SELECT count(*) FROM predictions AS a, predictions AS b WHERE dt = '2026-11-24'", "ambiguous"),
     ("SELECT count(*) FROM predictions WHERE dt = 5", "cannot apply = to varchar, integer"),
     ("SELECT count(*) FROM predictions WHERE uploaded_at > '2026-11-24'", "timestamp(3), varchar"),
-    ("SELECT 'a' || 1", "wants varchar, not integer"),
+    ("SELECT 'a' || 1", "want varchar, not integer: write CAST(x AS varchar)"),
     ("SELECT if('x', 1)", "wants boolean"),
     ("SELECT 1 WHERE 1", "wants boolean"),
     ("SELECT lower(5)", "lower is not known here with arguments of the types (integer)"),
@@ -169,8 +175,44 @@ REFUSED = [
     ("SELECT json_extract('{}', '$..a')", "JSON path"),
     ("SELECT now() AT TIME ZONE '+02:00'", "time zone"),
     ("SELECT INTERVAL '1-2' YEAR TO MONTH", "INTERVAL"),
-    ("SELECT x FROM (VALUES 1) AS t (x) QUALIFY row_number() OVER () = 1", "not Athena SQL"),
-    ("SELECT * FROM predictions TABLESAMPLE BERNOULLI (10)", "sample"),
+    ("SELECT x FROM (VALUES 1) AS t (x) QUALIFY row_number() OVER () = 1", "no QUALIFY"),
+    ("SELECT * FROM predictions TABLESAMPLE SYSTEM (10)", "use BERNOULLI"),
+    ("SELECT * FROM predictions TABLESAMPLE BERNOULLI (101)", "from 0 to 100"),
+    ("SELECT * FROM predictions AS p TABLESAMPLE BERNOULLI (10) JOIN labels AS l ON true", "beside a join"),
+    ("SELECT * FROM (predictions AS p TABLESAMPLE BERNOULLI (10))", "a SELECT of its own"),
+    ("EXPLAIN SELECT 1", "run the statement"),
+    ("EXPLAIN INSERT INTO labels SELECT 1", "reads"),
+    ("PREPARE q FROM SELECT 1", "a `?` for each parameter"),
+    ("EXECUTE q USING 1", "a `?` for each parameter"),
+    ("SHOW PARTITIONS predictions", "SELECT DISTINCT dt"),
+    ("SHOW CREATE TABLE predictions", "DESCRIBE and the table's name"),
+    ("SHOW VIEWS", "which has the views too"),
+    ("SHOW DATABASES", "one database here"),
+    ("SELECT table_name FROM information_schema.tables", "SHOW TABLES and DESCRIBE"),
+    ('SELECT * FROM "predictions$partitions"', "SELECT DISTINCT dt"),
+    ('SELECT "$file_size" FROM predictions', '"$path" is the only such column'),
+    ("SELECT upper(label) AS l, count(*) FROM predictions GROUP BY l", "write its place"),
+    ("SELECT confidence AS c FROM predictions WHERE c > 0.5", "repeat what stands before its AS"),
+    (
+        "SELECT aprox_distinct(label) FROM predictions",
+        "aprox_distinct is not known here. Perhaps approx_distinct?",
+    ),
+    ("SELECT regexp_extrat(key, 'a') FROM predictions", "Perhaps regexp_extract?"),
+    ("SELECT dat_trunc('day', uploaded_at) FROM predictions", "Perhaps date_trunc?"),
+    ("SELECT nvl(label, 'x') FROM predictions", "Athena has none of that name: write coalesce(x, y)."),
+    ("SELECT median(confidence) FROM predictions", "write approx_percentile(x, 0.5)."),
+    ("SELECT json_value(detail, 'lax $.why') FROM predictions", "Write json_extract_scalar(x, '$.name')."),
+    ("SELECT label FROM predictions WHERE label ILIKE 'b%'", "lower(x) LIKE"),
+    ("SELECT label FROM predictions WHERE label RLIKE 'b'", "regexp_like"),
+    ("SELECT * EXCEPT (label) FROM predictions", "write the columns out"),
+    ("SELECT * EXCEPT () FROM predictions", "write the columns out"),
+    ("SELECT key, * EXCLUDE () FROM labels", "write the columns out"),
+    ("SELECT l.* REPLACE () FROM labels AS l", "write the columns out"),
+    ("SELECT label, count(*) FROM predictions GROUP BY ALL", "no GROUP BY ALL"),
+    ("SELECT TOP 5 label FROM predictions", "no TOP"),
+    ("SELECT label FROM predictions MINUS SELECT true_label FROM labels", "write EXCEPT"),
+    ("SELECT `label` FROM predictions", "backticks"),
+    ("SELECT year(dt) FROM predictions", "not varchar: write CAST(x AS date)"),
     ("SELECT DISTINCT ON (label) label FROM predictions", "DISTINCT ON"),
     ("WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT * FROM t", "RECURSIVE"),
     ("SELECT reduce(ARRAY[1e0], 0, (s, x) -> s + x, s -> s)", "cast the start to double"),
@@ -236,6 +278,34 @@ def test_a_parameter_too_few_or_too_many_is_refused(engine: LocalAthena):
 )
 def test_a_table_may_be_qualified_with_the_database_and_the_catalog(engine: LocalAthena, name):
     assert engine.query(f"SELECT count(*) AS n FROM {name}").frame["n"].tolist() == [0]
+
+
+def test_a_column_may_be_qualified_with_its_table_and_the_database(engine: LocalAthena):
+    frame = engine.query("SELECT scones.labels.key FROM scones.labels WHERE labels.dt > '2026'").frame
+    assert list(frame.columns) == ["key"]
+
+
+def test_a_listing_may_name_the_database(engine: LocalAthena):
+    plain, qualified = (engine.query(f"{form}labels").frame for form in ("DESCRIBE ", "DESC scones."))
+    assert plain.equals(qualified)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "EXPLAIN SELECT 1",
+        "explain analyze verbose WITH a AS (SELECT 1) TABLE a",
+        "EXPLAIN (FORMAT JSON) SELECT 1",
+    ],
+)
+def test_explain_of_what_reads_only_reads(sql):
+    ensure_it_reads(sql)
+
+
+def test_a_sample_is_of_about_the_share_that_is_asked_for(engine: LocalAthena):
+    many = "WITH t AS (SELECT x FROM UNNEST(sequence(1, 10000)) AS t (x))"
+    sql = f"{many} SELECT count(*) AS n FROM t TABLESAMPLE BERNOULLI (10)"
+    assert 700 < engine.query(sql).frame["n"].iloc[0] < 1300
 
 
 def test_columns_without_a_name_are_numbered_as_on_athena(engine: LocalAthena):
