@@ -125,10 +125,9 @@ def new_and_known(answers: Engine, done: Imported) -> tuple[int, int]:
         return 0, 0
     at = f"TIMESTAMP '{done.at:%Y-%m-%d %H:%M:%S}.{done.at.microsecond // 1000:03}'"
     sql = (
-        f"SELECT count_if(first_at >= {at}) AS new, count_if(first_at < {at}) AS known FROM ("  # noqa: S608
-        "SELECT min(decided_at) AS first_at, max(decided_at) AS last_at FROM predictions "
-        f"WHERE bucket = '{BUCKET}' AND dt BETWEEN '{min(done.days)}' AND '{max(done.days)}' "
-        f"GROUP BY upload_id) WHERE last_at >= {at}"
+        f"SELECT count_if(first_decided_at >= {at}) AS new, count_if(first_decided_at < {at}) AS known "  # noqa: S608
+        f"FROM outcomes WHERE bucket = '{BUCKET}' AND dt BETWEEN '{min(done.days)}' AND '{max(done.days)}' "
+        f"AND decided_at >= {at}"
     )
     (row,) = answers.query(sql).frame.itertuples(index=False)
     return int(row.new), int(row.known)

@@ -18,7 +18,7 @@ _OUTCOMES = (
     ("box rejected", "rejected"),
     ("box failed", "failed"),
 )
-_DRAWN_FOLDERS = 8
+_DRAWN_FOLDERS = 10
 _FOLDER_CHARS = 40
 _MAX_REASONS = 20
 _MAX_ROWS = 100
