@@ -48,6 +48,8 @@ MAX_CLASSES = 12
 """Drawn; the table below the chart has all."""
 
 _LABEL_CHARS = 40
+_LABEL_HEIGHT = 26.0
+"""Of a wide chart, on a phone."""
 _HEIGHT_LIMIT = -math.log(0.005)
 _TIMES = ((1_000, "s"), (60_000, "min"), (3_600_000, "h"))
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -127,10 +129,14 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
         for low, high, opacity in ((1, 1, faint), (2, 9, faint + 0.2), (10, math.inf, 1.0)):
             dots = [(x(cell.hours), y(cell.height)) for cell in mine if low <= cell.images <= high]
             parts.append(_dots(dots, name, opacity))
-    for threshold in thresholds:
-        at = y(_height(threshold))
-        parts.append(_line(0, at, WIDE, at, "ink", 1.2, dashes="6 4"))
-        parts.append(_halo(WIDE, at - 5, f"threshold {threshold:g}", "end"))
+    by_height = [(y(_height(threshold)), f"{threshold:g}") for threshold in sorted(thresholds)]
+    parts += [_line(0, at, WIDE, at, "ink", 1.2, dashes="6 4") for at, _ in by_height]
+    while by_height:
+        # Lines that are close to each other share a label: on a phone it is as high as that.
+        close = [name for at, name in by_height if by_height[0][0] - at < _LABEL_HEIGHT]
+        top, _ = by_height[len(close) - 1]
+        parts.append(_halo(WIDE, top - 5, f"threshold{'s' * (len(close) > 1)} {', '.join(close)}", "end"))
+        by_height = by_height[len(close) :]
     below = sum(cell.images for cell in cells if not cell.accepted)
     images = plural(sum(cell.images for cell in cells), "image")
     described = f"{images}, {below:,} of them below the threshold."
@@ -265,12 +271,15 @@ def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
 def reliability(bins: Sequence[Bin]) -> str:
     """Return how often the model is right by its confidence, with intervals; the diagonal is ideal."""
     side = 300.0
-    x, y = _linear(0, 1, GUTTER, side), _linear(0, 1, side - 24, 14)
+    lowest = min((bin_.confidence_sum / bin_.images for bin_ in bins), default=0.0)
+    fifths = range(min(int(lowest * 5), 3), 6)
+    first = fifths[0] / 5
+    x, y = _linear(first, 1, GUTTER, side), _linear(0, 1, side - 24, 14)
     parts = [*_grid(y, (0, 0.25, 0.5, 0.75, 1), side, lambda tick: f"{100 * tick:g} %")]
-    parts.append(_line(x(0), y(0), x(1), y(1), "base", 1.2, dashes="4 4"))
-    for tick in (0.0, 0.5, 1.0):
-        anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[tick]
-        parts.append(_label(x(tick), side - 6, f"{tick:g}", anchor))
+    parts.append(_line(x(first), y(first), x(1), y(1), "base", 1.2, dashes="4 4"))
+    for fifth in fifths:
+        anchor = {fifths[0]: "start", 5: "end"}.get(fifth, "middle")
+        parts.append(_label(x(fifth / 5), side - 6, f"{fifth / 5:g}", anchor))
     for bin_ in bins:
         mean = bin_.confidence_sum / bin_.images
         low, high = wilson_interval(bin_.correct, bin_.images)

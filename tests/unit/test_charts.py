@@ -103,6 +103,33 @@ def test_dots_stand_where_the_images_are():
     assert y == pytest.approx(float(threshold.get("d", "").split("L")[0].split()[1]), abs=0.5)
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "labels"),
+    [
+        ([0.9], ["threshold 0.9"]),
+        ([0.86, 0.84, 0.8], ["thresholds 0.8, 0.84, 0.86"]),
+        ([0.5, 0.95], ["threshold 0.5", "threshold 0.95"]),
+        ([0.98, 0.5, 0.51], ["thresholds 0.5, 0.51", "threshold 0.98"]),
+    ],
+)
+def test_thresholds_that_are_close_share_a_label(thresholds, labels):
+    svg = charts.confidence_over_time([Cell(84.0, 1.0, True, 1)], thresholds, MONDAY)
+    texts = [text.text for text in read(svg).iter(f"{SVG}text")]
+    assert [text for text in texts if text and text.startswith("threshold")] == labels
+    assert svg.count("stroke-dasharray") == len(thresholds)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "ticks"),
+    [(0.0, "0 0.2 0.4 0.6 0.8 1"), (0.59, "0.4 0.6 0.8 1"), (0.6, "0.6 0.8 1"), (0.99, "0.6 0.8 1")],
+)
+def test_reliability_begins_near_the_least_confidence(lowest, ticks):
+    svg = charts.reliability([Bin(10, 9.9, 9), Bin(100, 100 * lowest, 50)])
+    texts = [text.text for text in read(svg).iter(f"{SVG}text") if "%" not in (text.text or "")]
+    assert texts == ticks.split()
+    assert all(float(dot.get("cx", "")) >= charts.GUTTER for dot in read(svg).iter(f"{SVG}circle"))
+
+
 def test_ten_thousand_dots_stay_small():
     cells = [
         Cell(n * 168 / 10_000, 5.2 * ((n * 7919) % 10_000) / 10_000, n % 3 > 0, 1) for n in range(10_000)
