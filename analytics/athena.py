@@ -22,7 +22,7 @@ from analytics.athena_results import frame_of, is_athenas_json, typed_rows
 from analytics.cost import ATHENA_LEAST_BYTES, PRICES
 from analytics.table import SCHEMAS
 from analytics.trino.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
-from analytics.trino.types import VARCHAR, Column, from_arrow, quoted, text
+from analytics.trino.types import MIXED, VARCHAR, Column, from_arrow, quoted, text
 from analytics.trino.values import FAILURE
 
 __all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
@@ -142,6 +142,11 @@ class LocalAthena:
         if any(column.type.contains("interval year to month") for column in translation.columns):
             raise QueryRefused(
                 "A span of months is not known here as an answer: use date_diff('month', a, b)."
+            )
+        if any(column.type.zone == MIXED for column in translation.columns):
+            raise QueryRefused(
+                "A column has moments of several time zones, which is not known here as an answer: write "
+                "AT TIME ZONE 'UTC' after it."
             )
         rows = self._fetched(translation)
         moments = [place for place, column in enumerate(translation.columns) if column.type.is_moment]

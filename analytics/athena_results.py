@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ import pandas as pd
 
 from analytics.trino import types
 from analytics.trino.types import Column, Type
+from analytics.trino.values import offset_minutes
 
 
 def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -40,12 +41,18 @@ def _series(values: Sequence[Any], type_: Type) -> pd.Series:
     if type_.name == "boolean":
         return pd.Series(values, dtype="boolean" if None in values else "bool")
     if type_.zone:
-        return pd.Series(values, dtype=f"datetime64[us, {type_.zone}]")
+        return pd.Series(values, dtype=pd.DatetimeTZDtype("us", _clock(type_.zone)))
     if type_.name == "timestamp":
         return pd.Series(values, dtype="datetime64[us]")
     if type_.name == "interval day to second":
         return pd.Series(values, dtype="timedelta64[us]")
     return pd.Series([_without_decimals(value) for value in values], dtype="object")
+
+
+def _clock(zone: str) -> tzinfo:
+    """Return the zone of a name, or of an offset like +02:00."""
+    minutes = offset_minutes(zone)
+    return ZoneInfo(zone) if minutes is None else timezone(timedelta(minutes=minutes))
 
 
 def _without_decimals(value: Any) -> Any:
@@ -111,7 +118,7 @@ def text_of(value: Any, type_: Type) -> str:
         case Decimal():
             return f"{value:f}"
         case datetime():
-            local = value.astimezone(ZoneInfo(type_.zone)) if type_.zone else value
+            local = value.astimezone(_clock(type_.zone)) if type_.zone else value
             seconds = f"{local:%Y-%m-%d %H:%M:%S}"
             fraction = f".{local:%f}"[: type_.precision + 1] if type_.precision else ""
             return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
@@ -186,7 +193,7 @@ def _moment(text: str) -> datetime:
 
 def _zoned_moment(text: str) -> datetime:
     moment, _, zone = text.rpartition(" ")
-    return datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone))
+    return datetime.fromisoformat(moment).replace(tzinfo=_clock(zone))
 
 
 def _span(text: str) -> timedelta:

@@ -19,7 +19,17 @@ from analytics.trino.types import (
     Type,
     text,
 )
-from analytics.trino.values import QueryRefused, Value, cast, expect, from_local, local_timestamp, refuse_if
+from analytics.trino.values import (
+    QueryRefused,
+    Value,
+    cast,
+    common,
+    expect,
+    from_local,
+    local_timestamp,
+    on_clocks,
+    refuse_if,
+)
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[4:]
@@ -46,8 +56,12 @@ def zone_of(node: exp.Expr) -> str:
         QueryRefused: it is an expression, or no zone that both engines call the same.
     """
     zone = literal(node, "A time zone")
+    if re.fullmatch(r"[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00", zone):
+        return zone if zone[1:] != "00:00" else "UTC"
     if zone not in zoneinfo.available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
-        raise QueryRefused(f"The time zone {zone!r} is not known here: use UTC or a name like Europe/Paris.")
+        raise QueryRefused(
+            f"The time zone {zone!r} is not known here: use UTC, +02:00 or a name like Europe/Paris."
+        )
     return zone
 
 
@@ -57,7 +71,7 @@ def at_time_zone(value: Value, zone: str) -> Value:
         value = cast(value, types.zoned(precision=value.type.precision))
     if not value.type.zone:
         raise QueryRefused(f"AT TIME ZONE wants a timestamp, not {value.type}.")
-    return Value(value.sql, types.zoned(zone, value.type.precision))
+    return Value(value.instant or value.sql, types.zoned(zone, value.type.precision))
 
 
 def _at_timezone(translator: Translator, arguments: Arguments) -> Value:
@@ -132,13 +146,13 @@ def _date_diff(translator: Translator, arguments: Arguments) -> Value:
     """Count the complete units between two moments, where DuckDB's date_diff counts boundaries crossed."""
     unit_node, first, second = arguments
     start, end = (_moment(translator.value(node), "date_diff") for node in (first, second))
-    type_ = types.common(start.type, end.type)
-    if type_ is None:
-        raise QueryRefused(f"date_diff of {start.type} and {end.type} is not known here.")
-    start, end = expect(start, type_, "date_diff"), expect(end, type_, "date_diff")
+    zone = start.type.zone or "UTC"
+    (start, end), type_ = common([start, end], "date_diff")
     unit = _unit(unit_node, start, "date_diff")
     a, b = start.sql, end.sql
-    if unit in _DATE_UNITS:
+    if unit in _DATE_UNITS and type_.zone:  # days are those of the first one's zone
+        a, b = (on_clocks(value.sql, zone) for value in (start, end))
+    elif unit in _DATE_UNITS:
         a, b = local_timestamp(start), local_timestamp(end)
     return Value(f"date_sub('{unit}', {a}, {b})", BIGINT)
 
@@ -285,25 +299,48 @@ def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
     return Value(f"timezone('UTC', {parsed})", types.zoned())
 
 
-_ISO_TIMESTAMP = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-]00:?00)?)?"
-)
+_ISO_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(ZONE)?)?"
+_ISO_UTC = _ISO_TIMESTAMP.replace("ZONE", "Z|[+-]00:?00")
+_ISO_ANY = _ISO_TIMESTAMP.replace("ZONE", "Z|[+-][0-9]{2}:?[0-9]{2}")
 
 
 def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
-    sql = expect(translator.value(node), VARCHAR, "from_iso8601_timestamp").sql
-    without_zone = f"regexp_replace(replace({sql}, ',', '.'), '(Z|[+-]00:?00)$', '')"
-    moment = f"timezone('UTC', date_trunc('millisecond', CAST({without_zone} AS TIMESTAMP)))"
+    value = expect(translator.value(node), VARCHAR, "from_iso8601_timestamp")
+    found = re.fullmatch(_ISO_ANY, value.constant or "")
+    if found and found[4] and found[4] != "Z":
+        zone = zone_of(exp.Literal.string(f"{found[4][:3]}:{found[4][-2:]}"))
+        return from_local(_iso_clock(text(found[0])), types.zoned(zone))
     # DuckDB has no place for a zone that differs from value to value.
+    moment = f"timezone('UTC', {_iso_clock(value.sql)})"
+    offset = "regexp_extract({0}, 'T.*([+-])([0-9]{{2}}):?([0-9]{{2}})$', {1})"
+    minutes = "60 * CAST({0} || {1} AS INTEGER) + CAST({0} || {2} AS INTEGER)".format(
+        *(offset.format(value.sql, part) for part in (1, 2, 3))
+    )
+    ahead = f"to_minutes(CASE WHEN regexp_matches({value.sql}, 'T.*[+-]') THEN {minutes} ELSE 0 END)"
     return Value(
         refuse_if(
-            f"NOT regexp_full_match({sql}, {text(_ISO_TIMESTAMP)})",
-            "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123Z, in UTC",
+            f"NOT regexp_full_match({value.sql}, {text(_ISO_UTC)})",
+            "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123Z; "
+            "if they have offsets, write AT TIME ZONE 'UTC' after it",
             moment,
         ),
         types.zoned(),
+        instant=refuse_if(
+            f"NOT regexp_full_match({value.sql}, {text(_ISO_ANY)})",
+            "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123+01:00",
+            f"({moment} - {ahead})",
+        ),
     )
+
+
+def _iso_clock(sql: str) -> str:
+    """Return SQL for the date and the time in an ISO 8601 text, whatever zone it names."""
+    without_zone = f"regexp_replace(replace({sql}, ',', '.'), '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$', '')"
+    dated = (
+        f"(CASE WHEN contains({sql}, 'T') THEN {without_zone} ELSE {sql} END)"  # 2026-11-24 ends like a zone
+    )
+    return f"date_trunc('millisecond', CAST({dated} AS TIMESTAMP))"
 
 
 def _from_iso8601_date(translator: Translator, arguments: Arguments) -> Value:
@@ -343,7 +380,7 @@ def _to_unixtime(translator: Translator, arguments: Arguments) -> Value:
     moment = _moment(translator.value(node), "to_unixtime")
     if moment.type == DATE:
         raise QueryRefused("to_unixtime wants a timestamp, not a date.")
-    return Value(f"(epoch_us({moment.sql}) / 1e6)", DOUBLE)
+    return Value(f"(epoch_us({moment.instant or moment.sql}) / 1e6)", DOUBLE)
 
 
 def _to_milliseconds(translator: Translator, arguments: Arguments) -> Value:

@@ -1073,9 +1073,10 @@ class _Translator:
         return replace(outer, sql=sql)
 
     def _zoned_literal(self, literal: str, target: Type) -> Value:
-        moment, _, zone = literal.rpartition(" ")
-        if ":" in zone or not moment:
-            raise QueryRefused(f"The timestamp {literal!r} wants the name of its zone after it, as UTC.")
+        found = re.fullmatch(r"(.*\d) *([+-]\d\d:\d\d|[A-Za-z]\S*)", literal)
+        if found is None:
+            raise QueryRefused(f"The timestamp {literal!r} wants its zone after it, as UTC or +02:00.")
+        moment, zone = found.groups()
         local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
         zone_name = trino_time.zone_of(exp.Literal.string(zone))
         return from_local(local.sql, types.zoned(zone_name, target.precision))

@@ -23,7 +23,8 @@ class Type:
     """Of a decimal; or the fraction's digits of a timestamp."""
     scale: int = 0
     zone: str = ""
-    """Of a timestamp with time zone: the one zone that all its values are in. DuckDB keeps instants only."""
+    """Of a timestamp with time zone: the one zone that all its values are in, as UTC, Europe/Paris or +02:00;
+    MIXED if they are not in one. DuckDB keeps instants only."""
 
     def __str__(self) -> str:
         if self.name == "decimal":
@@ -131,6 +132,9 @@ _DUCKDB = {
     "unknown": "INTEGER",
 }
 
+MIXED = "?"
+"""In the place of a zone: it differs from value to value, or from one side of an operator to the other."""
+
 BOOLEAN = Type("boolean")
 INTEGER = Type("integer")
 BIGINT = Type("bigint")
@@ -197,13 +201,12 @@ def common(a: Type, b: Type) -> Type | None:
     return None
 
 
-def _common_moment(a: Type, b: Type) -> Type | None:
-    if a.name == b.name:
-        return a if a.zone == b.zone and a.precision >= b.precision else b if a.zone == b.zone else None
+def _common_moment(a: Type, b: Type) -> Type:
     low, high = sorted((a, b), key=lambda type_: _MOMENTS.index(type_.name))
-    if high.name == "timestamp with time zone" and high.zone != "UTC":
-        return None  # a moment without zone is in the session's, which is UTC
-    return Type(high.name, precision=max(low.precision, high.precision), zone=high.zone)
+    zone = high.zone
+    if zone and (low.zone or "UTC") != zone:  # a moment without zone is in the session's, which is UTC
+        zone = MIXED
+    return Type(high.name, precision=max(low.precision, high.precision), zone=zone)
 
 
 def common_of(types: Sequence[Type]) -> Type | None:

@@ -33,6 +33,8 @@ class Value:
     """The text of a literal."""
     is_partition: bool = False
     """Whether it is the column that partitions are named by."""
+    instant: str | None = None
+    """Of a moment: SQL that is right whatever its zone, where `sql` fails if that is not its type's."""
 
 
 NULL = Value("NULL", UNKNOWN)
@@ -135,6 +137,8 @@ def cast(value: Value, target: Type) -> Value:
     Raises:
         QueryRefused: Trino has no such cast, or one whose result DuckDB cannot give.
     """
+    if value.type.zone and target.zone:  # a zone is kept
+        target = types.zoned(value.type.zone, target.precision)
     if value.is_partition and target.name in ("date", "timestamp"):
         # DuckDB chooses no partitions by an expression that may fail.
         return Value(f"TRY_CAST({value.sql} AS {target.duckdb})", target)
@@ -271,7 +275,7 @@ def _to_text(sql: str, source: Type) -> str:
     if source.name == "timestamp":
         return _moment_text(sql, source.precision)
     if source.name == "timestamp with time zone":
-        local = f"timezone({types.text(source.zone)}, {sql})"
+        local = on_clocks(sql, source.zone)
         return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
     if source == JSON:
         number = scientific(f"CAST({sql} AS DOUBLE)")
@@ -388,6 +392,10 @@ def _is_odd_json(sql: str, type_: Type) -> str:
 
 
 def _between_moments(sql: str, source: Type, target: Type) -> str:
+    if source.zone and target.zone:
+        if target.precision >= source.precision:
+            return sql
+        return f"timezone('UTC', {_rounded(on_clocks(sql, 'UTC'), target.precision)})"
     local = local_timestamp(Value(sql, source))
     if target == DATE:
         return f"CAST({local} AS DATE)"
@@ -395,16 +403,34 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
         local = _rounded(local, target.precision)
     if target.name == "timestamp":
         return local
-    return _instant(local, source.zone if source.zone else target.zone)
+    return _instant(local, "UTC" if target.zone == types.MIXED else target.zone)
+
+
+def on_clocks(instant: str, zone: str) -> str:
+    """Return SQL for what the clocks of a zone show at an instant.
+
+    Raises:
+        QueryRefused: it is not one zone.
+    """
+    if zone == types.MIXED:
+        raise QueryRefused("These moments are not all in one time zone: write AT TIME ZONE 'UTC' after them.")
+    minutes = offset_minutes(zone)
+    if minutes is None:
+        return f"timezone({types.text(zone)}, {instant})"
+    return f"(timezone('UTC', {instant}) + to_minutes({minutes}))"
+
+
+def offset_minutes(zone: str) -> int | None:
+    """Return how far the clocks of a zone like +02:00 are ahead of UTC; None if it has a name."""
+    found = re.fullmatch(r"([+-])(\d\d):(\d\d)", zone)
+    return None if found is None else int(f"{found[1]}1") * (60 * int(found[2]) + int(found[3]))
 
 
 def local_timestamp(value: Value) -> str:
     """Return SQL for a moment as a timestamp without zone, as the clock in its own zone shows it."""
     if value.type == DATE:
         return f"CAST({value.sql} AS TIMESTAMP)"
-    if value.type.zone:
-        return f"timezone({types.text(value.type.zone)}, {value.sql})"
-    return value.sql
+    return on_clocks(value.sql, value.type.zone) if value.type.zone else value.sql
 
 
 def from_local(local: str, like: Type) -> Value:
@@ -416,6 +442,9 @@ def from_local(local: str, like: Type) -> Value:
 
 def _instant(local: str, zone: str) -> str:
     """Return when the clocks of a zone show a time; engines differ on those that they show twice or never."""
+    minutes = offset_minutes(zone)
+    if minutes is not None:
+        return f"timezone('UTC', {local} - to_minutes({minutes}))"
     instant = f"timezone({types.text(zone)}, {local})"
     if zone == "UTC":
         return instant

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena_results import is_athenas_json, text_of, typed_rows
+from analytics.athena_results import frame_of, is_athenas_json, text_of, typed_rows
 from analytics.trino.types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
 
 WRITTEN = [
@@ -42,6 +42,14 @@ def test_a_value_is_written_as_athena_writes_it(type_: str, value: Any, written:
 def test_a_moment_is_written_on_the_clock_of_its_zone() -> None:
     moment = datetime(2026, 7, 16, 9, tzinfo=UTC)
     assert text_of(moment, zoned("Europe/Paris")) == "2026-07-16 11:00:00.000 Europe/Paris"
+
+
+def test_a_moment_with_an_offset_is_read_back_as_it_was_written() -> None:
+    moment = datetime(2026, 7, 16, 9, tzinfo=UTC)
+    written = text_of(moment, zoned("-05:30"))
+    assert written == "2026-07-16 03:30:00.000 -05:30"
+    columns, rows = typed_rows([("x", "timestamp with time zone")], [[written]])
+    assert frame_of(columns, rows)["x"].iloc[0] == moment
 
 
 @given(st.floats(allow_nan=False))

@@ -163,6 +163,32 @@ VALUES = [
         "sequence(TIMESTAMP '2026-01-01 10:00', TIMESTAMP '2027-06-01', INTERVAL '1' YEAR)",
         [datetime.fromisoformat("2026-01-01T10:00"), datetime.fromisoformat("2027-01-01T10:00")],
     ),
+    ("hour(from_iso8601_timestamp('2026-11-16T10:00:00-05:30'))", 10),
+    ("to_unixtime(from_iso8601_timestamp('2026-11-16T10:00:00+0200'))", 1794816000.0),
+    (
+        "to_unixtime(from_iso8601_timestamp(x)) FROM (VALUES '2026-11-16T10:00:00+02:00') AS t (x)",
+        1794816000.0,
+    ),
+    (
+        "hour(from_iso8601_timestamp(x) AT TIME ZONE 'UTC') FROM (VALUES '2026-11-16T10:00-0530') AS t (x)",
+        15,
+    ),
+    ("day(from_iso8601_timestamp(x) AT TIME ZONE 'UTC') FROM (VALUES '2026-11-16') AS t (x)", 16),
+    ("hour(TIMESTAMP '2026-11-16 10:00:00 UTC' AT TIME ZONE '+05:30')", 15),
+    (
+        "CAST(at_timezone(TIMESTAMP '2026-11-16 10:00:00 UTC', '-05:00') AS varchar)",
+        "2026-11-16 05:00:00 -05:00",
+    ),
+    ("CAST(TIMESTAMP '2026-11-16 10:00:00 +00:00' AS varchar)", "2026-11-16 10:00:00 UTC"),
+    ("date_trunc('day', TIMESTAMP '2026-11-16 01:00:00 +02:00') = TIMESTAMP '2026-11-15 22:00:00 UTC'", True),
+    ("TIMESTAMP '2026-11-16 10:00:00+02:00' < TIMESTAMP '2026-11-16 08:00:01'", True),
+    (
+        "TIMESTAMP '2026-11-16 10:00:00 Europe/Paris' - TIMESTAMP '2026-11-16 10:00:00 UTC'",
+        timedelta(hours=-1),
+    ),
+    ("date_diff('day', TIMESTAMP '2026-11-16 23:30:00 +02:00', TIMESTAMP '2026-11-17 22:00:00 UTC')", 1),
+    ("date_diff('day', TIMESTAMP '2026-11-16 21:30:00 UTC', TIMESTAMP '2026-11-17 23:00:00 +02:00')", 0),
+    ("hour(CAST(TIMESTAMP '2026-11-16 10:00:00 Europe/Paris' AS timestamp with time zone))", 10),
 ]
 
 
@@ -215,6 +241,9 @@ QUERIES = [
     ("SELECT b.x FROM ((SELECT 1 AS x) AS b)", [[1]]),
     (f"SELECT count(*) FROM (labels AS l LEFT JOIN {T} ON l.key = t.g)", [[0]]),
     (f"SELECT x.n, t.i FROM ({T} CROSS JOIN UNNEST(ARRAY[5]) AS x (n)) WHERE i = 1", [[5, 1]]),
+    ("SELECT max(x) = TIMESTAMP '2026-11-16 09:00', count(DISTINCT x) FROM (VALUES "
+     "TIMESTAMP '2026-11-16 10:00 +01:00', TIMESTAMP '2026-11-16 09:00 UTC', TIMESTAMP '1999-11-16') t (x)",
+     [[True, 2]]),
 ]  # fmt: skip
 
 
@@ -376,6 +405,12 @@ REFUSED = [
     (f"SELECT sum(v) OVER (w PARTITION BY g) FROM {T} WINDOW w AS (ORDER BY i)", "built on w"),
     (f"SELECT sum(v) OVER (w ORDER BY i) FROM {T} WINDOW w AS (ORDER BY i)", "built on w"),
     (f"SELECT sum(v) OVER u FROM {T} WINDOW w AS (ORDER BY i)", "There is no window u"),
+    (
+        "SELECT x FROM (VALUES TIMESTAMP '2026-11-16 10:00 +01:00', TIMESTAMP '2026-11-16 10:00') AS t (x)",
+        "several time zones",
+    ),
+    ("SELECT hour(coalesce(TIMESTAMP '2026-11-16 10:00 +01:00', now()))", "not all in one time zone"),
+    ("SELECT TIMESTAMP '2026-11-16 10:00:00 Nowhere'", "time zone"),
 ]
 
 
