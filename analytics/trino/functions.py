@@ -697,11 +697,38 @@ def _group(pattern: _Pattern, arguments: Arguments) -> int:
     group = int(arguments[2].this)
     if group > pattern.groups:
         raise QueryRefused(f"The regular expression {pattern.sql} has no group {group}.")
-    if group and re.search(r"\)[?*{]|\|", pattern.sql):
+    if group and group in _optional_groups(pattern.sql[1:-1]):
         raise QueryRefused(
             f"A group of {pattern.sql} may take no part in a match: NULL on Athena, empty here."
         )
     return group
+
+
+def _optional_groups(form: str) -> set[int]:
+    """Return the numbers of a regular expression's groups that may take no part in a match."""
+    bare = _CLASS.sub(lambda found: "_" * len(found[0]), re.sub(r"\\.", "__", form, flags=re.DOTALL))
+    optional: set[int] = set()
+    opened: list[tuple[int, set[int]]] = [(0, set())]
+    """Of each group that is open: its number, and those of all groups within it."""
+    choices = [False]
+    groups = 0
+    for place, character in enumerate(bare):
+        if character == "(":
+            captures = not bare.startswith("(?", place)
+            groups += captures
+            opened.append((groups if captures else 0, set()))
+            choices.append(False)
+        elif character == "|":
+            choices[-1] = True
+        elif character == ")" and len(opened) > 1:
+            number, within = opened.pop()
+            if choices.pop():
+                optional |= within
+            within |= {number} - {0}
+            if re.match(r"\)([?*]|\{0)", bare[place:]):
+                optional |= within
+            opened[-1][1].update(within)
+    return optional | (opened[0][1] if choices[0] else set())
 
 
 def _regexp_replace(translator: Translator, arguments: Arguments) -> Value:

@@ -32,6 +32,7 @@ _BEFORE_NO_TEXT = (
     TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER, TokenType.ALIAS,
     TokenType.R_PAREN, TokenType.R_BRACKET,
 )  # fmt: skip
+_BEFORE_TEXT = ("ZONE", "UESCAPE", "LEADING", "TRAILING", "BOTH", "TRUNCATE")
 _CLAUSES = {
     "TOP": "Athena has no TOP: write LIMIT at the end.",
     "QUALIFY": "Athena has no QUALIFY: name the window function in a subquery, and write WHERE outside.",
@@ -56,15 +57,20 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     tokens = [piece for token in tokens for piece in _number_apart(token)]
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)
+        _check_words(before, token, after)
     for interval, count, unit in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
         if interval.token_type == TokenType.INTERVAL and count.token_type == TokenType.STRING:
             _check_interval(count.text, unit)
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        if before.token_type == TokenType.LIMIT and after.token_type == TokenType.COMMA:
+        kinds = (before.token_type, token.token_type, after.token_type)
+        if kinds[::2] == (TokenType.LIMIT, TokenType.COMMA):
             raise QueryRefused(f"Athena has no LIMIT {token.text}, n: write OFFSET {token.text} LIMIT n.")
     _check_clauses(tokens)
     for index, token in enumerate(tokens[:-1]):
         if tokens[index + 1].token_type == TokenType.L_PAREN:
+            is_clause = index > 0 and tokens[index - 1].token_type == TokenType.R_PAREN
+            if token.token_type == TokenType.FILTER and is_clause:
+                _check_filter(tokens[index + 2 : index + 3])
             _check_syntax_of(token.text.upper(), *_within_parentheses(tokens, index + 1))
     return _without_limit_all(tokens)
 
@@ -123,7 +129,7 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         kind == TokenType.STRING
         and before
         and before.token_type in _BEFORE_NO_TEXT
-        and before.text.upper() not in ("ZONE", "UESCAPE")
+        and before.text.upper() not in _BEFORE_TEXT
     ):
         raise QueryRefused(
             f"'{token.text}' is a text, and no name: a name stands in double quotes, or in none."
@@ -138,6 +144,26 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         raise QueryRefused("An array is written ARRAY[1, 2].")
     if kind == TokenType.LATERAL and next_kind != TokenType.L_PAREN:
         raise QueryRefused("LATERAL stands before a query in parentheses; UNNEST wants no LATERAL.")
+
+
+def _check_words(before: Token | None, token: Token, after: Token | None) -> None:
+    kind, kinds = token.token_type, (before and before.token_type, after and after.token_type)
+    if kind == TokenType.NOT and token.text == "!":
+        raise QueryRefused("Athena has no `!`: write NOT.")
+    if kind == TokenType.NOT and kinds[1] == TokenType.NULL and kinds[0] in _BEFORE_NO_TEXT:
+        raise QueryRefused("Athena has no NOT NULL without IS: write IS NOT NULL.")
+    if token.text.upper() == "IF" and kind == TokenType.VAR and kinds[1] != TokenType.L_PAREN:
+        raise QueryRefused("if is a function: write if(condition, x, y), or CASE.")
+    if kind == TokenType.OVER and kinds[1] not in (TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER):
+        raise QueryRefused("OVER wants a window in parentheses, or its name.")
+    if kind == TokenType.VALUES and kinds[0] in (TokenType.FROM, TokenType.JOIN):
+        raise QueryRefused("VALUES to read from stands in parentheses: FROM (VALUES 1, 2) AS t (x).")
+    if kind == TokenType.WITH and kinds[1] == TokenType.OFFSET:
+        raise QueryRefused("Athena has no WITH OFFSET: write WITH ORDINALITY, which counts from 1.")
+    if kind == TokenType.ALIAS and after and after.text.upper() == "MATERIALIZED":
+        raise QueryRefused("Athena has no AS MATERIALIZED: leave it out.")
+    if kind == TokenType.HEX_STRING and len(token.text) % 2:
+        raise QueryRefused(f"X'{token.text}' wants two digits for each byte.")
 
 
 def _check_interval(count: str, unit: Token | None) -> None:
@@ -208,6 +234,11 @@ def _within_parentheses(tokens: Sequence[Token], start: int) -> tuple[list[Token
         depths.append(depth)
         depth += token.token_type == TokenType.L_PAREN
     return inside, depths
+
+
+def _check_filter(first: Sequence[Token]) -> None:
+    if [token.token_type for token in first] != [TokenType.WHERE]:
+        raise QueryRefused("FILTER wants WHERE: count(*) FILTER (WHERE x > 1).")
 
 
 def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) -> None:

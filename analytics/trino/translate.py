@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -652,7 +652,7 @@ class _Translator:
                 inner.set("alias", None)
                 inner.set("joins", None)
             return self._subquery(inner, node.args.get("alias"), self._scope.outer)
-        raise QueryRefused(f"{node.sql('trino')} is not known here as something to read from.")
+        raise QueryRefused(f"{_spelled(node)} is not known here as something to read from.")
 
     def _joined(self, node: exp.Subquery) -> tuple[str, list[_Seen]]:
         """Translate a table or a join in parentheses."""
@@ -670,7 +670,7 @@ class _Translator:
         if isinstance(node.this, exp.Values):
             return self._subquery(node.this, node.args.get("alias"), self._scope.outer)
         if not isinstance(node.this, exp.Identifier):
-            raise QueryRefused(f"{node.sql('trino')} is not a table: no function can be read from.")
+            raise QueryRefused(f"{_spelled(node)} is not a table: no function can be read from.")
         name, alias = node.name.lower(), node.args.get("alias")
         local = self._name("t")
         if name in self._with and not node.db:
@@ -681,7 +681,7 @@ class _Translator:
         if table_or_none is None:
             known = ", ".join(sorted(self._tables)) or "none"
             raise QueryRefused(
-                f"There is no table {node.sql('trino')}. The tables are: {known}.{_other_tables(node)}"
+                f"There is no table {_spelled(node)}. The tables are: {known}.{_other_tables(node)}"
             )
         table = table_or_none
         columns = [
@@ -804,7 +804,7 @@ class _Translator:
             return arithmetic(_ARITHMETIC[type(node)], a, b)
         if type(node) in _COMPARISONS:
             if isinstance(node.this, (*_COMPARISONS, exp.In, exp.Between, exp.Like)):
-                raise QueryRefused(f"{node.sql('trino')}: a comparison of a comparison wants parentheses.")
+                raise QueryRefused(f"{_spelled(node)}: a comparison of a comparison wants parentheses.")
             if isinstance(node.expression, exp.Any | exp.All):
                 return self._compared_with_each(node)
             return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
@@ -812,7 +812,7 @@ class _Translator:
             raise QueryRefused("Athena has no ILIKE: write lower(x) LIKE 'a%'.")
         if isinstance(node, exp.RegexpLike):
             raise QueryRefused("Athena has no RLIKE: write regexp_like(x, 'form').")
-        raise QueryRefused(f"{node.sql('trino')} is not known here.")
+        raise QueryRefused(f"{_spelled(node)} is not known here.")
 
     def parameter(self, type_: Type, role: str = "x") -> Value:
         """Return a parameter for one of DuckDB's lambdas.
@@ -825,9 +825,7 @@ class _Translator:
     def apply(self, function: exp.Expr, *arguments: Value) -> Value:
         """Translate the body of a Trino lambda, its parameters replaced by expressions."""
         if not isinstance(function, exp.Lambda) or len(function.expressions) != len(arguments):
-            raise QueryRefused(
-                f"{function.sql('trino')}: a function of {len(arguments)} parameters is wanted."
-            )
+            raise QueryRefused(f"{_spelled(function)}: a function of {len(arguments)} parameters is wanted.")
         names = [parameter.name.lower() for parameter in function.expressions]
         self._lambdas.append(dict(zip(names, arguments, strict=True)))
         try:
@@ -844,10 +842,10 @@ class _Translator:
             return self._kept(node.this)
         if isinstance(node, exp.And):
             return f"({self._kept(node.this)} AND {self._kept(node.expression)})"
-        if isinstance(node, exp.In) and node.args.get("query") is not None:
+        if isinstance(node, exp.In) and (query := _sought_query(node)) is not None:
             value = self.value(node.this)
             if value.type.name == "row":
-                return self._matched(value, node.args["query"])[0]
+                return self._matched(value, query)[0]
         return self._condition(node, "WHERE")
 
     def _matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
@@ -926,7 +924,7 @@ class _Translator:
         ):
             value, rest = self._named(names[2], names[1]), names[3:]
         if value is None:
-            raise QueryRefused(f"The column {node.sql('trino')} cannot be found.{self._hint(node.this)}")
+            raise QueryRefused(f"The column {_spelled(node)} cannot be found.{self._hint(node.this)}")
         for name in rest:
             value = _member(value, name)
         return value
@@ -960,7 +958,7 @@ class _Translator:
 
     def _in(self, node: exp.In) -> Value:
         value = self.value(node.this)
-        query = node.args.get("query")
+        query = _sought_query(node)
         if query is None:
             return one_of(value, [self.value(option) for option in node.expressions])
         if value.type.name == "row":
@@ -974,7 +972,7 @@ class _Translator:
         """Translate a comparison with ANY, SOME or ALL of a query."""
         each, operator = node.expression, _COMPARISONS[type(node)]
         if operator.startswith("IS") or not isinstance(each.this, exp.Query):
-            raise QueryRefused(f"{node.sql('trino')} is not known here: ANY and ALL want a query.")
+            raise QueryRefused(f"{_spelled(node)} is not known here: ANY and ALL want a query.")
         word = "ANY" if isinstance(each, exp.Any) else "ALL"
         value, sql = self._sought(without_nan(self.value(node.this), word), each.this, word)
         return Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN)
@@ -998,7 +996,7 @@ class _Translator:
 
     def _is(self, node: exp.Is) -> Value:
         if not isinstance(node.expression, exp.Null):
-            raise QueryRefused(f"Athena knows IS NULL only, not {node.sql('trino')}.")
+            raise QueryRefused(f"Athena knows IS NULL only, not {_spelled(node)}.")
         return Value(f"({self.value(node.this).sql} IS NULL)", BOOLEAN)
 
     def _like(self, node: exp.Like, escape: str = "") -> Value:
@@ -1010,7 +1008,7 @@ class _Translator:
 
     def _escape(self, node: exp.Escape) -> Value:
         if not isinstance(node.this, exp.Like):
-            raise QueryRefused(f"{node.sql('trino')} is not known here.")
+            raise QueryRefused(f"{_spelled(node)} is not known here.")
         character = trino_functions.literal(node.expression, "LIKE's ESCAPE")
         pattern = trino_functions.literal(node.this.expression, "A pattern with ESCAPE")
         escaped = re.sub(f"{re.escape(character)}[%_{re.escape(character)}]", "", pattern)
@@ -1129,7 +1127,7 @@ class _Translator:
         if isinstance(count, exp.Neg):
             count, sign = count.this, "-"
         if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
-            raise QueryRefused(f"{node.sql('trino')} is not known here: write INTERVAL '7' DAY.")
+            raise QueryRefused(f"{_spelled(node)} is not known here: write INTERVAL '7' DAY.")
         return trino_time.interval(sign + count.this, node.args["unit"].name)
 
     def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
@@ -1168,7 +1166,7 @@ class _Translator:
         if isinstance(node, exp.GroupConcat):
             return self._listagg(node, condition, over)
         if not isinstance(node, exp.Anonymous):
-            raise QueryRefused(f"{node.sql('trino')} is not known here.")
+            raise QueryRefused(f"{_spelled(node)} is not known here.")
         _refuse_others(node, "this", "expressions")
         name = node.name.lower()
         if name in ("all", "some", "any"):
@@ -1347,11 +1345,16 @@ def _other_tables(node: exp.Table) -> str:
     return " SELECT DISTINCT dt FROM it." if node.name.endswith("$partitions") else ""
 
 
+def _spelled(node: exp.Expr) -> str:
+    """Return a part of a statement as Trino writes it, or nearly."""
+    return node.sql("trino", unsupported_level=ErrorLevel.IGNORE)
+
+
 def _refuse_others(node: exp.Expr, *known: str) -> None:
     """Refuse a node with a part that its translation does not look at."""
     for name, part in node.args.items():
         if part and name not in known:
-            raise QueryRefused(f"{node.sql('trino')} is not known here, because of its {name.strip('_')}.")
+            raise QueryRefused(f"{_spelled(node)} is not known here, because of its {name.strip('_')}.")
 
 
 def _reference(sql: str, column: Column) -> Value:
@@ -1449,6 +1452,12 @@ def _sampled(sample: exp.Expr) -> str:
     if not isinstance(percent, exp.Literal) or percent.is_string or not 0 <= float(percent.this) <= 100:
         raise QueryRefused("TABLESAMPLE BERNOULLI wants a number from 0 to 100, written out.")
     return f"(random() * 100 < {float(percent.this)!r})"
+
+
+def _sought_query(node: exp.In) -> exp.Expr | None:
+    """Return the query that IN looks through; sqlglot takes VALUES for a value."""
+    only = node.expressions[0] if len(node.expressions) == 1 else None
+    return only if isinstance(only, exp.Values) else node.args.get("query")
 
 
 def _is_true(node: exp.Expr | None) -> bool:

@@ -322,10 +322,10 @@ def as_java_writes(sql: str) -> str:
 
 
 def _moment_text(sql: str, precision: int) -> str:
-    fraction = {0: "", 3: ".%g", 6: ".%f"}.get(precision)
-    if fraction is None:
-        raise QueryRefused(f"timestamp({precision}) cannot be written as text here: cast it to timestamp(3).")
-    return f"strftime({sql}, '%Y-%m-%d %H:%M:%S{fraction}')"
+    seconds = f"strftime({sql}, '%Y-%m-%d %H:%M:%S')"
+    if precision == 0:
+        return seconds
+    return f"({seconds} || left(strftime({sql}, '.%f'), {precision + 1}))"
 
 
 def _from_or_to_json(sql: str, source: Type, target: Type) -> str:

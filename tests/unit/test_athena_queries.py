@@ -345,3 +345,9 @@ def test_an_empty_result_has_its_columns_and_their_types(engine: LocalAthena):
     assert frame.dtypes.astype(str).to_dict() == {
         "label": "object", "width_px": "int64", "uploaded_at": "datetime64[us]"
     }  # fmt: skip
+
+
+def test_a_refusal_is_all_that_is_said(engine: LocalAthena, caplog: pytest.LogCaptureFixture):
+    with pytest.raises(QueryRefused, match="its locks"):
+        engine.query("SELECT key FROM labels FOR UPDATE")
+    assert caplog.text == ""

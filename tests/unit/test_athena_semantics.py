@@ -189,6 +189,15 @@ VALUES = [
     ("date_diff('day', TIMESTAMP '2026-11-16 23:30:00 +02:00', TIMESTAMP '2026-11-17 22:00:00 UTC')", 1),
     ("date_diff('day', TIMESTAMP '2026-11-16 21:30:00 UTC', TIMESTAMP '2026-11-17 23:00:00 +02:00')", 0),
     ("hour(CAST(TIMESTAMP '2026-11-16 10:00:00 Europe/Paris' AS timestamp with time zone))", 10),
+    ("regexp_extract('img_12.PNG', '(?i)\\.(png|jpg)$', 1)", "PNG"),
+    ("regexp_extract('a-b', '((a)|(c))-(b)', 4)", "b"),
+    ("regexp_extract('xay', '(x)(a|b)(?:y|z)', 2)", "a"),
+    ("regexp_extract('a|x', '(a)\\|[(|x]', 1)", "a"),
+    ("CAST(TIMESTAMP '2026-11-16 08:00:00.1' AS varchar)", "2026-11-16 08:00:00.1"),
+    ("5 NOT IN (VALUES 1, NULL)", None),
+    ("(1, 2) IN (VALUES (1, 2))", True),
+    ("trim(LEADING 'x' FROM 'xxa')", "a"),
+    ("NOT NULL", None),
 ]
 
 
@@ -411,6 +420,18 @@ REFUSED = [
     ),
     ("SELECT hour(coalesce(TIMESTAMP '2026-11-16 10:00 +01:00', now()))", "not all in one time zone"),
     ("SELECT TIMESTAMP '2026-11-16 10:00:00 Nowhere'", "time zone"),
+    ("SELECT regexp_extract('ab', '(a(b)?)', 2)", "may take no part"),
+    ("SELECT regexp_extract('a-b', '((a)|(c))-(b)', 3)", "may take no part"),
+    ("SELECT regexp_extract('ab', '(?:(a)b)*', 1)", "may take no part"),
+    ("WITH x AS MATERIALIZED (SELECT 1 AS a) SELECT a FROM x", "leave it out"),
+    ("SELECT key NOT NULL FROM labels", "write IS NOT NULL"),
+    ("SELECT !true", "write NOT"),
+    ("SELECT IF 1 > 2 THEN 3 END", "if is a function"),
+    ("SELECT X'4'", "two digits"),
+    ("SELECT count(*) FILTER (key = 'a') FROM labels", "FILTER wants WHERE"),
+    ("SELECT count(*) OVER FROM labels", "OVER wants a window"),
+    ("SELECT * FROM VALUES (1)", "stands in parentheses"),
+    ("SELECT * FROM UNNEST(ARRAY[1]) WITH OFFSET AS o", "WITH ORDINALITY"),
 ]
 
 
