@@ -3,9 +3,10 @@
 SELECT
     date_trunc('week', CAST(dt AS date)) AS week,
     least(CAST(floor(round(confidence * 100, 9)) AS integer), 99) AS bin,
+    least(floor(round(confidence * 100, 9)), 99e0) / 100 AS from_confidence,
     count(*) AS images,
     sum(confidence) AS confidence_sum
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
-GROUP BY date_trunc('week', CAST(dt AS date)), least(CAST(floor(round(confidence * 100, 9)) AS integer), 99)
+GROUP BY 1, 2, 3
 ORDER BY week, bin

@@ -8,6 +8,11 @@ SELECT
         ELSE 'size_bytes'
     END AS input,
     coalesce(brightness_bin, sharpness_bin, size_bin) AS bin,
+    CASE
+        WHEN grouping(brightness_bin) = 0 THEN brightness_bin * 8e0
+        WHEN coalesce(sharpness_bin, size_bin) = 0 THEN 0e0
+        ELSE power(2, coalesce(sharpness_bin, size_bin) / 2e0)
+    END AS from_value,
     count(*) AS images
 FROM (
     SELECT
