@@ -170,7 +170,7 @@ class LocalAthena:
                 f"There was no answer within {self._timeout_s:g} s. Ask for fewer days or fewer rows."
             ) from error
         except duckdb.Error as error:
-            raise QueryFailed(_reason(error)) from error
+            raise QueryFailed(_reason(error, translation.names)) from error
         finally:
             deadline.cancel()
         if len(rows) > most_rows:
@@ -270,13 +270,34 @@ def _parquet_files(folder: Path) -> Iterator[Path]:
     return iter(folder.glob(_PATTERN))
 
 
-def _reason(error: duckdb.Error) -> str:
-    """Return what went wrong, without the statement that nobody wrote."""
-    if str(error).startswith("Invalid Input Error: Division by zero"):
-        return "Division by zero; TRY(...) makes it NULL."
+def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:
+    """Return what went wrong, without the statement and the names that nobody wrote."""
     said = str(error).split("\n\nLINE ")[0].strip()
     failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
-    return failure[1] if failure else said
+    if failure:
+        return failure[1]
+    for form, reason in _REASONS.items():
+        if found := re.search(form, said):
+            column = names.get(found[1], found[1]) if found.groups() else ""
+            return reason.format(column)
+    return said.splitlines()[0]
+
+
+_REASONS = {
+    "^Invalid Input Error: Division by zero": "Division by zero; TRY(...) makes it NULL.",
+    'column "(.+?)" must appear in the GROUP BY': (
+        "The column {0} is neither in GROUP BY nor within an aggregate: write it into GROUP BY, or write "
+        "arbitrary({0})."
+    ),
+    "WHERE clause cannot contain aggregates": "WHERE cannot contain aggregates: write HAVING after GROUP BY.",
+    "WHERE clause cannot contain window functions": (
+        "WHERE cannot contain window functions: name it in a subquery, and write WHERE outside."
+    ),
+    "aggregate function calls cannot be nested": "Aggregates cannot be nested: put one into a subquery.",
+    "More than one row returned by a subquery": "A query in an expression returned more than one row.",
+    "Map keys must be unique": "A map's keys must be unique, and two are equal.",
+}
+"""What DuckDB says → the same, for who wrote Athena's SQL."""
 
 
 class Athena:

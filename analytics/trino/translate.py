@@ -77,6 +77,8 @@ class Translation:
 
     sql: str
     columns: Sequence[Column]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What DuckDB's errors call a column → what the statement calls it."""
 
 
 def translate(
@@ -100,10 +102,11 @@ def translate(
     if _SHOWING.match(bare):
         return _listed(by_name, bare, database)
     try:
-        relation = _Translator(by_name, database).query(_parse(sql, parameters), {}, None)
+        translator = _Translator(by_name, database)
+        relation = translator.query(_parse(sql, parameters), {}, None)
     except RecursionError:
         raise QueryRefused("The statement is nested too deeply.") from None
-    return Translation(relation.sql, relation.columns)
+    return Translation(relation.sql, relation.columns, translator.names)
 
 
 _SHOWING = re.compile(r"(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
@@ -311,6 +314,8 @@ class _Translator:
         self._are_outer: list[bool] = []
         """Of each column that was named: whether it belongs to an outer query."""
         self._names = 0
+        self.names: dict[str, str] = {}
+        """What DuckDB calls a column → what the statement calls it."""
 
     # Queries
 
@@ -429,6 +434,7 @@ class _Translator:
 
     def _select_within(self, node: exp.Select, scope: _Scope) -> _Relation:
         pieces = [self._from(node)]
+        self.names.update((re.sub(r".*\.|\[.*|\"", "", c.value.sql), c.name) for c in scope.columns)
         if scope.sampled and (node.args.get("joins") or node.args["from_"].this.args.get("joins")):
             raise QueryRefused(
                 "TABLESAMPLE beside a join is not known here: write (SELECT * FROM t TABLESAMPLE ...) AS t."
@@ -707,7 +713,7 @@ class _Translator:
     def _derived(self, sql: str, columns: Sequence[Column]) -> _Derived:
         """Name a query's columns by their positions: Trino lets two have one name."""
         local = self._name("t")
-        names = [f"c{index}" for index in range(1, len(columns) + 1)]
+        names = [f"{local}c{index}" for index in range(1, len(columns) + 1)]
         seen = [
             _Seen(column.name, None, _reference(f"{local}.{name}", column))
             for name, column in zip(names, columns, strict=True)
@@ -724,14 +730,14 @@ class _Translator:
         """
         scope, local = self._scope, self._name("t")
         kept = [
-            replace(column, value=replace(column.value, sql=f"{local}.k{index}"))
+            replace(column, value=replace(column.value, sql=f"{local}.{local}k{index}"))
             for index, column in enumerate(scope.columns)
         ]
-        listed = [f"{column.value.sql} AS k{index}" for index, column in enumerate(scope.columns)]
+        listed = [f"{column.value.sql} AS {local}k{index}" for index, column in enumerate(scope.columns)]
         lists, columns = self._lists(node, keep_empty=keep_empty)
-        listed += [f"unnest({sql}) AS u{index}" for index, sql in enumerate(lists)]
+        listed += [f"unnest({sql}) AS {local}u{index}" for index, sql in enumerate(lists)]
         elements = [
-            _Seen(column.name, None, Value(f"{local}.u{index}", column.type))
+            _Seen(column.name, None, Value(f"{local}.{local}u{index}", column.type))
             for index, column in enumerate(columns)
         ]
         scope.columns = kept + _aliased(elements, _unnest_alias(node), None)
@@ -743,16 +749,16 @@ class _Translator:
         with self._within(_Scope(self._scope.outer)):
             lists, columns = self._lists(node, keep_empty=False)
         if len(lists) == 1:
-            return f"unnest({lists[0]}) AS {local}(u)", _aliased(
-                [_Seen(columns[0].name, None, Value(f"{local}.u", columns[0].type))],
+            return f"unnest({lists[0]}) AS {local}({local}u)", _aliased(
+                [_Seen(columns[0].name, None, Value(f"{local}.{local}u", columns[0].type))],
                 _unnest_alias(node),
                 None,
             )
         elements = [
-            _Seen(column.name, None, Value(f"{local}.u[{index}]", column.type))
+            _Seen(column.name, None, Value(f"{local}.{local}u[{index}]", column.type))
             for index, column in enumerate(columns, 1)
         ]
-        sql = f"unnest(list_zip({', '.join(lists)})) AS {local}(u)"
+        sql = f"unnest(list_zip({', '.join(lists)})) AS {local}({local}u)"
         return sql, _aliased(elements, _unnest_alias(node), None)
 
     def _lists(self, node: exp.Unnest, *, keep_empty: bool) -> tuple[list[str], list[Column]]:

@@ -250,7 +250,19 @@ FAILING = [
     ("SELECT x + 1 FROM (VALUES 2147483647) AS t (x)", "[Oo]verflow"),
     ("SELECT sum(x) FROM (VALUES 9223372036854775807, 1) AS t (x)", "out of range"),
     ("SELECT (SELECT x FROM (VALUES 1, 2) AS t (x))", "[Mm]ore than one row"),
-    ("SELECT label, count(*) FROM predictions", "GROUP BY"),
+    ("SELECT label, count(*) FROM predictions", "^The column label is neither in GROUP BY"),
+    ("SELECT x, count(*) FROM (SELECT key AS x FROM labels)", r"^The column x is .* arbitrary\(x\)\.$"),
+    ("WITH a (y) AS (SELECT key FROM labels) SELECT y AS z FROM a GROUP BY y || 'a'", "^The column y is"),
+    (
+        "SELECT k, v, count(*) FROM predictions CROSS JOIN UNNEST(probabilities) AS t (k, v) GROUP BY k",
+        "column v",
+    ),
+    ("SELECT * FROM UNNEST(ARRAY[1]) AS t (only) GROUP BY only + 1", "^The column only is"),
+    ("SELECT count(*) FROM labels WHERE max(key) = 'a'", "write HAVING"),
+    ("SELECT key FROM labels WHERE rank() OVER (ORDER BY key) = 1", "name it in a subquery"),
+    ("SELECT max(count(*)) FROM labels GROUP BY key", "put one into a subquery"),
+    ("SELECT MAP(ARRAY['a', 'a'], ARRAY[1, 2])", "^A map's keys must be unique"),
+    ("SELECT date_parse('x', '%Y-%m-%d')", '^[^\n]* "%Y-%m-%d"$'),
 ]
 
 
