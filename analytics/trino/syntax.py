@@ -39,6 +39,10 @@ _CLAUSES = {
     "MINUS": "Athena has no MINUS: write EXCEPT.",
 }
 _AFTER_CLAUSE = (TokenType.NUMBER, TokenType.VAR, TokenType.SELECT)
+_COMPARING = (
+    TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.GT, TokenType.LTE, TokenType.GTE, TokenType.IS,
+    TokenType.IN, TokenType.LIKE, TokenType.BETWEEN,
+)  # fmt: skip
 _UNITS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 
 _TYPE_WORD = re.compile(
@@ -152,6 +156,8 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
         raise QueryRefused("Athena has no `!`: write NOT.")
     if kind == TokenType.NOT and kinds[1] == TokenType.NULL and kinds[0] in _BEFORE_NO_TEXT:
         raise QueryRefused("Athena has no NOT NULL without IS: write IS NOT NULL.")
+    if kind == TokenType.NULL and kinds[0] == TokenType.IS and kinds[1] in _COMPARING:
+        raise QueryRefused("IS NULL before an operator wants parentheses: (x IS NULL) = true.")
     if token.text.upper() == "IF" and kind == TokenType.VAR and kinds[1] != TokenType.L_PAREN:
         raise QueryRefused("if is a function: write if(condition, x, y), or CASE.")
     if kind == TokenType.OVER and kinds[1] not in (TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER):

@@ -289,6 +289,7 @@ _COMPARISONS: Mapping[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
+_PREDICATES = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
 _SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
     exp.Union: "UNION",
     exp.Except: "EXCEPT",
@@ -801,6 +802,9 @@ class _Translator:
         if not isinstance(node, exp.Expr):
             raise QueryRefused("This is not Athena SQL: an expression is missing.")
         handler, known = _EXPRESSIONS.get(type(node), (None, ""))
+        operands = [node.this, node.args.get("expression")] if isinstance(node, _PREDICATES) else []
+        if any(isinstance(operand, (*_PREDICATES, exp.Not)) for operand in operands):
+            raise QueryRefused(f"{_spelled(node)}: a comparison of a comparison wants parentheses.")
         if handler is not None:
             _refuse_others(node, *known.split())
             return handler(self, node)
@@ -809,8 +813,6 @@ class _Translator:
             a, b = self.value(node.this), self.value(node.expression)
             return arithmetic(_ARITHMETIC[type(node)], a, b)
         if type(node) in _COMPARISONS:
-            if isinstance(node.this, (*_COMPARISONS, exp.In, exp.Between, exp.Like)):
-                raise QueryRefused(f"{_spelled(node)}: a comparison of a comparison wants parentheses.")
             if isinstance(node.expression, exp.Any | exp.All):
                 return self._compared_with_each(node)
             return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
@@ -832,6 +834,14 @@ class _Translator:
         """Translate the body of a Trino lambda, its parameters replaced by expressions."""
         if not isinstance(function, exp.Lambda) or len(function.expressions) != len(arguments):
             raise QueryRefused(f"{_spelled(function)}: a function of {len(arguments)} parameters is wanted.")
+        calls = function.this.find_all(exp.Anonymous, exp.GroupConcat, exp.Window)
+        if function.this.find(exp.Query) or any(
+            not isinstance(call, exp.Anonymous) or trino_aggregates.is_aggregate(call.name.lower())
+            for call in calls
+        ):
+            raise QueryRefused(
+                f"{_spelled(function)}: no aggregate and no query can stand in such a function."
+            )
         names = [parameter.name.lower() for parameter in function.expressions]
         self._lambdas.append(dict(zip(names, arguments, strict=True)))
         try:

@@ -432,6 +432,11 @@ REFUSED = [
     ("SELECT count(*) OVER FROM labels", "OVER wants a window"),
     ("SELECT * FROM VALUES (1)", "stands in parentheses"),
     ("SELECT * FROM UNNEST(ARRAY[1]) WITH OFFSET AS o", "WITH ORDINALITY"),
+    ("SELECT 1 IS NULL = true", "wants parentheses"),
+    ("SELECT 1 IN (1) IS NULL", "wants parentheses"),
+    ("SELECT true = NOT false", "wants parentheses"),
+    ("SELECT transform(array_agg(key), x -> count(*)) FROM labels", "no aggregate and no query"),
+    ("SELECT transform(ARRAY[1], x -> (SELECT x))", "no aggregate and no query"),
 ]
 
 
