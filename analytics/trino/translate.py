@@ -875,9 +875,12 @@ class _Translator:
         fields = [row_field(value, index) for index in range(len(relation.columns))]
         pairs = [comparison("=", a, b.value) for a, b in zip(fields, found.columns, strict=True)]
         equal = " AND ".join(pair.sql for pair in pairs)
-        holes = " OR ".join(f"{part.sql} IS NULL" for part in [*fields, *(c.value for c in found.columns)])
-        select = f"SELECT 1 FROM {found.sql} WHERE"  # noqa: S608
-        return f"(EXISTS ({select} {equal}))", f"(EXISTS ({select} {holes}))"
+        missing, holes = (
+            " OR ".join(f"{value.sql} IS NULL" for value in values)
+            for values in (fields, [column.value for column in found.columns])
+        )
+        select = f"EXISTS (SELECT 1 FROM {found.sql}"  # noqa: S608
+        return f"({select} WHERE {equal}))", f"((({missing}) AND {select})) OR {select} WHERE {holes}))"
 
     def _name(self, prefix: str) -> str:
         self._names += 1

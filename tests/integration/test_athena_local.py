@@ -81,6 +81,14 @@ PRUNING = [
     "FROM predictions) SELECT count(*) FROM w WHERE n = 1 AND dt = '2026-11-01'",
     "SELECT d, count(upload_id) FROM UNNEST(sequence(DATE '2026-11-01', DATE '2026-11-03')) AS s (d) "
     "LEFT JOIN predictions ON dt = CAST(d AS varchar) AND dt <= '2026-11-03' GROUP BY d",
+    "SELECT count(*) FROM predictions TABLESAMPLE BERNOULLI (50) WHERE dt = '2026-11-01'",
+    "SELECT count(*) FROM predictions WHERE (dt, label) IN (('2026-11-01', 'bicycle'))",
+    "SELECT count(*) FROM predictions WHERE dt < '2026-11-03' AND (upload_id, confidence) IN "
+    "(SELECT upload_id, max(confidence) FROM predictions WHERE dt < '2026-11-03' GROUP BY upload_id)",
+    "SELECT count(*) FROM (predictions AS p LEFT JOIN labels AS l ON l.upload_id = p.upload_id) "
+    "WHERE p.dt = '2026-11-01'",
+    "SELECT label, kurtosis(confidence), CAST(avg(confidence) AS varchar) FROM predictions "
+    "WHERE dt = '2026-11-01' GROUP BY label",
 ]  # fmt: skip
 
 
