@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,8 +20,9 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.Dat
     """Return rows as a DataFrame.
 
     Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
-    timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, spans of time
-    timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is None, NaN or NaT.
+    timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, times of the day
+    `datetime.time`, spans of time timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is
+    None, NaN or NaT.
     """
     lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     series = {
@@ -122,6 +123,8 @@ def text_of(value: Any, type_: Type) -> str:
             seconds = f"{local:%Y-%m-%d %H:%M:%S}"
             fraction = f".{local:%f}"[: type_.precision + 1] if type_.precision else ""
             return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
+        case time():
+            return value.isoformat("microseconds")[: 9 + type_.precision if type_.precision else 8]
         case timedelta():
             return _span_text(value)
         case list():
@@ -255,6 +258,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("array", "map", "row"), _container),
     "boolean": lambda text: text == "true",
     "date": date.fromisoformat,
+    "time": time.fromisoformat,
     "timestamp": _moment,
     "timestamp with time zone": _zoned_moment,
     "interval day to second": _span,

@@ -178,6 +178,7 @@ _FIELD_ALIASES = {
     "doy": "day_of_year",
     "yow": "year_of_week",
 }
+_TIME_FIELDS = ("hour", "minute", "second", "millisecond")
 _INTERVAL_FIELDS = {
     "day": "epoch_ms({0}) // 86400000",
     "hour": "epoch_ms({0}) // 3600000 % 24",
@@ -198,8 +199,10 @@ def extract(name: str, value: Value) -> Value:
         return Value(f"CAST({_INTERVAL_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
     if value.type == YEAR_TO_MONTH and field in ("year", "month"):
         return Value(f"CAST({field}({value.sql}) AS BIGINT)", BIGINT)
-    if field in ("hour", "minute", "second", "millisecond") and value.type == DATE:
+    if field in _TIME_FIELDS and value.type == DATE:
         raise QueryRefused(f"A date has no {field} on Athena.")
+    if value.type.name == "time" and field in _TIME_FIELDS:
+        return Value(f"CAST({_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
     if field not in _FIELDS:
         raise QueryRefused(f"extract({name} FROM ...) is not known here.")
     local = local_timestamp(_moment(value, name))

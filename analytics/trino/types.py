@@ -20,7 +20,7 @@ class Type:
     fields: tuple[str | None, ...] = ()
     """Names of a row's fields; an anonymous field has none."""
     precision: int = 0
-    """Of a decimal; or the fraction's digits of a timestamp."""
+    """Of a decimal; or the fraction's digits of a timestamp or a time of the day."""
     scale: int = 0
     zone: str = ""
     """Of a timestamp with time zone: the one zone that all its values are in, as UTC, Europe/Paris or +02:00;
@@ -36,8 +36,8 @@ class Type:
                 + ", ".join(f'"{name}" {type_}' if name else str(type_) for name, type_ in fields)
                 + ")"
             )
-        if self.name == "timestamp":
-            return f"timestamp({self.precision})"
+        if self.name in ("timestamp", "time"):
+            return f"{self.name}({self.precision})"
         if self.name == "timestamp with time zone":
             return f"timestamp({self.precision}) with time zone"
         arguments = ", ".join(map(str, self.arguments))
@@ -125,6 +125,7 @@ _DUCKDB = {
     "varbinary": "BLOB",
     "json": "JSON",
     "date": "DATE",
+    "time": "TIME",
     "timestamp": "TIMESTAMP",
     "timestamp with time zone": "TIMESTAMPTZ",
     "interval day to second": "INTERVAL",
@@ -193,6 +194,8 @@ def common(a: Type, b: Type) -> Type | None:
         return a if _NUMBERS.index(a.name) >= _NUMBERS.index(b.name) else b
     if a.is_moment and b.is_moment:
         return _common_moment(a, b)
+    if a.name == b.name == "time":
+        return a if a.precision >= b.precision else b
     if a.name == b.name and len(a.arguments) == len(b.arguments):
         arguments = [common(x, y) for x, y in zip(a.arguments, b.arguments, strict=True)]
         if None not in arguments:
@@ -305,6 +308,8 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
         if [part.lower() for part in parts[:4]] == ["with", "time", "zone"] or parts[:1] == ["with"]:
             return zoned(precision=precision), parts[3:]
         return Type("timestamp", precision=precision), parts
+    if name == "time":
+        return Type("time", precision=int(arguments[0][0]) if arguments else 3), parts
     if name == "decimal":
         digits = [int(argument[0]) for argument in arguments] or [38]
         return decimal(digits[0], digits[1] if len(digits) > 1 else 0), parts

@@ -166,6 +166,8 @@ def _cast(sql: str, source: Type, target: Type) -> str:
         return f"CAST(round({sql}) AS {target.duckdb})"  # half away from zero, where DuckDB's cast is to even
     if {source.name, target.name} <= {"date", "timestamp", "timestamp with time zone"}:
         return _between_moments(sql, source, target)
+    if target.name == "time" and source.name in ("time", "timestamp", "timestamp with time zone"):
+        return _between_times(sql, source, target)
     if source.name == target.name == "array":
         element = _cast("x", source.arguments[0], target.arguments[0])
         return f"list_transform({sql}, lambda x: {element})"
@@ -229,6 +231,7 @@ _SHAPES = {
     "double": rf"\s*({_NUMBER}|NaN|[+-]?Infinity)\s*",
     "boolean": r"(?i)t|f|true|false|1|0",
     "date": r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\s*",
+    "time": r"[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,9})?)?",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,9})?)?)?",
     **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), "[+-]?[0-9]+"),
 }
@@ -258,6 +261,10 @@ def _parsed(sql: str, target: Type) -> str:
         # DuckDB wants two digits where Trino takes one, but for the fraction.
         padded = f"regexp_replace({sql}, '([^0-9.])([0-9])\\b', '\\10\\2', 'g')"
         return _rounded(f"CAST({padded} AS TIMESTAMP)", target.precision)
+    if target.name == "time":
+        moment = Type("timestamp", precision=target.precision)
+        dated = f"('2000-01-01 ' || {sql})"
+        return f"CAST({_parsed(dated, moment)} AS TIME)"
     return f"CAST({sql} AS {target.duckdb})"
 
 
@@ -277,6 +284,8 @@ def _to_text(sql: str, source: Type) -> str:
     if source.name == "timestamp with time zone":
         local = on_clocks(sql, source.zone)
         return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
+    if source.name == "time":
+        return _moment_text(f"(DATE '2000-01-01' + {sql})", source.precision, "%H:%M:%S")
     if source == JSON:
         number = scientific(f"CAST({sql} AS DOUBLE)")
         string = (
@@ -321,8 +330,8 @@ def as_java_writes(sql: str) -> str:
     return f"(CASE WHEN {plain} THEN CAST({sql} AS VARCHAR) ELSE {scientific(sql)} END)"
 
 
-def _moment_text(sql: str, precision: int) -> str:
-    seconds = f"strftime({sql}, '%Y-%m-%d %H:%M:%S')"
+def _moment_text(sql: str, precision: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    seconds = f"strftime({sql}, '{form}')"
     if precision == 0:
         return seconds
     return f"({seconds} || left(strftime({sql}, '.%f'), {precision + 1}))"
@@ -404,6 +413,14 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
     if target.name == "timestamp":
         return local
     return _instant(local, "UTC" if target.zone == types.MIXED else target.zone)
+
+
+def _between_times(sql: str, source: Type, target: Type) -> str:
+    """Return a time of the day: of a timestamp, or in another precision. What rounds up to 24:00 is 0:00."""
+    moment = f"(DATE '2000-01-01' + {sql})" if source.name == "time" else local_timestamp(Value(sql, source))
+    if target.precision < source.precision:
+        moment = _rounded(moment, target.precision)
+    return f"CAST({moment} AS TIME)"
 
 
 def on_clocks(instant: str, zone: str) -> str:

@@ -1,6 +1,6 @@
 """Values as Athena writes them into its answers, and the same read back."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,8 @@ WRITTEN = [
     ("interval day to second", timedelta(days=1, hours=2, milliseconds=3), "1 02:00:00.003"),
     ("interval day to second", -timedelta(minutes=5), "-0 00:05:00.000"),
     ("date", date(2026, 11, 16), "2026-11-16"),
+    ("time", time(9, 30, 0, 250000), "09:30:00.250"),
+    ("time(0)", time(9, 30), "09:30:00"),
     ("array(varchar)", ["1", None, "a"], "[1, null, a]"),
     ("map(varchar, double)", {"bicycle": 0.97, "tulip": 1e-4}, "{bicycle=0.97, tulip=1.0E-4}"),
     ("row(a integer, b array(decimal(3,1)))", {"a": 1, "b": [Decimal("2.0")]}, "{a=1, b=[2.0]}"),
@@ -50,6 +52,10 @@ def test_a_moment_with_an_offset_is_read_back_as_it_was_written() -> None:
     assert written == "2026-07-16 03:30:00.000 -05:30"
     columns, rows = typed_rows([("x", "timestamp with time zone")], [[written]])
     assert frame_of(columns, rows)["x"].iloc[0] == moment
+
+
+def test_a_time_of_the_day_is_read_back_as_it_was_written() -> None:
+    assert typed_rows([("x", "time")], [["09:30:00.250"], [None]])[1] == [[time(9, 30, 0, 250000)], [None]]
 
 
 @given(st.floats(allow_nan=False))

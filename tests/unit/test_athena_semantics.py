@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -198,6 +198,13 @@ VALUES = [
     ("(1, 2) IN (VALUES (1, 2))", True),
     ("trim(LEADING 'x' FROM 'xxa')", "a"),
     ("NOT NULL", None),
+    ("CAST(TIMESTAMP '2026-11-16 10:15:30.250' AS time)", time(10, 15, 30, 250000)),
+    ("CAST(TIMESTAMP '2026-11-16 10:00:00 Europe/Paris' AS time)", time(10)),
+    ("CAST(TIMESTAMP '2026-11-16 23:59:59.9' AS time(0))", time(0)),
+    ("CAST(TIME '1:2:3.45' AS varchar)", "01:02:03.45"),
+    ("CAST('10:00' AS time) > TIME '9:59:59.999'", True),
+    ("hour(TIME '10:15:30') * 60 + extract(minute FROM TIME '10:15:30')", 615),
+    ("typeof(CAST('10:00' AS time))", "time(3)"),
 ]
 
 
@@ -287,7 +294,10 @@ REFUSED = [
     ("SELECT 5 BETWEEN 1 2", "BETWEEN wants AND"),
     ("SELECT (NOT 5 BETWEEN 1 2) AND true", "BETWEEN wants AND"),
     ("SELECT (SELECT max(key) FROM labels GROUP BY)", "something to group by"),
-    ("SELECT CAST(NULL AS time)", "The type TIME is not known"),
+    ("SELECT CAST(NULL AS time with time zone)", "The type TIME WITH TIME ZONE is not known"),
+    ("SELECT TIME '10:00' + INTERVAL '1' HOUR", "does not define"),
+    ("SELECT TIME '10:00' = TIMESTAMP '2026-11-16 10:00'", "cannot apply ="),
+    ("SELECT CAST(TIME '10:00' AS json)", "time(0) to json"),
     ("SELECT typeof(x) FROM (VALUES 'abc') AS t (x)", "counts its characters"),
     ("SELECT (1", "without its `)`"),
     ("SELECT 1)", "a `)` too many"),
@@ -536,6 +546,8 @@ FAILING = [
     (f"reduce_agg(v, 2, (s, x) -> s * x, (a, b) -> a * b) FROM {T}", "start with what changes nothing"),
     ("try_cast(1 / x AS double) FROM (VALUES 0) AS t (x)", "^Division by zero"),
     ("try_cast(CAST(x AS integer) AS varchar) FROM (VALUES 'a') AS t (x)", "cannot be cast to integer"),
+    ("CAST(x AS time) FROM (VALUES '10') AS t (x)", "cannot be cast to time"),
+    ("TIME '25:00'", "out of range"),
 ]
 
 
