@@ -30,7 +30,8 @@ COPY (
     )
     SELECT
         md5('{dt}' || i) AS result_id, md5('{dt}' || i) AS upload_id, 'incoming' AS bucket,
-        printf('{dt}/%08d.jpg', i) AS key, printf('%08x', i) AS version_id, NULL::VARCHAR AS etag,
+        printf('van-%02d/{dt}/%08d.jpg', i % 40, i) AS key,
+        printf('%08x', i) AS version_id, NULL::VARCHAR AS etag,
         (20000 + 400000 * a * b)::BIGINT AS size_bytes,
         TIMESTAMP '{dt}' + to_milliseconds((i * (86400000.0 / {rows}))::BIGINT) AS uploaded_at,
         uploaded_at + to_milliseconds((200 - 2000 * ln(1 - b))::BIGINT) AS decided_at,

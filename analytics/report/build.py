@@ -1,7 +1,7 @@
 """The weekly report: ask the saved queries, work out the numbers, write the page and what goes with it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,20 +23,13 @@ Thumbnail = Callable[[str, str, str | None], bytes | None]
 """Bucket, key and version id of an image → the bytes of its file, or None when it cannot be had."""
 
 LEAST_CERTAIN = 24
-FOLDERS = 50
-"""Up to here folders stand for themselves."""
 _EXACT_DOTS = 5_000
 """Up to here every image has a dot of its own."""
 
-_OF_BOTH_WEEKS: Mapping[str, Mapping[str, Value]] = {
-    "class_balance_by_week": {},
-    "outcomes_by_folder": {"limit": FOLDERS},
-    "confidence_histogram": {},
-    "input_histograms": {},
-    "drift_inputs": {},
-    "latency": {},
-    "duplicates_removed": {},
-}
+_OF_BOTH_WEEKS = (
+    *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
+    *("drift_inputs", "latency", "duplicates_removed"),
+)
 _OF_THE_WEEK = (
     *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
     *("failures_by_reason", "completeness", "measured_precision", "confusions"),
@@ -162,12 +155,12 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
         frames["weekly_summary"] = pd.concat(
             [frames["weekly_summary"], asked.ask("weekly_summary", compare, compare)]
         )
-    for name, values in _OF_BOTH_WEEKS.items():
+    for name in _OF_BOTH_WEEKS:
         if compare == week.back():
-            frames[name] = asked.ask(name, compare, week, **values)
+            frames[name] = asked.ask(name, compare, week)
         else:
             weeks = [week] if compare in (None, week) else [compare, week]
-            frames[name] = pd.concat([asked.ask(name, each, each, **values) for each in weeks if each])
+            frames[name] = pd.concat([asked.ask(name, each, each) for each in weeks if each])
     for name in _OF_THE_WEEK:
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)

@@ -1,5 +1,5 @@
 -- What became of each week's images by where they came from: the first folder of their key?
--- Those without a folder are in ''. The folders with the most images stand for themselves, all others are the NULL.
+-- Those without a folder are in ''. The 50 folders with the most images stand for themselves, all others are the NULL.
 WITH folders AS (
     SELECT
         date_trunc('week', CAST(dt AS date)) AS week,
@@ -20,7 +20,7 @@ ranked AS (
 )
 SELECT
     week,
-    CASE WHEN place <= :limit THEN folder END AS folder,
+    CASE WHEN place <= 50 THEN folder END AS folder,
     sum(images) AS images,
     sum(accepted) AS accepted,
     sum(needs_review) AS needs_review,
