@@ -289,6 +289,9 @@ _COMPARISONS: Mapping[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
+_SAMPLE_BESIDE_A_JOIN = (
+    "TABLESAMPLE beside a join is not known here: write (SELECT * FROM t TABLESAMPLE ...) AS t."
+)
 _PREDICATES = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
 _SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
     exp.Union: "UNION",
@@ -436,10 +439,8 @@ class _Translator:
     def _select_within(self, node: exp.Select, scope: _Scope) -> _Relation:
         pieces = [self._from(node)]
         self.names.update((re.sub(r".*\.|\[.*|\"", "", c.value.sql), c.name) for c in scope.columns)
-        if scope.sampled and (node.args.get("joins") or node.args["from_"].this.args.get("joins")):
-            raise QueryRefused(
-                "TABLESAMPLE beside a join is not known here: write (SELECT * FROM t TABLESAMPLE ...) AS t."
-            )
+        if scope.sampled and node.args.get("joins"):
+            raise QueryRefused(_SAMPLE_BESIDE_A_JOIN)
         where = node.args.get("where")
         if conditions := [*([self._kept(where.this)] if where else []), *scope.sampled]:
             pieces.append(f" WHERE {' AND '.join(conditions)}")
@@ -581,10 +582,24 @@ class _Translator:
         else:
             sql, columns = self._relation(clause.this)
         scope.columns += columns
-        nested = clause.this.args.get("joins") or []
-        for join in [*nested, *(node.args.get("joins") or [])]:
-            sql = self._join(sql, join)
+        joins = list(node.args.get("joins") or [])
+        while joins:
+            join = joins.pop(0)
+            following = []
+            while _is_comma(join) and joins and not _is_comma(joins[0]):
+                following.append(joins.pop(0))
+            sql = self._with_join_after_comma(sql, join, following) if following else self._join(sql, join)
         return f" FROM {sql}"
+
+    def _with_join_after_comma(self, left: str, comma: exp.Join, joins: Sequence[exp.Expr]) -> str:
+        """Translate `left, a JOIN b ON ...`, where ON and USING see nothing of what is left of the comma."""
+        if isinstance(comma.this, exp.Unnest | exp.Lateral):
+            raise QueryRefused("A JOIN after a comma and UNNEST or LATERAL: write CROSS JOIN for the comma.")
+        target = comma.this.copy()
+        target.set("joins", [*(target.args.get("joins") or []), *(join.copy() for join in joins)])
+        sql, columns = self._relation(target)
+        self._scope.columns += columns
+        return f"{left} CROSS JOIN {sql}"
 
     def _join(self, left: str, join: exp.Join) -> str:
         _refuse_others(join, "this", "side", "kind", "on", "using")
@@ -639,6 +654,18 @@ class _Translator:
         return " AND ".join(conditions)
 
     def _relation(self, node: exp.Expr) -> tuple[str, list[_Seen]]:
+        joins = node.args.get("joins")
+        if not joins:
+            return self._single_relation(node)
+        alone = node.copy()
+        alone.set("joins", None)
+        with self._within(_Scope(self._scope.outer)) as scope:
+            sql = self._from(exp.Select(from_=exp.From(this=alone), joins=[join.copy() for join in joins]))
+        if scope.sampled:
+            raise QueryRefused(_SAMPLE_BESIDE_A_JOIN)
+        return f"({sql.removeprefix(' FROM ')})", scope.columns
+
+    def _single_relation(self, node: exp.Expr) -> tuple[str, list[_Seen]]:
         if isinstance(node, exp.Table):
             return self._table(node)
         if isinstance(node, exp.Lateral):
@@ -647,28 +674,24 @@ class _Translator:
         if isinstance(node, exp.Values):
             return self._subquery(node, node.args.get("alias"), self._scope.outer)
         if isinstance(node, exp.Subquery):
-            _refuse_others(node, "this", "alias", "with_", "order", "limit", "offset", "joins")
+            _refuse_others(node, "this", "alias", "with_", "order", "limit", "offset")
             if isinstance(node.this, exp.Table) or (
                 isinstance(node.this, exp.Subquery)
                 and (node.this.args.get("alias") or node.this.args.get("joins"))
             ):
                 return self._joined(node)
             inner = node
-            if node.args.get("alias") or node.args.get("joins"):
+            if node.args.get("alias"):
                 inner = node.copy()
                 inner.set("alias", None)
-                inner.set("joins", None)
             return self._subquery(inner, node.args.get("alias"), self._scope.outer)
         raise QueryRefused(f"{_spelled(node)} is not known here as something to read from.")
 
     def _joined(self, node: exp.Subquery) -> tuple[str, list[_Seen]]:
         """Translate a table or a join in parentheses."""
-        with self._within(_Scope(self._scope.outer)) as scope:
-            sql = self._from(exp.Select(from_=exp.From(this=node.this))).removeprefix(" FROM ")
-        if scope.sampled:
-            raise QueryRefused("TABLESAMPLE in parentheses is not known here but within a SELECT of its own.")
+        sql, columns = self._relation(node.this)
         alias = node.args.get("alias")
-        return f"({sql})", _aliased(scope.columns, alias, None) if alias else scope.columns
+        return sql, _aliased(columns, alias, None) if alias else columns
 
     def _table(self, node: exp.Table) -> tuple[str, list[_Seen]]:
         _refuse_others(node, "this", "db", "catalog", "alias", "joins", "sample")
@@ -1477,6 +1500,10 @@ def _sought_query(node: exp.In) -> exp.Expr | None:
     """Return the query that IN looks through; sqlglot takes VALUES for a value."""
     only = node.expressions[0] if len(node.expressions) == 1 else None
     return only if isinstance(only, exp.Values) else node.args.get("query")
+
+
+def _is_comma(join: exp.Expr) -> bool:
+    return not any(join.args.get(part) for part in ("side", "kind", "method", "on", "using"))
 
 
 def _is_true(node: exp.Expr | None) -> bool:

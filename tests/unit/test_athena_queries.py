@@ -179,7 +179,15 @@ REFUSED = [
     ("SELECT * FROM predictions TABLESAMPLE SYSTEM (10)", "use BERNOULLI"),
     ("SELECT * FROM predictions TABLESAMPLE BERNOULLI (101)", "from 0 to 100"),
     ("SELECT * FROM predictions AS p TABLESAMPLE BERNOULLI (10) JOIN labels AS l ON true", "beside a join"),
-    ("SELECT * FROM (predictions AS p TABLESAMPLE BERNOULLI (10))", "a SELECT of its own"),
+    ("SELECT * FROM labels, (predictions AS p TABLESAMPLE BERNOULLI (10))", "beside a join"),
+    (
+        "SELECT a.x FROM (VALUES 1) AS a (x), (VALUES 1) AS b (y) JOIN (VALUES 1) AS c (z) ON a.x = c.z",
+        "a.x cannot",
+    ),
+    (
+        "SELECT e FROM (VALUES ARRAY[1]) AS a (x), UNNEST(a.x) AS t (e) JOIN (VALUES 1) AS z (w) ON e = w",
+        "write CROSS JOIN for the comma",
+    ),
     ("EXPLAIN SELECT 1", "run the statement"),
     ("EXPLAIN INSERT INTO labels SELECT 1", "reads"),
     ("PREPARE q FROM SELECT 1", "a `?` for each parameter"),

@@ -260,6 +260,16 @@ QUERIES = [
     ("SELECT max(x) = TIMESTAMP '2026-11-16 09:00', count(DISTINCT x) FROM (VALUES "
      "TIMESTAMP '2026-11-16 10:00 +01:00', TIMESTAMP '2026-11-16 09:00 UTC', TIMESTAMP '1999-11-16') t (x)",
      [[True, 2]]),
+    ("SELECT x, z FROM (VALUES 1, 2) AS a (x), (VALUES 1) AS b (y) RIGHT JOIN (VALUES 5) AS c (z) ON y = z "
+     "ORDER BY x", [[1, 5], [2, 5]]),
+    ("SELECT x, y, z, w FROM (VALUES 1) AS a (x), (VALUES 1, 2) AS b (y) JOIN (VALUES 1) AS c (z) ON y = z, "
+     "(VALUES 7) AS d (w)", [[1, 1, 1, 7]]),
+    ("WITH a AS (SELECT 1 AS x UNION SELECT 2) SELECT a.x, b.x, c.x FROM a LEFT JOIN a AS b JOIN a AS c "
+     "ON b.x = c.x AND c.x > 1 ON a.x = b.x ORDER BY a.x", [[1, None, None], [2, 2, 2]]),
+    ("SELECT * FROM (SELECT 1 AS x) AS a JOIN (SELECT 1 AS y) AS b JOIN (SELECT 2 AS z) AS c ON y < z "
+     "ON x = y", [[1, 1, 2]]),
+    ("SELECT count(*) FROM ((VALUES 1, 2) AS a (x) JOIN (VALUES 1) AS b (y) ON x = y), (VALUES 3, 4) AS c",
+     [[2]]),
 ]  # fmt: skip
 
 
