@@ -76,7 +76,7 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
             if token.token_type == TokenType.FILTER and is_clause:
                 _check_filter(tokens[index + 2 : index + 3])
             _check_syntax_of(token.text.upper(), *_within_parentheses(tokens, index + 1))
-    return _without_limit_all(tokens)
+    return _without(_OVERFLOW_ERROR, _without(_LIMIT_ALL, tokens))
 
 
 RESERVED = frozenset(
@@ -164,6 +164,8 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
         raise QueryRefused("OVER wants a window in parentheses, or its name.")
     if kind == TokenType.VALUES and kinds[0] in (TokenType.FROM, TokenType.JOIN):
         raise QueryRefused("VALUES to read from stands in parentheses: FROM (VALUES 1, 2) AS t (x).")
+    if kind == TokenType.GROUP_BY and kinds[1] == TokenType.DISTINCT:
+        raise QueryRefused("GROUP BY DISTINCT is not known here: leave DISTINCT out, or write GROUPING SETS.")
     if kind == TokenType.WITH and kinds[1] == TokenType.OFFSET:
         raise QueryRefused("Athena has no WITH OFFSET: write WITH ORDINALITY, which counts from 1.")
     if kind == TokenType.ALIAS and after and after.text.upper() == "MATERIALIZED":
@@ -185,7 +187,7 @@ def _check_interval(count: str, unit: Token | None) -> None:
 def _check_clauses(tokens: Sequence[Token]) -> None:
     """Check each query's order of clauses, and that each JOIN has its condition."""
     open_joins, open_betweens, ends = [0], [0], [TokenType.SELECT]
-    for before, token in zip([None, *tokens], tokens, strict=False):
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], tokens[-1]], strict=False):
         kind = token.token_type
         if kind == TokenType.L_PAREN:
             open_joins.append(0)
@@ -204,7 +206,7 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
             open_joins[-1] += 1
         elif kind == TokenType.ON and before and before.token_type == TokenType.DISTINCT:
             raise QueryRefused("Athena has no DISTINCT ON: use row_number() OVER (PARTITION BY ...).")
-        elif kind in (TokenType.ON, TokenType.USING):
+        elif kind in (TokenType.ON, TokenType.USING) and after.text.upper() != "OVERFLOW":
             open_joins[-1] -= 1
         elif kind in _SET_OPERATIONS and ends[-1] in _ENDS:
             raise QueryRefused(
@@ -274,11 +276,19 @@ def _check_type(words: Sequence[str]) -> None:
             )
 
 
-def _without_limit_all(tokens: Sequence[Token]) -> list[Token]:
-    says_nothing = {
-        place
-        for index, token in enumerate(tokens[:-1])
-        if token.token_type == TokenType.LIMIT and tokens[index + 1].token_type == TokenType.ALL
-        for place in (index, index + 1)
-    }
-    return [token for index, token in enumerate(tokens) if index not in says_nothing]
+_LIMIT_ALL = ("LIMIT", "ALL")
+_OVERFLOW_ERROR = ("ON", "OVERFLOW", "ERROR")
+
+
+def _without(words: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
+    """Leave out words that say nothing."""
+    kept: list[Token] = []
+    place = 0
+    while place < len(tokens):
+        window = tokens[place : place + len(words)]
+        if [token.text.upper() for token in window] == list(words):
+            place += len(words)
+        else:
+            kept.append(tokens[place])
+            place += 1
+    return kept

@@ -270,6 +270,7 @@ QUERIES = [
      "ON x = y", [[1, 1, 2]]),
     ("SELECT count(*) FROM ((VALUES 1, 2) AS a (x) JOIN (VALUES 1) AS b (y) ON x = y), (VALUES 3, 4) AS c",
      [[2]]),
+    (f"SELECT listagg(g, ',' ON OVERFLOW ERROR) WITHIN GROUP (ORDER BY g) FROM {T} LIMIT ALL", [["a,a,b"]]),
 ]  # fmt: skip
 
 
@@ -457,6 +458,11 @@ REFUSED = [
     ("SELECT true = NOT false", "wants parentheses"),
     ("SELECT transform(array_agg(key), x -> count(*)) FROM labels", "no aggregate and no query"),
     ("SELECT transform(ARRAY[1], x -> (SELECT x))", "no aggregate and no query"),
+    (f"SELECT g FROM {T} GROUP BY DISTINCT ROLLUP (g), ROLLUP (g)", "GROUP BY DISTINCT"),
+    (
+        f"SELECT listagg(g, ',' ON OVERFLOW TRUNCATE WITH COUNT) WITHIN GROUP (ORDER BY g) FROM {T}",
+        "overflow",
+    ),
 ]
 
 
