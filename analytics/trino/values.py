@@ -287,7 +287,7 @@ def _to_text(sql: str, source: Type) -> str:
     if source.name == "time":
         return _moment_text(f"(DATE '2000-01-01' + {sql})", source.precision, "%H:%M:%S")
     if source == JSON:
-        number = scientific(f"CAST({sql} AS DOUBLE)")
+        number = scientific(f"TRY_CAST({sql} AS DOUBLE)")
         string = (
             f"(CASE json_type({sql}) WHEN 'DOUBLE' THEN {number} ELSE json_extract_string({sql}, '$') END)"
         )
