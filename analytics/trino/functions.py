@@ -94,6 +94,7 @@ _SIGNATURES = r"""
     is_finite(double) -> boolean = isfinite({0})
     is_infinite(double) -> boolean = isinf({0})
     random() -> double = random()
+    random(I) -> I = CAST(floor(random() * {0}) AS {I})
     bitwise_and(bigint, bigint) -> bigint = ({0} & {1})
     bitwise_or(bigint, bigint) -> bigint = ({0} | {1})
     bitwise_xor(bigint, bigint) -> bigint = xor({0}, {1})
@@ -111,6 +112,9 @@ _SIGNATURES = r"""
     trim(varchar) -> varchar = trim({0}, {blanks})
     ltrim(varchar) -> varchar = ltrim({0}, {blanks})
     rtrim(varchar) -> varchar = rtrim({0}, {blanks})
+    trim(varchar, varchar) -> varchar = trim({0}, {1})
+    ltrim(varchar, varchar) -> varchar = ltrim({0}, {1})
+    rtrim(varchar, varchar) -> varchar = rtrim({0}, {1})
     replace(varchar, varchar) -> varchar = replace({0}, {1}, '')
     replace(varchar, varchar, varchar) -> varchar = replace({0}, {1}, {2})
     reverse(varchar) -> varchar = reverse({0})
@@ -443,6 +447,14 @@ def _reverse(translator: Translator, arguments: Arguments) -> Value:
     return replace(
         value, sql=refuse_if(composed, "reverse of composed characters is not known here", value.sql)
     )
+
+
+def _random(translator: Translator, arguments: Arguments) -> Value:
+    value = _by_signature(translator, "random", arguments)
+    if not arguments:
+        return value
+    (bound,) = map(translator.value, arguments)
+    return replace(value, sql=fail_if(f"{bound.sql} <= 0", "bound must be positive", value.sql))
 
 
 def _concat(translator: Translator, arguments: Arguments) -> Value:
@@ -1227,6 +1239,7 @@ HANDLERS: dict[str, Handler] = {
         f"repeat makes 0 to {_MOST_ELEMENTS} elements",
     ),
     "replace": _guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not known here"),
+    "random": _random,
     "reverse": _reverse,
     "split_to_map": _split_to_map,
     "trim_array": _guarded(

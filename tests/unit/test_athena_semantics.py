@@ -205,6 +205,9 @@ VALUES = [
     ("CAST('10:00' AS time) > TIME '9:59:59.999'", True),
     ("hour(TIME '10:15:30') * 60 + extract(minute FROM TIME '10:15:30')", 615),
     ("typeof(CAST('10:00' AS time))", "time(3)"),
+    ("ltrim('xxax', 'x') || rtrim('xaxx', 'x') || trim('xax', 'x')", "axxaa"),
+    ("random(1) + rand(1)", 0),
+    ("random(10) BETWEEN 0 AND 9", True),
 ]
 
 
@@ -564,6 +567,7 @@ FAILING = [
     ("try_cast(CAST(x AS integer) AS varchar) FROM (VALUES 'a') AS t (x)", "cannot be cast to integer"),
     ("CAST(x AS time) FROM (VALUES '10') AS t (x)", "cannot be cast to time"),
     ("TIME '25:00'", "out of range"),
+    ("random(0)", "bound must be positive"),
 ]
 
 
