@@ -34,7 +34,7 @@ class _Mirrored:
         self._bucket = stack.results_bucket
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._athena = LocalAthena(folder, views())
+        self._athena = LocalAthena(folder, views(), database=stack.database)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         for table in SCHEMAS:
