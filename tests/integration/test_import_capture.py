@@ -75,7 +75,11 @@ def stack(s3: Any) -> Any:
         ),
     }
     return SimpleNamespace(
-        client=clients.__getitem__, incoming_bucket="incoming", results_bucket="results", endpoint_url="moto"
+        client=clients.__getitem__,
+        incoming_bucket="incoming",
+        results_bucket="results",
+        database="scones",
+        endpoint_url="moto",
     )
 
 

@@ -74,7 +74,9 @@ def stack(s3) -> Any:
     results = ResultsBucket(s3, "results")
     for dt, of_day in groupby(sorted(ROWS, key=partition), key=partition):
         results.write(f"predictions/dt={dt}/rows.parquet", to_table(of_day))
-    return SimpleNamespace(client=lambda service: s3, results_bucket="results", endpoint_url="http://of-moto")
+    return SimpleNamespace(
+        client=lambda service: s3, results_bucket="results", database="scones", endpoint_url="http://of-moto"
+    )
 
 
 @pytest.fixture
