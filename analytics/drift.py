@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 Z_95 = 1.959963984540054
@@ -19,6 +20,10 @@ PSI_FLOOR = 1e-4
 _EXPECTED = 5.0
 """Images that chance alone puts into a column of either row, for chi-squared to know how they scatter.
 Source: Cochran, Biometrics 10 (1954)."""
+_SCATTERING = 20
+"""Images in each week: fewer scatter by chance, whatever else moves them."""
+_MEDIAN_SQUARE = 0.4549
+"""Of a normal variable's square, as often exceeded as not."""
 _TINY = 1e-300
 _EPSILON = 1e-16
 
@@ -105,6 +110,31 @@ def chi_squared(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
             statistic += (observed - expected) ** 2 / expected
     freedom = len(columns) - 1
     return Evidence("chi-squared", statistic, _upper_gamma(freedom / 2, statistic / 2), freedom)
+
+
+def p_values_among_others(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> list[float]:
+    """Test each pair of rows of two counts as `chi_squared` does, and by how much the other pairs differ.
+
+    Images that come together are alike, and shares differ from week to week by more than chance. As in a
+    p'-chart, a gap is measured by how much the others scatter: by their median, which the few that really
+    changed do not move. By that and by chance alone it must be unlikely: the larger p counts.
+    """
+    squares = [_square(*pair) for pair in pairs]
+    usual = [min(map(sum, pair)) >= _SCATTERING for pair in pairs]
+    found = []
+    for place, pair in enumerate(pairs):
+        others = [square for at, square in enumerate(squares) if usual[at] and at != place]
+        scatter = max(median(others) / _MEDIAN_SQUARE, 1.0) if others else 1.0
+        p_value = math.erfc(math.sqrt(squares[place] / scatter / 2))
+        found.append(max(chi_squared(*pair).p_value, p_value))
+    return found
+
+
+def _square(baseline: tuple[int, int], current: tuple[int, int]) -> float:
+    """Return Pearson's statistic of two rows and two columns, 0 where one of them is empty."""
+    (a, b), (c, d) = baseline, current
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    return (a * d - b * c) ** 2 * (a + b + c + d) / margins if margins else 0.0
 
 
 def _fisher(column: tuple[int, int], rows: tuple[int, int]) -> Evidence:

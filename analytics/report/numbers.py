@@ -123,7 +123,8 @@ class Folder:
     """None where the compared week may have had it among all the others."""
     baseline_accepted_share: float | None
     p_value: float
-    """That the accepted share is what it was; times the number of folders asked about (Bonferroni)."""
+    """That the accepted share is what it was, by chance and by how much other folders' shares scatter; times
+    the number of folders asked about (Bonferroni)."""
 
     @property
     def fallen(self) -> bool:

@@ -194,13 +194,16 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
         name: _tally(then.get(name, {})) if name is not None and (name in then or None not in then) else None
         for name in tallies
     }
-    asked = sum(
-        bool(before and _sound(before) and _sound(tallies[name])) for name, before in baselines.items()
-    )
+    asked = {
+        name: (_accepted(before), _accepted(tallies[name]))
+        for name, before in baselines.items()
+        if before and _sound(before) and _sound(tallies[name])
+    }
+    found = drift.p_values_among_others(list(asked.values()))
+    p_values = {name: min(len(asked) * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
     folders = []
     for name, tally in tallies.items():
         before = baselines[name]
-        rows = [(of.accepted, _sound(of) - of.accepted) for of in (before, tally) if of]
         folders.append(
             Folder(
                 folder=name,
@@ -210,7 +213,7 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
                 mean_confidence=_number(now[name]["mean_confidence"]) if name in now else None,
                 baseline=before,
                 baseline_accepted_share=_share(before.accepted, _sound(before)) if before else None,
-                p_value=min(asked * drift.chi_squared(*rows).p_value, 1.0) if len(rows) == 2 else 1.0,
+                p_value=p_values.get(name, 1.0),
             )
         )
     return sorted(folders, key=_worst_first)
@@ -219,6 +222,11 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
 def _worst_first(of: Folder) -> tuple[bool, bool, bool, float, int, str]:
     none_came = not of.tally.images
     return of.folder is None, none_came, not of.fallen, of.interval.high, -of.tally.images, of.folder or ""
+
+
+def _accepted(tally: Tally) -> tuple[int, int]:
+    """Return how many of those that did not fail were accepted, and how many were not."""
+    return tally.accepted, _sound(tally) - tally.accepted
 
 
 def _sound(tally: Tally) -> int:

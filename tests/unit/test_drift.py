@@ -239,3 +239,24 @@ def test_merged_bins_keep_every_image_and_hold_enough_of_the_baseline(counts, gr
     assert len(merged[0]) == len(merged[1]) <= max(groups, 1)
     if len(merged[0]) > 1:
         assert min(merged[0]) >= sum(baseline) / groups
+
+
+def test_one_of_many_that_falls_is_as_sure_as_it_would_be_alone():
+    steady = ((66, 4), (67, 3))
+    fallen = ((66, 4), (38, 32))
+    p_values = drift.p_values_among_others([steady] * 20 + [fallen])
+    assert p_values[-1] == pytest.approx(drift.chi_squared(*fallen).p_value)
+    assert drift.p_values_among_others([fallen]) == pytest.approx([p_values[-1]])
+
+
+def test_where_the_others_differ_as_much_a_gap_is_no_evidence():
+    rises, falls = ((700, 300), (850, 150)), ((850, 150), (700, 300))
+    assert min(drift.p_values_among_others([rises, falls] * 3)) > 0.1
+    few = [((7, 3), (10, 0))] * 9  # too few images to scatter but by chance
+    assert drift.p_values_among_others([*few, falls])[-1] == pytest.approx(drift.chi_squared(*falls).p_value)
+
+
+@given(st.lists(st.tuples(*[st.tuples(st.integers(0, 500), st.integers(0, 500))] * 2), max_size=8))
+def test_other_pairs_make_no_gap_surer(pairs):
+    for pair, p_value in zip(pairs, drift.p_values_among_others(pairs), strict=True):
+        assert drift.chi_squared(*pair).p_value <= p_value <= 1

@@ -417,11 +417,30 @@ def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
     names = {*now, *({} if more_now else then)} - (set() if more_now else {None})
     both = {name: (now.get(name), then.get(name)) for name in names}
     known = {name for name in names - {None} if name in then or not more_then}
-    asked = sum(name in known and accepted(a)[1] > 0 and accepted(b)[1] > 0 for name, (a, b) in both.items())
+    tables = {
+        name: [[k_then, n_then - k_then], [k, n - k]]
+        for name, (a, b) in both.items()
+        for (k, n), (k_then, n_then) in [(accepted(a), accepted(b))]
+        if name in known and n and n_then
+    }
+    squares = {
+        name: scipy.stats.chi2_contingency(table, correction=False).statistic
+        if all(map(sum, zip(*table, strict=True)))
+        else 0.0
+        for name, table in tables.items()
+    }
+
+    def p_value(name: str | None) -> float:
+        if name not in tables:
+            return 1.0
+        others = [squares[of] for of, table in tables.items() if of != name and min(map(sum, table)) >= 20]
+        scatter = max(1.0, float(np.median(others)) / 0.4549) if others else 1.0
+        among_others = float(scipy.stats.chi2.sf(squares[name] / scatter, 1))
+        return min(len(tables) * max(_chi_squared(*tables[name])[2], among_others), 1.0)
+
     found = []
     for name, (a, b) in both.items():
         (k, n), (k_then, n_then) = accepted(a), accepted(b)
-        test = _chi_squared([k_then, n_then - k_then], [k, n - k])
         found.append(
             {
                 "folder": name,
@@ -431,7 +450,7 @@ def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
                 "mean_confidence": None if a is None else _mean(_classified(a).confidence),
                 "baseline": _tally(before.head(0) if b is None else b) if name in known else None,
                 "baseline_accepted_share": k_then / n_then if n_then and name in known else None,
-                "p_value": min(asked * test[2], 1.0) if name in known else 1.0,
+                "p_value": p_value(name),
             }
         )
 
