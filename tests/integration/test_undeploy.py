@@ -15,7 +15,7 @@ from moto import mock_aws
 from infra import cli
 from infra.deploy import _make_artifacts_bucket, artifacts_bucket
 from infra.stack import STACK_NAME
-from infra.undeploy import EMPTIED, KEPT, CannotUndeploy, undeploy
+from infra.undeploy import EMPTIED, KEPT, OURS, CannotUndeploy, undeploy
 from tests.template import template
 
 ACCOUNT_ID = "123456789012"  # moto's
@@ -29,11 +29,13 @@ class CloudFormation:
         self.s3 = s3
         self.resources = resources
         self.status = "CREATE_COMPLETE"
+        self.parameters = list(template()["Parameters"])
 
     def describe_stacks(self, StackName: str) -> Any:
         if self.status == "DELETE_COMPLETE" and StackName == STACK_NAME:
             raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
-        return {"Stacks": [{"StackId": "arn:of:the-stack", "StackStatus": self.status}]}
+        stack = {"StackName": STACK_NAME, "StackId": "arn:of:the-stack", "StackStatus": self.status}
+        return {"Stacks": [{**stack, "Parameters": [{"ParameterKey": name} for name in self.parameters]}]}
 
     def get_paginator(self, _: str) -> Any:
         found = [
@@ -113,6 +115,16 @@ def test_a_second_time_there_is_nothing_to_do(session: Any, bucket_of: dict[str,
     assert left(session) == before
 
 
+def test_a_stack_of_somebody_else_that_has_the_name_of_ours_is_left_alone(
+    session: Any, bucket_of: dict[str, Any]
+) -> None:
+    session.client("cloudformation").parameters = ["Oven"]
+    with pytest.raises(CannotUndeploy, match="the stack 'scones' was not made by `make deploy`"):
+        undeploy(session, STACK_NAME)
+    assert session.client("cloudformation").status == "CREATE_COMPLETE"
+    assert all(list(bucket.objects.all()) for bucket in bucket_of.values())
+
+
 def test_outcomes_on_their_way_into_the_table_are_waited_for(session: Any, bucket_of: dict[str, Any]) -> None:
     (url,) = session.client("sqs").list_queues()["QueueUrls"]
     session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
@@ -125,10 +137,17 @@ def test_outcomes_on_their_way_into_the_table_are_waited_for(session: Any, bucke
 def test_what_cloudformation_could_not_delete_is_said_in_its_words(fake_aws: None) -> None:
     session = boto3.Session(region_name=REGION)
     cloudformation = session.client("cloudformation")
-    stack = {"StackName": STACK_NAME, "StackId": "arn:of:the-stack", "CreationTime": "2026-11-16T09:30:00Z"}
+    stack = {
+        "StackName": STACK_NAME,
+        "StackId": "arn:of:the-stack",
+        "CreationTime": "2026-11-16T09:30:00Z",
+        "Parameters": [{"ParameterKey": OURS, "ParameterValue": ""}],
+    }
     why = "The following resource(s) failed to delete: [QueryResultsBucket]."
     failed = {**stack, "StackStatus": "DELETE_FAILED", "StackStatusReason": why}
-    with Stubber(cloudformation) as stubber, patch.object(session, "client", lambda _: cloudformation):
+    sts = SimpleNamespace(get_caller_identity=lambda: {"Account": ACCOUNT_ID})
+    clients = {"cloudformation": cloudformation, "sts": sts}
+    with Stubber(cloudformation) as stubber, patch.object(session, "client", clients.__getitem__):
         stubber.add_response("describe_stacks", {"Stacks": [{**stack, "StackStatus": "CREATE_COMPLETE"}]})
         stubber.add_response("list_stack_resources", {"StackResourceSummaries": []})
         stubber.add_response("delete_stack", {})
