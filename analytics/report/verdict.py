@@ -183,7 +183,8 @@ def _folders(numbers: Numbers, today: date) -> list[Finding]:
             f"Of the images in {folder(worst.folder)}, {percent(worst.accepted_share)} were accepted, after "
             f"{percent(worst.baseline_accepted_share)}{_and_others(fallen)}."
         )
-        found.append(Finding(True, what, "Look at them: is it the camera, the place, or who sends them?"))
+        look = "Look at them: is it the camera, the place, or who sends them?"
+        found.append(Finding(not _thresholds(numbers), what, look))
     before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
     silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
     # Folders that are days or orders come and go.

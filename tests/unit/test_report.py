@@ -509,6 +509,25 @@ def test_a_folder_that_falls_behind_needs_attention_though_the_whole_is_as_it_wa
     check_page(report)
 
 
+def test_a_folder_that_falls_below_another_threshold_is_noted(tmp_path):
+    rows = [
+        *(at(n, n % 7, key=f"van-{n % 12}/{n}.jpg", week=BEFORE, threshold=0.9) for n in range(1_000, 1_600)),
+        *(
+            at(
+                n,
+                n % 7,
+                key=f"van-{n % 12}/{n}.jpg",
+                threshold=0.95,
+                outcome="accepted" if n % 12 else "needs_review",
+            )
+            for n in range(600)
+        ),
+    ]
+    report = report_of(tmp_path, rows)
+    found = {finding.what.replace("\u00a0", " "): finding.attention for finding in report.verdict.findings}
+    assert found["Of the images in van-0/, 0.0 % were accepted, after 100.0 %."] is False
+
+
 def test_where_folders_scatter_so_from_week_to_week_one_that_falls_with_the_rest_is_no_alarm(tmp_path):
     one, other = (
         {f"van-{number}": 5 + 25 * ((number + week) % 2) for number in range(12)} for week in range(2)
