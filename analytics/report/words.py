@@ -92,7 +92,7 @@ def mostly(name: str, count: int, total: int) -> str:
 
 def folder(name: str | None, chars: int = 60) -> str:
     """Return a folder's name with its slash; an empty one is that of keys without, None all the others."""
-    return "all others" if name is None else f"{short(name, chars)}/" if name else "(no folder)"
+    return "all others" if name is None else f"{short(visible(name), chars)}/" if name else "(no folder)"
 
 
 def weekdays(days: Sequence[date]) -> str:
