@@ -94,3 +94,9 @@ def test_slower_steps_cost_more():
 )
 def test_a_name_that_others_gave_fits_into_a_sentence(name, said):
     assert words.short(name) == said
+
+
+def test_two_folders_that_differ_in_what_has_no_face_are_told_apart():
+    assert words.folder("van-1") == "van-1/"
+    assert words.folder("van\u200b-1") == "van�-1/"
+    assert [words.folder(name) for name in ("", None)] == ["(no folder)", "all others"]
