@@ -16,7 +16,6 @@ from analytics.trino.types import (
     TIMESTAMP,
     VARCHAR,
     YEAR_TO_MONTH,
-    Type,
     text,
 )
 from analytics.trino.values import (
@@ -26,6 +25,8 @@ from analytics.trino.values import (
     common,
     expect,
     from_local,
+    in_its_precision,
+    in_milliseconds,
     local_timestamp,
     on_clocks,
     refuse_if,
@@ -81,7 +82,9 @@ def _at_timezone(translator: Translator, arguments: Arguments) -> Value:
 
 def _with_timezone(translator: Translator, arguments: Arguments) -> Value:
     node, zone = arguments
-    value = expect(translator.value(node), TIMESTAMP, "with_timezone")
+    value = translator.value(node)
+    if value.type.name != "timestamp":
+        value = expect(value, TIMESTAMP, "with_timezone")
     type_ = types.zoned(zone_of(zone), value.type.precision)
     return from_local(value.sql, type_)
 
@@ -135,11 +138,7 @@ def _date_add(translator: Translator, arguments: Arguments) -> Value:
     span = _span(unit, expect(translator.value(count_node), BIGINT, "date_add").sql)
     if unit in _DATE_UNITS:
         return from_local(f"({local_timestamp(moment)} + {span})", moment.type)
-    return Value(f"({moment.sql} + {span})", _at_least_milliseconds(moment.type))
-
-
-def _at_least_milliseconds(type_: Type) -> Type:
-    return Type(type_.name, precision=max(3, type_.precision), zone=type_.zone)
+    return in_its_precision(Value(f"({moment.sql} + {span})", moment.type))
 
 
 def _date_diff(translator: Translator, arguments: Arguments) -> Value:
@@ -149,6 +148,7 @@ def _date_diff(translator: Translator, arguments: Arguments) -> Value:
     zone = start.type.zone or "UTC"
     (start, end), type_ = common([start, end], "date_diff")
     unit = _unit(unit_node, start, "date_diff")
+    start, end = in_milliseconds(start), in_milliseconds(end)
     a, b = start.sql, end.sql
     if unit in _DATE_UNITS and type_.zone:  # days are those of the first one's zone
         a, b = (on_clocks(value.sql, zone) for value in (start, end))

@@ -272,7 +272,32 @@ def _rounded(sql: str, precision: int) -> str:
     unit_us = 10 ** (6 - precision)
     if unit_us == 1:
         return sql
-    return f"make_timestamp((epoch_us({sql}) + {unit_us // 2}) // {unit_us} * {unit_us})"
+    return f"make_timestamp({_rounded_us(f'epoch_us({sql})', unit_us)})"
+
+
+_FAR_BEFORE_US = 10**18
+"""A span that makes every moment positive: DuckDB's // cuts towards zero, and 1969 would be rounded up."""
+
+
+def _rounded_us(sql: str, unit_us: int) -> str:
+    return f"(({sql} + {_FAR_BEFORE_US + unit_us // 2}) // {unit_us} * {unit_us} - {_FAR_BEFORE_US})"
+
+
+def in_milliseconds(value: Value) -> Value:
+    """Return a moment, cut to the millisecond."""
+    if value.type.precision <= 3:
+        return value
+    return replace(value, sql=f"date_trunc('millisecond', {value.sql})")
+
+
+def in_its_precision(value: Value) -> Value:
+    """Return a timestamp that was moved by milliseconds, rounded to the digits of its type."""
+    if value.type.precision >= 3:
+        return value
+    if value.type.zone:
+        utc = _rounded(on_clocks(value.sql, "UTC"), value.type.precision)
+        return replace(value, sql=_instant(utc, "UTC"))
+    return replace(value, sql=_rounded(value.sql, value.type.precision))
 
 
 def _to_text(sql: str, source: Type) -> str:
@@ -560,9 +585,12 @@ def _with_time(operator: str, a: Value, b: Value) -> Value | None:
         return _moved(operator, a, b)
     if operator == "-" and a.type.is_moment and b.type.is_moment:
         (a, b), type_ = common([a, b], "-")
-        difference = (
-            f"to_days(CAST({a.sql} - {b.sql} AS INTEGER))" if type_ == DATE else f"({a.sql} - {b.sql})"
-        )
+        difference = f"({a.sql} - {b.sql})"
+        if type_ == DATE:
+            difference = f"to_days(CAST({difference} AS INTEGER))"
+        elif type_.precision > 3:  # a span has milliseconds
+            difference_us = _rounded_us(f"epoch_us({a.sql}) - epoch_us({b.sql})", 1000)
+            difference = f"to_microseconds({difference_us})"
         return Value(difference, DAY_TO_SECOND)
     if operator in "+-" and a.type.is_interval and a.type == b.type:
         return Value(f"({a.sql} {operator} {b.sql})", a.type)

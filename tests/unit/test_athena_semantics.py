@@ -207,6 +207,23 @@ VALUES = [
     ("typeof(CAST('10:00' AS time))", "time(3)"),
     ("ltrim('xxax', 'x') || rtrim('xaxx', 'x') || trim('xax', 'x')", "axxaa"),
     ("random(1) + rand(1)", 0),
+    ("CAST(CAST(TIMESTAMP '1969-12-31 23:59:58.2' AS timestamp(0)) AS varchar)", "1969-12-31 23:59:58"),
+    ("CAST(CAST('1960-01-01 00:00:00.2001' AS timestamp(3)) AS varchar)", "1960-01-01 00:00:00.200"),
+    ("CAST(CAST('1960-01-01 00:00:00.2005' AS timestamp(3)) AS varchar)", "1960-01-01 00:00:00.201"),
+    ("typeof(date_add('hour', 1, TIMESTAMP '2026-11-24 09:30:00'))", "timestamp(0)"),
+    (
+        "CAST(date_add('millisecond', 1500, TIMESTAMP '2026-11-24 09:30:00 +01:00') AS varchar)",
+        "2026-11-24 09:30:02 +01:00",
+    ),
+    ("CAST(date_add('second', 1, TIMESTAMP '2026-11-24 09:30:00.5') AS varchar)", "2026-11-24 09:30:01.5"),
+    ("date_diff('millisecond', TIMESTAMP '2026-01-01 0:0:0.0005', TIMESTAMP '2026-01-01 0:0:0.0014')", 1),
+    ("date_diff('second', TIMESTAMP '2026-01-01 0:0:0.9999', TIMESTAMP '2026-01-01 0:0:2.9998')", 2),
+    ("TIMESTAMP '2026-01-01 0:0:0.0006' - TIMESTAMP '2026-01-01 0:0:0'", timedelta(milliseconds=1)),
+    ("to_milliseconds(TIMESTAMP '2026-01-01 0:0:0' - TIMESTAMP '2026-01-01 0:0:0.0006')", -1),
+    (
+        "CAST(with_timezone(TIMESTAMP '2026-07-01 23:30:00.5', 'Asia/Kolkata') AS varchar)",
+        "2026-07-01 23:30:00.5 Asia/Kolkata",
+    ),
     ("random(10) BETWEEN 0 AND 9", True),
 ]
 
