@@ -302,7 +302,9 @@ def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
     return Value(f"timezone('UTC', {parsed})", types.zoned())
 
 
-_ISO_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(ZONE)?)?"
+_ISO_TIMESTAMP = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T(?:[01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(ZONE)?)?"
+)
 _ISO_UTC = _ISO_TIMESTAMP.replace("ZONE", "Z|[+-]00:?00")
 _ISO_ANY = _ISO_TIMESTAMP.replace("ZONE", "Z|[+-][0-9]{2}:?[0-9]{2}")
 

@@ -499,7 +499,8 @@ class _Translator:
             else:
                 value = self.value(node)
             ensure_distinct(value.type, "GROUP BY")
-            return value.sql
+            # A number written out would be a place among the results to DuckDB.
+            return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
 
         def keys(node: exp.Expr) -> str:
             if isinstance(node, exp.Tuple):

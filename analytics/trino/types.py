@@ -9,6 +9,8 @@ import pyarrow as pa
 
 MAX_PRECISION = 38
 """Of a decimal, in Trino as in DuckDB."""
+MAX_FRACTION = 6
+"""Digits of a second's fraction: Trino has up to 12, DuckDB microseconds."""
 
 
 @dataclass(frozen=True)
@@ -304,12 +306,12 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
     if parts[:1] == ["("]:
         arguments, parts = _split(parts)
     if name == "timestamp":
-        precision = int(arguments[0][0]) if arguments else 3
+        precision = _fraction(arguments)
         if [part.lower() for part in parts[:4]] == ["with", "time", "zone"] or parts[:1] == ["with"]:
             return zoned(precision=precision), parts[3:]
         return Type("timestamp", precision=precision), parts
     if name == "time":
-        return Type("time", precision=int(arguments[0][0]) if arguments else 3), parts
+        return Type("time", precision=_fraction(arguments)), parts
     if name == "decimal":
         digits = [int(argument[0]) for argument in arguments] or [38]
         return decimal(digits[0], digits[1] if len(digits) > 1 else 0), parts
@@ -322,6 +324,13 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
     if name not in _DUCKDB and not name.startswith("variable_"):
         raise KeyError(name)
     return Type(name), parts
+
+
+def _fraction(arguments: list[list[str]]) -> int:
+    digits = int(arguments[0][0]) if arguments else 3
+    if digits > MAX_FRACTION:
+        raise ValueError(digits)
+    return digits
 
 
 def _parse_field(parts: list[str]) -> tuple[Type, str | None]:

@@ -210,6 +210,9 @@ VALUES = [
     ("CAST(CAST(TIMESTAMP '1969-12-31 23:59:58.2' AS timestamp(0)) AS varchar)", "1969-12-31 23:59:58"),
     ("CAST(CAST('1960-01-01 00:00:00.2001' AS timestamp(3)) AS varchar)", "1960-01-01 00:00:00.200"),
     ("CAST(CAST('1960-01-01 00:00:00.2005' AS timestamp(3)) AS varchar)", "1960-01-01 00:00:00.201"),
+    ("CAST('2026-01-01 00:00:00.1234565' AS timestamp(6)) = TIMESTAMP '2026-01-01 00:00:00.123457'", True),
+    ("CAST('2026-01-01 23:59:59.9999995' AS timestamp(6)) = TIMESTAMP '2026-01-02 00:00:00'", True),
+    ("TRY_CAST('2026-01-01 24:00:00' AS timestamp)", None),
     ("typeof(date_add('hour', 1, TIMESTAMP '2026-11-24 09:30:00'))", "timestamp(0)"),
     (
         "CAST(date_add('millisecond', 1500, TIMESTAMP '2026-11-24 09:30:00 +01:00') AS varchar)",
@@ -239,6 +242,8 @@ QUERIES = [
     (f"SELECT i FROM {T} ORDER BY i OFFSET 1 ROW FETCH NEXT ROW ONLY", [[2]]),
     (f"SELECT DISTINCT g AS h FROM {T} ORDER BY h NULLS FIRST", [[None], ["a"], ["b"]]),
     (f"SELECT DISTINCT i % 2 FROM {T} ORDER BY i % 2", [[0], [1]]),
+    (f"SELECT count(*), 1 AS one FROM {T} GROUP BY 2", [[4, 1]]),
+    ("SELECT s FROM (VALUES '23:30', '24:00') AS t (s) WHERE TRY_CAST(s AS time) IS NULL", [["24:00"]]),
     (f"SELECT DISTINCT t.i FROM {T} ORDER BY t.i DESC LIMIT 1", [[4]]),
     (f"SELECT count(*) FROM {T} GROUP BY ()", [[4]]),
     (f"SELECT max_by(i, v, 2), min_by(i, v, 9) FROM {T}", [[[4, 3], [1, 3, 4]]]),
@@ -478,6 +483,9 @@ REFUSED = [
     ("SELECT true = NOT false", "wants parentheses"),
     ("SELECT transform(array_agg(key), x -> count(*)) FROM labels", "no aggregate and no query"),
     ("SELECT transform(ARRAY[1], x -> (SELECT x))", "no aggregate and no query"),
+    ("SELECT TIMESTAMP '2026-01-01 00:00:00.1234567'", "TIMESTAMP(7) is not known here"),
+    ("SELECT TIMESTAMP '2026-01-01 00:00:00.1234567 UTC'", "not known here"),
+    ("SELECT CAST('10:00' AS time(9))", "TIME(9) is not known here"),
     (f"SELECT g FROM {T} GROUP BY DISTINCT ROLLUP (g), ROLLUP (g)", "GROUP BY DISTINCT"),
     (
         f"SELECT listagg(g, ',' ON OVERFLOW TRUNCATE WITH COUNT) WITHIN GROUP (ORDER BY g) FROM {T}",
@@ -583,7 +591,12 @@ FAILING = [
     ("try_cast(1 / x AS double) FROM (VALUES 0) AS t (x)", "^Division by zero"),
     ("try_cast(CAST(x AS integer) AS varchar) FROM (VALUES 'a') AS t (x)", "cannot be cast to integer"),
     ("CAST(x AS time) FROM (VALUES '10') AS t (x)", "cannot be cast to time"),
-    ("TIME '25:00'", "out of range"),
+    ("TIME '25:00'", "cannot be cast to time"),
+    ("TIME '24:00'", "cannot be cast to time"),
+    ("TIMESTAMP '2026-01-01 24:00:00'", "cannot be cast to timestamp"),
+    ("from_iso8601_timestamp('2026-01-01T24:00:00Z')", "is known here for"),
+    ("TIMESTAMP '2026-04-05 01:45 Australia/Lord_Howe'", "show twice or never"),
+    ("TIMESTAMP '2026-10-25 01:30 Antarctica/Troll'", "show twice or never"),
     ("random(0)", "bound must be positive"),
 ]
 
