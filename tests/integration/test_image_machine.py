@@ -125,7 +125,7 @@ def test_a_confident_image_is_accepted_and_recorded_with_all_that_is_known(steps
     assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "bicycle", 0.97)
     assert (row["reason"], row["detail"]) == (None, None)
     unknown = {column for column, value in row.items() if value is None}
-    assert unknown == {"reason", "detail"}
+    assert unknown == {"reason", "detail", "first_decided_at"}
 
 
 def test_an_uncertain_image_needs_review(steps, run):
