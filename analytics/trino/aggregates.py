@@ -257,7 +257,8 @@ def _map_union(call: Call) -> Value:
     (value,) = call.arguments
     if value.type.name != "map":
         raise QueryRefused(f"map_union wants maps, not {value.type}.")
-    entries = f"flatten({call.of('list', f'map_entries({value.sql})')})"
+    maps = call.of("list", f"map_entries({value.sql})", condition=f"{value.sql} IS NOT NULL")
+    entries = f"flatten({maps})"
     keys = f"list_transform({entries}, lambda e: e.key)"
     twice = f"len(list_distinct({keys})) <> len({keys})"
     return Value(refuse_if(twice, _TWICE, f"map_from_entries({entries})"), value.type)

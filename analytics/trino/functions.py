@@ -548,7 +548,9 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
     if len(values) == 2:
         bins = expect(values[1], array(DOUBLE), "width_bucket").sql
         bucket = f"len(list_filter({bins}, lambda b: b <= {x}))"
-        bad = f"len({bins}) = 0 OR isnan({x}) OR {bins} <> list_sort({bins})"
+        unsorted = f"len({bins}) <> list_count({bins}) OR {bins} <> list_sort({bins})"
+        bad = f"len({bins}) = 0 OR isnan({x}) OR {unsorted}"
+        bucket = unless_null(values, bucket)
         return Value(fail_if(bad, "Bins cannot be an empty array, and are sorted", bucket), BIGINT)
     low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
     count = expect(values[3], BIGINT, "width_bucket").sql
@@ -965,7 +967,8 @@ def _array_join(translator: Translator, arguments: Arguments) -> Value:
     if replacement:
         string = f"coalesce({string}, {replacement[0]})"
     texts = f"list_transform({sql}, lambda {parameter.sql}: {string})"
-    joined = f"(CASE WHEN {separator} IS NOT NULL THEN array_to_string({texts}, {separator}) END)"
+    given = " AND ".join(f"{part} IS NOT NULL" for part in (separator, *replacement))
+    joined = f"(CASE WHEN {given} THEN array_to_string({texts}, {separator}) END)"
     return Value(joined, VARCHAR)
 
 

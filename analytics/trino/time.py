@@ -264,7 +264,7 @@ def _joda_form(node: exp.Expr) -> str:
 
 def _date_format(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
-    moment = local_timestamp(_moment(translator.value(node), "date_format"))
+    moment = local_timestamp(in_milliseconds(_moment(translator.value(node), "date_format")))
     return Value(f"strftime({moment}, {_mysql_form(form, _MYSQL)})", VARCHAR)
 
 
@@ -377,7 +377,8 @@ def _from_unixtime(translator: Translator, arguments: Arguments) -> Value:
     node, *zone = arguments
     seconds = expect(translator.value(node), DOUBLE, "from_unixtime").sql
     type_ = types.zoned(zone_of(zone[0]) if zone else "UTC")
-    return Value(f"timezone('UTC', make_timestamp_ms(CAST(round({seconds} * 1000) AS BIGINT)))", type_)
+    milliseconds = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"  # as Java rounds: half up
+    return Value(f"timezone('UTC', make_timestamp_ms({milliseconds}))", type_)
 
 
 def _to_unixtime(translator: Translator, arguments: Arguments) -> Value:

@@ -54,6 +54,9 @@ VALUES = [
     ("lpad('a', CAST(NULL AS integer), 'x')", None),
     ("repeat('a', CAST(NULL AS integer))", None),
     ("array_join(ARRAY['a'], CAST(NULL AS varchar))", None),
+    ("array_join(ARRAY['a'], ',', CAST(NULL AS varchar))", None),
+    ("width_bucket(CAST(NULL AS double), ARRAY[0.5e0, 0.8e0])", None),
+    ("width_bucket(0.6e0, CAST(NULL AS array(double)))", None),
     ("split_part('abc', '', 2)", "b"),
     ("split_to_map('a=1,b=2,', ',', '=')", {"a": "1", "b": "2"}),
     ("split_to_map('', ',', '=')", {}),
@@ -213,6 +216,9 @@ VALUES = [
     ("CAST('2026-01-01 00:00:00.1234565' AS timestamp(6)) = TIMESTAMP '2026-01-01 00:00:00.123457'", True),
     ("CAST('2026-01-01 23:59:59.9999995' AS timestamp(6)) = TIMESTAMP '2026-01-02 00:00:00'", True),
     ("TRY_CAST('2026-01-01 24:00:00' AS timestamp)", None),
+    ("date_format(TIMESTAMP '2026-01-01 00:00:00.9999', '%f')", "999000"),
+    ("from_unixtime(-1.0015) = TIMESTAMP '1969-12-31 23:59:58.999'", True),
+    ("from_unixtime(1.0015) = TIMESTAMP '1970-01-01 00:00:01.002'", True),
     ("typeof(date_add('hour', 1, TIMESTAMP '2026-11-24 09:30:00'))", "timestamp(0)"),
     (
         "CAST(date_add('millisecond', 1500, TIMESTAMP '2026-11-24 09:30:00 +01:00') AS varchar)",
@@ -243,6 +249,8 @@ QUERIES = [
     (f"SELECT DISTINCT g AS h FROM {T} ORDER BY h NULLS FIRST", [[None], ["a"], ["b"]]),
     (f"SELECT DISTINCT i % 2 FROM {T} ORDER BY i % 2", [[0], [1]]),
     (f"SELECT count(*), 1 AS one FROM {T} GROUP BY 2", [[4, 1]]),
+    ("SELECT map_union(m) FROM (VALUES CAST(NULL AS map(varchar, integer))) AS t (m)", [[None]]),
+    ("SELECT map_union(m) FROM (VALUES MAP(ARRAY['a'], ARRAY[1]), NULL) AS t (m)", [[{"a": 1}]]),
     ("SELECT s FROM (VALUES '23:30', '24:00') AS t (s) WHERE TRY_CAST(s AS time) IS NULL", [["24:00"]]),
     (f"SELECT DISTINCT t.i FROM {T} ORDER BY t.i DESC LIMIT 1", [[4]]),
     (f"SELECT count(*) FROM {T} GROUP BY ()", [[4]]),
@@ -598,6 +606,7 @@ FAILING = [
     ("TIMESTAMP '2026-04-05 01:45 Australia/Lord_Howe'", "show twice or never"),
     ("TIMESTAMP '2026-10-25 01:30 Antarctica/Troll'", "show twice or never"),
     ("random(0)", "bound must be positive"),
+    ("width_bucket(0.6e0, ARRAY[NULL, 0.5e0])", "are sorted"),
 ]
 
 
