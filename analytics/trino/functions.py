@@ -680,8 +680,34 @@ def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
         or _UNLIKE.search(outside)
     ):
         raise QueryRefused(f"The regular expression {form!r} uses more than both engines read alike.")
+    if _repeats_nothing(form):
+        raise QueryRefused(
+            f"The regular expression {form!r} repeats a group that may be empty, which is not known here."
+        )
     groups = len(re.findall(r"\((?!\?)", outside))
     return _Pattern(text(form), groups, expect(string, VARCHAR, where).sql)
+
+
+def _repeats_nothing(form: str) -> bool:
+    """Whether a group that may be empty is repeated, as `(a*)+`: engines end that differently."""
+    bare = _bare_in_place(form)
+    opened: list[int] = []
+    for place, character in enumerate(bare):
+        if character == "(":
+            opened.append(place)
+        elif character == ")" and opened:
+            group = form[opened.pop() : place + 1]
+            try:
+                if bare[place + 1 : place + 2] in ("*", "+", "{") and re.fullmatch(group, ""):
+                    return True
+            except re.error:  # it has something in it that Python's has not
+                return True
+    return False
+
+
+def _bare_in_place(form: str) -> str:
+    """Return a regular expression with `_` for what is escaped or within brackets, as long as it is."""
+    return _CLASS.sub(lambda found: "_" * len(found[0]), re.sub(r"\\.", "__", form, flags=re.DOTALL))
 
 
 def _regexp_like(translator: Translator, arguments: Arguments) -> Value:
@@ -720,7 +746,7 @@ def _group(pattern: _Pattern, arguments: Arguments) -> int:
 
 def _optional_groups(form: str) -> set[int]:
     """Return the numbers of a regular expression's groups that may take no part in a match."""
-    bare = _CLASS.sub(lambda found: "_" * len(found[0]), re.sub(r"\\.", "__", form, flags=re.DOTALL))
+    bare = _bare_in_place(form)
     optional: set[int] = set()
     opened: list[tuple[int, set[int]]] = [(0, set())]
     """Of each group that is open: its number, and those of all groups within it."""

@@ -219,6 +219,7 @@ VALUES = [
     ("date_format(TIMESTAMP '2026-01-01 00:00:00.9999', '%f')", "999000"),
     ("from_unixtime(-1.0015) = TIMESTAMP '1969-12-31 23:59:58.999'", True),
     ("from_unixtime(1.0015) = TIMESTAMP '1970-01-01 00:00:01.002'", True),
+    ("regexp_extract('a(b*)+', '(a|\\(b[*]\\))+')", "a(b*)"),
     ("typeof(date_add('hour', 1, TIMESTAMP '2026-11-24 09:30:00'))", "timestamp(0)"),
     (
         "CAST(date_add('millisecond', 1500, TIMESTAMP '2026-11-24 09:30:00 +01:00') AS varchar)",
@@ -491,6 +492,8 @@ REFUSED = [
     ("SELECT true = NOT false", "wants parentheses"),
     ("SELECT transform(array_agg(key), x -> count(*)) FROM labels", "no aggregate and no query"),
     ("SELECT transform(ARRAY[1], x -> (SELECT x))", "no aggregate and no query"),
+    ("SELECT regexp_extract('b1ba', '(a*b|b*|1)+')", "repeats a group that may be empty"),
+    ("SELECT regexp_replace('b1ba', '(?:x?){2,}')", "repeats a group that may be empty"),
     ("SELECT TIMESTAMP '2026-01-01 00:00:00.1234567'", "TIMESTAMP(7) is not known here"),
     ("SELECT TIMESTAMP '2026-01-01 00:00:00.1234567 UTC'", "not known here"),
     ("SELECT CAST('10:00' AS time(9))", "TIME(9) is not known here"),
