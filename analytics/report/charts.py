@@ -333,10 +333,10 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def bar(*parts: tuple[float, str]) -> str:
-    """Return a table cell's bar, of shares and their colours; decoration, hidden from readers."""
+    """Return a table cell's bar, of shares above 0 and their colours; decoration, hidden from readers."""
     inner, left = "", 0.0
     for share, name in parts:
-        width = max(120 * min(share, 1.0), 1) if share else 0.0
+        width = max(120 * min(share, 1.0), 1)
         inner += _rect(left, 0, width, 8, name)
         left += width
     return f'<svg class="bar" viewBox="0 0 120 8" width="120" height="8" aria-hidden="true">{inner}</svg>'
