@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
-SCONES := $(BIN)/python -m infra.cli
+SCONES := $(BIN)/python scones.py
 CHECKOV := build/checkov-3.3.30
 # ON=aws: ask the deployed system, not the laptop's.
 export SCONES_ON := $(ON)
@@ -61,7 +61,7 @@ $(WITH_TORCH)/.ready: $(READY)
 	@touch $@
 
 train: $(WITH_TORCH)/.ready ## train a model: make train DATA=archive-or-folder CLASSES="bicycle motorcycle" [OUT=folder]
-	@$(WITH_TORCH)/bin/python -m model.train $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes $(CLASSES)) \
+	@$(WITH_TORCH)/bin/python -m model.training.train $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes $(CLASSES)) \
 	  $(if $(OUT),--out "$(OUT)")
 
 test-train: $(WITH_TORCH)/.ready ## the tests that need torch
@@ -69,7 +69,7 @@ test-train: $(WITH_TORCH)/.ready ## the tests that need torch
 
 evaluate: $(READY) ## measure a model: make evaluate DATA=archive-or-folder [URL=http://…] [OUT=folder]
 	$(if $(DATA),,$(error say on what: make evaluate DATA=folder))
-	@$(BIN)/python -m model.evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
+	@$(BIN)/python -m model.training.evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
 
 # The SDK wants another botocore than the embedded AWS: it lives apart. About 1 GB.
 WITH_SAGEMAKER := .venv-sagemaker
@@ -82,7 +82,7 @@ $(WITH_SAGEMAKER)/.ready: $(READY)
 	@touch $@
 
 ENDPOINT_NAME ?= scones
-ENDPOINT = -m model.sagemaker_cli endpoint --name $(ENDPOINT_NAME) \
+ENDPOINT = -m model.serving.sagemaker_cli endpoint --name $(ENDPOINT_NAME) \
   --role-arn "$(ROLE_ARN)" --bucket "$(BUCKET)" --image "$(IMAGE)" $(if $(MODEL),--weights "$(MODEL)")
 endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an hour (same variables)
 	@$(BIN)/python $(ENDPOINT) --dry-run
@@ -91,7 +91,7 @@ endpoint: $(WITH_SAGEMAKER)/.ready ## our container on SageMaker: ROLE_ARN= BUCK
 	@$(WITH_SAGEMAKER)/bin/python $(ENDPOINT)
 
 endpoint-delete: $(WITH_SAGEMAKER)/.ready ## delete the endpoint and what it is made of [ENDPOINT_NAME=]
-	@$(WITH_SAGEMAKER)/bin/python -m model.sagemaker_cli delete --name $(ENDPOINT_NAME)
+	@$(WITH_SAGEMAKER)/bin/python -m model.serving.sagemaker_cli delete --name $(ENDPOINT_NAME)
 
 query: export SCONES_SQL = $(value SQL)
 # Said on the command line: Windows' Linux has another NAME in the environment.
@@ -155,7 +155,7 @@ $(CHECKOV)/.ready:
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/python -m infra.saved_queries
+	@$(BIN)/python -m infra.aws.generate
 
 lock: ## pin anew what pyproject.toml and the container ask for; needs uv
 	@uv pip compile $(UV_OPTIONS) --group dev pyproject.toml --output-file requirements.lock

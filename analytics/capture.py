@@ -23,7 +23,7 @@ from typing import Any
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.upload import Upload
-from workflow.prediction import OUR_REQUESTS, Policy, decide
+from workflow.policy import OUR_REQUESTS, Policy, decide
 
 BUCKET = "data-capture"
 """Of the rows: what was captured never was an object of its own."""

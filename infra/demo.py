@@ -5,15 +5,15 @@ import shutil
 import time
 from typing import Any
 
-from analytics.queries import saved_query
-from infra import show
-from infra.answers import engine
+from analytics.questions.queries import saved_query
+from infra.cli import tables as show
+from infra.cli.terminal import Terminal
 from infra.demo_images import write_images
-from infra.drop import drop, files_of, progress_bar, settle
-from infra.local import running
-from infra.reports import report_of, this_week
+from infra.laptop.local import running
+from infra.operations.answers import engine
+from infra.operations.drop import drop, files_of, progress_bar, settle
+from infra.operations.write_report import report_of, this_week
 from infra.stack import BUILD
-from infra.terminal import Terminal
 from workflow.outcome import Outcome
 
 FOLDER = BUILD / "demo"

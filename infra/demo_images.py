@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from model.drawings import draw
+from model.data.drawings import draw
 
 LABELS = ("bicycle", "motorcycle")
 _ORIENTATION_TAG = 0x0112

@@ -15,8 +15,8 @@ from PIL import Image, ImageStat, UnidentifiedImageError
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin  # noqa: F401  # isort: skip
 from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
 
+from ingest.decode_limits import refuse_long_runs, refuse_too_many_pieces, refuse_too_many_scans, scans_of
 from ingest.errors import RejectedImage
-from ingest.labour import refuse_long_runs, refuse_too_many_pieces, refuse_too_many_scans, scans_of
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 150_000_000

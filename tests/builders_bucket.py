@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 
-from analytics.merge import edition_of
-from analytics.table import PREFIX, partition, to_table
+from analytics.lake.merge import edition_of
+from analytics.lake.schema import PREFIX, partition, to_table
 
 Row = dict[str, Any]
 WORST_LAST = {"failed": 2, "rejected": 1}

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from analytics.table import LABELS_SCHEMA, LABELS_TABLE, TABLE, partition, to_table
+from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE, TABLE, partition, to_table
 
 MODEL = "resnet9-2026-11-01"
 

@@ -6,6 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 
+import scones
+
+scones.put_on_path()
+
 # A slow machine is no failure, and so many examples keep the unit tests within a minute or two. In continuous
 # integration they are always the same ones: it judges a change, and new examples are looked for at a desk.
 settings.register_profile(

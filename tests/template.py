@@ -5,7 +5,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.package import TEMPLATE
+from infra.aws.package import TEMPLATE
 
 
 @cache

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from ingest.errors import EndpointBusy, EndpointFault
-from workflow.prediction import OUR_REQUESTS
+from workflow.policy import OUR_REQUESTS
 
 ANSWER_MAX_BYTES = 12_000
 """A list of some 500 probabilities. What is more is no list of probabilities, and must not fill the state."""

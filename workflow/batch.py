@@ -17,7 +17,7 @@ from ingest.upload import Upload
 from workflow.aws import Answer
 from workflow.decide import to_payload
 from workflow.outcome import Outcome, caught
-from workflow.prediction import Policy, decide
+from workflow.policy import Policy, decide
 
 THREADS = 8
 """Objects read at once, and images asked for at once where the endpoint takes no batches."""

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from workflow.outcome import Outcome
-from workflow.prediction import Policy, Prediction, decide
+from workflow.policy import Policy, Prediction, decide
 
 logger = Logger(service="decide")
 metrics = Metrics(namespace="Scones", service="decide")

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from analytics.athena import Engine
-from analytics.digest.text import digest_text
-from analytics.isoweek import IsoWeek
-from analytics.queries import Value, saved_query
+from analytics.athena.client import Engine
+from analytics.questions.queries import Value, saved_query
+from analytics.report.digest.text import digest_text
+from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Numbers, Statement
 from analytics.report.page import render
 from analytics.report.verdict import Verdict, judge
 from analytics.report.weekly import HISTORY_WEEKS, classified, weekly_numbers
-from analytics.thumbnails import small_jpeg
+from analytics.review.thumbnails import small_jpeg
 
 Thumbnail = Callable[[str, str, str | None], bytes | None]
 """Bucket, key and version id of an image → the bytes of its file, or None when it cannot be had."""

@@ -10,9 +10,9 @@ from datetime import date
 from html import escape
 from itertools import groupby
 
-from analytics.drift import Bin, wilson_interval
+from analytics.report.drift import Bin, wilson_interval
 from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
-from analytics.report.words import plural, short
+from analytics.text import plural, short
 
 LIGHT = {
     "ink": "#1d2126",

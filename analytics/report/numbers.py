@@ -6,9 +6,9 @@ A number that does not exist, like a share of no images, is None.
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from analytics.cost import WeeklyCost
-from analytics.drift import Bin, Interval
-from analytics.isoweek import IsoWeek
+from analytics.report.cost import WeeklyCost
+from analytics.report.drift import Bin, Interval
+from analytics.report.isoweek import IsoWeek
 
 LARGE_PSI, MODERATE_PSI = 0.2, 0.1
 """The usual lines for the population stability index, from credit scoring."""

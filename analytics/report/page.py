@@ -11,7 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from analytics.report import charts, words
+from analytics import text as words
+from analytics.report import charts
 from analytics.report.numbers import Numbers, WeekSummary
 from analytics.report.sections import chapters
 from analytics.report.verdict import Verdict

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from analytics.cost import WeeklyCost
-from analytics.drift import PSI_FLOOR
-from analytics.report import charts, words
+from analytics import text as words
+from analytics.report import charts
+from analytics.report.cost import WeeklyCost
+from analytics.report.drift import PSI_FLOOR
 from analytics.report.numbers import ClassPrecision, Folder, Input, Latency, Numbers, Reason, Shift
 
 _DRAWN_THRESHOLDS = 3

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analytics import drift
+from analytics.report import drift
 from analytics.report.numbers import SURE_P, Folder, Input, Numbers, Shift
-from analytics.report.words import folder, mostly, p_value, percent, plural, seconds, short, weekdays
+from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
 
 FAILED_SHARE = 0.005
 """More than 1 image in 200 that we failed: something is wrong with us, not with an image."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analytics import drift
-from analytics.cost import weekly_cost
-from analytics.drift import Bin
-from analytics.isoweek import IsoWeek
+from analytics.report import drift
+from analytics.report.cost import weekly_cost
+from analytics.report.drift import Bin
+from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
     Cell,
     ClassPrecision,

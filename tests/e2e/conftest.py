@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import running
+from infra.laptop.local import running
 from infra.stack import Stack
 
 

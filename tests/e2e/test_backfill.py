@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infra.answers import engine
-from infra.audit import Audited, audit
-from infra.backfill import Ended, backfill, wait
 from infra.demo_images import write_images
-from infra.drop import drop, files_of, progress_bar, settle
-from infra.redrive import Redriven, redrive
-from infra.rejected import download, rejected_images
+from infra.operations.answers import engine
+from infra.operations.audit import Audited, audit
+from infra.operations.backfill import Ended, backfill, wait
+from infra.operations.drop import drop, files_of, progress_bar, settle
+from infra.operations.redrive import Redriven, redrive
+from infra.operations.rejected import download, rejected_images
 from infra.stack import Stack
-from model.drawings import draw
+from model.data.drawings import draw
 from tests.builders import a_message, png_bytes
 from workflow.outcome import Outcome
 

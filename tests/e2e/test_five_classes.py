@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.answers import engine
-from infra.deploy import DeployFailed
-from infra.drop import drop, files_of, progress_bar, settle
-from infra.local import running, up
-from model import card, light
-from model.drawings import LABELS, draw
-from model.drawn import write_archive
-from model.load import load
+from infra.aws.deploy import DeployFailed
+from infra.laptop.local import running, up
+from infra.operations.answers import engine
+from infra.operations.drop import drop, files_of, progress_bar, settle
+from model.data.drawings import LABELS, draw
+from model.data.drawn import write_archive
+from model.data.load import load
+from model.training import card, light
 
 FLOWERS = ("poppy", "tulip", "willow_tree")
 EACH = 8

@@ -13,14 +13,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analytics.athena import Athena
-from analytics.queries import console_query, saved_queries, week_query
-from infra.answers import engine
+from analytics.athena.client import Athena
+from analytics.questions.queries import console_query, saved_queries, week_query
 from infra.demo_images import write_images
-from infra.drop import Dropped, Settled, drop, files_of, progress_bar, settle
-from infra.import_capture import import_capture, judgement
+from infra.operations.answers import engine
+from infra.operations.drop import Dropped, Settled, drop, files_of, progress_bar, settle
+from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
-from model.drawings import draw
+from model.data.drawings import draw
 from tests.builders import png_bytes
 
 PATIENCE_S = 180.0

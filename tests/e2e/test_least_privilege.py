@@ -1,6 +1,6 @@
 """With IAM enforced: the chain passes, stops at each action taken away, and no role reaches beyond its work.
 
-Requests are checked by the embedded AWS, and what its services do by `infra.enforced`, with the same
+Requests are checked by the embedded AWS, and what its services do by `infra.laptop.enforced`, with the same
 evaluation of policies. Some actions do nothing here, and are held by `tests/unit/test_roles.py` alone: those
 on logs, which the embedded AWS writes without asking; those on the key of the notification topic, which its
 SNS does not use; `sagemaker:InvokeEndpoint`, as the endpoint is another process; `s3:ListBucket` where it
@@ -24,9 +24,9 @@ import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
 
-from analytics.merge import edition_of
-from analytics.table import PREFIX, to_table
-from infra.local import running
+from analytics.lake.merge import edition_of
+from analytics.lake.schema import PREFIX, to_table
+from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack
 from tests.builders import an_event, png_bytes
 from tests.builders_table import a_rejected_row, a_row

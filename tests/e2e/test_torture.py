@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.torture.run import torture, went_well
+from tests.torture.run import torture, went_well
 
 SEED = 4
 IMAGES = 40

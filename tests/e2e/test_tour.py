@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.package import PROJECT
+from infra.aws.package import PROJECT
 from tests.e2e.test_up_and_down import wait_until_none
 
 TOUR = PROJECT / "docs" / "tour.ipynb"
@@ -61,7 +61,7 @@ def test_a_tour_that_fails_brings_down_what_it_started(tmp_path: Path) -> None:
     tour = json.loads(TOUR.read_text())
     setup = next(cell for cell in tour["cells"] if cell["cell_type"] == "code")
     system = (
-        "from infra.local import running\n"
+        "from infra.laptop.local import running\n"
         "stack = tour.enter_context(running(folder / 'home', folder / 'stack.json'))\n"
         "raise RuntimeError(f'up at {stack.endpoint_url}')"
     )

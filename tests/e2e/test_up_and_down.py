@@ -14,12 +14,12 @@ import boto3
 import pytest
 from rich.console import Console
 
-from infra import local
-from infra.drop import Dropped, progress_bar, settle
-from infra.package import PROJECT
+from infra.aws.package import PROJECT
+from infra.aws.undeploy import undeploy
+from infra.laptop import local
+from infra.operations.drop import Dropped, progress_bar, settle
 from infra.stack import STACK_NAME, NotUp, Stack
-from infra.undeploy import undeploy
-from model.drawings import draw
+from model.data.drawings import draw
 from tests.builders import png_bytes
 
 
@@ -88,7 +88,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
 def test_a_command_that_dies_takes_its_system_along(tmp_path: Path, signal_: signal.Signals) -> None:
     home = tmp_path / "home"
     script = (
-        "import sys, time; from pathlib import Path; from infra.local import running\n"
+        "import sys, time; from pathlib import Path; from infra.laptop.local import running\n"
         "with running(Path(sys.argv[1]), Path(sys.argv[2])):\n"
         "    print('up', flush=True); time.sleep(300)\n"
     )
@@ -105,7 +105,7 @@ def test_a_command_that_dies_takes_its_system_along(tmp_path: Path, signal_: sig
 def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     script = (
-        "import sys; from pathlib import Path; from infra.local import up\n"
+        "import sys; from pathlib import Path; from infra.laptop.local import up\n"
         "up(Path(sys.argv[1]), None, Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-c", script, str(home), str(tmp_path / "stack.json")]

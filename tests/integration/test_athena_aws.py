@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from analytics.athena import Athena, QueryFailed, QueryRefused
+from analytics.athena.client import Athena, QueryFailed, QueryRefused
 
 ID = "11111111-2222-3333-4444-555555555555"
 
@@ -20,7 +20,7 @@ def client() -> Any:
 
 @pytest.fixture
 def stubber(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    monkeypatch.setattr("analytics.athena.time.sleep", lambda _: None)
+    monkeypatch.setattr("analytics.athena.client.time.sleep", lambda _: None)
     with Stubber(client) as stubber:
         yield stubber
 
@@ -171,7 +171,7 @@ def test_ctrl_c_stops_the_query(client: Any, stubber: Stubber, monkeypatch: pyte
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("analytics.athena.time.sleep", interrupt)
+    monkeypatch.setattr("analytics.athena.client.time.sleep", interrupt)
     start(stubber)
     state(stubber, "RUNNING")
     stubber.add_response("stop_query_execution", {}, {"QueryExecutionId": ID})
@@ -182,7 +182,7 @@ def test_ctrl_c_stops_the_query(client: Any, stubber: Stubber, monkeypatch: pyte
 
 def test_the_pauses_grow_up_to_a_limit(client: Any, stubber: Stubber, monkeypatch: pytest.MonkeyPatch):
     pauses: list[float] = []
-    monkeypatch.setattr("analytics.athena.time.sleep", pauses.append)
+    monkeypatch.setattr("analytics.athena.client.time.sleep", pauses.append)
     start(stubber)
     for _ in range(8):
         state(stubber, "RUNNING")

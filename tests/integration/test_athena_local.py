@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import athena
-from analytics.athena import LocalAthena, QueryFailed, QueryRefused
-from analytics.table import SCHEMA
+from analytics.athena import client as athena
+from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
+from analytics.lake.schema import SCHEMA
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
 ROWS_A_DAY = 200

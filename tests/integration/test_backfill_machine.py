@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ministack.services import stepfunctions
 
-from analytics.table import row_from_message
-from infra.package import PROJECT
+from analytics.lake.schema import row_from_message
+from infra.aws.package import PROJECT
 from ingest.errors import EndpointBusy, EndpointFault
 from tests.builders import a_message, an_upload
 from tests.template import function_timeout_s, resources_of_type, template

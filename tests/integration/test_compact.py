@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-import analytics.aws as results
-from analytics import compact as handler
-from analytics.aws import DeletionRefused, ResultsBucket
-from analytics.batch import path_of
-from analytics.merge import edition_of
-from analytics.table import PREFIX, partition, to_table
-from infra import cli
+import analytics.lake.aws as results
+from analytics.lake import compact as handler
+from analytics.lake.aws import DeletionRefused, ResultsBucket
+from analytics.lake.batch import path_of
+from analytics.lake.merge import edition_of
+from analytics.lake.schema import PREFIX, partition, to_table
+from infra.cli import commands as cli
 from tests.builders_table import a_row
 
 BUCKET = "scones-results"

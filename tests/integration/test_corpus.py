@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow.parquet as parquet
 import pytest
 
-from analytics import record
-from infra.package import PROJECT
-from infra.torture.corpus import ODD_KEYS, Odd, cut_everywhere, large_odd_images, small_odd_images
+from analytics.lake import record
+from infra.aws.package import PROJECT
 from ingest.aws import IncomingBucket
 from ingest.errors import REJECT_REASONS
 from tests.builders import LONGEST_KEY, FakeContext, an_event, an_sqs_event
+from tests.corpus import ODD_KEYS, Odd, cut_everywhere, large_odd_images, small_odd_images
 from workflow.aws import Answer
 from workflow.batch import Steps
-from workflow.prediction import Policy
+from workflow.policy import Policy
 
 INCOMING, RESULTS = "scones-incoming", "scones-results"
 MOST_CPU_S = 2.0

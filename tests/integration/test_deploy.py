@@ -8,8 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from analytics.queries import views
-from infra.deploy import DeployFailed, _make_artifacts_bucket, consistent, parameters_of_model, put_views
+from analytics.questions.queries import views
+from infra.aws.deploy import DeployFailed, _make_artifacts_bucket, consistent, parameters_of_model, put_views
 from tests.template import template
 
 

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from model import cifar100
-from model.dataset import DataError
+from model.data import cifar100
+from model.data.dataset import DataError
 
 CONTENT = bytes(range(256)) * 20_000
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from ministack.services import athena, glue, s3
 
-from analytics.athena import LocalAthena, QueryRefused
-from analytics.athena_results import frame_of, typed_rows
-from analytics.queries import saved_queries, views, week_query
-from infra.embedded_athena import remembering_parameters, run
+from analytics.athena.client import LocalAthena, QueryRefused
+from analytics.questions.queries import saved_queries, views, week_query
+from infra.laptop.embedded_athena import remembering_parameters, run
+from localathena.results import frame_of, typed_rows
 from tests.builders_table import Week, rows_of, write_rows
 
 MONDAY = date(2026, 11, 16)

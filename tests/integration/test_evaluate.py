@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from model import card
-from model.drawn import drawn, write_archive
-from model.endpoint import EndpointError, ask, over_http
-from model.evaluate import DEFAULT_MODEL
-from model.inference import Model
+from model.data.drawn import drawn, write_archive
+from model.serving.endpoint import EndpointError, ask, over_http
+from model.serving.inference import Model
+from model.training import card
+from model.training.evaluate import DEFAULT_MODEL
 
 CLASSES = ("bicycle", "motorcycle")
 
@@ -105,7 +105,7 @@ def test_an_endpoint_out_of_reach_is_one_clear_sentence():
 
 
 def evaluate(*arguments):
-    command = [sys.executable, "-m", "model.evaluate", *map(str, arguments)]
+    command = [sys.executable, "-m", "model.training.evaluate", *map(str, arguments)]
     root = Path(__file__).parents[2]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
 

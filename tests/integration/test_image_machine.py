@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ministack.services import stepfunctions
 
-from analytics.table import row_from_message
-from infra.package import PROJECT
+from analytics.lake.schema import row_from_message
+from infra.aws.package import PROJECT
 from ingest.errors import EndpointBusy, EndpointFault, InvalidScores, RejectedImage
 from ingest.image import prepare
 from ingest.serialize import to_payload

@@ -16,14 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics import capture
-from analytics.isoweek import IsoWeek
-from infra import cli, import_capture, show
-from infra.answers import engine
-from infra.deploy import parameters_of_model
-from infra.import_capture import CannotImport, judgement
-from infra.reports import report_of
+from analytics.report.isoweek import IsoWeek
+from infra.aws.deploy import parameters_of_model
+from infra.cli import commands as cli
+from infra.cli import tables as show
+from infra.operations import import_capture
+from infra.operations.answers import engine
+from infra.operations.import_capture import CannotImport, judgement
+from infra.operations.write_report import report_of
 from tests.builders import png_bytes
-from workflow.prediction import OUR_REQUESTS
+from workflow.policy import OUR_REQUESTS
 
 WEEK = IsoWeek.parse("2026-W46")
 LAYOUT = "my-endpoint/AllTraffic/2026/11"

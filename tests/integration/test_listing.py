@@ -11,9 +11,9 @@ import pyarrow.parquet as parquet
 import pytest
 from moto import mock_aws
 
-from infra.listing import UnusableInventory, inventoried, listed
-from infra.redrive import Letters
-from infra.rejected import Rejected, download
+from infra.operations.listing import UnusableInventory, inventoried, listed
+from infra.operations.redrive import Letters
+from infra.operations.rejected import Rejected, download
 
 BUCKET, OTHER = "scones-incoming", "inventories"
 KEYS = ["a.png", "b c+d%2F.png", "ü/写真.png", 'x/"q",y.png']

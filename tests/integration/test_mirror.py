@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from analytics.aws import INDEX, MirrorFailed, MirrorReport, mirror
+from analytics.lake.aws import INDEX, MirrorFailed, MirrorReport, mirror
 
 BUCKET = "results"
 

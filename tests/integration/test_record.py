@@ -5,8 +5,8 @@ import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
 
-from analytics import record
-from analytics.table import SCHEMA
+from analytics.lake import record
+from analytics.lake.schema import SCHEMA
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event
 
 BUCKET = "scones-results"

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
-from analytics.athena import LocalAthena
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import partition
+from analytics.questions.queries import views
 from analytics.report.build import build_report
-from analytics.table import partition
+from analytics.report.isoweek import IsoWeek
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
     Week,

@@ -14,16 +14,16 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from PIL import Image
 
-from analytics.aws import ResultsBucket
-from analytics.isoweek import IsoWeek
-from analytics.labels import UnusableLabels
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.schema import partition, to_table
 from analytics.report.build import WeeklyReport, build_report
-from analytics.table import partition, to_table
-from infra import cli
-from infra import label as labelling
-from infra.answers import engine
-from infra.label import load_labels
-from infra.review import Reviewed, review
+from analytics.report.isoweek import IsoWeek
+from analytics.review.labels import UnusableLabels
+from infra.cli import commands as cli
+from infra.operations import load_labels as labelling
+from infra.operations.answers import engine
+from infra.operations.load_labels import load_labels
+from infra.operations.write_sheet import Reviewed, review
 from tests.builders import jpeg_bytes, noise
 from tests.builders_table import a_row
 from tests.chromium import CHROMIUM, Page, browsing

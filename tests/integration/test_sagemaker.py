@@ -22,13 +22,13 @@ from botocore.validate import ParamValidator
 from click.testing import CliRunner
 from moto import mock_aws
 
-from model import sagemaker as on_aws
-from model import sagemaker_requests as requests
-from model.dataset import Dataset
-from model.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
-from model.drawings import LABELS, draw
-from model.sagemaker_cli import cli
-from workflow.prediction import Policy, decide
+from model.data.dataset import Dataset
+from model.data.drawings import LABELS, draw
+from model.serving import sagemaker as on_aws
+from model.serving import sagemaker_requests as requests
+from model.serving.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
+from model.serving.sagemaker_cli import cli
+from workflow.policy import Policy, decide
 
 ROLE = "arn:aws:iam::123456789012:role/scones"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scones:1"

@@ -23,10 +23,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from model.drawings import draw
-from model.inference import Model
-from model.onnx_file import Graph
-from model.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen
+from model.data.drawings import draw
+from model.serving.inference import Model
+from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen
+from model.training.onnx_file import Graph
 
 ROOT = Path(__file__).parents[2]
 RED, GREEN, BLUE = (220, 10, 10), (10, 220, 10), (10, 10, 220)
@@ -50,7 +50,7 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
 
 def start(weights, tmp_path, *arguments, cwd=ROOT):
     ready_file = tmp_path / "ready"
-    command = [sys.executable, "-m", "model.serve", *arguments]
+    command = [sys.executable, "-m", "model.serving.serve", *arguments]
     command += ["--weights", str(weights), "--ready-file", str(ready_file)]
     process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
     assert process.stderr
@@ -251,11 +251,11 @@ def test_a_body_without_a_declared_length_is_bounded_too(endpoint):
 
 
 def test_a_client_that_stops_sending_gives_its_place_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("model.serve.BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("model.serving.serve.BODY_TIMEOUT_S", 0.2)
     model = Model.load(write_colour_model(tmp_path), threads=1)
     with in_thread(lambda: model) as client:
         wait_until_warm(client)
-        monkeypatch.setattr("model.serve.MAX_IN_FLIGHT", 1)
+        monkeypatch.setattr("model.serving.serve.MAX_IN_FLIGHT", 1)
         address = ("127.0.0.1", client.base_url.port)
         with socket.create_connection(address, timeout=10) as sock:
             head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 999"
@@ -370,7 +370,7 @@ def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
 
 
 def test_without_a_usable_model_the_process_ends_with_an_error(tmp_path):
-    command = [sys.executable, "-m", "model.serve", "--weights", str(tmp_path)]
+    command = [sys.executable, "-m", "model.serving.serve", "--weights", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert f"no usable model in {tmp_path}" in ended.stderr
@@ -396,7 +396,7 @@ def test_ping_and_invocations_are_503_until_the_model_is_warm(tmp_path):
 
 
 def test_beyond_its_limit_it_says_busy_rather_than_hold_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("model.serve.MAX_IN_FLIGHT", 0)
+    monkeypatch.setattr("model.serving.serve.MAX_IN_FLIGHT", 0)
     model = Model.load(write_colour_model(tmp_path), threads=1)
     with in_thread(lambda: model) as client:
         wait_until_warm(client)

@@ -12,10 +12,10 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
-from infra import cli
-from infra.deploy import _make_artifacts_bucket, artifacts_bucket
+from infra.aws.deploy import _make_artifacts_bucket, artifacts_bucket
+from infra.aws.undeploy import EMPTIED, KEPT, OURS, CannotUndeploy, undeploy
+from infra.cli import commands as cli
 from infra.stack import STACK_NAME
-from infra.undeploy import EMPTIED, KEPT, OURS, CannotUndeploy, undeploy
 from tests.template import template
 
 ACCOUNT_ID = "123456789012"  # moto's

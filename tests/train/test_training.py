@@ -8,12 +8,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
-from model import augment, calibrate, fit, pretrained, train  # noqa: E402
-from model.classifier_file import BothSides, build  # noqa: E402
-from model.dataset import DataError  # noqa: E402
-from model.drawn import drawn  # noqa: E402
-from model.load import Data  # noqa: E402
-from model.network import MEAN, STD, NetworkBody  # noqa: E402
+from model.data.dataset import DataError  # noqa: E402
+from model.data.drawn import drawn  # noqa: E402
+from model.data.load import Data  # noqa: E402
+from model.training import (  # noqa: E402
+    augment,
+    calibrate,
+    fit,
+    pretrained,
+    train,
+)
+from model.training.classifier_file import BothSides, build  # noqa: E402
+from model.training.network import MEAN, STD, NetworkBody  # noqa: E402
 
 CLASSES = ("bicycle", "motorcycle")
 QUICK = fit.Recipe(epochs=3, least_steps=0, average=0.5)

@@ -7,7 +7,7 @@ import pytest
 from pytest_socket import disable_socket
 
 if TYPE_CHECKING:
-    from analytics.athena import LocalAthena
+    from analytics.athena.client import LocalAthena
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def no_network(loopback_only: None) -> None:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalAthena]":
     """Return a local Athena without a table."""
-    from analytics.athena import LocalAthena  # brings DuckDB, which most tests do without
+    from analytics.athena.client import LocalAthena  # brings DuckDB, which most tests do without
 
     athena = LocalAthena(tmp_path_factory.mktemp("empty"), threads=1)
     yield athena

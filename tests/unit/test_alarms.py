@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from analytics import compact, record
-from infra.cli import scones
+from analytics.lake import compact, record
+from infra.cli.commands import scones
 from ingest import serialize
-from model.sagemaker_requests import VARIANT
+from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
 from workflow import classify, classify_batch, decide
 from workflow.aws import Answer
-from workflow.prediction import Policy
+from workflow.policy import Policy
 
 DOCS = "https://docs.aws.amazon.com/"
 STATES = DOCS + "step-functions/latest/dg/procedure-cw-metrics.html"

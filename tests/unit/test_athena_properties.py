@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
 from tests.frames import plain
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from analytics.athena import LocalAthena, QueryFailed, QueryRefused
-from analytics.trino.translate import ensure_it_reads
+from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
+from localathena.translate import ensure_it_reads
 from tests.frames import plain
 
 QUERIES = [

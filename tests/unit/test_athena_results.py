@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena_results import frame_of, is_athenas_json, text_of, typed_rows
-from analytics.trino.types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
+from localathena.results import frame_of, is_athenas_json, text_of, typed_rows
+from localathena.types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
 
 WRITTEN = [
     ("boolean", True, "true"),

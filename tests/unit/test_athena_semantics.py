@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from analytics.athena import LocalAthena, QueryFailed, QueryRefused
+from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
 from tests.frames import plain
 
 NAN, INF = math.nan, math.inf

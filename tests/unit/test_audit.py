@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.audit import IN_FLIGHT, Account, Audit, accounts
-from analytics.batch import sort_out
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.lake.batch import sort_out
+from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from analytics.questions.queries import views
 from ingest.upload import Upload
 from tests.builders import a_message, an_sqs_event, an_upload
 from workflow.outcome import Outcome
@@ -221,7 +221,7 @@ def test_the_listing_is_gone_when_the_audit_ends(folder):
 
 
 def test_neither_the_listing_nor_the_accounts_are_held_in_memory(folder, monkeypatch):
-    monkeypatch.setattr("analytics.audit._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("analytics.lake.reconciliation._ROWS_AT_ONCE", 100)
     asked = []
 
     def listing() -> Iterator[Upload]:

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from analytics.backfill_cost import _LAMBDA_GB, backfill_cost
-from analytics.cost import PRICES
+from analytics.report.backfill_cost import _LAMBDA_GB, backfill_cost
+from analytics.report.cost import PRICES
 from tests.template import resources_of_type
 from workflow.manifest import BATCH_IMAGES
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.batch import path_of, sort_out
-from analytics.table import SCHEMA
+from analytics.lake.batch import path_of, sort_out
+from analytics.lake.schema import SCHEMA
 from tests.builders import a_message, an_event, an_sqs_event
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.drift import Bin, Interval, wilson_interval
 from analytics.report import charts
+from analytics.report.drift import Bin, Interval, wilson_interval
 from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, Percentiles, Tally, WhatIf
 
 MONDAY = date(2026, 11, 16)

@@ -6,8 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from model import cifar100
-from model.dataset import DataError, Dataset
+from model.data import cifar100
+from model.data.dataset import DataError, Dataset
 
 CLASSES = ("bicycle", "motorcycle", "poppy")
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, IncompleteReadError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.table import row_from_message
+from analytics.lake.schema import row_from_message
 from ingest import serialize
 from ingest.errors import EndpointBusy, EndpointFault, RejectedImage
 from ingest.image import prepare
@@ -18,7 +18,7 @@ from workflow import classify, decide
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
 from workflow.batch import ATTEMPTS, Steps
 from workflow.outcome import caught, messages_of
-from workflow.prediction import Policy
+from workflow.policy import Policy
 
 SIZE_PX = 32
 POLICY = Policy(("bicycle", "motorcycle"), 0.6, {})

@@ -1,4 +1,4 @@
-"""infra.cli: what is asked for wrongly is refused before anything is done."""
+"""infra.cli.commands: what is asked for wrongly is refused before anything is done."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from infra import cli
+from infra.cli import commands as cli
 
 
 @pytest.mark.parametrize("on", ["AWS", "laptop"])
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_named_as_it_was_typed_to_make(monkeypatch, capsys, arg
 
 
 def test_a_file_that_is_not_there_is_said_in_words(monkeypatch, capsys, tmp_path) -> None:
-    monkeypatch.setattr("infra.answers.engine", lambda _: nullcontext())
+    monkeypatch.setattr("infra.operations.answers.engine", lambda _: nullcontext())
     line = said_by(monkeypatch, capsys, "label", tmp_path / "none.jsonl")
     assert line == f"error: {tmp_path / 'none.jsonl'}: No such file or directory"
 

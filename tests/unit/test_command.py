@@ -1,7 +1,7 @@
 import pytest
 
-from model import command, light
-from model.drawn import write_archive
+from model.data.drawn import write_archive
+from model.training import command, light
 
 CLASSES = ("bicycle", "motorcycle")
 
@@ -14,7 +14,7 @@ def archive(tmp_path_factory):
 
 
 def run(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["model.light", *map(str, arguments)])
+    monkeypatch.setattr("sys.argv", ["model.training.light", *map(str, arguments)])
     light.main()
 
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import analytics.merge as merging
-from analytics.athena import LocalAthena
-from analytics.compaction import CompactionFailed, compact, to_compact
-from analytics.merge import edition_of, merge
-from analytics.queries import views
-from analytics.table import PREFIX, to_table
+import analytics.lake.merge as merging
+from analytics.athena.client import LocalAthena
+from analytics.lake.compaction import CompactionFailed, compact, to_compact
+from analytics.lake.merge import edition_of, merge
+from analytics.lake.schema import PREFIX, to_table
+from analytics.questions.queries import views
 from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
 from tests.builders_table import a_failed_row, a_rejected_row, a_row
 

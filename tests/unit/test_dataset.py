@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ingest.image import prepare
-from model import folder
-from model.dataset import (
+from model.data import folder
+from model.data.dataset import (
     DataError,
     Dataset,
     near_pairs,
@@ -16,7 +16,7 @@ from model.dataset import (
     statistics,
     without_duplicates,
 )
-from model.load import load
+from model.data.load import load
 
 
 def images(count, seed=0):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import calibrate
-from model.diagrams import reliability_svg, risk_coverage_svg, risk_top
+from model.training import calibrate
+from model.training.diagrams import reliability_svg, risk_coverage_svg, risk_top
 
 
 def texts(svg):

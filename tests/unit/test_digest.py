@@ -1,4 +1,4 @@
-"""analytics.digest and analytics.glue: the Monday Lambda, and the view that its query reads."""
+"""The Monday Lambda, and the view that its query reads."""
 
 import base64
 import json
@@ -16,15 +16,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analytics.digest import aws, handler
-from analytics.digest.aws import DigestEdge, SummaryFailed
-from analytics.digest.summary import digest_of
-from analytics.digest.text import digest_text
-from analytics.glue import glue_view
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
-from analytics.report.words import short
-from analytics.table import SCHEMA
+from analytics.lake.schema import SCHEMA
+from analytics.questions.glue_views import glue_view
+from analytics.questions.queries import views
+from analytics.report.digest import aws, handler
+from analytics.report.digest.aws import DigestEdge, SummaryFailed
+from analytics.report.digest.summary import digest_of
+from analytics.report.digest.text import digest_text
+from analytics.report.isoweek import IsoWeek
+from analytics.text import short
 
 WEEK = IsoWeek.parse("2026-W47")
 COLUMNS = ["week", "images", "accepted", "needs_review", "rejected", "failed", "expected_precision"]
@@ -189,7 +189,7 @@ def test_a_query_that_takes_too_long_is_stopped():
 
 
 def test_the_lambda_loads_nothing_heavy():
-    code = "import sys, analytics.digest.handler; print(*sys.modules)"
+    code = "import sys, analytics.report.digest.handler; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"pandas", "pyarrow", "numpy", "duckdb", "jinja2", "sqlglot"} & set(loaded.split())
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageChops, ImageStat
 
-from model.drawings import LABELS, draw
+from model.data.drawings import LABELS, draw
 
 any_label = pytest.mark.parametrize("label", LABELS)
 

@@ -1,4 +1,4 @@
-"""analytics.drift: the same numbers as scipy, and the properties that make them usable."""
+"""analytics.report.drift: the same numbers as scipy, and the properties that make them usable."""
 
 import math
 
@@ -9,8 +9,8 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from analytics import drift
-from analytics.drift import Bin, Interval
+from analytics.report import drift
+from analytics.report.drift import Bin, Interval
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12).map(
     lambda pairs: tuple(map(list, zip(*pairs, strict=True)))

@@ -1,11 +1,11 @@
-"""infra.drop: every file of a folder has a key of its own, whatever its name."""
+"""infra.operations.drop: every file of a folder has a key of its own, whatever its name."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from infra.drop import NothingToDrop, files_of
+from infra.operations.drop import NothingToDrop, files_of
 
 
 def test_a_file_s_key_is_its_path_from_the_folder(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
+from analytics.report.isoweek import IsoWeek
 from analytics.report.verdict import judge
 from tests.builders import png_bytes
 from tests.builders_table import (

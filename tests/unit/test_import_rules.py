@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.package import LAYOUT, PROJECT
+from infra.aws.package import LAYOUT, PROJECT
 from tests.template import resources_of_type
 
 PACKAGES = ("ingest", "model", "workflow", "analytics", "infra")
@@ -67,7 +67,7 @@ def test_imports_go_one_way(path):
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.parts[0] != "infra"], ids=str)
 def test_only_the_edges_know_aws(path):
-    is_edge = path.name == "aws.py" or path.as_posix() == "model/sagemaker.py"
+    is_edge = path.name == "aws.py" or path.as_posix() == "model/serving/sagemaker.py"
     assert is_edge or not tops(imported(path)) & AWS_LIBRARIES
 
 

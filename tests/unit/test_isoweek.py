@@ -1,4 +1,4 @@
-"""analytics.isoweek: weeks as ISO 8601 counts them."""
+"""analytics.report.isoweek: weeks as ISO 8601 counts them."""
 
 from datetime import date, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.isoweek import IsoWeek
+from analytics.report.isoweek import IsoWeek
 from analytics.report.weekly import HISTORY_WEEKS
 
 

@@ -1,4 +1,4 @@
-"""analytics.labels: a file that anybody may have written, and the table that it becomes."""
+"""analytics.review.labels: a file that anybody may have written, and the table that it becomes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics import labels as labelling
-from analytics.athena import LocalAthena
-from analytics.labels import Classified, UnusableLabels, classified_images, parse, to_files
-from analytics.queries import views
-from analytics.table import LABELS_SCHEMA
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import LABELS_SCHEMA
+from analytics.questions.queries import views
+from analytics.review import labels as labelling
+from analytics.review.labels import Classified, UnusableLabels, classified_images, parse, to_files
 from tests.builders_table import a_rejected_row, a_row, write_rows
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

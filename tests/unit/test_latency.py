@@ -13,12 +13,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.compaction import compact
-from analytics.isoweek import IsoWeek
-from analytics.queries import saved_query, views
+from analytics.athena.client import LocalAthena
+from analytics.lake.compaction import compact
+from analytics.lake.schema import PREFIX, to_table
+from analytics.questions.queries import saved_query, views
 from analytics.report.build import build_report
-from analytics.table import PREFIX, to_table
+from analytics.report.isoweek import IsoWeek
 from tests.builders_bucket import Bucket, Row
 from tests.builders_table import a_failed_row, a_rejected_row, a_row
 

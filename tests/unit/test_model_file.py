@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import calibrate, card, light, patches
-from model.classifier_file import BothSides, build
-from model.dataset import normalised, statistics
-from model.drawn import drawn, write_archive
-from model.load import load
-from model.onnx_file import Graph
+from model.data.dataset import normalised, statistics
+from model.data.drawn import drawn, write_archive
+from model.data.load import load
+from model.training import calibrate, card, light, patches
+from model.training.classifier_file import BothSides, build
+from model.training.onnx_file import Graph
 
 CLASSES = ("bicycle", "poppy", "tulip")
 

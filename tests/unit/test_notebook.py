@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from infra.aws.package import PROJECT
 from infra.notebook import CellFailed, main, run
-from infra.package import PROJECT
 
 TOUR = PROJECT / "docs" / "tour.ipynb"
 

@@ -1,4 +1,4 @@
-"""infra.reports: a page does without a picture that cannot be had; what was uploaded is counted by week."""
+"""A report does without a picture that cannot be had; what was uploaded is counted by week."""
 
 import io
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from analytics.capture import BUCKET
-from analytics.isoweek import IsoWeek
-from infra.reports import _uploaded, original
+from analytics.report.isoweek import IsoWeek
+from infra.operations.write_report import _uploaded, original
 from ingest.image import MAX_BYTES
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.queries import saved_query, views
+from analytics.athena.client import LocalAthena
+from analytics.questions.queries import saved_query, views
 from tests.builders_table import a_row, write_rows
 
 MONDAY = datetime.fromisoformat("2026-11-16T10:00")

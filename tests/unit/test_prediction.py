@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import InvalidScores
 from workflow.outcome import Outcome
-from workflow.prediction import SUM_TOLERANCE, Policy, decide
+from workflow.policy import SUM_TOLERANCE, Policy, decide
 
 TWO = ("bicycle", "motorcycle")
 

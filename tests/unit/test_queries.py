@@ -1,4 +1,4 @@
-"""analytics.queries and the SQL itself: bounded, safe to fill in, and one row per upload."""
+"""analytics.questions.queries and the SQL itself: bounded, safe to fill in, and one row per upload."""
 
 import random
 from collections import defaultdict
@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from analytics import queries
-from analytics.athena import LocalAthena
-from analytics.table import LABELS_SCHEMA, SCHEMA, SCHEMAS
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import LABELS_SCHEMA, SCHEMA, SCHEMAS
+from analytics.questions import queries
 from tests.builders_table import Week, a_failed_row, a_rejected_row, a_row, rows_of, write_rows
 
 MONDAY, SUNDAY = date(2026, 11, 16), date(2026, 11, 22)

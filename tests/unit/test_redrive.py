@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics.audit import IN_FLIGHT, Account
-from infra.redrive import Letter, plan_letters, to_classify
+from analytics.lake.reconciliation import IN_FLIGHT, Account
+from infra.operations.redrive import Letter, plan_letters, to_classify
 from tests.builders import a_message, an_upload
 from workflow.outcome import Outcome
 

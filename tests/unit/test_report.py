@@ -15,12 +15,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from analytics import drift
-from analytics.athena import LocalAthena
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import partition, to_table
+from analytics.questions.queries import views
+from analytics.report import drift
 from analytics.report.build import WeeklyReport, build_report
-from analytics.table import partition, to_table
+from analytics.report.isoweek import IsoWeek
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
     Week,

@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import partition
+from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
+from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Numbers
 from analytics.report.sections import chapters
-from analytics.table import partition
 from tests.builders_table import (
     a_failed_row,
     a_label,

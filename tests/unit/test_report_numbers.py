@@ -16,11 +16,11 @@ import scipy.spatial.distance
 import scipy.special
 import scipy.stats
 
-from analytics.athena import LocalAthena
-from analytics.isoweek import IsoWeek
-from analytics.queries import views
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import partition
+from analytics.questions.queries import views
 from analytics.report.build import build_report
-from analytics.table import partition
+from analytics.report.isoweek import IsoWeek
 from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
 
 MONDAY = date(2026, 12, 28)

@@ -1,4 +1,4 @@
-"""analytics.review: which images wait, and a page of them that is safe whatever they are called."""
+"""analytics.review.sheet: which images wait, and a page of them that is safe whatever they are called."""
 
 import base64
 import hashlib
@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics import review as reviewing
-from analytics.athena import LocalAthena
-from analytics.athena_results import frame_of, typed_rows
+from analytics.athena.client import LocalAthena
 from analytics.capture import BUCKET
-from analytics.queries import views
-from analytics.review import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
+from analytics.questions.queries import views
+from analytics.review import sheet as reviewing
+from analytics.review.sheet import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
+from localathena.results import frame_of, typed_rows
 from tests.builders import png_bytes
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 

@@ -13,9 +13,9 @@ import sqlglot
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from sqlglot import exp
 
-from analytics.queries import console_query, views
-from analytics.table import SCHEMAS
-from infra.package import PROJECT
+from analytics.lake.schema import SCHEMAS
+from analytics.questions.queries import console_query, views
+from infra.aws.package import PROJECT
 from tests.template import resources_of_type
 
 DOCS = "https://docs.aws.amazon.com/"
@@ -82,7 +82,7 @@ def logs(stem: str) -> Needs:
 
 def athena(action: str, call: str) -> Needs:
     workgroup = "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}"
-    return Needs((f"athena:{action}",), workgroup, ("analytics/digest/aws.py", call))
+    return Needs((f"athena:{action}",), workgroup, ("analytics/report/digest/aws.py", call))
 
 
 GLUE = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
@@ -112,17 +112,23 @@ NEEDS: dict[str, list[Needs]] = {
             "ResultsQueue.Arn",
             LAMBDA_SQS,
         ),
-        Needs(("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".put_object(")),
+        Needs(
+            ("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/lake/aws.py", ".put_object(")
+        ),
         logs("Record"),
     ],
     "CompactRole": [
-        Needs(("s3:ListBucket",), "ResultsBucket.Arn", ("analytics/aws.py", '"list_objects_v2"')),
-        Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".get_object(")),
-        Needs(("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/aws.py", ".put_object(")),
+        Needs(("s3:ListBucket",), "ResultsBucket.Arn", ("analytics/lake/aws.py", '"list_objects_v2"')),
+        Needs(
+            ("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/lake/aws.py", ".get_object(")
+        ),
+        Needs(
+            ("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/lake/aws.py", ".put_object(")
+        ),
         Needs(
             ("s3:DeleteObject",),
             "${ResultsBucket.Arn}/predictions/*",
-            ("analytics/aws.py", ".delete_objects("),
+            ("analytics/lake/aws.py", ".delete_objects("),
         ),
         logs("Compact"),
     ],
@@ -140,7 +146,7 @@ NEEDS: dict[str, list[Needs]] = {
         Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ATHENA_S3),
         Needs(("s3:GetBucketLocation",), "QueryResultsBucket.Arn", ATHENA_S3),
         Needs(("s3:GetObject", "s3:PutObject"), "${QueryResultsBucket.Arn}/*", ATHENA_S3),
-        Needs(("sns:Publish",), "Notifications", ("analytics/digest/aws.py", ".publish(")),
+        Needs(("sns:Publish",), "Notifications", ("analytics/report/digest/aws.py", ".publish(")),
         Needs(("kms:Decrypt", "kms:GenerateDataKey"), "NotificationsKey.Arn", SNS_KEY),
         logs("Digest"),
     ],

@@ -1,4 +1,4 @@
-"""The template's saved queries are the files of analytics/sql, and `make query` runs the same ones."""
+"""The template's saved queries are the files of analytics/questions, and `make query` runs the same ones."""
 
 from contextlib import contextmanager
 from datetime import date
@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from analytics.athena import QueryResult
-from analytics.queries import console_query, question, saved_queries, week_query
-from infra import answers, cli
-from infra.package import TEMPLATE
-from infra.saved_queries import BEGIN, END, with_section
+from analytics.athena.client import QueryResult
+from analytics.questions.queries import console_query, question, saved_queries, week_query
+from infra.aws.generate import BEGIN, END, with_section
+from infra.aws.package import TEMPLATE
+from infra.cli import commands as cli
+from infra.operations import answers
 from tests.template import resources_of_type
 
 # ── in the template ────────────────────────────────────────────────────────────────────────────────────────
@@ -20,7 +21,7 @@ from tests.template import resources_of_type
 
 def test_the_template_is_as_make_fix_would_write_it():
     text = TEMPLATE.read_text(encoding="utf-8")
-    assert text == with_section(text), "analytics/sql has changed: run `make fix`"
+    assert text == with_section(text), "analytics/questions has changed: run `make fix`"
 
 
 def test_each_file_is_a_saved_query_of_the_workgroup():

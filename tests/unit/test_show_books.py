@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from analytics.audit import Audit
-from infra import show_books
-from infra.audit import Audited, Queues
-from infra.backfill import Ended, Run
-from infra.redrive import Letter, Plan, Redriven
-from infra.rejected import Rejected
-from infra.terminal import Terminal
+from analytics.lake.reconciliation import Audit
+from infra.cli import audit_tables as show_books
+from infra.cli.terminal import Terminal
+from infra.operations.audit import Audited, Queues
+from infra.operations.backfill import Ended, Run
+from infra.operations.redrive import Letter, Plan, Redriven
+from infra.operations.rejected import Rejected
 from workflow.outcome import Outcome
 
 CLEAN = Audited(

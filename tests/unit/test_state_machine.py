@@ -6,7 +6,7 @@ from typing import Any
 import jsonata
 import pytest
 
-from infra.package import PROJECT, TEMPLATE
+from infra.aws.package import PROJECT, TEMPLATE
 from ingest import errors
 from tests.template import resources_of_type
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena import LocalAthena
-from analytics.compaction import compact
-from analytics.queries import views
-from analytics.strays import SIGHTINGS_SQL, Sighting, strays, take_out
-from analytics.table import partition
+from analytics.athena.client import LocalAthena
+from analytics.lake.compaction import compact
+from analytics.lake.cross_day import SIGHTINGS_SQL, Sighting, strays, take_out
+from analytics.lake.schema import partition
+from analytics.questions.queries import views
 from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
 from tests.builders_table import a_failed_row, a_row
 
@@ -156,7 +156,7 @@ def test_the_best_row_is_there_at_every_step_whoever_goes_next_and_whoever_dies(
 
 @pytest.mark.parametrize("parts", [1, 40])
 def test_rows_are_taken_out_of_a_day_of_any_size(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
-    monkeypatch.setattr("analytics.merge.ROWS_AT_ONCE", 400 // parts)
+    monkeypatch.setattr("analytics.lake.merge.ROWS_AT_ONCE", 400 // parts)
     rows = [decision(number, day=0) for number in range(400)]
     bucket = bucket_of(rows, [decision(number, day=1, minute=1) for number in range(0, 400, 4)])
     mend(bucket)

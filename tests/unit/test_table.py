@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.table import (
+from analytics.lake.schema import (
     COMMENTS,
     LABELS_SCHEMA,
     SCHEMA,

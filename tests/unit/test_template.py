@@ -12,15 +12,15 @@ from cfnlint.api import ManualArgs, lint_file
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from analytics.aws import ResultsBucket
-from analytics.table import PARTITION_KEY, SCHEMAS, glue_columns
-from infra.deploy import parameters_of_model
-from infra.package import LAYOUT, PROJECT, TEMPLATE, build
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.schema import PARTITION_KEY, SCHEMAS, glue_columns
+from infra.aws.deploy import parameters_of_model
+from infra.aws.package import LAYOUT, PROJECT, TEMPLATE, build
 from infra.stack import Stack
 from ingest.aws import IncomingBucket
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.aws import Endpoint
-from workflow.prediction import Policy
+from workflow.policy import Policy
 
 PARAMETERS = template()["Parameters"]
 FUNCTIONS = resources_of_type("AWS::Serverless::Function")
@@ -203,7 +203,7 @@ def test_the_build_has_what_the_template_names(tmp_path):
     [
         (lambda: IncomingBucket.connect()._s3, "ingest.serialize.lambda_handler"),
         (lambda: Endpoint.connect("scones")._runtime, "workflow.classify.lambda_handler"),
-        (lambda: ResultsBucket.connect("results")._s3, "analytics.record.lambda_handler"),
+        (lambda: ResultsBucket.connect("results")._s3, "analytics.lake.record.lambda_handler"),
     ],
     ids=["serialize", "classify", "record"],
 )

@@ -1,4 +1,4 @@
-"""infra.terminal: whatever a key or an answer holds, the terminal shows it and does nothing else."""
+"""infra.cli.terminal: whatever a key or an answer holds, the terminal shows it and does nothing else."""
 
 import io
 import unicodedata
@@ -11,10 +11,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import cli, import_capture, show
-from infra.drop import Dropped, Settled
-from infra.import_capture import CannotImport, Imported, Line
-from infra.terminal import Terminal
+from infra.cli import commands as cli
+from infra.cli import tables as show
+from infra.cli.terminal import Terminal
+from infra.operations import import_capture
+from infra.operations.drop import Dropped, Settled
+from infra.operations.import_capture import CannotImport, Imported, Line
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.torture.faults import FAULTS, Lasts
-from infra.torture.plan import Ailment, Wave, plan
-from infra.torture.run import went_well
-from infra.torture.verdict import Expected, Right, Row, judge, rights
+from tests.torture.faults import FAULTS, Lasts
+from tests.torture.plan import Ailment, Wave, plan
+from tests.torture.run import went_well
+from tests.torture.verdict import Expected, Right, Row, judge, rights
 from workflow.outcome import Outcome
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

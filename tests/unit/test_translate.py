@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.athena import LocalAthena
+from analytics.athena.client import LocalAthena
 from tests.frames import plain
 
 NAN, INF = math.nan, math.inf

@@ -1,11 +1,11 @@
-"""analytics.report.words and analytics.cost: numbers as people read them, and what a week costs."""
+"""analytics.text and analytics.report.cost: numbers as people read them, and what a week costs."""
 
 from datetime import date
 
 import pytest
 
-from analytics.cost import PRICES, weekly_cost
-from analytics.report import words
+from analytics import text as words
+from analytics.report.cost import PRICES, weekly_cost
 
 
 @pytest.mark.parametrize(

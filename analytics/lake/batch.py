@@ -1,0 +1,86 @@
+"""A batch of the results queue → the Parquet files that it becomes. Pure."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from analytics.lake.schema import PREFIX, partition, row_from_message, to_table
+from workflow.outcome import messages_of
+
+# All that a message of any shape leads to: a message is not refused by letting a thousand others fail.
+_NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is to be written, and what cannot be."""
+
+    files: dict[str, pa.Table]
+    """Path in the results bucket → its rows."""
+    refused: list[tuple[str, Exception]]
+    """Message id, and why the message is no outcome message."""
+
+    @property
+    def row_count(self) -> int:
+        """Rows in all files."""
+        return sum(table.num_rows for table in self.files.values())
+
+
+def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
+    """Sort SQS records into one table per day, each decision once, and the records that are not rows.
+
+    The order of rows does not depend on the order of the records, which a redelivery changes. All decisions
+    on an upload are kept: which of them counts, and since when there was one, is for readers to say.
+    """
+    rows: list[tuple[str, dict[str, Any]]] = []
+    refused: list[tuple[str, Exception]] = []
+    for record in records:
+        try:
+            messages = messages_of(record["body"])
+            # All of them or none: what is refused stays whole.
+            rows += [(record["messageId"], row) for row in [row_from_message(each) for each in messages]]
+        except _NOT_A_ROW as error:
+            refused.append((record["messageId"], error))
+    misfits = dict(_misfits(rows))
+    days: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for message_id, row in rows:
+        if message_id not in misfits:
+            days[partition(row)][_decision(row)] = row
+    files = {
+        path_of(day, decisions): to_table(row for _, row in sorted(decisions.items()))
+        for day, decisions in days.items()
+    }
+    return Batch(files, [*refused, *misfits.items()])
+
+
+def path_of(day: str, decisions: Iterable[str]) -> str:
+    """Name a file by its decisions, so that the same ones written again overwrite it, and no others do.
+
+    Result ids would not do: a rejection and a later failure of the same upload have the same one.
+    """
+    digest = hashlib.sha256("\n".join(sorted(decisions)).encode()).hexdigest()
+    return f"{PREFIX}dt={day}/{digest}.parquet"
+
+
+def _misfits(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Exception]]:
+    """Find the rows with a value that fits no column: each costs its own message only."""
+    if _error([row for _, row in rows]):  # all at once is a hundred times faster than one by one
+        for message_id, row in rows:
+            if error := _error([row]):
+                yield message_id, error
+
+
+def _error(rows: list[dict[str, Any]]) -> Exception | None:
+    try:
+        to_table(rows)
+    except _NOT_A_ROW as error:
+        return error
+    return None
+
+
+def _decision(row: Mapping[str, Any]) -> str:
+    return f"{row['result_id']} {row['outcome']} {row['decided_at']} {row['execution_arn']}"

@@ -1,0 +1,40 @@
+"""Lambda Compact: every night, the small files of a day become a few large ones."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.compaction import compact
+
+logger = Logger(service="compact")
+metrics = Metrics(namespace="Scones", service="compact")
+
+
+@cache
+def results_bucket() -> ResultsBucket:
+    """Return the results bucket, made at the first use and kept for the life of the container."""
+    return ResultsBucket.connect(os.environ["RESULTS_BUCKET"])
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Compact every day before today that is not compact; today is still being written to.
+
+    Raises:
+        analytics.lake.compaction.CompactionFailed: days were left as they are; the others are done.
+    """
+    days = []
+    for day in compact(results_bucket(), before=datetime.now(UTC).date()):
+        logger.info(
+            "compacted", dt=day.dt, files_before=day.files_before, files=day.files, rows=day.rows.once
+        )
+        days.append(day.dt)
+    metrics.add_metric(name="DaysCompacted", unit=MetricUnit.Count, value=len(days))
+    return {"days": days}

@@ -1,0 +1,271 @@
+"""Parquet files of a day → one edition: sorted, each row once, in bounded memory.
+
+An edition has two kinds of files. `once-EDITION-NNNN.parquet` hold each upload once, with the outcome that
+counts and since when there was one as good; `rest-EDITION-NNNN.parquet` hold what else was said of the same
+uploads, by other model versions and in other attempts. EDITION is a digest of all its rows.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc as ipc
+import pyarrow.parquet as parquet
+
+from analytics.lake.schema import SCHEMA
+from workflow.outcome import Outcome
+
+ROWS_PER_FILE = 400_000
+"""About 60 MB at the 150 bytes that a row takes; a file's rows follow from the content alone, so that one
+edition is cut in one way only."""
+
+ROWS_AT_ONCE = 50_000
+"""About 50 MB in memory, several times over while they are sorted."""
+
+_EDITION = re.compile(r"/(?:once|rest)-([0-9a-f]{32})-\d{4}\.parquet$")
+_HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
+_WORST_LAST = pa.array([Outcome.REJECTED.value, Outcome.FAILED.value])
+"""After the answers of the model; as in the view `outcomes`."""
+
+Place = tuple[int, float, str, str]
+"""Of a row among those of its upload, in the order of the view `outcomes`; the first counts."""
+
+_TIMES = ("decided_at", "first_decided_at")
+_PARTS_MAX = 512
+"""Each is an open file, and a Lambda may have 1,024."""
+
+
+class UnreadableFile(Exception):
+    """A file below the table's prefix is not one of its files."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows on their way through a merge."""
+
+    read: int
+    once: int
+    """One per upload: what counts."""
+    rest: int
+    """Kept beside them."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """An edition, still on the local disk."""
+
+    files: dict[str, Path]
+    """Path in the bucket → where it lies."""
+    rows: Rows
+
+
+def edition_of(path: str) -> str | None:
+    """Return the edition that a file is of; None for one that Record wrote."""
+    found = _EDITION.search(path)
+    return found[1] if found else None
+
+
+def place_of(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> Place:
+    """Return a row's place among those of its upload; no two decisions have the same."""
+    rank = {value.as_py(): rank for rank, value in enumerate(_WORST_LAST, 1)}.get(outcome, 0)
+    return rank, -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
+
+
+def merge(
+    sources: Sequence[Path], folder: Path, prefix: str, first: Mapping[str, Place] | None = None
+) -> Merged:
+    """Merge files of one day into an edition.
+
+    The same rows make the same files, however they were spread over the sources.
+
+    Args:
+        sources: Parquet files of the table.
+        folder: for what is written here; it takes about twice the size of the sources.
+        prefix: where the day's files lie in the bucket, as in `predictions/dt=2026-11-24/`.
+        first: upload id → a place after which rows of the upload are left out.
+
+    Raises:
+        UnreadableFile: a source is no Parquet file, or has columns that the table does not know.
+    """
+    read = sum(_row_count(path) for path in sources)
+    parts = _scatter(sources, folder, first or {}, min(-(-read // ROWS_AT_ONCE), _PARTS_MAX))
+    once, rest = _Writer(folder, "once"), _Writer(folder, "rest")
+    for part in parts:
+        counting, others = _each_once(_load(part))
+        part.unlink()
+        once.write(counting)
+        rest.write(others)
+    digest = hashlib.sha256(f"{once.digest()} {rest.digest()}".encode()).hexdigest()[:32]
+    files = {
+        f"{prefix}{writer.kind}-{digest}-{number:04}.parquet": path
+        for writer in (rest, once)
+        for number, path in enumerate(writer.close())
+    }
+    return Merged(files, Rows(read, once.rows, rest.rows))
+
+
+def _row_count(path: Path) -> int:
+    try:
+        metadata = parquet.read_metadata(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UnreadableFile(f"{path.name}: {error}") from error
+    if unknown := set(metadata.schema.to_arrow_schema().names) - set(SCHEMA.names):
+        raise UnreadableFile(f"{path.name} has columns that the table does not know: {sorted(unknown)}")
+    rows: int = metadata.num_rows
+    return rows
+
+
+def _scatter(sources: Iterable[Path], folder: Path, firsts: Mapping[str, Place], count: int) -> list[Path]:
+    """Spread rows over `count` files by upload, in the order of their ids: a digest's digits are even."""
+    paths = [folder / f"part-{number:04}.arrow" for number in range(count)]
+    options = ipc.IpcWriteOptions(compression="zstd")
+    writers = [ipc.new_stream(path, SCHEMA, options=options) for path in paths]
+    for table in _in_chunks(sources):
+        table = _without_later(table, firsts)
+        first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), _HEX3).fill_null(0)
+        part = pc.divide(pc.multiply(first, pa.scalar(count, pa.int32())), pa.scalar(4096, pa.int32()))
+        order = pc.sort_indices(part)
+        table, part = table.take(order), part.take(order)
+        start = 0
+        for group in pc.value_counts(part).to_pylist():
+            writers[group["values"]].write_table(table.slice(start, group["counts"]))
+            start += group["counts"]
+    for writer in writers:
+        writer.close()
+    return paths
+
+
+def _in_chunks(sources: Iterable[Path]) -> Iterator[pa.Table]:
+    """Yield rows in tables of about `ROWS_AT_ONCE`, be they from many files or from a part of one."""
+    waiting: list[pa.Table] = []
+    for source in sources:
+        with parquet.ParquetFile(source) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                waiting.append(_with_all_columns(pa.Table.from_batches([batch])))
+                if sum(table.num_rows for table in waiting) >= ROWS_AT_ONCE:
+                    yield pa.concat_tables(waiting).combine_chunks()
+                    waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _without_later(table: pa.Table, firsts: Mapping[str, Place]) -> pa.Table:
+    suspects = pc.indices_nonzero(pc.is_in(table["upload_id"], pa.array(list(firsts), pa.string())))
+    columns = ["outcome", "decided_at", "result_id", "execution_arn"]
+    uploads = table["upload_id"].take(suspects).to_pylist()
+    rows = table.select(columns).take(suspects).to_pylist()
+    later = [
+        number
+        for number, upload_id, row in zip(suspects.to_pylist(), uploads, rows, strict=True)
+        if place_of(**row) > firsts[upload_id]
+    ]
+    everything = pa.array(range(table.num_rows), pa.uint64())
+    return table.filter(pc.invert(pc.is_in(everything, pa.array(later, pa.uint64())))) if later else table
+
+
+def _with_all_columns(table: pa.Table) -> pa.Table:
+    """Fill columns that are younger than the file with nulls."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _load(part: Path) -> pa.Table:
+    with pa.memory_map(str(part)) as source:
+        return ipc.open_stream(source).read_all()
+
+
+def _each_once(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that count, one per upload, and the best of every other result id, by upload id."""
+    keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
+    rank = pc.add(pc.index_in(table["outcome"], _WORST_LAST), 1).fill_null(0)
+    since = pc.coalesce(table["first_decided_at"], table["decided_at"])
+    keys = keys.append_column("rank", rank).append_column("since", since)
+    best = [("rank", "ascending"), ("decided_at", "descending")]
+    # The view's order, in which a tie of everything is broken too: the same rows, the same choice.
+    order = pc.sort_indices(keys, [("result_id", "ascending"), *best, ("execution_arn", "ascending")])
+    order = order.filter(_is_first(keys["result_id"].take(order)))
+    by_upload = [("upload_id", "ascending"), *best, ("result_id", "ascending")]
+    order = order.take(pc.sort_indices(keys.take(order), by_upload))
+    counts = _is_first(keys["upload_id"].take(order))
+    once, rest = table.take(order.filter(counts)), table.take(order.filter(pc.invert(counts)))
+    return _since(once, _firsts(keys)), _since(rest, rest["decided_at"])
+
+
+def _firsts(keys: pa.Table) -> pa.ChunkedArray:
+    """Return of each upload, in the order of ids, when the first of its best outcomes was decided."""
+    order = pc.sort_indices(keys, [("upload_id", "ascending"), ("rank", "ascending"), ("since", "ascending")])
+    return keys["since"].take(order.filter(_is_first(keys["upload_id"].take(order))))
+
+
+def _since(table: pa.Table, first: pa.ChunkedArray) -> pa.Table:
+    """Set `first_decided_at`, to NULL where it is no earlier: what is the same is written in one way only."""
+    place = table.schema.get_field_index("first_decided_at")
+    earlier = pc.if_else(pc.less(first, table["decided_at"]), first, pa.scalar(None, first.type))
+    return table.set_column(place, table.schema.field(place), earlier)
+
+
+def _is_first(sorted_: pa.ChunkedArray) -> pa.Array:
+    """Return where a value differs from the one before it."""
+    values = sorted_.combine_chunks()
+    if len(values) == 0:
+        return pa.array([], pa.bool_())
+    differs = pc.not_equal(values.slice(1), values.slice(0, len(values) - 1))
+    return pa.concat_arrays([pa.array([True]), differs])
+
+
+class _Writer:
+    """Writes the files of one kind, and digests what its rows are."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.kind = kind
+        self.rows = 0
+        self._folder = folder
+        self._paths: list[Path] = []
+        self._file: parquet.ParquetWriter | None = None
+        self._digest = hashlib.sha256()
+
+    def write(self, table: pa.Table) -> None:
+        self._digest.update(_identities(table))
+        while table.num_rows:
+            room = -self.rows % ROWS_PER_FILE
+            file = self._file if room and self._file else self._next_file()
+            head = table.slice(0, room or ROWS_PER_FILE)
+            file.write_table(head)
+            self.rows += head.num_rows
+            table = table.slice(head.num_rows)
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    def close(self) -> list[Path]:
+        if self._file:
+            self._file.close()
+        return self._paths
+
+    def _next_file(self) -> parquet.ParquetWriter:
+        self.close()
+        self._paths.append(self._folder / f"{self.kind}-{len(self._paths):04}.parquet")
+        self._file = parquet.ParquetWriter(self._paths[-1], SCHEMA, compression="zstd")
+        return self._file
+
+
+def _identities(table: pa.Table) -> bytes:
+    """Return what tells one row from any other, a line each."""
+    columns = (
+        table["result_id"],
+        table["outcome"],
+        *(table[of].cast(pa.int64()).cast(pa.string()).fill_null("") for of in _TIMES),
+        table["execution_arn"].fill_null(""),
+    )
+    lines = pc.binary_join_element_wise(*columns, " ")
+    return "".join(f"{line}\n" for line in lines.to_pylist()).encode()

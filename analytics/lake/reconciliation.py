@@ -1,0 +1,172 @@
+"""What the bucket holds, against what the table says: an account of every upload, never all in memory.
+
+The listing is written beside the mirror of the results as one more table, `uploaded`, and SQL joins the two
+on disk. They are matched by key and version: an upload's time in a listing is not that of its event, and
+around midnight it has another date.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from analytics.athena.client import LocalAthena, QueryFailed
+from analytics.questions.queries import views
+from ingest.upload import Upload
+from localathena.translate import translate
+from workflow.outcome import Outcome
+
+IN_FLIGHT = timedelta(minutes=15)
+"""How old an upload without an outcome may be: an event may take a minute, the state machine takes up to five
+more, and as long may outcomes be gathered."""
+
+_LISTING = Path("uploaded") / "dt=all" / "listing.parquet"
+_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("version_id", pa.string()),
+        pa.field("etag", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("uploaded_at", pa.timestamp("ms"), nullable=False),
+    ]
+)
+_ROWS_AT_ONCE = 10_000
+_SQL = Path(__file__).parents[1] / "questions" / "audit"
+
+
+@dataclass(frozen=True)
+class Account:
+    """One upload, and what became of it."""
+
+    upload: Upload
+    """With the time that its rows have, if it has any, so that another row lands beside them."""
+    is_listed: bool
+    """Whether that version is still in the bucket."""
+    outcome: Outcome | None
+    """What readers see; None where they see nothing."""
+    outcomes: int
+    """How many rows of it readers see; more than one is a fault of ours."""
+
+    def is_missing(self, now: datetime, in_flight: timedelta) -> bool:
+        """Tell whether it should have an outcome by now, and has none."""
+        return self.outcome is None and now - self.upload.uploaded_at > in_flight
+
+
+@dataclass
+class Audit:
+    """The books: `uploaded` is the sum of `by_outcome`, `in_flight` and `missing`."""
+
+    uploaded: int = 0
+    by_outcome: Counter[Outcome] = field(default_factory=Counter)
+    in_flight: int = 0
+    missing: int = 0
+    doubled: int = 0
+    """Of the uploads with an outcome, those with more than one."""
+    deleted_since: int = 0
+    """Recorded, and no longer in the bucket; not among `uploaded`."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is lost, and nothing counted twice."""
+        return not (self.missing or self.doubled)
+
+    def add(self, account: Account, now: datetime, in_flight: timedelta) -> str | None:
+        """Book an account; return what is wrong with it, if anything: `missing` or `doubled`."""
+        wrong = None
+        if account.outcomes > 1:
+            self.doubled += 1
+            wrong = "doubled"
+        if not account.is_listed:
+            self.deleted_since += 1
+            return wrong
+        self.uploaded += 1
+        if account.outcome is not None:
+            self.by_outcome[account.outcome] += 1
+        elif account.is_missing(now, in_flight):
+            self.missing += 1
+            wrong = "missing"
+        else:
+            self.in_flight += 1
+        return wrong
+
+
+def audit_query(name: str) -> str:
+    """Return one of the queries in `sql/audit`, which need more than the table, or no week."""
+    return (_SQL / f"{name}.sql").read_text()
+
+
+def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str = "") -> Iterator[Account]:
+    """Yield an account of each upload that is listed or recorded, in no order.
+
+    Args:
+        folder: the mirror of the results.
+        bucket: that the listing is of.
+        listing: every object version under the prefix.
+        prefix: of the keys.
+
+    Raises:
+        QueryFailed: the files cannot be read.
+    """
+    table = folder / _LISTING.parts[0]
+    try:
+        _write_listing(folder / _LISTING, listing)
+        with closing(_Streaming(folder, views())) as engine:
+            for row in engine.stream(audit_query("accounts"), (bucket, prefix)):
+                yield _account(bucket, row)
+    finally:
+        shutil.rmtree(table, ignore_errors=True)
+
+
+def _write_listing(path: Path, uploads: Iterable[Upload]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rest = iter(uploads)
+    with parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+        while some := list(islice(rest, _ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist([_row(upload) for upload in some], _SCHEMA))
+
+
+def _row(upload: Upload) -> dict[str, object]:
+    return {
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "etag": upload.etag,
+        "size_bytes": upload.size_bytes,
+        "uploaded_at": upload.uploaded_at.replace(tzinfo=None),
+    }
+
+
+def _account(bucket: str, row: tuple[Any, ...]) -> Account:
+    key, version_id, etag, size_bytes, uploaded_at, is_listed, outcome, outcomes = row
+    upload = Upload(
+        bucket=bucket,
+        key=key,
+        version_id=version_id,
+        etag=etag or "",
+        sequencer="",
+        size_bytes=size_bytes or 0,
+        uploaded_at=uploaded_at.replace(tzinfo=UTC),
+    )
+    return Account(upload, is_listed, Outcome(outcome) if outcome else None, outcomes)
+
+
+class _Streaming(LocalAthena):
+    """The local engine, for answers that are too large for memory."""
+
+    def stream(self, sql: str, parameters: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+        self._look_for_files()
+        translation = translate(sql, self._tables, parameters, self._database)
+        try:
+            cursor = self._connection.execute(translation.sql)
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from rows
+        except duckdb.Error as error:
+            raise QueryFailed(str(error)) from error

@@ -1,0 +1,38 @@
+"""Lambda Record: outcome messages from the queue in, one Parquet file per day among them out."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.batch import sort_out
+
+logger = Logger(service="record")
+metrics = Metrics(namespace="Scones", service="record")
+
+
+@cache
+def results_bucket() -> ResultsBucket:
+    """Return the results bucket, made at the first use and kept for the life of the container."""
+    return ResultsBucket.connect(os.environ["RESULTS_BUCKET"])
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take an SQS batch; return the ids of the messages that are no outcome messages, for SQS to set aside.
+
+    A write that fails raises, so that the whole batch is delivered again: files are named by their rows, and
+    what was written before is overwritten by the same.
+    """
+    batch = sort_out(event["Records"])
+    for message_id, error in batch.refused:
+        logger.error("message refused", message_id=message_id, error=repr(error))
+    for path, table in batch.files.items():
+        results_bucket().write(path, table)
+    metrics.add_metric(name="RowsWritten", unit=MetricUnit.Count, value=batch.row_count)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id, _ in batch.refused]}

@@ -1,0 +1,395 @@
+"""Trino's aggregate and window functions in DuckDB's words. What is not here is refused."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from localathena import types
+from localathena.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
+from localathena.values import (
+    QueryRefused,
+    Value,
+    arithmetic,
+    cast,
+    coerce,
+    ensure_distinct,
+    ensure_simple,
+    expect,
+    fail_if,
+    refuse_if,
+    without_nan,
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an aggregate: what it is applied to, and what stands around its parentheses."""
+
+    name: str
+    arguments: Sequence[Value]
+    distinct: str = ""
+    """`DISTINCT ` or nothing."""
+    order: str = ""
+    """` ORDER BY ...` within the parentheses, or nothing."""
+    condition: str = ""
+    """What FILTER asks, or nothing."""
+    over: str = ""
+    """` OVER (...)`, or nothing."""
+    nulls: str = ""
+    """` IGNORE NULLS`, or nothing."""
+
+    def of(self, function: str, *arguments: str, condition: str = "") -> str:
+        """Return DuckDB's call of a function with the same surroundings."""
+        conditions = " AND ".join(filter(None, (self.condition, condition)))
+        where = f" FILTER (WHERE {conditions})" if conditions else ""
+        inside = f"{self.distinct}{', '.join(arguments)}{self.order}{self.nulls}"
+        return f"{function}({inside}){where}{self.over}"
+
+
+Handler = Callable[[Call], Value]
+
+
+def aggregate(call: Call) -> Value:
+    """Translate a call of an aggregate or window function.
+
+    Raises:
+        QueryRefused: it is not known here, or not with these arguments.
+    """
+    if call.name in _WINDOW and not call.over:
+        raise QueryRefused(f"{call.name} wants OVER (...).")
+    if call.nulls and call.name not in _WINDOW:
+        raise QueryRefused(f"{call.name} has no IGNORE NULLS.")
+    if call.over and call.name not in _WINDOW and (call.condition or call.distinct or call.order):
+        raise QueryRefused(
+            f"{call.name} with OVER has no FILTER, DISTINCT or ORDER BY within its parentheses on Athena: "
+            "use CASE in it, or aggregate in a query of its own first."
+        )
+    try:
+        return _HANDLERS[call.name](call)
+    except (ValueError, IndexError) as error:  # a handler unpacks its arguments
+        raise QueryRefused(f"{call.name} is not known here with {len(call.arguments)} arguments.") from error
+
+
+def is_aggregate(name: str) -> bool:
+    """Whether a function is one of these."""
+    return name in _HANDLERS
+
+
+def names() -> list[str]:
+    """Return the names of these functions."""
+    return list(_HANDLERS)
+
+
+def _count(call: Call) -> Value:
+    if not call.arguments:
+        return Value(call.of("count", "*"), BIGINT)
+    (value,) = call.arguments
+    if call.distinct:
+        ensure_distinct(value.type, "DISTINCT")
+    return Value(call.of("count", value.sql), BIGINT)
+
+
+def _count_if(call: Call) -> Value:
+    (value,) = call.arguments
+    return Value(call.of("count", f"CASE WHEN {expect(value, BOOLEAN, 'count_if').sql} THEN 1 END"), BIGINT)
+
+
+def _number(value: Value, where: str) -> Value:
+    if not value.type.is_number:
+        raise QueryRefused(f"{where} wants numbers, not {value.type}.")
+    return value
+
+
+def _sum(call: Call) -> Value:
+    (value,) = call.arguments
+    type_ = _number(value, "sum").type
+    if type_.is_integer:
+        type_ = BIGINT
+    if type_.name == "decimal":
+        type_ = types.decimal(types.MAX_PRECISION, type_.scale)
+    return Value(f"CAST({call.of('sum', value.sql)} AS {type_.duckdb})", type_)
+
+
+def _avg(call: Call) -> Value:
+    (value,) = call.arguments
+    if _number(value, "avg").type.name == "real":
+        raise QueryRefused("avg of a real is not known here: cast it to double.")
+    if value.type.name != "decimal":
+        return Value(call.of("avg", value.sql), DOUBLE)
+    count = Value(call.of("count", value.sql), BIGINT)
+    return cast(arithmetic("/", _sum(call), count), value.type)
+
+
+def _extreme(call: Call) -> Value:
+    value, *count = call.arguments
+    ensure_simple(value.type, call.name)
+    if count:
+        (number,) = count
+        most = expect(number, BIGINT, call.name).sql
+        return Value(call.of(call.name, without_nan(value, call.name).sql, most), array(value.type))
+    sql = call.of(call.name, value.sql)
+    if call.name == "max" and value.type.is_floating:  # NaN is the greatest number to DuckDB, none to Trino
+        sql = f"coalesce({call.of('max', value.sql, condition=f'NOT isnan({value.sql})')}, {sql})"
+    return Value(sql, value.type)
+
+
+def _extreme_by(function: str, direction: str) -> Handler:
+    def handle(call: Call) -> Value:
+        value, by, *count = call.arguments
+        ensure_simple(by.type, call.name)
+        by = without_nan(by, call.name)
+        if not count:
+            return Value(call.of(function, value.sql, by.sql), value.type)
+        (number,) = count
+        if call.order or call.distinct or call.over:
+            raise QueryRefused(f"{call.name} of several values is known here without ORDER BY and OVER only.")
+        most = _written_out(number, call.name, least=1)
+        ordered = replace(call, order=f" ORDER BY {by.sql} {direction}")
+        found = ordered.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
+        return Value(f"list_slice({found}, 1, {most})", array(value.type))
+
+    return handle
+
+
+def _same(function: str) -> Handler:
+    def handle(call: Call) -> Value:
+        (value,) = call.arguments
+        return Value(call.of(function, value.sql), value.type)
+
+    return handle
+
+
+def _array_agg(call: Call) -> Value:
+    (value,) = call.arguments
+    return Value(call.of("list", value.sql), array(value.type))
+
+
+def _boolean(function: str) -> Handler:
+    def handle(call: Call) -> Value:
+        (value,) = call.arguments
+        return Value(call.of(function, expect(value, BOOLEAN, call.name).sql), BOOLEAN)
+
+    return handle
+
+
+def _bits(function: str) -> Handler:
+    def handle(call: Call) -> Value:
+        (value,) = call.arguments
+        return Value(call.of(function, expect(value, BIGINT, call.name).sql), BIGINT)
+
+    return handle
+
+
+def _statistic(function: str, arguments: int) -> Handler:
+    """Return a statistic of doubles, which is NULL where it is not defined, and not NaN."""
+
+    def handle(call: Call) -> Value:
+        if len(call.arguments) != arguments:
+            raise ValueError
+        numbers = [expect(value, DOUBLE, call.name).sql for value in call.arguments]
+        return Value(f"nullif({call.of(function, *numbers)}, CAST('nan' AS DOUBLE))", DOUBLE)
+
+    return handle
+
+
+def _moments(least: int, form: str) -> Handler:
+    """Return a statistic of the sums of powers of the distances from the mean: {m2}, {m3} and {m4}.
+
+    DuckDB's own loses digits where values are far from zero. Equal values have none, which is NaN.
+    Source: https://trino.io/docs/current/functions/aggregate.html#statistical-aggregate-functions
+    """
+
+    def handle(call: Call) -> Value:
+        (value,) = call.arguments
+        x = expect(value, DOUBLE, call.name).sql
+        count, mean, low, high = (call.of(function, x) for function in ("count", "avg", "min", "max"))
+        values = call.of("list", x, condition=f"{x} IS NOT NULL")
+        sums = {
+            f"m{power}": f"list_sum(list_transform({values}, lambda v: pow(v - {mean}, {power})))"
+            for power in (2, 3, 4)
+        }
+        statistic = form.format(n=f"CAST({count} AS DOUBLE)", **sums)
+        few = f"WHEN {count} < {least} THEN NULL WHEN {low} = {high} THEN CAST('nan' AS DOUBLE)"
+        return Value(f"(CASE {few} ELSE {statistic} END)", DOUBLE)
+
+    return handle
+
+
+_SKEWNESS = "(sqrt({n}) * {m3} / pow({m2}, 1.5))"
+_KURTOSIS = "(({n} - 1) / (({n} - 2) * ({n} - 3)) * ({n} * ({n} + 1) * {m4} / ({m2} * {m2}) - 3 * ({n} - 1)))"
+
+
+def _geometric_mean(call: Call) -> Value:
+    (value,) = call.arguments
+    logarithm = f"ln({expect(value, DOUBLE, call.name).sql})"
+    return Value(f"exp({call.of('avg', logarithm)})", DOUBLE)
+
+
+def _histogram(call: Call) -> Value:
+    (value,) = call.arguments
+    ensure_distinct(value.type, "histogram")
+    type_ = map_of(value.type, BIGINT)
+    return Value(f"CAST({call.of('histogram', value.sql)} AS {type_.duckdb})", type_)
+
+
+_TWICE = "A key comes twice, and Athena keeps any of its values: group by the key first"
+
+
+def _map_agg(call: Call) -> Value:
+    key, value = call.arguments
+    ensure_distinct(key.type, "map_agg")
+    keys, values = (call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value))
+    twice = f"len(list_distinct({keys})) <> len({keys})"
+    return Value(refuse_if(twice, _TWICE, f"MAP({keys}, {values})"), map_of(key.type, value.type))
+
+
+def _multimap_agg(call: Call) -> Value:
+    key, value = call.arguments
+    ensure_simple(key.type, "multimap_agg")
+    keys, values = (call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value))
+    of_key = f"list_filter(list_zip({keys}, {values}), lambda p: p[1] IS NOT DISTINCT FROM k)"
+    entry = f"{{'k': k, 'v': list_transform({of_key}, lambda p: p[2])}}"
+    sql = f"map_from_entries(list_transform(list_sort(list_distinct({keys})), lambda k: {entry}))"
+    return Value(sql, map_of(key.type, array(value.type)))
+
+
+def _map_union(call: Call) -> Value:
+    (value,) = call.arguments
+    if value.type.name != "map":
+        raise QueryRefused(f"map_union wants maps, not {value.type}.")
+    maps = call.of("list", f"map_entries({value.sql})", condition=f"{value.sql} IS NOT NULL")
+    entries = f"flatten({maps})"
+    keys = f"list_transform({entries}, lambda e: e.key)"
+    twice = f"len(list_distinct({keys})) <> len({keys})"
+    return Value(refuse_if(twice, _TWICE, f"map_from_entries({entries})"), value.type)
+
+
+def _approx_distinct(call: Call) -> Value:
+    """Count exactly: the same on every run, and within the error that is asked for."""
+    value, *error = call.arguments
+    if len(error) > 1:
+        raise ValueError
+    ensure_distinct(value.type, "approx_distinct")
+    return Value(replace(call, distinct="DISTINCT ").of("count", value.sql), BIGINT)
+
+
+def _approx_percentile(call: Call) -> Value:
+    """Take the exact percentile, which is one of the values: the same on every run."""
+    value, share = call.arguments
+    if _number(value, call.name).type.name == "decimal":
+        value = coerce(value, DOUBLE)
+    if share.type.name == "array":
+        shares = expect(share, array(DOUBLE), call.name).sql
+        outside = f"list_min({shares}) < 0 OR list_max({shares}) > 1"
+        shares = fail_if(outside, _SHARE, shares)
+        return Value(call.of("quantile_disc", value.sql, shares), array(value.type))
+    one = expect(share, DOUBLE, call.name).sql
+    one = fail_if(f"{one} < 0 OR {one} > 1", _SHARE, one)
+    return Value(call.of("quantile_disc", value.sql, one), value.type)
+
+
+_SHARE = "Percentile must be between 0 and 1"
+
+
+def _listagg(call: Call) -> Value:
+    value, separator = call.arguments
+    if not call.order:
+        raise QueryRefused("listagg wants WITHIN GROUP (ORDER BY ...).")
+    texts = [expect(side, VARCHAR, "listagg").sql for side in (value, separator)]
+    return Value(call.of("string_agg", *texts), VARCHAR)
+
+
+def _rank(type_: Type) -> Handler:
+    def handle(call: Call) -> Value:
+        if call.arguments:
+            raise ValueError
+        return Value(call.of(call.name), type_)
+
+    return handle
+
+
+def _ntile(call: Call) -> Value:
+    (buckets,) = call.arguments
+    return Value(call.of("ntile", expect(buckets, BIGINT, "ntile").sql), BIGINT)
+
+
+def _neighbour(call: Call) -> Value:
+    value, *others = call.arguments
+    if "ORDER BY" not in call.over or re.search(" (ROWS|RANGE|GROUPS) ", call.over):
+        raise QueryRefused(f"{call.name} wants OVER (... ORDER BY ...), without a frame.")
+    arguments = [value.sql]
+    for other, type_ in zip(others, (BIGINT, value.type), strict=False):
+        arguments.append(expect(other, type_, call.name).sql)
+    if len(others) > 2:
+        raise ValueError
+    if others:
+        arguments[1] = _written_out(others[0], call.name, least=0)
+    return Value(call.of(call.name, *arguments), value.type)
+
+
+def _nth_value(call: Call) -> Value:
+    value, position = call.arguments
+    return Value(call.of("nth_value", value.sql, _written_out(position, call.name, least=1)), value.type)
+
+
+def _written_out(value: Value, where: str, *, least: int) -> str:
+    if not re.fullmatch("[0-9]+", value.constant or "") or int(value.constant or 0) < least:
+        raise QueryRefused(f"The offset of {where} has to be a number of {least} or more here, written out.")
+    return str(value.constant)
+
+
+_WINDOW: dict[str, Handler] = {
+    "row_number": _rank(BIGINT),
+    "rank": _rank(BIGINT),
+    "dense_rank": _rank(BIGINT),
+    "percent_rank": _rank(DOUBLE),
+    "cume_dist": _rank(DOUBLE),
+    "ntile": _ntile,
+    "lag": _neighbour,
+    "lead": _neighbour,
+    "first_value": _same("first_value"),
+    "last_value": _same("last_value"),
+    "nth_value": _nth_value,
+}
+
+_HANDLERS: dict[str, Handler] = {
+    **_WINDOW,
+    "any_value": _same("any_value"),
+    "approx_distinct": _approx_distinct,
+    "approx_percentile": _approx_percentile,
+    "arbitrary": _same("any_value"),
+    "array_agg": _array_agg,
+    "avg": _avg,
+    "bitwise_and_agg": _bits("bit_and"),
+    "bitwise_or_agg": _bits("bit_or"),
+    "bitwise_xor_agg": _bits("bit_xor"),
+    "bool_and": _boolean("bool_and"),
+    "bool_or": _boolean("bool_or"),
+    "corr": _statistic("corr", 2),
+    "count": _count,
+    "count_if": _count_if,
+    "covar_pop": _statistic("covar_pop", 2),
+    "covar_samp": _statistic("covar_samp", 2),
+    "every": _boolean("bool_and"),
+    "geometric_mean": _geometric_mean,
+    "histogram": _histogram,
+    "kurtosis": _moments(4, _KURTOSIS),
+    "listagg": _listagg,
+    "map_agg": _map_agg,
+    "map_union": _map_union,
+    "multimap_agg": _multimap_agg,
+    "max": _extreme,
+    "max_by": _extreme_by("arg_max_null", "DESC"),
+    "min": _extreme,
+    "min_by": _extreme_by("arg_min_null", "ASC"),
+    "regr_intercept": _statistic("regr_intercept", 2),
+    "regr_slope": _statistic("regr_slope", 2),
+    "skewness": _moments(3, _SKEWNESS),
+    "stddev": _statistic("stddev_samp", 1),
+    "stddev_pop": _statistic("stddev_pop", 1),
+    "stddev_samp": _statistic("stddev_samp", 1),
+    "sum": _sum,
+    "var_pop": _statistic("var_pop", 1),
+    "var_samp": _statistic("var_samp", 1),
+    "variance": _statistic("var_samp", 1),
+}

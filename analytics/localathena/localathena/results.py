@@ -1,0 +1,266 @@
+"""Rows as a DataFrame with the types that its users expect, and the texts that Athena returns as values."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from localathena import types
+from localathena.types import Column, Type
+from localathena.values import offset_minutes
+
+
+def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Return rows as a DataFrame.
+
+    Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
+    timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, times of the day
+    `datetime.time`, spans of time timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is
+    None, NaN or NaT.
+    """
+    lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    series = {
+        index: _series(values, column.type)
+        for index, (column, values) in enumerate(zip(columns, lists, strict=True))
+    }
+    frame = pd.DataFrame(series, index=range(len(rows)))
+    frame.columns = pd.Index([column.name for column in columns], dtype=object)
+    return frame
+
+
+def _series(values: Sequence[Any], type_: Type) -> pd.Series:
+    if type_.is_integer:
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if type_.is_floating or type_.name == "decimal":
+        return pd.Series([None if value is None else float(value) for value in values], dtype="float64")
+    if type_.name == "boolean":
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if type_.zone:
+        return pd.Series(values, dtype=pd.DatetimeTZDtype("us", _clock(type_.zone)))
+    if type_.name == "timestamp":
+        return pd.Series(values, dtype="datetime64[us]")
+    if type_.name == "interval day to second":
+        return pd.Series(values, dtype="timedelta64[us]")
+    return pd.Series([_without_decimals(value) for value in values], dtype="object")
+
+
+def _clock(zone: str) -> tzinfo:
+    """Return the zone of a name, or of an offset like +02:00."""
+    minutes = offset_minutes(zone)
+    return ZoneInfo(zone) if minutes is None else timezone(timedelta(minutes=minutes))
+
+
+def _without_decimals(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_without_decimals(element) for element in value]
+    if isinstance(value, dict):
+        return {_without_decimals(key): _without_decimals(item) for key, item in value.items()}
+    return value
+
+
+def is_athenas_json(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether all JSON in rows is written as Athena does: each key once, sorted, no 1.0E-5 among them."""
+    places = [place for place, column in enumerate(columns) if column.type.contains("json")]
+    return all(_is_canonical(row[place], columns[place].type) for row in rows for place in places)
+
+
+def _is_canonical(value: Any, type_: Type) -> bool:
+    if value is None:
+        return True
+    if type_ == types.JSON:
+        return _is_canonical_json(str(value))
+    if isinstance(value, dict) and type_.name == "row":
+        return all(map(_is_canonical, value.values(), type_.arguments))
+    if isinstance(value, dict):
+        return all(_is_canonical(part, type_.arguments[1]) for part in value.values())
+    if isinstance(value, list):
+        return all(_is_canonical(element, type_.arguments[0]) for element in value)
+    return True
+
+
+def _is_canonical_json(text: str) -> bool:
+    odd: list[str] = []
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if value and not 1e-3 <= abs(value) < 1e7:
+            odd.append(digits)
+        return value
+
+    try:
+        value = json.loads(text, parse_float=number, parse_constant=odd.append)
+    except ValueError:  # DuckDB reads a little more as JSON
+        return False
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return not odd and written == text
+
+
+def text_of(value: Any, type_: Type) -> str:
+    """Return a value as Athena writes it into its answers."""
+    if value is None:
+        return "null"
+    if type_.name == "row":
+        names = [name or f"field{place}" for place, name in enumerate(type_.fields)]
+        fields = zip(names, value.values(), type_.arguments, strict=True)
+        return "{" + ", ".join(f"{name}={text_of(part, of)}" for name, part, of in fields) + "}"
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _double_text(value)
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            local = value.astimezone(_clock(type_.zone)) if type_.zone else value
+            seconds = f"{local:%Y-%m-%d %H:%M:%S}"
+            fraction = f".{local:%f}"[: type_.precision + 1] if type_.precision else ""
+            return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
+        case time():
+            return value.isoformat("microseconds")[: 9 + type_.precision if type_.precision else 8]
+        case timedelta():
+            return _span_text(value)
+        case list():
+            return f"[{', '.join(text_of(element, type_.arguments[0]) for element in value)}]"
+        case dict():
+            key, item = type_.arguments
+            return "{" + ", ".join(f"{text_of(k, key)}={text_of(v, item)}" for k, v in value.items()) + "}"
+        case bytes():
+            return value.hex(" ")
+    return str(value)
+
+
+def _double_text(value: float) -> str:
+    """Return a double as Java writes it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    digits = Decimal(repr(value)).normalize()
+    first, *others = digits.as_tuple().digits
+    fraction = "".join(map(str, others)) or "0"
+    return f"{'-' if value < 0 else ''}{first}.{fraction}E{digits.adjusted()}"
+
+
+def _span_text(span: timedelta) -> str:
+    ms = round(abs(span) / timedelta(milliseconds=1))
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{'-' if span < timedelta(0) else ''}{days} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}"
+
+
+def typed_rows(
+    names_and_types: Sequence[tuple[str, str]], texts: Sequence[Sequence[str | None]]
+) -> tuple[list[Column], list[list[Any]]]:
+    """Return the columns and the values of a result, of which Athena gives the texts and the types' names.
+
+    Of a map, an array or a row Athena tells neither the types inside nor where a text in it ends: numbers are
+    taken for numbers, and a text with `, ` or `=` in it may be cut there. Select such texts on their own.
+    """
+    columns, lists = [], []
+    for index, (name, spelling) in enumerate(names_and_types):
+        values = [row[index] for row in texts]
+        type_ = _type_of(spelling, values)
+        read = _READERS.get(type_.name, str)
+        columns.append(Column(name, type_))
+        lists.append([None if value is None else read(value) for value in values])
+    return columns, [list(row) for row in zip(*lists, strict=True)]
+
+
+def _type_of(spelling: str, values: Sequence[str | None]) -> Type:
+    if spelling == "timestamp with time zone":
+        first = next((value for value in values if value), " UTC")
+        return types.zoned(first.rpartition(" ")[2])
+    if spelling in ("array", "map", "row"):
+        return Type(spelling)
+    try:
+        return types.parse(spelling)
+    except ValueError:
+        return types.VARCHAR
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _zoned_moment(text: str) -> datetime:
+    moment, _, zone = text.rpartition(" ")
+    return datetime.fromisoformat(moment).replace(tzinfo=_clock(zone))
+
+
+def _span(text: str) -> timedelta:
+    sign, days, hours, minutes, seconds, ms = re.fullmatch(
+        r"(-?)(\d+) (\d+):(\d+):(\d+)\.(\d+)", text
+    ).groups()  # type: ignore[union-attr]
+    span = timedelta(
+        days=int(days), hours=int(hours), minutes=int(minutes), seconds=int(seconds), milliseconds=int(ms)
+    )
+    return -span if sign else span
+
+
+def _container(text: str) -> Any:
+    value, rest = _value(text)
+    return value if not rest else text
+
+
+def _value(text: str) -> tuple[Any, str]:
+    """Read a value from the front of a text, and return the rest."""
+    if text.startswith("["):
+        return _elements(text[1:], "]")
+    if text.startswith("{"):
+        items, rest = _elements(text[1:], "}")
+        if all(isinstance(item, tuple) for item in items):
+            return dict(items), rest
+        return {f"field{index}": item for index, item in enumerate(items)}, rest
+    end = re.search(r", |=|[\]}]|$", text)
+    front = text[: end.start()] if end else text
+    return _scalar(front), text[len(front) :]
+
+
+def _elements(text: str, close: str) -> tuple[list[Any], str]:
+    elements: list[Any] = []
+    while text and not text.startswith(close):
+        value, text = _value(text.removeprefix(", "))
+        if text.startswith("="):
+            item, text = _value(text[1:])
+            value = (value, item)
+        elements.append(value)
+        if text and not text.startswith((", ", close)):
+            return elements, text
+    return elements, text.removeprefix(close)
+
+
+def _scalar(text: str) -> Any:
+    if text == "null":
+        return None
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("real", "double", "decimal"), float),
+    **dict.fromkeys(("array", "map", "row"), _container),
+    "boolean": lambda text: text == "true",
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timestamp": _moment,
+    "timestamp with time zone": _zoned_moment,
+    "interval day to second": _span,
+    "varbinary": bytes.fromhex,
+}

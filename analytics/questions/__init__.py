@@ -1,0 +1,1 @@
+"""Every SQL text of the project: the saved questions, the views, and the audit's."""

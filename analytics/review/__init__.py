@@ -1,0 +1,1 @@
+"""Sheets of images for a person to label, and the labels."""

@@ -1,0 +1,193 @@
+"""Labels files: what people say that images show, checked line by line, since anybody may have written them.
+
+A file is JSON Lines, as a review sheet saves it; `label` is null for an image that shows none of the classes:
+
+    {"upload_id": "5e88…", "key": "van-07/a.png", "label": "bicycle", "labelled_at": "2026-11-24T09:30:00Z"}
+"""
+
+import codecs
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from analytics.athena.client import Engine
+from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
+
+MAX_BYTES = 16_000_000
+"""Of a file: some 70,000 labels."""
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{64}")
+_CLOCKS_DIFFER_BY = timedelta(hours=1)
+_IDS_AT_ONCE = 2_000
+"""In one statement, of which Athena takes 262,144 bytes."""
+_NAMED = 10
+_SHOWN_CHARS = 100
+
+
+class UnusableLabels(Exception):
+    """A labels file cannot be loaded: which line it is, and why. Nothing of it has been."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What somebody says that an image shows."""
+
+    line: int
+    """In the file, from 1."""
+    upload_id: str
+    key: str
+    """As the file has it, for people."""
+    true_label: str | None
+    """None: none of the classes."""
+    labelled_at: datetime
+    """UTC, without a zone, in milliseconds, as the table has times."""
+
+
+@dataclass(frozen=True)
+class Classified:
+    """An image as the table knows it."""
+
+    key: str
+    dt: str
+    classes: Sequence[str]
+    """That the model told apart; none, where the image was rejected or failed."""
+
+
+def parse(data: bytes, now: datetime) -> list[Label]:
+    """Read a labels file; `now` bounds its times, since the latest label of an image wins.
+
+    Raises:
+        UnusableLabels: a line is not a label, or there is none.
+    """
+    if len(data) > MAX_BYTES:
+        raise too_large(len(data))
+    labels = []
+    # At line feeds only: a text may hold other characters that Python takes for the end of a line.
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
+        if line.strip():
+            try:
+                labels.append(_label(number, json.loads(line.decode("utf-8")), now))
+            except UnicodeDecodeError as error:
+                raise UnusableLabels(f"line {number}: it is not UTF-8") from error
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise UnusableLabels(f"line {number}: it is not JSON: {_shown(line)}") from error
+            except ValueError as error:
+                raise UnusableLabels(f"line {number}: {error}") from error
+    if not labels:
+        raise UnusableLabels("it holds no label")
+    return labels
+
+
+def too_large(size_bytes: int) -> UnusableLabels:
+    """Return the error for a file of this size."""
+    return UnusableLabels(f"it has {size_bytes:,} bytes, and may have {MAX_BYTES:,}: split it")
+
+
+def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Classified]:
+    """Return what the table knows of uploads, by their ids; those that it does not know are not there.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    found = {}
+    ids = iter(sorted(set(upload_ids)))
+    while some := list(islice(ids, _IDS_AT_ONCE)):
+        # An id is checked to be hexadecimal digits where it is read. No class has a comma in its name.
+        sql = (
+            "SELECT upload_id, key, dt, array_join(map_keys(probabilities), ',') AS classes FROM outcomes "  # noqa: S608
+            f"WHERE upload_id IN ({', '.join(map(repr, some))})"
+        )
+        for row in engine.query(sql).frame.itertuples(index=False):
+            found[row.upload_id] = Classified(row.key, row.dt, row.classes.split(",") if row.classes else ())
+    return found
+
+
+def to_files(labels: Sequence[Label], images: Mapping[str, Classified]) -> dict[str, pa.Table]:
+    """Return the files that labels become, by their paths in the results bucket.
+
+    A file is named by what is in it: loaded again, it takes the place of itself.
+
+    Raises:
+        UnusableLabels: an image is not in the table or has no prediction, or a label is no class of theirs.
+    """
+    _ensure_known(labels, images)
+    classes = sorted({name for image in images.values() for name in image.classes})
+    rows: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for label in sorted(labels, key=lambda label: (label.labelled_at, label.line)):
+        if label.true_label is not None and label.true_label not in classes:
+            raise UnusableLabels(
+                f"line {label.line}: {_shown(label.true_label)} is none of the classes: {', '.join(classes)}"
+            )
+        image = images[label.upload_id]
+        rows[image.dt][label.upload_id] = {
+            "upload_id": label.upload_id,
+            "key": image.key,
+            "true_label": label.true_label,
+            "labelled_at": label.labelled_at,
+        }
+    return dict(_file(dt, [of_day[upload_id] for upload_id in sorted(of_day)]) for dt, of_day in rows.items())
+
+
+def _label(line: int, said: Any, now: datetime) -> Label:
+    """Check a line. Raises ValueError with what is wrong."""
+    if not isinstance(said, dict):
+        raise ValueError(f"it is not a JSON object: {_shown(said)}")
+    for name in ("upload_id", "key", "label", "labelled_at"):
+        if name not in said:
+            raise ValueError(f"it has no {name}")
+    upload_id, key, label = said["upload_id"], said["key"], said["label"]
+    if not (isinstance(upload_id, str) and _UPLOAD_ID.fullmatch(upload_id)):
+        raise ValueError(f"upload_id is 64 hexadecimal digits, not {_shown(upload_id)}")
+    if not isinstance(key, str):
+        raise ValueError(f"key is a text, not {_shown(key)}")
+    if label is not None and not isinstance(label, str):
+        raise ValueError(f"label is a class or null, not {_shown(label)}")
+    return Label(line, upload_id, key, label, _moment(said["labelled_at"], now))
+
+
+def _moment(text: Any, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("it has no zone")
+        moment = moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"labelled_at is a time with its zone, not {_shown(text)}") from error
+    if moment > now + _CLOCKS_DIFFER_BY:
+        raise ValueError(f"labelled_at is in the future: {text}")
+    return moment.replace(tzinfo=None, microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _ensure_known(labels: Sequence[Label], images: Mapping[str, Classified]) -> None:
+    unknown = [label for label in labels if label.upload_id not in images]
+    if unknown:
+        raise UnusableLabels(f"images that are not in the table: {'; '.join(_named(unknown))}")
+    unseen = [label for label in labels if not images[label.upload_id].classes]
+    if unseen:
+        raise UnusableLabels(f"images that the model gave no answer to: {'; '.join(_named(unseen))}")
+
+
+def _named(labels: Sequence[Label]) -> Iterator[str]:
+    for label in labels[:_NAMED]:
+        yield f"line {label.line}: {_shown(label.key)} ({label.upload_id[:16]}…)"
+    if len(labels) > _NAMED:
+        yield f"and {len(labels) - _NAMED:,} more"
+
+
+def _file(dt: str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, pa.Table]:
+    digest = hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
+    return f"{LABELS_TABLE}/dt={dt}/{digest}.parquet", pa.Table.from_pylist(rows, LABELS_SCHEMA)
+
+
+def _shown(value: Any) -> str:
+    """Return what others wrote so that it is one line, not too long, and cannot command a terminal."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -1,0 +1,1 @@
+"""Packaging and deploying the stack, on AWS and on the laptop."""

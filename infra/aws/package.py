@@ -1,0 +1,69 @@
+"""Puts together what the Lambdas run: our packages, and on AWS the libraries that the runtime lacks."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+TEMPLATE = PROJECT / "infra" / "template.yaml"
+
+LAYOUT: dict[str, tuple[str, ...]] = {
+    "hot": ("ingest", "workflow"),
+    "record": ("ingest", "workflow", "analytics"),
+    "digest": ("analytics",),
+}
+"""Folder of the package, as the template's `CodeUri` names it → our packages in it."""
+
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "hot": ("aws-lambda-powertools", "pillow"),
+    "record": ("aws-lambda-powertools", "pyarrow"),
+    "digest": ("aws-lambda-powertools",),
+}
+"""boto3 is part of Lambda's runtime."""
+
+_FOR_LAMBDA = ("--platform", "manylinux_2_28_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
+
+
+def build(into: Path, *, with_libraries: bool) -> Path:
+    """Fill `into` with the template and all that its paths lead to; return where the template is.
+
+    The laptop's Lambdas run in our own virtual environment, which has the libraries.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not download a library.
+    """
+    shutil.rmtree(into, ignore_errors=True)
+    for definition in (PROJECT / "workflow").glob("*.asl.json"):
+        _copy(definition, into)
+    for package, folders in LAYOUT.items():
+        target = into / "build" / "lambda" / package
+        for source in _sources(folders):
+            _copy(source, target)
+        if with_libraries:
+            _install(LIBRARIES[package], target)
+    return _copy(TEMPLATE, into)
+
+
+def _sources(folders: tuple[str, ...]) -> Iterator[Path]:
+    for folder in folders:
+        for pattern in ("*.py", "*.sql"):
+            yield from sorted((PROJECT / folder).rglob(pattern))
+
+
+def _copy(source: Path, into: Path) -> Path:
+    target = into / source.relative_to(PROJECT)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+    return target
+
+
+def _install(libraries: tuple[str, ...], target: Path) -> None:
+    # The versions that the tests ran with.
+    constraints = target.parent / "constraints.txt"
+    lock = (PROJECT / "requirements.lock").read_text().splitlines()
+    pins = [line.split(" ")[0] for line in lock if "==" in line and not line.startswith((" ", "#"))]
+    constraints.write_text("\n".join(pins) + "\n")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(target)]
+    subprocess.run([*command, *_FOR_LAMBDA, "--constraint", str(constraints), *libraries], check=True)

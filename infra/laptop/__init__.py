@@ -1,0 +1,1 @@
+"""The embedded AWS and the processes that keep it running."""

@@ -1,0 +1,205 @@
+"""Runs the embedded AWS (ministack), with two additions and eight corrections where it departs from AWS.
+
+SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
+deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
+
+Each correction changes one thing in the pinned release, and each has a test that fails once it is not needed
+any more:
+
+1. A Lambda that raises goes on living, and its error keeps its class name, which the state machine catches
+   by. ministack ends the process and calls every error `Runtime.HandlerError`.
+2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
+3. Tasks under way are bounded, and the rest waits for its turn. ministack starts a process of 60 MB for each
+   Lambda invocation under way, so that 200 uploads at once took 9.5 GB. AWS has the machines for that.
+4. Tasks may take longer than the state machine allows on AWS: their processes start from nothing, on the few
+   cores that everything else shares.
+5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
+   keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
+6. Athena answers in its own dialect, about our tables and views alone: see `infra/laptop/embedded_athena.py`.
+7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
+   22 expressions for every image: a seventh of all that it does for one.
+8. A listing of versions has its keys encoded where that is asked for, as boto3 does. ministack writes them as
+   they are, and one control character makes no XML of the whole.
+"""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from jsonata.jsonata import Jsonata
+from jsonata.parser import Parser
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.core.persistence import save_all
+from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
+
+from infra.laptop import embedded_athena, enforced
+
+TASKS_AT_ONCE = 6
+"""More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
+
+TIMEOUT_SCALE = 8
+
+_PORT_IN_QUEUE_URLS = "4566"
+
+# How ministack's worker answers when the handler raised, and how it shall: as a result, so that it lives on.
+_RAISED = 'json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})'
+_RETURNED = (
+    'json.dumps({"status": "ok", "result": {"__raised__": {"errorType": type(e).__name__, '
+    '"errorMessage": str(e), "stackTrace": traceback.format_tb(e.__traceback__)}}})'
+)
+
+_version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
+_encodes_keys: ContextVar[bool] = ContextVar("encodes_keys", default=False)
+_KEYS = ("Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
+"""Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
+
+
+def main() -> None:
+    """Run until SIGTERM, as ministack is set up by the environment."""
+    lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
+    s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
+    s3._list_object_versions = encoding_keys(s3._list_object_versions)
+    s3._xml_body = encoded(s3._xml_body)
+    eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
+    stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
+    athena._run_duckdb = embedded_athena.run
+    provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
+    parser = ParsedOnce()
+    Jsonata.get_parser = staticmethod(lambda: parser)
+    sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
+    sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"
+    if app.AUTH:
+        enforced.install()
+    signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
+    app.main()
+
+
+class ParsedOnce(Parser):  # type: ignore[misc]
+    """A parser of JSONata for all threads, which keeps what it has parsed: evaluating changes no tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trees: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def parse(self, expression: str, regex_engine: Any) -> Any:
+        """Return the expression's tree.
+
+        Raises:
+            jsonata.jexception.JException: it is no expression.
+        """
+        with self._lock:
+            if expression not in self._trees:
+                self._trees[expression] = super().parse(expression, regex_engine)
+            return self._trees[expression]
+
+
+def surviving_errors(worker_script: str) -> str:
+    """Return ministack's worker with errors of the handler as results, so that it lives on."""
+    if worker_script.count(_RAISED) != 1:
+        raise RuntimeError(
+            "this release of ministack has another Lambda worker: see infra/laptop/embedded.py"
+        )
+    return worker_script.replace(_RAISED, _RETURNED)
+
+
+def _raising_again(execute: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        result = execute(*arguments, **options)
+        body = result.get("body")
+        if isinstance(body, dict) and "__raised__" in body:
+            return {**result, "body": body["__raised__"], "error": True}
+        return result
+
+    return wrapped
+
+
+def _remembering_version(fire: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        _version_id.set(options.get("version_id"))
+        return fire(*arguments, **options)
+
+    return wrapped
+
+
+def _with_version(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(event: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        if event.get("Source") == "aws.s3" and _version_id.get():
+            detail = json.loads(event["Detail"])
+            detail["object"].setdefault("version-id", _version_id.get())
+            event["Detail"] = json.dumps(detail)
+        return dispatch(event, *arguments, **options)
+
+    return wrapped
+
+
+def encoding_keys(list_versions: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ministack's listing of versions, which lets `encoded` know what is asked for."""
+
+    def wrapped(bucket: str, query: dict[str, Any]) -> Any:
+        _encodes_keys.set(s3._qp(query, "encoding-type") == "url")
+        return list_versions(bucket, query)
+
+    return wrapped
+
+
+def encoded(xml_body: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Return ministack's writer of XML, which encodes the keys of a listing of versions."""
+
+    def wrapped(root: Any) -> bytes:
+        if root.tag == "ListVersionsResult" and _encodes_keys.get():
+            for element in root.iter():
+                if element.tag in _KEYS:
+                    element.text = s3._url_encode(element.text or "")
+            s3.SubElement(root, "EncodingType").text = "url"
+        return xml_body(root)
+
+    return wrapped
+
+
+def _bounded(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    turns = threading.Semaphore(TASKS_AT_ONCE)
+
+    def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
+        with turns:
+            return invoke(resource, arguments, timeout_s * TIMEOUT_SCALE)
+
+    return wrapped
+
+
+def _create_named_query(
+    _logical_id: str, properties: dict[str, Any], _stack: str
+) -> tuple[str, dict[str, Any]]:
+    _, _, body = athena._create_named_query(properties)
+    answer: dict[str, str] = json.loads(body)
+    return answer["NamedQueryId"], answer
+
+
+def _replace_named_query(
+    id_: str, old: dict[str, Any], new: dict[str, Any], stack: str
+) -> tuple[str, dict[str, Any]]:
+    """Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html"""
+    _delete_named_query(id_, old)
+    return _create_named_query("", new, stack)
+
+
+def _delete_named_query(id_: str, _properties: dict[str, Any]) -> None:
+    athena._delete_named_query({"NamedQueryId": id_})
+
+
+_NAMED_QUERY = {
+    "create": _create_named_query,
+    "update": _replace_named_query,
+    "delete": _delete_named_query,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What an operator does with a running stack, one module for each command."""

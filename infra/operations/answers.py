@@ -1,0 +1,45 @@
+"""The engine that answers SQL: Athena on AWS, DuckDB over a mirror of the results on the laptop."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from analytics.athena.client import Athena, Engine, LocalAthena, QueryResult
+from analytics.lake.aws import mirror
+from analytics.lake.schema import SCHEMAS
+from analytics.questions.queries import views
+from infra.stack import BUILD, Stack
+
+
+@contextmanager
+def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
+    """Have an engine that sees what the stack has recorded by the time of each query.
+
+    Args:
+        stack: whose results to ask for.
+        folder: of the mirror, for the laptop; kept, and brought up to date from one time to the next.
+    """
+    if stack.endpoint_url is None:
+        yield Athena(stack.client("athena"), stack.database, stack.workgroup)
+        return
+    with closing(_Mirrored(stack, folder or BUILD / "mirror" / stack.results_bucket)) as mirrored:
+        yield mirrored
+
+
+class _Mirrored:
+    """The local Athena, which looks into the bucket before it answers."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._s3 = stack.client("s3")
+        self._bucket = stack.results_bucket
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._athena = LocalAthena(folder, views(), database=stack.database)
+
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        for table in SCHEMAS:
+            mirror(self._s3, self._bucket, self._folder, f"{table}/")
+        return self._athena.query(sql, parameters)
+
+    def close(self) -> None:
+        self._athena.close()

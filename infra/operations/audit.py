@@ -1,0 +1,102 @@
+"""The audit of a stack: the incoming bucket's listing against the table, and what waits in the queues."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from analytics.lake.aws import mirror
+from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from infra.operations.listing import inventoried, listed
+from infra.stack import BUILD, Stack
+
+FOLDER = BUILD / "audit"
+
+
+@dataclass(frozen=True)
+class Queues:
+    """Messages that wait, as SQS estimates them."""
+
+    results: int
+    """Outcomes on their way into the table."""
+    undelivered: int
+    """Events that could not start an execution."""
+    unrecorded: int
+    """Outcomes that could not be written."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit found."""
+
+    books: Audit
+    queues: Queues
+    found: dict[str, Path]
+    """`missing` and `doubled` → the file that lists them, one JSON object a line."""
+
+
+def audit(
+    stack: Stack,
+    prefix: str = "",
+    inventory_url: str | None = None,
+    in_flight: timedelta = IN_FLIGHT,
+    folder: Path = FOLDER,
+) -> Audited:
+    """Compare every object version under a prefix with the table, and list what is missing or doubled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {wrong: folder / f"{wrong}.jsonl" for wrong in ("missing", "doubled")}
+    books = Audit()
+    now = datetime.now(UTC)
+    with found["missing"].open("w") as missing, found["doubled"].open("w") as doubled:
+        files = {"missing": missing, "doubled": doubled}
+        for account in accounts_of(stack, prefix, inventory_url):
+            wrong = books.add(account, now, in_flight)
+            if wrong:
+                files[wrong].write(_line(account))
+    return Audited(books, queues(stack), found)
+
+
+def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Account]:
+    """Yield an account of every upload under a prefix.
+
+    Args:
+        stack: whose bucket and table to compare.
+        prefix: of the keys.
+        inventory_url: an S3 Inventory's `manifest.json`, to be read instead of listing the bucket.
+    """
+    s3, bucket = stack.client("s3"), stack.incoming_bucket
+    listing = inventoried(s3, inventory_url, bucket, prefix) if inventory_url else listed(s3, bucket, prefix)
+    folder = BUILD / "mirror" / stack.results_bucket
+    mirror(s3, stack.results_bucket, folder)
+    yield from accounts(folder, bucket, listing, prefix)
+
+
+def queues(stack: Stack) -> Queues:
+    """Return how many messages wait in each queue."""
+    sqs = stack.client("sqs")
+    return Queues(
+        results=depth(sqs, stack.results_queue_url),
+        undelivered=depth(sqs, stack.undelivered_events_url),
+        unrecorded=depth(sqs, stack.unrecorded_outcomes_url),
+    )
+
+
+def depth(sqs: Any, url: str) -> int:
+    """Return how many messages wait in a queue, those that are being worked on included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
+
+
+def _line(account: Account) -> str:
+    upload = account.upload
+    said = {
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "size_bytes": upload.size_bytes,
+        "uploaded_at": upload.uploaded_at.isoformat(),
+        "outcomes": account.outcomes,
+    }
+    return json.dumps(said) + "\n"

@@ -1,0 +1,119 @@
+"""Uploads → manifests in the results bucket → executions that classify them in batches."""
+
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any, BinaryIO
+
+from rich.progress import Progress
+
+from infra.operations.audit import accounts_of
+from infra.stack import Stack
+from ingest.upload import Upload
+from workflow.manifest import MANIFEST_LINES, batches
+
+PREFIX = "manifests/"
+"""In the results bucket: in the incoming one, a manifest would be an image."""
+POLL_S = 0.5
+
+
+class NothingToDo(Exception):
+    """There is not one image to classify."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution over one manifest."""
+
+    execution_arn: str
+    manifest_key: str
+    batches: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an execution ended."""
+
+    run: Run
+    status: str
+    """Of Step Functions: `SUCCEEDED`, `FAILED`, …"""
+    why: str
+    """Error and cause of one that did not succeed."""
+
+    @property
+    def went_well(self) -> bool:
+        """Whether all but a few of its batches went through."""
+        return self.status == "SUCCEEDED"
+
+
+def backfill(stack: Stack, prefix: str) -> list[Run]:
+    """Start classifying every object version under a prefix, those that have an outcome included.
+
+    A new decision takes the place of an earlier one about the same upload, unless it is a worse outcome.
+
+    Raises:
+        NothingToDo: there is no object under the prefix.
+    """
+    # With the time of the rows that there are: another row of an upload has to land on the same day.
+    uploads = (account.upload for account in accounts_of(stack, prefix) if account.is_listed)
+    runs = list(start(stack, uploads))
+    if not runs:
+        raise NothingToDo(f"there is no object under s3://{stack.incoming_bucket}/{prefix}")
+    return runs
+
+
+def start(stack: Stack, uploads: Iterable[Upload]) -> Iterator[Run]:
+    """Write manifests of the uploads, and start an execution over each as it is written."""
+    lines = batches(uploads)
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{uuid.uuid4().hex[:8]}"
+    for number, first in enumerate(lines):
+        key = f"{PREFIX}{name}-{number:04}.jsonl"
+        with tempfile.TemporaryFile() as file:
+            written = _write(file, chain([first], islice(lines, MANIFEST_LINES - 1)))
+            stack.client("s3").upload_fileobj(file, stack.results_bucket, key)
+        execution = stack.client("stepfunctions").start_execution(
+            stateMachineArn=stack.backfill_state_machine_arn,
+            name=f"{name}-{number:04}",
+            input=json.dumps({"bucket": stack.results_bucket, "key": key}),
+        )
+        yield Run(execution["executionArn"], key, written)
+
+
+def wait(stack: Stack, runs: Iterable[Run], progress: Progress) -> list[Ended]:
+    """Wait until executions have ended; the last outcomes may take some more seconds to be recorded."""
+    return [_wait(stack.client("stepfunctions"), run, progress) for run in runs]
+
+
+def _write(file: BinaryIO, lines: Iterable[str]) -> int:
+    count = 0
+    for line in lines:
+        file.write(line.encode() + b"\n")
+        count += 1
+    file.seek(0)
+    return count
+
+
+def _wait(stepfunctions: Any, run: Run, progress: Progress) -> Ended:
+    task = progress.add_task("batches", total=run.batches)
+    while True:
+        execution = stepfunctions.describe_execution(executionArn=run.execution_arn)
+        progress.update(task, completed=_done(stepfunctions, run))
+        if execution["status"] != "RUNNING":
+            why = f"{execution.get('error', '')}: {execution.get('cause', '')}".strip(": ")
+            return Ended(run, execution["status"], why)
+        time.sleep(POLL_S)
+
+
+def _done(stepfunctions: Any, run: Run) -> int:
+    """Return the batches that have ended; it is only for the bar."""
+    with suppress(stepfunctions.exceptions.ClientError):
+        for map_run in stepfunctions.list_map_runs(executionArn=run.execution_arn)["mapRuns"]:
+            counts = stepfunctions.describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
+            return int(counts["succeeded"] + counts["failed"] + counts["aborted"] + counts["timedOut"])
+    return 0

@@ -1,0 +1,112 @@
+"""Drops files into the incoming bucket, and waits until each has its outcome."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from analytics.athena.client import Engine
+from infra.operations.answers import engine
+from infra.stack import Stack
+from workflow.outcome import Outcome
+
+UPLOADS_AT_ONCE = 8
+POLL_S = 1.0
+
+
+class NothingToDrop(Exception):
+    """The folder has no files."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One version of one object that was put into the bucket."""
+
+    key: str
+    version_id: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of the objects of a drop."""
+
+    outcomes: dict[str, int]
+    """Uploads by outcome; every outcome is there."""
+    missing: list[Dropped] = field(default_factory=list)
+    duplicates: int = 0
+    """Rows beyond the first for one upload."""
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """Return every file below a folder by its key: its path from there, with slashes.
+
+    A key is UTF-8. Bytes of a name that are not are written as in Python, `\\xff`.
+
+    Raises:
+        NothingToDrop: there is none.
+    """
+    files = {
+        os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    if not files:
+        raise NothingToDrop(f"{folder}: there are no files in it")
+    return files
+
+
+def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:
+    """Put files into the incoming bucket, several at a time, and say which versions they became."""
+    s3 = stack.client("s3")
+    task = progress.add_task("dropped", total=len(files))
+
+    def put(item: tuple[str, Path]) -> Dropped:
+        key, path = item
+        with path.open("rb") as body:
+            version_id = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)["VersionId"]
+        progress.advance(task)
+        return Dropped(key, version_id)
+
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        return list(pool.map(put, files.items()))
+
+
+def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patience_s: float) -> Settled:
+    """Wait until every object has its outcome, or until none has come for `patience_s`."""
+    wanted = {(each.key, each.version_id): each for each in dropped}
+    task = progress.add_task("recorded", total=len(wanted))
+    recorded, last_news = -1, time.monotonic()
+    with engine(stack) as answers:
+        while True:
+            settled = _look(answers, wanted)
+            now_recorded = len(wanted) - len(settled.missing)
+            progress.update(task, completed=now_recorded)
+            if now_recorded > recorded:
+                recorded, last_news = now_recorded, time.monotonic()
+            if not settled.missing or time.monotonic() - last_news > patience_s:
+                return settled
+            time.sleep(POLL_S)
+
+
+def progress_bar(console: Console) -> Progress:
+    """Return the bar that drops and waits are shown with."""
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
+    rows = answers.query("SELECT key, version_id, count(*) AS n FROM predictions GROUP BY 1, 2").frame
+    counts = {(row.key, row.version_id): int(row.n) for row in rows.itertuples()}
+    current = answers.query("SELECT key, version_id, outcome FROM outcomes").frame
+    outcomes = Counter(row.outcome for row in current.itertuples() if (row.key, row.version_id) in wanted)
+    return Settled(
+        outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},
+        missing=[each for identity, each in wanted.items() if identity not in counts],
+        duplicates=sum(counts[identity] - 1 for identity in wanted if identity in counts),
+    )

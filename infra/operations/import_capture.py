@@ -1,0 +1,200 @@
+"""History that exists elsewhere: SageMaker's data-capture files become rows of the table, as if we had asked.
+
+Rows go through the same writer as those of the queue. What is imported twice counts once.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from analytics.athena.client import Engine
+from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, read_line
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.batch import Batch, sort_out
+from infra.stack import STACK_NAME, Stack
+from ingest.errors import InvalidScores
+from workflow.policy import Policy
+
+SUFFIX = ".jsonl"
+ROWS_AT_ONCE = 10_000
+"""Held in memory, and written together: one file for each of their days."""
+LINE_MAX_BYTES = 64_000_000
+"""More than any request that an endpoint takes, in base64."""
+
+
+class CannotImport(Exception):
+    """There is no capture file, or nothing to judge by; says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that is no row."""
+
+    place: str
+    """`file:line`."""
+    why: str
+
+
+@dataclass
+class Imported:
+    """What came of an import."""
+
+    at: datetime
+    """UTC; of the decisions."""
+    days: set[date] = field(default_factory=set)
+    """Of the images."""
+    files: int = 0
+    lines: int = 0
+    on_record: int = 0
+    """Lines about requests of ours, whose images have their rows."""
+    other_files: int = 0
+    """By their names no captures, and not read."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Images by outcome; copies that are written together count once."""
+    bad: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What scores mean here, and at which size images are measured."""
+
+    policy: Policy
+    size_px: int
+
+
+def judgement(stack: Stack, classes: str | None = None, threshold: str | None = None) -> Judgement:
+    """Return what the stack decides by; or, with `classes` of another endpoint, by them and one threshold.
+
+    Raises:
+        CannotImport: they contradict each other.
+    """
+    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    said = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
+    if classes:
+        said |= {"ClassNames": classes, "ClassThresholds": "", "Temperature": "1"}
+    if threshold:
+        said |= {"Threshold": threshold, "ClassThresholds": ""}
+    names = ("ClassNames", "Threshold", "ClassThresholds", "Temperature")
+    try:
+        policy = Policy.parse(*(said[name] for name in names))
+    except ValueError as error:
+        given = {"CLASSES": classes, "THRESHOLD": threshold}
+        asked = " ".join(f"{name}={value}" for name, value in given.items() if value)
+        raise CannotImport(f"{asked or 'the stack'}: {error}") from error
+    return Judgement(policy, int(said["ImageSizePx"]))
+
+
+def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
+    """Read all capture files of a folder or below an S3 address, and write their rows.
+
+    Raises:
+        CannotImport: there is none.
+    """
+    results = ResultsBucket(stack.client("s3"), stack.results_bucket)
+    now = datetime.now(UTC)
+    done = Imported(now)
+    rows: list[dict[str, Any]] = []
+    for path, file in _files(stack, source, done):
+        with closing(file):
+            done.files += 1
+            for number, line in enumerate(_lines(file), 1):
+                rows += _rows(f"{path}:{number}", line, Source.of(path), judged, now, done)
+                if len(rows) >= ROWS_AT_ONCE:
+                    _write(results, rows, done)
+                    rows = []
+    if not done.files:
+        others = f", and {done.other_files:,} other" if done.other_files else ""
+        raise CannotImport(f"no {SUFFIX} file under {source}{others}: name what SageMaker captures into")
+    _write(results, rows, done)
+    return done
+
+
+def new_and_known(answers: Engine, done: Imported) -> tuple[int, int]:
+    """Return how many images of an import are new in the table, and how many were there before.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    if not done.days:
+        return 0, 0
+    at = f"TIMESTAMP '{done.at:%Y-%m-%d %H:%M:%S}.{done.at.microsecond // 1000:03}'"
+    sql = (
+        f"SELECT count_if(first_decided_at >= {at}) AS new, count_if(first_decided_at < {at}) AS known "  # noqa: S608
+        f"FROM outcomes WHERE bucket = '{BUCKET}' AND dt BETWEEN '{min(done.days)}' AND '{max(done.days)}' "
+        f"AND decided_at >= {at}"
+    )
+    (row,) = answers.query(sql).frame.itertuples(index=False)
+    return int(row.new), int(row.known)
+
+
+def _rows(
+    place: str, line: bytes, source: Source, judged: Judgement, now: datetime, done: Imported
+) -> list[dict[str, Any]]:
+    """Return the records, as of the queue, that a line becomes; what is wrong with it is noted."""
+    if not line.strip():
+        return []
+    done.lines += 1
+    try:
+        capture = read_line(line, now)
+        found = messages(capture, source, judged.policy, judged.size_px, now)
+        bodies = [json.dumps(message) for message in found]
+    except OnRecord:
+        done.on_record += 1
+        return []
+    except (NotACapture, InvalidScores, RecursionError) as error:
+        done.bad.append(Line(place, str(error)))
+        return []
+    return [{"messageId": place, "body": body} for body in bodies]
+
+
+def _write(results: ResultsBucket, records: list[dict[str, Any]], done: Imported) -> None:
+    batch: Batch = sort_out(records)
+    for path, table in batch.files.items():
+        results.write(path, table)
+        done.outcomes.update(table.column("outcome").to_pylist())
+        done.days.update(at.date() for at in table.column("uploaded_at").to_pylist())
+    done.bad += [Line(place, str(error)) for place, error in batch.refused]
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines; of one that is too long, as much as tells that it is no JSON."""
+    while line := file.readline(LINE_MAX_BYTES):
+        yield line
+        while not line.endswith(b"\n") and len(line) == LINE_MAX_BYTES:
+            line = file.readline(LINE_MAX_BYTES)
+
+
+def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
+    if source.startswith("s3://"):
+        s3 = stack.client("s3")
+        try:
+            yield from _objects(s3, source, done)
+        except s3.exceptions.NoSuchBucket as error:
+            where = " on the laptop: bring its files into a folder" if stack.endpoint_url else ""
+            raise CannotImport(f"there is no bucket {source.split('/')[2]}{where}") from error
+        return
+    folder = Path(source).expanduser()
+    if not folder.exists():
+        raise CannotImport(f"there is no file or folder {source}")
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
+        if path == folder or (path.is_file() and path.suffix == SUFFIX):
+            yield str(path.resolve()), path.open("rb")
+        else:
+            done.other_files += path.is_file()
+
+
+def _objects(s3: Any, address: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for key in [item["Key"] for item in page.get("Contents", ())]:
+            if key.endswith(SUFFIX):
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                yield f"s3://{bucket}/{key}", io.BufferedReader(body, 1 << 20)
+            else:
+                done.other_files += not key.endswith("/")

@@ -1,0 +1,88 @@
+"""Rejected images: which they are and why, and copies of them to look at.
+
+The originals stay where they are. A new upload under the same key is an image of its own, and when it is
+decided on, the rejected one is not listed any more.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from analytics.athena.client import Engine
+from analytics.lake.reconciliation import audit_query
+
+INDEX = "rejected.jsonl"
+"""In the folder of a download: a JSON object a line, the fields of `Rejected` and `file`."""
+
+_NAME_MAX_CHARS = 80
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that is at fault, as its row says."""
+
+    key: str
+    version_id: str
+    upload_id: str
+    reason: str
+    detail: str
+    size_bytes: int
+    uploaded_at: datetime
+
+    @property
+    def file_name(self) -> str:
+        """A name that is one on any system, whatever the key is, and no other image's."""
+        safe = _UNSAFE.sub("_", self.key.rstrip("/").rpartition("/")[2]).lstrip(".-")
+        return f"{self.upload_id[:16]}-{safe[-_NAME_MAX_CHARS:]}"
+
+
+def rejected_images(engine: Engine) -> list[Rejected]:
+    """Return the rejected images that no later upload under the same key has replaced, the latest first."""
+    rows = engine.query(audit_query("rejected")).frame.itertuples(index=False)
+    return [
+        Rejected(
+            key=row.key,
+            version_id=row.version_id,
+            upload_id=row.upload_id,
+            reason=row.reason,
+            detail=row.detail,
+            size_bytes=int(row.size_bytes),
+            uploaded_at=row.uploaded_at.to_pydatetime(),
+        )
+        for row in rows
+    ]
+
+
+def download(s3: Any, bucket: str, images: Iterable[Rejected], folder: Path) -> int:
+    """Copy the very versions that were rejected into a folder, with an index; return how many there were.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refused, other than because a version is gone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copied = 0
+    with (folder / INDEX).open("w") as index:
+        for image in images:
+            name = image.file_name if _copied(s3, bucket, image, folder / image.file_name) else None
+            copied += name is not None
+            said = {"file": name, **asdict(image), "uploaded_at": image.uploaded_at.isoformat()}
+            index.write(json.dumps(said) + "\n")
+    return copied
+
+
+def _copied(s3: Any, bucket: str, image: Rejected, path: Path) -> bool:
+    try:
+        s3.download_file(bucket, image.key, str(path), ExtraArgs={"VersionId": image.version_id})
+    except ClientError as error:
+        # `download_file` asks with HEAD first, whose errors have a status and no name.
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NoSuchVersion", "405"}:
+            return False
+        raise
+    return True

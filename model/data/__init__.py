@@ -1,0 +1,1 @@
+"""Labelled images: archives, folders and drawings."""

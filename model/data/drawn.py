@@ -1,0 +1,72 @@
+"""Drawn images as data: to train on a little, to try things out with, and to test with.
+
+`python -m model.data.drawn PATH` writes a small archive in CIFAR-100's layout, with training and test images.
+"""
+
+import argparse
+import io
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ingest.image import prepare
+from model.data import cifar100
+from model.data.dataset import SIZE_PX, Dataset
+from model.data.drawings import LABELS, draw
+
+_WIDTHS_PX = (32, 48, 64, 96, 128, 200, 320)
+_HEIGHT_BY_WIDTH = (1.0, 3 / 4, 4 / 3, 9 / 16)
+_TEST_SHARE = 0.2
+
+
+def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
+    """Return `each` drawings of each class, prepared as they are when they are served.
+
+    The same purpose gives the same drawings, another one others: no training image is a demo's or a test's.
+
+    Raises:
+        KeyError: a class is none of `model.data.drawings.LABELS`.
+    """
+    pixels, labels, names = [], [], []
+    for label, name in enumerate(classes):
+        for number in range(each):
+            rng = random.Random(f"{purpose} {name} {number}")
+            buffer = io.BytesIO()
+            width_px = rng.choice(_WIDTHS_PX)
+            height_px = round(width_px * rng.choice(_HEIGHT_BY_WIDTH))
+            draw(name, width_px, height_px, rng).save(buffer, "PNG")
+            pixels.append(np.asarray(prepare(buffer.getvalue(), SIZE_PX).pixels))
+            labels.append(label)
+            names.append(f"{name}_drawn_{number:06}.png")
+    return Dataset(
+        pixels=np.stack(pixels),
+        labels=np.array(labels, dtype=np.int64),
+        classes=tuple(classes),
+        names=tuple(names),
+    )
+
+
+def write_archive(path: Path, classes: Sequence[str], each: int) -> None:
+    """Write drawings in CIFAR-100's layout: `each` training images of a class, and a fifth of it to test.
+
+    Raises:
+        KeyError: a class is none of `model.data.drawings.LABELS`.
+    """
+    test = max(1, round(each * _TEST_SHARE))
+    cifar100.write(path, {"train": drawn(classes, each, "training"), "test": drawn(classes, test, "test")})
+
+
+def main() -> None:
+    """Write an archive of drawings of all five classes."""
+    parser = argparse.ArgumentParser(prog="python -m model.data.drawn", description=main.__doc__)
+    parser.add_argument("path", type=Path, help="the archive to write, e.g. build/drawn.tar.gz")
+    parser.add_argument("--each", type=int, default=100, help="training images of each class (100)")
+    arguments = parser.parse_args()
+    arguments.path.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(arguments.path, LABELS, arguments.each)
+
+
+if __name__ == "__main__":
+    main()

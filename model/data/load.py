@@ -1,0 +1,49 @@
+"""Whatever `DATA=` names, a CIFAR-100 archive or a folder of labelled images → clean labelled images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.data import cifar100, folder
+from model.data.dataset import DataError, Dataset, check_classes, report, without_duplicates
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model is trained on, what it may be tested on, and what is worth knowing about both."""
+
+    train: Dataset
+    test: Dataset | None
+    report: tuple[str, ...]
+
+
+def load(path: Path, classes: Sequence[str], progress: Progress) -> Data:
+    """Read the training images and, where the data has a part for it, the test images.
+
+    Duplicates are left out of the training images alone: a test is to be taken as it is given.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    if classes:
+        check_classes(classes)
+    train, dropped = without_duplicates(load_part(path, classes, "train", progress))
+    check_classes(train.classes)
+    if not len(train.labels):
+        raise DataError(f"no image is left of {path.name}: {dropped[0]}")
+    has_test = "test" in (folder.parts_of(path) if path.is_dir() else cifar100.parts_of(path))
+    test = load_part(path, train.classes, "test", progress) if has_test else None
+    return Data(train, test, tuple(report(train, dropped, test)))
+
+
+def load_part(path: Path, classes: Sequence[str], part: cifar100.Part, progress: Progress) -> Dataset:
+    """Read one part as it is.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    if path.is_dir():
+        return folder.read(path, classes, part, progress)
+    return cifar100.read(path, classes, part)

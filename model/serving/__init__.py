@@ -1,0 +1,1 @@
+"""The model behind an endpoint: the server, its container and SageMaker."""

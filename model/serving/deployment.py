@@ -1,0 +1,202 @@
+"""Brings a model behind an endpoint, checks that it answers, and goes back where it does not.
+
+What each step asks of AWS is behind `ControlPlane`; the order of the steps is here.
+"""
+
+import gzip
+import io
+import json
+import math
+import random
+import tarfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from model.data.drawings import draw
+from model.serving.sagemaker_requests import Deployment, RealTime, Request, endpoint_config, is_name_of, model
+
+Say = Callable[[str], None]
+
+
+class DeploymentError(Exception):
+    """A deployment that did not come to be, in one sentence for people."""
+
+
+class ControlPlane(Protocol):
+    """What a deployment needs of AWS."""
+
+    def config_of(self, endpoint: str) -> str | None:
+        """Return the configuration that an endpoint runs, or None where there is no such endpoint."""
+
+    def configs(self, endpoint: str) -> list[str]:
+        """Return the endpoint's configurations, newest first."""
+
+    def create(self, model: Request, config: Request) -> None:
+        """Register a model and an endpoint configuration."""
+
+    def discard(self, name: str) -> None:
+        """Delete the configuration and the model of this name."""
+
+    def wait(self, endpoint: str) -> None:
+        """Wait until the endpoint is in service.
+
+        Raises:
+            DeploymentError: it failed, or takes too long.
+        """
+
+    def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
+        """Create the endpoint, or let it run another configuration; wait until it does.
+
+        Raises:
+            DeploymentError: it does not come into service with that configuration.
+        """
+
+    def scale(self, endpoint: str, capacity: RealTime) -> None:
+        """Let the number of instances follow the load."""
+
+    def stop_scaling(self, endpoint: str) -> Callable[[], None]:
+        """Leave the number of instances as it is, and return what lets it follow the load as before."""
+
+    def delete_endpoint(self, endpoint: str) -> None:
+        """Delete it and wait until it is gone."""
+
+    def invoke(self, endpoint: str, image: bytes) -> tuple[bytes, str]:
+        """Return the body and the custom attributes of the answer to one PNG image."""
+
+
+def package(weights: Path) -> bytes:
+    """Return a model's `model.tar.gz`, the same bytes for the same model.
+
+    Raises:
+        DeploymentError: a file of it is missing.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in ("model.onnx", "card.json"):
+            try:
+                content = (weights / name).read_bytes()
+            except OSError as error:
+                raise DeploymentError(f"no model in {weights}: {error}") from error
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) -> str:
+    """Create or update the endpoint, smoke-test it, and return the name of what it runs.
+
+    The configuration before it is kept, to roll back to; older ones are deleted. An endpoint that runs this
+    very deployment already is only tested.
+
+    Raises:
+        DeploymentError: the endpoint does not run or does not answer as it should; it was put back.
+    """
+    endpoint = deployment.endpoint
+    if plane.config_of(endpoint):
+        plane.wait(endpoint)  # for what an interrupted deployment began
+    before = plane.config_of(endpoint)
+    if before and before.endswith(f"-{deployment.digest}") and is_name_of(endpoint, before):
+        say(f"{endpoint} runs {before} already: nothing to change")
+        smoke_test(plane, deployment)
+        return before
+    name = deployment.name(at)
+    say(f"creating {name}")
+    try:
+        plane.create(model(deployment, name), endpoint_config(deployment, name))
+        resume_scaling = plane.stop_scaling(endpoint)
+    except Exception:
+        plane.discard(name)  # the model may be there without its configuration, by which all else is found
+        raise
+    try:
+        say(f"{'updating' if before else 'creating'} the endpoint {endpoint}: this takes minutes")
+        plane.switch(endpoint, name, exists=before is not None)
+        smoke_test(plane, deployment)
+        if isinstance(deployment.capacity, RealTime):
+            plane.scale(endpoint, deployment.capacity)
+    except Exception:
+        say(f"it failed: {f'going back to {before}' if before else f'deleting {endpoint}'}")
+        _put_back(plane, endpoint, name, before)
+        resume_scaling()
+        raise
+    for older in plane.configs(endpoint):
+        if older not in (name, before):
+            plane.discard(older)
+    say(f"{endpoint} runs {name}")
+    return name
+
+
+def _put_back(plane: ControlPlane, endpoint: str, name: str, before: str | None) -> None:
+    running = plane.config_of(endpoint)
+    if running is not None:
+        plane.stop_scaling(endpoint)
+    if before is not None and running != before:
+        plane.switch(endpoint, before, exists=True)
+    elif before is None and running is not None:
+        plane.delete_endpoint(endpoint)
+    plane.discard(name)
+
+
+def roll_back(plane: ControlPlane, endpoint: str, say: Say) -> str:
+    """Let the endpoint run the configuration before its present one, delete that, and return its name.
+
+    Autoscaling is left off: what instances there were before is part of the configuration.
+
+    Raises:
+        DeploymentError: there is no such endpoint, or nothing before.
+    """
+    present, known = plane.config_of(endpoint), plane.configs(endpoint)
+    if present is None:
+        raise DeploymentError(f"there is no endpoint {endpoint}")
+    older = known[known.index(present) + 1 :] if present in known else []
+    if not older:
+        raise DeploymentError(f"{endpoint} runs {present}, and there is none before it to go back to")
+    say(f"going back from {present} to {older[0]}")
+    plane.stop_scaling(endpoint)
+    plane.switch(endpoint, older[0], exists=True)
+    plane.discard(present)
+    return older[0]
+
+
+def delete(plane: ControlPlane, endpoint: str, say: Say) -> None:
+    """Delete the endpoint and everything that was deployed behind it; what is gone already is no error."""
+    if plane.config_of(endpoint) is not None:
+        say(f"deleting the endpoint {endpoint}")
+        plane.stop_scaling(endpoint)
+        plane.delete_endpoint(endpoint)
+    for name in plane.configs(endpoint):
+        say(f"deleting {name}")
+        plane.discard(name)
+
+
+def smoke_test(plane: ControlPlane, deployment: Deployment) -> None:
+    """Ask about one drawing.
+
+    Raises:
+        DeploymentError: the answer is not one probability per class, or is another model's.
+    """
+    image = io.BytesIO()
+    draw("bicycle", 32, 32, random.Random(0)).save(image, "PNG")
+    body, attributes = plane.invoke(deployment.endpoint, image.getvalue())
+    problem = _problem(body, deployment.class_count)
+    if problem:
+        raise DeploymentError(f"{deployment.endpoint} answers {body[:80]!r}: {problem}")
+    expected = f"model_version={deployment.model_version}"
+    if deployment.model_version is not None and attributes != expected:
+        raise DeploymentError(f"{deployment.endpoint} runs {attributes or 'no version'}, not {expected}")
+
+
+def _problem(body: bytes, class_count: int) -> str | None:
+    try:
+        scores = json.loads(body)
+    except ValueError:
+        return "no JSON"
+    if not isinstance(scores, list) or len(scores) != class_count:
+        return f"not a list of {class_count} probabilities"
+    if not all(isinstance(score, float | int) and 0 <= score <= 1 for score in scores):
+        return "not probabilities"
+    if not math.isclose(math.fsum(scores), 1, abs_tol=0.01):
+        return "they do not add up to 1"
+    return None

@@ -1,0 +1,248 @@
+"""The model's door to SageMaker.
+
+Requests are sent with boto3 as `sagemaker_requests` builds them; the `sagemaker` SDK (an extra) finds the
+built-in algorithm's image and waits, with progress and logs. Its resource classes create nothing here: as of
+3.27 they misspell a serverless endpoint's memory.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import numpy as np
+from botocore.exceptions import BotoCoreError, ClientError
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.data.dataset import Dataset
+from model.serving import sagemaker_requests as requests
+from model.serving.deployment import DeploymentError
+from model.training import calibrate
+from model.training.console import bar
+
+ALGORITHM = "image-classification"
+AWS_ERRORS = (BotoCoreError, ClientError)
+WAIT_S = 1800
+_UPLOADS_AT_ONCE = 16
+
+Mask = NDArray[np.bool_]
+"""`(n,)`: of each image, whether it is chosen."""
+
+
+@dataclass(frozen=True)
+class SageMaker:
+    """`deployment.ControlPlane`, on AWS."""
+
+    control: Any
+    runtime: Any
+    autoscaling: Any
+
+    @classmethod
+    def connect(cls) -> "SageMaker":
+        """Return it with the credentials and in the region of the environment."""
+        names = ("sagemaker", "sagemaker-runtime", "application-autoscaling")
+        return cls(*(boto3.client(name) for name in names))
+
+    def config_of(self, endpoint: str) -> str | None:
+        """Return the configuration that an endpoint runs, or None where there is no such endpoint."""
+        described = _unless_missing(lambda: self.control.describe_endpoint(EndpointName=endpoint))
+        return described["EndpointConfigName"] if described else None
+
+    def configs(self, endpoint: str) -> list[str]:
+        """Return the endpoint's configurations, newest first."""
+        pages = self.control.get_paginator("list_endpoint_configs").paginate(NameContains=endpoint)
+        names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
+        # A name tells its time; the time of creation has whole seconds only on some stand-ins for AWS.
+        return sorted((name for name in names if requests.is_name_of(endpoint, name)), reverse=True)
+
+    def create(self, model: requests.Request, config: requests.Request) -> None:
+        """Register a model and an endpoint configuration."""
+        self.control.create_model(**model)
+        self.control.create_endpoint_config(**config)
+
+    def discard(self, name: str) -> None:
+        """Delete the configuration and the model of this name."""
+        _unless_missing(lambda: self.control.delete_endpoint_config(EndpointConfigName=name))
+        _unless_missing(lambda: self.control.delete_model(ModelName=name))
+
+    def wait(self, endpoint: str) -> None:
+        """Show the endpoint's status until it is `InService`.
+
+        Raises:
+            DeploymentError: it failed, or takes longer than half an hour.
+        """
+        with _sdk():
+            from sagemaker.core.resources import Endpoint
+            from sagemaker.core.utils.exceptions import FailedStatusError, TimeoutExceededError
+        try:
+            Endpoint(endpoint_name=endpoint).wait_for_status("InService", poll=10, timeout=WAIT_S)
+        except (FailedStatusError, TimeoutExceededError) as error:
+            raise DeploymentError(f"{endpoint}: {error}") from error
+
+    def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
+        """Create the endpoint, or let it run another configuration; wait until it does.
+
+        Raises:
+            DeploymentError: it does not come into service with that configuration.
+        """
+        send = self.control.update_endpoint if exists else self.control.create_endpoint
+        send(EndpointName=endpoint, EndpointConfigName=config)
+        self.wait(endpoint)
+        running = self.config_of(endpoint)
+        if running != config:
+            # SageMaker goes back by itself from an update that it cannot carry out.
+            raise DeploymentError(f"{endpoint} was to run {config}, but SageMaker put {running} back")
+
+    def scale(self, endpoint: str, capacity: requests.RealTime) -> None:
+        """Let the number of instances follow the load."""
+        bounds, policy = requests.scaling(endpoint, capacity)
+        self.autoscaling.register_scalable_target(**bounds)
+        self.autoscaling.put_scaling_policy(**policy)
+
+    def stop_scaling(self, endpoint: str) -> Callable[[], None]:
+        """Leave the number of instances as it is, and return what lets it follow the load as before."""
+        variant = requests.scalable_variant(endpoint)
+        one = {"ServiceNamespace": variant["ServiceNamespace"], "ResourceId": variant["ResourceId"]}
+        policies = self.autoscaling.describe_scaling_policies(**one)["ScalingPolicies"]
+        targets = self.autoscaling.describe_scalable_targets(
+            ServiceNamespace=one["ServiceNamespace"], ResourceIds=[one["ResourceId"]]
+        )["ScalableTargets"]
+        for _ in targets:
+            self.autoscaling.deregister_scalable_target(**variant)
+
+        def resume() -> None:
+            for target in targets:
+                bounds = {name: target[name] for name in ("MinCapacity", "MaxCapacity")}
+                self.autoscaling.register_scalable_target(**variant, **bounds)
+            for policy in policies:
+                names = ("PolicyName", "PolicyType", "TargetTrackingScalingPolicyConfiguration")
+                self.autoscaling.put_scaling_policy(**variant, **{name: policy[name] for name in names})
+
+        return resume
+
+    def delete_endpoint(self, endpoint: str) -> None:
+        """Delete it and wait until it is gone."""
+        self.control.delete_endpoint(EndpointName=endpoint)
+        self.control.get_waiter("endpoint_deleted").wait(EndpointName=endpoint)
+
+    def invoke(self, endpoint: str, image: bytes) -> tuple[bytes, str]:
+        """Return the body and the custom attributes of the answer to one PNG image."""
+        answer = self.runtime.invoke_endpoint(EndpointName=endpoint, ContentType="image/png", Body=image)
+        return answer["Body"].read(), answer.get("CustomAttributes", "")
+
+
+def trained_by(
+    training_job: str, endpoint: str, role_arn: str, capacity: requests.Serverless | requests.RealTime
+) -> requests.Deployment:
+    """Return the deployment of what a job of the built-in algorithm trained.
+
+    Raises:
+        DeploymentError: the job is not done.
+    """
+    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=training_job)
+    if job["TrainingJobStatus"] != "Completed":
+        raise DeploymentError(f"training job {training_job} is {job['TrainingJobStatus']}, not Completed")
+    return requests.Deployment(
+        endpoint=endpoint,
+        role_arn=role_arn,
+        image_uri=job["AlgorithmSpecification"]["TrainingImage"],
+        model_url=job["ModelArtifacts"]["S3ModelArtifacts"],
+        class_count=int(job["HyperParameters"]["num_classes"]),
+        model_version=None,
+        capacity=capacity,
+    )
+
+
+def put_object(url: str, content: bytes) -> None:
+    """Write an object to `s3://bucket/key`."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def built_in_image(region: str) -> str:
+    """Return where the built-in Image Classification algorithm's container lies in a region."""
+    with _sdk():
+        from sagemaker.core import image_uris
+    return str(image_uris.retrieve(ALGORITHM, region))
+
+
+def train(plan: requests.TrainingPlan, bucket: str, prefix: str, images: Dataset, validates: Mask) -> None:
+    """Upload images, train on those that do not validate, and show the algorithm's log until it ends.
+
+    Raises:
+        DeploymentError: the job failed.
+    """
+    upload(boto3.client("s3"), bucket, prefix, images, validates)
+    boto3.client("sagemaker").create_training_job(**requests.training_job(plan))
+    with _sdk():
+        from sagemaker.core.resources import TrainingJob
+        from sagemaker.core.utils.exceptions import FailedStatusError
+    try:
+        TrainingJob(training_job_name=plan.job_name).wait(poll=15, logs=True)
+    except FailedStatusError as error:
+        raise DeploymentError(f"{plan.job_name}: {error}") from error
+
+
+def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask) -> None:
+    """Put images and `.lst` files where the built-in algorithm's four channels look."""
+    objects: list[tuple[str, bytes]] = []
+    for channel, chosen in (("train", ~validates), ("validation", validates)):
+        # A folder's images come class by class; batches of one class alone teach nothing.
+        part = images.take(np.random.default_rng(0).permutation(np.flatnonzero(chosen)))
+        labels = [int(label) for label in part.labels]
+        paths = [f"{images.classes[label]}/{i}.png" for i, label in enumerate(labels)]
+        objects.append((f"{channel}_lst/{channel}.lst", requests.lst_file(labels, paths).encode()))
+        for path, pixels in zip(paths, part.pixels, strict=True):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "PNG")
+            objects.append((f"{channel}/{path}", buffer.getvalue()))
+
+    def put(item: tuple[str, bytes]) -> None:
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{item[0]}", Body=item[1])
+
+    with bar("uploading") as progress, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        for done, _ in enumerate(pool.map(put, objects), start=1):
+            progress(done, len(objects))
+
+
+def calibration(
+    probabilities: calibrate.Floats, labels: calibrate.Ints, classes: tuple[str, ...], target_precision: float
+) -> dict[str, str]:
+    """Return the template's parameters that make an endpoint's own scores calibrated, `(n, k)`.
+
+    The temperature T goes where the scores are read: p ** (1 / T), divided by its sum. A softmax's logits
+    are the logarithms of its probabilities, up to a constant that cancels out.
+    """
+    logits = np.log(np.maximum(probabilities, 1e-12))
+    temperature = calibrate.fit_temperature(logits, labels)
+    tempered = calibrate.softmax(logits, temperature)
+    threshold, by_class = calibrate.choose_thresholds(tempered, labels, classes, target_precision)
+    return {
+        "ClassNames": ",".join(classes),
+        "Temperature": f"{temperature:g}",
+        "Threshold": f"{threshold:g}",
+        "ClassThresholds": ",".join(f"{name}={value:g}" for name, value in by_class.items()),
+    }
+
+
+@contextmanager
+def _sdk() -> Iterator[None]:
+    """Say what to install where the SDK is not there: it is 1 GB that nothing else needs."""
+    try:
+        yield
+    except ImportError as error:
+        raise DeploymentError("this needs the SageMaker SDK: pip install 'sagemaker>=3.27'") from error
+
+
+def _unless_missing(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or None where what it names is not there."""
+    try:
+        return call()
+    except ClientError as error:
+        if "Could not find" in error.response["Error"].get("Message", ""):
+            return None
+        raise

@@ -1,0 +1,291 @@
+"""The endpoint: SageMaker's container contract over HTTP, on AWS and on a laptop alike.
+
+    GET  /ping                          200 when the model is warm, before that 503
+    POST /invocations                   one image or a batch of them → JSON
+    POST /endpoints/NAME/invocations    the same as boto3's `sagemaker-runtime` client calls it
+
+One image travels as its bytes (`image/png`, `image/jpeg` or `application/x-image`) and is answered with a
+list of k probabilities, in the order of the card's classes: what the built-in algorithm speaks. A batch
+travels as NumPy's own file format (`application/x-npy`): uint8, (n, size, size, 3), already prepared by
+`ingest.image.prepare`; it is answered with a list of n such lists. Each answer names the model's version in
+the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
+
+import argparse
+import asyncio
+import io
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ingest.errors import RejectedImage
+from ingest.image import prepare
+from model.serving.inference import Model
+
+IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
+BATCH_TYPE = "application/x-npy"
+MAX_BODY_BYTES = 6_291_456
+"""Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
+MAX_IN_FLIGHT = 128
+"""Requests held at once; one more is told to come back (503) rather than to wait in memory."""
+BODY_TIMEOUT_S = 30
+"""For a body to arrive: a client that stops sending must not keep its place among those in flight."""
+VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+_SAGEMAKER_MODEL = Path("/opt/ml/model")
+_GRACE_S = 25
+"""SageMaker kills a container 30 s after SIGTERM."""
+_KEEP_ALIVE_S = 75
+
+logger = logging.getLogger("uvicorn.error")
+
+
+def custom_attributes(model_version: str) -> str:
+    """Return what `VERSION_HEADER`, which boto3 calls `CustomAttributes`, says of a model's version."""
+    return f"model_version={model_version}"
+
+
+class Refused(Exception):
+    """A request that is answered with an error: its status, a reason for machines, a detail for people."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail = status, reason, detail
+
+
+def answer(model: Model, content_type: str, body: bytes) -> list[Any]:
+    """Return one image's probabilities, or those of each image of a batch.
+
+    Raises:
+        Refused: the body is not what its content type says.
+        RejectedImage: it is no sound image.
+    """
+    if content_type == BATCH_TYPE:
+        return model.probabilities(read_batch(body, model.image_size_px))
+    pixels = np.asarray(prepare(body, model.image_size_px).pixels)
+    return model.probabilities(pixels[np.newaxis])[0]
+
+
+def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
+    """Return the (n, size, size, 3) uint8 images of an `.npy` file, without copying them.
+
+    Raises:
+        Refused: it is not such a file; nothing is allocated before that is known.
+    """
+    stream = io.BytesIO(body)
+    try:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("its version is not 1.0")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:
+        # The header is a Python literal: parsed safely, but it fails in every way that Python does.
+        first_line = str(error).partition("\n")[0]
+        raise Refused(400, "corrupt", f"the batch is no .npy file: {first_line[:200]}") from error
+    wanted = (size_px, size_px, 3)
+    if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
+        raise Refused(400, "wrong_shape", f"expected uint8 (n, {size_px}, {size_px}, 3), got {dtype} {shape}")
+    if isinstance(shape[0], bool) or shape[0] < 0 or len(body) - stream.tell() != math.prod(shape):
+        raise Refused(400, "corrupt", f"{len(body):,} bytes are not {shape[0]} images")
+    return np.frombuffer(body, np.uint8, offset=stream.tell()).reshape(shape)
+
+
+class Service:
+    """Answers requests from a bounded number of threads; until the model is warm, with 503."""
+
+    def __init__(self, load: Callable[[], Model], workers: int) -> None:
+        self._load = load
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="model")
+        self._model: Model | None = None
+        self._in_flight = 0
+
+    async def warm_up(self) -> None:
+        """Load the model in a thread; `/ping` is answered meanwhile."""
+        self._model = await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
+
+    async def ping(self, request: Request) -> Response:
+        """Say whether the model is warm."""
+        return Response(status_code=200 if self._model else 503)
+
+    async def invocations(self, request: Request) -> Response:
+        """Answer one request for probabilities."""
+        self._in_flight += 1
+        try:
+            return await self._invocations(request)
+        except Refused as refused:
+            return JSONResponse({"reason": refused.reason, "detail": refused.detail}, refused.status)
+        except RejectedImage as rejected:
+            return JSONResponse({"reason": rejected.reason, "detail": rejected.detail}, 400)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            logger.exception("the model failed")
+            return JSONResponse({"reason": "model_failed", "detail": "see the endpoint's log"}, 500)
+        finally:
+            self._in_flight -= 1
+
+    async def runtime_invocations(self, request: Request) -> Response:
+        """Answer as SageMaker's runtime does, which wraps a container's error in one of its own."""
+        response = await self.invocations(request)
+        response.headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
+        if response.status_code < 400:
+            return response
+        said = bytes(response.body).decode()
+        wrapped = {
+            "Message": f"Received error ({response.status_code}) from the model with message {said}",
+            "OriginalStatusCode": response.status_code,
+            "OriginalMessage": said,
+        }
+        return JSONResponse(wrapped, 424, headers={"x-amzn-ErrorType": "ModelError"})
+
+    async def _invocations(self, request: Request) -> Response:
+        if self._model is None:
+            raise Refused(503, "not_ready", "the model is still loading")
+        if self._in_flight > MAX_IN_FLIGHT:
+            raise Refused(503, "busy", f"{MAX_IN_FLIGHT} requests are waiting already")
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in IMAGE_TYPES | {BATCH_TYPE}:
+            accepted = ", ".join(sorted(IMAGE_TYPES | {BATCH_TYPE}))
+            raise Refused(415, "unsupported_content_type", f"{content_type!r}; send one of {accepted}")
+        body = await _read_body(request)
+        loop = asyncio.get_running_loop()
+        scores = await loop.run_in_executor(self._pool, answer, self._model, content_type, body)
+        return JSONResponse(scores, headers={VERSION_HEADER: custom_attributes(self._model.version)})
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    declared = request.headers.get("content-length", "")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES or (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
+                    raise Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
+    except TimeoutError as error:
+        detail = f"after {BODY_TIMEOUT_S} s, {len(body):,} bytes of the body had come"
+        raise Refused(408, "body_too_slow", detail) from error
+    return bytes(body)
+
+
+def create_app(
+    load: Callable[[], Model], *, workers: int, started: Callable[[Exception | None], None]
+) -> Starlette:
+    """Return the ASGI application; `started` is called once, when the model is warm or cannot be loaded."""
+    service = Service(load, workers)
+
+    async def warm_up() -> None:
+        try:
+            await service.warm_up()
+        except ValueError as error:
+            started(error)
+        else:
+            started(None)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(warm_up())
+            yield
+
+    routes = [
+        Route("/ping", service.ping),
+        Route("/invocations", service.invocations, methods=["POST"]),
+        Route("/endpoints/{name}/invocations", service.runtime_invocations, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket.
+
+    asyncio sends at once, instead of waiting 40 ms for more (Nagle), only where the protocol is spelled out.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
+
+
+def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready_file: Path | None) -> int:
+    """Serve a model on a bound socket until SIGTERM or SIGINT; return an exit status."""
+    url = "http://{}:{}".format(*sock.getsockname()[:2])
+    failures: list[Exception] = []
+
+    def started(error: Exception | None) -> None:
+        if error:
+            failures.append(error)
+            logger.error("%s", error)
+            server.should_exit = True
+            return
+        logger.info("ready on %s", url)
+        if ready_file:
+            # In one step, so that whoever waits for the file never reads half of it.
+            partial = ready_file.with_name(ready_file.name + ".partial")
+            partial.write_text(url)
+            partial.replace(ready_file)
+
+    app = create_app(load, workers=workers, started=started)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[sock])
+    return 1 if failures else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the endpoint from the command line; `serve` is how SageMaker starts its containers."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.serving.serve", description="Serve a model over HTTP."
+    )
+    parser.add_argument("mode", nargs="?", choices=["serve"], help="as in a SageMaker container")
+    in_container = "serve" in arguments
+    parser.add_argument("--host", default="0.0.0.0" if in_container else "127.0.0.1")  # noqa: S104
+    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")) if in_container else 0
+    parser.add_argument("--port", type=int, default=port, help="0 for any that is free")
+    weights = _SAGEMAKER_MODEL if in_container else Path(__file__).parents[1] / "weights"
+    parser.add_argument("--weights", type=Path, default=weights, help="folder of model.onnx and card.json")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="requests worked on at once")
+    parser.add_argument("--threads", type=int, default=1, help="of the network, for each worker")
+    parser.add_argument("--ready-file", type=Path, help="gets the URL as soon as the model is warm")
+    chosen = parser.parse_args(arguments)
+    # uvicorn finishes what is in flight and then raises the signal again: this makes it a clean exit.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with listen(chosen.host, chosen.port) as sock:
+        return serve(
+            sock,
+            lambda: Model.load(chosen.weights, chosen.threads),
+            workers=chosen.workers,
+            ready_file=chosen.ready_file,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

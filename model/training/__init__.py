@@ -1,0 +1,1 @@
+"""From labelled images to a calibrated model file and its card."""

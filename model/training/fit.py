@@ -1,0 +1,139 @@
+"""Trains one network: the recipe, and the loop that follows it. In torch, on one thread."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from model.data.dataset import SIZE_PX, normalised
+from model.training import augment, pretrained
+from model.training.network import ENLARGED, MEAN, STD, Network, enlarged
+
+PREDICT_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that training does, but for the data and the seed. docs/decisions says how it was found."""
+
+    epochs: int = 20
+    least_steps: int = 150
+    """Few images are gone through more often, until there were so many batches."""
+    batch_images: int = 32
+    learning_rate: float = 0.001
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises; then it falls along a cosine."""
+    largest_gradient: float = 1.0
+    """Euclidean length that a longer one is shortened to."""
+    blend: float = 0.25
+    """Share of the batches that are blended."""
+    blend_alpha: float = 0.6
+    paste: float = 0.25
+    """Share of the batches that are pasted into."""
+    average: float = 0.98
+    """Decay, per step, of the moving average of the weights that is the result."""
+
+    def batches(self, images: int) -> int:
+        """Return how many batches an epoch over so many images has."""
+        return max(1, images // self.batch_images)
+
+    def epochs_over(self, images: int) -> int:
+        """Return how often so many images are gone through."""
+        return max(self.epochs, math.ceil(self.least_steps / self.batches(images)))
+
+
+def fit(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    class_count: int,
+    recipe: Recipe,
+    seed: int,
+    progress: Callable[[], None],
+) -> Network:
+    """Train a network on pixels `(n, 32, 32, 3)` and labels `(n,)`; call `progress` after every epoch.
+
+    Raises:
+        DataError: there are no pretrained weights to start from.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a tenth of the time
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.from_numpy(normalised(pixels, MEAN, STD))
+    targets = functional.one_hot(torch.from_numpy(labels), class_count).float()
+
+    network, average = (pretrained.network(class_count) for _ in range(2))
+    network = network.to(memory_format=torch.channels_last)
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        fused=True,
+    )
+    ours, theirs = _weights(average), _weights(network)
+    batches, epochs = recipe.batches(len(images)), recipe.epochs_over(len(images))
+    steps = batches * epochs
+    network.train()
+    for epoch in range(epochs):
+        order = torch.randperm(len(images), generator=rng)
+        for batch in range(batches):
+            step = epoch * batches + batch
+            rate = recipe.learning_rate * _schedule((step + 1) / steps, recipe.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            chosen = order[batch * recipe.batch_images : (batch + 1) * recipe.batch_images]
+            x, target = _augmented(images[chosen], targets[chosen], recipe, rng)
+            x = x.contiguous(memory_format=torch.channels_last)
+            loss = functional.cross_entropy(network(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
+            optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(ours, theirs, 1 - min(recipe.average, (1 + step) / (10 + step)))
+        progress()
+    average.eval()
+    return average
+
+
+def logits(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return logits `(n, k)` of pixels `(n, 32, 32, 3)`, averaged with their mirror images."""
+    images = torch.from_numpy(normalised(pixels, MEAN, STD))
+    with torch.no_grad():
+        chunks = (enlarged(chunk) for chunk in images.split(PREDICT_IMAGES))
+        parts = [(network(x) + network(x.flip(3))) / 2 for x in chunks]
+    result: NDArray[np.float32] = torch.cat(parts).numpy()
+    return result
+
+
+def _schedule(done: float, warmup: float) -> float:
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def _augmented(
+    images: torch.Tensor, targets: torch.Tensor, recipe: Recipe, rng: torch.Generator
+) -> augment.Pair:
+    images = augment.recolour(augment.move(images, SIZE_PX * ENLARGED, rng), rng)
+    draw = float(torch.rand(1, generator=rng))
+    if draw < recipe.blend:
+        return augment.blend(images, targets, recipe.blend_alpha, rng)
+    if draw < recipe.blend + recipe.paste:
+        return augment.paste(images, targets, rng)
+    return images, targets
+
+
+def _weights(network: Network) -> list[torch.Tensor]:
+    """Everything that a network has learned: its parameters, and what it has seen of means and variances."""
+    return [tensor for tensor in network.state_dict().values() if tensor.dtype.is_floating_point]

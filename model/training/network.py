@@ -1,0 +1,187 @@
+"""The network, in torch, and its translation into nodes of an ONNX graph.
+
+It is the first two thirds of EfficientNet-Lite0, which has seen the 1.3 million photos of ImageNet, on images
+enlarged to twice their size. Its later layers take three quarters of the weights and look at places that such
+small images do not have.
+
+Sources: Tan & Le 2019, https://arxiv.org/abs/1905.11946 (table 1); the Lite variant has no squeeze-and-
+excitation and rectifies to 0 … 6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from model.training.onnx_file import Graph
+
+Array = NDArray[np.float32]
+
+MEAN, STD = (np.full(3, value, dtype=np.float32) for value in (127.0, 128.0))
+"""What the pretrained weights expect pixels to be normalised with."""
+
+ENLARGED = 2
+_STEM_CHANNELS = 32
+_STAGES = ((1, 1, 3, 1, 16), (2, 6, 3, 2, 24), (2, 6, 5, 2, 40), (3, 6, 3, 2, 80), (3, 6, 5, 1, 112))
+"""For each: blocks, how many times wider they are inside, kernel, stride of the first, channels."""
+_NORM_EPSILON = 1e-3
+_RECTIFIED_BELOW = 6.0
+_FEW_WEIGHTS = 20_000
+
+
+class Convolution(nn.Module):  # type: ignore[misc]
+    """A convolution with batch normalisation, and, unless it is linear, a rectifier."""
+
+    def __init__(
+        self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1, linear: bool = False
+    ) -> None:
+        super().__init__()
+        self.kernel = nn.Conv2d(before, after, kernel, stride, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(after, eps=_NORM_EPSILON)
+        self.linear = linear
+        # As TensorFlow pads: of an odd number of lines, the larger half comes last.
+        around = kernel - stride
+        self.before, self.after = around // 2, around - around // 2
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, c, h, w)` → `(n, c', h / stride, w / stride)`."""
+        x = functional.pad(x, (self.before, self.after, self.before, self.after)) if self.after else x
+        x = self.norm(self.kernel(x))
+        return x if self.linear else functional.hardtanh(x, 0.0, _RECTIFIED_BELOW)
+
+
+class Block(nn.Module):  # type: ignore[misc]
+    """Widens, looks around in each channel, narrows; added to its input where that has the same shape."""
+
+    def __init__(self, before: int, after: int, widening: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        inside = before * widening
+        layers = [Convolution(before, inside)] if widening > 1 else []
+        layers += [
+            Convolution(inside, inside, kernel, stride, groups=inside),
+            Convolution(inside, after, linear=True),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.adds = stride == 1 and before == after
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, c, h, w)` → `(n, c', h / stride, w / stride)`."""
+        y = self.layers(x)
+        return x + y if self.adds else y
+
+
+class Network(nn.Module):  # type: ignore[misc]
+    """Enlarged normalised pixels `(n, 3, 64, 64)` → logits `(n, k)`."""
+
+    def __init__(self, class_count: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [Convolution(3, _STEM_CHANNELS, 3, stride=2)]
+        before = _STEM_CHANNELS
+        for blocks, widening, kernel, stride, after in _STAGES:
+            for number in range(blocks):
+                layers.append(Block(before, after, widening, kernel, stride if number == 0 else 1))
+                before = after
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(before, class_count)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, 64, 64)` → `(n, k)`."""
+        return self.head(self.features(x).mean((2, 3)))
+
+
+def enlarged(images: torch.Tensor) -> torch.Tensor:
+    """`(n, 3, h, w)` → `(n, 3, 2 h, 2 w)`."""
+    return functional.interpolate(images, scale_factor=ENLARGED, mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """A convolution with its batch normalisation multiplied in."""
+
+    weight: Array
+    bias: Array
+    stride: int
+    groups: int
+    pads: tuple[int, int]
+    linear: bool
+
+    @classmethod
+    def of(cls, layer: Convolution) -> "_Folded":
+        kernel, norm = layer.kernel, layer.norm
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        return cls(
+            _array(kernel.weight * scale[:, None, None, None]),
+            _array(norm.bias - norm.running_mean * scale),
+            kernel.stride[0],
+            kernel.groups,
+            (layer.before, layer.after),
+            layer.linear,
+        )
+
+    def __call__(self, graph: Graph, x: str) -> str:
+        """Add it to a graph.
+
+        Where there are many weights, each takes a byte. The few of the early layers, which all later ones
+        build on, take two: otherwise the features would be a tenth of their deviation off, instead of 3 %.
+        """
+        add = graph.half_constant if self.weight.size <= _FEW_WEIGHTS else graph.byte_constant
+        x = graph.node(
+            "Conv",
+            [x, add(self.weight), graph.constant(self.bias)],
+            kernel_shape=self.weight.shape[2:],
+            strides=[self.stride] * 2,
+            group=self.groups,
+            pads=[self.pads[0]] * 2 + [self.pads[1]] * 2,
+        )
+        if self.linear:
+            return x
+        limits = [graph.constant(np.array(limit, dtype=np.float32)) for limit in (0.0, _RECTIFIED_BELOW)]
+        return graph.node("Clip", [x, *limits])
+
+
+@dataclass(frozen=True)
+class NetworkBody:
+    """A trained network as plain arrays: a `model.training.classifier_file.Body`."""
+
+    blocks: tuple[tuple[tuple[_Folded, ...], bool], ...]
+    """Convolutions that follow one another, and whether their input is added to what comes out."""
+    weight: Array
+    bias: Array
+
+    @classmethod
+    def of(cls, network: Network) -> "NetworkBody":
+        """Take over what a network has learned."""
+        stem, *blocks = network.features
+        return cls(
+            (
+                ((_Folded.of(stem),), False),
+                *((tuple(_Folded.of(layer) for layer in block.layers), block.adds) for block in blocks),
+            ),
+            _array(network.head.weight),
+            _array(network.head.bias),
+        )
+
+    def __call__(self, graph: Graph, x: str) -> str:
+        """Add the network to a graph, from pixels at their own size."""
+        factors = np.array([1, 1, ENLARGED, ENLARGED], dtype=np.float32)
+        x = graph.node("Resize", [x, "", graph.constant(factors)], mode="linear")
+        for layers, adds in self.blocks:
+            before = x
+            for layer in layers:
+                x = layer(graph, x)
+            if adds:
+                x = graph.node("Add", [before, x])
+        features = graph.node("Flatten", [graph.node("GlobalAveragePool", [x])])
+        return graph.node(
+            "Gemm", [features, graph.constant(self.weight), graph.constant(self.bias)], transB=1
+        )
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    result: Array = tensor.detach().numpy().astype(np.float32)
+    return result

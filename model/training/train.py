@@ -1,0 +1,253 @@
+"""Trains the model: `python -m model.training.train --data DATA --classes bicycle motorcycle`.
+
+Five networks, each trained without a fifth of the images, say how good such a network is on images it has not
+seen, and choose temperature and thresholds; the one that is kept is trained on all images.
+"""
+
+import argparse
+import math
+import os
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from model.data import cifar100
+from model.data.dataset import SIZE_PX, Dataset, split
+from model.data.drawings import LABELS
+from model.data.drawn import drawn
+from model.data.load import Data
+from model.training import calibrate, card, command, pretrained
+from model.training.calibrate import Floats
+from model.training.classifier_file import Body, BothSides, ModelFile, build
+from model.training.console import bar
+from model.training.fit import Recipe, fit, logits
+from model.training.network import MEAN, STD, NetworkBody
+
+FOLDS = 5
+DOWNLOADED = Path("build/cifar-100-python.tar.gz")
+MAX_EXPORT_ERROR = 0.1
+"""Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes
+of rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
+_DRAWN_SHARE = 0.1
+_DRAWN_TEST = 100
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One network to train: on which images, and which images to predict then."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    held_out: NDArray[np.uint8]
+    classes: tuple[str, ...]
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Trained:
+    body: Body
+    logits: Floats
+    """`(m, k)`, of the held-out images, up to a constant each: what the file computes, weights rounded."""
+    export_error: float
+    """The largest difference between the file's probabilities and the network's."""
+
+
+def train(
+    data: Data,
+    *,
+    recipe: Recipe,
+    seed: int,
+    target_precision: float,
+    drawn_share: float,
+    workers: int,
+    progress: Callable[[int, int], None],
+) -> tuple[ModelFile, dict[str, Any]]:
+    """Return a trained model and its card; `progress` is told the epochs done and the epochs to do.
+
+    The result depends on data, recipe and seed, not on the number of workers.
+
+    Raises:
+        DataError: there are too few images of a class, or no pretrained weights.
+        RuntimeError: the written file does not compute what the network does.
+    """
+    began = time.monotonic()
+    images = data.train
+    fold = split(images, FOLDS, seed)
+    extra = _drawings(images, drawn_share)
+    everything = np.full(len(fold), True)
+    learn = [everything, *(fold != i for i in range(FOLDS))]
+    final, *folds = _run(
+        [_job(images, chosen, extra, recipe, seed * 100 + number) for number, chosen in enumerate(learn)],
+        workers,
+        progress,
+    )
+    out_of_fold = np.zeros((len(fold), len(images.classes)))
+    for i, trained in enumerate(folds):
+        out_of_fold[fold == i] = trained.logits
+    temperature = calibrate.fit_temperature(out_of_fold, images.labels)
+    file = _file(final.body, images.classes, temperature)
+    predict = _session(file)
+
+    result = card.make(
+        dataset=images,
+        fold=fold,
+        logits=out_of_fold,
+        temperature=temperature,
+        target_precision=target_precision,
+        file=file,
+        report=data.report,
+        training={
+            "starts_from": {
+                "package": pretrained.PACKAGE,
+                "sha256": pretrained.SHA256,
+                "licence": pretrained.LICENCE,
+            },
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "drawings": 0 if extra is None else len(extra.labels),
+            "export_error": max(trained.export_error for trained in (final, *folds)),
+            "seconds": round(time.monotonic() - began),
+        },
+    )
+    limits = result["threshold"], result["thresholds"]
+    if data.test is not None:
+        scores = predict(data.test.pixels)
+        result["test"] = calibrate.figures(scores, data.test.labels, images.classes, *limits)
+    if extra is not None:
+        unseen = drawn(images.classes, _DRAWN_TEST, "test")
+        result["drawings"] = calibrate.figures(predict(unseen.pixels), unseen.labels, images.classes, *limits)
+    return file, result
+
+
+def _drawings(images: Dataset, share: float) -> Dataset | None:
+    """Return drawings to learn from as well, where every class can be drawn."""
+    each = math.ceil(len(images.labels) * share / len(images.classes))
+    return drawn(images.classes, each, "training") if each and set(images.classes) <= set(LABELS) else None
+
+
+def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recipe: Recipe, seed: int) -> _Job:
+    """Return the job of one network; trained on all images, it predicts them all: to check its file with."""
+    pixels, labels = images.pixels[learn], images.labels[learn]
+    if extra is not None:
+        pixels = np.concatenate([pixels, extra.pixels])
+        labels = np.concatenate([labels, extra.labels])
+    held_out = images.pixels if learn.all() else images.pixels[~learn]
+    return _Job(pixels, labels, held_out, images.classes, recipe, seed)
+
+
+def _run(jobs: Sequence[_Job], workers: int, progress: Callable[[int, int], None]) -> list[_Trained]:
+    """Train every network, several at once, each in a process and on a core of its own."""
+    total = sum(job.recipe.epochs_over(len(job.pixels)) for job in jobs)
+    spawn = get_context("spawn")  # a forked torch may hang
+    epochs = spawn.Queue()
+    done = 0
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_listen, initargs=(epochs,)) as pool:
+        futures: list[Future[_Trained]] = [pool.submit(_train_one, job) for job in jobs]
+        while not all(future.done() for future in futures):
+            try:
+                epochs.get(timeout=0.5)
+                done += 1
+                progress(done, total)
+            except queue.Empty:
+                continue
+        return [future.result() for future in futures]
+
+
+def _listen(epochs: Any) -> None:
+    global _epochs
+    _epochs = epochs
+
+
+_epochs: Any
+"""In a worker process: the queue that tells the parent of every epoch."""
+
+
+def _train_one(job: _Job) -> _Trained:
+    network = fit(job.pixels, job.labels, len(job.classes), job.recipe, job.seed, lambda: _epochs.put(None))
+    body = BothSides(NetworkBody.of(network), len(job.classes))
+    probabilities = _session(_file(body, job.classes, temperature=1.0))(job.held_out)
+    error = np.abs(probabilities - calibrate.softmax(logits(network, job.held_out))).max()
+    if not error <= MAX_EXPORT_ERROR:
+        raise RuntimeError(f"the ONNX file differs from what was trained by {error:.4f} in probability")
+    return _Trained(body, np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), float(error))
+
+
+def _file(body: Body, classes: tuple[str, ...], temperature: float) -> ModelFile:
+    return build(
+        body,
+        name="efficientnet",
+        classes=classes,
+        size_px=SIZE_PX,
+        mean=MEAN,
+        std=STD,
+        temperature=temperature,
+    )
+
+
+def _session(file: ModelFile) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
+    return lambda pixels: np.concatenate(
+        [session.run(None, {"images": pixels[i : i + 250]})[0] for i in range(0, len(pixels), 250)]
+    )
+
+
+def main() -> None:
+    """Train a model, and write it with its card."""
+    parser = argparse.ArgumentParser(prog="python -m model.training.train", description=main.__doc__)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a CIFAR-100 archive or a folder of labelled images (class/… or train/class/…); "
+        "without it, the official archive is downloaded (169 MB)",
+    )
+    command.add_options(parser)
+    parser.add_argument(
+        "--epochs", type=int, help=f"({Recipe.epochs}, or as many as {Recipe.least_steps} batches take)"
+    )
+    parser.add_argument(
+        "--drawn-share",
+        type=float,
+        default=_DRAWN_SHARE,
+        help="drawings to learn from for every image, where the classes can be drawn (0.1)",
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (one a core)")
+    arguments = parser.parse_args()
+
+    def source() -> Path:
+        if arguments.data is not None:
+            given: Path = arguments.data
+            return given
+        with bar("downloading") as progress:
+            cifar100.download(DOWNLOADED, progress)
+        return DOWNLOADED
+
+    recipe = Recipe()
+    if arguments.epochs is not None:
+        recipe = replace(recipe, epochs=arguments.epochs, least_steps=0)
+    command.run(
+        arguments,
+        source,
+        lambda data, progress: train(
+            data,
+            recipe=recipe,
+            seed=arguments.seed,
+            target_precision=arguments.target_precision,
+            drawn_share=arguments.drawn_share,
+            workers=arguments.workers,
+            progress=progress,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Ten million rows of a made-up week, and how long each of the report's questions takes over them."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from analytics.athena.client import LocalAthena
+from analytics.lake.schema import SCHEMA
+from analytics.questions.queries import parameters, saved_queries, views, week_query
+
+ROWS = 10_000_000
+MONDAY = date(2026, 11, 16)
+DAYS = 7
+
+_LISTS = {"latest_outcome_per_upload", "duplicates_removed"}
+"""Questions with a row for each image; those with a limit are lists too."""
+
+_ROWS = """
+COPY (
+    WITH drawn AS (
+        SELECT i, random() AS kind, random() AS a, random() AS b, random() AS c, random() AS d
+        FROM range({rows}) AS rows (i)
+    )
+    SELECT
+        md5('{dt}' || i) AS result_id, md5('{dt}' || i) AS upload_id, 'incoming' AS bucket,
+        printf('van-%02d/{dt}/%08d.jpg', i % 40, i) AS key,
+        printf('%08x', i) AS version_id, NULL::VARCHAR AS etag,
+        (20000 + 400000 * a * b)::BIGINT AS size_bytes,
+        TIMESTAMP '{dt}' + to_milliseconds((i * (86400000.0 / {rows}))::BIGINT) AS uploaded_at,
+        uploaded_at + to_milliseconds((200 - 2000 * ln(1 - b))::BIGINT) AS decided_at,
+        NULL::TIMESTAMP AS first_decided_at,
+        CASE WHEN kind < .8 THEN 'accepted' WHEN kind < .95 THEN 'needs_review'
+             WHEN kind < .98 THEN 'rejected' ELSE 'failed' END AS outcome,
+        CASE WHEN kind < .95 THEN if(a < .6, 'bicycle', 'motorcycle') END AS label,
+        CASE WHEN kind < .8 THEN .95 + .05 * c WHEN kind < .95 THEN .5 + .45 * c END AS confidence,
+        CASE WHEN kind < .95 THEN .95 END AS threshold,
+        NULL::MAP(VARCHAR, DOUBLE) AS probabilities,
+        CASE WHEN kind >= .98 THEN 'EndpointFault' WHEN kind >= .95 THEN 'corrupt' END AS reason,
+        NULL::VARCHAR AS detail, 'model-1' AS model_version, 'scones' AS endpoint, 'jpeg' AS image_format,
+        640::INTEGER AS width_px, 480::INTEGER AS height_px,
+        CASE WHEN kind < .95 THEN round(60 + 120 * a, 2) END AS brightness,
+        CASE WHEN kind < .95 THEN round(2000 * c * d, 2) END AS sharpness,
+        round(10 + 40 * d, 2) AS serialize_ms, round(20 + 80 * c * d, 2) AS classify_ms,
+        'arn:aws:states:us-east-1:1:express:image:' || i AS execution_arn
+    FROM drawn
+) TO '{path}' (FORMAT parquet, COMPRESSION zstd)
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one question took, in a process of its own."""
+
+    name: str
+    seconds: float
+    """Warm: the second time."""
+    peak_mb: float
+
+
+def write_week(folder: Path) -> None:
+    """Write a week of rows as compaction leaves them, one file a day, below `folder`."""
+    for day in range(DAYS):
+        dt = MONDAY + timedelta(days=day)
+        path = folder / "predictions" / f"dt={dt}" / f"once-{day:032x}-0.parquet"
+        path.parent.mkdir(parents=True)
+        with duckdb.connect() as database:
+            database.execute("SET threads = 2; SET memory_limit = '1GB'")
+            database.execute(_ROWS.format(rows=ROWS // DAYS, dt=dt, path=path))
+        names = pq.read_schema(path).names
+        if names != SCHEMA.names:
+            raise RuntimeError(f"the made-up rows have other columns than the table: {names}")
+
+
+def ask_all(folder: Path) -> Iterator[Asked]:
+    """Ask each of the report's questions about that week, one after the other."""
+    for name in saved_queries():
+        if name in _LISTS or "limit" in parameters(name):
+            continue
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            yield alone.submit(_ask, folder, name).result()
+
+
+def _ask(folder: Path, name: str) -> Asked:
+    sql = week_query(name, MONDAY, MONDAY + timedelta(days=DAYS - 1))
+    athena = LocalAthena(folder, views())
+    athena.query(sql)
+    started = time.perf_counter()
+    athena.query(sql)
+    seconds = time.perf_counter() - started
+    athena.close()
+    status = Path("/proc/self/status").read_text()
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return Asked(name, seconds, int(peak) / 1024)

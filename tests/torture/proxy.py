@@ -1,0 +1,346 @@
+"""A proxy between the Lambdas and what they talk to, which does to requests what the plan says.
+
+It knows an image by its key where it is read, and by its pixels where the endpoint is asked about it. To kill
+a Lambda it looks up whose connection it is: that very process ends, in the middle of its work.
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from analytics.lake.merge import edition_of
+from analytics.lake.schema import PREFIX
+from ingest.image import PreparedImage
+from tests.torture.faults import Fault, Lasts, Reply, Seam
+from tests.torture.plan import Ailment
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Met:
+    """A fault that came about."""
+
+    name: str
+    image: int | None
+    """Number of the image that it befell."""
+
+
+class Script:
+    """Who meets what; and, afterwards, who met what. Threads share it."""
+
+    def __init__(self, writes: Mapping[int, Fault]) -> None:
+        self._lock = threading.Lock()
+        self._by_key: dict[str, tuple[int, Ailment]] = {}
+        self._by_pixels: dict[str, tuple[int, Ailment]] = {}
+        self._writes = writes
+        self._written = 0
+        self._outage: tuple[Fault, float] | None = None
+        self._spent: set[int] = set()
+        self._compact_requests = 0
+        self._compactor_dies_at: int | None = None
+        self.is_redriving = False
+        self.met: list[Met] = []
+
+    def afflict(self, number: int, key: str, image: PreparedImage, ailment: Ailment) -> None:
+        """Let an image meet its fault wherever it comes by."""
+        self._by_key[key] = number, ailment
+        for body in (image.to_png(), image.pixels.tobytes()):
+            self._by_pixels[_digest(body)] = number, ailment
+
+    def for_read(self, key: str) -> Fault | None:
+        """Return what a read of this object meets."""
+        return self._for(Seam.READ, [self._by_key[key]] if key in self._by_key else [])
+
+    def for_question(self, bodies: Iterable[bytes]) -> dict[int, Fault]:
+        """Return what a question about these images meets: place among them → fault."""
+        found = {}
+        for place, body in enumerate(bodies):
+            known = self._by_pixels.get(_digest(body))
+            if known and (fault := self._for(Seam.ASK, [known])):
+                found[place] = fault
+        return found
+
+    def for_write(self) -> Fault | None:
+        """Return what the next write of Record meets."""
+        with self._lock:
+            if self._outage and time.monotonic() < self._outage[1]:
+                return self._outage[0]
+            fault = self._writes.get(self._written)
+            self._written += 1
+            if fault:
+                self.met.append(Met(fault.name, None))
+                if fault.lasts_s:
+                    self._outage = fault, time.monotonic() + fault.lasts_s
+            return fault
+
+    def let_compactor_die(self, at: int | None) -> None:
+        """Let the compactor die at its request of this number, from 0; None lets it live."""
+        self._compact_requests, self._compactor_dies_at = 0, at
+
+    def compactor_dies(self) -> bool:
+        """Tell whether the compactor dies at this request."""
+        with self._lock:
+            dies = self._compact_requests == self._compactor_dies_at
+            self._compact_requests += 1
+            if dies:
+                self.met.append(Met("compactor killed", None))
+            return dies
+
+    def note(self, name: str, image: int | None = None) -> None:
+        """Write down a fault that is brought about elsewhere."""
+        with self._lock:
+            self.met.append(Met(name, image))
+
+    def counts(self) -> Counter[str]:
+        """Return how often each fault came about; one that an image meets again and again is one."""
+        of_images = {met for met in self.met if met.image is not None}
+        return Counter(met.name for met in [*of_images, *(met for met in self.met if met.image is None)])
+
+    def _for(self, seam: Seam, known: list[tuple[int, Ailment]]) -> Fault | None:
+        with self._lock:
+            for number, ailment in known:
+                if ailment.fault.seam is not seam or not self._is_ill(number, ailment):
+                    continue
+                self._spent.add(number)
+                self.met.append(Met(ailment.fault.name, number))
+                return ailment.fault
+        return None
+
+    def _is_ill(self, number: int, ailment: Ailment) -> bool:
+        if ailment.lasts is Lasts.ONCE:
+            return number not in self._spent
+        return ailment.lasts is Lasts.ALWAYS or not self.is_redriving
+
+
+class Proxy:
+    """Two ports, one before S3 and one before the endpoint, in threads of this process."""
+
+    def __init__(self, script: Script, incoming_bucket: str, results_bucket: str) -> None:
+        self.script = script
+        self.incoming_bucket = incoming_bucket
+        self.results_bucket = results_bucket
+        self.s3_upstream = self.model_upstream = ""
+        self.session_id = 0
+        """Of the embedded AWS and its Lambdas: nobody else is ever killed."""
+        self._servers = [_Server(self, _S3), _Server(self, _Model)]
+        self.s3_url, self.model_url = (
+            f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers
+        )
+
+    def __enter__(self) -> "Proxy":
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, proxy: Proxy, handler: type["_Handler"]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.proxy = proxy
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of those that are gone: it is we who kill them."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Passes requests on, or does not."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+    def do(self) -> None:
+        """Answer one request."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.do()
+
+    do_PUT = do_POST = do_HEAD = do_DELETE = do_GET
+
+    @property
+    def script(self) -> Script:
+        """Who meets what."""
+        return self.server.proxy.script
+
+    def body(self) -> bytes:
+        """Return the request's body."""
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def ask(self, upstream: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        """Return what is really there."""
+        where = urlsplit(upstream)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+        try:
+            # Not by URL: it would tidy up a key with `..` in it.
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP_BY_HOP:
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            connection.close()
+
+    def pass_on(self, response: http.client.HTTPResponse, body: bytes, sent: int | None = None) -> None:
+        """Answer with what is there, or with the first bytes of it."""
+        self.send_response_only(response.status)
+        for name, value in response.getheaders():
+            if name.lower() not in _HOP_BY_HOP:
+                self.send_header(name, value)
+        length = response.getheader("content-length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(body if sent is None else body[:sent])
+        if sent is not None:
+            self.close_connection = True
+
+    def reply(self, reply: Reply) -> None:
+        """Answer with something else."""
+        self.send_response_only(reply.status)
+        for name, value in (("Content-Type", reply.content_type), *reply.headers):
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def kill_peer(self) -> None:
+        """Kill the process at the other end of the connection."""
+        pid = _pid_of(self.client_address[1], self.server.server_address[1])
+        if pid is not None and os.getsid(pid) == self.server.proxy.session_id:
+            os.kill(pid, signal.SIGKILL)
+        self.close_connection = True
+
+    def suffer(self, fault: Fault, upstream: str, body: bytes) -> None:
+        """Let a fault come about that replaces the answer."""
+        if fault.reply:
+            self.reply(fault.reply)
+        elif fault.kills:
+            self.kill_peer()
+        elif fault.resets:
+            self.close_connection = True
+        else:
+            time.sleep(fault.slow_s)
+            response, answer = self.ask(upstream, body)
+            self.pass_on(response, answer, len(answer) // 2 if fault.ends_early else None)
+
+
+class _S3(_Handler):
+    """Before S3."""
+
+    def do(self) -> None:
+        body = self.body()
+        upstream = self.server.proxy.s3_upstream
+        bucket, _, key = unquote(urlsplit("http://s3" + self.path).path).removeprefix("/").partition("/")
+        if bucket == self.server.proxy.incoming_bucket:
+            fault = self.script.for_read(key)
+            if fault:
+                self.suffer(fault, upstream, body)
+                return
+        elif self.command == "PUT" and key.startswith(PREFIX) and not edition_of(key):
+            if fault := self.script.for_write():
+                self._suffer_writing(fault, upstream, body)
+                return
+        elif self.script.compactor_dies():
+            self.kill_peer()
+            return
+        self.pass_on(*self.ask(upstream, body))
+
+    def _suffer_writing(self, fault: Fault, upstream: str, body: bytes) -> None:
+        if fault.kills and not fault.resets:
+            self.ask(upstream, body)
+        self.suffer(fault, upstream, body)
+
+
+class _Model(_Handler):
+    """Before the endpoint."""
+
+    def do(self) -> None:
+        body = self.body()
+        upstream = self.server.proxy.model_upstream
+        is_batch = self.headers.get("content-type") == "application/x-npy"
+        faults = self.script.for_question(_images_of(body) if is_batch else [body])
+        for fault in faults.values():
+            if not fault.scores:
+                self.suffer(fault, upstream, body)
+                return
+        response, answer = self.ask(upstream, body)
+        if faults and response.status == 200:
+            answer = _with_other_scores(answer, faults, is_batch=is_batch)
+        self.pass_on(response, answer)
+
+
+def _with_other_scores(answer: bytes, faults: Mapping[int, Fault], *, is_batch: bool) -> bytes:
+    scores = json.loads(answer) if is_batch else [json.loads(answer)]
+    texts = [
+        faults[place].scores if place in faults else json.dumps(each) for place, each in enumerate(scores)
+    ]
+    return (f"[{','.join(map(str, texts))}]" if is_batch else str(texts[0])).encode()
+
+
+def _images_of(batch: bytes) -> list[bytes]:
+    """Return the pixels of each image of an `.npy` file."""
+    start = 10 + int.from_bytes(batch[8:10], "little")
+    header = batch[10:start].decode("ascii")
+    count, *shape = (int(each) for each in header.partition("'shape': (")[2].partition(")")[0].split(","))
+    size = shape[0] * shape[1] * shape[2]
+    return [batch[start + place * size : start + (place + 1) * size] for place in range(count)]
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _pid_of(port: int, peer_port: int) -> int | None:
+    """Return the process that holds the connection from one local port to another; only Linux tells."""
+    wanted = f":{port:04X}", f":{peer_port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if (fields[1][-5:], fields[2][-5:]) == wanted:
+            return _holder_of(f"socket:[{fields[9]}]")
+    return None
+
+
+def _holder_of(socket: str) -> int | None:
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            if any(os.readlink(file) == socket for file in folder.iterdir()):  # noqa: PTH115 - no file
+                return int(folder.parent.name)
+        except OSError:
+            continue
+    return None
