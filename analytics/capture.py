@@ -114,7 +114,7 @@ def messages(
     at as Serialize would, at `size_px`, if it is one.
 
     Raises:
-        ingest.errors.InvalidScores: the answer is not one probability for each of the policy's classes.
+        workflow.errors.InvalidScores: the answer is not one probability for each of the policy's classes.
     """
     image = _image(capture.sent, size_px) if len(capture.scores) == 1 else None
     for number, scores in enumerate(capture.scores):

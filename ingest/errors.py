@@ -1,13 +1,11 @@
-"""The errors that the state machine catches by name.
-
-Step Functions compares a Lambda error's class name with `ErrorEquals` as exact text: renaming a class here
-changes the machine. A test holds the two together.
+"""The base of all errors that are for people, and why an image is rejected.
 
     Exception
-    ├── RejectedImage      the image is at fault: never retried, ends as `rejected`
-    ├── EndpointBusy       the model is throttled, scaling or out of reach: retried, then `failed`
-    ├── EndpointFault      the model answered with an error: retried twice, then `failed`
-    └── InvalidScores      not one finite probability per class: never retried, ends as `failed`
+    ├── SconesError        for people: the command line prints its text, without a traceback
+    └── RejectedImage      the image is at fault: never retried, ends as `rejected`
+
+Step Functions compares a Lambda error's class name with `ErrorEquals` as exact text: renaming `RejectedImage`
+or an error of `workflow.errors` changes the state machine. A test holds the names together.
 """
 
 REJECT_REASONS = frozenset(
@@ -23,6 +21,10 @@ REJECT_REASONS = frozenset(
 )
 
 
+class SconesError(Exception):
+    """An error for people. Its text says what happened, to which object, and what to do."""
+
+
 class RejectedImage(Exception):
     """An image that no retry can save, with one of `REJECT_REASONS` and a sentence for people."""
 
@@ -30,15 +32,3 @@ class RejectedImage(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-class EndpointBusy(Exception):
-    """The endpoint is throttled, scaling or unreachable: the same request may succeed later."""
-
-
-class EndpointFault(Exception):
-    """The endpoint was reached and answered with an error."""
-
-
-class InvalidScores(Exception):
-    """The endpoint's answer is not one finite probability for each class."""

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from ingest.errors import EndpointBusy, EndpointFault
+from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import OUR_REQUESTS
 
 ANSWER_MAX_BYTES = 12_000

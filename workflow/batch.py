@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Protocol
 
-from ingest.errors import EndpointFault, InvalidScores, RejectedImage
+from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from ingest.upload import Upload
 from workflow.aws import Answer
 from workflow.decide import to_payload
+from workflow.errors import EndpointFault, InvalidScores
 from workflow.outcome import Outcome, caught
 from workflow.policy import Policy, decide
 

@@ -28,7 +28,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     """Take `{"body", "content_type", "execution_arn"}`; return the scores and where they come from.
 
     Raises:
-        EndpointBusy, EndpointFault: see `ingest.errors`.
+        EndpointBusy, EndpointFault: see `workflow.errors`.
     """
     started = perf_counter()
     answer = endpoint().classify(base64.b64decode(request["body"]), request["content_type"])

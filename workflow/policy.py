@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.errors import InvalidScores
+from workflow.errors import InvalidScores
 from workflow.outcome import Outcome
 
 OUR_REQUESTS = "scones-"

@@ -18,7 +18,7 @@ from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, r
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from infra.stack import STACK_NAME, Stack
-from ingest.errors import InvalidScores
+from workflow.errors import InvalidScores
 from workflow.policy import Policy
 
 SUFFIX = ".jsonl"

@@ -10,9 +10,9 @@ from ministack.services import stepfunctions
 
 from analytics.lake.schema import row_from_message
 from infra.aws.package import PROJECT
-from ingest.errors import EndpointBusy, EndpointFault
 from tests.builders import a_message, an_upload
 from tests.template import function_timeout_s, resources_of_type, template
+from workflow.errors import EndpointBusy, EndpointFault
 from workflow.manifest import MANIFEST_LINES, batches
 
 TEXT = (PROJECT / "workflow" / "backfill.asl.json").read_text()

@@ -10,11 +10,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ingest.errors import EndpointBusy, EndpointFault
 from model.serving.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
+from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import OUR_REQUESTS
 
 # Powertools says so of a Lambda that raises before it has measured anything.

@@ -9,12 +9,13 @@ from ministack.services import stepfunctions
 
 from analytics.lake.schema import row_from_message
 from infra.aws.package import PROJECT
-from ingest.errors import EndpointBusy, EndpointFault, InvalidScores, RejectedImage
+from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.serialize import to_payload
 from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
 from tests.template import template
 from workflow import decide
+from workflow.errors import EndpointBusy, EndpointFault, InvalidScores
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ingest.errors import EndpointBusy, EndpointFault, InvalidScores
+from workflow.errors import EndpointBusy, EndpointFault, InvalidScores
 
 _BUSY = frozenset({EndpointBusy.__name__})
 _FAULT = frozenset({EndpointFault.__name__})

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from analytics.capture import BUCKET, FIRST_AT, Capture, NotACapture, Source, messages, read_line
 from analytics.lake.batch import sort_out
-from ingest.errors import InvalidScores
 from tests.builders import png_bytes
 from tests.template import resources_of_type
+from workflow.errors import InvalidScores
 from workflow.policy import Policy
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

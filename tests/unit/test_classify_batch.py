@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from analytics.lake.schema import row_from_message
 from ingest import serialize
-from ingest.errors import EndpointBusy, EndpointFault, RejectedImage
+from ingest.errors import RejectedImage
 from ingest.image import prepare
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, decide
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
 from workflow.batch import ATTEMPTS, Steps
+from workflow.errors import EndpointBusy, EndpointFault
 from workflow.outcome import caught, messages_of
 from workflow.policy import Policy
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingest.errors import InvalidScores
+from workflow.errors import InvalidScores
 from workflow.outcome import Outcome
 from workflow.policy import SUM_TOLERANCE, Policy, decide
 

@@ -7,13 +7,14 @@ import jsonata
 import pytest
 
 from infra.aws.package import PROJECT, TEMPLATE
-from ingest import errors
+from ingest.errors import RejectedImage
 from tests.template import resources_of_type
+from workflow import errors
 
 MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text())
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-OURS = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
+OURS = {RejectedImage.__name__, *(name for name, _ in inspect.getmembers(errors, inspect.isclass))}
 THROTTLED = {"Lambda.TooManyRequestsException"}
 EXPRESS_MAX_S = 300
 

@@ -1,0 +1,21 @@
+"""The errors of the endpoint and its answers, which the state machine handles by name.
+
+    Exception
+    ├── EndpointBusy       the model is throttled, scaling or unreachable: retried, then `failed`
+    ├── EndpointFault      the model answered with an error: retried twice, then `failed`
+    └── InvalidScores      not one finite probability per class: never retried, ends as `failed`
+
+Renaming a class here changes the state machine: see `ingest.errors`.
+"""
+
+
+class EndpointBusy(Exception):
+    """The endpoint is throttled, scaling or unreachable: the same request may succeed later."""
+
+
+class EndpointFault(Exception):
+    """The endpoint was reached and answered with an error."""
+
+
+class InvalidScores(Exception):
+    """The endpoint's answer is not one finite probability for each class."""
