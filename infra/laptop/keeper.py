@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         "endpoint": _start(
             home,
             "endpoint",
-            [sys.executable, "-m", "model.serving.serve", "--port", model_port, "--weights", model_folder],
+            [sys.executable, "-m", "model.serving.serve", model_folder, model_port],
             {},
         ),
     }

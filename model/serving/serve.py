@@ -1,5 +1,11 @@
 """The endpoint: SageMaker's container contract over HTTP, on AWS and on a laptop alike.
 
+    python -m model.serving.serve serve                      in a SageMaker container
+    python -m model.serving.serve FOLDER PORT [READY_FILE]   elsewhere
+
+FOLDER holds the model. PORT 0 stands for any free port. READY_FILE gets the URL once the model is warm.
+In a container, SM_MODEL_DIR (/opt/ml/model) and SAGEMAKER_BIND_TO_PORT (8080) name folder and port.
+
     GET  /ping                          200 when the model is warm, before that 503
     POST /invocations                   one image or a batch of them → JSON
     POST /endpoints/NAME/invocations    the same as boto3's `sagemaker-runtime` client calls it
@@ -13,7 +19,6 @@ the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "d
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
-import argparse
 import asyncio
 import io
 import logging
@@ -49,7 +54,7 @@ MAX_IN_FLIGHT = 128
 BODY_TIMEOUT_S = 30
 """For a body to arrive: a client that stops sending must not keep its place among those in flight."""
 VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
-_SAGEMAKER_MODEL = Path("/opt/ml/model")
+_USAGE = "usage: python -m model.serving.serve serve | FOLDER PORT [READY_FILE]\n"
 _GRACE_S = 25
 """SageMaker kills a container 30 s after SIGTERM."""
 _KEEP_ALIVE_S = 75
@@ -260,30 +265,26 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
 
 
 def main(arguments: list[str]) -> int:
-    """Run the endpoint from the command line; `serve` is how SageMaker starts its containers."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.serving.serve", description="Serve a model over HTTP."
-    )
-    parser.add_argument("mode", nargs="?", choices=["serve"], help="as in a SageMaker container")
-    in_container = "serve" in arguments
-    parser.add_argument("--host", default="0.0.0.0" if in_container else "127.0.0.1")  # noqa: S104
-    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")) if in_container else 0
-    parser.add_argument("--port", type=int, default=port, help="0 for any that is free")
-    weights = _SAGEMAKER_MODEL if in_container else Path(__file__).parents[1] / "weights"
-    parser.add_argument("--weights", type=Path, default=weights, help="folder of model.onnx and card.json")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="requests worked on at once")
-    parser.add_argument("--threads", type=int, default=1, help="of the network, for each worker")
-    parser.add_argument("--ready-file", type=Path, help="gets the URL as soon as the model is warm")
-    chosen = parser.parse_args(arguments)
-    # uvicorn finishes what is in flight and then raises the signal again: this makes it a clean exit.
+    """Run the endpoint until SIGTERM or SIGINT; return an exit status."""
+    match arguments:
+        case ["serve"]:
+            host, port = "0.0.0.0", os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")  # noqa: S104
+            folder, ready_file = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model")), None
+        case [given, port, *rest] if port.isdecimal() and len(rest) <= 1:
+            host, folder = "127.0.0.1", Path(given)
+            ready_file = Path(rest[0]) if rest else None
+        case _:
+            sys.stderr.write(_USAGE)
+            return 2
+    # uvicorn finishes the requests in flight and then raises the signal again: this makes it a clean exit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    with listen(chosen.host, chosen.port) as sock:
+    with listen(host, int(port)) as sock:
         return serve(
             sock,
-            lambda: Model.load(chosen.weights, chosen.threads),
-            workers=chosen.workers,
-            ready_file=chosen.ready_file,
+            lambda: Model.load(folder, threads=1),
+            workers=os.cpu_count() or 1,
+            ready_file=ready_file,
         )
 
 

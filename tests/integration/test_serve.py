@@ -25,7 +25,7 @@ from PIL import Image
 
 from model.data.drawings import draw
 from model.serving.inference import Model
-from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen
+from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen, main
 from model.training.onnx_file import Graph
 
 ROOT = Path(__file__).parents[2]
@@ -48,11 +48,10 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
     return folder
 
 
-def start(weights, tmp_path, *arguments, cwd=ROOT):
+def start(weights, tmp_path):
     ready_file = tmp_path / "ready"
-    command = [sys.executable, "-m", "model.serving.serve", *arguments]
-    command += ["--weights", str(weights), "--ready-file", str(ready_file)]
-    process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "model.serving.serve", str(weights), "0", str(ready_file)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     give_up_at = time.monotonic() + 30
     while not ready_file.exists():
@@ -323,10 +322,17 @@ def test_the_containers_files_start_as_sagemaker_starts_them(tmp_path, monkeypat
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", str(port))
+    monkeypatch.setenv("SM_MODEL_DIR", str(write_colour_model(tmp_path)))
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    process, url = start(write_colour_model(tmp_path), tmp_path, "serve", cwd=tmp_path / "opt")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model.serving.serve", "serve"],
+        cwd=tmp_path / "opt",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
-        assert url == f"http://0.0.0.0:{port}"
+        assert process.stderr
+        assert any(f"ready on http://0.0.0.0:{port}" in line for line in process.stderr)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             assert client.get("/ping").status_code == 200
             assert send(client, encoded(BLUE), "image/png").json()[2] > 0.99
@@ -370,11 +376,17 @@ def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
 
 
 def test_without_a_usable_model_the_process_ends_with_an_error(tmp_path):
-    command = [sys.executable, "-m", "model.serving.serve", "--weights", str(tmp_path)]
+    command = [sys.executable, "-m", "model.serving.serve", str(tmp_path), "0"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert f"no usable model in {tmp_path}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["folder"], ["folder", "port"], ["a", "1", "b", "c"]])
+def test_other_arguments_are_answered_with_the_usage(arguments, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m model.serving.serve")
 
 
 def test_ping_and_invocations_are_503_until_the_model_is_warm(tmp_path):
