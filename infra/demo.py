@@ -54,7 +54,7 @@ def run(console: Terminal, images: int = IMAGES) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "images_per_second": round(len(dropped) / seconds, 2),
     }
-    (FOLDER / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (FOLDER / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 

@@ -69,7 +69,7 @@ class Stack:
             NotUp: there is none.
         """
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             raise NotUp("nothing is running here: start it with `make up`") from error
 
@@ -77,7 +77,7 @@ class Stack:
         """Write it where `load` finds it, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        beside.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         beside.replace(path)
 
     def client(self, service: str) -> Any:

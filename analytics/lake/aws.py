@@ -221,7 +221,7 @@ def _index(folder: Path, prefix: str) -> Iterator[dict[str, _Stored]]:
     path = folder / INDEX
     known: dict[str, list[Any]] = {}
     if path.exists():
-        known = json.loads(path.read_text())
+        known = json.loads(path.read_text(encoding="utf-8"))
     elif _local_keys(folder, prefix):
         raise MirrorFailed(
             f"{folder} has Parquet files but is no mirror (it has no {INDEX}). Name an empty folder."

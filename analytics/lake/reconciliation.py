@@ -101,7 +101,7 @@ class Audit:
 
 def audit_query(name: str) -> str:
     """Return one of the queries in `sql/audit`, which need more than the table, or no week."""
-    return (_SQL / f"{name}.sql").read_text()
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str = "") -> Iterator[Account]:

@@ -88,14 +88,14 @@ def week_query(name: str, monday: date, sunday: date) -> str:
 
 def views() -> dict[str, str]:
     """Return the SELECT of each view by the view's name."""
-    return {path.stem: path.read_text() for path in sorted((_FOLDER / "views").glob("*.sql"))}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((_FOLDER / "views").glob("*.sql"))}
 
 
 @cache
 def _text(name: str) -> str:
     if name not in saved_queries():  # which also keeps a name from being a path
         raise UnknownQuery(f"There is no query {name!r}. There are: {', '.join(saved_queries())}.")
-    return (_FOLDER / f"{name}.sql").read_text()
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _replace(sql: str, literals: Mapping[str, str]) -> str:

@@ -97,7 +97,7 @@ def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
         DeployFailed: it has no card of ours.
     """
     try:
-        said = json.loads((model / "card.json").read_text())
+        said = json.loads((model / "card.json").read_text(encoding="utf-8"))
         return {
             "ClassNames": ",".join(said["classes"]),
             "ImageSizePx": str(said["image_size_px"]),

@@ -62,8 +62,8 @@ def _copy(source: Path, into: Path) -> Path:
 def _install(libraries: tuple[str, ...], target: Path) -> None:
     # The versions that the tests ran with.
     constraints = target.parent / "constraints.txt"
-    lock = (PROJECT / "requirements.lock").read_text().splitlines()
+    lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [line.split(" ")[0] for line in lock if "==" in line and not line.startswith((" ", "#"))]
-    constraints.write_text("\n".join(pins) + "\n")
+    constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(target)]
     subprocess.run([*command, *_FOR_LAMBDA, "--constraint", str(constraints), *libraries], check=True)

@@ -47,7 +47,9 @@ def main(arguments: list[str]) -> int:
             {},
         ),
     }
-    (Path(home) / "pids").write_text("".join(f"{name} {p.pid}\n" for name, p in processes.items()))
+    (Path(home) / "pids").write_text(
+        "".join(f"{name} {p.pid}\n" for name, p in processes.items()), encoding="utf-8"
+    )
     try:
         while not ended.wait(0.5):
             for name, process in processes.items():

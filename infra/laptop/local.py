@@ -203,7 +203,10 @@ def _deployed(
         **({"AWS_CA_BUNDLE": ca_bundle} if ca_bundle else {}),
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
-    pids = {name: int(pid) for name, pid in map(str.split, (home / "pids").read_text().splitlines())}
+    pids = {
+        name: int(pid)
+        for name, pid in map(str.split, (home / "pids").read_text(encoding="utf-8").splitlines())
+    }
     os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
         outputs(client("cloudformation", REGION, endpoint_url, ca_bundle), STACK_NAME),
@@ -232,7 +235,10 @@ def _wait_for(url: str, keeper: subprocess.Popen[bytes], logs: Path, ca_bundle: 
 
 def _ends_of(logs: Path, lines: int = 5) -> str:
     """Return what the processes said last; the keeper says which of the others ended."""
-    ends = {log: log.read_text(errors="replace").splitlines()[-lines:] for log in sorted(logs.glob("*.log"))}
+    ends = {
+        log: log.read_text(errors="replace", encoding="utf-8").splitlines()[-lines:]
+        for log in sorted(logs.glob("*.log"))
+    }
     return "\n".join(f"The end of {log}:\n" + "\n".join(end) for log, end in ends.items() if end)
 
 

@@ -49,7 +49,10 @@ def audit(
     found = {wrong: folder / f"{wrong}.jsonl" for wrong in ("missing", "doubled")}
     books = Audit()
     now = datetime.now(UTC)
-    with found["missing"].open("w") as missing, found["doubled"].open("w") as doubled:
+    with (
+        found["missing"].open("w", encoding="utf-8") as missing,
+        found["doubled"].open("w", encoding="utf-8") as doubled,
+    ):
         files = {"missing": missing, "doubled": doubled}
         for account in accounts_of(stack, prefix, inventory_url):
             wrong = books.add(account, now, in_flight)

@@ -68,7 +68,7 @@ def download(s3: Any, bucket: str, images: Iterable[Rejected], folder: Path) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     copied = 0
-    with (folder / INDEX).open("w") as index:
+    with (folder / INDEX).open("w", encoding="utf-8") as index:
         for image in images:
             name = image.file_name if _copied(s3, bucket, image, folder / image.file_name) else None
             copied += name is not None

@@ -216,7 +216,7 @@ def _ours(
     put: bool,
 ) -> requests.Deployment:
     packed = deployment.package(weights)
-    card = json.loads((weights / "card.json").read_text())
+    card = json.loads((weights / "card.json").read_text(encoding="utf-8"))
     url = f"s3://{bucket}/models/{card['model_version']}/model.tar.gz"
     if put:
         put_object(url, packed)

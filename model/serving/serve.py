@@ -246,7 +246,7 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
         if ready_file:
             # In one step, so that whoever waits for the file never reads half of it.
             partial = ready_file.with_name(ready_file.name + ".partial")
-            partial.write_text(url)
+            partial.write_text(url, encoding="utf-8")
             partial.replace(ready_file)
 
     app = create_app(load, workers=workers, started=started)

@@ -70,7 +70,7 @@ def write(folder: Path, file: ModelFile, card: Mapping[str, Any]) -> None:
     """Write a model and its card to a folder; the card last, so that a card always has its model."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(file.content)
-    (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+    (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def read(folder: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: there is none.
     """
-    card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text())
+    card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     return card
 
 

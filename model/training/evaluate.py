@@ -31,11 +31,11 @@ def write(out: Path, probabilities: calibrate.Floats, data: Dataset, figures: Ma
     out.mkdir(parents=True, exist_ok=True)
     at = figures["at_threshold"]
     chosen = None if at["precision"] is None else (at["coverage"], 1 - at["precision"])
-    (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     bins = calibrate.reliability(probabilities, data.labels)
-    (out / "reliability.svg").write_text(reliability_svg(bins))
+    (out / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
     curve = calibrate.risk_coverage(probabilities, data.labels)
-    (out / "risk_coverage.svg").write_text(risk_coverage_svg(*curve, chosen))
+    (out / "risk_coverage.svg").write_text(risk_coverage_svg(*curve, chosen), encoding="utf-8")
 
 
 def main() -> None:

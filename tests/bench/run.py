@@ -62,7 +62,7 @@ def run(console: Console, images: int) -> list[Figure]:
     figures += _ten_million_rows()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     report = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
-    (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
+    (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _show(console, machine, figures)
     return figures
 
@@ -212,7 +212,7 @@ def _memory_mb(sessions: set[int]) -> float:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(folder.name)) in sessions:
-                rollup = (folder / "smaps_rollup").read_text()
+                rollup = (folder / "smaps_rollup").read_text(encoding="utf-8")
                 total_kb += int(
                     next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]
                 )

@@ -95,6 +95,6 @@ def _ask(folder: Path, name: str) -> Asked:
     athena.query(sql)
     seconds = time.perf_counter() - started
     athena.close()
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
     return Asked(name, seconds, int(peak) / 1024)

@@ -157,7 +157,7 @@ def test_what_is_missing_is_found_and_redriven_with_the_letters(
 
     found = audited(stack, tmp_path)
     assert found.books.missing == 3
-    listed = [json.loads(line) for line in found.found["missing"].read_text().splitlines()]
+    listed = [json.loads(line) for line in found.found["missing"].read_text(encoding="utf-8").splitlines()]
     assert {each["version_id"] for each in listed} == {lost, undelivered, unrecorded}
 
     planned = redrive(stack, apply=False, in_flight=AT_ONCE)

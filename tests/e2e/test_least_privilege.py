@@ -71,7 +71,7 @@ class System:
         }
 
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._log.read_text(errors="replace", encoding="utf-8")
 
     def drop(self) -> dict[str, Any]:
         """Put an image into the bucket; return the event that names it."""

@@ -42,7 +42,7 @@ def test_the_tour_goes_through(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     done = run(TOUR, tmp_path / "ran.ipynb", tmp_path / "tmp")
     assert done.returncode == 0, done.stderr
-    ran = json.loads((tmp_path / "ran.ipynb").read_text())
+    ran = json.loads((tmp_path / "ran.ipynb").read_text(encoding="utf-8"))
     said = texts_of(ran)
     assert "64 dropped, 0 without an outcome, 0 counted twice" in said
     assert "'rejected': 9, 'failed': 0" in said
@@ -51,14 +51,14 @@ def test_the_tour_goes_through(tmp_path: Path) -> None:
         o for cell in ran["cells"] for o in cell.get("outputs", ()) if "image/svg+xml" in o.get("data", {})
     ]
     assert len(pictures) == 2
-    committed = json.loads(TOUR.read_text())
+    committed = json.loads(TOUR.read_text(encoding="utf-8"))
     assert [cell["source"] for cell in ran["cells"]] == [cell["source"] for cell in committed["cells"]]
     assert nothing_is_left(tmp_path / "tmp")
 
 
 def test_a_tour_that_fails_brings_down_what_it_started(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    tour = json.loads(TOUR.read_text())
+    tour = json.loads(TOUR.read_text(encoding="utf-8"))
     setup = next(cell for cell in tour["cells"] if cell["cell_type"] == "code")
     system = (
         "from infra.laptop.local import running\n"
@@ -66,7 +66,7 @@ def test_a_tour_that_fails_brings_down_what_it_started(tmp_path: Path) -> None:
         "raise RuntimeError(f'up at {stack.endpoint_url}')"
     )
     cells = [setup, {**setup, "source": [system]}]
-    (tmp_path / "broken.ipynb").write_text(json.dumps({**tour, "cells": cells}))
+    (tmp_path / "broken.ipynb").write_text(json.dumps({**tour, "cells": cells}), encoding="utf-8")
     done = run(tmp_path / "broken.ipynb", tmp_path / "ran.ipynb", tmp_path / "tmp")
     assert done.returncode == 1
     assert "RuntimeError: up at http://127.0.0.1" in done.stderr

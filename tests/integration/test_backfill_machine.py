@@ -15,7 +15,7 @@ from tests.template import function_timeout_s, resources_of_type, template
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.manifest import MANIFEST_LINES, batches
 
-TEXT = (PROJECT / "workflow" / "backfill.asl.json").read_text()
+TEXT = (PROJECT / "workflow" / "backfill.asl.json").read_text(encoding="utf-8")
 MACHINE = json.loads(TEXT)
 CHILD = MACHINE["States"]["EachBatch"]["ItemProcessor"]["States"]
 EXPRESS_MAX_S = 300

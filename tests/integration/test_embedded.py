@@ -199,7 +199,11 @@ def tasks(states):
 )
 def test_every_lambda_that_a_machine_calls_is_bounded(path):
     """Without a time limit, ministack calls it another way, which is not."""
-    lambdas = [task for task in tasks(json.loads(path.read_text())["States"]) if "lambda" in task["Resource"]]
+    lambdas = [
+        task
+        for task in tasks(json.loads(path.read_text(encoding="utf-8"))["States"])
+        if "lambda" in task["Resource"]
+    ]
     assert lambdas
     assert all("TimeoutSeconds" in task for task in lambdas)
 

@@ -115,7 +115,7 @@ def test_the_command_prints_the_figures_and_draws_the_diagrams(tmp_path):
     result = evaluate("--data", tmp_path / "drawn.tar.gz", "--part", "train", "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert card.read(DEFAULT_MODEL)["model_version"] in result.stdout
-    figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    figures = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert figures["images"] == 10
     assert f"accuracy           {figures['accuracy']:.4f} on 10 images" in result.stdout
     for name in ("reliability.svg", "risk_coverage.svg"):

@@ -21,7 +21,7 @@ from workflow.errors import EndpointBusy, EndpointFault, InvalidScores
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 STATE_MAX_BYTES = 16 * 1024
-DEFINITION = (PROJECT / "workflow" / "image.asl.json").read_text()
+DEFINITION = (PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8")
 
 
 class Steps:

@@ -55,10 +55,10 @@ def folder(tmp_path: Path) -> Path:
     for hour in range(3):
         file = folder / LAYOUT / f"09/{hour:02}" / f"30-45-{hour}.jsonl"
         file.parent.mkdir(parents=True)
-        file.write_text("".join(a_line(number) for number in range(hour, 21, 3)))
+        file.write_text("".join(a_line(number) for number in range(hour, 21, 3)), encoding="utf-8")
     broken = folder / LAYOUT / "09/02/30-45-2.jsonl"
-    broken.write_text("{}\n\n" + broken.read_text())
-    (folder / "readme.txt").write_text("no capture")
+    broken.write_text("{}\n\n" + broken.read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "readme.txt").write_text("no capture", encoding="utf-8")
     return folder
 
 
@@ -116,7 +116,7 @@ def test_what_is_imported_twice_counts_once(stack: Any, folder: Path, tmp_path: 
     import_capture.import_capture(stack, str(folder), judged)
     (folder / LAYOUT / "10/00").mkdir(parents=True)
     (folder / LAYOUT / "10/00/new.jsonl").write_text(
-        a_line(99) + a_line(0)
+        a_line(99) + a_line(0), encoding="utf-8"
     )  # other files of rows than before
     import_capture.import_capture(stack, str(folder), judged)
     import_capture.import_capture(stack, str(folder / LAYOUT / "10/00/new.jsonl"), judged)
@@ -145,10 +145,10 @@ def test_a_second_import_says_what_was_there_before(
     assert counted(folder) == (0, 21)
     (folder / LAYOUT / "10/00").mkdir(parents=True)
     new = folder / LAYOUT / "10/00/new.jsonl"
-    new.write_text(a_line(99) + a_line(0) + a_line(98) + a_line(98))
+    new.write_text(a_line(99) + a_line(0) + a_line(98) + a_line(98), encoding="utf-8")
     monkeypatch.setattr(import_capture, "ROWS_AT_ONCE", 1)  # a copy that is written apart
     assert counted(new) == (2, 1)
-    new.write_text("{}\n")
+    new.write_text("{}\n", encoding="utf-8")
     assert counted(new) == (0, 0)
 
 
@@ -169,7 +169,7 @@ def test_what_we_asked_the_endpoint_ourselves_has_a_row_already(stack: Any, tmp_
     theirs, ours = json.loads(a_line(1)), json.loads(a_line(2))
     theirs["eventMetadata"]["inferenceId"] = "of-their-own"
     ours["eventMetadata"]["inferenceId"] = f"{OUR_REQUESTS}1f0c"
-    (tmp_path / "a.jsonl").write_text(f"{json.dumps(theirs)}\n{json.dumps(ours)}\n")
+    (tmp_path / "a.jsonl").write_text(f"{json.dumps(theirs)}\n{json.dumps(ours)}\n", encoding="utf-8")
     done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
     assert (done.lines, done.outcomes.total(), done.on_record, done.bad) == (2, 1, 1, [])
 
@@ -187,7 +187,7 @@ def test_a_line_without_an_end_is_not_held_whole(
     stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = len(a_line(1)) + 1
-    (tmp_path / "a.jsonl").write_text("x" * int(3.5 * most) + "\n" + a_line(1))
+    (tmp_path / "a.jsonl").write_text("x" * int(3.5 * most) + "\n" + a_line(1), encoding="utf-8")
     monkeypatch.setattr(import_capture, "LINE_MAX_BYTES", most)
     done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
     assert [line.place.rpartition(":")[2] for line in done.bad] == ["1"]
@@ -218,7 +218,7 @@ def test_every_line_is_a_row_or_is_named(stack: Any, tmp_path: Path, lines: list
 
 
 def test_another_endpoint_s_classes_are_given(stack: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(a_line(1, "[0.1, 0.1, 0.8]") + a_line(2))
+    (tmp_path / "a.jsonl").write_text(a_line(1, "[0.1, 0.1, 0.8]") + a_line(2), encoding="utf-8")
     judged = judgement(stack, "poppy,tulip,willow_tree", "0.75")
     done = import_capture.import_capture(stack, str(tmp_path), judged)
     assert done.outcomes == {"accepted": 1}
@@ -232,7 +232,7 @@ def test_the_stack_s_thresholds_decide_unless_one_is_given(stack: Any) -> None:
 
 def test_what_cannot_be_imported_is_named(stack: Any, tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
-    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "a.txt").write_text("", encoding="utf-8")
     judged = judgement(stack)
     for source, said in (
         (tmp_path, rf"no \.jsonl file under {tmp_path}, and 1 other: name what SageMaker captures into"),
@@ -260,7 +260,7 @@ def test_what_cannot_be_judged_by_is_named(stack: Any, given: dict[str, str], sa
 
 def test_a_file_may_have_any_name(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / os.fsdecode(b"\xff\x1b[2J.jsonl")
-    file.write_text("{}\n")
+    file.write_text("{}\n", encoding="utf-8")
     monkeypatch.setattr(cli, "current_stack", lambda: stack)
     monkeypatch.setattr(cli, "BUILD", tmp_path)
     result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path)])
@@ -282,4 +282,4 @@ def test_the_command_says_what_it_did_and_which_lines_it_did_not(
     assert re.search(r"accepted\W+14\b", result.output)
     assert re.search(r"new in the table\W+21\b", result.output)
     assert re.search(r"there before, decided anew\W+0\b", result.output)
-    assert (folder / "import-capture.txt").read_text().count("eventMetadata") == 1
+    assert (folder / "import-capture.txt").read_text(encoding="utf-8").count("eventMetadata") == 1

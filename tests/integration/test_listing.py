@@ -229,7 +229,9 @@ def test_the_very_version_that_was_rejected_is_copied_whatever_its_key_is(s3, tm
     assert {path.read_bytes() for path in folder.iterdir() if path.suffix != ".jsonl"} == {
         f"bad {number}".encode() for number in range(len(HOSTILE))
     }
-    index = [json.loads(line) for line in (folder / "rejected.jsonl").read_text().splitlines()]
+    index = [
+        json.loads(line) for line in (folder / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [(line["key"], line["file"]) for line in index] == [(i.key, i.file_name) for i in images]
     assert [path.name for path in tmp_path.iterdir()] == ["copies"]
 
@@ -237,4 +239,4 @@ def test_the_very_version_that_was_rejected_is_copied_whatever_its_key_is(s3, tm
 def test_a_version_that_is_gone_is_listed_without_a_copy(s3, tmp_path):
     put(s3, "a.png")
     assert download(s3, BUCKET, [a_rejected("a.png", "3e1b9a36-0000-0000-0000-000000000000")], tmp_path) == 0
-    assert json.loads((tmp_path / "rejected.jsonl").read_text())["file"] is None
+    assert json.loads((tmp_path / "rejected.jsonl").read_text(encoding="utf-8"))["file"] is None

@@ -217,4 +217,4 @@ def test_two_prefixes_share_a_folder(s3: Any, tmp_path: Path):
     mirror(s3, BUCKET, tmp_path, "labels/")
     assert mirror(s3, BUCKET, tmp_path) == MirrorReport(1, 0, 0, 0)
     assert len(files(tmp_path)) == 2
-    assert len(json.loads((tmp_path / INDEX).read_text())) == 2
+    assert len(json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))) == 2

@@ -107,13 +107,14 @@ def test_nothing_is_wider_than_the_screen(page, tmp_path, width_px):
     probe = tmp_path / "probe.html"
     probe.write_text(
         f'<iframe style="width:{width_px}px;height:800px;border:0" '
-        f'srcdoc="{html.escape(page.read_text())}"></iframe>'
+        f'srcdoc="{html.escape(page.read_text(encoding="utf-8"))}"></iframe>'
         "<output></output><script>onload=()=>{const d=document.querySelector('iframe').contentDocument;"
         "d.querySelectorAll('details').forEach(e=>e.open=true);"
         "const wide=[...d.body.querySelectorAll('*')].filter(e=>!e.closest('.scroll,pre,svg *')"
         f"&&e.getBoundingClientRect().right>{width_px}+1).map(e=>e.tagName+'.'+e.className);"
         "document.querySelector('output').textContent="
-        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5)])}</script>"
+        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5)])}</script>",
+        encoding="utf-8",
     )
     dom = chromium("--window-size=1400,900", "--dump-dom", probe.as_uri()).stdout
     found = re.search(r"<output>(.*?)</output>", dom)

@@ -103,7 +103,8 @@ def a_file(path: Path, labels: dict[int, str | None], at: datetime = NOW) -> Pat
             )
             + "\n"
             for place, label in labels.items()
-        )
+        ),
+        encoding="utf-8",
     )
     return path
 
@@ -301,7 +302,9 @@ def test_a_browser_that_keeps_nothing_is_warned_of_and_saves_all_the_same(sheet,
     assert not browser.evaluate("document.querySelector('#unkept').hidden")
     assert browser.text("#count") == "1 of 11 labelled"
     file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
-    assert [json.loads(line)["label"] for line in file.read_text().splitlines()] == ["bicycle"]
+    assert [json.loads(line)["label"] for line in file.read_text(encoding="utf-8").splitlines()] == [
+        "bicycle"
+    ]
     assert browser.text("#status").startswith("1 label saved as ")
 
 

@@ -146,7 +146,7 @@ def test_the_cost_of_an_hour_is_the_price_times_what_runs():
 
 def test_a_package_holds_the_model_at_its_root_and_is_the_same_each_time(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"network")
-    (tmp_path / "card.json").write_text("{}")
+    (tmp_path / "card.json").write_text("{}", encoding="utf-8")
     packed = package(tmp_path)
     assert packed == package(tmp_path)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

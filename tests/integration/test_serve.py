@@ -44,7 +44,7 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
     )
     (folder / "model.onnx").write_bytes(network)
     card = {"classes": list(classes), "image_size_px": size_px, "model_version": "colours-1"}
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
 
 
@@ -58,7 +58,7 @@ def start(weights, tmp_path):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < give_up_at
         time.sleep(0.02)
-    return process, ready_file.read_text()
+    return process, ready_file.read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -307,7 +307,7 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path):
 
 def copied_by_dockerfile():
     """Sources and destination of each COPY."""
-    lines = (ROOT / "model/Dockerfile").read_text().splitlines()
+    lines = (ROOT / "model/Dockerfile").read_text(encoding="utf-8").splitlines()
     return [line.split()[1:] for line in lines if line.startswith("COPY ")]
 
 
@@ -342,7 +342,7 @@ def test_the_containers_files_start_as_sagemaker_starts_them(tmp_path, monkeypat
 
 def test_the_containers_packages_are_the_locks_with_all_that_they_need():
     def pinned(path):
-        text = (ROOT / path).read_text()
+        text = (ROOT / path).read_text(encoding="utf-8")
         return {
             block.split("==")[0]: set(re.findall(r"sha256:[0-9a-f]{64}", block))
             for block in re.split(r"\n(?=[a-z0-9])", text)
@@ -363,7 +363,7 @@ def test_the_containers_packages_are_the_locks_with_all_that_they_need():
     [
         (lambda folder: (folder / "model.onnx").unlink(), "model.onnx"),
         (lambda folder: (folder / "model.onnx").write_bytes(b"no network"), "InvalidProtobuf"),
-        (lambda folder: (folder / "card.json").write_text("{}"), "classes"),
+        (lambda folder: (folder / "card.json").write_text("{}", encoding="utf-8"), "classes"),
         (lambda folder: write_colour_model(folder, classes=("red", "green")), "3 scores"),
     ],
 )

@@ -329,7 +329,7 @@ def _digest(body: bytes) -> str:
 def _pid_of(port: int, peer_port: int) -> int | None:
     """Return the process that holds the connection from one local port to another; only Linux tells."""
     wanted = f":{port:04X}", f":{peer_port:04X}"
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]:
         fields = line.split()
         if (fields[1][-5:], fields[2][-5:]) == wanted:
             return _holder_of(f"socket:[{fields[9]}]")

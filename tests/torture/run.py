@@ -97,7 +97,7 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FO
         "seconds": round(time.monotonic() - began, 1),
     }
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _show(course, report)
     return report
 

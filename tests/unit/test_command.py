@@ -22,7 +22,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_trained
     monkeypatch, archive, tmp_path
 ):
     monkeypatch.setattr(light, "train", lambda *_, **__: pytest.fail("trained"))
-    (tmp_path / "a file").write_text("")
+    (tmp_path / "a file").write_text("", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"error: cannot write to .*a file: File exists"):
         run(monkeypatch, "--data", archive, "--out", tmp_path / "a file")
 

@@ -129,7 +129,7 @@ def test_a_folder_is_read_as_it_would_be_served(photos):
 
 
 def test_what_is_no_image_is_listed_and_left_out(photos):
-    (photos / "bicycle" / "notes.txt").write_text("not an image")
+    (photos / "bicycle" / "notes.txt").write_text("not an image", encoding="utf-8")
     (photos / "bicycle" / ".DS_Store").write_bytes(b"\0")
     (photos / "motorcycle" / "cut.png").write_bytes((photos / "motorcycle" / "0.png").read_bytes()[:200])
     data = folder.read(photos, [], "train", quiet)

@@ -764,7 +764,7 @@ def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
 def test_the_report_is_written_as_three_files(report, tmp_path):
     page = report.write(tmp_path / "new" / "folder")
     assert sorted(file.name for file in page.parent.iterdir()) == ["digest.md", "report.html", "report.json"]
-    assert json.loads((page.parent / "report.json").read_text())["week"] == "2026-W47"
+    assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["week"] == "2026-W47"
 
 
 def test_the_digest_is_short_and_says_what_to_do(report):

@@ -11,7 +11,7 @@ from ingest.errors import RejectedImage
 from tests.template import resources_of_type
 from workflow import errors
 
-MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text())
+MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 OURS = {RejectedImage.__name__, *(name for name, _ in inspect.getmembers(errors, inspect.isclass))}
@@ -155,7 +155,7 @@ def test_every_name_that_a_definition_asks_for_is_given_and_the_other_way_round(
     definitions = {(TEMPLATE.parent / machine["DefinitionUri"]).resolve() for machine in machines.values()}
     assert definitions == set((PROJECT / "workflow").glob("*.asl.json"))
     for machine in machines.values():
-        text = (TEMPLATE.parent / machine["DefinitionUri"]).read_text()
+        text = (TEMPLATE.parent / machine["DefinitionUri"]).read_text(encoding="utf-8")
         assert set(re.findall(r"\$\{(\w+)}", text)) == set(machine["DefinitionSubstitutions"])
 
 

@@ -189,7 +189,7 @@ def test_logs_are_not_kept_forever():
 def test_the_build_has_what_the_template_names(tmp_path):
     built = build(tmp_path, with_libraries=False)
     for machine in resources_of_type("AWS::Serverless::StateMachine").values():
-        assert json.loads((built.parent / machine["DefinitionUri"]).read_text())
+        assert json.loads((built.parent / machine["DefinitionUri"]).read_text(encoding="utf-8"))
     for function in FUNCTIONS.values():
         module = function["Handler"].rpartition(".")[0]
         folder = (built.parent / function["CodeUri"]).resolve()
@@ -215,7 +215,7 @@ def test_a_client_gives_up_before_its_lambda_is_stopped(connect, handler):
 
 def test_the_endpoint_s_client_gives_up_before_the_machine_does():
     config = Endpoint.connect("scones")._runtime.meta.config
-    machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text())
+    machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
     assert config.retries["total_max_attempts"] == 1  # the machine retries
     assert config.connect_timeout + config.read_timeout < machine["States"]["Classify"]["TimeoutSeconds"]
 
