@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingest.errors import RejectedImage
+from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare
 from ingest.upload import Upload
 from workflow.policy import OUR_REQUESTS, Policy, decide
@@ -46,7 +46,7 @@ class OnRecord(Exception):
     """A line about a request of our own, whose image has its row."""
 
 
-class NotACapture(Exception):
+class NotACapture(SconesError):
     """A line that says of no image how sure the model was, and why not."""
 
 

@@ -13,10 +13,10 @@ from infra.laptop.local import running
 from infra.operations.answers import engine
 from infra.operations.drop import drop, files_of, progress_bar, settle
 from infra.operations.write_report import report_of, this_week
-from infra.stack import BUILD
+from infra.stack import state_folder
 from workflow.outcome import Outcome
 
-FOLDER = BUILD / "demo"
+FOLDER = state_folder() / "demo"
 IMAGES = 200
 SEED = 2026
 PATIENCE_S = 180.0

@@ -1,20 +1,45 @@
 """Stack: where a deployed system is, on the laptop or on AWS."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
+from infra.aws.package import PROJECT
+from ingest.errors import SconesError
 
-BUILD = Path("build")
-STACK_FILE = BUILD / "stack.json"
 STACK_NAME = "scones"
 REGION = "us-east-1"
 
 
-class NotUp(Exception):
+class NotUp(SconesError):
     """No system is running here."""
+
+
+def is_checkout() -> bool:
+    """Tell whether this runs from a checkout, where people type `make`, and not from an installed wheel."""
+    return (PROJECT / "scones.py").exists()
+
+
+def state_folder() -> Path:
+    """Return the folder of all that commands write: SCONES_HOME, else `build/` in a checkout.
+
+    An installed Scones writes to the platform's folder for the data of a user's programs.
+    """
+    given = os.environ.get("SCONES_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    if is_checkout():
+        return PROJECT / "build"
+    from platformdirs import user_data_path
+
+    return user_data_path(STACK_NAME, appauthor=False)
+
+
+def stack_file() -> Path:
+    """Return the file that says where the system on this machine is."""
+    return state_folder() / "stack.json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +87,7 @@ class Stack:
         )
 
     @classmethod
-    def load(cls, path: Path = STACK_FILE) -> "Stack":
+    def load(cls, path: Path) -> "Stack":
         """Read the stack that `up` left.
 
         Raises:
@@ -73,7 +98,7 @@ class Stack:
         except FileNotFoundError as error:
             raise NotUp("nothing is running here: start it with `make up`") from error
 
-    def save(self, path: Path = STACK_FILE) -> None:
+    def save(self, path: Path) -> None:
         """Write it where `load` finds it, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".tmp")
@@ -90,6 +115,8 @@ def client(service: str, region: str, endpoint_url: str | None, ca_bundle: str |
 
     A user's own profile never meets the embedded AWS: the keys that it takes are given here.
     """
+    import boto3  # takes most of a second, and `scones down` does without
+
     if endpoint_url is None:
         return boto3.client(service, region_name=region)
     return boto3.client(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from analytics.lake.schema import SCHEMAS
 from analytics.report.cost import ATHENA_LEAST_BYTES, PRICES
+from ingest.errors import SconesError
 from localathena.results import frame_of, is_athenas_json, typed_rows
 from localathena.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
 from localathena.types import MIXED, VARCHAR, Column, from_arrow, quoted, text
@@ -35,7 +36,7 @@ _MOST_CELLS = 20_000_000
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
-class QueryFailed(Exception):
+class QueryFailed(SconesError):
     """The engine could not finish a statement, and why, in its own words."""
 
 

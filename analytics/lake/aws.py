@@ -18,6 +18,8 @@ import pyarrow.parquet as parquet
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ingest.errors import SconesError
+
 INDEX = ".mirror.json"
 """What the folder holds, `{key: [ETag, size in bytes]}`: it makes a mirror of nothing new one listing."""
 
@@ -89,11 +91,11 @@ class ResultsBucket:
                 raise DeletionRefused(f"{len(errors)} files under {self._name} are still there: {errors[0]}")
 
 
-class DeletionRefused(Exception):
+class DeletionRefused(SconesError):
     """S3 did not delete files, and what it said."""
 
 
-class MirrorFailed(Exception):
+class MirrorFailed(SconesError):
     """The folder could not be made equal to the bucket, and why."""
 
 

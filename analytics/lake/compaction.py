@@ -20,9 +20,10 @@ from typing import Protocol
 
 from analytics.lake.merge import Place, Rows, edition_of, merge
 from analytics.lake.schema import PREFIX
+from ingest.errors import SconesError
 
 
-class CompactionFailed(Exception):
+class CompactionFailed(SconesError):
     """Days that could not be compacted, and why. They count right as they are."""
 
 

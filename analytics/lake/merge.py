@@ -18,6 +18,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as parquet
 
 from analytics.lake.schema import SCHEMA
+from ingest.errors import SconesError
 from workflow.outcome import Outcome
 
 ROWS_PER_FILE = 400_000
@@ -40,7 +41,7 @@ _PARTS_MAX = 512
 """Each is an open file, and a Lambda may have 1,024."""
 
 
-class UnreadableFile(Exception):
+class UnreadableFile(SconesError):
     """A file below the table's prefix is not one of its files."""
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from analytics.athena.client import Engine
 from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
+from ingest.errors import SconesError
 
 MAX_BYTES = 16_000_000
 """Of a file: some 70,000 labels."""
@@ -32,7 +33,7 @@ _NAMED = 10
 _SHOWN_CHARS = 100
 
 
-class UnusableLabels(Exception):
+class UnusableLabels(SconesError):
     """A labels file cannot be loaded: which line it is, and why. Nothing of it has been."""
 
 

@@ -15,15 +15,13 @@ from botocore.exceptions import ClientError
 from analytics.questions.glue_views import glue_view
 from analytics.questions.queries import views
 from infra.aws import package
-from infra.aws.package import PROJECT
-from infra.stack import BUILD, NotUp, Stack
+from infra.aws.package import WEIGHTS
+from infra.stack import NotUp, Stack, state_folder
+from ingest.errors import SconesError
 from workflow.policy import Policy
 
-WEIGHTS = PROJECT / "model" / "weights"
-"""The folder of the default model."""
 
-
-class DeployFailed(Exception):
+class DeployFailed(SconesError):
     """The stack could not be deployed; says why, if need be in the AWS CLI's words."""
 
 
@@ -131,7 +129,7 @@ def deploy_to_aws(
     account_id = session.client("sts").get_caller_identity()["Account"]
     bucket = artifacts_bucket(account_id, session.region_name)
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
-    template = package.build(BUILD / "aws", with_libraries=True)
+    template = package.build(state_folder() / "aws", with_libraries=True)
     environment = {"AWS_DEFAULT_REGION": session.region_name}
     deploy(template, stack_name, bucket, wanted, environment)
     put_views(session.client("glue"), outputs(session.client("cloudformation"), stack_name)["Database"])

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+WEIGHTS = PROJECT / "model" / "weights"
+"""Folder of the default model."""
 TEMPLATE = PROJECT / "infra" / "template.yaml"
 
 LAYOUT: dict[str, tuple[str, ...]] = {

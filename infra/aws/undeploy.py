@@ -12,6 +12,7 @@ from analytics.text import plural
 from infra.aws.deploy import artifacts_bucket, described
 from infra.operations.audit import depth
 from infra.stack import NotUp
+from ingest.errors import SconesError
 
 KEPT = ("IncomingBucket", "ResultsBucket")
 """The template's names of the buckets that it retains."""
@@ -25,7 +26,7 @@ OURS = "ClassThresholds"
 _PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
 
-class CannotUndeploy(Exception):
+class CannotUndeploy(SconesError):
     """The stack is still there; says why, and what to do."""
 
 

@@ -19,7 +19,8 @@ from analytics.questions.queries import UnknownQuery, console_query, question, s
 from analytics.report.isoweek import IsoWeek
 from analytics.review.labels import UnusableLabels
 from analytics.text import plural
-from infra.aws.deploy import WEIGHTS, DeployFailed
+from infra.aws.deploy import DeployFailed
+from infra.aws.package import WEIGHTS
 from infra.aws.undeploy import CannotUndeploy
 from infra.cli.terminal import Terminal
 from infra.laptop.local import CannotStart
@@ -27,9 +28,10 @@ from infra.operations.backfill import NothingToDo
 from infra.operations.drop import NothingToDrop
 from infra.operations.import_capture import CannotImport
 from infra.operations.listing import UnusableInventory
-from infra.stack import BUILD, STACK_NAME, NotUp, Stack
+from infra.stack import STACK_NAME, NotUp, Stack, stack_file, state_folder
 from localathena.translate import QueryRefused
 
+BUILD = state_folder()
 console = Terminal()
 _errors = Terminal(stderr=True)
 
@@ -70,8 +72,8 @@ def up(model: Path) -> None:
     port = os.environ.get("SCONES_PORT")
     if port and not port.isdecimal():
         raise click.ClickException(f"SCONES_PORT is {port!r}: a port is a number")
-    stack = local.up(home(), int(port) if port else None, model=model)
-    console.print(f"Up at {stack.endpoint_url}; build/stack.json says where everything is.")
+    stack = local.up(state_folder() / "home", int(port) if port else None, stack_file(), model=model)
+    console.print(f"Up at {stack.endpoint_url}; {stack_file()} says where everything is.")
     console.print(
         f"Drop images: make drop FROM=folder, or aws s3 cp to s3://{stack.incoming_bucket}", soft_wrap=True
     )
@@ -83,7 +85,7 @@ def down() -> None:
     from infra.laptop import local
 
     try:
-        local.down()
+        local.down(stack_file())
     except NotUp:
         console.print("Nothing is up.")
     else:
@@ -390,7 +392,7 @@ def current_stack() -> Stack:
         return stack_on_aws(aws_session(), STACK_NAME)
     from infra.laptop.local import current
 
-    return current()
+    return current(stack_file())
 
 
 def aws_session() -> "boto3.Session":
@@ -399,11 +401,6 @@ def aws_session() -> "boto3.Session":
     if not session.region_name:
         raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
     return session
-
-
-def home() -> Path:
-    """Return where the laptop's system keeps its state."""
-    return Path(os.environ.get("SCONES_HOME") or BUILD / "home")
 
 
 def main() -> None:

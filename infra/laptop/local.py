@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.aws import package
-from infra.aws.deploy import WEIGHTS, deploy, outputs, parameters_of_model
-from infra.stack import REGION, STACK_FILE, STACK_NAME, NotUp, Stack, client
+from infra.aws.package import WEIGHTS
+from infra.stack import REGION, STACK_NAME, NotUp, Stack, client
+from ingest.errors import SconesError
 
 ACCOUNT_ID = "000000000000"
 """The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
@@ -35,14 +36,14 @@ this keeps open."""
 _MODULES = ("infra.laptop.keeper", "infra.laptop.embedded", "model.serving.serve")
 
 
-class CannotStart(Exception):
+class CannotStart(SconesError):
     """The system cannot be started here; says why, and what to do."""
 
 
 def up(
     home: Path,
     port: int | None,
-    stack_file: Path = STACK_FILE,
+    stack_file: Path,
     *,
     model: Path = WEIGHTS,
     stays: bool = True,
@@ -62,6 +63,8 @@ def up(
         CannotStart: with the reason.
         infra.aws.deploy.DeployFailed: the folder has no model, or the template was refused.
     """
+    from infra.aws.deploy import parameters_of_model
+
     _refuse_if_up(stack_file)
     parameters = parameters_of_model(model)
     home = home.resolve()
@@ -78,7 +81,7 @@ def up(
     return stack
 
 
-def down(stack_file: Path = STACK_FILE) -> None:
+def down(stack_file: Path) -> None:
     """Stop what `up` started; its state stays in its home.
 
     Raises:
@@ -103,7 +106,7 @@ def running(
         down(stack_file)
 
 
-def current(stack_file: Path = STACK_FILE) -> Stack:
+def current(stack_file: Path) -> Stack:
     """Return the stack that `up` left, if it is still running.
 
     Raises:
@@ -182,6 +185,8 @@ def _deployed(
     *,
     enforce_iam: bool,
 ) -> Stack:
+    from infra.aws.deploy import deploy, outputs  # brings boto3, which `scones down` does without
+
     ca_bundle = str(home / "tmp" / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{gateway_port}"
     model_endpoint_url = f"http://127.0.0.1:{model_port}"

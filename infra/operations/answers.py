@@ -8,7 +8,7 @@ from analytics.athena.client import Athena, Engine, LocalAthena, QueryResult
 from analytics.lake.aws import mirror
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
-from infra.stack import BUILD, Stack
+from infra.stack import Stack, state_folder
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
     if stack.endpoint_url is None:
         yield Athena(stack.client("athena"), stack.database, stack.workgroup)
         return
-    with closing(_Mirrored(stack, folder or BUILD / "mirror" / stack.results_bucket)) as mirrored:
+    with closing(_Mirrored(stack, folder or state_folder() / "mirror" / stack.results_bucket)) as mirrored:
         yield mirrored
 
 

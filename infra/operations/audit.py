@@ -10,9 +10,7 @@ from typing import Any
 from analytics.lake.aws import mirror
 from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.operations.listing import inventoried, listed
-from infra.stack import BUILD, Stack
-
-FOLDER = BUILD / "audit"
+from infra.stack import Stack, state_folder
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,10 @@ def audit(
     prefix: str = "",
     inventory_url: str | None = None,
     in_flight: timedelta = IN_FLIGHT,
-    folder: Path = FOLDER,
+    folder: Path | None = None,
 ) -> Audited:
     """Compare every object version under a prefix with the table, and list what is missing or doubled."""
+    folder = folder or state_folder() / "audit"
     folder.mkdir(parents=True, exist_ok=True)
     found = {wrong: folder / f"{wrong}.jsonl" for wrong in ("missing", "doubled")}
     books = Audit()
@@ -71,7 +70,7 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
     """
     s3, bucket = stack.client("s3"), stack.incoming_bucket
     listing = inventoried(s3, inventory_url, bucket, prefix) if inventory_url else listed(s3, bucket, prefix)
-    folder = BUILD / "mirror" / stack.results_bucket
+    folder = state_folder() / "mirror" / stack.results_bucket
     mirror(s3, stack.results_bucket, folder)
     yield from accounts(folder, bucket, listing, prefix)
 

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from infra.operations.audit import accounts_of
 from infra.stack import Stack
+from ingest.errors import SconesError
 from ingest.upload import Upload
 from workflow.manifest import MANIFEST_LINES, batches
 
@@ -23,7 +24,7 @@ PREFIX = "manifests/"
 POLL_S = 0.5
 
 
-class NothingToDo(Exception):
+class NothingToDo(SconesError):
     """There is not one image to classify."""
 
 

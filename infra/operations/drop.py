@@ -14,13 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from analytics.athena.client import Engine
 from infra.operations.answers import engine
 from infra.stack import Stack
+from ingest.errors import SconesError
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
 
 
-class NothingToDrop(Exception):
+class NothingToDrop(SconesError):
     """The folder has no files."""
 
 

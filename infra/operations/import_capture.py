@@ -18,6 +18,7 @@ from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, r
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from infra.stack import STACK_NAME, Stack
+from ingest.errors import SconesError
 from workflow.errors import InvalidScores
 from workflow.policy import Policy
 
@@ -28,7 +29,7 @@ LINE_MAX_BYTES = 64_000_000
 """More than any request that an endpoint takes, in base64."""
 
 
-class CannotImport(Exception):
+class CannotImport(SconesError):
     """There is no capture file, or nothing to judge by; says what is wrong."""
 
 

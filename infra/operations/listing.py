@@ -13,13 +13,14 @@ from urllib.parse import unquote_plus
 
 import pyarrow.parquet as parquet
 
+from ingest.errors import SconesError
 from ingest.upload import Upload
 
 _COLUMNS = {"Key", "VersionId", "IsDeleteMarker", "Size", "LastModifiedDate", "ETag"}
 """What an inventory has to have. In its Parquet files, `VersionId` is `version_id`, and so on."""
 
 
-class UnusableInventory(Exception):
+class UnusableInventory(SconesError):
     """What is named is no S3 Inventory of the bucket's versions; says what is wrong."""
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.errors import SconesError
+
 SIZE_PX = 32
 """What CIFAR-100 has, and what every model here sees."""
 
@@ -17,7 +19,7 @@ NEAR_DISTANCE = 6.0
 recompressed or slightly resized copy stays below it; another picture of the same thing does not."""
 
 
-class DataError(Exception):
+class DataError(SconesError):
     """Data that cannot be used, in one sentence for people: what, where, and what to do about it."""
 
 

@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from ingest.errors import SconesError
 from model.data.drawings import draw
 from model.serving.sagemaker_requests import Deployment, RealTime, Request, endpoint_config, is_name_of, model
 
 Say = Callable[[str], None]
 
 
-class DeploymentError(Exception):
+class DeploymentError(SconesError):
     """A deployment that did not come to be, in one sentence for people."""
 
 

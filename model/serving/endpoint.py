@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ingest.errors import SconesError
 from model.data.dataset import Dataset
 
 _TIMEOUT_S = 60
@@ -21,7 +22,7 @@ Classify = Callable[[bytes], list[float]]
 """The bytes of one image → one probability for each class."""
 
 
-class EndpointError(Exception):
+class EndpointError(SconesError):
     """An endpoint that cannot be reached or does not answer as it should, in one sentence."""
 
 

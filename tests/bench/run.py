@@ -20,19 +20,18 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from infra.aws.deploy import WEIGHTS
-from infra.aws.package import PROJECT
+from infra.aws.package import PROJECT, WEIGHTS
 from infra.laptop.local import running
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, progress_bar, settle
-from infra.stack import BUILD, Stack, client
+from infra.stack import Stack, client, state_folder
 from ingest.image import prepare
 from model.data.drawings import draw
 from model.serving.inference import RUN_IMAGES, Model
 from tests.bench import table as bench_table
 
-FOLDER = BUILD / "bench"
+FOLDER = state_folder() / "bench"
 SEED = 7
 WARM_UP_IMAGES = 60
 PATIENCE_S = 60.0
@@ -62,7 +61,7 @@ def run(console: Console, images: int) -> list[Figure]:
     figures += _ten_million_rows()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     report = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
-    (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (FOLDER.parent / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _show(console, machine, figures)
     return figures
 

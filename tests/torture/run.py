@@ -17,7 +17,7 @@ from infra.laptop.local import CannotStart
 from infra.operations.audit import audit
 from infra.operations.backfill import backfill
 from infra.operations.redrive import redrive
-from infra.stack import BUILD
+from infra.stack import state_folder
 from tests.torture.course import (
     AGAIN,
     Course,
@@ -41,15 +41,13 @@ from tests.torture.proxy import Proxy, Script
 from tests.torture.verdict import Expected, Name, judge, rights
 from workflow.outcome import Outcome
 
-FOLDER = BUILD / "torture"
-REPORT = BUILD / "torture.json"
 IMAGES = 500
 AT_ONCE = timedelta(0)
 LATE, AFTER_BACKFILL = "event comes late", "event comes after a backfill"
 REPEATED = (AGAIN, LATE, AFTER_BACKFILL)
 
 
-def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FOLDER) -> dict[str, Any]:
+def torture(console: Console, seed: int, images: int = IMAGES, folder: Path | None = None) -> dict[str, Any]:
     """Torture a system of its own, which ends with it; return what `torture.json` says.
 
     Raises:
@@ -58,6 +56,7 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FO
     """
     if not Path("/proc/net/tcp").exists():
         raise CannotStart("the torture finds the processes that it kills in /proc: run it on Linux")
+    folder = folder or state_folder() / "torture"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     began = time.monotonic()
@@ -96,8 +95,7 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path = FO
         },
         "seconds": round(time.monotonic() - began, 1),
     }
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (folder.parent / "torture.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _show(course, report)
     return report
 

@@ -66,7 +66,7 @@ def test_a_folder_without_a_model_is_refused(monkeypatch, capsys, tmp_path, comm
 
 
 def test_down_is_done_when_nothing_is_up(monkeypatch, capsys, tmp_path) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["scones", "down"])
     cli.main()
     assert capsys.readouterr().out == "Nothing is up.\n"
