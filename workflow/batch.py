@@ -15,9 +15,9 @@ from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from ingest.upload import Upload
 from workflow.aws import Answer
-from workflow.decide import to_payload
 from workflow.errors import EndpointFault, InvalidScores
 from workflow.outcome import Outcome, caught
+from workflow.payload import to_payload
 from workflow.policy import Policy, decide
 
 THREADS = 8
@@ -26,8 +26,8 @@ ATTEMPTS = 2
 """At reading an object; the state machine of single images tries as often."""
 
 
-class Endpoint(Protocol):
-    """What `workflow.aws.Endpoint` offers."""
+class Classifier(Protocol):
+    """What a batch needs of `workflow.aws.Endpoint`."""
 
     name: str
 
@@ -52,7 +52,7 @@ class Steps:
 
     read: Callable[[Upload], bytes]
     image_size_px: int
-    endpoint: Endpoint
+    endpoint: Classifier
     policy: Policy
 
     def run(self, events: Sequence[Mapping[str, Any]], execution_arn: str) -> list[dict[str, Any]]:

@@ -44,12 +44,6 @@ def batches(uploads: Iterable[Upload]) -> Iterator[str]:
         yield _line(events)
 
 
-def events_of(line: str) -> list[dict[str, Any]]:
-    """Return the events of one line."""
-    events: list[dict[str, Any]] = json.loads(line)["events"]
-    return events
-
-
 def _line(events: list[str]) -> str:
     return f'{{"events":[{",".join(events)}]}}'
 

@@ -1,7 +1,7 @@
 """Probabilities → label and confidence; threshold → outcome. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,26 +28,34 @@ class Policy:
     """Of an endpoint whose scores are not calibrated; 1 leaves them as they are."""
 
     @classmethod
-    def parse(cls, classes: str, threshold: str, class_thresholds: str, temperature: str) -> "Policy":
-        """Read the template's parameters: `a,b`, `0.9`, `a=0.8,b=0.95` or nothing, `1`.
+    def from_mapping(cls, said: Mapping[str, Any]) -> "Policy":
+        """Read the environment, the template's parameters or a model's card.
+
+        The environment and the template have the same names, with text: `a,b`, `0.9`, `a=0.8,b=0.95` (may be
+        empty), `1`. A card has JSON values under its own names. Its `temperature` is already in the model.
 
         Raises:
+            KeyError: the classes, the threshold or the thresholds of classes are missing.
             ValueError: a name is empty, doubled or unknown, or a number is out of its range.
         """
-        names = tuple(name.strip() for name in classes.split(","))
-        if not all(names) or len(set(names)) < len(names):
-            raise ValueError(f"class names must be distinct and not empty: {classes!r}")
-        own = {}
-        for pair in filter(None, (part.strip() for part in class_thresholds.split(","))):
-            name, _, value = pair.rpartition("=")
-            if name not in names:
-                raise ValueError(f"{pair!r}: {name!r} is not one of {', '.join(names)}")
-            if name in own:
-                raise ValueError(f"{pair!r}: {name!r} has two thresholds")
-            own[name] = _probability(value)
-        if not 0 < float(temperature) < math.inf:
-            raise ValueError(f"a temperature is more than 0: {temperature!r}")
-        return cls(names, _probability(threshold), own, float(temperature))
+        classes = _classes(_either(said, "ClassNames", "classes"))
+        return cls(
+            classes=classes,
+            threshold=_probability(_either(said, "Threshold", "threshold")),
+            class_thresholds=_class_thresholds(_either(said, "ClassThresholds", "thresholds"), classes),
+            temperature=_temperature(said.get("Temperature", 1)),
+        )
+
+    def to_parameters(self) -> dict[str, str]:
+        """Return the template's parameters, without an optional one that has its default."""
+        own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
+        optional = {"Temperature": str(self.temperature)} if self.temperature != 1 else {}
+        return {
+            "ClassNames": ",".join(self.classes),
+            "Threshold": str(self.threshold),
+            "ClassThresholds": own,
+            **optional,
+        }
 
     def threshold_of(self, label: str) -> float:
         """Return the least confidence that is accepted for this class."""
@@ -116,11 +124,46 @@ def _temper(probabilities: list[float], temperature: float) -> list[float]:
     return [power / total for power in powers]
 
 
-def _probability(text: str) -> float:
+def _either(said: Mapping[str, Any], parameter: str, on_card: str) -> Any:
+    return said[parameter if parameter in said else on_card]
+
+
+def _classes(said: str | Sequence[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (said.split(",") if isinstance(said, str) else said))
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"class names must be distinct and not empty: {said!r}")
+    return names
+
+
+def _class_thresholds(said: str | Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:
+    pairs: Iterable[tuple[str, str | float]]
+    if isinstance(said, str):
+        parts = (part.strip().rpartition("=") for part in said.split(",") if part.strip())
+        pairs = ((name, value) for name, _, value in parts)
+    else:
+        pairs = said.items()
+    thresholds: dict[str, float] = {}
+    for name, value in pairs:
+        if name not in classes:
+            raise ValueError(f"{name}={value}: {name!r} is not one of {', '.join(classes)}")
+        if name in thresholds:
+            raise ValueError(f"{name!r} has two thresholds")
+        thresholds[name] = _probability(value)
+    return thresholds
+
+
+def _probability(said: str | float) -> float:
     try:
-        value = float(text)
+        value = float(said)
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise ValueError(f"a threshold is from 0 to 1: {text!r}")
+        raise ValueError(f"a threshold must be from 0 to 1: {said!r}")
+    return value
+
+
+def _temperature(said: str | float) -> float:
+    value = float(said)
+    if not 0 < value < math.inf:
+        raise ValueError(f"a temperature must be more than 0: {said!r}")
     return value

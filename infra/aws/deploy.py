@@ -95,13 +95,8 @@ def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
         DeployFailed: it has no card of ours.
     """
     try:
-        said = json.loads((model / "card.json").read_text(encoding="utf-8"))
-        return {
-            "ClassNames": ",".join(said["classes"]),
-            "ImageSizePx": str(said["image_size_px"]),
-            "Threshold": str(said["threshold"]),
-            "ClassThresholds": ",".join(f"{label}={value}" for label, value in said["thresholds"].items()),
-        }
+        card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+        return {**Policy.from_mapping(card).to_parameters(), "ImageSizePx": str(card["image_size_px"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error.strerror if isinstance(error, OSError) else repr(error)
         raise DeployFailed(
@@ -155,12 +150,7 @@ def consistent(parameters: dict[str, str]) -> dict[str, str]:
         DeployFailed: they contradict each other, as thresholds of the default model's classes do with others.
     """
     try:
-        Policy.parse(
-            parameters["ClassNames"],
-            parameters["Threshold"],
-            parameters["ClassThresholds"],
-            parameters.get("Temperature", "1"),
-        )
+        Policy.from_mapping(parameters)
     except ValueError as error:
         raise DeployFailed(
             f"ClassNames, Threshold and ClassThresholds do not go together: {error}. Give all three; "

@@ -76,19 +76,19 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
         CannotImport: they contradict each other.
     """
     (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
-    said = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
-    if classes:
-        said |= {"ClassNames": classes, "ClassThresholds": "", "Temperature": "1"}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
+    said = parameters
+    if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them
+        said = {"ClassNames": classes, "Threshold": parameters["Threshold"], "ClassThresholds": ""}
     if threshold:
-        said |= {"Threshold": threshold, "ClassThresholds": ""}
-    names = ("ClassNames", "Threshold", "ClassThresholds", "Temperature")
+        said = {**said, "Threshold": threshold, "ClassThresholds": ""}
     try:
-        policy = Policy.parse(*(said[name] for name in names))
+        policy = Policy.from_mapping(said)
     except ValueError as error:
         given = {"CLASSES": classes, "THRESHOLD": threshold}
         asked = " ".join(f"{name}={value}" for name, value in given.items() if value)
         raise CannotImport(f"{asked or 'the stack'}: {error}") from error
-    return Judgement(policy, int(said["ImageSizePx"]))
+    return Judgement(policy, int(parameters["ImageSizePx"]))
 
 
 def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:

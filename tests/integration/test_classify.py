@@ -284,10 +284,10 @@ def classify_request(runtime, monkeypatch, fresh_client):
 @pytest.fixture
 def policy(monkeypatch):
     parameters = {
-        "CLASS_NAMES": "bicycle,motorcycle",
-        "THRESHOLD": "0.7",
-        "CLASS_THRESHOLDS": "",
-        "TEMPERATURE": "1",
+        "ClassNames": "bicycle,motorcycle",
+        "Threshold": "0.7",
+        "ClassThresholds": "",
+        "Temperature": "1",
     }
     for name, value in parameters.items():
         monkeypatch.setenv(name, value)

@@ -10,7 +10,6 @@ from moto import mock_aws
 
 from analytics.questions.queries import views
 from infra.aws.deploy import DeployFailed, _make_artifacts_bucket, consistent, parameters_of_model, put_views
-from tests.template import template
 
 
 @pytest.fixture
@@ -49,11 +48,6 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
         _make_artifacts_bucket(s3, "scones-artifacts", region)
         _make_artifacts_bucket(s3, "scones-artifacts", region)
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["scones-artifacts"]
-
-
-def test_the_template_s_defaults_are_those_of_the_model_s_card() -> None:
-    defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
-    assert parameters_of_model().items() <= defaults.items()
 
 
 def test_other_classes_want_thresholds_of_their_own() -> None:

@@ -71,10 +71,10 @@ THROTTLED = of_the_platform("Lambda.TooManyRequestsException")
 
 @pytest.fixture(autouse=True)
 def policy(monkeypatch):
-    monkeypatch.setenv("CLASS_NAMES", "bicycle,motorcycle")
-    monkeypatch.setenv("THRESHOLD", "0.94")
-    monkeypatch.setenv("CLASS_THRESHOLDS", "")
-    monkeypatch.setenv("TEMPERATURE", "1")
+    monkeypatch.setenv("ClassNames", "bicycle,motorcycle")
+    monkeypatch.setenv("Threshold", "0.94")
+    monkeypatch.setenv("ClassThresholds", "")
+    monkeypatch.setenv("Temperature", "1")
     decide.policy.cache_clear()
     yield
     decide.policy.cache_clear()
@@ -228,7 +228,7 @@ def test_the_picture_does_not_travel_beyond_classify(steps, run):
 )
 def test_no_state_outgrows_16_kb(steps, run, monkeypatch, classify):
     names = [f"class number {number:03}" for number in range(100)]
-    monkeypatch.setenv("CLASS_NAMES", ",".join(names))
+    monkeypatch.setenv("ClassNames", ",".join(names))
     largest_px = template()["Parameters"]["ImageSizePx"]["MaxValue"]
     steps.answers |= {"Serialize": [serialized(largest_px)], "Classify": [classify]}
     execution = run(an_event(LONGEST_KEY))

@@ -247,10 +247,13 @@ def test_what_cannot_be_imported_is_named(stack: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"threshold": "2"}, "THRESHOLD=2: a threshold is from 0 to 1"),
-        ({"threshold": "high"}, "THRESHOLD=high: a threshold is from 0 to 1"),
+        ({"threshold": "2"}, "THRESHOLD=2: a threshold must be from 0 to 1"),
+        ({"threshold": "high"}, "THRESHOLD=high: a threshold must be from 0 to 1"),
         ({"classes": "poppy,poppy"}, "CLASSES=poppy,poppy: class names must be distinct"),
-        ({"classes": "a,b", "threshold": "nan"}, "CLASSES=a,b THRESHOLD=nan: a threshold is from 0 to 1"),
+        (
+            {"classes": "a,b", "threshold": "nan"},
+            "CLASSES=a,b THRESHOLD=nan: a threshold must be from 0 to 1",
+        ),
     ],
 )
 def test_what_cannot_be_judged_by_is_named(stack: Any, given: dict[str, str], said: str) -> None:

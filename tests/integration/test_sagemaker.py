@@ -459,7 +459,7 @@ def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
     said = on_aws.calibration(overconfident, labels, ("a", "b"), 0.95)
     assert float(said["Temperature"]) == pytest.approx(3, rel=0.1)
 
-    policy = Policy.parse(said["ClassNames"], said["Threshold"], said["ClassThresholds"], said["Temperature"])
+    policy = Policy.from_mapping(said)
     confidence = [decide(scores, policy).confidence for scores in overconfident.tolist()]
     right = overconfident.argmax(axis=1) == labels
     assert math.fsum(confidence) / len(confidence) == pytest.approx(right.mean(), abs=0.02)

@@ -121,7 +121,7 @@ def learn(course: Course) -> None:
     """Find out what becomes of each image without faults, and tell the proxy who meets which."""
     runtime = client("sagemaker-runtime", course.stack.region, course.stack.model_endpoint_url)
     model = parameters_of_model()
-    policy = Policy.parse(model["ClassNames"], model["Threshold"], model["ClassThresholds"], "1")
+    policy = Policy.from_mapping(model)
     size_px = int(model["ImageSizePx"])
     for drop in course.plan.drops:
         try:

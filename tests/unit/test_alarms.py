@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_b
 from tests.template import resources_of_type, template
 from workflow import classify, classify_batch, decide
 from workflow.aws import Answer
+from workflow.batch import Classifier, Steps
 from workflow.policy import Policy
 
 DOCS = "https://docs.aws.amazon.com/"
@@ -164,7 +165,7 @@ def test_the_average_of_needs_review_is_its_share(
     decide.lambda_handler({**request, "execution_arn": "arn"}, FakeContext())
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert line["NeedsReview"] == [needs_review]
-    assert line["service"] == "decide"
+    assert {line["service"]} == {d["Value"] for d in ALARMS["ReviewShareHigh"]["Dimensions"]}
 
 
 def test_the_images_of_a_batch_are_among_the_average(
@@ -173,16 +174,16 @@ def test_the_images_of_a_batch_are_among_the_average(
     """As single images: one alarm watches both. A whole batch takes few lines, not one for each image."""
     scores = [[0.9, 0.1]] * 40 + [[0.99, 0.01]] * 59
     objects = {"bad.png": b"no image"}
-    monkeypatch.setattr(
-        classify_batch,
-        "incoming_bucket",
-        lambda: SimpleNamespace(read=lambda upload: objects.get(upload.key, png_bytes())),
+    steps = Steps(
+        read=lambda upload: objects.get(upload.key, png_bytes()),
+        image_size_px=8,
+        endpoint=cast(
+            Classifier, SimpleNamespace(name="scones", classify_batch=lambda *_: Answer(scores, "m1"))
+        ),
+        policy=Policy(("bicycle", "motorcycle"), 0.94, {}),
     )
-    endpoint = SimpleNamespace(name="scones", classify_batch=lambda images, size_px: Answer(scores, "m1"))
-    monkeypatch.setattr(classify_batch, "endpoint", lambda: endpoint)
-    monkeypatch.setattr(classify_batch, "image_size_px", lambda: 8)
+    monkeypatch.setattr(classify_batch, "steps", lambda: steps)
     monkeypatch.setattr(classify_batch, "results_queue", lambda: SimpleNamespace(send=lambda messages: None))
-    monkeypatch.setattr(classify_batch, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
     events = [an_event("bad.png"), *(an_event(f"{number}.png") for number in range(99))]
     classify_batch.lambda_handler({"events": events, "execution_arn": "arn"}, FakeContext())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]

@@ -1,16 +1,18 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.upload import Upload
 from tests.builders import LONGEST_KEY, an_upload
-from workflow.manifest import BATCH_BYTES, BATCH_IMAGES, LINE_BYTES, batches, events_of
+from workflow.manifest import BATCH_BYTES, BATCH_IMAGES, LINE_BYTES, batches
 
 STATE_MAX_BYTES = 262_144
 
 
 def uploads_of(lines):
-    return [[Upload.from_event(event) for event in events_of(line)] for line in lines]
+    return [[Upload.from_event(event) for event in json.loads(line)["events"]] for line in lines]
 
 
 @given(

@@ -17,7 +17,14 @@ def a_policy(classes=TWO, threshold=0.9, class_thresholds=None, temperature=1.0)
 
 
 def parse(classes="bicycle,motorcycle", threshold="0.9", class_thresholds="", temperature="1"):
-    return Policy.parse(classes, threshold, class_thresholds, temperature)
+    return Policy.from_mapping(
+        {
+            "ClassNames": classes,
+            "Threshold": threshold,
+            "ClassThresholds": class_thresholds,
+            "Temperature": temperature,
+        }
+    )
 
 
 @st.composite
@@ -199,6 +206,35 @@ def test_any_list_is_decided_on_or_invalid(scores):
 def test_the_template_s_parameters_make_a_policy():
     policy = parse("bicycle, motorcycle", "0.94", "bicycle=0.9,motorcycle=0.95", "0.7")
     assert policy == Policy(TWO, 0.94, {"bicycle": 0.9, "motorcycle": 0.95}, 0.7)
+
+
+def test_a_model_s_card_makes_a_policy():
+    card = {"classes": list(TWO), "threshold": 0.94, "thresholds": {"bicycle": 0.9}, "model_version": "m"}
+    assert Policy.from_mapping(card) == Policy(TWO, 0.94, {"bicycle": 0.9})
+
+
+def test_the_temperature_of_a_card_is_not_applied_again():
+    card = {"classes": list(TWO), "threshold": 0.94, "thresholds": {}, "temperature": 0.7584}
+    assert Policy.from_mapping(card).temperature == 1
+
+
+@pytest.mark.parametrize(
+    "policy", [Policy(TWO, 0.94, {}), Policy(TWO, 0.5, {"bicycle": 0.25, "motorcycle": 1.0}, 0.7)]
+)
+def test_the_template_s_parameters_carry_the_whole_policy(policy):
+    assert Policy.from_mapping(policy.to_parameters()) == policy
+
+
+def test_an_optional_parameter_at_its_default_is_left_out_so_that_a_deployment_keeps_its_own():
+    assert "Temperature" not in Policy(TWO, 0.94, {}).to_parameters()
+
+
+@pytest.mark.parametrize("missing", ["ClassNames", "Threshold", "ClassThresholds"])
+def test_a_policy_without_classes_or_thresholds_is_refused(missing):
+    parameters = Policy(TWO, 0.94, {}).to_parameters()
+    del parameters[missing]
+    with pytest.raises(KeyError):
+        Policy.from_mapping(parameters)
 
 
 def test_a_class_without_a_threshold_has_the_common_one():
