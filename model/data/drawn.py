@@ -1,9 +1,5 @@
-"""Drawn images as data: to train on a little, to try things out with, and to test with.
+"""Drawn images as data: a few to train on, to try things out with, and to test with."""
 
-`python -m model.data.drawn PATH` writes a small archive in CIFAR-100's layout, with training and test images.
-"""
-
-import argparse
 import io
 import random
 from collections.abc import Sequence
@@ -14,7 +10,7 @@ import numpy as np
 from ingest.image import prepare
 from model.data import cifar100
 from model.data.dataset import SIZE_PX, Dataset
-from model.data.drawings import LABELS, draw
+from model.data.drawings import draw
 
 _WIDTHS_PX = (32, 48, 64, 96, 128, 200, 320)
 _HEIGHT_BY_WIDTH = (1.0, 3 / 4, 4 / 3, 9 / 16)
@@ -56,17 +52,3 @@ def write_archive(path: Path, classes: Sequence[str], each: int) -> None:
     """
     test = max(1, round(each * _TEST_SHARE))
     cifar100.write(path, {"train": drawn(classes, each, "training"), "test": drawn(classes, test, "test")})
-
-
-def main() -> None:
-    """Write an archive of drawings of all five classes."""
-    parser = argparse.ArgumentParser(prog="python -m model.data.drawn", description=main.__doc__)
-    parser.add_argument("path", type=Path, help="the archive to write, e.g. build/drawn.tar.gz")
-    parser.add_argument("--each", type=int, default=100, help="training images of each class (100)")
-    arguments = parser.parse_args()
-    arguments.path.parent.mkdir(parents=True, exist_ok=True)
-    write_archive(arguments.path, LABELS, arguments.each)
-
-
-if __name__ == "__main__":
-    main()

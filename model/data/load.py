@@ -1,6 +1,7 @@
 """Whatever `DATA=` names, a CIFAR-100 archive or a folder of labelled images → clean labelled images."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from model.data import cifar100, folder
 from model.data.dataset import DataError, Dataset, check_classes, report, without_duplicates
 
 Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do."""
+Steps = Callable[[str], AbstractContextManager[Progress]]
+"""Begins a step under its name, and gives what shows its progress."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,22 @@ import tarfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ingest.errors import SconesError
 from model.data.drawings import draw
-from model.serving.sagemaker_requests import Deployment, RealTime, Request, endpoint_config, is_name_of, model
+from model.files import CARD_FILE, MODEL_FILE, read_card
+from model.serving.sagemaker_requests import (
+    Deployment,
+    RealTime,
+    Request,
+    Serverless,
+    endpoint_config,
+    hourly_cost,
+    is_name_of,
+    model,
+    scaling,
+)
 
 Say = Callable[[str], None]
 
@@ -67,6 +78,45 @@ class ControlPlane(Protocol):
         """Return the body and the custom attributes of the answer to one PNG image."""
 
 
+def of_weights(
+    weights: Path,
+    *,
+    bucket: str,
+    image_uri: str,
+    endpoint: str,
+    role_arn: str,
+    capacity: Serverless | RealTime,
+) -> Deployment:
+    """Return the deployment of a model's folder in the project's own container; nothing is asked of AWS.
+
+    Raises:
+        UnusableModel: the folder has no card.
+    """
+    card = read_card(weights)
+    return Deployment(
+        endpoint=endpoint,
+        role_arn=role_arn,
+        image_uri=image_uri,
+        model_url=f"s3://{bucket}/models/{card['model_version']}/model.tar.gz",
+        class_count=len(card["classes"]),
+        model_version=card["model_version"],
+        capacity=capacity,
+    )
+
+
+def dry_run(deployment: Deployment, at: datetime) -> dict[str, Any]:
+    """Return the requests of a deployment, and what it costs."""
+    name = deployment.name(at)
+    plan: dict[str, Any] = {
+        "model": model(deployment, name),
+        "endpoint_config": endpoint_config(deployment, name),
+        "endpoint": {"EndpointName": deployment.endpoint, "EndpointConfigName": name},
+    }
+    if isinstance(deployment.capacity, RealTime):
+        plan["scaling"] = scaling(deployment.endpoint, deployment.capacity)
+    return plan | {"cost": hourly_cost(deployment.capacity)}
+
+
 def package(weights: Path) -> bytes:
     """Return a model's `model.tar.gz`, the same bytes for the same model.
 
@@ -75,7 +125,7 @@ def package(weights: Path) -> bytes:
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name in ("model.onnx", "card.json"):
+        for name in (MODEL_FILE, CARD_FILE):
             try:
                 content = (weights / name).read_bytes()
             except OSError as error:

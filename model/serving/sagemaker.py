@@ -6,31 +6,35 @@ built-in algorithm's image and waits, with progress and logs. Its resource class
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.data.dataset import Dataset
+from model.data.dataset import Dataset, split
+from model.data.load import Progress, Steps, load
 from model.serving import sagemaker_requests as requests
+from model.serving.aws import over_sagemaker
 from model.serving.deployment import DeploymentError
+from model.serving.endpoint import ask
 from model.training import calibrate
-from model.training.console import bar
 
 ALGORITHM = "image-classification"
-AWS_ERRORS = (BotoCoreError, ClientError)
 WAIT_S = 1800
 _UPLOADS_AT_ONCE = 16
 
 Mask = NDArray[np.bool_]
-"""`(n,)`: of each image, whether it is chosen."""
+"""`(n,)`: whether each image is chosen."""
+_FOLDS, _SEED = 5, 0
+"""One fold validates: the same images when training and when calibrating."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +174,46 @@ def built_in_image(region: str) -> str:
     return str(image_uris.retrieve(ALGORITHM, region))
 
 
-def train(plan: requests.TrainingPlan, bucket: str, prefix: str, images: Dataset, validates: Mask) -> None:
+def validation_fold(images: Dataset) -> Mask:
+    """Return which images validate a training job and calibrate what it trained."""
+    return np.equal(split(images, _FOLDS, _SEED), 0)
+
+
+def plan_training(
+    images: Dataset,
+    *,
+    job_name: str,
+    role_arn: str,
+    bucket: str,
+    region: str,
+    layers: int,
+    epochs: int,
+    instance_type: str,
+) -> requests.TrainingPlan:
+    """Return the plan of a training job of the built-in algorithm; nothing is asked of AWS."""
+    return requests.TrainingPlan(
+        job_name=job_name,
+        role_arn=role_arn,
+        image_uri=built_in_image(region),
+        data_url=f"s3://{bucket}/training/{images.sha256()[:16]}",
+        output_url=f"s3://{bucket}/models",
+        class_count=len(images.classes),
+        train_images=int((~validation_fold(images)).sum()),
+        layers=layers,
+        epochs=epochs,
+        instance_type=instance_type,
+    )
+
+
+def train(plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
     """Upload images, train on those that do not validate, and show the algorithm's log until it ends.
 
     Raises:
         DeploymentError: the job failed.
     """
-    upload(boto3.client("s3"), bucket, prefix, images, validates)
+    bucket, _, prefix = plan.data_url.removeprefix("s3://").partition("/")
+    with steps("uploading") as progress:
+        upload(boto3.client("s3"), bucket, prefix, images, validation_fold(images), progress)
     boto3.client("sagemaker").create_training_job(**requests.training_job(plan))
     with _sdk():
         from sagemaker.core.resources import TrainingJob
@@ -187,7 +224,7 @@ def train(plan: requests.TrainingPlan, bucket: str, prefix: str, images: Dataset
         raise DeploymentError(f"{plan.job_name}: {error}") from error
 
 
-def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask) -> None:
+def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask, progress: Progress) -> None:
     """Put images and `.lst` files where the built-in algorithm's four channels look."""
     objects: list[tuple[str, bytes]] = []
     for channel, chosen in (("train", ~validates), ("validation", validates)):
@@ -204,9 +241,25 @@ def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask) 
     def put(item: tuple[str, bytes]) -> None:
         s3.put_object(Bucket=bucket, Key=f"{prefix}/{item[0]}", Body=item[1])
 
-    with bar("uploading") as progress, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         for done, _ in enumerate(pool.map(put, objects), start=1):
             progress(done, len(objects))
+
+
+def calibrate_endpoint(
+    endpoint: str, data: Path, classes: Sequence[str], target_precision: float, steps: Steps
+) -> dict[str, str]:
+    """Ask an endpoint about the validation images; return the template's parameters that calibrate it.
+
+    Raises:
+        SconesError: the data or the endpoint cannot be used.
+    """
+    with steps("reading") as progress:
+        images = load(data, classes, progress).train
+    held_out = images.take(np.flatnonzero(validation_fold(images)))
+    with steps("asking") as progress:
+        probabilities = ask(over_sagemaker(endpoint), held_out, progress)
+    return calibration(probabilities, held_out.labels, images.classes, target_precision)
 
 
 def calibration(

@@ -43,6 +43,7 @@ from starlette.routing import Route
 
 from ingest.errors import RejectedImage
 from ingest.image import prepare
+from model.files import UnusableModel
 from model.serving.inference import Model
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
@@ -198,7 +199,7 @@ def create_app(
     async def warm_up() -> None:
         try:
             await service.warm_up()
-        except ValueError as error:
+        except UnusableModel as error:
             started(error)
         else:
             started(None)

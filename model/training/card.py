@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from model.data.dataset import SIZE_PX, Dataset
+from model.files import CARD_FILE, MODEL_FILE
 from model.training import calibrate
 from model.training.classifier_file import ModelFile
 
-MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
 _PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 
 
@@ -71,16 +71,6 @@ def write(folder: Path, file: ModelFile, card: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(file.content)
     (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """Return the card of the model in a folder.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-    return card
 
 
 def _versions() -> dict[str, str]:

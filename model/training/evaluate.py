@@ -1,88 +1,95 @@
-"""Measures a model on labelled images: `python -m model.training.evaluate --data DATA [--endpoint-url URL]`.
+"""Measures a model on labelled images: a file, an HTTP endpoint or a SageMaker endpoint.
 
-It prints the figures of the model's card for any archive or folder, whether the model is in a file, behind a
-URL or a SageMaker endpoint, and draws the reliability diagram and the risk-coverage curve.
+The figures are those of the model's card, with the reliability diagram and the risk-coverage curve.
 """
 
-import argparse
 import json
-import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model.data import cifar100, folder
-from model.data.dataset import DataError, Dataset
-from model.data.load import load_part
+from model.data.dataset import Dataset
+from model.data.load import Steps, load_part
+from model.files import DEFAULT_MODEL, read_card
 from model.serving import aws
-from model.serving.endpoint import EndpointError, ask, over_http
+from model.serving.endpoint import ask, over_http
 from model.serving.inference import Model
-from model.training import calibrate, card
-from model.training.console import bar, summary
+from model.training import calibrate
 from model.training.diagrams import reliability_svg, risk_coverage_svg
-
-DEFAULT_MODEL = Path(__file__).parents[1] / "weights"
-
-
-def write(out: Path, probabilities: calibrate.Floats, data: Dataset, figures: Mapping[str, Any]) -> None:
-    """Write figures and diagrams to a folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    at = figures["at_threshold"]
-    chosen = None if at["precision"] is None else (at["coverage"], 1 - at["precision"])
-    (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    bins = calibrate.reliability(probabilities, data.labels)
-    (out / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
-    curve = calibrate.risk_coverage(probabilities, data.labels)
-    (out / "risk_coverage.svg").write_text(risk_coverage_svg(*curve, chosen), encoding="utf-8")
+from model.training.summary import summary
 
 
-def main() -> None:
-    """Measure a model on labelled images it has not seen."""
-    parser = argparse.ArgumentParser(prog="python -m model.training.evaluate", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a CIFAR-100 archive or a folder class/…")
-    parser.add_argument("--part", choices=("train", "test"), help="of the data (test, if it has one)")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=DEFAULT_MODEL,
-        help="folder with model.onnx and card.json; classes "
-        "and thresholds come from its card (model/weights)",
-    )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--endpoint-url", help="ask URL/invocations instead of the model's file")
-    where.add_argument("--endpoint-name", help="ask this SageMaker endpoint instead")
-    parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="(build/evaluation)")
-    arguments = parser.parse_args()
-    try:
-        described = card.read(arguments.model)
-        path = arguments.data
-        there = folder.parts_of(path) if path.is_dir() else cifar100.parts_of(path)
-        part: cifar100.Part = arguments.part or ("test" if "test" in there else "train")
-        with bar("reading") as progress:
-            data = load_part(path, described["classes"], part, progress)
-        with bar("asking") as progress:
-            if arguments.endpoint_url:
-                with over_http(arguments.endpoint_url) as classify:
-                    probabilities = ask(classify, data, progress)
-            elif arguments.endpoint_name:
-                probabilities = ask(aws.over_sagemaker(arguments.endpoint_name), data, progress)
-            else:
-                model = Model.load(arguments.model, threads=1)
-                probabilities = np.array(model.probabilities(data.pixels))
-    except (DataError, EndpointError, ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's answers about one part of the data, and the figures that follow."""
+
+    model_version: str
+    path: Path
+    part: cifar100.Part
+    data: Dataset
+    probabilities: calibrate.Floats
+    """`(n, k)`."""
+    figures: dict[str, Any]
+
+    def text(self) -> str:
+        """Return the figures for people."""
+        lines = [f"unreadable: {line}" for line in self.data.unreadable]
+        lines.append(f"{self.part} images of {self.path}, model {self.model_version}\n")
+        lines.append(summary(self.figures))
+        return "\n".join(lines)
+
+    def write(self, out: Path) -> None:
+        """Write `evaluation.json`, `reliability.svg` and `risk_coverage.svg` to a folder."""
+        out.mkdir(parents=True, exist_ok=True)
+        at = self.figures["at_threshold"]
+        chosen = None if at["precision"] is None else (at["coverage"], 1 - at["precision"])
+        (out / "evaluation.json").write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
+        bins = calibrate.reliability(self.probabilities, self.data.labels)
+        (out / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
+        curve = calibrate.risk_coverage(self.probabilities, self.data.labels)
+        (out / "risk_coverage.svg").write_text(risk_coverage_svg(*curve, chosen), encoding="utf-8")
+
+
+def evaluate(
+    data: Path,
+    *,
+    part: cifar100.Part | None = None,
+    model: Path = DEFAULT_MODEL,
+    endpoint_url: str | None = None,
+    endpoint_name: str | None = None,
+    steps: Steps,
+) -> Evaluation:
+    """Measure a model on labelled images that it has not seen.
+
+    Args:
+        data: a CIFAR-100 archive or a folder of labelled images.
+        part: of the data; None stands for `test` if it has one.
+        model: folder whose card names the classes and the thresholds; its network answers, unless
+            one of the two endpoints is given.
+        endpoint_url: ask `URL/invocations` instead.
+        endpoint_name: ask this SageMaker endpoint instead.
+        steps: shows the progress of each step.
+
+    Raises:
+        SconesError: the data, the model or the endpoint cannot be used.
+    """
+    card = read_card(model)
+    there = folder.parts_of(data) if data.is_dir() else cifar100.parts_of(data)
+    part = part or ("test" if "test" in there else "train")
+    with steps("reading") as progress:
+        images = load_part(data, card["classes"], part, progress)
+    with steps("asking") as progress:
+        if endpoint_url:
+            with over_http(endpoint_url) as classify:
+                probabilities = ask(classify, images, progress)
+        elif endpoint_name:
+            probabilities = ask(aws.over_sagemaker(endpoint_name), images, progress)
+        else:
+            probabilities = np.array(Model.load(model, threads=1).probabilities(images.pixels))
     figures = calibrate.figures(
-        probabilities, data.labels, data.classes, described["threshold"], described["thresholds"]
+        probabilities, images.labels, images.classes, card["threshold"], card["thresholds"]
     )
-    write(arguments.out, probabilities, data, figures)
-    for line in data.unreadable:
-        print(f"unreadable: {line}")
-    print(f"{part} images of {path}, model {described['model_version']}\n")
-    print(summary(figures))
-    print(f"\ndiagrams and figures: {arguments.out}")
-
-
-if __name__ == "__main__":
-    main()
+    return Evaluation(card["model_version"], data, part, images, probabilities, figures)

@@ -1,26 +1,22 @@
-"""Trains a small model in seconds, without torch: `python -m model.training.light --data DATA --out FOLDER`.
+"""Trains a small model in seconds, with numpy alone, for the tests and the tour (docs/decisions/0075).
 
-It is `model.training.patches` alone, with the same file and card as the full model's: good for drawings, for
-trying out classes of one's own, and for tests.
+Its file and its card have the same form as the full model's.
 """
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model.data.dataset import SIZE_PX, normalised, split, statistics
-from model.data.load import Data
-from model.training import calibrate, card, command, patches
+from model.data.load import Data, Progress
+from model.training import calibrate, card, patches
 from model.training.classifier_file import ModelFile, build
 
 FOLDS = 5
 
 
 def train(
-    data: Data, *, seed: int, target_precision: float, progress: Callable[[int, int], None]
+    data: Data, *, seed: int, target_precision: float, progress: Progress
 ) -> tuple[ModelFile, dict[str, Any]]:
     """Return a trained model and its card; `progress` is told the folds done and the folds to do.
 
@@ -60,22 +56,3 @@ def train(
         training={"seed": seed},
     )
     return file, result
-
-
-def main() -> None:
-    """Train a small model without torch, and write it with its card."""
-    parser = argparse.ArgumentParser(prog="python -m model.training.light", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a CIFAR-100 archive or a folder class/…")
-    command.add_options(parser)
-    arguments = parser.parse_args()
-    command.run(
-        arguments,
-        lambda: arguments.data,
-        lambda data, progress: train(
-            data, seed=arguments.seed, target_precision=arguments.target_precision, progress=progress
-        ),
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,9 @@
-"""Trains the model: `python -m model.training.train --data DATA --classes bicycle motorcycle`.
+"""Trains the model; needs torch.
 
 Five networks, each trained without a fifth of the images, say how good such a network is on images it has not
 seen, and choose temperature and thresholds; the one that is kept is trained on all images.
 """
 
-import argparse
 import math
 import os
 import queue
@@ -20,24 +19,21 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model.data import cifar100
 from model.data.dataset import SIZE_PX, Dataset, split
 from model.data.drawings import LABELS
 from model.data.drawn import drawn
-from model.data.load import Data
-from model.training import calibrate, card, command, pretrained
+from model.data.load import Data, Progress, Steps
+from model.training import calibrate, card, pretrained
 from model.training.calibrate import Floats
 from model.training.classifier_file import Body, BothSides, ModelFile, build
-from model.training.console import bar
 from model.training.fit import Recipe, fit, logits
 from model.training.network import MEAN, STD, NetworkBody
+from model.training.run import Trained, run
 
 FOLDS = 5
-DOWNLOADED = Path("build/cifar-100-python.tar.gz")
 MAX_EXPORT_ERROR = 0.1
 """Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes
 of rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
-_DRAWN_SHARE = 0.1
 _DRAWN_TEST = 100
 
 
@@ -70,7 +66,7 @@ def train(
     target_precision: float,
     drawn_share: float,
     workers: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> tuple[ModelFile, dict[str, Any]]:
     """Return a trained model and its card; `progress` is told the epochs done and the epochs to do.
 
@@ -129,6 +125,57 @@ def train(
     return file, result
 
 
+def train_and_write(
+    *,
+    data: Path | None,
+    classes: Sequence[str] = (),
+    out: Path = Path("build/model"),
+    seed: int = 0,
+    target_precision: float = 0.99,
+    epochs: int | None = None,
+    drawn_share: float = 0.1,
+    workers: int | None = None,
+    steps: Steps,
+    say: Callable[[str], None],
+) -> Trained:
+    """Train a model, and write it with its card: `model.training.run.run` with the full trainer.
+
+    Args:
+        data: a CIFAR-100 archive or a folder of labelled images (`class/…` or `train/class/…`); None
+            downloads the official archive (169 MB).
+        classes: names of the classes, in order; none stands for all.
+        out: folder to write to.
+        seed: of everything random.
+        target_precision: of accepted images, above 0 and below 1; chooses the thresholds.
+        epochs: None stands for the recipe's, or as many as its least number of steps takes.
+        drawn_share: drawings to learn from for every image, where all classes can be drawn.
+        workers: processes; None stands for one a core.
+        steps: shows the progress of each step.
+        say: gets each line about the data before training begins.
+
+    Raises:
+        DataError: the data cannot be used, or the folder cannot be written to.
+    """
+    recipe = Recipe() if epochs is None else replace(Recipe(), epochs=epochs, least_steps=0)
+    return run(
+        lambda clean, progress: train(
+            clean,
+            recipe=recipe,
+            seed=seed,
+            target_precision=target_precision,
+            drawn_share=drawn_share,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+        ),
+        data=data,
+        classes=classes,
+        out=out,
+        target_precision=target_precision,
+        steps=steps,
+        say=say,
+    )
+
+
 def _drawings(images: Dataset, share: float) -> Dataset | None:
     """Return drawings to learn from as well, where every class can be drawn."""
     each = math.ceil(len(images.labels) * share / len(images.classes))
@@ -145,7 +192,7 @@ def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recip
     return _Job(pixels, labels, held_out, images.classes, recipe, seed)
 
 
-def _run(jobs: Sequence[_Job], workers: int, progress: Callable[[int, int], None]) -> list[_Trained]:
+def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> list[_Trained]:
     """Train every network, several at once, each in a process and on a core of its own."""
     total = sum(job.recipe.epochs_over(len(job.pixels)) for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
@@ -199,55 +246,3 @@ def _session(file: ModelFile) -> Callable[[NDArray[np.uint8]], NDArray[np.float3
     return lambda pixels: np.concatenate(
         [session.run(None, {"images": pixels[i : i + 250]})[0] for i in range(0, len(pixels), 250)]
     )
-
-
-def main() -> None:
-    """Train a model, and write it with its card."""
-    parser = argparse.ArgumentParser(prog="python -m model.training.train", description=main.__doc__)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="a CIFAR-100 archive or a folder of labelled images (class/… or train/class/…); "
-        "without it, the official archive is downloaded (169 MB)",
-    )
-    command.add_options(parser)
-    parser.add_argument(
-        "--epochs", type=int, help=f"({Recipe.epochs}, or as many as {Recipe.least_steps} batches take)"
-    )
-    parser.add_argument(
-        "--drawn-share",
-        type=float,
-        default=_DRAWN_SHARE,
-        help="drawings to learn from for every image, where the classes can be drawn (0.1)",
-    )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (one a core)")
-    arguments = parser.parse_args()
-
-    def source() -> Path:
-        if arguments.data is not None:
-            given: Path = arguments.data
-            return given
-        with bar("downloading") as progress:
-            cifar100.download(DOWNLOADED, progress)
-        return DOWNLOADED
-
-    recipe = Recipe()
-    if arguments.epochs is not None:
-        recipe = replace(recipe, epochs=arguments.epochs, least_steps=0)
-    command.run(
-        arguments,
-        source,
-        lambda data, progress: train(
-            data,
-            recipe=recipe,
-            seed=arguments.seed,
-            target_precision=arguments.target_precision,
-            drawn_share=arguments.drawn_share,
-            workers=arguments.workers,
-            progress=progress,
-        ),
-    )
-
-
-if __name__ == "__main__":
-    main()

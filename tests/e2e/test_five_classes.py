@@ -15,6 +15,7 @@ from infra.operations.drop import drop, files_of, progress_bar, settle
 from model.data.drawings import LABELS, draw
 from model.data.drawn import write_archive
 from model.data.load import load
+from model.files import read_card
 from model.training import card, light
 
 FLOWERS = ("poppy", "tulip", "willow_tree")
@@ -54,7 +55,7 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
 
     assert settled.missing == []
     assert settled.outcomes["failed"] == settled.outcomes["rejected"] == 0
-    assert {row["model_version"] for row in rows} == {card.read(model)["model_version"]}
+    assert {row["model_version"] for row in rows} == {read_card(model)["model_version"]}
     assert {row["classes"] for row in rows} == {len(LABELS)}
     right = Counter(row["key"].split("/")[0] for row in rows if row["key"].startswith(row["label"] + "/"))
     assert len(rows) == EACH * len(FLOWERS)

@@ -1,18 +1,17 @@
 import json
-import subprocess
-import sys
 import threading
 import xml.etree.ElementTree as ET
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
+from ingest.errors import SconesError
 from model.data.drawn import drawn, write_archive
+from model.files import DEFAULT_MODEL, read_card
 from model.serving.endpoint import EndpointError, ask, over_http
 from model.serving.inference import Model
-from model.training import card
-from model.training.evaluate import DEFAULT_MODEL
+from model.training.evaluate import evaluate
 
 CLASSES = ("bicycle", "motorcycle")
 
@@ -104,28 +103,37 @@ def test_an_endpoint_out_of_reach_is_one_clear_sentence():
         pass
 
 
-def evaluate(*arguments):
-    command = [sys.executable, "-m", "model.training.evaluate", *map(str, arguments)]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+@contextmanager
+def steps(label):
+    yield quiet
 
 
-def test_the_command_prints_the_figures_and_draws_the_diagrams(tmp_path):
+def test_an_evaluation_has_the_figures_and_draws_the_diagrams(tmp_path):
     write_archive(tmp_path / "drawn.tar.gz", CLASSES, each=5)
-    result = evaluate("--data", tmp_path / "drawn.tar.gz", "--part", "train", "--out", tmp_path / "out")
-    assert result.returncode == 0, result.stderr
-    assert card.read(DEFAULT_MODEL)["model_version"] in result.stdout
+    evaluation = evaluate(tmp_path / "drawn.tar.gz", part="train", steps=steps)
+    evaluation.write(tmp_path / "out")
+    assert read_card(DEFAULT_MODEL)["model_version"] in evaluation.text()
     figures = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert figures["images"] == 10
-    assert f"accuracy           {figures['accuracy']:.4f} on 10 images" in result.stdout
+    assert f"accuracy           {figures['accuracy']:.4f} on 10 images" in evaluation.text()
     for name in ("reliability.svg", "risk_coverage.svg"):
-        assert ET.parse(tmp_path / "out" / name).getroot().tag.endswith("svg")  # noqa: S314 - our own
+        assert ET.parse(tmp_path / "out" / name).getroot().tag.endswith("svg")  # noqa: S314 - just written
 
 
-def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path):
-    result = evaluate("--data", tmp_path / "none.tar.gz")
-    assert result.returncode == 1
-    assert result.stderr.strip() == f"error: there is no file {tmp_path / 'none.tar.gz'}"
+def test_an_endpoint_is_measured_instead_of_the_file(tmp_path, serve):
+    write_archive(tmp_path / "drawn.tar.gz", CLASSES, each=5)
+    url = serve(lambda body: (200, b"[0.75, 0.25]")).url
+    evaluation = evaluate(tmp_path / "drawn.tar.gz", endpoint_url=url, steps=steps)
+    assert evaluation.part == "test"
+    assert evaluation.figures["recall"] == {"bicycle": 1.0, "motorcycle": 0.0}
+
+
+def test_what_is_wrong_is_one_sentence(tmp_path):
+    with pytest.raises(SconesError) as caught:
+        evaluate(tmp_path / "none.tar.gz", steps=steps)
+    assert str(caught.value) == f"there is no file {tmp_path / 'none.tar.gz'}"
+    with pytest.raises(SconesError, match="no usable model in"):
+        evaluate(tmp_path / "none.tar.gz", model=tmp_path, steps=steps)
 
 
 def test_the_default_model_knows_the_demos_drawings():

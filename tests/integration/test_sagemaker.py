@@ -22,12 +22,12 @@ from botocore.validate import ParamValidator
 from click.testing import CliRunner
 from moto import mock_aws
 
+from infra.cli.sagemaker import sagemaker as sagemaker_commands
 from model.data.dataset import Dataset
 from model.data.drawings import LABELS, draw
 from model.serving import sagemaker as on_aws
 from model.serving import sagemaker_requests as requests
 from model.serving.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
-from model.serving.sagemaker_cli import cli
 from workflow.policy import Policy, decide
 
 ROLE = "arn:aws:iam::123456789012:role/scones"
@@ -412,6 +412,10 @@ def test_another_error_of_aws_is_not_taken_for_a_missing_endpoint(sagemaker, mon
         sagemaker.config_of("scones")
 
 
+def quiet_progress(done, total):
+    pass
+
+
 def drawn_dataset(count):
     rng = random.Random(1)
     labels = np.arange(count) % len(LABELS)
@@ -423,7 +427,7 @@ def test_uploaded_lists_name_every_uploaded_image_with_its_class(aws):
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="data")
     validates = np.arange(30) < 10
-    on_aws.upload(s3, "data", "training/x", drawn_dataset(30), validates)
+    on_aws.upload(s3, "data", "training/x", drawn_dataset(30), validates, quiet_progress)
     keys = {item["Key"] for item in s3.list_objects_v2(Bucket="data")["Contents"]}
     listed = set()
     for channel, count in (("train", int((~validates).sum())), ("validation", int(validates.sum()))):
@@ -443,7 +447,7 @@ def test_a_list_is_not_sorted_by_class_even_where_the_images_are(aws):
     s3.create_bucket(Bucket="data")
     images = drawn_dataset(40)
     by_class = images.take(np.argsort(images.labels, kind="stable"))
-    on_aws.upload(s3, "data", "x", by_class, np.arange(40) % 5 == 0)
+    on_aws.upload(s3, "data", "x", by_class, np.arange(40) % 5 == 0, quiet_progress)
     said = s3.get_object(Bucket="data", Key="x/train_lst/train.lst")["Body"].read().decode()
     labels = [int(line.split("\t")[1]) for line in said.splitlines()]
     assert labels != sorted(labels)
@@ -466,7 +470,7 @@ def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli, arguments)
+    return CliRunner().invoke(sagemaker_commands, arguments)
 
 
 def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():

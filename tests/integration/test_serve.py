@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from model.data.drawings import draw
+from model.files import UnusableModel
 from model.serving.inference import Model
 from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen, main
 from model.training.onnx_file import Graph
@@ -370,7 +371,7 @@ def test_the_containers_packages_are_the_locks_with_all_that_they_need():
 def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
     write_colour_model(tmp_path)
     spoil(tmp_path)
-    with pytest.raises(ValueError, match=said) as caught:
+    with pytest.raises(UnusableModel, match=said) as caught:
         Model.load(tmp_path, threads=1)
     assert f"no usable model in {tmp_path}" in str(caught.value)
 

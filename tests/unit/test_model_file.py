@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from model.data.dataset import normalised, statistics
 from model.data.drawn import drawn, write_archive
 from model.data.load import load
+from model.files import read_card
 from model.training import calibrate, card, light, patches
 from model.training.classifier_file import BothSides, build
 from model.training.onnx_file import Graph
@@ -101,7 +102,7 @@ def test_a_light_model_learns_drawn_flowers_from_an_archive(tmp_path):
     data = load(tmp_path / "drawn.tar.gz", CLASSES, lambda done, total: None)
     file, result = light.train(data, seed=0, target_precision=0.9, progress=lambda done, total: None)
     card.write(tmp_path / "model", file, result)
-    assert card.read(tmp_path / "model") == json.loads(json.dumps(result))
+    assert read_card(tmp_path / "model") == json.loads(json.dumps(result))
     assert result["classes"] == list(CLASSES)
     assert result["out_of_fold"]["accuracy"] >= 0.9
     assert data.test is not None

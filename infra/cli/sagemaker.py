@@ -1,44 +1,26 @@
-"""Train, deploy, calibrate, roll back and delete the model on SageMaker.
-
-python -m model.serving.sagemaker_cli {train,endpoint,calibrate,rollback,delete} --help
-"""
+"""`scones sagemaker …`: train, deploy, calibrate, roll back and delete the model on SageMaker."""
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from model.data.dataset import DataError, Dataset, split
+from infra.cli.progress import steps
+from model.data.dataset import Dataset
 from model.data.load import load
-from model.serving import aws, deployment
+from model.files import DEFAULT_MODEL
+from model.serving import deployment
+from model.serving import sagemaker as on_aws
 from model.serving import sagemaker_requests as requests
-from model.serving.deployment import DeploymentError
-from model.serving.endpoint import EndpointError, ask
-from model.serving.sagemaker import (
-    AWS_ERRORS,
-    Mask,
-    SageMaker,
-    built_in_image,
-    calibration,
-    put_object,
-    trained_by,
-)
-from model.serving.sagemaker import train as train_on_sagemaker
-from model.training.console import bar
-
-DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights"
-FOLDS, SEED = 5, 0
-"""One fold validates: the same images when training and when calibrating."""
 
 
-def _validation_fold(images: Dataset) -> Mask:
-    return np.equal(split(images, FOLDS, SEED), 0)
+@click.group()
+def sagemaker() -> None:
+    """Train, deploy, calibrate, roll back and delete the model on SageMaker."""
 
 
 def _say(line: str) -> None:
@@ -49,9 +31,8 @@ def _show(plan: dict[str, Any]) -> None:
     click.echo(json.dumps(plan, indent=2))
 
 
-@click.group()
-def cli() -> None:
-    """Train, deploy, calibrate, roll back and delete the model on SageMaker."""
+def _names(classes: str) -> list[str]:
+    return [name for name in classes.split(",") if name]
 
 
 def _matching(
@@ -68,7 +49,7 @@ def _matching(
 
 
 _data = click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-_classes = click.option("--classes", default="", help="their names, with commas; all there are, if none")
+_classes = click.option("--classes", default="", help="names with commas between them; none stands for all")
 _role = click.option(
     "--role-arn",
     required=True,
@@ -93,18 +74,13 @@ _name = click.option(
         rf"(?=.{{1,{requests.ENDPOINT_NAME_MAX_CHARS}}}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*",
         f"at most {requests.ENDPOINT_NAME_MAX_CHARS} letters, digits and hyphens between them",
     ),
-    help="of the endpoint",
+    help="name of the endpoint",
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
 _region = click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)
 
 
-def _read(data: Path, classes: str) -> Dataset:
-    with bar("reading") as progress:
-        return load(data, [name for name in classes.split(",") if name], progress).train
-
-
-@cli.command()
+@sagemaker.command()
 @_data
 @_classes
 @_role
@@ -126,17 +102,14 @@ def train(
     instance_type: str,
 ) -> None:
     """Train the built-in Image Classification algorithm."""
-    images = _read(data, classes)
-    validates = _validation_fold(images)
-    prefix = f"training/{images.sha256()[:16]}"
-    plan = requests.TrainingPlan(
+    with steps("reading") as progress:
+        images: Dataset = load(data, _names(classes), progress).train
+    plan = on_aws.plan_training(
+        images,
         job_name=f"scones-{datetime.now(UTC):%Y%m%d%H%M%S}",
         role_arn=role_arn,
-        image_uri=built_in_image(region),
-        data_url=f"s3://{bucket}/{prefix}",
-        output_url=f"s3://{bucket}/models",
-        class_count=len(images.classes),
-        train_images=int((~validates).sum()),
+        bucket=bucket,
+        region=region,
         layers=layers,
         epochs=epochs,
         instance_type=instance_type,
@@ -146,18 +119,18 @@ def train(
         _show({"images": images.counts(), "training_job": request, "cost": cost})
         return
     _say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
-    train_on_sagemaker(plan, bucket, prefix, images, validates)
+    on_aws.train(plan, images, steps)
     click.echo(plan.job_name)
 
 
-@cli.command()
+@sagemaker.command()
 @_name
 @_role
 @_bucket
 @_dry_run
-@click.option("--image", envvar="IMAGE", help="URI of our container (model/Dockerfile) in ECR")
+@click.option("--image", envvar="IMAGE", help="URI in ECR of the container built from model/Dockerfile")
 @click.option("--training-job", help="deploy what this job of the built-in algorithm trained, instead")
-@click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_WEIGHTS, help="of our container")
+@click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="folder of the model")
 @click.option(
     "--memory-mb",
     type=click.Choice([str(mb) for mb in requests.SERVERLESS_MEMORY_MB]),
@@ -187,7 +160,7 @@ def endpoint(
     """Create or update the endpoint, test it, and put it back where it fails."""
     if bool(image) == bool(training_job):
         raise click.UsageError(
-            "give either --image (our container) or --training-job (the built-in algorithm)"
+            "give either --image (the project's container) or --training-job (the built-in algorithm)"
         )
     capacity: requests.Serverless | requests.RealTime
     if instance_type:
@@ -195,95 +168,46 @@ def endpoint(
     else:
         capacity = requests.Serverless(int(memory_mb), concurrency)
     if training_job:
-        wanted = trained_by(training_job, name, role_arn, capacity)
+        wanted = on_aws.trained_by(training_job, name, role_arn, capacity)
     else:
         assert image  # noqa: S101 - one of the two is there
-        wanted = _ours(weights, bucket, image, name, role_arn, capacity, put=not dry_run)
+        wanted = deployment.of_weights(
+            weights,
+            bucket=bucket,
+            image_uri=image,
+            endpoint=name,
+            role_arn=role_arn,
+            capacity=capacity,
+        )
+        if not dry_run:
+            on_aws.put_object(wanted.model_url, deployment.package(weights))
     if dry_run:
-        _show(_dry(wanted))
+        _show(deployment.dry_run(wanted, datetime.now(UTC)))
         return
-    click.echo(deployment.deploy(SageMaker.connect(), wanted, datetime.now(UTC), _say))
+    click.echo(deployment.deploy(on_aws.SageMaker.connect(), wanted, datetime.now(UTC), _say))
 
 
-def _ours(
-    weights: Path,
-    bucket: str,
-    image_uri: str,
-    name: str,
-    role_arn: str,
-    capacity: requests.Serverless | requests.RealTime,
-    *,
-    put: bool,
-) -> requests.Deployment:
-    packed = deployment.package(weights)
-    card = json.loads((weights / "card.json").read_text(encoding="utf-8"))
-    url = f"s3://{bucket}/models/{card['model_version']}/model.tar.gz"
-    if put:
-        put_object(url, packed)
-    return requests.Deployment(
-        endpoint=name,
-        role_arn=role_arn,
-        image_uri=image_uri,
-        model_url=url,
-        class_count=len(card["classes"]),
-        model_version=card["model_version"],
-        capacity=capacity,
-    )
-
-
-def _dry(wanted: requests.Deployment) -> dict[str, Any]:
-    name = wanted.name(datetime.now(UTC))
-    plan: dict[str, Any] = {
-        "model": requests.model(wanted, name),
-        "endpoint_config": requests.endpoint_config(wanted, name),
-        "endpoint": {"EndpointName": wanted.endpoint, "EndpointConfigName": name},
-    }
-    if isinstance(wanted.capacity, requests.RealTime):
-        plan["scaling"] = requests.scaling(wanted.endpoint, wanted.capacity)
-    return plan | {"cost": requests.hourly_cost(wanted.capacity)}
-
-
-@cli.command("calibrate")
+@sagemaker.command("calibrate")
 @_name
 @_data
 @_classes
 @click.option("--target-precision", type=float, default=0.99, show_default=True)
 def calibrate_(name: str, data: Path, classes: str, target_precision: float) -> None:
     """Fit temperature and thresholds to the built-in algorithm's answers, for the template's parameters."""
-    images = _read(data, classes)
-    held_out = images.take(np.flatnonzero(_validation_fold(images)))
-    with bar("asking") as progress:
-        probabilities = ask(aws.over_sagemaker(name), held_out, progress)
-    for key, value in calibration(probabilities, held_out.labels, images.classes, target_precision).items():
+    parameters = on_aws.calibrate_endpoint(name, data, _names(classes), target_precision, steps)
+    for key, value in parameters.items():
         click.echo(f"{key}={value}")
 
 
-@cli.command()
+@sagemaker.command()
 @_name
 def rollback(name: str) -> None:
     """Let the endpoint run what it ran before."""
-    click.echo(deployment.roll_back(SageMaker.connect(), name, _say))
+    click.echo(deployment.roll_back(on_aws.SageMaker.connect(), name, _say))
 
 
-@cli.command()
+@sagemaker.command()
 @_name
 def delete(name: str) -> None:
     """Delete the endpoint and everything that was deployed behind it."""
-    deployment.delete(SageMaker.connect(), name, _say)
-
-
-def main() -> int:
-    """Run a command; what goes wrong is one sentence."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (DataError, DeploymentError, EndpointError, ValueError, *AWS_ERRORS) as error:
-        _say(f"error: {error}")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    deployment.delete(on_aws.SageMaker.connect(), name, _say)

@@ -1,0 +1,89 @@
+"""A training run: reads the data, trains, and writes the model with its card."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.data import cifar100
+from model.data.dataset import DataError
+from model.data.load import Data, Progress, Steps, load
+from model.training import card
+from model.training.classifier_file import ModelFile
+from model.training.summary import summary
+
+DOWNLOADED = Path("build/cifar-100-python.tar.gz")
+
+Trainer = Callable[[Data, Progress], tuple[ModelFile, dict[str, Any]]]
+"""Returns a model and its card."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in a folder, with its card."""
+
+    folder: Path
+    file: ModelFile
+    card: dict[str, Any]
+
+    def text(self) -> str:
+        """Return for people how good the model is and where it is."""
+        lines = [summary(self.card["out_of_fold"])]
+        if self.card["threshold"] == 1.0:
+            target = self.card["target_precision"]
+            lines.append(
+                f"\n{self.card['out_of_fold']['images']} images cannot show a precision of {target:g}: "
+                f"all would need review. It takes at least {needed(target)} predictions without an error, "
+                "or a lower target precision."
+            )
+        lines.append(f"written to {self.folder}: {self.file.model_version}, {len(self.file.content):,} bytes")
+        return "\n".join(lines)
+
+
+def run(
+    trainer: Trainer,
+    *,
+    data: Path | None,
+    classes: Sequence[str],
+    out: Path,
+    target_precision: float,
+    steps: Steps,
+    say: Callable[[str], None],
+) -> Trained:
+    """Train on the data and write the model with its card to `out`.
+
+    Args:
+        trainer: trains on the clean data.
+        data: a CIFAR-100 archive or a folder of labelled images; None downloads the archive (169 MB).
+        classes: names of the classes, in order; none stands for all.
+        out: folder to write to.
+        target_precision: above 0 and below 1; chooses the thresholds.
+        steps: shows the progress of each step.
+        say: gets each line about the data before training begins.
+
+    Raises:
+        DataError: the data cannot be used, or the folder cannot be written to.
+    """
+    if not 0 < target_precision < 1:
+        raise DataError(f"the target precision is {target_precision:g}; it must be above 0 and below 1")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write to {out}: {error.strerror}") from error
+    if data is None:
+        with steps("downloading") as progress:
+            cifar100.download(DOWNLOADED, progress)
+    with steps("reading") as progress:
+        clean = load(data or DOWNLOADED, classes, progress)
+    for line in clean.report:
+        say(line)
+    with steps("training") as progress:
+        file, described = trainer(clean, progress)
+    card.write(out, file, described)
+    return Trained(out, file, described)
+
+
+def needed(target_precision: float) -> int:
+    """Return how many predictions without an error show a precision (docs/decisions/0011)."""
+    return math.ceil(1 / (1 - target_precision) - 1 - 1e-9)
