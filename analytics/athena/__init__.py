@@ -1,1 +1,1 @@
-"""The client of Athena on AWS, and the interface that it shares with the local one."""
+"""Athena: one interface, with an engine on AWS and one on the laptop."""

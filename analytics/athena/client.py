@@ -1,326 +1,53 @@
-"""Runs Athena's SQL: on Athena, or on DuckDB over a folder of the same Parquet files."""
+"""The client of Athena on AWS: start a statement, wait for it, fetch its rows. Without pandas."""
 
-import glob
-import json
-import re
-import shutil
-import tempfile
-import threading
 import time
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import duckdb
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from analytics.athena.engine import QueryFailed
 
-from analytics.lake.schema import SCHEMAS
-from analytics.report.cost import ATHENA_LEAST_BYTES, PRICES
-from ingest.errors import SconesError
-from localathena.results import frame_of, is_athenas_json, typed_rows
-from localathena.translate import QueryRefused, Table, Translation, ensure_it_reads, translate
-from localathena.types import MIXED, VARCHAR, Column, from_arrow, quoted, text
-from localathena.values import FAILURE
-
-__all__ = ["Athena", "Engine", "LocalAthena", "QueryFailed", "QueryRefused", "QueryResult"]
-
-_TB_BYTES = 10**12
 _POLL_FIRST_S = 0.2
 _POLL_MOST_S = 5.0
-_MOST_CELLS = 20_000_000
-"""Of a local answer: as Python's objects they take some GB."""
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
-class QueryFailed(SconesError):
-    """The engine could not finish a statement, and why, in its own words."""
-
-
 @dataclass(frozen=True)
-class QueryResult:
-    """What a statement returned and what it took."""
+class Answer:
+    """What Athena returned: every value is a text, or None for NULL."""
 
-    frame: pd.DataFrame
+    columns: Sequence[tuple[str, str]]
+    """Name and type of each column."""
+    rows: Sequence[Sequence[str | None]]
     scanned_bytes: int
-    """What Athena says it scanned; on the laptop, what DuckDB read of the Parquet files."""
     elapsed_ms: float
 
-    @property
-    def cost_usd(self) -> float:
-        """At Athena's list price for what was scanned, 10 MB at least.
-
-        Source: https://aws.amazon.com/athena/pricing/
-        """
-        return max(self.scanned_bytes, ATHENA_LEAST_BYTES) / _TB_BYTES * PRICES.athena_tb
+    def by_column(self) -> list[dict[str, str | None]]:
+        """Return each row as a dict by the column's name."""
+        names = [name for name, _ in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
-class Engine(Protocol):
-    """Whatever runs a statement in Athena's dialect."""
-
-    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
-        """Run one read-only statement; each `?` in it stands for the text of one parameter.
-
-        Raises:
-            QueryRefused: the statement is not one that this engine runs.
-            QueryFailed: it failed while running.
-        """
-        ...
-
-
-class LocalAthena:
-    """Athena on DuckDB: each subfolder of a folder is a table, `FOLDER/TABLE/dt=YYYY-MM-DD/*.parquet`."""
-
-    def __init__(
-        self,
-        folder: Path,
-        views: Mapping[str, str] = {},
-        *,
-        database: str | None = None,
-        threads: int = 2,
-        memory_limit: str = "2GB",
-        timeout_s: float = 600.0,
-    ) -> None:
-        """Open a folder, and create the views, each an Athena SELECT over the tables and views before it.
-
-        With a `database`, tables can be qualified with that one only; else with any. A statement that is not
-        through after `timeout_s` is stopped.
-
-        Raises:
-            QueryRefused: a view's SELECT cannot be translated.
-            ValueError: the folder's name has a character that DuckDB takes for a pattern.
-        """
-        folder = folder.resolve()
-        if glob.has_magic(str(folder)):
-            raise ValueError(f"{folder}: a folder with *, ? or [ in its name cannot be read. Rename it.")
-        self._database = database
-        self._timeout_s = timeout_s
-        scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
-        self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
-        self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
-        self._connection.execute("SET TimeZone='UTC'")
-        self._connection.execute("SET enable_progress_bar=false")  # into what the caller prints
-        self._files = [_Files(name, folder, scratch) for name in sorted({*SCHEMAS, *_subfolders(folder)})]
-        self._tables = {files.name: files.table for files in self._files}
-        self._look_for_files()
-        for name, sql in views.items():
-            self._create_view(name, sql)
-        for setting in (
-            "disabled_optimizers='window_self_join'",  # its copy of a scan reads every partition
-            "enable_external_file_cache=false",  # or a second run would read, and say, zero bytes
-            "enable_profiling='no_output'",
-            f"temp_directory={text(str(scratch / 'spill'))}",
-            f"allowed_directories=[{text(str(folder))}, {text(str(scratch))}]",
-            "enable_external_access=false",
-            "autoinstall_known_extensions=false",
-            "autoload_known_extensions=false",
-            "lock_configuration=true",
-        ):
-            self._connection.execute(f"SET {setting}")
-
-    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
-        """Run one read-only statement; see `Engine`."""
-        started = time.perf_counter()
-        columns, rows = self.rows(sql, parameters)
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        profile = json.loads(self._connection.get_profiling_information("json"))
-        scanned_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
-        return QueryResult(frame_of(columns, rows), scanned_bytes, elapsed_ms)
-
-    def rows(
-        self, sql: str, parameters: Sequence[str] = ()
-    ) -> tuple[Sequence[Column], list[tuple[Any, ...]]]:
-        """Run one read-only statement, and return its columns and its values as DuckDB has them.
-
-        Raises:
-            QueryRefused, QueryFailed: as `query` does.
-        """
-        translation = translate(sql, self._tables, parameters, self._database)
-        self._look_for_files()
-        if any(column.type.contains("interval year to month") for column in translation.columns):
-            raise QueryRefused(
-                "A span of months is not known here as an answer: use date_diff('month', a, b)."
-            )
-        if any(column.type.zone == MIXED for column in translation.columns):
-            raise QueryRefused(
-                "A column has moments of several time zones, which is not known here as an answer: write "
-                "AT TIME ZONE 'UTC' after it."
-            )
-        rows = self._fetched(translation)
-        moments = [place for place, column in enumerate(translation.columns) if column.type.is_moment]
-        if any(isinstance(row[place], str) for row in rows for place in moments):
-            raise QueryFailed("There is a time beyond the year 9999, which Python does not know.")
-        if not is_athenas_json(translation.columns, rows):
-            raise QueryRefused(
-                "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: take the "
-                "values out with json_extract_scalar or CAST."
-            )
-        return translation.columns, rows
-
-    def _fetched(self, translation: Translation) -> list[tuple[Any, ...]]:
-        most_rows = _MOST_CELLS // len(translation.columns)
-        deadline = threading.Timer(self._timeout_s, self._connection.interrupt)
-        deadline.start()
-        try:
-            rows = self._execute(translation.sql).fetchmany(most_rows + 1)
-        except duckdb.InterruptException as error:
-            raise QueryFailed(
-                f"There was no answer within {self._timeout_s:g} s. Ask for fewer days or fewer rows."
-            ) from error
-        except duckdb.Error as error:
-            raise QueryFailed(_reason(error, translation.names)) from error
-        finally:
-            deadline.cancel()
-        if len(rows) > most_rows:
-            raise QueryFailed(
-                f"The answer has more than {most_rows:,} rows: aggregate them, or write LIMIT {most_rows}."
-            )
-        return rows
-
-    def close(self) -> None:
-        """Let go of the memory and of what was spilled to disk."""
-        self._connection.close()
-        self._clean_up()
-
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connection.execute(sql)
-        except duckdb.IOException:  # a mirror took a file away after DuckDB had listed it
-            return self._connection.execute(sql)
-        except duckdb.InvalidInputException as error:
-            if "union_by_name" not in str(error):
-                raise
-        # A file lacks a column that was added later. To know that, DuckDB has to open all files.
-        for files in self._files:
-            files.may_differ = True
-        self._look_for_files()
-        return self._connection.execute(sql)
-
-    def _create_view(self, name: str, sql: str) -> None:
-        try:
-            translation = translate(sql, self._tables, (), self._database)
-        except QueryRefused as error:
-            raise QueryRefused(f"The view {name}: {error}") from error
-        names = ", ".join(quoted(column.name) for column in translation.columns)
-        self._connection.execute(f"CREATE VIEW {quoted(name)}({names}) AS {translation.sql}")
-        self._tables[name] = Table(name, translation.columns)
-
-    def _look_for_files(self) -> None:
-        for files in self._files:
-            definition = files.changed_definition()
-            if definition:
-                self._connection.execute(definition)
-
-
-class _Files:
-    """The Parquet files of a table, and the view of DuckDB's that reads them."""
-
-    def __init__(self, name: str, folder: Path, scratch: Path) -> None:
-        self.name = name
-        self._folder = folder / name
-        schema = SCHEMAS.get(name) or pq.read_schema(next(_parquet_files(self._folder)))
-        columns = [Column(field.name.lower(), from_arrow(field.type)) for field in schema]
-        self.table = Table(
-            name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]
-        )
-        # An empty file that has all columns comes first, so that no file of a partition which the query does
-        # not touch is opened. DuckDB wants the same `key=value` folders above all its files.
-        above = [part for part in folder.parts if "=" in part]
-        self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
-        self._first.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
-        self.may_differ = False
-        """Whether files may lack columns."""
-        self._defined: str | None = None
-
-    def changed_definition(self) -> str | None:
-        """Return the view to (re)create: at first, when the first file comes, when the last one goes."""
-        definition = self._definition(next(_parquet_files(self._folder), None) is not None)
-        if definition == self._defined:
-            return None
-        self._defined = definition
-        return definition
-
-    def _definition(self, has_files: bool) -> str:
-        sources = [str(self._first)]
-        if has_files:
-            sources.append(f"{self._folder}/{_PATTERN}")
-        columns = ", ".join(quoted(column.name) for column in (*self.table.columns, *self.table.hidden))
-        source = (
-            f"[{', '.join(map(text, sources))}], hive_partitioning=true, hive_types={{'dt': VARCHAR}}, "
-            f"hive_types_autocast=false, filename='$path', union_by_name={self.may_differ}"
-        )
-        select = f"SELECT {columns} FROM read_parquet({source})"  # noqa: S608 - all of it is quoted
-        return f"CREATE OR REPLACE VIEW {quoted(self.name)} AS {select}"
-
-
-_PATTERN = "dt=*/[!_.]*.parquet"
-"""A table's files in its folder; Athena too reads none whose name starts with `_` or a dot."""
-
-
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return [path.name for path in folder.iterdir() if next(_parquet_files(path), None) is not None]
-
-
-def _parquet_files(folder: Path) -> Iterator[Path]:
-    return iter(folder.glob(_PATTERN))
-
-
-def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:
-    """Return what went wrong, without the statement and the names that nobody wrote."""
-    said = str(error).split("\n\nLINE ")[0].strip()
-    failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
-    if failure:
-        return failure[1]
-    for form, reason in _REASONS.items():
-        if found := re.search(form, said):
-            column = names.get(found[1], found[1]) if found.groups() else ""
-            return reason.format(column)
-    return said.splitlines()[0]
-
-
-_REASONS = {
-    "^Invalid Input Error: Division by zero": "Division by zero; TRY(...) makes it NULL.",
-    'column "(.+?)" must appear in the GROUP BY': (
-        "The column {0} is neither in GROUP BY nor within an aggregate: write it into GROUP BY, or write "
-        "arbitrary({0})."
-    ),
-    "WHERE clause cannot contain aggregates": "WHERE cannot contain aggregates: write HAVING after GROUP BY.",
-    "WHERE clause cannot contain window functions": (
-        "WHERE cannot contain window functions: name it in a subquery, and write WHERE outside."
-    ),
-    "aggregate function calls cannot be nested": "Aggregates cannot be nested: put one into a subquery.",
-    "More than one row returned by a subquery": "A query in an expression returned more than one row.",
-    "Map keys must be unique": "A map's keys must be unique, and two are equal.",
-}
-"""What DuckDB says → the same, for who wrote Athena's SQL."""
-
-
-class Athena:
-    """Athena on AWS."""
+class AthenaClient:
+    """A workgroup of Athena, asked about one database."""
 
     def __init__(self, client: Any, database: str, workgroup: str, *, timeout_s: float = 600.0) -> None:
-        """Ask a workgroup about a database, through boto3's Athena client.
-
-        A statement that is not through after `timeout_s` is stopped: it would go on to cost.
-        """
+        """Take boto3's Athena client. A statement that is not through after `timeout_s` is stopped."""
         self._client = client
         self._database = database
         self._workgroup = workgroup
         self._timeout_s = timeout_s
 
-    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
-        """Run one read-only statement; see `Engine`."""
-        ensure_it_reads(sql)
+    def run(self, sql: str, parameters: Sequence[str] = (), *, timeout_s: float | None = None) -> Answer:
+        """Run one statement; each `?` in it stands for the text of one parameter.
+
+        Raises:
+            QueryFailed: Athena refused the statement, it failed, or it was not through in time.
+        """
         execution_id = self._start(sql, parameters)
         try:
-            execution = self._wait(execution_id)
-        except BaseException:  # Ctrl-C and the deadline too: nobody waits for the answer any more
+            execution = self._wait(execution_id, self._timeout_s if timeout_s is None else timeout_s)
+        except BaseException:  # Ctrl-C and the deadline too: the statement would go on to cost
             self._client.stop_query_execution(QueryExecutionId=execution_id)
             raise
         status = execution["Status"]
@@ -329,8 +56,9 @@ class Athena:
             raise QueryFailed(f"{reason} (query {execution_id})")
         columns, rows = self._rows(execution_id, has_header=execution.get("StatementType") == "DML")
         statistics = execution.get("Statistics", {})
-        return QueryResult(
-            frame_of(*typed_rows(columns, rows)),
+        return Answer(
+            columns,
+            rows,
             int(statistics.get("DataScannedInBytes", 0)),
             float(statistics.get("TotalExecutionTimeInMillis", 0)),
         )
@@ -341,15 +69,15 @@ class Athena:
             "QueryExecutionContext": {"Database": self._database},
             "WorkGroup": self._workgroup,
         }
-        if parameters:  # Athena takes them as SQL
-            request["ExecutionParameters"] = [text(parameter) for parameter in parameters]
+        if parameters:
+            request["ExecutionParameters"] = [_sql_text(parameter) for parameter in parameters]
         try:
             return str(self._client.start_query_execution(**request)["QueryExecutionId"])
         except self._client.exceptions.InvalidRequestException as error:
             raise QueryFailed(str(error)) from error
 
-    def _wait(self, execution_id: str) -> dict[str, Any]:
-        deadline = time.monotonic() + self._timeout_s
+    def _wait(self, execution_id: str, timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
         pause_s = _POLL_FIRST_S
         while True:
             answer = self._client.get_query_execution(QueryExecutionId=execution_id)
@@ -359,7 +87,7 @@ class Athena:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise QueryFailed(
-                    f"Athena did not answer within {self._timeout_s:g} s; query {execution_id} is stopped. "
+                    f"Athena did not answer within {timeout_s:g} s; query {execution_id} is stopped. "
                     "Ask for fewer days, or allow more time."
                 )
             time.sleep(min(pause_s, left_s))
@@ -376,3 +104,8 @@ class Athena:
             columns = [(info["Name"], info["Type"]) for info in found["ResultSetMetadata"]["ColumnInfo"]]
             rows += [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["Rows"]]
         return columns, rows[1:] if has_header else rows
+
+
+def _sql_text(value: str) -> str:
+    """Return a text as an SQL literal: Athena takes parameters as SQL."""
+    return "'" + value.replace("'", "''") + "'"

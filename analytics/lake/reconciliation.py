@@ -15,14 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from analytics.athena.client import LocalAthena, QueryFailed
+from analytics.athena.local import LocalEngine
 from analytics.questions.queries import views
 from ingest.upload import Upload
-from localathena.translate import translate
 from workflow.outcome import Outcome
 
 IN_FLIGHT = timedelta(minutes=15)
@@ -119,7 +117,7 @@ def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str =
     table = folder / _LISTING.parts[0]
     try:
         _write_listing(folder / _LISTING, listing)
-        with closing(_Streaming(folder, views())) as engine:
+        with closing(LocalEngine(folder, views())) as engine:
             for row in engine.stream(audit_query("accounts"), (bucket, prefix)):
                 yield _account(bucket, row)
     finally:
@@ -156,17 +154,3 @@ def _account(bucket: str, row: tuple[Any, ...]) -> Account:
         uploaded_at=uploaded_at.replace(tzinfo=UTC),
     )
     return Account(upload, is_listed, Outcome(outcome) if outcome else None, outcomes)
-
-
-class _Streaming(LocalAthena):
-    """The local engine, for answers that are too large for memory."""
-
-    def stream(self, sql: str, parameters: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-        self._look_for_files()
-        translation = translate(sql, self._tables, parameters, self._database)
-        try:
-            cursor = self._connection.execute(translation.sql)
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                yield from rows
-        except duckdb.Error as error:
-            raise QueryFailed(str(error)) from error

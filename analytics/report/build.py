@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.questions.queries import Value, saved_query
 from analytics.report.digest.text import digest_text
 from analytics.report.isoweek import IsoWeek

@@ -62,6 +62,11 @@ ATHENA_LEAST_BYTES = 10_000_000
 """Of a query, at least so much is billed. Source: https://aws.amazon.com/athena/pricing/"""
 
 
+def query_usd(scanned_bytes: int) -> float:
+    """Return the list price of a query on Athena."""
+    return max(scanned_bytes, ATHENA_LEAST_BYTES) / 1e12 * PRICES.athena_tb
+
+
 @dataclass(frozen=True)
 class CostLine:
     """One service's part."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
 from ingest.errors import SconesError
 

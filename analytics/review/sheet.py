@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analytics import text as words
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.questions.queries import saved_query
 from analytics.report.page import template
 

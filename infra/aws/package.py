@@ -14,7 +14,7 @@ TEMPLATE = PROJECT / "infra" / "template.yaml"
 LAYOUT: dict[str, tuple[str, ...]] = {
     "hot": ("ingest", "workflow"),
     "record": ("ingest", "workflow", "analytics"),
-    "digest": ("analytics",),
+    "digest": ("ingest", "analytics"),
 }
 """Folder of the package, as the template's `CodeUri` names it → our packages in it."""
 

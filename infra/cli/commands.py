@@ -12,10 +12,11 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
-from analytics.athena.client import QueryFailed
+from analytics.athena.engine import QueryFailed, QueryRefused
 from analytics.lake.aws import MirrorFailed
 from analytics.lake.compaction import CompactionFailed
 from analytics.questions.queries import UnknownQuery, console_query, question, saved_queries, week_query
+from analytics.report.cost import query_usd
 from analytics.report.isoweek import IsoWeek
 from analytics.review.labels import UnusableLabels
 from analytics.text import plural
@@ -29,7 +30,6 @@ from infra.operations.drop import NothingToDrop
 from infra.operations.import_capture import CannotImport
 from infra.operations.listing import UnusableInventory
 from infra.stack import STACK_NAME, NotUp, Stack, stack_file, state_folder
-from localathena.translate import QueryRefused
 
 BUILD = state_folder()
 console = Terminal()
@@ -133,7 +133,8 @@ def query(sql: str | None, name: str | None, week: str | None) -> None:
     show.answer(console, None, answer.frame)
     if stack.endpoint_url is None:
         console.print(
-            f"Athena scanned {answer.scanned_bytes:,} bytes: ${answer.cost_usd:.5f}", highlight=False
+            f"Athena scanned {answer.scanned_bytes:,} bytes: ${query_usd(answer.scanned_bytes):.5f}",
+            highlight=False,
         )
 
 

@@ -23,7 +23,7 @@ async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, 
 
     Raises:
         LookupError: the database has no table of results. ministack would read any file for it.
-        analytics.athena.client.QueryRefused, analytics.athena.client.QueryFailed: with the reason.
+        localathena.errors.QueryRefused, localathena.errors.QueryFailed: with the reason.
     """
     folder = _folder_of(database)
     if folder is None:
@@ -53,11 +53,12 @@ def _folder_of(database: str) -> Path | None:
 
 
 def _answer(sql: str, database: str, folder: Path) -> dict[str, Any]:
-    from analytics.athena.client import LocalAthena
+    from analytics.lake.schema import SCHEMAS
     from analytics.questions.queries import views
+    from localathena.engine import LocalAthena
     from localathena.results import text_of
 
-    athena = LocalAthena(folder, views(), database=database)
+    athena = LocalAthena(folder, views(), schemas=SCHEMAS, database=database)
     try:
         columns, rows = athena.rows(sql, list(map(_unquoted, _parameters.get())))
     finally:

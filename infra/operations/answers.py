@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from analytics.athena.client import Athena, Engine, LocalAthena, QueryResult
+from analytics.athena.engine import Engine, QueryResult
+from analytics.athena.frames import Athena
+from analytics.athena.local import LocalEngine
 from analytics.lake.aws import mirror
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
@@ -34,7 +36,7 @@ class _Mirrored:
         self._bucket = stack.results_bucket
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._athena = LocalAthena(folder, views(), database=stack.database)
+        self._athena = LocalEngine(folder, views(), database=stack.database)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         for table in SCHEMAS:

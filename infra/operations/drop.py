@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from infra.operations.answers import engine
 from infra.stack import Stack
 from ingest.errors import SconesError

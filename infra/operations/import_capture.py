@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
 from analytics.review.labels import MAX_BYTES, UnusableLabels, classified_images, parse, to_files, too_large
 from infra.stack import Stack

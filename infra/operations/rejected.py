@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.lake.reconciliation import audit_query
 
 INDEX = "rejected.jsonl"

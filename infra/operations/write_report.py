@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics import capture
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.lake.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek

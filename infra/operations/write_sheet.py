@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from analytics.athena.client import Engine
+from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS
 from analytics.review.sheet import PICTURE_PX, Queue, review_queue, sheet
 from analytics.review.thumbnails import small_jpeg

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import SCHEMA
 from analytics.questions.queries import parameters, saved_queries, views, week_query
 
@@ -89,7 +89,7 @@ def ask_all(folder: Path) -> Iterator[Asked]:
 
 def _ask(folder: Path, name: str) -> Asked:
     sql = week_query(name, MONDAY, MONDAY + timedelta(days=DAYS - 1))
-    athena = LocalAthena(folder, views())
+    athena = LocalEngine(folder, views())
     athena.query(sql)
     started = time.perf_counter()
     athena.query(sql)

@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analytics.athena.client import Athena
+from analytics.athena.frames import Athena
 from analytics.questions.queries import console_query, saved_queries, week_query
 from infra.demo_images import write_images
 from infra.operations.answers import engine

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from ministack.services import athena, glue, s3
 
-from analytics.athena.client import LocalAthena, QueryRefused
+from analytics.athena.local import LocalEngine
 from analytics.questions.queries import saved_queries, views, week_query
 from infra.laptop.embedded_athena import remembering_parameters, run
+from localathena.errors import QueryRefused
 from localathena.results import frame_of, typed_rows
 from tests.builders_table import Week, rows_of, write_rows
 
@@ -51,7 +52,7 @@ def test_an_answer_over_the_api_is_the_library_s(ask: Any, folder: Path, name: s
     answer = ask(sql)
     names_and_types = list(zip(answer["columns"], answer["column_types"], strict=True))
     read = frame_of(*typed_rows(names_and_types, answer["rows"]))
-    expected = LocalAthena(folder, views()).query(sql).frame
+    expected = LocalEngine(folder, views()).query(sql).frame
     assert len(expected) or name in EMPTY
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
 from analytics.questions.queries import views
 from analytics.report.build import build_report
@@ -47,7 +47,7 @@ def page(tmp_path_factory) -> Path:
     sunday = str(WEEK.sunday)
     write_labels(folder, sunday, [a_label(row, "bicycle") for row in rows if partition(row) == sunday])
     report = build_report(
-        LocalAthena(folder, views()),
+        LocalEngine(folder, views()),
         WEEK,
         WEEK.back(),
         thumbnail=lambda bucket, key, version: png_bytes(noise(32, 32)),

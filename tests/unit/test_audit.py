@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.batch import sort_out
 from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from analytics.questions.queries import views
@@ -98,7 +98,7 @@ def test_readers_see_one_outcome_of_each_upload_the_best_and_then_the_latest(mes
     batches = [delivered[:cut], delivered[cut:], delivered[: cut // 2]]  # the last one: delivered again
     with tempfile.TemporaryDirectory() as folder:
         record(Path(folder), *batches)
-        engine = LocalAthena(Path(folder), views())
+        engine = LocalEngine(Path(folder), views())
         rows = engine.query("SELECT upload_id, outcome FROM outcomes").frame.to_dict("records")
         engine.close()
     expected = best(messages)

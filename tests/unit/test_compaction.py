@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import analytics.lake.merge as merging
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import CompactionFailed, compact, to_compact
 from analytics.lake.merge import edition_of, merge
 from analytics.lake.schema import PREFIX, to_table
@@ -107,7 +107,7 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
     assert len(bucket.rows()) == len({row["result_id"] for row in written})
 
 
-def assert_view_reads_the_same(bucket: Bucket, folder: Path, athena: LocalAthena) -> None:
+def assert_view_reads_the_same(bucket: Bucket, folder: Path, athena: LocalEngine) -> None:
     shutil.rmtree(folder / "predictions", ignore_errors=True)
     for path, body in bucket.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +125,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def athena(folder: Path) -> Iterator[LocalAthena]:
-    engine = LocalAthena(folder, views())
+def athena(folder: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine(folder, views())
     yield engine
     engine.close()
 
@@ -134,7 +134,7 @@ def athena(folder: Path) -> Iterator[LocalAthena]:
 @settings(max_examples=25, phases=[Phase.generate])
 @given(data=st.data(), rows=st.lists(decisions, min_size=1, max_size=12))
 def test_the_view_reads_what_these_tests_read(
-    data: st.DataObject, rows: list[Row], folder: Path, athena: LocalAthena
+    data: st.DataObject, rows: list[Row], folder: Path, athena: LocalEngine
 ) -> None:
     half = len(rows) // 2
     bucket = bucket_of(*filter(None, (rows[:half], rows[half:])))
@@ -148,7 +148,7 @@ def test_the_view_reads_what_these_tests_read(
 
 
 def test_two_compactions_at_once_may_leave_two_editions_which_count_once(
-    folder: Path, athena: LocalAthena
+    folder: Path, athena: LocalEngine
 ) -> None:
     rows = [decision(number, 0, "accepted", "m1") for number in range(3)]
     bucket = bucket_of(rows[:1], rows[1:2])

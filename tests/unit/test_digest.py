@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from analytics.athena import client
+from analytics.athena.client import AthenaClient
+from analytics.athena.engine import QueryFailed
 from analytics.lake.schema import SCHEMA
 from analytics.questions.glue_views import glue_view
 from analytics.questions.queries import views
-from analytics.report.digest import aws, handler
-from analytics.report.digest.aws import DigestEdge, SummaryFailed
+from analytics.report.digest import handler
+from analytics.report.digest.aws import Topic
 from analytics.report.digest.summary import digest_of
 from analytics.report.digest.text import digest_text
 from analytics.report.isoweek import IsoWeek
@@ -59,12 +61,18 @@ class FakeAthena:
 
     def get_query_execution(self, QueryExecutionId):
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        return {"QueryExecution": {"Status": {"State": state, "StateChangeReason": "no such table"}}}
+        status = {"State": state, "StateChangeReason": "no such table"}
+        return {"QueryExecution": {"Status": status, "StatementType": "DML"}}
 
-    def get_query_results(self, QueryExecutionId):
+    def get_paginator(self, operation):
+        assert operation == "get_query_results"
+        return self
+
+    def paginate(self, QueryExecutionId):
         rows: list[Sequence[str | None]] = [COLUMNS, *self.rows]
         cells = [[{} if text is None else {"VarCharValue": text} for text in row] for row in rows]
-        return {"ResultSet": {"Rows": [{"Data": row} for row in cells]}}
+        columns = {"ColumnInfo": [{"Name": name, "Type": "varchar"} for name in COLUMNS]}
+        return [{"ResultSet": {"Rows": [{"Data": row} for row in cells], "ResultSetMetadata": columns}}]
 
     def stop_query_execution(self, QueryExecutionId):
         self.stopped = True
@@ -78,18 +86,19 @@ class FakeTopic:
         self.sent.append(message)
 
 
-def an_edge(athena: FakeAthena, topic: FakeTopic | None = None) -> DigestEdge:
-    return DigestEdge(athena, topic or FakeTopic(), database="d", workgroup="w", topic_arn="t")
+def connected(monkeypatch: pytest.MonkeyPatch, athena: FakeAthena, topic: FakeTopic) -> None:
+    monkeypatch.setattr(handler, "athena", lambda: AthenaClient(athena, "d", "w"))
+    monkeypatch.setattr(handler, "topic", lambda: Topic(topic, "t"))
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(aws, "_POLL_S", 0.0)
+    monkeypatch.setattr(client, "_POLL_FIRST_S", 0.0)
 
 
 def test_on_monday_last_week_is_published(monkeypatch):
     athena, topic = FakeAthena([BEFORE, NOW]), FakeTopic()
-    monkeypatch.setattr(handler, "edge", lambda: an_edge(athena, topic))
+    connected(monkeypatch, athena, topic)
     assert handler.lambda_handler({"time": "2026-11-23T06:00:00Z"}, CONTEXT) == {"week": "2026-W47"}
     assert "dt BETWEEN '2026-11-09' AND '2026-11-22'" in athena.asked[0]
     (sent,) = topic.sent
@@ -102,7 +111,8 @@ def test_on_monday_last_week_is_published(monkeypatch):
 @example(date(2021, 1, 10), 23)
 def test_whenever_it_is_asked_the_last_whole_week_is_meant(day, hour):
     athena, topic = FakeAthena([]), FakeTopic()
-    with patch.object(handler, "edge", lambda: an_edge(athena, topic)):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        connected(monkeypatch, athena, topic)
         handler.lambda_handler({"time": f"{day}T{hour:02}:30:00Z"}, CONTEXT)
     sunday = day - timedelta(days=day.isoweekday())
     assert f"BETWEEN '{sunday - timedelta(days=13)}' AND '{sunday}'" in athena.asked[0]
@@ -176,15 +186,20 @@ def test_what_others_named_is_no_markdown(name):
     assert tokens(short(name)) == tokens("willow_tree")
 
 
-def test_a_failed_query_says_why():
-    with pytest.raises(SummaryFailed, match="ended as FAILED: no such table"):
-        an_edge(FakeAthena([], states=("RUNNING", "FAILED"))).ask("SELECT 1", timeout_s=5)
+def test_a_query_that_fails_publishes_nothing_and_says_why(monkeypatch):
+    topic = FakeTopic()
+    connected(monkeypatch, FakeAthena([], states=("RUNNING", "FAILED")), topic)
+    with pytest.raises(QueryFailed, match="no such table"):
+        handler.lambda_handler({"time": "2026-11-23T06:00:00Z"}, CONTEXT)
+    assert topic.sent == []
 
 
-def test_a_query_that_takes_too_long_is_stopped():
+def test_a_query_that_takes_too_long_is_stopped_before_the_lambda_is(monkeypatch):
     athena = FakeAthena([], states=("RUNNING",))
-    with pytest.raises(SummaryFailed, match="was not through"):
-        an_edge(athena).ask("SELECT 1", timeout_s=0)
+    connected(monkeypatch, athena, FakeTopic())
+    late: Any = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: 10_000})
+    with pytest.raises(QueryFailed, match="did not answer within 0 s"):
+        handler.lambda_handler({"time": "2026-11-23T06:00:00Z"}, late)
     assert athena.stopped
 
 

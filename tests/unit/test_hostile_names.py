@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
@@ -113,7 +113,7 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Called:
     ]
     write_rows(folder, rows)
     write_labels(folder, "2026-11-16", [a_label(row, row["label"]) for row in rows[:30]])
-    numbers = build_report(LocalAthena(folder, views()), WEEK, WEEK.back(), uploaded=44, now=NOW).numbers
+    numbers = build_report(LocalEngine(folder, views()), WEEK, WEEK.back(), uploaded=44, now=NOW).numbers
     pictures: list[bytes | None] = [png_bytes()] * len(numbers.least_certain)
 
     def called(*names: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA
 from analytics.questions.queries import views
 from analytics.review import labels as labelling
@@ -210,7 +210,7 @@ def test_the_table_says_which_images_are_known_and_their_classes(tmp_path, monke
     rows.append(a_rejected_row(5, uploaded_at=rows[0]["uploaded_at"] + timedelta(days=1)))
     write_rows(tmp_path, rows)
     ids = [row["upload_id"] for row in rows[1:]]
-    engine = LocalAthena(tmp_path, views())
+    engine = LocalEngine(tmp_path, views())
     images = classified_images(engine, [*ids, *ids, ID])
     assert images.keys() == set(ids)
     assert images[ids[0]] == Classified(rows[1]["key"], "2026-11-16", CLASSES)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import compact
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import saved_query, views
@@ -33,7 +33,7 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.athena = LocalAthena(folder, views())
+        self.athena = LocalEngine(folder, views())
 
     def holds(self, bucket: Bucket) -> "Table":
         shutil.rmtree(self._folder / "predictions", ignore_errors=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.questions.queries import saved_query, views
 from tests.builders_table import a_row, write_rows
 
@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def answer(folder: Path, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     write_rows(folder, rows)
     sql = saved_query(name, from_dt=date(2026, 11, 9), to_dt=date(2026, 11, 22))
-    frame = LocalAthena(folder, views()).query(sql).frame
+    frame = LocalEngine(folder, views()).query(sql).frame
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 

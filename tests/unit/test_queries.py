@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA, SCHEMA, SCHEMAS
 from analytics.questions import queries
 from tests.builders_table import Week, a_failed_row, a_rejected_row, a_row, rows_of, write_rows
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def athena(folder):
-    return LocalAthena(folder, queries.views())
+    return LocalEngine(folder, queries.views())
 
 
 @pytest.mark.parametrize("name", queries.saved_queries())
@@ -83,7 +83,7 @@ def one_week_and_nine(tmp_path_factory):
         write_rows(among, rows)
         if not weeks:
             write_rows(alone, rows)
-    return LocalAthena(alone, queries.views()), LocalAthena(among, queries.views())
+    return LocalEngine(alone, queries.views()), LocalEngine(among, queries.views())
 
 
 @pytest.mark.parametrize("name", queries.saved_queries())
@@ -141,7 +141,7 @@ def outcomes_of(folder, rows) -> list[str]:
     for number, row in enumerate(rows):
         write_rows(folder, [row], file=f"part-{number}")
     frame = (
-        LocalAthena(folder, queries.views()).query("SELECT result_id FROM outcomes WHERE dt > '2026'").frame
+        LocalEngine(folder, queries.views()).query("SELECT result_id FROM outcomes WHERE dt > '2026'").frame
     )
     return sorted(frame["result_id"])
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition, to_table
 from analytics.questions.queries import views
 from analytics.report import drift
@@ -46,7 +46,7 @@ NASTY = "<script>alert('x')</script>&\"'"
 
 def report_of(folder, rows, compare=BEFORE, now=NOW, **more) -> WeeklyReport:
     write_rows(folder, rows)
-    return build_report(LocalAthena(folder, views()), WEEK, compare, now=now, **more)
+    return build_report(LocalEngine(folder, views()), WEEK, compare, now=now, **more)
 
 
 def known(value: T | None) -> T:
@@ -434,7 +434,7 @@ def test_a_week_that_is_not_over_is_not_said_to_have_fewer_images(tmp_path):
     assert "The week is not over, and stands beside the whole of 2026-W46." in text
     assert "Images 10 so far" in text
     assert "No images on" not in text
-    after = build_report(LocalAthena(tmp_path, views()), WEEK, BEFORE, now=NOW)
+    after = build_report(LocalEngine(tmp_path, views()), WEEK, BEFORE, now=NOW)
     assert "Images 10 ▼ 66.7 %" in page_text(after)
     assert "not over" not in page_text(after)
 
@@ -560,7 +560,7 @@ def test_a_folder_that_has_gone_silent_is_noted_once_the_week_is_over(tmp_path):
     assert report.verdict.ok
     assert said in [finding.what for finding in report.verdict.findings]
     sunday = datetime(2026, 11, 22, 20, tzinfo=UTC)
-    before = build_report(LocalAthena(tmp_path, views()), WEEK, BEFORE, now=sunday)
+    before = build_report(LocalEngine(tmp_path, views()), WEEK, BEFORE, now=sunday)
     assert "No images in" not in before.to_text()
 
 
@@ -713,11 +713,11 @@ def test_a_week_is_compared_with_nothing_or_with_any_other(tmp_path, rows):
     check_page(report)
     assert report.numbers.baseline is None
     assert "Compared with nothing." in page_text(report)
-    far = build_report(LocalAthena(tmp_path, views()), WEEK, WEEK.back(5), now=NOW)
+    far = build_report(LocalEngine(tmp_path, views()), WEEK, WEEK.back(5), now=NOW)
     check_page(far)
     assert known(far.numbers.baseline).week == "2026-W42"
     assert far.numbers.class_shift.baseline_images == known(far.numbers.baseline).tally.classified
-    itself = build_report(LocalAthena(tmp_path, views()), WEEK, WEEK, now=NOW)
+    itself = build_report(LocalEngine(tmp_path, views()), WEEK, WEEK, now=NOW)
     assert itself.numbers.class_shift.psi == 0
 
 
@@ -755,7 +755,7 @@ def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
     rows = sorted(rows_of(Week(WEEK.monday, images_a_day=300), seed=2), key=partition)
     for dt, of_day in groupby(rows, key=partition):
         write_day(tmp_path, dt, many(to_table(of_day), copies=100), file="once-0abc-0")
-    report = build_report(LocalAthena(tmp_path, views()), WEEK, None, now=NOW)
+    report = build_report(LocalEngine(tmp_path, views()), WEEK, None, now=NOW)
     check_page(report)
     assert report.numbers.summary.tally.images == 100 * len(rows)
     assert sum(cell.images for cell in report.numbers.cells) == report.numbers.summary.tally.classified

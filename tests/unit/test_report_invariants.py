@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
 from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
@@ -78,7 +78,7 @@ def test_parts_add_up_and_no_number_is_nonsense(tmp_path_factory, table, compare
         label = a_label(row, "tulip" if len(table) % 2 else row["label"])
         write_labels(folder, partition(row), [label], file=f"part-{row['upload_id']}")
     report = build_report(
-        LocalAthena(folder, views()), WEEK, compare, uploaded=uploaded, now=now.replace(tzinfo=UTC)
+        LocalEngine(folder, views()), WEEK, compare, uploaded=uploaded, now=now.replace(tzinfo=UTC)
     )
     _check_sums(report.numbers)
     _check_shares(report.numbers)

@@ -16,7 +16,7 @@ import scipy.spatial.distance
 import scipy.special
 import scipy.stats
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
 from analytics.questions.queries import views
 from analytics.report.build import build_report
@@ -126,7 +126,7 @@ def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels
     monday, before = (None if back is None else MONDAY - timedelta(weeks=back) for back in (week, compare))
     assert monday
     report = build_report(
-        LocalAthena(folder, views()),
+        LocalEngine(folder, views()),
         IsoWeek.of(monday),
         IsoWeek.of(before) if before else None,
         uploaded=UPLOADED,

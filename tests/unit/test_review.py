@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.capture import BUCKET
 from analytics.questions.queries import views
 from analytics.review import sheet as reviewing
@@ -34,7 +34,7 @@ def unsure(number: int, confidence: float = 0.6, **changes: Any) -> dict[str, An
 
 def queue_of(folder, rows, sample=0, since=SINCE):
     write_rows(folder, rows)
-    return review_queue(LocalAthena(folder, views()), since, UNTIL, sample)
+    return review_queue(LocalEngine(folder, views()), since, UNTIL, sample)
 
 
 def waiting(number: int = 0, **changes: Any) -> Waiting:

@@ -82,7 +82,7 @@ def logs(stem: str) -> Needs:
 
 def athena(action: str, call: str) -> Needs:
     workgroup = "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}"
-    return Needs((f"athena:{action}",), workgroup, ("analytics/report/digest/aws.py", call))
+    return Needs((f"athena:{action}",), workgroup, ("analytics/athena/client.py", call))
 
 
 GLUE = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
@@ -135,7 +135,7 @@ NEEDS: dict[str, list[Needs]] = {
     "DigestRole": [
         athena("StartQueryExecution", ".start_query_execution("),
         athena("GetQueryExecution", ".get_query_execution("),
-        athena("GetQueryResults", ".get_query_results("),
+        athena("GetQueryResults", '"get_query_results"'),
         athena("StopQueryExecution", ".stop_query_execution("),
         *(
             Needs(("glue:GetDatabase", "glue:GetTable"), GLUE + resource, ATHENA_GLUE)

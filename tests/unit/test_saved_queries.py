@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from analytics.athena.client import QueryResult
+from analytics.athena.engine import QueryResult
 from analytics.questions.queries import console_query, question, saved_queries, week_query
 from infra.aws.generate import BEGIN, END, with_section
 from infra.aws.package import TEMPLATE

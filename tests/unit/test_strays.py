@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena
+from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import compact
 from analytics.lake.cross_day import SIGHTINGS_SQL, Sighting, strays, take_out
 from analytics.lake.schema import partition
@@ -103,7 +103,7 @@ def test_sql_finds_what_these_tests_find(tmp_path: Path) -> None:
     for path, body in bucket_of(rows).files.items():
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_bytes(body)
-    engine = LocalAthena(tmp_path, views())
+    engine = LocalEngine(tmp_path, views())
     found = [Sighting(*row) for row in engine.query(SIGHTINGS_SQL).frame.itertuples(index=False, name=None)]
     engine.close()
     assert strays(found) == strays(sightings(rows))

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from analytics import text as words
-from analytics.report.cost import PRICES, weekly_cost
+from analytics.report.cost import PRICES, query_usd, weekly_cost
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,8 @@ def test_two_folders_that_differ_in_what_has_no_face_are_told_apart():
     assert words.folder("van-1") == "van-1/"
     assert words.folder("van\u200b-1") == "van�-1/"
     assert [words.folder(name) for name in ("", None)] == ["(no folder)", "all others"]
+
+
+@pytest.mark.parametrize(("scanned_bytes", "usd"), [(0, 5e-5), (20_000_000, 1e-4)])
+def test_a_query_costs_as_much_as_ten_megabytes_at_least(scanned_bytes, usd):
+    assert query_usd(scanned_bytes) == pytest.approx(usd)

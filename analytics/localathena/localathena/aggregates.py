@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from localathena import types
+from localathena.errors import QueryRefused
 from localathena.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
 from localathena.values import (
-    QueryRefused,
     Value,
     arithmetic,
     cast,

@@ -9,10 +9,10 @@ from sqlglot import exp
 
 from localathena import types
 from localathena.aggregates import names as aggregate_names
+from localathena.errors import QueryRefused
 from localathena.types import BIGINT, BOOLEAN, DOUBLE, JSON, VARCHAR, Type, array, map_of, row, text
 from localathena.unknown import advice
 from localathena.values import (
-    QueryRefused,
     Value,
     as_java_writes,
     attempt,

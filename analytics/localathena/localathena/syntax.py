@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from localathena.values import QueryRefused
+from localathena.errors import QueryRefused
 
 _FOREIGN = {
     TokenType.DCOLON: "Athena has no `::`: write CAST(x AS integer).",

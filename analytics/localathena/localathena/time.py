@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from localathena import types
+from localathena.errors import QueryRefused
 from localathena.functions import Arguments, Handler, Translator, literal
 from localathena.types import (
     BIGINT,
@@ -19,7 +20,6 @@ from localathena.types import (
     text,
 )
 from localathena.values import (
-    QueryRefused,
     Value,
     cast,
     common,

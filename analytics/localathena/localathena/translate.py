@@ -22,6 +22,8 @@ from localathena import aggregates as trino_aggregates
 from localathena import functions as trino_functions
 from localathena import time as trino_time
 from localathena import types
+from localathena.errors import QueryRefused
+from localathena.statements import COMMENTS, EXPLAIN, ensure_it_reads
 from localathena.syntax import RESERVED, checked
 from localathena.types import (
     BIGINT,
@@ -37,7 +39,6 @@ from localathena.types import (
 )
 from localathena.values import (
     NULL,
-    QueryRefused,
     Value,
     arithmetic,
     attempt,
@@ -57,8 +58,6 @@ from localathena.values import (
 )
 from localathena.values import coerce as coerce_value
 from localathena.values import field as row_field
-
-__all__ = ["QueryRefused", "Table", "Translation", "ensure_it_reads", "translate"]
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ def translate(
     """
     ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
-    bare = _COMMENTS.sub(" ", sql).strip()
-    if _EXPLAIN.match(bare):
+    bare = COMMENTS.sub(" ", sql).strip()
+    if EXPLAIN.match(bare):
         raise QueryRefused(
             "EXPLAIN shows how Athena would run a statement, which is not known here: run the statement, and "
             "see with its answer what was scanned."
@@ -157,27 +156,6 @@ def _values_of(lines: Sequence[Sequence[str]], width: int) -> str:
     if not lines:
         return f"SELECT {', '.join(['NULL'] * width)} WHERE FALSE"
     return "VALUES " + ", ".join("(" + ", ".join(map(text, line)) + ")" for line in lines)
-
-
-def ensure_it_reads(sql: str) -> None:
-    """Let a statement pass whose first word says that it only reads.
-
-    Raises:
-        QueryRefused: it may write.
-    """
-    bare = _EXPLAIN.sub("", _COMMENTS.sub(" ", sql).lstrip()).lstrip(" \t\r\n(")
-    word = re.match(r"\w*", bare)
-    if word is None or word[0].upper() not in _READING:
-        prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
-        raise QueryRefused(
-            "Only a statement that reads can be run: SELECT, WITH or VALUES."
-            + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
-        )
-
-
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
-_READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 
 
 class _Dialect(Trino):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from localathena import types
+from localathena.errors import QueryRefused
 from localathena.types import (
     BIGINT,
     BOOLEAN,
@@ -17,10 +18,6 @@ from localathena.types import (
     VARCHAR,
     Type,
 )
-
-
-class QueryRefused(Exception):
-    """A statement that the local Athena does not run, and why, in a sentence."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
-from tests.frames import plain
+from localathena.engine import LocalAthena
+from localathena.errors import QueryFailed, QueryRefused
+from support import plain
 
 NAN, INF = math.nan, math.inf
 T = "(VALUES (1, 'a', 10), (2, 'a', NULL), (3, 'b', 30), (4, NULL, 40)) AS t (i, g, v)"

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.athena.client import LocalAthena
-from tests.frames import plain
+from localathena.engine import LocalAthena
+from support import plain
 
 NAN, INF = math.nan, math.inf
 

@@ -6,9 +6,10 @@ from datetime import date
 
 import pytest
 
-from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
-from localathena.translate import ensure_it_reads
-from tests.frames import plain
+from localathena.engine import LocalAthena
+from localathena.errors import QueryFailed, QueryRefused
+from localathena.statements import ensure_it_reads
+from support import plain
 
 QUERIES = [
     ("SELECT x FROM (VALUES 2, NULL, 1) AS t (x) ORDER BY x", [[1], [2], [None]]),

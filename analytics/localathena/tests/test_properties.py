@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.client import LocalAthena, QueryFailed, QueryRefused
-from tests.frames import plain
+from localathena.engine import LocalAthena
+from localathena.errors import QueryFailed, QueryRefused
+from support import plain
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 UNITS = {

@@ -1,0 +1,28 @@
+"""Athena's answers as DataFrames."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import localathena.errors
+from analytics.athena.client import AthenaClient
+from analytics.athena.engine import QueryRefused, QueryResult
+from localathena.results import frame_of, typed_rows
+from localathena.statements import ensure_it_reads
+
+
+class Athena:
+    """The engine on AWS."""
+
+    def __init__(self, client: Any, database: str, workgroup: str, *, timeout_s: float = 600.0) -> None:
+        """Take boto3's Athena client. A statement that is not through after `timeout_s` is stopped."""
+        self._client = AthenaClient(client, database, workgroup, timeout_s=timeout_s)
+
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        """Run one read-only statement; see `Engine`."""
+        try:
+            ensure_it_reads(sql)
+        except localathena.errors.QueryRefused as error:
+            raise QueryRefused(str(error)) from error
+        answer = self._client.run(sql, parameters)
+        frame = frame_of(*typed_rows(answer.columns, answer.rows))
+        return QueryResult(frame, answer.scanned_bytes, answer.elapsed_ms)

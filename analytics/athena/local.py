@@ -1,0 +1,57 @@
+"""The local Athena over the tables of Scones, with the errors that both engines have."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import localathena.errors
+from analytics.athena.engine import QueryFailed, QueryRefused, QueryResult
+from analytics.lake.schema import SCHEMAS
+from localathena.engine import LocalAthena
+
+
+class LocalEngine:
+    """The engine of the laptop: DuckDB over a folder like the results bucket."""
+
+    def __init__(
+        self, folder: Path, views: Mapping[str, str] = {}, *, database: str | None = None, threads: int = 2
+    ) -> None:
+        """Open a folder and create the views; see `LocalAthena`.
+
+        Raises:
+            QueryRefused: a view's SELECT cannot be translated.
+            ValueError: the folder's name has a character that DuckDB takes for a pattern.
+        """
+        with _own_errors():
+            self._athena = LocalAthena(folder, views, schemas=SCHEMAS, database=database, threads=threads)
+
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        """Run one read-only statement; see `Engine`."""
+        with _own_errors():
+            answer = self._athena.query(sql, parameters)
+        return QueryResult(answer.frame, answer.scanned_bytes, answer.elapsed_ms)
+
+    def stream(self, sql: str, parameters: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of one read-only statement, never all of them in memory.
+
+        Raises:
+            QueryRefused, QueryFailed: as `query` does.
+        """
+        with _own_errors():
+            yield from self._athena.stream(sql, parameters)
+
+    def close(self) -> None:
+        """Release the memory and delete what was spilled to disk."""
+        self._athena.close()
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raise the local Athena's errors as those of `analytics.athena.engine`."""
+    try:
+        yield
+    except localathena.errors.QueryRefused as error:
+        raise QueryRefused(str(error)) from error
+    except localathena.errors.QueryFailed as error:
+        raise QueryFailed(str(error)) from error

@@ -1,0 +1,25 @@
+"""What a statement's first words say, before it is parsed."""
+
+import re
+
+from localathena.errors import QueryRefused
+
+COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
+_READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
+
+
+def ensure_it_reads(sql: str) -> None:
+    """Let a statement pass whose first word says that it only reads.
+
+    Raises:
+        QueryRefused: it may write.
+    """
+    bare = EXPLAIN.sub("", COMMENTS.sub(" ", sql).lstrip()).lstrip(" \t\r\n(")
+    word = re.match(r"\w*", bare)
+    if word is None or word[0].upper() not in _READING:
+        prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
+        raise QueryRefused(
+            "Only a statement that reads can be run: SELECT, WITH or VALUES."
+            + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
+        )
