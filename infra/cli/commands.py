@@ -23,6 +23,7 @@ from analytics.text import plural
 from infra.aws.deploy import DeployFailed
 from infra.aws.package import WEIGHTS
 from infra.aws.undeploy import CannotUndeploy
+from infra.cli.model import evaluate, train
 from infra.cli.terminal import Terminal
 from infra.laptop.local import CannotStart
 from infra.operations.backfill import NothingToDo
@@ -30,6 +31,7 @@ from infra.operations.drop import NothingToDrop
 from infra.operations.import_capture import CannotImport
 from infra.operations.listing import UnusableInventory
 from infra.stack import STACK_NAME, NotUp, Stack, stack_file, state_folder
+from ingest.errors import SconesError
 
 BUILD = state_folder()
 console = Terminal()
@@ -49,6 +51,7 @@ _FOR_PEOPLE = (
     NotUp,
     QueryFailed,
     QueryRefused,
+    SconesError,
     UnusableInventory,
     UnusableLabels,
     OSError,
@@ -374,6 +377,10 @@ def _saved(name: str, week: str | None) -> str:
         raise click.ClickException(f"There is no query {name!r}; those above are saved.{near}") from error
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+
+
+scones.add_command(train)
+scones.add_command(evaluate)
 
 
 def _in_flight(seconds: float | None) -> timedelta:

@@ -13,8 +13,6 @@ from model.training import card
 from model.training.classifier_file import ModelFile
 from model.training.summary import summary
 
-DOWNLOADED = Path("build/cifar-100-python.tar.gz")
-
 Trainer = Callable[[Data, Progress], tuple[ModelFile, dict[str, Any]]]
 """Returns a model and its card."""
 
@@ -45,6 +43,7 @@ def run(
     trainer: Trainer,
     *,
     data: Path | None,
+    download_to: Path,
     classes: Sequence[str],
     out: Path,
     target_precision: float,
@@ -55,7 +54,8 @@ def run(
 
     Args:
         trainer: trains on the clean data.
-        data: a CIFAR-100 archive or a folder of labelled images; None downloads the archive (169 MB).
+        data: a CIFAR-100 archive or a folder of labelled images; None downloads one (169 MB).
+        download_to: where the downloaded archive is kept.
         classes: names of the classes, in order; none stands for all.
         out: folder to write to.
         target_precision: above 0 and below 1; chooses the thresholds.
@@ -73,9 +73,9 @@ def run(
         raise DataError(f"cannot write to {out}: {error.strerror}") from error
     if data is None:
         with steps("downloading") as progress:
-            cifar100.download(DOWNLOADED, progress)
+            cifar100.download(download_to, progress)
     with steps("reading") as progress:
-        clean = load(data or DOWNLOADED, classes, progress)
+        clean = load(data or download_to, classes, progress)
     for line in clean.report:
         say(line)
     with steps("training") as progress:

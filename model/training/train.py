@@ -128,8 +128,9 @@ def train(
 def train_and_write(
     *,
     data: Path | None,
+    download_to: Path,
     classes: Sequence[str] = (),
-    out: Path = Path("build/model"),
+    out: Path,
     seed: int = 0,
     target_precision: float = 0.99,
     epochs: int | None = None,
@@ -143,6 +144,7 @@ def train_and_write(
     Args:
         data: a CIFAR-100 archive or a folder of labelled images (`class/…` or `train/class/…`); None
             downloads the official archive (169 MB).
+        download_to: where the downloaded archive is kept.
         classes: names of the classes, in order; none stands for all.
         out: folder to write to.
         seed: of everything random.
@@ -168,6 +170,7 @@ def train_and_write(
             progress=progress,
         ),
         data=data,
+        download_to=download_to,
         classes=classes,
         out=out,
         target_precision=target_precision,

@@ -33,6 +33,7 @@ def train(archive, out, *, classes=(), target_precision=0.99, trainer=None, say=
     return run(
         trainer or with_numpy,
         data=archive,
+        download_to=out / "not used",
         classes=classes,
         out=out,
         target_precision=target_precision,
