@@ -25,6 +25,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 """boto3 is part of Lambda's runtime."""
 
+_LAPTOP_ONLY = PROJECT / "analytics" / "localathena"
+
 _FOR_LAMBDA = ("--platform", "manylinux_2_28_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
 
 
@@ -51,7 +53,8 @@ def build(into: Path, *, with_libraries: bool) -> Path:
 def _sources(folders: tuple[str, ...]) -> Iterator[Path]:
     for folder in folders:
         for pattern in ("*.py", "*.sql"):
-            yield from sorted((PROJECT / folder).rglob(pattern))
+            found = sorted((PROJECT / folder).rglob(pattern))
+            yield from (path for path in found if _LAPTOP_ONLY not in path.parents)
 
 
 def _copy(source: Path, into: Path) -> Path:

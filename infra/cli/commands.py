@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
 from analytics.athena.engine import QueryFailed, QueryRefused
-from analytics.lake.aws import MirrorFailed
 from analytics.lake.compaction import CompactionFailed
+from analytics.lake.mirror import MirrorFailed
 from analytics.questions.queries import UnknownQuery, console_query, question, saved_queries, week_query
 from analytics.report.cost import query_usd
 from analytics.report.isoweek import IsoWeek

@@ -7,7 +7,8 @@ from pathlib import Path
 from analytics.athena.engine import Engine, QueryResult
 from analytics.athena.frames import Athena
 from analytics.athena.local import LocalEngine
-from analytics.lake.aws import mirror
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.mirror import mirror
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
 from infra.stack import Stack, state_folder
@@ -32,15 +33,14 @@ class _Mirrored:
     """The local Athena, which looks into the bucket before it answers."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
-        self._s3 = stack.client("s3")
-        self._bucket = stack.results_bucket
+        self._bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._athena = LocalEngine(folder, views(), database=stack.database)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         for table in SCHEMAS:
-            mirror(self._s3, self._bucket, self._folder, f"{table}/")
+            mirror(self._bucket, self._folder, f"{table}/")
         return self._athena.query(sql, parameters)
 
     def close(self) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics.lake.aws import mirror
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.mirror import mirror
 from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.operations.listing import inventoried, listed
 from infra.stack import Stack, state_folder
@@ -71,7 +72,7 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
     s3, bucket = stack.client("s3"), stack.incoming_bucket
     listing = inventoried(s3, inventory_url, bucket, prefix) if inventory_url else listed(s3, bucket, prefix)
     folder = state_folder() / "mirror" / stack.results_bucket
-    mirror(s3, stack.results_bucket, folder)
+    mirror(ResultsBucket(s3, stack.results_bucket), folder)
     yield from accounts(folder, bucket, listing, prefix)
 
 

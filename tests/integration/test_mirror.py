@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from analytics.lake.aws import INDEX, MirrorFailed, MirrorReport, mirror
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.mirror import INDEX, MirrorFailed, MirrorReport, mirror
 
 BUCKET = "results"
 
@@ -59,7 +60,7 @@ class Counting(Meddled):
 
 
 def test_an_empty_bucket_gives_an_empty_folder(s3: Any, tmp_path: Path):
-    assert mirror(s3, BUCKET, tmp_path) == MirrorReport(0, 0, 0, 0)
+    assert mirror(ResultsBucket(s3, BUCKET), tmp_path) == MirrorReport(0, 0, 0, 0)
     assert files(tmp_path) == {}
 
 
@@ -68,29 +69,29 @@ def test_files_come_under_the_same_paths(s3: Any, tmp_path: Path):
         put(s3, key(day), b"x" * day)
     put(s3, "predictions/readme.txt")
     put(s3, "other/a.parquet")
-    assert mirror(s3, BUCKET, tmp_path / "new") == MirrorReport(2, 2, 3, 0)
+    assert mirror(ResultsBucket(s3, BUCKET), tmp_path / "new") == MirrorReport(2, 2, 3, 0)
     assert files(tmp_path / "new") == {key(1): b"x", key(2): b"xx"}
 
 
 def test_only_what_changed_is_copied_and_what_is_gone_is_deleted(s3: Any, tmp_path: Path):
     for day in (1, 2, 3):
         put(s3, key(day))
-    mirror(s3, BUCKET, tmp_path)
+    mirror(ResultsBucket(s3, BUCKET), tmp_path)
     put(s3, key(2), b"ROWS")  # of the same size
     put(s3, key(4))
     s3.delete_object(Bucket=BUCKET, Key=key(3))
     counting = Counting(s3)
-    assert mirror(counting, BUCKET, tmp_path) == MirrorReport(3, 2, 8, 1)
+    assert mirror(ResultsBucket(counting, BUCKET), tmp_path) == MirrorReport(3, 2, 8, 1)
     assert sorted(counting.got) == [key(2), key(4)]
     assert files(tmp_path) == {key(1): b"rows", key(2): b"ROWS", key(4): b"rows"}
 
 
 def test_nothing_new_is_one_listing(s3: Any, tmp_path: Path):
     put(s3, key(1))
-    mirror(s3, BUCKET, tmp_path)
+    mirror(ResultsBucket(s3, BUCKET), tmp_path)
     index = (tmp_path / INDEX).stat()
     counting = Counting(s3)
-    assert mirror(counting, BUCKET, tmp_path) == MirrorReport(1, 0, 0, 0)
+    assert mirror(ResultsBucket(counting, BUCKET), tmp_path) == MirrorReport(1, 0, 0, 0)
     assert counting.got == []
     assert (tmp_path / INDEX).stat().st_mtime_ns == index.st_mtime_ns
 
@@ -98,10 +99,10 @@ def test_nothing_new_is_one_listing(s3: Any, tmp_path: Path):
 def test_a_file_that_was_lost_or_cut_in_the_folder_comes_again(s3: Any, tmp_path: Path):
     put(s3, key(1))
     put(s3, key(2))
-    mirror(s3, BUCKET, tmp_path)
+    mirror(ResultsBucket(s3, BUCKET), tmp_path)
     (tmp_path / key(1)).unlink()
     (tmp_path / key(2)).write_bytes(b"ro")
-    assert mirror(s3, BUCKET, tmp_path).downloaded == 2
+    assert mirror(ResultsBucket(s3, BUCKET), tmp_path).downloaded == 2
     assert files(tmp_path) == {key(1): b"rows", key(2): b"rows"}
 
 
@@ -117,7 +118,7 @@ def test_a_compaction_in_the_middle_leaves_its_own_file(s3: Any, tmp_path: Path)
             s3.delete_object(Bucket=BUCKET, Key=key(1, "a"))
             s3.delete_object(Bucket=BUCKET, Key=key(1, "b"))
 
-    report = mirror(Meddled(s3, compact), BUCKET, tmp_path)
+    report = mirror(ResultsBucket(Meddled(s3, compact), BUCKET), tmp_path)
     assert files(tmp_path) == {key(1, "once"): b"all rows"}
     assert report.files == 1
 
@@ -131,7 +132,7 @@ def test_a_file_that_is_replaced_while_it_is_copied_is_copied_as_it_is_then(s3: 
             replaced.append(True)
             put(s3, key(1), b"new")
 
-    mirror(Meddled(s3, replace), BUCKET, tmp_path)
+    mirror(ResultsBucket(Meddled(s3, replace), BUCKET), tmp_path)
     assert files(tmp_path) == {key(1): b"new"}
 
 
@@ -153,7 +154,7 @@ def test_a_row_that_moves_between_two_pages_of_the_listing_is_not_missed(s3: Any
 
     meddled = Meddled(s3)
     meddled.get_paginator = lambda _: Paginator()  # type: ignore[attr-defined]
-    mirror(meddled, BUCKET, tmp_path)
+    mirror(ResultsBucket(meddled, BUCKET), tmp_path)
     assert b"the rows" in files(tmp_path).values()
 
 
@@ -166,7 +167,7 @@ def test_a_bucket_that_never_stands_still_is_given_up(s3: Any, tmp_path: Path):
         put(s3, key(1), b"".join(versions))
 
     with pytest.raises(MirrorFailed, match="changed during each of"):
-        mirror(Meddled(s3, replace), BUCKET, tmp_path)
+        mirror(ResultsBucket(Meddled(s3, replace), BUCKET), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_key_that_is_no_plain_path_is_left_alone(s3: Any, tmp_path: Path, bad:
     put(s3, bad)
     put(s3, key(1))
     folder = tmp_path / "deep" / "mirror"
-    assert mirror(s3, BUCKET, folder).files == 1
+    assert mirror(ResultsBucket(s3, BUCKET), folder).files == 1
     assert list(files(tmp_path)) == [f"deep/mirror/{key(1)}"]
 
 
@@ -194,7 +195,7 @@ def test_a_folder_of_somebody_elses_files_is_refused(s3: Any, tmp_path: Path):
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     with pytest.raises(MirrorFailed, match="is no mirror"):
-        mirror(s3, BUCKET, tmp_path)
+        mirror(ResultsBucket(s3, BUCKET), tmp_path)
     assert mine.read_bytes() == b"mine"
 
 
@@ -205,16 +206,16 @@ def test_what_s3_refuses_is_said_and_what_came_before_is_kept(s3: Any, tmp_path:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        mirror(Meddled(s3, refuse), BUCKET, tmp_path)
-    assert mirror(s3, BUCKET, tmp_path).downloaded == 1
+        mirror(ResultsBucket(Meddled(s3, refuse), BUCKET), tmp_path)
+    assert mirror(ResultsBucket(s3, BUCKET), tmp_path).downloaded == 1
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [INDEX, "a.parquet"]
 
 
 def test_two_prefixes_share_a_folder(s3: Any, tmp_path: Path):
     put(s3, key(1))
     put(s3, "labels/dt=2026-11-01/a.parquet", b"truth")
-    mirror(s3, BUCKET, tmp_path)
-    mirror(s3, BUCKET, tmp_path, "labels/")
-    assert mirror(s3, BUCKET, tmp_path) == MirrorReport(1, 0, 0, 0)
+    mirror(ResultsBucket(s3, BUCKET), tmp_path)
+    mirror(ResultsBucket(s3, BUCKET), tmp_path, "labels/")
+    assert mirror(ResultsBucket(s3, BUCKET), tmp_path) == MirrorReport(1, 0, 0, 0)
     assert len(files(tmp_path)) == 2
     assert len(json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.aws.package import LAYOUT, PROJECT
+from infra.aws.package import LAYOUT, PROJECT, _sources
 from tests.template import resources_of_type
 
 PACKAGES = ("ingest", "model", "workflow", "analytics", "infra")
@@ -17,11 +17,15 @@ MAY_IMPORT = {
     "analytics": {"ingest", "workflow"},
     "infra": {"ingest", "model", "workflow", "analytics"},
 }
+LOCAL_ATHENA = Path("analytics", "localathena")
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 HEAVY = ("pandas", "pyarrow", "numpy", "sagemaker", "onnxruntime", "duckdb", "aws_xray_sdk", "torch")
 
 SOURCES = sorted(
-    path.relative_to(PROJECT) for package in PACKAGES for path in (PROJECT / package).rglob("*.py")
+    path.relative_to(PROJECT)
+    for package in PACKAGES
+    for path in (PROJECT / package).rglob("*.py")
+    if "tests" not in path.relative_to(PROJECT).parts
 )
 FUNCTIONS = resources_of_type("AWS::Serverless::Function")
 HANDLERS = sorted(function["Handler"].rpartition(".")[0] for function in FUNCTIONS.values())
@@ -69,6 +73,23 @@ def test_imports_go_one_way(path):
 def test_only_the_edges_know_aws(path):
     is_edge = path.name == "aws.py" or path.as_posix() == "model/serving/sagemaker.py"
     assert is_edge or not tops(imported(path)) & AWS_LIBRARIES
+
+
+def test_the_local_athena_imports_nothing_of_scones():
+    files = [path for path in SOURCES if LOCAL_ATHENA in path.parents]
+    assert len(files) > 10
+    for path in files:
+        assert not tops(imported(path)) & {*PACKAGES, "tests", "scones"}, path
+
+
+def test_only_analytics_and_infra_import_the_local_athena():
+    importers = [path for path in SOURCES if "localathena" in tops(imported(path))]
+    assert {path.parts[0] for path in importers} <= {"analytics", "infra"}
+
+
+@pytest.mark.parametrize("package", LAYOUT)
+def test_no_lambda_gets_the_local_athena(package):
+    assert not [path for path in _sources(LAYOUT[package]) if "localathena" in path.parts]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
