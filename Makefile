@@ -144,6 +144,7 @@ check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m infra.aws.generate --check
 
 check-security: $(CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
 	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml

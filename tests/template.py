@@ -1,5 +1,8 @@
 """infra/template.yaml as data: `!Ref` and its like become CloudFormation's long forms."""
 
+import base64
+import json
+import re
 from functools import cache
 from typing import Any
 
@@ -18,6 +21,23 @@ def resources_of_type(type_: str) -> dict[str, dict[str, Any]]:
     """Return name → properties."""
     resources = template()["Resources"].items()
     return {name: resource["Properties"] for name, resource in resources if resource["Type"] == type_}
+
+
+def view_definition(name: str, database: str) -> dict[str, Any]:
+    """Return what Athena reads of a view once CloudFormation has put the database's name in."""
+    tables = [table["TableInput"] for table in resources_of_type("AWS::Glue::Table").values()]
+    (view,) = [table for table in tables if table["Name"] == name]
+    between, parts = view["ViewOriginalText"]["Fn::Join"]
+    text = between.join(part if isinstance(part, str) else _in_base64(part, database) for part in parts)
+    found = re.fullmatch(r"/\* Presto View: (\S+) \*/", text)
+    assert found
+    definition: dict[str, Any] = json.loads(base64.b64decode(found[1]))
+    return definition
+
+
+def _in_base64(value: dict[str, Any], database: str) -> str:
+    text: str = value["Fn::Base64"]["Fn::Sub"]
+    return base64.b64encode(text.replace("${Database}", database).encode()).decode()
 
 
 def function_timeout_s(handler: str) -> int:

@@ -1,8 +1,6 @@
-"""The views as Glue keeps them for Athena, from the same SQL that the laptop runs."""
+"""The views as Athena keeps them in Glue, from the same SQL that the laptop runs."""
 
-import base64
 import json
-from typing import Any
 
 import pyarrow as pa
 
@@ -22,34 +20,25 @@ _COLUMNS_AS_OF = {"outcomes": SCHEMA, "true_labels": LABELS_SCHEMA}
 """View → the schema of its columns, but for `dt`."""
 
 
-def glue_view(name: str, database: str) -> dict[str, Any]:
-    """Return a view as a Glue `TableInput`, as `CREATE VIEW` in Athena leaves it.
+def view_columns(name: str) -> list[dict[str, str]]:
+    """Return a view's columns for Glue: `{"Name", "Type", "Comment"}`, in Hive's types."""
+    return [*glue_columns(_COLUMNS_AS_OF[name]), PARTITION_KEY]
 
-    Athena reads the columns' types from the encoded definition, and other readers of Glue from its columns:
-    there alone are they described, as in a table.
-    Source: the format of `ViewOriginalText` is Trino's `ConnectorViewDefinition` as JSON.
+
+def view_definition(name: str, database: str) -> str:
+    """Return a view's definition as JSON, which Athena keeps in base64 in `ViewOriginalText`.
+
+    Athena reads a view's columns from this definition, other readers of Glue from `view_columns`.
+    Source: Trino's `ConnectorViewDefinition`.
     """
-    schema = _COLUMNS_AS_OF[name]
     definition = {
         "originalSql": views()[name],
         "catalog": "awsdatacatalog",
         "schema": database,
         "columns": [
-            *({"name": field.name, "type": _TRINO[field.type]} for field in schema),
+            *({"name": field.name, "type": _TRINO[field.type]} for field in _COLUMNS_AS_OF[name]),
             {"name": "dt", "type": "varchar"},
         ],
         "runAsInvoker": True,
     }
-    encoded = base64.b64encode(json.dumps(definition).encode()).decode()
-    return {
-        "Name": name,
-        "TableType": "VIRTUAL_VIEW",
-        "Parameters": {"presto_view": "true", "comment": "Presto View"},
-        "ViewOriginalText": f"/* Presto View: {encoded} */",
-        "ViewExpandedText": "/* Presto View */",
-        "StorageDescriptor": {
-            "Columns": [*glue_columns(schema), PARTITION_KEY],
-            "Location": "",
-            "SerdeInfo": {},
-        },
-    }
+    return json.dumps(definition)

@@ -12,8 +12,6 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from analytics.questions.glue_views import glue_view
-from analytics.questions.queries import views
 from infra.aws import package
 from infra.aws.package import WEIGHTS
 from infra.stack import NotUp, Stack, state_folder
@@ -107,7 +105,7 @@ def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
 def deploy_to_aws(
     session: "boto3.Session", stack_name: str, parameters: Mapping[str, str], model: Path = WEIGHTS
 ) -> None:
-    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile, and put the views in place.
+    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
 
     Args:
         session: whose account and region to deploy to.
@@ -127,20 +125,6 @@ def deploy_to_aws(
     template = package.build(state_folder() / "aws", with_libraries=True)
     environment = {"AWS_DEFAULT_REGION": session.region_name}
     deploy(template, stack_name, bucket, wanted, environment)
-    put_views(session.client("glue"), outputs(session.client("cloudformation"), stack_name)["Database"])
-
-
-def put_views(glue: "boto3.client", database: str) -> None:
-    """Create or replace the views, from the same SQL that the laptop runs.
-
-    They name their database inside an encoded definition, which CloudFormation could not fill in.
-    """
-    for name in views():
-        view = glue_view(name, database)
-        try:
-            glue.create_table(DatabaseName=database, TableInput=view)
-        except glue.exceptions.AlreadyExistsException:
-            glue.update_table(DatabaseName=database, TableInput=view)
 
 
 def consistent(parameters: dict[str, str]) -> dict[str, str]:

@@ -1,8 +1,5 @@
 """The Monday Lambda, and the view that its query reads."""
 
-import base64
-import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,9 +15,6 @@ from markdown_it import MarkdownIt
 from analytics.athena import client
 from analytics.athena.client import AthenaClient
 from analytics.athena.engine import QueryFailed
-from analytics.lake.schema import SCHEMA
-from analytics.questions.glue_views import glue_view
-from analytics.questions.queries import views
 from analytics.report.digest import handler
 from analytics.report.digest.aws import Topic
 from analytics.report.digest.summary import digest_of
@@ -207,19 +201,3 @@ def test_the_lambda_loads_nothing_heavy():
     code = "import sys, analytics.report.digest.handler; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"pandas", "pyarrow", "numpy", "duckdb", "jinja2", "sqlglot"} & set(loaded.split())
-
-
-def test_a_view_in_glue_holds_the_sql_and_every_column_with_its_type():
-    view = glue_view("outcomes", "scones")
-    encoded = re.fullmatch(r"/\* Presto View: (\S+) \*/", view["ViewOriginalText"])
-    assert encoded
-    definition = json.loads(base64.b64decode(encoded[1]))
-    assert definition["originalSql"] == views()["outcomes"]
-    names = [*SCHEMA.names, "dt"]
-    assert [column["name"] for column in definition["columns"]] == names
-    columns = view["StorageDescriptor"]["Columns"]
-    assert [column["Name"] for column in columns] == names
-    assert all(column["Comment"] for column in columns)
-    types = {column["name"]: column["type"] for column in definition["columns"]}
-    assert types["probabilities"] == "map(varchar,double)"
-    assert types["decided_at"] == "timestamp(3)"

@@ -1,4 +1,4 @@
-"""The template's saved queries are the files of analytics/questions, and `make query` runs the same ones."""
+"""`make query` runs the saved queries of the workgroup, which are the files of analytics/questions."""
 
 from contextlib import contextmanager
 from datetime import date
@@ -10,54 +10,8 @@ from click.testing import CliRunner
 
 from analytics.athena.engine import QueryResult
 from analytics.questions.queries import console_query, question, saved_queries, week_query
-from infra.aws.generate import BEGIN, END, with_section
-from infra.aws.package import TEMPLATE
 from infra.cli import commands as cli
 from infra.operations import answers
-from tests.template import resources_of_type
-
-# ── in the template ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_template_is_as_make_fix_would_write_it():
-    text = TEMPLATE.read_text(encoding="utf-8")
-    assert text == with_section(text), "analytics/questions has changed: run `make fix`"
-
-
-def test_each_file_is_a_saved_query_of_the_workgroup():
-    queries = {query["Name"]: query for query in resources_of_type("AWS::Athena::NamedQuery").values()}
-    assert sorted(queries) == saved_queries()
-    for name, query in queries.items():
-        assert query["QueryString"] == console_query(name)
-        assert query["Description"] == question(name)
-        assert query["WorkGroup"] == {"Ref": "Workgroup"}
-        assert query["Database"] == {"Ref": "Database"}
-
-
-@pytest.mark.parametrize("name", saved_queries())
-def test_a_saved_query_is_within_what_athena_takes(name):
-    """Source: https://docs.aws.amazon.com/athena/latest/APIReference/API_CreateNamedQuery.html"""
-    assert len(name) <= 128
-    assert len(question(name)) <= 1024
-    assert len(console_query(name).encode()) <= 262_144
-
-
-def test_what_is_around_the_section_is_left_as_it_is():
-    text = f"before\n{BEGIN}stale\n{END}after\n"
-    written = with_section(text)
-    assert written.startswith(f"before\n{BEGIN}  ClassBalanceByWeekQuery:\n")
-    assert written.endswith(f"\n{END}after\n")
-    assert "stale" not in written
-    assert with_section(written) == written
-
-
-@pytest.mark.parametrize("text", ["", f"{BEGIN}", f"{END}{BEGIN}"])
-def test_a_template_without_the_section_is_refused(text):
-    with pytest.raises(ValueError, match="lacks"):
-        with_section(text)
-
-
-# ── at the terminal ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture

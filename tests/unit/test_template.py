@@ -13,7 +13,6 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import PARTITION_KEY, SCHEMAS, glue_columns
 from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, PROJECT, TEMPLATE, build
 from infra.stack import Stack
@@ -246,32 +245,6 @@ def test_what_cannot_be_delivered_is_kept():
     for queue in QUEUES.values():
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
         assert queue["SqsManagedSseEnabled"] is True
-
-
-# ── tables ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-TABLES = {table["TableInput"]["Name"]: table for table in resources_of_type("AWS::Glue::Table").values()}
-
-
-def test_glue_has_every_table():
-    assert TABLES.keys() == SCHEMAS.keys()
-
-
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_glue_has_the_columns_that_are_written(name):
-    table = TABLES[name]["TableInput"]
-    assert table["StorageDescriptor"]["Columns"] == glue_columns(SCHEMAS[name])
-    assert table["PartitionKeys"] == [PARTITION_KEY]
-
-
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_glue_looks_where_they_are_written(name):
-    table = TABLES[name]
-    location = table["TableInput"]["StorageDescriptor"]["Location"]["Fn::Sub"]
-    assert location == f"s3://${{ResultsBucket}}/{name}/"
-    parameters = table["TableInput"]["Parameters"]
-    assert parameters["storage.location.template"]["Fn::Sub"] == f"{location}dt=${{!dt}}/"
-    assert parameters["projection.dt.format"] == "yyyy-MM-dd"
 
 
 # ── outputs ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,220 @@
+"""The alarms, one row each, and the metrics that AWS documents. `make fix` writes them into the template."""
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm: it sounds when the statistic is above the threshold for some periods in a row."""
+
+    name: str
+    """Logical id in the template."""
+    namespace: str
+    metric: str
+    of: str
+    """Logical id of the resource that is watched; for Scones' own metrics, the value of `service`."""
+    description: str
+    """What happened, and what to do: the text of the message."""
+    statistic: str = "Sum"
+    period_s: int = 300
+    periods: int = 1
+    threshold: str = "0"
+
+    def to_yaml(self) -> str:
+        """Return the template's resource."""
+        kind = "ExtendedStatistic" if self.statistic.startswith("p") else "Statistic"
+        return (
+            f"  {self.name}:\n"
+            "    Type: AWS::CloudWatch::Alarm\n"
+            "    Properties:\n"
+            f"      AlarmDescription: {json.dumps(self.description)}\n"
+            f"      Namespace: {self.namespace}\n"
+            f"      MetricName: {self.metric}\n"
+            f"      Dimensions: [{DIMENSIONS[self.namespace].format(self.of)}]\n"
+            f"      {kind}: {self.statistic}\n"
+            f"      Period: {self.period_s}\n"
+            f"      EvaluationPeriods: {self.periods}\n"
+            "      ComparisonOperator: GreaterThanThreshold\n"
+            f"      Threshold: {self.threshold}\n"
+            "      TreatMissingData: notBreaching\n"
+            "      AlarmActions: [!Ref Notifications]\n"
+            "      OKActions: [!Ref Notifications]\n"
+        )
+
+
+DIMENSIONS = {
+    "AWS/States": "{{ Name: StateMachineArn, Value: !Ref {} }}",
+    "AWS/Events": "{{ Name: RuleName, Value: !Ref {} }}",
+    "AWS/SQS": "{{ Name: QueueName, Value: !GetAtt {}.QueueName }}",
+    "AWS/SageMaker": "{{ Name: EndpointName, Value: !Ref {} }}, {{ Name: VariantName, Value: AllTraffic }}",
+    "AWS/Lambda": "{{ Name: FunctionName, Value: !Ref {} }}",
+    "Scones": "{{ Name: service, Value: {} }}",
+}
+"""Namespace → the dimensions of its metrics."""
+
+DOCUMENTED = {
+    # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+    "AWS/States": {
+        "ExecutionsStarted",
+        "ExecutionsSucceeded",
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionThrottled",
+        "ExecutionTime",
+    },
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+    "AWS/Events": {"FailedInvocations", "InvocationsSentToDlq", "InvocationsFailedToBeSentToDlq"},
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+    "AWS/SageMaker": {"Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "ModelLatency"},
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    "AWS/Lambda": {"Errors", "Throttles", "ConcurrentExecutions", "Invocations"},
+}
+"""Namespace → the metrics of AWS that alarms and the dashboard may use, as its documentation spells them."""
+
+ALARMS = (
+    Alarm(
+        "ImagesFailed",
+        "AWS/States",
+        "ExecutionsFailed",
+        "ImageStateMachine",
+        "Images ended as failed. Their rows have the reasons; `make redrive` tries them again.",
+    ),
+    Alarm(
+        "ImagesTimedOut",
+        "AWS/States",
+        "ExecutionsTimedOut",
+        "ImageStateMachine",
+        "Executions timed out, and may have left no row. `make audit` finds their images.",
+    ),
+    Alarm(
+        "ImagesThrottled",
+        "AWS/States",
+        "ExecutionThrottled",
+        "ImageStateMachine",
+        "For 15 minutes, Step Functions has throttled executions because the account's limit is reached.",
+        periods=3,
+    ),
+    Alarm(
+        "BackfillFailed",
+        "AWS/States",
+        "ExecutionsFailed",
+        "BackfillStateMachine",
+        "A backfill or redrive failed. Its results so far are recorded; `make audit` finds the other images.",
+    ),
+    Alarm(
+        "EventsNotDelivered",
+        "AWS/Events",
+        "FailedInvocations",
+        "ImageUploaded",
+        "Events could not start an execution. They go to the dead-letter queue.",
+    ),
+    Alarm(
+        "EventsLost",
+        "AWS/Events",
+        "InvocationsFailedToBeSentToDlq",
+        "ImageUploaded",
+        "Events could not be sent to the dead-letter queue and are lost. `make audit` finds their images.",
+    ),
+    Alarm(
+        "EventsUndelivered",
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "UndeliveredEvents",
+        "Events are in the dead-letter queue. `make redrive` classifies their images.",
+        statistic="Maximum",
+    ),
+    Alarm(
+        "OutcomesUnrecorded",
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "UnrecordedOutcomes",
+        "Outcomes that Record could not write are in the dead-letter queue. `make redrive` sends them again.",
+        statistic="Maximum",
+    ),
+    Alarm(
+        "OutcomesWait",
+        "AWS/SQS",
+        "ApproximateAgeOfOldestMessage",
+        "ResultsQueue",
+        "An outcome has waited 15 minutes to be recorded.",
+        statistic="Maximum",
+        threshold="900",
+    ),
+    Alarm(
+        "ReviewShareHigh",
+        "Scones",
+        "NeedsReview",
+        "decisions",
+        "For six hours, the share of images that need review has been above ReviewShareLimit."
+        " Compare the inputs in `make report`.",
+        statistic="Average",
+        period_s=3600,
+        periods=6,
+        threshold="!Ref ReviewShareLimit",
+    ),
+    Alarm(
+        "EndpointFaults",
+        "AWS/SageMaker",
+        "Invocation5XXErrors",
+        "EndpointName",
+        "The endpoint answered requests with a server error (5xx).",
+    ),
+    Alarm(
+        "EndpointRefusals",
+        "AWS/SageMaker",
+        "Invocation4XXErrors",
+        "EndpointName",
+        "The endpoint answered requests with a client error (4xx).",
+    ),
+    Alarm(
+        "EndpointSlow",
+        "AWS/SageMaker",
+        "ModelLatency",
+        "EndpointName",
+        "For 15 minutes, one answer of the model in 20 has taken over a second (in microseconds).",
+        statistic="p95",
+        periods=3,
+        threshold="1000000",
+    ),
+    *(
+        Alarm(
+            f"{function}Throttled",
+            "AWS/Lambda",
+            "Throttles",
+            f"{function}Function",
+            f"For 15 minutes, {function} has been throttled. After some minutes of retries, {what} fail.",
+            periods=3,
+        )
+        for function, what in (
+            ("Serialize", "images"),
+            ("Classify", "images"),
+            ("Decide", "images"),
+            ("ClassifyBatch", "batches"),
+        )
+    ),
+    Alarm(
+        "RecordErrors",
+        "AWS/Lambda",
+        "Errors",
+        "RecordFunction",
+        "Record could not write outcomes. Each is tried five times, then goes to the dead-letter queue.",
+    ),
+    Alarm(
+        "CompactErrors",
+        "AWS/Lambda",
+        "Errors",
+        "CompactFunction",
+        "Days were not compacted. Queries still count them correctly. The function's log has the reason.",
+    ),
+    Alarm(
+        "DigestErrors",
+        "AWS/Lambda",
+        "Errors",
+        "DigestFunction",
+        "The weekly digest could not be sent. It is tried three times. The function's log has the reason,"
+        " and `make report` has the week.",
+    ),
+)
