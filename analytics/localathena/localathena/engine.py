@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.results import frame_of, is_athenas_json
-from localathena.translate import Table, Translation, translate
+from localathena.tables import Table, Translation
+from localathena.translate import translate
 from localathena.types import MIXED, VARCHAR, Column, from_arrow, quoted, text
 from localathena.values import FAILURE
 

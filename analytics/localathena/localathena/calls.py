@@ -1,0 +1,173 @@
+"""Calls of functions, aggregates and window functions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from localathena import aggregates as trino_aggregates
+from localathena import functions as trino_functions
+from localathena import time as trino_time
+from localathena.errors import QueryRefused
+from localathena.names import Names
+from localathena.ordering import order_by
+from localathena.parsing import refuse_others, spelled
+from localathena.types import BIGINT, VARCHAR
+from localathena.values import Value, expect, refuse_if
+
+if TYPE_CHECKING:
+    from localathena.expressions import Expressions
+
+
+class Calls:
+    """Translates what is written as a call."""
+
+    def __init__(self, names: Names, expressions: "Expressions") -> None:
+        self.names = names
+        self.expressions = expressions
+
+    def call(self, node: exp.Expr, condition: str = "", over: str = "", nulls: str = "") -> Value:
+        """Translate a call, with the SQL of FILTER, OVER and IGNORE NULLS that stand around it."""
+        if isinstance(node, exp.Filter):
+            condition = self.expressions.condition(node.expression.this, "FILTER")
+            return self.call(node.this, condition, over, nulls)
+        if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+            word = " IGNORE NULLS" if isinstance(node, exp.IgnoreNulls) else ""
+            return self.call(node.this, condition, over, word)
+        if isinstance(node, exp.GroupConcat):
+            return self._listagg(node, condition, over)
+        if not isinstance(node, exp.Anonymous):
+            raise QueryRefused(f"{spelled(node)} is not known here.")
+        refuse_others(node, "this", "expressions")
+        name = node.name.lower()
+        if name in ("all", "some", "any"):
+            raise QueryRefused(
+                f"{name.upper()} is known here before a query that begins with SELECT, SOME as ANY."
+            )
+        if name == "reduce_agg":
+            return self._reduced(node.expressions, condition, over)
+        if trino_aggregates.is_aggregate(name):
+            return self._aggregate(name, node.expressions, condition, over, nulls)
+        if condition or over or nulls:
+            raise QueryRefused(f"{name} is no aggregate that is known here.")
+        if name == "grouping":
+            if not all(isinstance(key, exp.Column) for key in node.expressions):
+                raise QueryRefused("grouping() wants columns, by their names.")
+            keys = ", ".join(self.expressions.value(key).sql for key in node.expressions)
+            return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
+        return trino_functions.call(self.expressions, name, node.expressions, trino_time.HANDLERS)
+
+    def _aggregate(
+        self, name: str, arguments: Sequence[exp.Expr], condition: str, over: str, nulls: str
+    ) -> Value:
+        distinct = order = ""
+        if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
+            return trino_aggregates.aggregate(
+                trino_aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
+            )
+        if name == "count" and not arguments:
+            raise QueryRefused("count wants * or an expression.")
+        if arguments and isinstance(arguments[-1], exp.Order):
+            order = order_by(self.expressions, arguments[-1])
+            arguments = [*arguments[:-1], arguments[-1].this]
+        if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
+            distinct, arguments = "DISTINCT ", arguments[0].expressions
+        before = len(self.names.are_outer)
+        values = [self.expressions.value(node) for node in arguments]
+        if self.names.are_outer[before:] and all(self.names.are_outer[before:]):
+            # DuckDB would aggregate the rows of the outer query.
+            raise QueryRefused(f"{name} of nothing but an outer query's columns is not allowed on Athena.")
+        return trino_aggregates.aggregate(
+            trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
+        )
+
+    def _reduced(self, arguments: Sequence[exp.Expr], condition: str, over: str) -> Value:
+        """Translate reduce_agg, whose start has to change nothing: Athena starts with it several times."""
+        if len(arguments) != 4 or over or isinstance(arguments[0], exp.Distinct):
+            raise QueryRefused(
+                "reduce_agg is known here with a value, a start and two functions, without OVER."
+            )
+        value, start, step, combine = arguments
+        values = self._aggregate("array_agg", [value], condition, "", "")
+        kept = Value(f"list_filter({values.sql}, lambda x: x IS NOT NULL)", values.type)
+        kept = replace(kept, sql=f"(CASE WHEN len({kept.sql}) > 0 THEN {kept.sql} END)")
+        reduced = trino_functions.fold(self.expressions, kept, start, step, "reduce_agg")
+        first = self.expressions.value(start)
+        again = expect(
+            self.expressions.apply(combine, first, first), first.type, "reduce_agg's second function"
+        )
+        if not first.type.is_simple or first.type.name in ("decimal", "varchar", "varbinary", "unknown"):
+            raise QueryRefused(f"reduce_agg cannot start with {first.type} on Athena.")
+        why = "reduce_agg with such a start may have any result on Athena: start with what changes nothing"
+        return replace(reduced, sql=refuse_if(f"{again.sql} IS DISTINCT FROM {first.sql}", why, reduced.sql))
+
+    def _never_null(self) -> list[Value]:
+        """Return a column to count rows by, if there is one that is never NULL.
+
+        Where a query counts the rows of a UNION and names no column, DuckDB reads all of them.
+        """
+        return [column.value for column in self.names.scope.columns if column.value.is_partition][:1]
+
+    def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
+        order, distinct, value = "", "", node.this
+        if isinstance(value, exp.Order):
+            order, value = order_by(self.expressions, value), value.this
+        if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
+            distinct, value = "DISTINCT ", value.expressions[0]
+        separator = (
+            self.expressions.value(node.args["separator"])
+            if node.args.get("separator")
+            else Value("''", VARCHAR)
+        )
+        values = [self.expressions.value(value), separator]
+        return trino_aggregates.aggregate(
+            trino_aggregates.Call("listagg", values, distinct, order, condition, over)
+        )
+
+    def window(self, node: exp.Window) -> Value:
+        """Translate a call with OVER."""
+        pieces = []
+        keys, order, frame = self._window_parts(node)
+        if keys:
+            pieces.append("PARTITION BY " + ", ".join(self.expressions.value(key).sql for key in keys))
+        pieces.append(order_by(self.expressions, order).strip())
+        pieces.append(self._frame(frame))
+        return self.call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
+
+    def _window_parts(self, node: exp.Expr) -> tuple[Any, Any, Any]:
+        """Return a window's PARTITION BY, ORDER BY and frame, with what it takes from a named one.
+
+        Source: https://trino.io/docs/current/sql/select.html#window-clause
+        """
+        parts = [node.args.get(part) for part in ("partition_by", "order", "spec")]
+        alias = node.args.get("alias")
+        if alias is None:
+            return tuple(parts)  # type: ignore[return-value]
+        named = [
+            window for window in self.names.scope.windows if window.this.name.lower() == alias.name.lower()
+        ]
+        if not named or named[0] is node:
+            raise QueryRefused(
+                f"There is no window {alias.name}: it stands after WINDOW, at the query's end."
+            )
+        base = self._window_parts(named[0])
+        if not any(parts):
+            return base
+        if parts[0] or base[2] or (parts[1] and base[1]):
+            raise QueryRefused(
+                f"A window built on {alias.name} can add the ORDER BY or the frame that {alias.name} lacks."
+            )
+        return base[0], parts[1] or base[1], parts[2]
+
+    def _frame(self, spec: exp.WindowSpec | None) -> str:
+        if spec is None:
+            return ""
+        refuse_others(spec, "kind", "start", "start_side", "end", "end_side")
+
+        def bound(side: str) -> str:
+            value = spec.args.get(side) or "CURRENT ROW"
+            sql = self.expressions.value(value).sql if isinstance(value, exp.Expr) else str(value)
+            return f"{sql} {spec.args.get(f'{side}_side') or ''}".strip()
+
+        return f"{spec.args['kind']} BETWEEN {bound('start')} AND {bound('end')}"

@@ -1,0 +1,482 @@
+"""Expressions: each is translated with its Trino type, because what an operator means depends on it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from localathena import functions as trino_functions
+from localathena import time as trino_time
+from localathena import types
+from localathena.aggregates import is_aggregate
+from localathena.calls import Calls
+from localathena.errors import QueryRefused
+from localathena.names import Names
+from localathena.parsing import Dialect, refuse_others, spelled
+from localathena.types import BIGINT, BOOLEAN, DATE, TIMESTAMP, VARBINARY, VARCHAR, Column, Type, text
+from localathena.values import (
+    NULL,
+    Value,
+    arithmetic,
+    attempt,
+    between,
+    cast,
+    coerce,
+    common,
+    comparison,
+    ensure_simple,
+    expect,
+    fail_if,
+    from_local,
+    number,
+    one_of,
+    refuse_if,
+    without_nan,
+)
+from localathena.values import field as row_field
+
+if TYPE_CHECKING:
+    from localathena.queries import Queries
+
+_ARITHMETIC: Mapping[type[exp.Expr], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
+_COMPARISONS: Mapping[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}
+_PREDICATES = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
+
+
+class Expressions:
+    """Translates expressions. A node that is not listed in `_EXPRESSIONS` is refused."""
+
+    def __init__(self, names: Names, queries: "Queries") -> None:
+        self.names = names
+        self.queries = queries
+        self.calls = Calls(names, self)
+
+    def value(self, node: exp.Expr) -> Value:
+        """Translate an expression."""
+        if not isinstance(node, exp.Expr):
+            raise QueryRefused("This is not Athena SQL: an expression is missing.")
+        handler, known = _EXPRESSIONS.get(type(node), (None, ""))
+        operands = [node.this, node.args.get("expression")] if isinstance(node, _PREDICATES) else []
+        if any(isinstance(operand, (*_PREDICATES, exp.Not)) for operand in operands):
+            raise QueryRefused(f"{spelled(node)}: a comparison of a comparison wants parentheses.")
+        if handler is not None:
+            refuse_others(node, *known.split())
+            return handler(self, node)
+        refuse_others(node, "this", "expression", *(("typed", "safe") if isinstance(node, exp.Div) else ()))
+        if type(node) in _ARITHMETIC:
+            a, b = self.value(node.this), self.value(node.expression)
+            return arithmetic(_ARITHMETIC[type(node)], a, b)
+        if type(node) in _COMPARISONS:
+            if isinstance(node.expression, exp.Any | exp.All):
+                return self._compared_with_each(node)
+            return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
+        if isinstance(node, exp.ILike):
+            raise QueryRefused("Athena has no ILIKE: write lower(x) LIKE 'a%'.")
+        if isinstance(node, exp.RegexpLike):
+            raise QueryRefused("Athena has no RLIKE: write regexp_like(x, 'form').")
+        raise QueryRefused(f"{spelled(node)} is not known here.")
+
+    def parameter(self, type_: Type, role: str = "x") -> Value:
+        """Return a parameter for one of DuckDB's lambdas.
+
+        Its name depends on the depth alone: an expression has the same SQL wherever it stands, or GROUP BY
+        would not find it in the SELECT.
+        """
+        return Value(f"_{role}{len(self.names.lambdas)}", type_)
+
+    def apply(self, function: exp.Expr, *arguments: Value) -> Value:
+        """Translate the body of a Trino lambda, its parameters replaced by expressions."""
+        if not isinstance(function, exp.Lambda) or len(function.expressions) != len(arguments):
+            raise QueryRefused(f"{spelled(function)}: a function of {len(arguments)} parameters is wanted.")
+        calls = function.this.find_all(exp.Anonymous, exp.GroupConcat, exp.Window)
+        if function.this.find(exp.Query) or any(
+            not isinstance(call, exp.Anonymous) or is_aggregate(call.name.lower()) for call in calls
+        ):
+            raise QueryRefused(
+                f"{spelled(function)}: no aggregate and no query can stand in such a function."
+            )
+        names = [parameter.name.lower() for parameter in function.expressions]
+        self.names.lambdas.append(dict(zip(names, arguments, strict=True)))
+        try:
+            return self.value(function.this)
+        finally:
+            self.names.lambdas.pop()
+
+    def condition(self, node: exp.Expr, where: str) -> str:
+        """Return the SQL of a boolean."""
+        return expect(self.value(node), BOOLEAN, where).sql
+
+    def kept(self, node: exp.Expr) -> str:
+        """Translate the condition of WHERE, to which NULL and FALSE are one."""
+        if isinstance(node, exp.Paren):
+            return self.kept(node.this)
+        if isinstance(node, exp.And):
+            return f"({self.kept(node.this)} AND {self.kept(node.expression)})"
+        if isinstance(node, exp.In) and (query := _sought_query(node)) is not None:
+            value = self.value(node.this)
+            if value.type.name == "row":
+                return self.matched(value, query)[0]
+        return self.condition(node, "WHERE")
+
+    def matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
+        """Return whether a query has a row, and whether a NULL in either keeps that from being known."""
+        relation = self.queries.query(query, self.names.with_, self.names.scope)
+        if len(relation.columns) != len(value.type.arguments):
+            raise QueryRefused(
+                f"IN: {len(value.type.arguments)} values with a query of {len(relation.columns)} columns."
+            )
+        found = self.names.derived(f"({relation.sql})", relation.columns)
+        fields = [row_field(value, index) for index in range(len(relation.columns))]
+        pairs = [comparison("=", a, b.value) for a, b in zip(fields, found.columns, strict=True)]
+        equal = " AND ".join(pair.sql for pair in pairs)
+        missing, holes = (
+            " OR ".join(f"{value.sql} IS NULL" for value in values)
+            for values in (fields, [column.value for column in found.columns])
+        )
+        select = f"EXISTS (SELECT 1 FROM {found.sql}"  # noqa: S608
+        return f"({select} WHERE {equal}))", f"((({missing}) AND {select})) OR {select} WHERE {holes}))"
+
+    def _column(self, node: exp.Column) -> Value:
+        if isinstance(node.this, exp.Star):
+            raise QueryRefused("* can only stand in a SELECT or in count(*).")
+        names = [part.name for part in node.parts]
+        if re.fullmatch(r"_col\d+", names[-1]):
+            raise QueryRefused(f"{names[-1]} is a column without a name: give it one with AS.")
+        value = self.names.find(names[0], None) if len(names) == 1 else self.names.find(names[1], names[0])
+        rest = names[1:] if len(names) == 1 else names[2:]
+        if value is None and len(names) > 1:
+            value, rest = self.names.find(names[0], None), names[1:]
+        if (
+            value is None
+            and len(names) > 2
+            and names[1].lower() in self.names.tables
+            and self.names.is_database(names[0])
+        ):
+            value, rest = self.names.find(names[2], names[1]), names[3:]
+        if value is None:
+            raise QueryRefused(f"The column {spelled(node)} cannot be found.{self.names.hint(node.this)}")
+        for name in rest:
+            value = _member(value, name)
+        return value
+
+    def _literal(self, node: exp.Literal) -> Value:
+        return Value(text(node.this), VARCHAR, node.this) if node.is_string else number(node.this)
+
+    def _hex_literal(self, node: exp.HexString) -> Value:
+        return Value(f"unhex({text(node.this)})", VARBINARY)
+
+    def _json_literal(self, node: exp.ParseJSON) -> Value:
+        return trino_functions.call(self, "json_parse", [node.this], {})
+
+    def _negative(self, node: exp.Neg) -> Value:
+        value = self.value(node.this)
+        if not (value.type.is_number or value.type.is_interval):
+            raise QueryRefused(f"Athena does not define -{value.type}.")
+        constant = None if value.constant is None else f"-{value.constant}"
+        return Value(f"(-{value.sql})", value.type, constant)
+
+    def _not(self, node: exp.Not) -> Value:
+        return Value(f"(NOT {self.condition(node.this, 'NOT')})", BOOLEAN)
+
+    def _connected(self, node: exp.Connector) -> Value:
+        word = "AND" if isinstance(node, exp.And) else "OR"
+        sides = [self.condition(side, word) for side in (node.this, node.expression)]
+        return Value(f"({sides[0]} {word} {sides[1]})", BOOLEAN)
+
+    def _between(self, node: exp.Between) -> Value:
+        return between(*(self.value(node.args[part]) for part in ("this", "low", "high")))
+
+    def _in(self, node: exp.In) -> Value:
+        value = self.value(node.this)
+        query = _sought_query(node)
+        if query is None:
+            return one_of(value, [self.value(option) for option in node.expressions])
+        if value.type.name == "row":
+            matched, unknown = self.matched(value, query)
+            why = "IN of several values with NULL among them is known here in WHERE only: use EXISTS"
+            return Value(f"({matched} OR {refuse_if(unknown, why, 'FALSE')})", BOOLEAN)
+        value, sql = self._sought(value, query, "IN")
+        return Value(f"({value.sql} IN ({sql}))", BOOLEAN)
+
+    def _compared_with_each(self, node: exp.Expr) -> Value:
+        """Translate a comparison with ANY, SOME or ALL of a query."""
+        each, operator = node.expression, _COMPARISONS[type(node)]
+        if operator.startswith("IS") or not isinstance(each.this, exp.Query):
+            raise QueryRefused(f"{spelled(node)} is not known here: ANY and ALL want a query.")
+        word = "ANY" if isinstance(each, exp.Any) else "ALL"
+        value, sql = self._sought(without_nan(self.value(node.this), word), each.this, word)
+        return Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN)
+
+    def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
+        """Return a value and the query that it is compared with the rows of, in one type and without NaN."""
+        relation = self.queries.query(query, self.names.with_, self.names.scope)
+        if len(relation.columns) != 1:
+            raise QueryRefused(f"{where} wants a query of one column here: use EXISTS for more.")
+        type_ = types.common(value.type, relation.columns[0].type)
+        if type_ is None:
+            raise QueryRefused(
+                f"Athena cannot compare {value.type} with a query of {relation.columns[0].type}."
+            )
+        ensure_simple(type_, where)
+        sql = self.queries.coerced(relation, [Column(relation.columns[0].name, type_)])
+        if type_.is_floating:
+            found = self.names.derived(f"({sql})", [Column("", type_)])
+            sql = f"SELECT {without_nan(found.columns[0].value, where).sql} FROM {found.sql}"  # noqa: S608
+        return coerce(value, type_), sql
+
+    def _is(self, node: exp.Is) -> Value:
+        if not isinstance(node.expression, exp.Null):
+            raise QueryRefused(f"Athena knows IS NULL only, not {spelled(node)}.")
+        return Value(f"({self.value(node.this).sql} IS NULL)", BOOLEAN)
+
+    def _like(self, node: exp.Like, escape: str = "") -> Value:
+        string, pattern = (
+            expect(self.value(side), VARCHAR, "LIKE").sql for side in (node.this, node.expression)
+        )
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return Value(f"({string} {word} {pattern}{escape})", BOOLEAN)
+
+    def _escape(self, node: exp.Escape) -> Value:
+        if not isinstance(node.this, exp.Like):
+            raise QueryRefused(f"{spelled(node)} is not known here.")
+        character = trino_functions.literal(node.expression, "LIKE's ESCAPE")
+        pattern = trino_functions.literal(node.this.expression, "A pattern with ESCAPE")
+        escaped = re.sub(f"{re.escape(character)}[%_{re.escape(character)}]", "", pattern)
+        if len(character) != 1 or character in escaped:
+            raise QueryRefused(
+                "ESCAPE wants one character, and before it in the pattern only %, _ and itself."
+            )
+        return self._like(node.this, f" ESCAPE {text(character)}")
+
+    def _case(self, node: exp.Case) -> Value:
+        of = self.value(node.this) if node.this is not None else None
+        conditions, results = [], []
+        for branch in node.args["ifs"]:
+            if of is None:
+                conditions.append(self.condition(branch.this, "WHEN"))
+            else:
+                conditions.append(comparison("=", of, self.value(branch.this)).sql)
+            results.append(self.value(branch.args["true"]))
+        default = node.args.get("default")
+        results.append(self.value(default) if default is not None else NULL)
+        results, type_ = common(results, "CASE")
+        branches = " ".join(f"WHEN {c} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
+        return Value(f"(CASE {branches} ELSE {results[-1].sql} END)", type_)
+
+    def _if(self, node: exp.If) -> Value:
+        condition = self.condition(node.this, "if")
+        otherwise = node.args.get("false")
+        (yes, no), type_ = common(
+            [self.value(node.args["true"]), self.value(otherwise) if otherwise is not None else NULL], "if"
+        )
+        return Value(f"(CASE WHEN {condition} THEN {yes.sql} ELSE {no.sql} END)", type_)
+
+    def _cast(self, node: exp.Cast, value: Value | None = None) -> Value:
+        spelling = node.args["to"].sql(Dialect)
+        if spelling.upper().startswith("CHAR"):
+            raise QueryRefused("char is padded with blanks on Athena, which is not known here: use varchar.")
+        try:
+            target = types.parse(spelling)
+        except ValueError as error:
+            raise QueryRefused(f"The type {spelling} is not known here.") from error
+        value = self.value(node.this) if value is None else value
+        if value.constant is not None and value.type == VARCHAR:
+            if target.zone:
+                return self._zoned_literal(value.constant, target)
+            if spelling.upper() == "DECIMAL":
+                raise QueryRefused(
+                    "Write DECIMAL '1.5' as the number 1.5, or with CAST(... AS decimal(2, 1))."
+                )
+        length = re.fullmatch(r"(?i)varchar\((\d+)\)", spelling)
+        return _shortened(value, int(length[1])) if length else cast(value, target)
+
+    def _try_cast(self, node: exp.TryCast) -> Value:
+        value = self.value(node.this)
+        if value.constant is not None or isinstance(node.this, exp.Column | exp.Identifier | exp.Null):
+            return attempt(self._cast(node, value))
+        # What fails within it fails on Athena: DuckDB's TRY sees the cast alone.
+        inner = self.parameter(value.type, "v")
+        outer = attempt(self._cast(node, inner))
+        sql = f"list_extract(list_transform([{value.sql}], lambda {inner.sql}: {outer.sql}), 1)"
+        return replace(outer, sql=sql)
+
+    def _zoned_literal(self, literal: str, target: Type) -> Value:
+        found = re.fullmatch(r"(.*\d) *([+-]\d\d:\d\d|[A-Za-z]\S*)", literal)
+        if found is None:
+            raise QueryRefused(f"The timestamp {literal!r} wants its zone after it, as UTC or +02:00.")
+        moment, zone = found.groups()
+        local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
+        zone_name = trino_time.zone_of(exp.Literal.string(zone))
+        return from_local(local.sql, types.zoned(zone_name, target.precision))
+
+    def _extract(self, node: exp.Extract) -> Value:
+        return trino_time.extract(node.name.lower(), self.value(node.expression))
+
+    def _position(self, node: exp.StrPosition) -> Value:
+        string, part = (
+            expect(self.value(node.args[side]), VARCHAR, "position").sql for side in ("this", "substr")
+        )
+        return Value(f"strpos({string}, {part})", BIGINT)
+
+    def _trim(self, node: exp.Trim) -> Value:
+        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(
+            (node.args.get("position") or "").upper(), "trim"
+        )
+        if node.expression is None:
+            return trino_functions.call(self, function, [node.this], {})
+        string, characters = (
+            expect(self.value(side), VARCHAR, "trim").sql for side in (node.this, node.expression)
+        )
+        return Value(f"{function}({string}, {characters})", VARCHAR)
+
+    def _substring(self, node: exp.Substring) -> Value:
+        arguments = [node.args.get(part) for part in ("this", "start", "length")]
+        return trino_functions.call(self, "substr", [a for a in arguments if a is not None], {})
+
+    def _bracket(self, node: exp.Bracket) -> Value:
+        if len(node.expressions) != 1:
+            raise QueryRefused("A subscript is one index or key.")
+        (key,) = node.expressions
+        return trino_functions.subscript(self.value(node.this), self.value(key))
+
+    def _array(self, node: exp.Array) -> Value:
+        elements, type_ = common([self.value(element) for element in node.expressions], "ARRAY")
+        return Value(f"[{', '.join(element.sql for element in elements)}]", types.array(type_))
+
+    def _tuple(self, node: exp.Tuple) -> Value:
+        return trino_functions.row_of([self.value(element) for element in node.expressions])
+
+    def _dot(self, node: exp.Dot) -> Value:
+        return _member(self.value(node.this), node.expression.name)
+
+    def _concatenated(self, node: exp.DPipe) -> Value:
+        return trino_functions.concatenate(self.value(node.this), self.value(node.expression))
+
+    def _interval(self, node: exp.Interval) -> Value:
+        count, sign = node.this, ""
+        if isinstance(count, exp.Neg):
+            count, sign = count.this, "-"
+        if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
+            raise QueryRefused(f"{spelled(node)} is not known here: write INTERVAL '7' DAY.")
+        return trino_time.interval(sign + count.this, node.args["unit"].name)
+
+    def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
+        return trino_time.at_time_zone(self.value(node.this), trino_time.zone_of(node.args["zone"]))
+
+    def _now(self, node: exp.Expr) -> Value:
+        if isinstance(node, exp.CurrentDate):
+            return Value("current_date", DATE)
+        now = trino_time.now()
+        return cast(now, TIMESTAMP) if isinstance(node, exp.Localtimestamp) else now
+
+    def _scalar_subquery(self, node: exp.Subquery) -> Value:
+        relation = self.queries.query(node, self.names.with_, self.names.scope)
+        if len(relation.columns) != 1:
+            raise QueryRefused("A query within an expression wants one column.")
+        return Value(f"({relation.sql})", relation.columns[0].type)
+
+    def _exists(self, node: exp.Exists) -> Value:
+        return Value(
+            f"(EXISTS ({self.queries.query(node.this, self.names.with_, self.names.scope).sql}))", BOOLEAN
+        )
+
+    def _identifier(self, node: exp.Identifier) -> Value:
+        value = self.names.find(node.name, None)
+        if value is None:
+            raise QueryRefused(f"The column {node.name} cannot be found.{self.names.hint(node)}")
+        return value
+
+
+def _call(expressions: Expressions, node: exp.Expr) -> Value:
+    return expressions.calls.call(node)
+
+
+def _window(expressions: Expressions, node: exp.Window) -> Value:
+    return expressions.calls.window(node)
+
+
+_EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[Expressions, Any], Value], str]] = {
+    exp.Anonymous: (_call, "this expressions"),
+    exp.And: (Expressions._connected, "this expression"),
+    exp.Array: (Expressions._array, "expressions"),
+    exp.AtTimeZone: (Expressions._at_time_zone, "this zone"),
+    exp.Between: (Expressions._between, "this low high"),
+    exp.Boolean: (lambda _, node: Value("TRUE" if node.this else "FALSE", BOOLEAN), "this"),
+    exp.Bracket: (Expressions._bracket, "this expressions"),
+    exp.Case: (Expressions._case, "this ifs default"),
+    exp.Cast: (Expressions._cast, "this to"),
+    exp.Column: (Expressions._column, "this table db catalog"),
+    exp.CurrentDate: (Expressions._now, ""),
+    exp.CurrentTimestamp: (Expressions._now, ""),
+    exp.DPipe: (Expressions._concatenated, "this expression safe"),
+    exp.Dot: (Expressions._dot, "this expression"),
+    exp.Escape: (Expressions._escape, "this expression"),
+    exp.Exists: (Expressions._exists, "this"),
+    exp.Extract: (Expressions._extract, "this expression"),
+    exp.Filter: (_call, "this expression"),
+    exp.GroupConcat: (_call, "this separator"),
+    exp.HexString: (Expressions._hex_literal, "this"),
+    exp.Identifier: (Expressions._identifier, "this quoted"),
+    exp.If: (Expressions._if, "this true false"),
+    exp.In: (Expressions._in, "this expressions query"),
+    exp.Interval: (Expressions._interval, "this unit"),
+    exp.Is: (Expressions._is, "this expression"),
+    exp.Like: (Expressions._like, "this expression negate"),
+    exp.Literal: (Expressions._literal, "this is_string"),
+    exp.Localtimestamp: (Expressions._now, ""),
+    exp.Neg: (Expressions._negative, "this"),
+    exp.Not: (Expressions._not, "this"),
+    exp.Null: (lambda _, __: NULL, ""),
+    exp.Or: (Expressions._connected, "this expression"),
+    exp.Paren: (lambda expressions, node: expressions.value(node.this), "this"),
+    exp.ParseJSON: (Expressions._json_literal, "this is_literal"),
+    exp.StrPosition: (Expressions._position, "this substr"),
+    exp.Subquery: (Expressions._scalar_subquery, "this with_ order limit offset"),
+    exp.Substring: (Expressions._substring, "this start length"),
+    exp.Trim: (Expressions._trim, "this expression position"),
+    exp.TryCast: (Expressions._try_cast, "this to safe"),
+    exp.Tuple: (Expressions._tuple, "expressions"),
+    exp.Window: (_window, "this partition_by order spec alias over"),
+}
+"""How an expression is translated, and the parts of it that its translation looks at."""
+
+
+def _member(value: Value, name: str) -> Value:
+    names = [(member or "").lower() for member in value.type.fields]
+    if value.type.name != "row" or name.lower() not in names:
+        raise QueryRefused(f"{value.type} has no field {name}.")
+    return row_field(value, names.index(name.lower()))
+
+
+def _shortened(value: Value, length: int) -> Value:
+    """Return `CAST(value AS varchar(length))`: a text is cut, anything else has to fit."""
+    string = cast(value, VARCHAR)
+    if value.type != VARCHAR:
+        long = f"length({string.sql}) > {length}"
+        return replace(string, sql=fail_if(long, f"A value does not fit varchar({length})", string.sql))
+    if string.constant is not None:
+        return Value(text(string.constant[:length]), VARCHAR, string.constant[:length])
+    return Value(f"substr({string.sql}, 1, {length})", VARCHAR)
+
+
+def _sought_query(node: exp.In) -> exp.Expr | None:
+    """Return the query that IN looks through; sqlglot takes VALUES for a value."""
+    only = node.expressions[0] if len(node.expressions) == 1 else None
+    return only if isinstance(only, exp.Values) else node.args.get("query")

@@ -1,0 +1,184 @@
+"""What the names in a statement stand for: tables, columns, parameters of lambdas, results."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from sqlglot import exp
+
+from localathena.errors import QueryRefused
+from localathena.tables import Table
+from localathena.types import Column
+from localathena.values import Value
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A column as an expression may name it."""
+
+    name: str
+    table: str | None
+    value: Value
+    is_hidden: bool = False
+
+
+@dataclass
+class Scope:
+    """What the expressions of one SELECT may name."""
+
+    outer: "Scope | None"
+    columns: list[Seen] = field(default_factory=list)
+    windows: Sequence[exp.Expr] = ()
+    outputs: Mapping[str, Value] = field(default_factory=dict)
+    """The results' names, which ORDER BY looks at first."""
+    aliases: Sequence[str] = ()
+    """The names that the SELECT gives, which nothing but ORDER BY may use."""
+    sampled: Sequence[str] = ()
+    """Conditions that keep a random sample of the rows."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A query's SQL for DuckDB, and its columns."""
+
+    sql: str
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A relation's SQL under a name of its own, and its columns as expressions may name them."""
+
+    sql: str
+    columns: Sequence[Seen]
+
+
+With = Mapping[str, Table]
+
+
+class Names:
+    """The names that are known at one place of a statement."""
+
+    def __init__(self, tables: Mapping[str, Table], database: str | None) -> None:
+        self.tables = tables
+        self.database = database
+        self.scope = Scope(None)
+        self.with_: With = {}
+        self.lambdas: list[dict[str, Value]] = []
+        self.are_outer: list[bool] = []
+        """For each column that was named: whether it belongs to an outer query."""
+        self.called: dict[str, str] = {}
+        """What DuckDB calls a column → what the statement calls it."""
+        self._count = 0
+
+    def is_in_database(self, node: exp.Table) -> bool:
+        """Tell whether a table is qualified with this catalog and database, or not at all."""
+        return node.catalog.lower() in ("", "awsdatacatalog") and (not node.db or self.is_database(node.db))
+
+    def is_database(self, name: str) -> bool:
+        """Tell whether a name is that of the database."""
+        return self.database is None or name.lower() == self.database.lower()
+
+    def derived(self, sql: str, columns: Sequence[Column]) -> Derived:
+        """Name a query's columns by their positions: Trino lets two have one name."""
+        local = self.fresh("t")
+        names = [f"{local}c{index}" for index in range(1, len(columns) + 1)]
+        seen = [
+            Seen(column.name, None, reference(f"{local}.{name}", column))
+            for name, column in zip(names, columns, strict=True)
+        ]
+        return Derived(f"{sql} AS {local}({', '.join(names)})", seen)
+
+    def fresh(self, prefix: str) -> str:
+        """Return a name that nothing has yet."""
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    @contextmanager
+    def within(self, scope: Scope) -> Iterator[Scope]:
+        """Enter a scope."""
+        outside, self.scope = self.scope, scope
+        try:
+            yield scope
+        finally:
+            self.scope = outside
+
+    def find(self, name: str, table: str | None) -> Value | None:
+        """Find what a name stands for: a parameter, a result in ORDER BY, a column here or outside."""
+        if table is None:
+            for parameters in reversed(self.lambdas):
+                if name.lower() in parameters:
+                    return parameters[name.lower()]
+            if name.lower() in self.scope.outputs:
+                return self.scope.outputs[name.lower()]
+        scope: Scope | None = self.scope
+        while scope is not None:
+            found = only(name, table, scope.columns)
+            if found is not None:
+                self.are_outer.append(scope is not self.scope)
+                return found.value
+            scope = scope.outer
+        return None
+
+    def hint(self, name: exp.Identifier) -> str:
+        """Return what may be meant by a column that is not there."""
+        if name.name.lower() in self.scope.aliases:
+            return (
+                " It is a name that this SELECT gives, and Athena knows it in ORDER BY alone: repeat what "
+                "stands before its AS, or, in GROUP BY, write its place."
+            )
+        if name.name.startswith("$"):
+            return ' "$path" is the only such column here.'
+        near = get_close_matches(name.name.lower(), [seen.name for seen in self.scope.columns], 1)
+        if near:
+            return f" Perhaps {near[0]}?"
+        return " A text stands in single quotes." if name.quoted else ""
+
+
+def reference(sql: str, column: Column) -> Value:
+    """Return the value of a column."""
+    return Value(sql, column.type, is_partition=column.is_partition)
+
+
+def optional(column: Seen) -> Seen:
+    """Return a column that an outer join may leave without a value: it names no partition then."""
+    return replace(column, value=replace(column.value, is_partition=False))
+
+
+def only(name: str, table: str | None, columns: Sequence[Seen]) -> Seen | None:
+    """Find the one column of a name, whatever its case."""
+    found = [
+        column
+        for column in columns
+        if column.name.lower() == name.lower()
+        and (table is None or (column.table or "").lower() == table.lower())
+    ]
+    if len(found) > 1:
+        raise QueryRefused(f"The column {name} is ambiguous: more than one table has it.")
+    return found[0] if found else None
+
+
+def renamed(columns: Sequence[Column], alias: exp.Expr | None) -> list[Column]:
+    """Give columns the names that an alias lists, if it lists any."""
+    names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []
+    if not names:
+        return list(columns)
+    if len(names) != len(columns):
+        raise QueryRefused(f"{alias} names {len(names)} columns, but there are {len(columns)}.")
+    return [replace(column, name=name) for column, name in zip(columns, names, strict=True)]
+
+
+def aliased(columns: Sequence[Seen], alias: exp.Expr | None, name: str | None) -> list[Seen]:
+    """Give columns the table's name and, if the alias lists them, their own."""
+    if alias is not None and alias.args.get("columns") and not alias.name:
+        raise QueryRefused("A list of columns wants the table's name before it: AS t (a, b).")
+    if alias is not None and alias.name:
+        name = alias.name
+    names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []
+    if names and len(names) != sum(not column.is_hidden for column in columns):
+        raise QueryRefused(f"{alias} names {len(names)} columns, but there are others or more.")
+    shown = [replace(column, table=name) for column in columns if not column.is_hidden]
+    if names:
+        return [replace(column, name=own) for column, own in zip(shown, names, strict=True)]
+    return shown + [replace(column, table=name) for column in columns if column.is_hidden]

@@ -1,0 +1,92 @@
+"""ORDER BY, LIMIT and OFFSET."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from localathena.errors import QueryRefused
+from localathena.parsing import refuse_others
+from localathena.values import Value, ensure_simple, without_nan
+
+if TYPE_CHECKING:
+    from localathena.expressions import Expressions
+
+
+def order_by(
+    expressions: "Expressions",
+    order: exp.Expr | None,
+    outputs: Sequence[tuple[str, Value]] = (),
+    results_only: str = "",
+) -> str:
+    """Translate ORDER BY: of a query if there are outputs, of a window or an aggregate if not.
+
+    After `results_only` it can name nothing else than what is in the result.
+    """
+    if order is None:
+        return ""
+    keys = []
+    for item in order.expressions:
+        refuse_others(item, "this", "desc", "nulls_first")
+        place = _place(item.this, outputs)
+        value = outputs[place - 1][1] if place else _order_key(expressions, item.this, outputs, results_only)
+        ensure_simple(value.type, "ORDER BY")
+        key = str(place) if place else value.sql
+        if item.args.get("nulls_first") and value.type.is_floating:
+            # Trino has NaN next to NULL then.
+            if place and results_only:
+                raise QueryRefused(f"NULLS FIRST on a double after {results_only} is not known here.")
+            key = without_nan(value, "NULLS FIRST").sql
+        nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
+        keys.append(f"{key} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}")
+    return f" ORDER BY {', '.join(keys)}"
+
+
+def _order_key(
+    expressions: "Expressions", node: exp.Expr, outputs: Sequence[tuple[str, Value]], results_only: str
+) -> Value:
+    refusal = QueryRefused(f"ORDER BY after {results_only} wants a column of the result, by name or place.")
+    if results_only and results_only != "DISTINCT":
+        raise refusal
+    value = expressions.value(node)
+    if results_only and value.sql not in [output.sql for _, output in outputs]:
+        raise refusal
+    return value
+
+
+def limit(node: exp.Expr) -> str:
+    """Translate LIMIT, FETCH and OFFSET."""
+    limit, offset = node.args.get("limit"), node.args.get("offset")
+    sql = ""
+    if limit is not None:
+        options = limit.args.get("limit_options")
+        if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+            raise QueryRefused("FETCH WITH TIES is not known here: use rank() OVER (ORDER BY ...) and WHERE.")
+        count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
+        sql += f" LIMIT {1 if count is None else _whole_number(count, 'LIMIT')}"
+    if offset is not None:
+        sql += f" OFFSET {_whole_number(offset.expression, 'OFFSET')}"
+    return sql
+
+
+def _place(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
+    """Return which of the outputs an item of ORDER BY names or numbers, from 1; 0 if it is something else."""
+    if not outputs:
+        return 0
+    if isinstance(node, exp.Literal) and not node.is_string:
+        place = _whole_number(node, "ORDER BY")
+        if not 1 <= place <= len(outputs):
+            raise QueryRefused(f"ORDER BY {place}: there is no such column in the result.")
+        return place
+    if not isinstance(node, exp.Column) or node.table:
+        return 0
+    places = [place for place, (name, _) in enumerate(outputs, 1) if name.lower() == node.name.lower()]
+    if len(places) > 1:
+        raise QueryRefused(f"ORDER BY {node.name} is ambiguous: the result has {len(places)} such columns.")
+    return places[0] if places else 0
+
+
+def _whole_number(node: exp.Expr | None, where: str) -> int:
+    if not isinstance(node, exp.Literal) or node.is_string or not node.this.isdecimal():
+        raise QueryRefused(f"{where} wants a number, written out.")
+    return int(node.this)

@@ -1,0 +1,78 @@
+"""From a statement's text to sqlglot's tree, with every function left as it is spelled."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from localathena.errors import QueryRefused
+from localathena.syntax import RESERVED, checked
+
+
+class Dialect(Trino):
+    """Trino's, with functions left as they are spelled and subscripts as they are counted."""
+
+    INDEX_OFFSET = 0
+
+    class Parser(TrinoParser):
+        """Knows only the functions that have a syntax of their own."""
+
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: TrinoParser.FUNCTION_PARSERS[name]
+            for name in ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM", "SUBSTRING", "LISTAGG")
+        }
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("CASE", "IF", "ANY")
+        }
+
+
+def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
+    """Parse one statement, each `?` standing for the text of one parameter.
+
+    Raises:
+        QueryRefused: it is not Athena SQL, or not one statement.
+    """
+    dialect = Dialect()
+    try:
+        parts = checked(dialect.tokenize(sql), sql)
+        places = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
+        if len(places) != len(parameters):
+            raise QueryRefused(f"The statement has {len(places)} `?`, and {len(parameters)} parameters came.")
+        for index, parameter in zip(places, parameters, strict=True):
+            parts[index] = Token(TokenType.STRING, text=parameter)
+        trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
+    except SqlglotError as error:
+        raise QueryRefused(f"This is not Athena SQL: {_without_colours(str(error))}") from error
+    except (AttributeError, TypeError) as error:  # sqlglot stumbles where a name is missing
+        raise QueryRefused("This is not Athena SQL: something is missing.") from error
+    if len(trees) != 1:
+        raise QueryRefused(f"One statement at a time, please: here are {len(trees)}.")
+    for identifier in trees[0].find_all(exp.Identifier):
+        name = identifier.name
+        if not identifier.args.get("quoted") and (
+            name.upper() in RESERVED or not re.match("[A-Za-z_]", name)
+        ):
+            raise QueryRefused(f'{name} is no name on Athena but in quotes: "{name}".')
+    return trees[0]
+
+
+def _without_colours(message: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()[0]
+
+
+def spelled(node: exp.Expr) -> str:
+    """Return a part of a statement as Trino writes it, or nearly."""
+    return node.sql("trino", unsupported_level=ErrorLevel.IGNORE)
+
+
+def refuse_others(node: exp.Expr, *known: str) -> None:
+    """Refuse a node with a part that its translation does not look at."""
+    for name, part in node.args.items():
+        if part and name not in known:
+            raise QueryRefused(f"{spelled(node)} is not known here, because of its {name.strip('_')}.")

@@ -1,0 +1,246 @@
+"""SELECT, VALUES, set operations and WITH."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from localathena import types
+from localathena.errors import QueryRefused
+from localathena.expressions import Expressions
+from localathena.names import Names, Relation, Scope, With, renamed
+from localathena.ordering import limit, order_by
+from localathena.parsing import refuse_others
+from localathena.relations import SAMPLE_BESIDE_A_JOIN, Relations
+from localathena.tables import Table
+from localathena.types import Column, quoted
+from localathena.values import Value, coerce, common, ensure_distinct
+from localathena.values import field as row_field
+
+_SEVERAL_GROUPINGS = (exp.Rollup, exp.Cube, exp.GroupingSets)
+_SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
+    exp.Union: "UNION",
+    exp.Except: "EXCEPT",
+    exp.Intersect: "INTERSECT",
+}
+
+
+class Queries:
+    """Translates what returns rows."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.expressions = Expressions(names, self)
+        self.relations = Relations(names, self)
+
+    def query(self, node: exp.Expr, with_: With, outer: Scope | None) -> Relation:
+        """Translate SELECT, VALUES, a set operation or one of these in parentheses."""
+        if isinstance(node, exp.Subquery) and not node.args.get("alias"):
+            refuse_others(node, "this", "with_", "order", "limit", "offset")
+            if not any(node.args.get(part) for part in ("with_", "order", "limit", "offset")):
+                return self.query(node.this, with_, outer)
+        prefix, with_ = self._common_tables(node, with_, outer)
+        if isinstance(node, exp.Select):
+            relation = self._select(node, with_, outer)
+        elif isinstance(node, tuple(_SET_OPERATIONS)):
+            relation = self._ended(node, self._set_operation(node, with_, outer))
+        elif isinstance(node, exp.Values):
+            refuse_others(node, "expressions", "alias", "order", "limit", "offset", "with_")
+            relation = self._ended(node, self._values(node, outer))
+        elif isinstance(node, exp.Subquery):
+            refuse_others(node, "this", "with_", "order", "limit", "offset")
+            inner = self.query(node.this, with_, outer)
+            relation = self._ended(node, Relation(f"({inner.sql})", inner.columns))
+        else:
+            raise QueryRefused("Only a statement that reads can be run: SELECT, WITH or VALUES.")
+        return replace(relation, sql=prefix + relation.sql)
+
+    def _common_tables(self, node: exp.Expr, with_: With, outer: Scope | None) -> tuple[str, With]:
+        clause = node.args.get("with_")
+        if clause is None:
+            return "", with_
+        if clause.args.get("recursive"):
+            raise QueryRefused("WITH RECURSIVE is not known here: UNNEST(sequence(1, 10)) counts too.")
+        known, pieces = dict(with_), []
+        names = [entry.alias.lower() for entry in clause.expressions]
+        if len(set(names)) < len(names):
+            raise QueryRefused("Two queries in WITH have one name.")
+        for entry in clause.expressions:
+            if not isinstance(entry, exp.CTE):
+                raise QueryRefused("A function in WITH is not known here.")
+            relation = self.query(entry.this, known, outer)
+            name = self.names.fresh("w")
+            pieces.append(f"{name} AS ({relation.sql})")
+            known[entry.alias.lower()] = Table(name, renamed(relation.columns, entry.args["alias"]))
+        return f"WITH {', '.join(pieces)} ", known
+
+    def _set_operation(self, node: exp.Expr, with_: With, outer: Scope | None) -> Relation:
+        refuse_others(node, "this", "expression", "distinct", "with_", "order", "limit", "offset")
+        sides = [self.query(node.args[side], with_, outer) for side in ("this", "expression")]
+        word = _SET_OPERATIONS[type(node)]
+        if len(sides[0].columns) != len(sides[1].columns):
+            raise QueryRefused(f"The sides of {word} have different numbers of columns.")
+        columns = []
+        for a, b in zip(sides[0].columns, sides[1].columns, strict=True):
+            type_ = types.common(a.type, b.type)
+            if type_ is None:
+                raise QueryRefused(
+                    f"Column {a.name} is {a.type} on one side of {word} and {b.type} on the other."
+                )
+            if not (word == "UNION" and not node.args.get("distinct")):
+                ensure_distinct(type_, word)
+            columns.append(Column(a.name, type_, a.is_partition and b.is_partition))
+        quantifier = "" if node.args.get("distinct") else " ALL"
+        left, right = (self.coerced(side, columns) for side in sides)
+        return Relation(f"({left}) {word}{quantifier} ({right})", columns)
+
+    def coerced(self, relation: Relation, columns: Sequence[Column]) -> str:
+        """Return a relation's SQL with its columns coerced to others' types."""
+        if all(have.type == want.type for have, want in zip(relation.columns, columns, strict=True)):
+            return relation.sql
+        seen = self.names.derived(f"({relation.sql})", relation.columns)
+        values = [
+            coerce(column.value, want.type).sql for column, want in zip(seen.columns, columns, strict=True)
+        ]
+        return f"SELECT {', '.join(values)} FROM {seen.sql}"  # noqa: S608
+
+    def _ended(self, node: exp.Expr, relation: Relation) -> Relation:
+        """Add ORDER BY, OFFSET and LIMIT to what is not a SELECT: by position or by name."""
+        outputs = [
+            (column.name, Value(str(place), column.type)) for place, column in enumerate(relation.columns, 1)
+        ]
+        order = order_by(
+            self.expressions, node.args.get("order"), outputs, results_only="a set operation or VALUES"
+        )
+        return replace(relation, sql=relation.sql + order + limit(node))
+
+    def _values(self, node: exp.Values, outer: Scope | None) -> Relation:
+        with self.names.within(Scope(outer)):
+            rows = [self._cells(row) for row in node.expressions]
+        if len({len(row) for row in rows}) != 1:
+            raise QueryRefused("The rows of VALUES have different numbers of columns.")
+        typed = [common(column, "VALUES") for column in zip(*rows, strict=True)]
+        lines = zip(*[values for values, _ in typed], strict=True)
+        sql = ", ".join("(" + ", ".join(value.sql for value in line) + ")" for line in lines)
+        return Relation(f"VALUES {sql}", [Column(f"_col{i}", type_) for i, (_, type_) in enumerate(typed)])
+
+    def _cells(self, row: exp.Expr) -> list[Value]:
+        """Return a line of VALUES, which may be a row: `VALUES ROW(1, 2)` is `VALUES (1, 2)`."""
+        cells = [
+            self.expressions.value(cell)
+            for cell in (row.expressions if isinstance(row, exp.Tuple) else [row])
+        ]
+        if len(cells) == 1 and cells[0].type.name == "row":
+            return [row_field(cells[0], index) for index in range(len(cells[0].type.arguments))]
+        return cells
+
+    def _select(self, node: exp.Select, with_: With, outer: Scope | None) -> Relation:
+        refuse_others(
+            node, "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit",
+            "offset", "windows", "with_",
+        )  # fmt: skip
+        outer_with, self.names.with_ = self.names.with_, with_
+        try:
+            scope = Scope(outer, windows=node.args.get("windows") or ())
+            scope.aliases = [p.alias.lower() for p in node.expressions if isinstance(p, exp.Alias)]
+            with self.names.within(scope):
+                return self._select_within(node, scope)
+        finally:
+            self.names.with_ = outer_with
+
+    def _select_within(self, node: exp.Select, scope: Scope) -> Relation:
+        pieces = [self.relations.from_clause(node)]
+        self.names.called.update((re.sub(r".*\.|\[.*|\"", "", c.value.sql), c.name) for c in scope.columns)
+        if scope.sampled and node.args.get("joins"):
+            raise QueryRefused(SAMPLE_BESIDE_A_JOIN)
+        where = node.args.get("where")
+        if conditions := [*([self.expressions.kept(where.this)] if where else []), *scope.sampled]:
+            pieces.append(f" WHERE {' AND '.join(conditions)}")
+        outputs = self._outputs(node, scope)
+        if group := node.args.get("group"):
+            pieces.append(f" GROUP BY {self._group(group, outputs)}")
+        if having := node.args.get("having"):
+            pieces.append(f" HAVING {self.expressions.condition(having.this, 'HAVING')}")
+        scope.outputs = {name.lower(): value for name, value in outputs}
+        distinct = "DISTINCT " if node.args.get("distinct") else ""
+        if distinct:
+            for _, value in outputs:
+                ensure_distinct(value.type, "DISTINCT")
+        pieces.append(
+            order_by(self.expressions, node.args.get("order"), outputs, results_only=distinct and "DISTINCT")
+        )
+        pieces.append(limit(node))
+        listed = ", ".join(f"{value.sql} AS {quoted(name)}" for name, value in outputs)
+        is_plain = not (group and any(isinstance(key, _SEVERAL_GROUPINGS) for key in group.expressions))
+        columns = [Column(name, value.type, value.is_partition and is_plain) for name, value in outputs]
+        return Relation(f"SELECT {distinct}{listed}{''.join(pieces)}", columns)
+
+    def _outputs(self, node: exp.Select, scope: Scope) -> list[tuple[str, Value]]:
+        outputs: list[tuple[str, Value]] = []
+        if not node.expressions:
+            raise QueryRefused("A SELECT wants something to select.")
+        for projection in node.expressions:
+            star = _star(projection)
+            if star is not None:
+                of_table = [
+                    c for c in scope.columns if not c.is_hidden and star in ("", (c.table or "").lower())
+                ]
+                if not of_table:
+                    raise QueryRefused(f"There is no {star or 'table'} for * to stand for.")
+                outputs += [(column.name, column.value) for column in of_table]
+            elif isinstance(projection, exp.Alias):
+                outputs.append((projection.alias, self.expressions.value(projection.this)))
+            else:
+                name = (
+                    projection.name if isinstance(projection, exp.Column | exp.Dot) else f"_col{len(outputs)}"
+                )
+                outputs.append((name, self.expressions.value(projection)))
+        return outputs
+
+    def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
+        if group.args.get("all"):
+            raise QueryRefused("Athena has no GROUP BY ALL: write the columns out, or their places.")
+        refuse_others(group, "expressions")
+        if not group.expressions:
+            raise QueryRefused("GROUP BY wants something to group by.")
+
+        def key(node: exp.Expr) -> str:
+            if isinstance(node, exp.Literal) and not node.is_string:
+                position = int(node.this) - 1
+                if not 0 <= position < len(outputs):
+                    raise QueryRefused(f"GROUP BY {node.this}: there is no such column in the result.")
+                value = outputs[position][1]
+            else:
+                value = self.expressions.value(node)
+            ensure_distinct(value.type, "GROUP BY")
+            # A number written out would be a place among the results to DuckDB.
+            return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
+
+        def keys(node: exp.Expr) -> str:
+            if isinstance(node, exp.Tuple):
+                return "(" + ", ".join(map(key, node.expressions)) + ")"
+            return f"({key(node.this if isinstance(node, exp.Paren) else node)})"
+
+        pieces = []
+        for node in group.expressions:
+            if isinstance(node, exp.Rollup | exp.Cube):
+                word = "ROLLUP" if isinstance(node, exp.Rollup) else "CUBE"
+                pieces.append(f"{word} ({', '.join(map(keys, node.expressions))})")
+            elif isinstance(node, exp.GroupingSets):
+                pieces.append(f"GROUPING SETS ({', '.join(map(keys, node.expressions))})")
+            elif isinstance(node, exp.Tuple):
+                pieces += list(map(key, node.expressions))
+            else:
+                pieces.append(key(node))
+        return ", ".join(pieces) or "GROUPING SETS (())"
+
+
+def _star(node: exp.Expr) -> str | None:
+    """Return "" for `*`, the table's name for `t.*`, None for anything else."""
+    if isinstance(node, exp.Star):
+        refuse_others(node)
+        return ""
+    if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
+        return node.table.lower()
+    return None
