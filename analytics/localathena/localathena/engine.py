@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,10 @@ class LocalAthena:
         self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._connection.execute("SET TimeZone='UTC'")
-        self._connection.execute("SET enable_progress_bar=false")  # into what the caller prints
+        with suppress(
+            duckdb.InvalidInputException
+        ):  # Jupyter without ipywidgets: it is off, and cannot be set
+            self._connection.execute("SET enable_progress_bar=false")
         self._files = [
             _Files(name, folder, scratch, schemas.get(name))
             for name in sorted({*schemas, *_subfolders(folder)})
