@@ -24,6 +24,13 @@ from model.files import DEFAULT_MODEL
     help="Of accepted images: chooses the thresholds.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="None: the recipe's.")
+@click.option(
+    "--drawn-share",
+    type=click.FloatRange(0),
+    default=0.1,
+    show_default=True,
+    help="Drawings to learn from for every image, where all classes can be drawn.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; none: one a core.")
 def train(
     data: Path | None,
@@ -32,6 +39,7 @@ def train(
     seed: int,
     target_precision: float,
     epochs: int | None,
+    drawn_share: float,
     workers: int | None,
 ) -> None:
     """Train a model on labelled images. Needs torch: `make train` installs it."""
@@ -45,6 +53,7 @@ def train(
         seed=seed,
         target_precision=target_precision,
         epochs=epochs,
+        drawn_share=drawn_share,
         workers=workers,
         steps=steps,
         say=click.echo,
