@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from localathena import aggregates as trino_aggregates
-from localathena import functions as trino_functions
-from localathena import time as trino_time
+from localathena import aggregates
 from localathena.errors import QueryRefused
+from localathena.functions import call
+from localathena.functions.arrays import fold
 from localathena.names import Names
 from localathena.ordering import order_by
 from localathena.parsing import refuse_others, spelled
@@ -47,7 +47,7 @@ class Calls:
             )
         if name == "reduce_agg":
             return self._reduced(node.expressions, condition, over)
-        if trino_aggregates.is_aggregate(name):
+        if aggregates.is_aggregate(name):
             return self._aggregate(name, node.expressions, condition, over, nulls)
         if condition or over or nulls:
             raise QueryRefused(f"{name} is no aggregate that is known here.")
@@ -56,15 +56,15 @@ class Calls:
                 raise QueryRefused("grouping() wants columns, by their names.")
             keys = ", ".join(self.expressions.value(key).sql for key in node.expressions)
             return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
-        return trino_functions.call(self.expressions, name, node.expressions, trino_time.HANDLERS)
+        return call(self.expressions, name, node.expressions)
 
     def _aggregate(
         self, name: str, arguments: Sequence[exp.Expr], condition: str, over: str, nulls: str
     ) -> Value:
         distinct = order = ""
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
-            return trino_aggregates.aggregate(
-                trino_aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
+            return aggregates.aggregate(
+                aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
             )
         if name == "count" and not arguments:
             raise QueryRefused("count wants * or an expression.")
@@ -78,9 +78,7 @@ class Calls:
         if self.names.are_outer[before:] and all(self.names.are_outer[before:]):
             # DuckDB would aggregate the rows of the outer query.
             raise QueryRefused(f"{name} of nothing but an outer query's columns is not allowed on Athena.")
-        return trino_aggregates.aggregate(
-            trino_aggregates.Call(name, values, distinct, order, condition, over, nulls)
-        )
+        return aggregates.aggregate(aggregates.Call(name, values, distinct, order, condition, over, nulls))
 
     def _reduced(self, arguments: Sequence[exp.Expr], condition: str, over: str) -> Value:
         """Translate reduce_agg, whose start has to change nothing: Athena starts with it several times."""
@@ -92,7 +90,7 @@ class Calls:
         values = self._aggregate("array_agg", [value], condition, "", "")
         kept = Value(f"list_filter({values.sql}, lambda x: x IS NOT NULL)", values.type)
         kept = replace(kept, sql=f"(CASE WHEN len({kept.sql}) > 0 THEN {kept.sql} END)")
-        reduced = trino_functions.fold(self.expressions, kept, start, step, "reduce_agg")
+        reduced = fold(self.expressions, kept, start, step, "reduce_agg")
         first = self.expressions.value(start)
         again = expect(
             self.expressions.apply(combine, first, first), first.type, "reduce_agg's second function"
@@ -121,9 +119,7 @@ class Calls:
             else Value("''", VARCHAR)
         )
         values = [self.expressions.value(value), separator]
-        return trino_aggregates.aggregate(
-            trino_aggregates.Call("listagg", values, distinct, order, condition, over)
-        )
+        return aggregates.aggregate(aggregates.Call("listagg", values, distinct, order, condition, over))
 
     def window(self, node: exp.Window) -> Value:
         """Translate a call with OVER."""

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from localathena import functions as trino_functions
-from localathena import time as trino_time
 from localathena import types
 from localathena.aggregates import is_aggregate
 from localathena.calls import Calls
 from localathena.errors import QueryRefused
+from localathena.functions import call, time
+from localathena.functions.general import row_of, subscript
+from localathena.functions.handlers import literal
+from localathena.functions.text import concatenate
 from localathena.names import Names
 from localathena.parsing import Dialect, refuse_others, spelled
 from localathena.types import BIGINT, BOOLEAN, DATE, TIMESTAMP, VARBINARY, VARCHAR, Column, Type, text
@@ -183,7 +185,7 @@ class Expressions:
         return Value(f"unhex({text(node.this)})", VARBINARY)
 
     def _json_literal(self, node: exp.ParseJSON) -> Value:
-        return trino_functions.call(self, "json_parse", [node.this], {})
+        return call(self, "json_parse", [node.this])
 
     def _negative(self, node: exp.Neg) -> Value:
         value = self.value(node.this)
@@ -256,8 +258,8 @@ class Expressions:
     def _escape(self, node: exp.Escape) -> Value:
         if not isinstance(node.this, exp.Like):
             raise QueryRefused(f"{spelled(node)} is not known here.")
-        character = trino_functions.literal(node.expression, "LIKE's ESCAPE")
-        pattern = trino_functions.literal(node.this.expression, "A pattern with ESCAPE")
+        character = literal(node.expression, "LIKE's ESCAPE")
+        pattern = literal(node.this.expression, "A pattern with ESCAPE")
         escaped = re.sub(f"{re.escape(character)}[%_{re.escape(character)}]", "", pattern)
         if len(character) != 1 or character in escaped:
             raise QueryRefused(
@@ -323,11 +325,11 @@ class Expressions:
             raise QueryRefused(f"The timestamp {literal!r} wants its zone after it, as UTC or +02:00.")
         moment, zone = found.groups()
         local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
-        zone_name = trino_time.zone_of(exp.Literal.string(zone))
+        zone_name = time.zone_of(exp.Literal.string(zone))
         return from_local(local.sql, types.zoned(zone_name, target.precision))
 
     def _extract(self, node: exp.Extract) -> Value:
-        return trino_time.extract(node.name.lower(), self.value(node.expression))
+        return time.extract(node.name.lower(), self.value(node.expression))
 
     def _position(self, node: exp.StrPosition) -> Value:
         string, part = (
@@ -340,7 +342,7 @@ class Expressions:
             (node.args.get("position") or "").upper(), "trim"
         )
         if node.expression is None:
-            return trino_functions.call(self, function, [node.this], {})
+            return call(self, function, [node.this])
         string, characters = (
             expect(self.value(side), VARCHAR, "trim").sql for side in (node.this, node.expression)
         )
@@ -348,26 +350,26 @@ class Expressions:
 
     def _substring(self, node: exp.Substring) -> Value:
         arguments = [node.args.get(part) for part in ("this", "start", "length")]
-        return trino_functions.call(self, "substr", [a for a in arguments if a is not None], {})
+        return call(self, "substr", [a for a in arguments if a is not None])
 
     def _bracket(self, node: exp.Bracket) -> Value:
         if len(node.expressions) != 1:
             raise QueryRefused("A subscript is one index or key.")
         (key,) = node.expressions
-        return trino_functions.subscript(self.value(node.this), self.value(key))
+        return subscript(self.value(node.this), self.value(key))
 
     def _array(self, node: exp.Array) -> Value:
         elements, type_ = common([self.value(element) for element in node.expressions], "ARRAY")
         return Value(f"[{', '.join(element.sql for element in elements)}]", types.array(type_))
 
     def _tuple(self, node: exp.Tuple) -> Value:
-        return trino_functions.row_of([self.value(element) for element in node.expressions])
+        return row_of([self.value(element) for element in node.expressions])
 
     def _dot(self, node: exp.Dot) -> Value:
         return _member(self.value(node.this), node.expression.name)
 
     def _concatenated(self, node: exp.DPipe) -> Value:
-        return trino_functions.concatenate(self.value(node.this), self.value(node.expression))
+        return concatenate(self.value(node.this), self.value(node.expression))
 
     def _interval(self, node: exp.Interval) -> Value:
         count, sign = node.this, ""
@@ -375,15 +377,15 @@ class Expressions:
             count, sign = count.this, "-"
         if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
             raise QueryRefused(f"{spelled(node)} is not known here: write INTERVAL '7' DAY.")
-        return trino_time.interval(sign + count.this, node.args["unit"].name)
+        return time.interval(sign + count.this, node.args["unit"].name)
 
     def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
-        return trino_time.at_time_zone(self.value(node.this), trino_time.zone_of(node.args["zone"]))
+        return time.at_time_zone(self.value(node.this), time.zone_of(node.args["zone"]))
 
     def _now(self, node: exp.Expr) -> Value:
         if isinstance(node, exp.CurrentDate):
             return Value("current_date", DATE)
-        now = trino_time.now()
+        now = time.now()
         return cast(now, TIMESTAMP) if isinstance(node, exp.Localtimestamp) else now
 
     def _scalar_subquery(self, node: exp.Subquery) -> Value:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from localathena import types
 from localathena.errors import QueryRefused
-from localathena.functions import Arguments, Handler, Translator, literal
+from localathena.functions.handlers import Arguments, Handler, Translator, literal
 from localathena.types import (
     BIGINT,
     DATE,

@@ -1,0 +1,44 @@
+"""Trino's scalar functions in DuckDB's words, by family. What is not here is refused."""
+
+from collections.abc import Mapping
+
+from localathena.aggregates import names as aggregate_names
+from localathena.errors import QueryRefused
+from localathena.functions import arrays, formats, general, json, maps, numbers, regex, sequences, text, time
+from localathena.functions.handlers import Arguments, Handler, Translator
+from localathena.functions.signatures import ALIASES, SIGNATURES, by_signature
+from localathena.unknown import advice
+from localathena.values import Value
+
+_HANDLERS: Mapping[str, Handler] = {
+    **general.HANDLERS,
+    **numbers.HANDLERS,
+    **text.HANDLERS,
+    **formats.HANDLERS,
+    **json.HANDLERS,
+    **regex.HANDLERS,
+    **arrays.HANDLERS,
+    **sequences.HANDLERS,
+    **maps.HANDLERS,
+    **time.HANDLERS,
+}
+"""Functions that need more than a signature."""
+
+
+def call(translator: Translator, name: str, arguments: Arguments) -> Value:
+    """Translate a call of a scalar function.
+
+    Raises:
+        QueryRefused: no such function is known here, or not with these arguments.
+    """
+    name = ALIASES.get(name, name)
+    handler = _HANDLERS.get(name)
+    if handler is None and name not in SIGNATURES:
+        known = [*SIGNATURES, *_HANDLERS, *aggregate_names()]
+        raise QueryRefused(f"The function {name} is not known here.{advice(name, known)}")
+    if handler is None:
+        return by_signature(translator, name, arguments)
+    try:
+        return handler(translator, arguments)
+    except (ValueError, IndexError) as error:  # a handler unpacks its arguments
+        raise QueryRefused(f"{name} is not known here with {len(arguments)} arguments.") from error

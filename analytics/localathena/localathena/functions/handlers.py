@@ -1,0 +1,49 @@
+"""What a function of Trino's is given, and what it gives back."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sqlglot import exp
+
+from localathena.errors import QueryRefused
+from localathena.types import Type
+from localathena.values import (
+    Value,
+)
+
+
+class Translator(Protocol):
+    """What a function needs of the translation that it is part of."""
+
+    def value(self, node: exp.Expr) -> Value:
+        """Translate an expression."""
+        ...
+
+    def parameter(self, type_: Type, role: str = "x") -> Value:
+        """Return a parameter for one of DuckDB's lambdas, named for its role in it."""
+        ...
+
+    def apply(self, function: exp.Expr, *arguments: Value) -> Value:
+        """Translate the body of a Trino lambda, its parameters replaced by expressions."""
+        ...
+
+
+Arguments = Sequence[exp.Expr]
+Handler = Callable[[Translator, Arguments], Value]
+
+
+def literal(node: exp.Expr, what: str) -> str:
+    """Return the text of a character literal.
+
+    Raises:
+        QueryRefused: the node is something else.
+    """
+    if isinstance(node, exp.Literal) and node.is_string:
+        return str(node.this)
+    raise QueryRefused(f"{what} has to be a text in quotes here, not an expression.")
+
+
+def unless_null(values: Sequence[Value], sql: str) -> str:
+    """Return SQL that is NULL where one of the values is."""
+    missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
+    return f"(CASE WHEN {missing} THEN NULL ELSE {sql} END)"

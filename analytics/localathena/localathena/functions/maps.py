@@ -1,0 +1,111 @@
+"""Functions of maps."""
+
+from collections.abc import Mapping
+
+from localathena import types
+from localathena.errors import QueryRefused
+from localathena.functions.arrays import array_of
+from localathena.functions.handlers import Arguments, Handler, Translator, literal, unless_null
+from localathena.types import BOOLEAN, VARCHAR, Type, array, map_of, row, text
+from localathena.values import (
+    Value,
+    common,
+    expect,
+    fail_if,
+    struct,
+)
+
+
+def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
+    string, *delimiters = arguments
+    entry, pair = (literal(node, "A delimiter of split_to_map") for node in delimiters)
+    if not entry or not pair or entry == pair:
+        raise QueryRefused("split_to_map wants two different delimiters.")
+    sql = expect(translator.value(string), VARCHAR, "split_to_map").sql
+    x = translator.parameter(VARCHAR).sql
+    parts = f"string_split({x}, {text(pair)})"
+    entries = f"list_filter(string_split({sql}, {text(entry)}), lambda {x}: {x} <> '')"
+    bad = f"len(list_filter({entries}, lambda {x}: len({parts}) <> 2)) > 0"
+    made = f"map_from_entries(list_transform({entries}, lambda {x}: {{'k': {parts}[1], 'v': {parts}[2]}}))"
+    why = "Key-value delimiter must appear exactly once in each entry"
+    return Value(fail_if(bad, why, made), map_of(VARCHAR, VARCHAR))
+
+
+def _map(translator: Translator, arguments: Arguments) -> Value:
+    if not arguments:
+        return Value("MAP([], [])", map_of(types.UNKNOWN, types.UNKNOWN))
+    keys, values = map(translator.value, arguments)
+    type_ = map_of(array_of(keys, "map")[1], array_of(values, "map")[1])
+    return Value(f"CAST(MAP({keys.sql}, {values.sql}) AS {type_.duckdb})", type_)
+
+
+def _map_of(value: Value, where: str) -> tuple[Type, Type]:
+    if value.type.name != "map":
+        raise QueryRefused(f"{where} wants a map, not {value.type}.")
+    key, item = value.type.arguments
+    return key, item
+
+
+def _map_from_entries(translator: Translator, arguments: Arguments) -> Value:
+    (entries,) = map(translator.value, arguments)
+    _, type_ = array_of(entries, "map_from_entries")
+    if type_.name != "row" or len(type_.arguments) != 2:
+        raise QueryRefused(f"map_from_entries wants an array of rows of two, not {entries.type}.")
+    return Value(f"map_from_entries({entries.sql})", map_of(*type_.arguments))
+
+
+def _map_entries(translator: Translator, arguments: Arguments) -> Value:
+    (value,) = map(translator.value, arguments)
+    type_ = row(_map_of(value, "map_entries"), [None, None])
+    entry = translator.parameter(type_).sql
+    fields = struct([f"{entry}.key", f"{entry}.value"], type_)
+    return Value(f"list_transform(map_entries({value.sql}), lambda {entry}: {fields})", array(type_))
+
+
+def _map_concat(translator: Translator, arguments: Arguments) -> Value:
+    values, type_ = common([translator.value(argument) for argument in arguments], "map_concat")
+    _map_of(values[0], "map_concat")
+    return Value(unless_null(values, f"map_concat({', '.join(value.sql for value in values)})"), type_)
+
+
+def _over_entries(translator: Translator, arguments: Arguments, where: str) -> tuple[Value, str, Value]:
+    container, function = arguments
+    value = translator.value(container)
+    key, item = _map_of(value, where)
+    entry = translator.parameter(BOOLEAN).sql
+    body = translator.apply(function, Value(f"{entry}.key", key), Value(f"{entry}.value", item))
+    return value, entry, body
+
+
+def _map_filter(translator: Translator, arguments: Arguments) -> Value:
+    value, entry, body = _over_entries(translator, arguments, "map_filter")
+    expect(body, BOOLEAN, "map_filter")
+    kept = f"list_filter(map_entries({value.sql}), lambda {entry}: {body.sql})"
+    return Value(f"map_from_entries({kept})", value.type)
+
+
+def _transform_values(translator: Translator, arguments: Arguments) -> Value:
+    value, entry, body = _over_entries(translator, arguments, "transform_values")
+    entries = (
+        f"list_transform(map_entries({value.sql}), lambda {entry}: {{'k': {entry}.key, 'v': {body.sql}}})"
+    )
+    return Value(f"map_from_entries({entries})", map_of(value.type.arguments[0], body.type))
+
+
+def _transform_keys(translator: Translator, arguments: Arguments) -> Value:
+    value, entry, body = _over_entries(translator, arguments, "transform_keys")
+    pair = f"{{'k': {body.sql}, 'v': {entry}.value}}"
+    entries = f"list_transform(map_entries({value.sql}), lambda {entry}: {pair})"
+    return Value(f"map_from_entries({entries})", map_of(body.type, value.type.arguments[1]))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "split_to_map": _split_to_map,
+    "map": _map,
+    "map_concat": _map_concat,
+    "map_entries": _map_entries,
+    "map_filter": _map_filter,
+    "map_from_entries": _map_from_entries,
+    "transform_keys": _transform_keys,
+    "transform_values": _transform_values,
+}

@@ -1,0 +1,93 @@
+"""Functions of numbers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlglot import exp
+
+from localathena import types
+from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
+from localathena.functions.signatures import by_signature, of_values
+from localathena.types import BIGINT, DOUBLE, array
+from localathena.values import (
+    Value,
+    coerce,
+    expect,
+    fail_if,
+)
+
+
+def _modulo(translator: Translator, arguments: Arguments) -> Value:
+    a, b = arguments
+    return translator.value(exp.Mod(this=a.copy(), expression=b.copy()))
+
+
+def _whole(name: str, sql: str) -> Handler:
+    """Round a decimal to a whole one; other numbers have a signature."""
+
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        values = [translator.value(argument) for argument in arguments]
+        if len(values) == 1 and values[0].type.name == "decimal":
+            precision, scale = values[0].type.precision, values[0].type.scale
+            type_ = types.decimal(precision - scale + min(scale, 0 if name == "truncate" else 1), 0)
+            return Value(f"CAST({sql.format(values[0].sql)} AS {type_.duckdb})", type_)
+        if len(values) == 2 and name == "round" and values[0].type.name == "decimal":
+            type_ = types.decimal(values[0].type.precision + 1, values[0].type.scale)
+            places = expect(values[1], types.INTEGER, "round").sql
+            return Value(f"CAST(round({coerce(values[0], type_).sql}, {places}) AS {type_.duckdb})", type_)
+        return of_values(name, values)
+
+    return handle
+
+
+def _random(translator: Translator, arguments: Arguments) -> Value:
+    value = by_signature(translator, "random", arguments)
+    if not arguments:
+        return value
+    (bound,) = map(translator.value, arguments)
+    return replace(value, sql=fail_if(f"{bound.sql} <= 0", "bound must be positive", value.sql))
+
+
+def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
+    values = [translator.value(argument) for argument in arguments]
+    x = expect(values[0], DOUBLE, "width_bucket").sql
+    if len(values) == 2:
+        bins = expect(values[1], array(DOUBLE), "width_bucket").sql
+        bucket = f"len(list_filter({bins}, lambda b: b <= {x}))"
+        unsorted = f"len({bins}) <> list_count({bins}) OR {bins} <> list_sort({bins})"
+        bad = f"len({bins}) = 0 OR isnan({x}) OR {unsorted}"
+        bucket = unless_null(values, bucket)
+        return Value(fail_if(bad, "Bins cannot be an empty array, and are sorted", bucket), BIGINT)
+    low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
+    count = expect(values[3], BIGINT, "width_bucket").sql
+    least, most = f"least({low}, {high})", f"greatest({low}, {high})"
+    bucket = (
+        f"(CASE WHEN {x} < {least} THEN 0 WHEN {x} >= {most} THEN {count} + 1 "
+        f"ELSE CAST(trunc({count} * ({x} - {least}) / ({most} - {least}) + 1) AS BIGINT) END)"
+    )
+    bad = f"{count} < 1 OR isnan({x}) OR {low} = {high}"
+    bucket = f"(CASE WHEN {low} > {high} THEN {count} - {bucket} + 1 ELSE {bucket} END)"
+    nulls = [*values[:3], values[3]]
+    return Value(fail_if(bad, "width_bucket: bad bounds or bucket count", unless_null(nulls, bucket)), BIGINT)
+
+
+def _wilson(sign: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        k, n, z = (expect(translator.value(node), DOUBLE, "wilson_interval").sql for node in arguments)
+        spread = f"{z} * sqrt({k} / {n} * (1 - {k} / {n}) / {n} + {z} * {z} / (4 * {n} * {n}))"
+        return Value(f"(({k} / {n} + {z} * {z} / (2 * {n}) {sign} {spread}) / (1 + {z} * {z} / {n}))", DOUBLE)
+
+    return handle
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "%": _modulo,
+    "random": _random,
+    "ceil": _whole("ceil", "ceil({0})"),
+    "floor": _whole("floor", "floor({0})"),
+    "round": _whole("round", "round({0})"),
+    "truncate": _whole("truncate", "trunc({0})"),
+    "width_bucket": _width_bucket,
+    "wilson_interval_lower": _wilson("-"),
+    "wilson_interval_upper": _wilson("+"),
+}

@@ -1,0 +1,166 @@
+"""Functions of texts."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from localathena import types
+from localathena.errors import QueryRefused
+from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
+from localathena.functions.signatures import MOST_ELEMENTS, by_signature, guarded, of_values
+from localathena.types import BIGINT, VARCHAR, array
+from localathena.values import (
+    Value,
+    coerce,
+    common,
+    expect,
+    fail_if,
+    refuse_if,
+)
+
+
+def _padded(name: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        types_ = (VARCHAR, BIGINT, VARCHAR)
+        values = zip(map(translator.value, arguments), types_, strict=True)
+        string, length, pad = (expect(value, type_, name).sql for value, type_ in values)
+        few = f"CAST(CASE WHEN {length} <= {MOST_ELEMENTS} THEN {length} END AS INTEGER)"
+        many = f"{name} to more than {MOST_ELEMENTS} is not known here"
+        sql = refuse_if(f"{length} > {MOST_ELEMENTS}", many, f"{name}({string}, {few}, {pad})")
+        why = "A text is padded to a length of 0 or more, with a text that is not empty"
+        return Value(fail_if(f"{length} < 0 OR {pad} = ''", why, sql), VARCHAR)
+
+    return handle
+
+
+_IS_NOT_ASCII = "strlen({0}) <> length({0})"
+
+
+def concatenate(a: Value, b: Value) -> Value:
+    """Return `a || b`: of texts, of arrays, or of an array and an element."""
+    if "array" in (a.type.name, b.type.name):
+        if types.UNKNOWN in (a.type, b.type):
+            raise QueryRefused("An array || NULL may mean two things: cast NULL to what it is.")
+        if a.type.name != "array":
+            a = Value(f"[{a.sql}]", array(a.type))
+        if b.type.name != "array":
+            b = Value(f"[{b.sql}]", array(b.type))
+        (a, b), type_ = common([a, b], "||")
+        return Value(f"({a.sql} || {b.sql})", type_)
+    a, b = (_text_in_concat(value) for value in (a, b))
+    return Value(f"({a.sql} || {b.sql})", VARCHAR)
+
+
+def _text_in_concat(value: Value) -> Value:
+    if not types.coerces(value.type, VARCHAR):
+        raise QueryRefused(f"|| and concat want varchar, not {value.type}: write CAST(x AS varchar).")
+    return coerce(value, VARCHAR)
+
+
+def _reverse(translator: Translator, arguments: Arguments) -> Value:
+    value = by_signature(translator, "reverse", arguments)
+    (of,) = map(translator.value, arguments)
+    if value.type != VARCHAR:
+        return value
+    composed = f"length_grapheme({of.sql}) <> length({of.sql})"  # DuckDB keeps what looks like one character
+    return replace(
+        value, sql=refuse_if(composed, "reverse of composed characters is not known here", value.sql)
+    )
+
+
+def _concat(translator: Translator, arguments: Arguments) -> Value:
+    if len(arguments) < 2:
+        raise ValueError
+    first, *others = map(translator.value, arguments)
+    for other in others:
+        first = concatenate(first, other)
+    return first
+
+
+def _concat_ws(translator: Translator, arguments: Arguments) -> Value:
+    separator, *values = map(translator.value, arguments)
+    separator = expect(separator, VARCHAR, "concat_ws")
+    if len(values) == 1 and values[0].type == array(VARCHAR):
+        return Value(f"array_to_string({values[0].sql}, {separator.sql})", VARCHAR)
+    texts = ", ".join(expect(value, VARCHAR, "concat_ws").sql for value in values)
+    return Value(f"concat_ws({separator.sql}, {texts})", VARCHAR)
+
+
+def _substr(translator: Translator, arguments: Arguments) -> Value:
+    string, start, *length = map(translator.value, arguments)
+    string = expect(string, VARCHAR, "substr")
+    start = expect(start, BIGINT, "substr")
+    empty = [f"{start.sql} = 0", f"-{start.sql} > length({string.sql})"]
+    sql = f"substr({string.sql}, {start.sql})"
+    if length:
+        (count,) = (expect(value, BIGINT, "substr") for value in length)
+        empty.append(f"{count.sql} <= 0")
+        sql = f"substr({string.sql}, {start.sql}, {count.sql})"
+    return Value(f"(CASE WHEN {' OR '.join(empty)} THEN '' ELSE {sql} END)", VARCHAR)
+
+
+def _strpos(translator: Translator, arguments: Arguments) -> Value:
+    values = [translator.value(argument) for argument in arguments]
+    if len(values) != 3:
+        return of_values("strpos", values)
+    wanted = zip(values, (VARCHAR, VARCHAR, BIGINT), strict=True)
+    string, part, instance = (expect(value, type_, "strpos").sql for value, type_ in wanted)
+    starts = f"lambda p: starts_with(substr({string}, p), {part})"
+    places = f"list_filter(generate_series(1, length({string})), {starts})"
+    found = f"(CASE WHEN {part} = '' THEN 1 ELSE coalesce(list_extract({places}, {instance}), 0) END)"
+    found = fail_if(f"{instance} = 0", "strpos: 'instance' must be a positive or negative number", found)
+    return Value(unless_null(values, found), BIGINT)
+
+
+def _split(translator: Translator, arguments: Arguments) -> Value:
+    string, delimiter, *limits = map(translator.value, arguments)
+    value = of_values("split", [string, delimiter])
+    empty, why = f"{delimiter.sql} = ''", "The delimiter may not be the empty string"
+    if not limits:
+        return replace(value, sql=fail_if(empty, why, value.sql))
+    (limit,) = limits
+    parts = fail_if(empty, why, value.sql)
+    limit = expect(limit, BIGINT, "split")
+    rest = f"array_to_string(list_slice({parts}, {limit.sql}, len({parts})), {delimiter.sql})"
+    first = f"list_slice({parts}, 1, {limit.sql} - 1)"
+    whole = f"(CASE WHEN len({parts}) <= {limit.sql} THEN {parts} ELSE {first} || [{rest}] END)"
+    return Value(fail_if(f"{limit.sql} < 1", "Limit must be positive", whole), array(VARCHAR))
+
+
+def _split_part(translator: Translator, arguments: Arguments) -> Value:
+    string, delimiter, index = map(translator.value, arguments)
+    string, delimiter = (expect(value, VARCHAR, "split_part") for value in (string, delimiter))
+    index = expect(index, BIGINT, "split_part")
+    part = f"list_extract({of_values('split', [string, delimiter]).sql}, {index.sql})"
+    return Value(fail_if(f"{index.sql} < 1", "Index must be greater than zero", part), VARCHAR)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "codepoint": guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint wants one character"),
+    "from_hex": guarded(
+        "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex wants two digits for each byte"
+    ),
+    "hamming_distance": guarded(
+        "hamming_distance",
+        refuse_if,
+        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
+        "hamming_distance beyond ASCII is not known here",
+    ),
+    "levenshtein_distance": guarded(
+        "levenshtein_distance",
+        refuse_if,
+        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
+        "levenshtein_distance beyond ASCII is not known here",
+    ),
+    "lpad": _padded("lpad"),
+    "rpad": _padded("rpad"),
+    "replace": guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not known here"),
+    "reverse": _reverse,
+    "upper": guarded("upper", refuse_if, "contains({0}, 'ß')", "upper of ß is not known here"),
+    "concat": _concat,
+    "concat_ws": _concat_ws,
+    "split": _split,
+    "strpos": _strpos,
+    "split_part": _split_part,
+    "substr": _substr,
+    "substring": _substr,
+}
