@@ -46,8 +46,8 @@ PRICES = Prices(
 )
 """The one place for prices. Sources: the services' pricing pages, us-east-1, first tier."""
 
-# The template's sizes, and what its steps take beside the measured ones.
-_SERIALIZE_GB, _CLASSIFY_GB, _DECIDE_GB = 1.0, 0.25, 0.25
+MEMORY_MB = {"Serialize": 1024, "Classify": 256, "Decide": 256}
+"""The template's `MemorySize` of each function that an image passes; a test holds the two together."""
 _DECIDE_MS = 5.0
 _BETWEEN_STEPS_MS = 100.0
 _EXPRESS_GB = 64 / _MB_PER_GB  # billed in steps of 64 MB and 100 ms
@@ -102,9 +102,8 @@ def weekly_cost(
     prices: Prices = PRICES,
 ) -> WeeklyCost:
     """Estimate what `images` cost by events, and a report whose queries scanned so many bytes each."""
-    gb_s = (
-        _SERIALIZE_GB * serialize_mean_ms + _CLASSIFY_GB * classify_mean_ms + _DECIDE_GB * _DECIDE_MS
-    ) / 1000
+    billed_ms = {"Serialize": serialize_mean_ms, "Classify": classify_mean_ms, "Decide": _DECIDE_MS}
+    gb_s = sum(MEMORY_MB[name] / _MB_PER_GB * ms for name, ms in billed_ms.items()) / 1000
     steps_ms = serialize_mean_ms + classify_mean_ms + _DECIDE_MS + _BETWEEN_STEPS_MS
     express_s = math.ceil(steps_ms / 100) / 10
     express = prices.express_request + express_s * _EXPRESS_GB * prices.express_gb_s

@@ -13,6 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.lake.aws import ResultsBucket
+from analytics.report.cost import MEMORY_MB
 from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, PROJECT, TEMPLATE, build
 from infra.stack import Stack
@@ -179,6 +180,11 @@ def test_a_function_has_a_role_and_logs_of_its_own(name):
     stem = name.removesuffix("Function")
     assert FUNCTIONS[name]["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
     assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": f"{stem}Logs"}
+
+
+@pytest.mark.parametrize("name", MEMORY_MB)
+def test_the_cost_is_estimated_with_the_memory_that_a_function_has(name):
+    assert FUNCTIONS[f"{name}Function"]["MemorySize"] == MEMORY_MB[name]
 
 
 def test_logs_are_not_kept_forever():
