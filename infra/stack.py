@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.aws.package import PROJECT
 from ingest.errors import SconesError
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder of the five packages: of a checkout, or `scones` in site-packages."""
 
 STACK_NAME = "scones"
 REGION = "us-east-1"
@@ -127,3 +129,10 @@ def client(service: str, region: str, endpoint_url: str | None, ca_bundle: str |
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
     )
+
+
+def depth(sqs: Any, url: str) -> int:
+    """Return the number of messages in a queue, with those that a consumer holds."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)

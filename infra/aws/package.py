@@ -6,17 +6,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from infra.stack import PROJECT
+
 WEIGHTS = PROJECT / "model" / "weights"
 """Folder of the default model."""
 TEMPLATE = PROJECT / "infra" / "template.yaml"
 
 LAYOUT: dict[str, tuple[str, ...]] = {
     "hot": ("ingest", "workflow"),
-    "record": ("ingest", "workflow", "analytics"),
-    "digest": ("ingest", "analytics"),
+    "record": ("ingest", "workflow", "analytics/lake"),
+    "digest": (
+        "ingest",
+        "workflow",
+        "analytics/athena",
+        "analytics/questions",
+        "analytics/report",
+        "analytics/text.py",
+    ),
 }
-"""Folder of the package, as the template's `CodeUri` names it → our packages in it."""
+"""Package, as the template's `CodeUri` names it → the folders and files of Scones in it."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "hot": ("aws-lambda-powertools", "pillow"),
@@ -24,8 +32,6 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "digest": ("aws-lambda-powertools",),
 }
 """boto3 is part of Lambda's runtime."""
-
-_LAPTOP_ONLY = PROJECT / "analytics" / "localathena"
 
 _FOR_LAMBDA = ("--platform", "manylinux_2_28_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
 
@@ -41,20 +47,22 @@ def build(into: Path, *, with_libraries: bool) -> Path:
     shutil.rmtree(into, ignore_errors=True)
     for definition in (PROJECT / "workflow").glob("*.asl.json"):
         _copy(definition, into)
-    for package, folders in LAYOUT.items():
+    for package, parts in LAYOUT.items():
         target = into / "build" / "lambda" / package
-        for source in _sources(folders):
+        for source in sources(parts):
             _copy(source, target)
         if with_libraries:
             _install(LIBRARIES[package], target)
     return _copy(TEMPLATE, into)
 
 
-def _sources(folders: tuple[str, ...]) -> Iterator[Path]:
-    for folder in folders:
-        for pattern in ("*.py", "*.sql"):
-            found = sorted((PROJECT / folder).rglob(pattern))
-            yield from (path for path in found if _LAPTOP_ONLY not in path.parents)
+def sources(parts: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of a package, with those that make its folders importable."""
+    for part in parts:
+        path = PROJECT / part
+        files = [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("*.sql")]
+        around = [parent / "__init__.py" for parent in path.parents if PROJECT in parent.parents]
+        yield from sorted({*files, *around})
 
 
 def _copy(source: Path, into: Path) -> Path:

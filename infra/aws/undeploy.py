@@ -10,8 +10,7 @@ from botocore.exceptions import WaiterError
 
 from analytics.text import plural
 from infra.aws.deploy import artifacts_bucket, described
-from infra.operations.audit import depth
-from infra.stack import NotUp
+from infra.stack import NotUp, depth
 from ingest.errors import SconesError
 
 KEPT = ("IncomingBucket", "ResultsBucket")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.aws import package
 from infra.aws.package import WEIGHTS
-from infra.stack import REGION, STACK_NAME, NotUp, Stack, client
+from infra.stack import PROJECT, REGION, STACK_NAME, NotUp, Stack, client
 from ingest.errors import SconesError
 
 ACCOUNT_ID = "000000000000"
@@ -167,7 +167,7 @@ def _start_keeper(
     with (home / "logs" / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(
             command,
-            cwd=package.PROJECT,
+            cwd=PROJECT,
             stdin=subprocess.PIPE if "--while-stdin-is-open" in options else subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.operations.listing import inventoried, listed
-from infra.stack import Stack, state_folder
+from infra.stack import Stack, depth, state_folder
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,6 @@ def queues(stack: Stack) -> Queues:
         undelivered=depth(sqs, stack.undelivered_events_url),
         unrecorded=depth(sqs, stack.unrecorded_outcomes_url),
     )
-
-
-def depth(sqs: Any, url: str) -> int:
-    """Return how many messages wait in a queue, those that are being worked on included."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes[name]) for name in names)
 
 
 def _line(account: Account) -> str:

@@ -20,12 +20,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from infra.aws.package import PROJECT, WEIGHTS
+from infra.aws.package import WEIGHTS
 from infra.laptop.local import running
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, progress_bar, settle
-from infra.stack import Stack, client, state_folder
+from infra.stack import PROJECT, Stack, client, state_folder
 from ingest.image import prepare
 from model.data.drawings import draw
 from model.serving.inference import RUN_IMAGES, Model

@@ -14,11 +14,10 @@ import boto3
 import pytest
 from rich.console import Console
 
-from infra.aws.package import PROJECT
 from infra.aws.undeploy import undeploy
 from infra.laptop import local
 from infra.operations.drop import Dropped, progress_bar, settle
-from infra.stack import STACK_NAME, NotUp, Stack
+from infra.stack import PROJECT, STACK_NAME, NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.aws.package import PROJECT
+from infra.stack import PROJECT
 from tests.template import resources_of_type, template
 
 Properties = dict[str, Any]

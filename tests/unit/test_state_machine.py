@@ -6,7 +6,8 @@ from typing import Any
 import jsonata
 import pytest
 
-from infra.aws.package import PROJECT, TEMPLATE
+from infra.aws.package import TEMPLATE
+from infra.stack import PROJECT
 from ingest.errors import RejectedImage
 from tests.template import resources_of_type
 from workflow import errors

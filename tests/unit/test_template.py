@@ -15,8 +15,8 @@ from samtranslator.yaml_helper import yaml_parse
 from analytics.lake.aws import ResultsBucket
 from analytics.report.cost import MEMORY_MB
 from infra.aws.deploy import parameters_of_model
-from infra.aws.package import LAYOUT, PROJECT, TEMPLATE, build
-from infra.stack import Stack
+from infra.aws.package import LAYOUT, TEMPLATE, build
+from infra.stack import PROJECT, Stack
 from ingest.aws import IncomingBucket
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.aws import Endpoint

@@ -2,7 +2,7 @@
 
 import nbformat
 
-from infra.aws.package import PROJECT
+from infra.stack import PROJECT
 
 TOUR = PROJECT / "docs" / "tour.ipynb"
 
