@@ -288,7 +288,7 @@ def _sdk() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DeploymentError("this needs the SageMaker SDK: make endpoint installs it, or pip install 'sagemaker>=3.27'") from error
+        raise DeploymentError("this needs the SageMaker SDK: pip install 'sagemaker>=3.27'") from error
 
 
 def _unless_missing(call: Callable[[], Any]) -> Any:
