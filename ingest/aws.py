@@ -6,10 +6,29 @@ from botocore.exceptions import ClientError
 
 from ingest.errors import RejectedImage
 from ingest.image import MAX_BYTES, too_large
-from ingest.upload import Upload
+from ingest.upload import NULL_VERSION, Upload
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"}
 """S3 answers `MethodNotAllowed` when the version asked for is a delete marker."""
+
+_DENIED = {
+    "AccessDenied",
+    "KMS.AccessDeniedException",
+    "KMS.DisabledException",
+    "KMS.InvalidStateException",
+    "KMS.KMSInvalidStateException",
+    "KMS.NotFoundException",
+}
+"""S3 passes on what the KMS key of an object says, with this prefix."""
+
+
+class AccessDenied(ClientError):  # type: ignore[misc]
+    """S3, or the KMS key of an object, does not let Scones read it: `failed`, until somebody allows it."""
+
+    MSG_TEMPLATE = (
+        "{error_code}: {error_message}{retry_info} (let the function's role read the object and decrypt with "
+        "its KMS key, or enable the key; then run make redrive)"
+    )
 
 
 class IncomingBucket:
@@ -30,7 +49,8 @@ class IncomingBucket:
         """Return the bytes of the very version that was uploaded.
 
         Raises:
-            RejectedImage: `too_large`, or `object_gone` where that version is not there any more.
+            RejectedImage: `too_large`, `archived`, or `object_gone` where that version is not there any more.
+            AccessDenied: S3 or KMS refuses.
         """
         # Said by the event, so that nothing is read in vain; said again by S3, which knows.
         _refuse_beyond_limit(upload.size_bytes)
@@ -46,6 +66,10 @@ class IncomingBucket:
                 raise RejectedImage(
                     "object_gone", f"s3://{upload.bucket}/{upload.key} was deleted or replaced ({code})"
                 ) from error
+            if code == "InvalidObjectState":
+                raise _archived(upload, error) from error
+            if code in _DENIED:
+                raise AccessDenied(error.response, error.operation_name) from error
             raise
         return data
 
@@ -54,7 +78,18 @@ def _that_very(upload: Upload) -> dict[str, str]:
     """Return what has S3 send this upload and no other under its key, if the event tells them apart."""
     if upload.version_id:
         return {"VersionId": upload.version_id}
-    return {"IfMatch": upload.etag} if upload.etag else {}
+    # By its id, which asks for the permission that the role has; by its ETag, as the next upload replaces it.
+    return {"VersionId": NULL_VERSION, "IfMatch": upload.etag} if upload.etag else {}
+
+
+def _archived(upload: Upload, error: ClientError) -> RejectedImage:
+    """Name the tier: of S3 Glacier, or an archive tier of S3 Intelligent-Tiering."""
+    stored = error.response["Error"]
+    tier = stored.get("AccessTier") or stored.get("StorageClass") or "an archive tier"
+    where = f"s3://{upload.bucket}/{upload.key}"
+    return RejectedImage(
+        "archived", f"{where} is in {tier}: restore it, then run make backfill with its prefix"
+    )
 
 
 def _refuse_beyond_limit(size_bytes: int) -> None:

@@ -17,6 +17,7 @@ REJECT_REASONS = frozenset(
         "unsupported_format",
         "corrupt",
         "object_gone",
+        "archived",
     }
 )
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+NULL_VERSION = "null"
+"""S3's id of the one version of an object that was stored without versioning, or while it was suspended."""
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -15,11 +18,16 @@ class Upload:
     bucket: str
     key: str
     version_id: str | None
+    """None without versioning and while it is suspended: S3's listing calls that version `null`."""
     etag: str
     sequencer: str
     size_bytes: int
     uploaded_at: datetime
     """UTC."""
+
+    def __post_init__(self) -> None:
+        if self.version_id in ("", NULL_VERSION):
+            object.__setattr__(self, "version_id", None)
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Upload":
@@ -37,7 +45,7 @@ class Upload:
         return cls(
             bucket=detail["bucket"]["name"],
             key=stored["key"],
-            version_id=stored.get("version-id") or None,
+            version_id=stored.get("version-id"),
             etag=stored.get("etag", ""),
             sequencer=stored.get("sequencer", ""),
             size_bytes=int(stored.get("size", 0)),
@@ -58,8 +66,8 @@ class Upload:
     def upload_id(self) -> str:
         """64 hex digits, the same for every event, retry and redelivery about this very upload.
 
-        A bucket without versioning has no version id; there, S3's sequencer tells two uploads of the same
-        bytes under the same key apart.
+        An object without a version id is told apart by its ETag. S3's sequencer would tell two uploads of
+        the same bytes under the same key apart, but a listing does not have it.
         """
         return _digest(self.bucket, self.key, self._version)
 
@@ -69,7 +77,7 @@ class Upload:
 
     @property
     def _version(self) -> str:
-        return self.version_id or f"{self.etag}+{self.sequencer}"
+        return self.version_id or self.etag
 
 
 def _digest(*parts: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,10 +16,14 @@ from analytics.athena.engine import Engine
 from infra.operations.answers import engine
 from infra.stack import Stack
 from ingest.errors import SconesError
+from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
+
+_ROWS_SQL = "SELECT key, coalesce(version_id, etag) AS version, count(*) AS n FROM predictions GROUP BY 1, 2"
+_OUTCOMES_SQL = "SELECT key, coalesce(version_id, etag) AS version, outcome FROM outcomes"
 
 
 class NothingToDrop(SconesError):
@@ -31,6 +36,7 @@ class Dropped:
 
     key: str
     version_id: str
+    """The ETag of an object that S3 gave no version id: without versioning, or while it is suspended."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,18 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
     def put(item: tuple[str, Path]) -> Dropped:
         key, path = item
         with path.open("rb") as body:
-            version_id = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)["VersionId"]
+            stored = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
         progress.advance(task)
-        return Dropped(key, version_id)
+        return Dropped(key, version_of(stored))
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         return list(pool.map(put, files.items()))
+
+
+def version_of(stored: Mapping[str, Any]) -> str:
+    """Return the id of the version that S3's answer to a PUT names, or its ETag where it has none."""
+    version_id: str = stored.get("VersionId", NULL_VERSION)
+    return stored["ETag"].strip('"') if version_id == NULL_VERSION else version_id
 
 
 def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patience_s: float) -> Settled:
@@ -102,10 +114,10 @@ def progress_bar(console: Console) -> Progress:
 
 
 def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
-    rows = answers.query("SELECT key, version_id, count(*) AS n FROM predictions GROUP BY 1, 2").frame
-    counts = {(row.key, row.version_id): int(row.n) for row in rows.itertuples()}
-    current = answers.query("SELECT key, version_id, outcome FROM outcomes").frame
-    outcomes = Counter(row.outcome for row in current.itertuples() if (row.key, row.version_id) in wanted)
+    rows = answers.query(_ROWS_SQL).frame
+    counts = {(row.key, row.version): int(row.n) for row in rows.itertuples()}
+    current = answers.query(_OUTCOMES_SQL).frame
+    outcomes = Counter(row.outcome for row in current.itertuples() if (row.key, row.version) in wanted)
     return Settled(
         outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},
         missing=[each for identity, each in wanted.items() if identity not in counts],

@@ -6,21 +6,26 @@ decided on, the rejected one is not listed any more.
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from botocore.exceptions import ClientError
 
 from analytics.athena.engine import Engine
 from analytics.lake.reconciliation import audit_query
+from ingest.upload import NULL_VERSION
 
 INDEX = "rejected.jsonl"
 """In the folder of a download: a JSON object a line, the fields of `Rejected` and `file`."""
 
 _NAME_MAX_CHARS = 80
+_NOT_READABLE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "PreconditionFailed", "InvalidObjectState"}
+"""What S3 says of a version that was deleted or replaced, and of an archived one."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -29,12 +34,14 @@ class Rejected:
     """An image that is at fault, as its row says."""
 
     key: str
-    version_id: str
+    version_id: str | None
+    """None without versioning and while it is suspended."""
     upload_id: str
     reason: str
     detail: str
     size_bytes: int
     uploaded_at: datetime
+    etag: str | None = None
 
     @property
     def file_name(self) -> str:
@@ -49,12 +56,13 @@ def rejected_images(engine: Engine) -> list[Rejected]:
     return [
         Rejected(
             key=row.key,
-            version_id=row.version_id,
+            version_id=None if pd.isna(row.version_id) else row.version_id,
             upload_id=row.upload_id,
             reason=row.reason,
             detail=row.detail,
             size_bytes=int(row.size_bytes),
             uploaded_at=row.uploaded_at.to_pydatetime(),
+            etag=row.etag,
         )
         for row in rows
     ]
@@ -64,7 +72,7 @@ def download(s3: Any, bucket: str, images: Iterable[Rejected], folder: Path) -> 
     """Copy the very versions that were rejected into a folder, with an index; return how many there were.
 
     Raises:
-        botocore.exceptions.ClientError: S3 refused, other than because a version is gone.
+        botocore.exceptions.ClientError: S3 refused, other than because a version is gone or archived.
     """
     folder.mkdir(parents=True, exist_ok=True)
     copied = 0
@@ -78,11 +86,16 @@ def download(s3: Any, bucket: str, images: Iterable[Rejected], folder: Path) -> 
 
 
 def _copied(s3: Any, bucket: str, image: Rejected, path: Path) -> bool:
+    # The next upload under a key takes the place of a version without an id, but not its ETag.
+    same = {} if image.version_id or not image.etag else {"IfMatch": image.etag}
     try:
-        s3.download_file(bucket, image.key, str(path), ExtraArgs={"VersionId": image.version_id})
+        stored = s3.get_object(
+            Bucket=bucket, Key=image.key, VersionId=image.version_id or NULL_VERSION, **same
+        )
     except ClientError as error:
-        # `download_file` asks with HEAD first, whose errors have a status and no name.
-        if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NoSuchVersion", "405"}:
+        if error.response["Error"]["Code"] in _NOT_READABLE:
             return False
         raise
+    with stored["Body"] as body, path.open("wb") as file:
+        shutil.copyfileobj(body, file)
     return True

@@ -12,6 +12,7 @@ from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from infra.stack import Stack
 from ingest.image import MAX_BYTES
+from ingest.upload import NULL_VERSION
 
 
 def this_week() -> IsoWeek:
@@ -49,9 +50,8 @@ def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | 
     """Return an original, or None if it cannot be had: a page does without its picture."""
     if bucket == capture.BUCKET:
         return None
-    version = {"VersionId": version_id} if version_id else {}
     try:
-        response = s3.get_object(Bucket=bucket, Key=key, **version)
+        response = s3.get_object(Bucket=bucket, Key=key, VersionId=version_id or NULL_VERSION)
         data: bytes | None = response["Body"].read() if response["ContentLength"] <= MAX_BYTES else None
     except (BotoCoreError, ClientError):
         return None

@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote_plus
 
@@ -11,9 +12,12 @@ import pyarrow.parquet as parquet
 import pytest
 from moto import mock_aws
 
+from infra.operations.drop import version_of
 from infra.operations.listing import UnusableInventory, inventoried, listed
 from infra.operations.redrive import Letters
 from infra.operations.rejected import Rejected, download
+from ingest.upload import Upload
+from tests.builders import an_event
 
 BUCKET, OTHER = "scones-incoming", "inventories"
 KEYS = ["a.png", "b c+d%2F.png", "ü/写真.png", 'x/"q",y.png']
@@ -32,6 +36,10 @@ def s3():
         yield client
 
 
+def suspend_versioning(s3):
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
 def put(s3, key, body=b"bytes"):
     return s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"]
 
@@ -48,6 +56,24 @@ def test_every_version_is_an_upload_and_a_delete_marker_is_none(s3):
     assert {upload.size_bytes for upload in uploads} == {len(key.encode()) for key in KEYS}
     assert all(datetime.now(UTC) - upload.uploaded_at < timedelta(minutes=1) for upload in uploads)
     assert not any('"' in upload.etag for upload in uploads)
+
+
+def test_what_was_stored_while_versioning_is_suspended_is_listed_as_its_event_names_it(s3):
+    suspend_versioning(s3)
+    etag = s3.put_object(Bucket=BUCKET, Key="a.png", Body=b"other")["ETag"].strip('"')
+    (upload,) = listed(s3, BUCKET)
+    event = an_event("a.png", version_id=None)
+    event["detail"]["object"]["etag"] = etag
+    assert upload.upload_id == Upload.from_event(event).upload_id
+
+
+@pytest.mark.parametrize("versioning", ["never", "suspended"])
+def test_a_drop_knows_its_uploads_without_versions(s3, versioning):
+    if versioning == "suspended":
+        suspend_versioning(s3)
+    bucket = BUCKET if versioning == "suspended" else OTHER
+    stored = s3.put_object(Bucket=bucket, Key="a.png", Body=b"bytes")
+    assert version_of(stored) == next(listed(s3, bucket)).etag
 
 
 def test_only_keys_under_the_prefix_are_listed(s3):
@@ -240,3 +266,18 @@ def test_a_version_that_is_gone_is_listed_without_a_copy(s3, tmp_path):
     put(s3, "a.png")
     assert download(s3, BUCKET, [a_rejected("a.png", "3e1b9a36-0000-0000-0000-000000000000")], tmp_path) == 0
     assert json.loads((tmp_path / "rejected.jsonl").read_text(encoding="utf-8"))["file"] is None
+
+
+def test_a_rejected_image_without_a_version_is_copied_until_it_is_replaced(s3, tmp_path):
+    suspend_versioning(s3)
+    etag = s3.put_object(Bucket=BUCKET, Key="a.png", Body=b"bad")["ETag"]
+    image = replace(a_rejected("a.png", None), etag=etag.strip('"'))
+    assert download(s3, BUCKET, [image], tmp_path) == 1
+    assert (tmp_path / image.file_name).read_bytes() == b"bad"
+    s3.put_object(Bucket=BUCKET, Key="a.png", Body=b"good")
+    assert download(s3, BUCKET, [image], tmp_path / "again") == 0
+
+
+def test_an_archived_image_is_listed_without_a_copy(s3, tmp_path):
+    version_id = s3.put_object(Bucket=BUCKET, Key="a.png", Body=b"b", StorageClass="GLACIER")["VersionId"]
+    assert download(s3, BUCKET, [a_rejected("a.png", version_id)], tmp_path) == 0

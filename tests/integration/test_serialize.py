@@ -8,10 +8,11 @@ from botocore.stub import Stubber
 from PIL import Image
 
 from ingest import serialize
-from ingest.aws import IncomingBucket
+from ingest.aws import AccessDenied, IncomingBucket
 from ingest.errors import RejectedImage
 from ingest.image import MAX_BYTES, prepare
 from tests.builders import LONGEST_KEY, FakeContext, a_picture, an_event, an_upload, jpeg_bytes, png_bytes
+from workflow.outcome import Outcome, caught, reason_and_detail
 
 BUCKET = "scones-incoming"
 EXECUTION = "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two"
@@ -134,7 +135,47 @@ def test_without_versions_an_object_that_was_replaced_is_gone(s3):
 
 
 def test_without_versions_an_object_that_is_still_there_is_read(s3):
-    assert invoke(without_version(put(s3, png_bytes())))["image"]["width_px"] == 40
+    s3.create_bucket(Bucket="never-versioned")
+    stored = s3.put_object(Bucket="never-versioned", Key="van-07/bicycle.png", Body=png_bytes())
+    event = without_version(an_event(bucket="never-versioned"))
+    event["detail"]["object"]["etag"] = stored["ETag"].strip('"')
+    assert invoke(event)["image"]["width_px"] == 40
+
+
+def suspend_versioning(s3):
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_while_versioning_is_suspended_the_very_upload_is_read_or_gone(s3):
+    suspend_versioning(s3)
+    events = []
+    for width_px in (40, 48):
+        data = png_bytes(a_picture(width_px, 20))
+        stored = s3.put_object(Bucket=BUCKET, Key="van-07/bicycle.png", Body=data)
+        event = without_version(an_event("van-07/bicycle.png", size_bytes=len(data), bucket=BUCKET))
+        event["detail"]["object"]["etag"] = stored["ETag"].strip('"')
+        events.append(event)
+    assert reason_of(events[0]) == "object_gone"
+    assert invoke(events[1])["image"]["width_px"] == 48
+
+
+def test_a_version_without_an_id_is_asked_for_by_name(stubbed):
+    """Without `VersionId`, S3 asks for `s3:GetObject`, which no role has."""
+    incoming, stubber = stubbed
+    expected = {"Bucket": BUCKET, "Key": "van-07/bicycle.png", "VersionId": "null", "IfMatch": "e"}
+    stubber.add_response("get_object", {"ContentLength": 2, "Body": io.BytesIO(b"hi")}, expected)
+    assert incoming.read(an_upload(version_id=None, etag="e")) == b"hi"
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_object_is_rejected_until_it_is_restored(s3, storage_class):
+    data = png_bytes()
+    stored = s3.put_object(Bucket=BUCKET, Key="old.png", Body=data, StorageClass=storage_class)
+    event = an_event("old.png", stored["VersionId"], len(data), bucket=BUCKET)
+    with pytest.raises(
+        RejectedImage, match=f"archived: s3://{BUCKET}/old.png is in {storage_class}: restore it"
+    ):
+        invoke(event)
 
 
 def test_a_bucket_that_was_deleted_is_gone(s3):
@@ -199,7 +240,30 @@ def test_what_s3_says_of_an_object_that_is_not_there_means_gone(stubbed, code):
         incoming.read(an_upload())
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "SlowDown", "InternalError", "InvalidObjectState", "403"])
+def test_an_object_in_an_archive_tier_is_rejected_by_the_name_of_the_tier(stubbed):
+    incoming, stubber = stubbed
+    stubber.add_client_error(
+        "get_object",
+        "InvalidObjectState",
+        http_status_code=403,
+        service_error_meta={"StorageClass": "INTELLIGENT_TIERING", "AccessTier": "ARCHIVE_ACCESS"},
+    )
+    with pytest.raises(RejectedImage, match=r"archived: .* is in ARCHIVE_ACCESS: restore it"):
+        incoming.read(an_upload())
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"]
+)
+def test_an_object_that_nobody_lets_scones_read_fails_with_what_to_allow(stubbed, code):
+    incoming, stubber = stubbed
+    stubber.add_client_error("get_object", code, "arn:aws:kms:us-east-1:111122223333:key/one is disabled.")
+    with pytest.raises(AccessDenied, match=f"{code}: arn:.* is disabled.*KMS key.*make redrive") as denied:
+        incoming.read(an_upload())
+    assert reason_and_detail(Outcome.FAILED, caught(denied.value))[0] == "AccessDenied"
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "SlowDown", "InternalError", "403"])
 def test_any_other_error_of_s3_is_ours_and_not_the_image_s(stubbed, code):
     incoming, stubber = stubbed
     stubber.add_client_error("get_object", code)

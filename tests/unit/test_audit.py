@@ -192,6 +192,22 @@ def test_an_upload_that_readers_see_twice_is_doubled(folder):
     assert (audit.doubled, audit.is_clean, audit.uploaded) == (1, False, 1)
 
 
+def test_while_versioning_is_suspended_each_upload_counts_once(folder):
+    """Its event names no version, its listing `null`, which the next upload under the key takes over."""
+    first, second = (an_upload(version_id=None, etag=etag, uploaded_at=OLD) for etag in ("one", "two"))
+    listed = replace(second, version_id="null", sequencer="", uploaded_at=OLD + timedelta(seconds=1))
+    record(folder, [decided(first, "rejected")], [decided(second)])
+    audit, found = audit_of(folder, [listed])
+    assert (audit.uploaded, audit.by_outcome, audit.missing) == (1, {Outcome.ACCEPTED: 1}, 0)
+    assert (audit.doubled, audit.deleted_since) == (0, 1)
+    # A backfill takes the upload from the listing: its row lands beside the one that came by the event.
+    (account,) = (account for account in found if account.is_listed)
+    assert account.upload.upload_id == second.upload_id
+    record(folder, [decided(account.upload, at=NOON + timedelta(days=1))])
+    audit, _ = audit_of(folder, [listed])
+    assert (audit.uploaded, audit.doubled, audit.is_clean) == (1, 0, True)
+
+
 def test_another_bucket_and_another_prefix_are_left_out(folder):
     uploads = [
         an_upload(key="in/a.png"),

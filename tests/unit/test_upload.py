@@ -101,9 +101,16 @@ def test_another_bucket_key_or_version_is_another_upload(other):
     assert an_upload().upload_id != an_upload(**other).upload_id
 
 
-@pytest.mark.parametrize("other", [{"etag": "another"}, {"sequencer": "another"}])
-def test_without_versions_another_etag_or_sequencer_is_another_upload(other):
-    assert an_upload(version_id=None).upload_id != an_upload(version_id=None, **other).upload_id
+def test_without_versions_another_etag_is_another_upload():
+    assert an_upload(version_id=None).upload_id != an_upload(version_id=None, etag="another").upload_id
+
+
+@pytest.mark.parametrize("listed_as", ["null", None, ""])
+def test_without_versions_an_upload_is_the_same_from_its_event_and_from_a_listing(listed_as):
+    """A listing has no sequencer, and calls the version `null`."""
+    from_a_listing = an_upload(version_id=listed_as, sequencer="")
+    assert from_a_listing.upload_id == an_upload(version_id=None).upload_id
+    assert from_a_listing.version_id is None
 
 
 def test_a_version_is_the_same_upload_whatever_else_is_known_of_it():

@@ -1,12 +1,14 @@
 -- For each object version in the listing or in the table: what became of it, and how often readers see it.
+-- A version is its id or, without one, its ETag: what was stored without versioning, or while it was suspended.
 WITH listed AS (
-    SELECT key, version_id, etag, size_bytes, uploaded_at
+    SELECT key, coalesce(version_id, etag) AS version, version_id, etag, size_bytes, uploaded_at
     FROM uploaded
 ),
 recorded AS (
     SELECT
         key,
-        version_id,
+        coalesce(version_id, etag) AS version,
+        min(version_id) AS version_id,
         count(*) AS outcomes,
         min_by(outcome, CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END) AS outcome,
         min(etag) AS etag,
@@ -18,7 +20,7 @@ recorded AS (
         ) AS uploaded_at
     FROM outcomes
     WHERE bucket = ? AND starts_with(key, ?)
-    GROUP BY key, version_id
+    GROUP BY key, coalesce(version_id, etag)
 )
 SELECT
     coalesce(listed.key, recorded.key) AS key,
@@ -30,4 +32,4 @@ SELECT
     recorded.outcome AS outcome,
     coalesce(recorded.outcomes, 0) AS outcomes
 FROM listed
-FULL OUTER JOIN recorded ON listed.key = recorded.key AND listed.version_id = recorded.version_id
+FULL OUTER JOIN recorded ON listed.key = recorded.key AND listed.version = recorded.version

@@ -1,9 +1,10 @@
 -- Rejected images that no later upload under the same key has replaced, the latest first.
-SELECT key, version_id, upload_id, reason, detail, size_bytes, uploaded_at
+SELECT key, version_id, etag, upload_id, reason, detail, size_bytes, uploaded_at
 FROM (
     SELECT
         key,
         version_id,
+        etag,
         upload_id,
         reason,
         detail,
