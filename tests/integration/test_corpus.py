@@ -182,7 +182,11 @@ def test_each_odd_image_under_any_key_ends_in_exactly_one_row_for_its_reason(buc
     rows = rows_in(buckets)
     assert len(rows) == len(expected)
     assert {(row["key"], row["version_id"]): (row["outcome"], row["reason"]) for row in rows} == expected
-    assert {row["reason"] for row in rows} - {None} == REJECT_REASONS - {"object_gone", "archived", "too_large"}
+    assert {row["reason"] for row in rows} - {None} == REJECT_REASONS - {
+        "object_gone",
+        "archived",
+        "too_large",
+    }
     assert all(row["detail"] for row in rows if row["reason"])
 
 
