@@ -1,4 +1,4 @@
-"""How much work a file would make, counted before a decoder takes it on.
+"""What a file of each format would cost to decode, read before a decoder sees it.
 
 Pillow bounds pixels. It does not bound the pieces that a file consists of, each of which costs it
 microseconds and some memory in Python, nor how often a JPEG goes over its pixels: some hundred KB may keep it
@@ -8,122 +8,189 @@ limits.
 
 import re
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from ingest.av1 import AvifBoxes, TooManyParts
 from ingest.errors import RejectedImage
+from ingest.formats import unsupported
+from ingest.tiff import MAX_ENTRIES, plain_tiff
 
-MAX_PIECES = 50_000
-"""Chunks of a PNG, segments of a JPEG, blocks of a GIF before its picture, tags and strips of a TIFF. 32 MB
-of PNG in chunks of 8 KB, as encoders write them, have 4,000; 30,000 rows of a TIFF may be as many strips."""
+MAX_PIECES = MAX_ENTRIES
+"""Chunks of a PNG, segments of a JPEG, blocks of a GIF before its picture, entries and strips of a TIFF,
+boxes and units of an AVIF. 32 MB of PNG in chunks of 8 KB, as encoders write them, have 4,000."""
+MAX_PIXELS = 150_000_000
+"""Whatever the format: more than a phone's camera makes."""
+MAX_DECODED_PIXELS = 25_000_000
+"""What is really held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
+width and height, so that its original may be larger."""
+MAX_SIDE_PX = 65_535
+"""As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
 MAX_SCAN_PIXELS = 500_000_000
 """Pixels times scans of a JPEG: half a second. Encoders write 10 scans; 25 million pixels may have 20."""
 MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
-"""Of a run-length encoded BMP, which Pillow decodes in Python."""
-
-_FILL = re.compile(rb"\xff+")
-_START_OF_SCAN = b"\xff\xda"
-_NO_FRAME = {0xC4, 0xC8, 0xCC}
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
-
-# Bytes of a value of each type. Source: TIFF 6.0, section 2; types 13 and up: TIFF tech note 1, BigTIFF.
-_TIFF_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
-_STRIPS = {273, 324}
+"""Limits of a run-length encoded BMP, which Pillow decodes in Python."""
+MAX_SHARED_WORK = 8_000_000
+"""Bytes, and pixels of a PNG, that are decoded in the caller's process: 0.2 s. A process of its own costs
+5 ms of CPU, which is little only beside more work than that."""
 
 
 @dataclass(frozen=True)
-class Scans:
-    """How a JPEG goes over its pixels."""
+class Claim:
+    """What a file says of itself."""
 
-    count: int
-    is_whole: bool
-    """Whether all coefficients are held in memory, however small it is decoded."""
+    data: bytes
+    """The file, without the parts that a decoder would parse in vain."""
+    width_px: int | None = None
+    """As stored, before any orientation; None where the decoder is the first to know."""
+    height_px: int | None = None
+    decoded_px: int | None = None
+    """Pixels that the decoder holds, where they are not width × height."""
+    is_reducible: bool = False
+    """Whether the decoder can shrink the image as it goes, so that it never holds it whole."""
+    scans: int = 1
+    """How often the decoder goes over the pixels."""
+    work_per_px: float = 1.0
+    """CPU time for a pixel, that of a PNG being 1."""
+    orientation: int | None = None
+    """As EXIF numbers it; None where it is not in the format's own header."""
+    white: float | None = None
+    """The grey level that is white, where the format says it."""
+    is_inverted: bool = False
+    """Whether level 0 is white, and Pillow does not know."""
+
+    @property
+    def work(self) -> float:
+        """Return the CPU time of decoding, in pixels of a PNG."""
+        pixels = (self.width_px or 0) * (self.height_px or 0)
+        return pixels * self.work_per_px * self.scans + len(self.data)
 
 
-def refuse_too_many_pieces(data: bytes, format_: str) -> None:
-    """Count the pieces of a file of this format.
+@dataclass(frozen=True)
+class FormatLimits:
+    """How the files of one format are read, and their limits."""
+
+    claim: Callable[[bytes], Claim]
+    max_decoded_px: int = MAX_DECODED_PIXELS
+    is_isolated: bool = False
+    """Whether every file is decoded in a process of its own: where the library trusts more than the header
+    that is read here."""
+
+
+def claim_of(data: bytes, format_: str) -> Claim:
+    """Read the header of a file of this format, and count its pieces.
 
     Raises:
-        RejectedImage: there are so many that they are what the file is made for.
+        RejectedImage: it is too costly, or of a kind of the format that is not supported.
+        Exception: its header is damaged.
     """
-    count = {"PNG": _png_chunks, "JPEG": _jpeg_segments, "GIF": _gif_blocks, "TIFF": _tiff_values}.get(
-        format_
-    )
-    if count and count(data) > MAX_PIECES:
+    claim = FORMATS[format_].claim(data)
+    if claim.width_px is not None and claim.height_px is not None:
+        check_size(claim.width_px, claim.height_px)
+    if not claim.is_reducible:
+        check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
+    return claim
+
+
+def is_isolated(claim: Claim, format_: str) -> bool:
+    """Return whether a file is to be decoded in a process of its own."""
+    return FORMATS[format_].is_isolated or claim.work > MAX_SHARED_WORK
+
+
+def check_size(width_px: int, height_px: int) -> None:
+    """Bound an image, however it is decoded.
+
+    Raises:
+        RejectedImage: `too_many_pixels`.
+    """
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise RejectedImage(
+            "too_many_pixels", f"{width_px:,} × {height_px:,}; a side may have {MAX_SIDE_PX:,}"
+        )
+    _check_pixels(width_px * height_px, MAX_PIXELS)
+
+
+def check_decoded(claim: Claim, format_: str, decoded_px: int) -> None:
+    """Bound the pixels that a decoder holds, and the work of going over them.
+
+    Raises:
+        RejectedImage: `too_many_pixels`.
+    """
+    if claim.scans * decoded_px > MAX_SCAN_PIXELS and claim.scans > 1:
+        said = f"{claim.scans:,} scans of {decoded_px:,} pixels; at most {MAX_SCAN_PIXELS:,} are decoded"
+        raise RejectedImage("too_many_pixels", said)
+    _check_pixels(decoded_px, FORMATS[format_].max_decoded_px)
+
+
+def _check_pixels(pixels: int, most: int) -> None:
+    if pixels > most:
+        raise RejectedImage("too_many_pixels", f"{pixels:,} pixels; at most {most:,} are decoded")
+
+
+def _check_pieces(count: int, format_: str) -> None:
+    if count > MAX_PIECES:
         raise RejectedImage("corrupt", f"{format_}: it is made of more than {MAX_PIECES:,} pieces")
 
 
-def refuse_long_runs(data: bytes, pixels: int) -> None:
-    """Bound a run-length encoded BMP.
-
-    Raises:
-        RejectedImage: decoding it would take seconds.
-    """
-    if not 0 < int.from_bytes(data[30:34], "little") < 3 or data[14] < 40:
-        return
-    if len(data) > MAX_RUN_LENGTH_BYTES:
-        said = f"a run-length encoded BMP of {len(data):,} bytes; at most {MAX_RUN_LENGTH_BYTES:,} are read"
-        raise RejectedImage("too_large", said)
-    if pixels > MAX_RUN_LENGTH_PIXELS:
-        said = f"{pixels:,} run-length encoded pixels; at most {MAX_RUN_LENGTH_PIXELS:,} are decoded"
-        raise RejectedImage("too_many_pixels", said)
+# ── PNG ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def scans_of(jpeg: bytes) -> Scans:
-    """Count the scans of a JPEG, those of a thumbnail in its header included."""
-    components = 0
-    for marker, start in _segments(jpeg):
-        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME:
-            components = jpeg[start + 7] if start + 7 < len(jpeg) else 0
-        if marker == 0xDA:
-            in_scan = jpeg[start + 2] if start + 2 < len(jpeg) else 0
-            return Scans(jpeg.count(_START_OF_SCAN, start - 2), in_scan < components)
-    return Scans(0, is_whole=False)
-
-
-def refuse_too_many_scans(scans: Scans, pixels: int) -> None:
-    """Bound the work of decoding a JPEG that is held in memory as a whole.
-
-    Raises:
-        RejectedImage: it would take seconds.
-    """
-    if scans.count * pixels > MAX_SCAN_PIXELS:
-        said = f"{scans.count:,} scans of {pixels:,} pixels; at most {MAX_SCAN_PIXELS:,} are decoded"
-        raise RejectedImage("too_many_pixels", said)
-
-
-def _png_chunks(data: bytes) -> int:
+def _png(data: bytes) -> Claim:
     count, at = 0, 8
     while at + 8 <= len(data) and count <= MAX_PIECES:
         at += 12 + int.from_bytes(data[at : at + 4], "big")
         count += 1
-    return count
+    _check_pieces(count, "PNG")
+    return Claim(data, *struct.unpack_from(">II", data, 16))
 
 
-def _jpeg_segments(data: bytes) -> int:
-    count = 0
-    for count, (marker, _) in enumerate(_segments(data), 1):
-        if marker == 0xDA or count > MAX_PIECES:
-            break
-    return count
+# ── JPEG ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_FILL = re.compile(rb"\xff+")
+_START_OF_SCAN, _HIERARCHICAL, _COMMENT = 0xDA, 0xDE, 0xFE
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xCA}
+_UNSUPPORTED_FRAMES = {
+    **dict.fromkeys((0xC3, 0xCB), "lossless JPEG"),
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _HIERARCHICAL), "hierarchical JPEG"),
+}
+# As Pillow skips them.
+_WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xFF}
+# APP0 and APP14 say how the colours are coded.
+_METADATA = {*range(0xE1, 0xEE), 0xEF, _COMMENT}
+_READ_METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
+
+
+def _jpeg(data: bytes) -> Claim:
+    claim, components, count = Claim(data), 0, 0
+    kept, kept_until, read = [], 0, set()
+    for count, (marker, at) in enumerate(_segments(data), 1):
+        _check_pieces(count, "JPEG")
+        if marker in _UNSUPPORTED_FRAMES:
+            raise unsupported(_UNSUPPORTED_FRAMES[marker])
+        if marker in _FRAMES:
+            precision, height_px, width_px, components = struct.unpack_from(">BHHB", data, at + 2)
+            if precision == 12:
+                raise unsupported("12-bit JPEG")
+            if not height_px:
+                raise unsupported("JPEG that tells its height after its pixels")
+            claim = Claim(data, width_px, height_px, is_reducible=marker not in _PROGRESSIVE, work_per_px=0.2)
+        elif marker in _METADATA:
+            # Of the kinds that tell the orientation, the first. Pillow would join all EXIF, and parse it.
+            kind = next((kind for kind in _READ_METADATA if data.startswith(kind, at + 2)), None)
+            if kind is None or kind in read:
+                kept.append(data[kept_until : at - 2])
+                kept_until = at + _segment_bytes(data, at)
+            read.add(kind)
+        elif marker == _START_OF_SCAN:
+            # All coefficients are in memory, whatever size it is decoded to, where a scan has some of them.
+            if claim.is_reducible and data[at + 2] < components:
+                claim = replace(claim, is_reducible=False)
+            if not claim.is_reducible:
+                # Those of a thumbnail in the header do not count.
+                claim = replace(claim, scans=data.count(b"\xff\xda", at - 2), work_per_px=1.0)
+    return replace(claim, data=b"".join((*kept, memoryview(data)[kept_until:])) if kept else data)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -142,16 +209,25 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
             return
         marker = data[at - 1]
         yield marker, at
-        if marker == 0xDA:
+        if marker == _START_OF_SCAN:
             return
-        if marker not in _WITHOUT_LENGTH and marker:
-            at += int.from_bytes(data[at : at + 2], "big")
+        if marker not in _WITHOUT_LENGTH:
+            at += _segment_bytes(data, at)
 
 
-def _gif_blocks(data: bytes) -> int:
+def _segment_bytes(data: bytes, at: int) -> int:
+    """Return the length of what follows a marker, which counts its own two bytes."""
+    return max(int.from_bytes(data[at : at + 2], "big"), 2)
+
+
+# ── GIF ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _gif(data: bytes) -> Claim:
+    width_px, height_px, flags = struct.unpack_from("<HHB", data, 6)
     count, at = 0, 13
-    if len(data) > 10 and data[10] & 0x80:
-        at += 3 << ((data[10] & 7) + 1)
+    if flags & 0x80:
+        at += 3 << ((flags & 7) + 1)
     while at < len(data) and count <= MAX_PIECES and data[at] != 0x2C:
         count += 1
         if data[at] != 0x21:
@@ -162,26 +238,89 @@ def _gif_blocks(data: bytes) -> int:
             at += 1 + data[at]
             count += 1
         at += 1
-    return count
+    _check_pieces(count, "GIF")
+    left_px, top_px, frame_width_px, frame_height_px = struct.unpack_from("<HHHH", data, at + 1)
+    # Pillow enlarges the canvas to hold the frame.
+    return Claim(data, max(width_px, left_px + frame_width_px), max(height_px, top_px + frame_height_px))
 
 
-def _tiff_values(data: bytes) -> int:
-    """Count the first directory's tags and strips; values that lie upon each other are too many."""
-    order = "<" if data[:1] == b"I" else ">"
-    is_big = 43 in data[2:4]
-    head, entry = ("Q", "HHQ8s") if is_big else ("H", "HHI4s")
+# ── BMP ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_BMP_COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK run lengths", 13: "CMYK run lengths"}
+_BMP_BITS = {1, 4, 8, 16, 24, 32}
+_RUN_LENGTHS = {1, 2}
+_OS2_HEADER_BYTES, _OS2_HUFFMAN, _OS2_RUN_LENGTHS = 64, 3, 4
+
+
+def _bmp(data: bytes) -> Claim:
+    (header_bytes,) = struct.unpack_from("<I", data, 14)
+    if header_bytes == 12:
+        width_px, height_px, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width_px, signed_height, _, bits, compression = struct.unpack_from("<IiHHI", data, 18)
+        height_px = abs(signed_height)
+    if header_bytes == _OS2_HEADER_BYTES and compression in {_OS2_HUFFMAN, _OS2_RUN_LENGTHS}:
+        raise unsupported("BMP with OS/2's compression")
+    if compression in _BMP_COMPRESSIONS:
+        raise unsupported(f"BMP with {_BMP_COMPRESSIONS[compression]}")
+    if bits in {0, 2, 64} and compression in {0, 3}:
+        raise unsupported(f"{bits}-bit BMP")
+    if compression not in _RUN_LENGTHS:
+        return Claim(data, width_px, height_px)
+    if len(data) > MAX_RUN_LENGTH_BYTES:
+        said = f"a run-length encoded BMP of {len(data):,} bytes; at most {MAX_RUN_LENGTH_BYTES:,} are read"
+        raise RejectedImage("too_large", said)
+    pixels = width_px * height_px
+    if pixels > MAX_RUN_LENGTH_PIXELS:
+        said = f"{pixels:,} run-length encoded pixels; at most {MAX_RUN_LENGTH_PIXELS:,} are decoded"
+        raise RejectedImage("too_many_pixels", said)
+    return Claim(data, width_px, height_px, work_per_px=20.0)
+
+
+# ── WebP, AVIF, TIFF ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _webp(data: bytes) -> Claim:
+    """Read the size as libwebp does, which refuses a picture of another size than its canvas."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width_px, height_px = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    elif kind == b"VP8L":
+        packed = int.from_bytes(data[21:25], "little")
+        width_px, height_px = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    else:
+        width_px, height_px = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    return Claim(data, width_px, height_px, work_per_px=4.0)
+
+
+def _avif(data: bytes) -> Claim:
     try:
-        (at,) = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", data, 8 if is_big else 4)
-        (tags,) = struct.unpack_from(order + head, data, at)
-    except struct.error:
-        return 0
-    count, held_bytes = min(tags, MAX_PIECES + 1), 0
-    at += struct.calcsize(order + head)
-    for _ in range(count):
-        if at + struct.calcsize(order + entry) > len(data):
-            break
-        tag, type_, values, _ = struct.unpack_from(order + entry, data, at)
-        at += struct.calcsize(order + entry)
-        held_bytes += values * _TIFF_SIZES.get(type_, 1)
-        count += values if tag in _STRIPS else 0
-    return MAX_PIECES + 1 if held_bytes > 2 * len(data) else count
+        boxes = AvifBoxes(data)
+    except TooManyParts as error:
+        raise RejectedImage("corrupt", f"AVIF: it is made of more than {MAX_PIECES:,} pieces") from error
+    return Claim(boxes.plain, decoded_px=boxes.coded_px)
+
+
+def _tiff(data: bytes) -> Claim:
+    tiff = plain_tiff(data)
+    return Claim(
+        data=tiff.data,
+        width_px=tiff.width_px,
+        height_px=tiff.height_px,
+        decoded_px=tiff.decoded_px,
+        orientation=tiff.orientation,
+        white=tiff.white,
+        is_inverted=tiff.is_inverted,
+    )
+
+
+FORMATS = {
+    "AVIF": FormatLimits(_avif, max_decoded_px=14_000_000, is_isolated=True),  # 14 bytes a pixel
+    "BMP": FormatLimits(_bmp),
+    "GIF": FormatLimits(_gif),
+    "JPEG": FormatLimits(_jpeg),
+    "PNG": FormatLimits(_png),
+    "TIFF": FormatLimits(_tiff, is_isolated=True),
+    "WEBP": FormatLimits(_webp, max_decoded_px=12_500_000),  # 18 bytes a pixel
+}

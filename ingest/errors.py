@@ -13,6 +13,7 @@ REJECT_REASONS = frozenset(
         "empty",
         "too_large",
         "too_many_pixels",
+        "too_costly",
         "not_an_image",
         "unsupported_format",
         "corrupt",

@@ -4,30 +4,29 @@ Training and serving both come through here, so they cannot drift apart. Pillow 
 """
 
 import io
+import json
 import math
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageStat, UnidentifiedImageError
 
 # Importing a plugin registers its format: what is not imported here cannot be decoded.
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin  # noqa: F401  # isort: skip
-from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401  # isort: skip
+from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
 
-from ingest.decode_limits import refuse_long_runs, refuse_too_many_pieces, refuse_too_many_scans, scans_of
+from ingest.decode_limits import MAX_PIXELS, Claim, check_decoded, check_size, claim_of, is_isolated
 from ingest.errors import RejectedImage
+from ingest.formats import format_of, unsupported
+from ingest.isolation import Crashed, TooCostly, run_isolated
+from ingest.tiff import orientation_of
 
 MAX_BYTES = 32 * 1024 * 1024
-MAX_PIXELS = 150_000_000
-"""Whatever the format: more than a phone's camera makes."""
-MAX_DECODED_PIXELS = 25_000_000
-"""What is really held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
-width and height, so that its original may be larger."""
-MAX_DECODED_PIXELS_OF = {"WEBP": 12_500_000, "AVIF": 14_000_000}
-"""Their decoders take 18 and 14 bytes a pixel."""
-MAX_SIDE_PX = 65_535
-"""As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
+
+T = TypeVar("T")
 
 RESAMPLING = Image.Resampling.BICUBIC
 """The kernel of training and serving alike: another one moves pixels by 6 levels of 255 at 32 px."""
@@ -40,33 +39,14 @@ _ROW_PIXEL_BYTES = 16
 """At most, of a pixel in a file: four channels of 32 bits."""
 _LEAST_READ_BYTES = 4096
 
-# First bytes → Pillow's name of the format. A name that Pillow's build lacks is `unsupported_format`, and so
-# is what `None` marks: images, but none that anyone should send.
-_SIGNATURES: tuple[tuple[re.Pattern[bytes], str | None], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), format_)
-    for pattern, format_ in (
-        (rb"\x89PNG\r\n\x1a\n", "PNG"),
-        (rb"\xff\xd8\xff", "JPEG"),
-        (rb"GIF8[79]a", "GIF"),
-        (rb"RIFF....WEBP", "WEBP"),
-        (rb"II\x2a\0|MM\0\x2a|II\x2b\0|MM\0\x2b", "TIFF"),
-        (rb"BM.{8}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
-        (rb"....ftypavi[fs]", "AVIF"),
-        (rb"....ftyp(hei[cfmsx]|hev[cmx]|mif1|msf1)", None),
-        (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", None),  # JPEG 2000
-        (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", None),  # JPEG XL
-        (rb"8BPS", None),  # Photoshop
-        (rb"\0\0[\1\2]\0[^\0]\0", None),  # Windows icon, cursor
-        (rb"qoif|DDS |P[1-7]\s|icns|%!PS|\xd7\xcd\xc6\x9a", None),
-        (rb"(\xef\xbb\xbf)?\s*(<\?xml.*)?<(svg[\s>]|!DOCTYPE svg)", None),
-    )
-)
+# As libavif, libtiff (through Pillow) and others say it.
+_OUT_OF_MEMORY = re.compile(r"(?i)out of memory|not enough memory|memory allocation|decoder error -9\b")
+_EXIF_PREFIX = re.compile(rb"^(Exif\0\0){1,2}")
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
-# What Pillow's decoders raise for damaged files; RuntimeError is AVIF's.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, RuntimeError)
+# Each thread of the AVIF decoder takes memory of its own.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-_TILE_WIDTH_TAG, _TILE_LENGTH_TAG = 0x0142, 0x0143
-_ORIENTATION_TAG = 0x0112
 # EXIF orientation → what turns it upright. Source: EXIF 2.32, tag 0x0112.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -127,20 +107,14 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
         raise RejectedImage("empty", "the object has no bytes")
     if len(data) > MAX_BYTES:
         raise too_large(len(data))
-    format_ = _sniff(data)
-    refuse_too_many_pieces(data, format_)
+    format_ = format_of(data)
     with warnings.catch_warnings():
         # Pillow warns of oddities that it copes with; what it cannot cope with, it raises.
         warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(data), formats=[format_]) as image:
-                return _prepare(image, data, format_, size_px)
-        except Image.DecompressionBombError as error:
-            raise RejectedImage("too_many_pixels", f"more than {MAX_PIXELS:,} pixels") from error
-        except UnidentifiedImageError as error:
-            raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
-        except _DAMAGED as error:
-            raise RejectedImage("corrupt", f"{format_}: {error}") from error
+        claim = _judged(format_, lambda: claim_of(data, format_))
+        if is_isolated(claim, format_):
+            return _prepare_isolated(claim, format_, size_px)
+        return _judged(format_, lambda: _prepare(claim, format_, size_px))
 
 
 def too_large(size_bytes: int) -> RejectedImage:
@@ -148,46 +122,64 @@ def too_large(size_bytes: int) -> RejectedImage:
     return RejectedImage("too_large", f"{size_bytes:,} bytes; at most {MAX_BYTES:,} are read")
 
 
-def _sniff(data: bytes) -> str:
-    """Return Pillow's name of the format that the first bytes announce."""
-    for pattern, format_ in _SIGNATURES:
-        if pattern.match(data[:512]):
-            if format_ is None or format_ not in Image.OPEN:
-                raise RejectedImage("unsupported_format", f"send one of {', '.join(_readable_formats())}")
-            return format_
-    raise RejectedImage("not_an_image", f"begins with {data[:8].hex(' ')}, as no known image format does")
+def _judged(format_: str, read: Callable[[], T]) -> T:
+    """Return what `read` returns; turn whatever it raises into a rejection.
+
+    Bytes make Pillow raise errors of almost any class, and the same bytes will do so again.
+    """
+    try:
+        return read()
+    except RejectedImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise RejectedImage("too_many_pixels", f"more than {MAX_PIXELS:,} pixels") from error
+    except UnidentifiedImageError as error:
+        raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
+    except MemoryError as error:
+        raise RejectedImage("too_costly", f"{format_}: it takes too much memory") from error
+    except Exception as error:
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise RejectedImage("too_costly", f"{format_}: it takes too much memory ({error})") from error
+        raise RejectedImage("corrupt", f"{format_}: {error or type(error).__name__}") from error
 
 
-def _readable_formats() -> list[str]:
-    return sorted(format_ for _, format_ in _SIGNATURES if format_ in Image.OPEN)
+def _prepare_isolated(claim: Claim, format_: str, size_px: int) -> PreparedImage:
+    def work() -> bytes:
+        try:
+            prepared = _judged(format_, lambda: _prepare(claim, format_, size_px))
+        except RejectedImage as rejected:
+            return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode()
+        return json.dumps(prepared.facts()).encode() + b"\n" + prepared.pixels.tobytes()
+
+    try:
+        head, _, pixels = run_isolated(work).partition(b"\n")
+    except TooCostly as error:
+        raise RejectedImage("too_costly", f"{format_}: {error}") from error
+    except Crashed as error:
+        raise RejectedImage("corrupt", f"{format_}: {error}") from error
+    found = json.loads(head)
+    if "reason" in found:
+        raise RejectedImage(**found)
+    return PreparedImage(Image.frombytes("RGB", (size_px, size_px), pixels), **found)
 
 
-def _prepare(image: Image.Image, data: bytes, format_: str, size_px: int) -> PreparedImage:
-    width_px, height_px = image.size
-    if max(image.size) > MAX_SIDE_PX:
-        raise RejectedImage(
-            "too_many_pixels", f"{width_px:,} × {height_px:,}; a side may have {MAX_SIDE_PX:,}"
-        )
-    _bound(width_px * height_px, MAX_PIXELS)
-    _bound(_tile_pixels(image), MAX_DECODED_PIXELS)
-    image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
-    decoded_px = image.width * image.height
-    if format_ == "JPEG":
-        scans = scans_of(data)
-        # All coefficients are then in memory, whatever size it is decoded to.
-        if scans.is_whole or image.info.get("progressive"):
-            decoded_px = width_px * height_px
-            refuse_too_many_scans(scans, decoded_px)
-    if format_ == "BMP":
-        refuse_long_runs(data, decoded_px)
-    _bound(decoded_px, MAX_DECODED_PIXELS_OF.get(format_, MAX_DECODED_PIXELS))
-
-    _read_ahead(image, data, format_)
-    image.load()
-    # Not earlier: a PNG may say it after its pixels, and Pillow itself turns a TIFF upright as it is loaded.
-    orientation = _orientation(image)
-    # Squeezed into a square, an image can be turned after it has become small.
-    pixels = _to_rgb(_shrink(image, size_px))
+def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
+    with Image.open(io.BytesIO(claim.data), formats=[format_]) as image:
+        width_px, height_px = image.size
+        if claim.width_px is not None and image.size != (claim.width_px, claim.height_px):
+            raise ValueError(
+                f"it says {claim.width_px:,} × {claim.height_px:,} and {width_px:,} × {height_px:,}"
+            )
+        check_size(width_px, height_px)
+        image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
+        held_px = image.width * image.height if claim.is_reducible else width_px * height_px
+        check_decoded(claim, format_, max(held_px, claim.decoded_px or 0))
+        _read_ahead(image, claim.data, format_)
+        image.load()
+        # Not earlier: a PNG may say it after its pixels.
+        orientation = claim.orientation or _orientation(image)
+        # Squeezed into a square, an image can be turned after it has become small.
+        pixels = _to_rgb(_shrink(image, claim, size_px))
     # Else a colour profile of any length would travel in the PNG.
     pixels.info = {}
     if orientation in _UPRIGHT:
@@ -216,40 +208,42 @@ def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
         image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]
 
 
-def _bound(pixels: int, most: int) -> None:
-    if pixels > most:
-        raise RejectedImage("too_many_pixels", f"{pixels:,} pixels; at most {most:,} are decoded")
-
-
-def _tile_pixels(image: Image.Image) -> int:
-    """Return the size of a TIFF's tiles: each is decoded whole, however small its image."""
-    tags = getattr(image, "tag_v2", {})
-    return int(tags.get(_TILE_WIDTH_TAG, 0)) * int(tags.get(_TILE_LENGTH_TAG, 0))
-
-
 def _orientation(image: Image.Image) -> int:
+    """Return the orientation of EXIF, else of XMP; 1 where neither tells it or both are damaged.
+
+    Pillow would parse all of EXIF, whose values may be millions.
+    """
+    info = image.info
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        exif = info.get("exif")
+        if exif is None and "Raw profile type exif" in info:
+            exif = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
+        found = orientation_of(_EXIF_PREFIX.sub(b"", exif)) if exif else None
     except Exception:
         # EXIF is a format of its own, damaged in its own ways. The pixels do not depend on it.
         return 1
+    if found is None and image.format != "AVIF":
+        xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
+        in_xmp = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+        found = int(in_xmp[1]) if in_xmp else 1
+    return found or 1
 
 
-def _shrink(image: Image.Image, size_px: int) -> Image.Image:
+def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
     """Resize in the image's own mode where the kernel can average its values, else convert first.
 
     Band by band, so that no second copy of a large image is ever in memory; the pixels are those of
     `convert(…).resize(…, reducing_gap=2)`.
     """
-    white = _white(image)
+    levels = _levels(image, claim)
     if image.size == (size_px, size_px):
-        return _averageable(image, white)
+        return _averageable(image, levels)
     factor_x, factor_y = (max(int(side_px / size_px / _REDUCING_GAP), 1) for side_px in image.size)
     band_px = factor_y * max(_BAND_PIXELS // (image.width * factor_y), 1)
     reduced: Image.Image | None = None
     for top_px in range(0, image.height, band_px):
         bottom_px = min(top_px + band_px, image.height)
-        band = _averageable(image.crop((0, top_px, image.width, bottom_px)), white)
+        band = _averageable(image.crop((0, top_px, image.width, bottom_px)), levels)
         # A transparent pixel's hidden colour must not count.
         band = band.convert({"LA": "La", "RGBA": "RGBa"}.get(band.mode, band.mode))
         band = band.reduce((factor_x, factor_y))
@@ -265,16 +259,16 @@ def _shrink(image: Image.Image, size_px: int) -> Image.Image:
     return small.convert({"La": "LA", "RGBa": "RGBA"}.get(small.mode, small.mode))
 
 
-def _averageable(image: Image.Image, white: float) -> Image.Image:
+def _averageable(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
     """Convert to a mode in which the mean of two pixels is between them."""
     if image.mode in {"P", "PA"} or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode.startswith("I;16"):
-        image = _to_8_bits(image.convert("I"), white)
+        image = _to_8_bits(image.convert("I"), levels)
     elif image.mode in {"I", "F"}:
-        image = _to_8_bits(image, white)
+        image = _to_8_bits(image, levels)
     return image
 
 
@@ -286,23 +280,47 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _white(image: Image.Image) -> float:
-    """Return the grey level that is white: the narrowest of the usual ranges that holds the brightest."""
+def _levels(image: Image.Image, claim: Claim) -> tuple[float, float]:
+    """Return the grey levels that are black and white.
+
+    Where the format does not say it, white is the narrowest of the usual ranges that holds the brightest.
+    """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
-        return 255.0
-    brightest = float(image.getextrema()[1])  # type: ignore[arg-type]
-    if not math.isfinite(brightest):
+        return 0.0, 255.0
+    darkest, brightest = _extrema(image)
+    if not math.isfinite(brightest) or not math.isfinite(darkest):
         raise ValueError("its grey levels are not finite")
+    if darkest < 0 and image.mode == "I":
+        raise unsupported(f"{image.format} with negative grey levels")
     usual = [1.0] if image.mode == "F" else []
-    return next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+    white = claim.white or next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+    return (white, 0.0) if claim.is_inverted else (0.0, white)
 
 
-def _to_8_bits(image: Image.Image, white: float) -> Image.Image:
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    if image.mode != "I;16B":
+        darkest, brightest = image.getextrema()
+        return float(darkest), float(brightest)  # type: ignore[arg-type]
+    # Pillow finds them in this machine's order of bytes only.
+    rows = max(_BAND_PIXELS // image.width, 1)
+    levels = [
+        float(level)  # type: ignore[arg-type]
+        for top_px in range(0, image.height, rows)
+        for level in image.crop((0, top_px, image.width, min(top_px + rows, image.height)))
+        .convert("I")
+        .getextrema()
+    ]
+    return min(levels), max(levels)
+
+
+def _to_8_bits(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
     """Scale 32-bit grey levels to 0-255.
 
     To be done before the kernel, which overshoots at edges: 8-bit levels would seem to be 16-bit ones.
     """
-    return image.point(lambda level: level * (255.0 / white) + 0.5).convert("L")
+    black, white = levels
+    scale = 255.0 / (white - black)
+    return image.point(lambda level: level * scale + (0.5 - black * scale)).convert("L")
 
 
 def _laplacian_variance(luma: Image.Image) -> float:

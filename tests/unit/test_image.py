@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFile, ImageStat
 
 from ingest import image as image_module
+from ingest.decode_limits import FORMATS, MAX_DECODED_PIXELS, MAX_PIXELS
 from ingest.errors import REJECT_REASONS, RejectedImage
-from ingest.image import MAX_BYTES, MAX_DECODED_PIXELS, MAX_PIXELS, prepare
+from ingest.formats import READABLE
+from ingest.image import MAX_BYTES, prepare
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
 
 SIZE_PX = 32
@@ -715,8 +717,10 @@ def test_no_other_decoder_of_pillow_is_asked():
 
 
 def test_every_format_that_is_read_has_a_signature():
-    formats = {format_ for _, format_ in image_module._SIGNATURES if format_}
-    assert formats == {*LOSSLESS, *LOSSY}
+    assert {*FORMATS} == {*READABLE} == {*LOSSLESS, *LOSSY}
+    assert {prepare(encoded(a_picture(), format_), SIZE_PX).image_format for format_ in READABLE} == {
+        format_.lower() for format_ in READABLE
+    }
 
 
 @given(st.binary(max_size=400))
