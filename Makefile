@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down deploy undeploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query import-capture report backfill audit redrive rejected review label compact bench torture test check check-security fix lock clean
+.PHONY: help setup demo up down deploy undeploy train test-train evaluate endpoint-plan endpoint endpoint-delete drop query import-capture report backfill audit redrive rejected review label compact bench torture test check check-security check-packages fix lock clean
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -53,6 +53,7 @@ drop: $(READY) ## drop a folder of images: make drop FROM=folder
 WITH_TORCH := .venv-train
 WITH_SAGEMAKER := .venv-sagemaker
 WITH_CHECKOV := .venv-checkov
+WITH_PIP_AUDIT := .venv-packages
 .venv-%/.ready: requirements/%.lock $(READY)
 	@echo "Setting up .venv-$*, some minutes …"
 	@rm -rf .venv-$*
@@ -139,6 +140,13 @@ check: $(READY) ## format, lint and types; changes nothing
 check-security: $(WITH_CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
 	@$(WITH_CHECKOV)/bin/checkov --config-file .checkov.yaml
 
+check-packages: $(WITH_PIP_AUDIT)/.ready ## ask PyPI for known vulnerabilities of the pinned packages; writes build/sbom.json
+	@mkdir -p build
+	@$(WITH_PIP_AUDIT)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.lock \
+	  --format cyclonedx-json --output build/sbom.json
+	@for lock in requirements/*.lock model/requirements.txt; do \
+	  $(WITH_PIP_AUDIT)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
+
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -149,6 +157,7 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --extra train --group dev pyproject.toml -o requirements/train.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group sagemaker -o requirements/sagemaker.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group checkov -o requirements/checkov.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate --group packages -o requirements/packages.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
 clean: ## remove all that was built, the environment and the laptop's state included
