@@ -17,13 +17,13 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from localathena.errors import QueryFailed, QueryRefused
+from localathena.files import TableFiles, table_names
 from localathena.results import frame_of, is_athenas_json
 from localathena.tables import Table, Translation
 from localathena.translate import translate
-from localathena.types import MIXED, VARCHAR, Column, from_arrow, quoted, text
+from localathena.types import MIXED, Column, quoted, text
 from localathena.values import FAILURE
 
 _MOST_CELLS = 20_000_000
@@ -79,8 +79,8 @@ class LocalAthena:
         ):  # Jupyter without ipywidgets: it is off, and cannot be set
             self._connection.execute("SET enable_progress_bar=false")
         self._files = [
-            _Files(name, folder, scratch, schemas.get(name))
-            for name in sorted({*schemas, *_subfolders(folder)})
+            TableFiles(name, folder, scratch, schemas.get(name))
+            for name in sorted({*schemas, *table_names(folder)})
         ]
         self._tables = {files.name: files.table for files in self._files}
         self._look_for_files()
@@ -221,62 +221,6 @@ class LocalAthena:
             definition = files.changed_definition()
             if definition:
                 self._connection.execute(definition)
-
-
-class _Files:
-    """The Parquet files of a table, and the view of DuckDB's that reads them."""
-
-    def __init__(self, name: str, folder: Path, scratch: Path, schema: pa.Schema | None) -> None:
-        self.name = name
-        self._folder = folder / name
-        schema = schema or pq.read_schema(next(_parquet_files(self._folder)))
-        columns = [Column(field.name.lower(), from_arrow(field.type)) for field in schema]
-        self.table = Table(
-            name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]
-        )
-        # An empty file that has all columns comes first, so that no file of a partition which the query does
-        # not touch is opened. DuckDB wants the same `key=value` folders above all its files.
-        above = [part for part in folder.parts if "=" in part]
-        self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
-        self._first.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
-        self.may_differ = False
-        """Whether files may lack columns."""
-        self._defined: str | None = None
-
-    def changed_definition(self) -> str | None:
-        """Return the view to (re)create: at first, when the first file comes, when the last one goes."""
-        definition = self._definition(next(_parquet_files(self._folder), None) is not None)
-        if definition == self._defined:
-            return None
-        self._defined = definition
-        return definition
-
-    def _definition(self, has_files: bool) -> str:
-        sources = [str(self._first)]
-        if has_files:
-            sources.append(f"{self._folder}/{_PATTERN}")
-        columns = ", ".join(quoted(column.name) for column in (*self.table.columns, *self.table.hidden))
-        source = (
-            f"[{', '.join(map(text, sources))}], hive_partitioning=true, hive_types={{'dt': VARCHAR}}, "
-            f"hive_types_autocast=false, filename='$path', union_by_name={self.may_differ}"
-        )
-        select = f"SELECT {columns} FROM read_parquet({source})"  # noqa: S608 - all of it is quoted
-        return f"CREATE OR REPLACE VIEW {quoted(self.name)} AS {select}"
-
-
-_PATTERN = "dt=*/[!_.]*.parquet"
-"""A table's files in its folder; Athena too reads none whose name starts with `_` or a dot."""
-
-
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return [path.name for path in folder.iterdir() if next(_parquet_files(path), None) is not None]
-
-
-def _parquet_files(folder: Path) -> Iterator[Path]:
-    return iter(folder.glob(_PATTERN))
 
 
 def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:

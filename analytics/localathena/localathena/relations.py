@@ -129,7 +129,10 @@ class Relations:
             )
         if scope.sampled:
             raise QueryRefused(SAMPLE_BESIDE_A_JOIN)
-        return f"({sql.removeprefix(' FROM ')})", scope.columns
+        sql = sql.removeprefix(" FROM ")
+        if isinstance(joins[-1].this, exp.Unnest):  # one derived table, which DuckDB takes in no parentheses
+            return sql, scope.columns
+        return f"({sql})", scope.columns
 
     def _single_relation(self, node: exp.Expr) -> tuple[str, list[Seen]]:
         if isinstance(node, exp.Table):

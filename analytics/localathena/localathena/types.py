@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import pyarrow as pa
-
 MAX_PRECISION = 38
 """Of a decimal, in Trino as in DuckDB."""
 MAX_FRACTION = 6
@@ -243,37 +241,6 @@ def in_hive(type_: Type) -> str:
         return f"{type_.name}<{','.join(map(in_hive, type_.arguments))}>"
     names = {"varchar": "string", "integer": "int", "real": "float", "varbinary": "binary"}
     return str(type_) if type_.name == "decimal" else names.get(type_.name, type_.name)
-
-
-def from_arrow(type_: pa.DataType) -> Type:
-    """Return how Athena sees a Parquet column that pyarrow wrote.
-
-    Raises:
-        KeyError: Athena has no such type.
-    """
-    if pa.types.is_map(type_):
-        return map_of(from_arrow(type_.key_type), from_arrow(type_.item_type))
-    if pa.types.is_list(type_):
-        return array(from_arrow(type_.value_type))
-    if pa.types.is_struct(type_):
-        return row([from_arrow(field.type) for field in type_], [field.name.lower() for field in type_])
-    if pa.types.is_timestamp(type_):
-        return TIMESTAMP
-    if pa.types.is_decimal(type_):
-        return decimal(type_.precision, type_.scale)
-    return {
-        pa.string(): VARCHAR,
-        pa.large_string(): VARCHAR,
-        pa.binary(): VARBINARY,
-        pa.bool_(): BOOLEAN,
-        pa.int8(): Type("tinyint"),
-        pa.int16(): Type("smallint"),
-        pa.int32(): INTEGER,
-        pa.int64(): BIGINT,
-        pa.float32(): Type("real"),
-        pa.float64(): DOUBLE,
-        pa.date32(): DATE,
-    }[type_]
 
 
 _PART = re.compile(r'\s*("(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*|\d+|[(),])')
