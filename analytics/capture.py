@@ -23,7 +23,7 @@ from typing import Any
 from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare
 from ingest.upload import Upload
-from workflow.policy import OUR_REQUESTS, Policy, decide
+from workflow.policy import INFERENCE_ID_PREFIX, Policy, decide
 
 BUCKET = "data-capture"
 """Of the rows: what was captured never was an object of its own."""
@@ -91,7 +91,7 @@ def read_line(line: bytes, now: datetime) -> Capture:
     """
     said = _object(_json(line), "the line")
     metadata = _object(said.get("eventMetadata"), "eventMetadata")
-    if str(metadata.get("inferenceId")).startswith(OUR_REQUESTS):
+    if str(metadata.get("inferenceId")).startswith(INFERENCE_ID_PREFIX):
         raise OnRecord
     data = _object(said.get("captureData"), "captureData")
     event_id = metadata.get("eventId")

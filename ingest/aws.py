@@ -1,4 +1,4 @@
-"""Reads one version of one object; says in our words what S3 says in its own."""
+"""Reads one version of one object, and translates S3's errors."""
 
 import boto3
 from botocore.config import Config
@@ -9,7 +9,7 @@ from ingest.image import MAX_BYTES, too_large
 from ingest.upload import NULL_VERSION, Upload
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"}
-"""S3 answers `MethodNotAllowed` when the version asked for is a delete marker."""
+"""Error codes for a missing object. `MethodNotAllowed` means that the version is a delete marker."""
 
 _DENIED = {
     "AccessDenied",
@@ -32,29 +32,29 @@ class AccessDenied(ClientError):  # type: ignore[misc]
 
 
 class IncomingBucket:
-    """The objects that uploads name."""
+    """Reader of the objects that uploads name."""
 
     def __init__(self, s3: "boto3.client") -> None:
         self._s3 = s3
 
     @classmethod
     def connect(cls) -> "IncomingBucket":
-        """Return it with a client of its own, which gives up before the Lambda's time is over."""
+        """Return a reader with its own client, which times out before the Lambda does."""
         config = Config(
             connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
         )
         return cls(boto3.client("s3", config=config))
 
     def read(self, upload: Upload) -> bytes:
-        """Return the bytes of the very version that was uploaded.
+        """Return the bytes of exactly the version that was uploaded.
 
         Raises:
-            RejectedImage: `too_large`, `archived`, or `object_gone` where that version is not there any more.
+            RejectedImage: `too_large`, `archived`, or `object_gone` where that version no longer exists.
             AccessDenied: S3 or KMS refuses.
         """
-        # Said by the event, so that nothing is read in vain; said again by S3, which knows.
+        # Check the size that the event names before reading, then S3's ContentLength, which is authoritative.
         _refuse_beyond_limit(upload.size_bytes)
-        version = _that_very(upload)
+        version = _version_of(upload)
         try:
             response = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
             _refuse_beyond_limit(response["ContentLength"])
@@ -74,8 +74,8 @@ class IncomingBucket:
         return data
 
 
-def _that_very(upload: Upload) -> dict[str, str]:
-    """Return what has S3 send this upload and no other under its key, if the event tells them apart."""
+def _version_of(upload: Upload) -> dict[str, str]:
+    """Return the parameters that select this upload among others of its key, if the event has them."""
     if upload.version_id:
         return {"VersionId": upload.version_id}
     # By its id, which asks for the permission that the role has; by its ETag, as the next upload replaces it.

@@ -20,13 +20,13 @@ metrics = Metrics(namespace="Scones", service="serialize")
 
 @cache
 def incoming_bucket() -> IncomingBucket:
-    """Return the bucket's reader, made at the first use and kept for the life of the container."""
+    """Return the reader of the bucket, created once per container."""
     return IncomingBucket.connect()
 
 
 @cache
 def image_size_px() -> int:
-    """Return the width and height of the images that the model takes."""
+    """Return the width and height of the model's input."""
     return int(os.environ["IMAGE_SIZE_PX"])
 
 
@@ -49,7 +49,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
 
 
 def to_payload(prepared: PreparedImage, serialize_ms: float) -> dict[str, Any]:
-    """Return what travels on: the small image as base64 text, and the facts about the original."""
+    """Return the state that travels on: the small image as base64 text, and facts about the original."""
     return {
         "body": base64.b64encode(prepared.to_png()).decode("ascii"),
         "content_type": "image/png",

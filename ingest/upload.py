@@ -31,9 +31,9 @@ class Upload:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Upload":
-        """Read an EventBridge `Object Created` event; only its `time` and `detail` are looked at.
+        """Read the `time` and `detail` of an EventBridge `Object Created` event.
 
-        The key is taken as it stands: EventBridge does not URL-encode it, unlike S3's own notifications.
+        The key is not decoded: EventBridge does not URL-encode it, unlike S3's own notifications.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 
         Raises:
@@ -64,15 +64,15 @@ class Upload:
 
     @property
     def upload_id(self) -> str:
-        """64 hex digits, the same for every event, retry and redelivery about this very upload.
+        """SHA-256 of one version of one object: the same for every event, retry and redelivery.
 
-        An object without a version id is told apart by its ETag. S3's sequencer would tell two uploads of
-        the same bytes under the same key apart, but a listing does not have it.
+        An object without a version id is identified by its ETag. S3's sequencer would also distinguish two
+        uploads of the same bytes under the same key, but a listing does not have it.
         """
         return _digest(self.bucket, self.key, self._version)
 
     def result_id(self, model_version: str | None) -> str:
-        """64 hex digits: one upload as one model version saw it. Without a model's answer, `None`."""
+        """SHA-256 of one upload as decided by one model version; `None` where the model did not answer."""
         return _digest(self.bucket, self.key, self._version, model_version or "")
 
     @property
@@ -81,5 +81,5 @@ class Upload:
 
 
 def _digest(*parts: str) -> str:
-    # JSON keeps the parts apart: ("a", "bc") and ("ab", "c") must not meet.
+    # JSON separates the parts: ("a", "bc") and ("ab", "c") must differ.
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

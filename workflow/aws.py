@@ -1,4 +1,4 @@
-"""Calls the endpoint, and says in our words what SageMaker says in its own; sends outcomes to the queue."""
+"""Calls the endpoint and translates SageMaker's errors; sends outcomes to the queue."""
 
 import json
 import math
@@ -14,19 +14,19 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from workflow.errors import EndpointBusy, EndpointFault
-from workflow.policy import OUR_REQUESTS
+from workflow.policy import INFERENCE_ID_PREFIX
 
 ANSWER_MAX_BYTES = 12_000
-"""A list of some 500 probabilities. What is more is no list of probabilities, and must not fill the state."""
+"""Limit of one image's answer: a list of some 500 probabilities. A larger answer must not fill the state."""
 
 BATCH_TYPE = "application/x-npy"
-"""NumPy's file format, which our container takes: the pixels of many images as one array."""
+"""NumPy's file format, for the pixels of many images as one array. Scones' own container takes it."""
 
 BODY_BYTES = 60_000
-"""Outcomes in one message: SQS counts each 64 KB as a request."""
+"""Largest message: SQS counts each 64 KB as a request."""
 SEND_ENTRIES = 10
 SEND_BYTES = 262_144
-"""What any queue takes at once; since 2025 it may be four times as much, at the same price per 64 KB."""
+"""Limits of one `SendMessageBatch`. Since 2025 a queue may take four times as much, at the same price."""
 _SEND_ATTEMPTS = 4
 _SEND_PAUSE_S = 0.2
 
@@ -40,17 +40,17 @@ _BUSY_CODES = {
     "ModelNotReadyException",
 }
 _BUSY_STATUSES = {429, 503}
-"""Of the model's own answer: it asks for patience."""
+"""HTTP statuses of the model itself that ask for a later retry."""
 _SERVER_ERROR = 500
-"""And beyond, whatever it is called: a gateway's page has no code. The model's own errors come with 424."""
+"""This and every higher status means busy: a gateway's error page has no code. Model errors come with 424."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the endpoint said about one image."""
+    """The endpoint's answer to one image."""
 
     scores: list[Any]
-    """As they came, unchecked; JSON's NaN and Infinity, which Step Functions cannot carry, as None."""
+    """Scores as received, unchecked. NaN and Infinity, which Step Functions cannot carry, are None."""
     model_version: str
 
 
@@ -63,9 +63,9 @@ class Endpoint:
 
     @classmethod
     def connect(cls, name: str, read_timeout_s: float = 4) -> "Endpoint":
-        """Return it with a client of its own that gives up before the Lambda's time is over.
+        """Return an endpoint with its own client, which times out before the Lambda does.
 
-        It does not retry: the state machine does.
+        The client does not retry: the state machine does.
         """
         config = Config(
             connect_timeout=1,
@@ -78,27 +78,26 @@ class Endpoint:
         """Return the endpoint's answer to one image.
 
         Raises:
-            EndpointBusy: it is throttled, scaling or out of reach.
-            EndpointFault: it answered, but with an error or with no JSON list.
+            EndpointBusy: the endpoint is throttled, scaling or unreachable.
+            EndpointFault: it answered with an error, or with something other than a JSON list.
         """
         return self._ask(image, content_type, ANSWER_MAX_BYTES)
 
     def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
-        """Return the endpoint's answer to many images: a list of what it would say about each.
+        """Return the endpoint's answer to many images: a list with the answer to each.
 
         Args:
             images: RGB pixels, `size_px` × `size_px` × 3 bytes each.
-            size_px: their width and height.
+            size_px: width and height of each.
 
         Raises:
             EndpointBusy: as `classify`.
-            EndpointFault: as `classify`; or it takes no batches, or did not answer for each image.
+            EndpointFault: as `classify`; or the endpoint does not take batches, or left out images.
         """
         body = npy_header((len(images), size_px, size_px, 3)) + b"".join(images)
         answer = self._ask(body, BATCH_TYPE, ANSWER_MAX_BYTES * len(images))
         if len(answer.scores) != len(images):
-            said = f"{len(answer.scores)} answers to {len(images)} images"
-            raise EndpointFault(f"endpoint {self.name}: {said}")
+            raise EndpointFault(f"endpoint {self.name}: {len(answer.scores)} answers to {len(images)} images")
         return answer
 
     def _ask(self, body: bytes, content_type: str, answer_max_bytes: int) -> Answer:
@@ -108,7 +107,7 @@ class Endpoint:
                 Body=body,
                 ContentType=content_type,
                 Accept="application/json",
-                InferenceId=f"{OUR_REQUESTS}{uuid4().hex}",
+                InferenceId=f"{INFERENCE_ID_PREFIX}{uuid4().hex}",
             )
             answer = response["Body"].read(answer_max_bytes + 1)
         except ClientError as error:
@@ -135,13 +134,13 @@ class Endpoint:
         try:
             scores = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
         except (ValueError, RecursionError) as error:
-            raise EndpointFault(f"endpoint {self.name} answered with no JSON: {body[:80]!r}") from error
+            raise EndpointFault(f"endpoint {self.name} answered without JSON: {body[:80]!r}") from error
         if not isinstance(scores, list):
-            raise EndpointFault(f"endpoint {self.name} answered with no JSON list: {body[:80]!r}")
+            raise EndpointFault(f"endpoint {self.name} answered without a JSON list: {body[:80]!r}")
         return scores
 
     def _model_version(self, response: dict[str, Any]) -> str:
-        """Our container names its model; of another, the endpoint and its variant must do."""
+        """Return the version that Scones' container names, or else the endpoint and its variant."""
         attributes = response.get("CustomAttributes", "")
         prefix, _, version = attributes.partition("=")
         if prefix == "model_version" and version:
@@ -150,12 +149,12 @@ class Endpoint:
 
 
 def _finite(digits: str) -> float | None:
-    number = float(digits)  # of "1e999", infinity
+    number = float(digits)  # "1e999" is infinity
     return number if math.isfinite(number) else None
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return what precedes the bytes of a uint8 array in an `.npy` file, so that no numpy is needed.
+    """Return the header of an `.npy` file of a uint8 array, so that numpy is not needed.
 
     Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (version 1.0)
     """
@@ -167,11 +166,11 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 class NotSent(Exception):
-    """Messages that the queue did not take, however often they were sent."""
+    """The queue did not accept some messages after several attempts."""
 
 
 class ResultsQueue:
-    """The queue of outcomes on their way into the table."""
+    """The queue of outcomes that are to be recorded."""
 
     def __init__(self, sqs: "boto3.client", url: str) -> None:
         self._sqs = sqs
@@ -179,24 +178,24 @@ class ResultsQueue:
 
     @classmethod
     def connect(cls, url: str) -> "ResultsQueue":
-        """Return it with a client of its own."""
+        """Return a queue with its own client."""
         config = Config(
             connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
         )
         return cls(boto3.client("sqs", config=config), url)
 
     def send(self, outcomes: Iterable[Mapping[str, Any]]) -> None:
-        """Send outcomes (see `workflow.outcome`), many in a message; what the queue refuses is sent again.
+        """Send outcomes (see `workflow.outcome`), many in one message; refused messages are retried.
 
         Raises:
-            NotSent: some were refused every time; the others are sent.
-            botocore.exceptions.ClientError: the queue refused them all.
+            NotSent: some were refused in every attempt; the others are sent.
+            botocore.exceptions.ClientError: the queue refused all of them.
         """
         in_messages = _chunks(map(json.dumps, outcomes), BODY_BYTES)
         self.send_bodies(f"[{','.join(some)}]" for some in in_messages)
 
     def send_bodies(self, bodies: Iterable[str]) -> None:
-        """Send messages as they are; else as `send`."""
+        """Send message bodies unchanged, otherwise as `send`."""
         for some in _chunks(bodies, SEND_BYTES, SEND_ENTRIES):
             self._send_at_once(some)
 
@@ -210,7 +209,7 @@ class ResultsQueue:
             if not left:
                 return
         why = failed[0].get("Message") or failed[0].get("Code")
-        raise NotSent(f"{len(left)} of {len(bodies)} messages were not taken by {self._url}: {why}")
+        raise NotSent(f"{len(left)} of {len(bodies)} messages were not accepted by {self._url}: {why}")
 
 
 def _chunks(texts: Iterable[str], most_bytes: int, most: float = math.inf) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
-"""A batch of images on its way: each ends as one outcome, whatever becomes of the others.
+"""Classifies a batch of images: each ends as one outcome, whatever happens to the others.
 
-What ails one image is that image's: it is rejected or failed, for the reason that the state machine of single
-images would give. What ails every image is the endpoint's: it is raised, and the batch is tried again.
+A fault of one image rejects or fails that image, with the reason that the state machine of single images
+would give. A fault that affects every image is the endpoint's: it is raised, and the batch is retried.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ from workflow.payload import to_payload
 from workflow.policy import Policy, decide
 
 THREADS = 8
-"""Objects read at once, and images asked for at once where the endpoint takes no batches."""
+"""Objects that are read at once, and requests at once where the endpoint does not take batches."""
 ATTEMPTS = 2
-"""At reading an object; the state machine of single images tries as often."""
+"""Attempts to read an object, as many as the state machine of single images makes."""
 
 
 class Classifier(Protocol):
@@ -36,7 +36,7 @@ class Classifier(Protocol):
         ...
 
     def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
-        """Return a list of the answers to many."""
+        """Return the answers to many images as one list."""
         ...
 
 
@@ -48,7 +48,7 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class Steps:
-    """What a batch goes through: the same as single images do."""
+    """The steps of a batch, the same as for single images."""
 
     read: Callable[[Upload], bytes]
     image_size_px: int
@@ -59,8 +59,8 @@ class Steps:
         """Return one outcome message per event (see `workflow.outcome`), in their order.
 
         Raises:
-            EndpointBusy: the endpoint has no time for this batch.
-            EndpointFault: it failed for each image of it.
+            EndpointBusy: the endpoint has no capacity for this batch.
+            EndpointFault: it failed for every image of the batch.
         """
         prepared = list(self._prepare(events))
         decided = iter(self._decide([each for each in prepared if isinstance(each, _Prepared)]))
@@ -76,7 +76,7 @@ class Steps:
         ]
 
     def _prepare(self, events: Iterable[Mapping[str, Any]]) -> Iterator[_Prepared | Exception]:
-        """Read objects at the same time; decode one after the other, which bounds memory."""
+        """Read objects in parallel, and decode one after the other, which limits memory."""
         with ThreadPoolExecutor(THREADS) as pool:
             for data, read_s in pool.map(self._read, events):
                 started = perf_counter()
@@ -106,7 +106,7 @@ class Steps:
             return
         started = perf_counter()
         answers = self._answers([each.image for each in prepared])
-        # An image's share of the time: what a batch takes says nothing about one image.
+        # Each image gets its share of the batch's time.
         classify_ms = round((perf_counter() - started) * 1000 / len(prepared), 2)
         for answer in answers:
             if isinstance(answer, EndpointFault):
@@ -123,10 +123,10 @@ class Steps:
                 yield _failed(error)
 
     def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:
-        """Ask for the whole batch; where that fails, for each image by itself.
+        """Send the whole batch; where that fails, each image on its own.
 
-        An endpoint that takes single images only, as SageMaker's built-in algorithm, is served that way, and
-        an image that makes the model fail does so alone.
+        This serves an endpoint that takes single images only, such as SageMaker's built-in algorithm. It also
+        isolates an image that makes the model fail.
         """
         try:
             answer = self.endpoint.classify_batch(

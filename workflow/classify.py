@@ -18,14 +18,14 @@ metrics = Metrics(namespace="Scones", service="classify")
 
 @cache
 def endpoint() -> Endpoint:
-    """Return the endpoint's client, made at the first use and kept for the life of the container."""
+    """Return the endpoint's client, created once per container."""
     return Endpoint.connect(os.environ["ENDPOINT_NAME"])
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
 @metrics.log_metrics
 def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take `{"body", "content_type", "execution_arn"}`; return the scores and where they come from.
+    """Take `{"body", "content_type", "execution_arn"}`; return the scores and their origin.
 
     Raises:
         EndpointBusy, EndpointFault: see `workflow.errors`.

@@ -21,7 +21,7 @@ logger = Logger(service="classify-batch")
 
 @cache
 def steps() -> Steps:
-    """Return the steps of a batch, made at the first use and kept for the life of the container."""
+    """Return the steps of a batch, created once per container."""
     return Steps(
         read=IncomingBucket.connect().read,
         image_size_px=int(os.environ["IMAGE_SIZE_PX"]),
@@ -32,7 +32,7 @@ def steps() -> Steps:
 
 @cache
 def results_queue() -> ResultsQueue:
-    """Return the queue, made at the first use and kept for the life of the container."""
+    """Return the queue, created once per container."""
     return ResultsQueue.connect(os.environ["RESULTS_QUEUE_URL"])
 
 

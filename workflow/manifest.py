@@ -2,8 +2,8 @@
 
     {"events": [an upload as `Upload.to_event` writes it, …]}
 
-The one reader of such an event is `Upload.from_event`, as for EventBridge's own. The batches are made here
-and not by Step Functions' ItemBatcher, which knows neither how much there is to read nor how long a key is.
+`Upload.from_event` reads such an event, as it reads EventBridge's. The batches are made here and not by Step
+Functions' ItemBatcher, which knows neither the size of an object nor the length of a key.
 """
 
 import json
@@ -13,17 +13,17 @@ from typing import Any
 from ingest.upload import Upload
 
 BATCH_IMAGES = 100
-"""One invocation's worth: some seconds of work, and 300 KB of pixels for the endpoint, which takes 6 MB."""
+"""Images of one invocation: some seconds of work, and 300 KB of pixels for the endpoint, which takes 6 MB."""
 BATCH_BYTES = 64 * 1024 * 1024
-"""Of originals: what a batch holds in memory at once, at most, and reads in about a second."""
+"""Limit of the originals of a batch, which are in memory at once and are read in about a second."""
 LINE_BYTES = 100_000
-"""A state's input may have 262,144 bytes, and a key alone 1,024; the rest is for what is added on the way."""
+"""Limit of a line. A state's input may have 262,144 bytes; the rest is for what later states add."""
 MANIFEST_LINES = 40_000
-"""A Map's result is one small number per line, all of them in one state of 262,144 bytes."""
+"""Limit of a manifest: a Map's result is one small number per line, in one state of 262,144 bytes."""
 
 
 def batches(uploads: Iterable[Upload]) -> Iterator[str]:
-    """Yield the manifest's lines, without their ends; an upload beyond a limit makes a batch of its own."""
+    """Yield the manifest's lines without line ends. An upload above a limit is a batch of its own."""
     events: list[str] = []
     read_bytes = line_bytes = 0
     for upload in uploads:
@@ -49,7 +49,7 @@ def _line(events: list[str]) -> str:
 
 
 def _json(value: Any) -> str:
-    # Escaped, a character of three bytes would take six. But Unicode's line separators must not end the line.
+    # Unescaped, because escapes double the size. But Unicode's line separators must not end a line.
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for separator in "\x85\u2028\u2029":
         text = text.replace(separator, f"\\u{ord(separator):04x}")

@@ -8,24 +8,24 @@ from typing import Any
 from workflow.errors import InvalidScores
 from workflow.outcome import Outcome
 
-OUR_REQUESTS = "scones-"
-"""Begins the id of each request of ours, which the endpoint's data capture keeps: its image has a row."""
+INFERENCE_ID_PREFIX = "scones-"
+"""InferenceId prefix of Scones' own requests, so that an import of data capture can skip them."""
 
 SUM_TOLERANCE = 0.01
-"""float16 scores of a hundred classes, and printed decimals, add up to 1 only so closely."""
+"""Tolerance of the sum: float16 scores of a hundred classes and printed decimals do not add up to 1."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What turns scores into a decision."""
+    """The rule that turns scores into a decision."""
 
     classes: tuple[str, ...]
-    """In the order of the endpoint's scores."""
+    """Class names in the order of the endpoint's scores."""
     threshold: float
-    """The least confidence that is accepted, for every class without one of its own."""
+    """Least confidence that is accepted, for every class without its own threshold."""
     class_thresholds: Mapping[str, float]
     temperature: float = 1.0
-    """Of an endpoint whose scores are not calibrated; 1 leaves them as they are."""
+    """Calibrates the scores of an endpoint that does not do so itself; 1 leaves them unchanged."""
 
     @classmethod
     def from_mapping(cls, said: Mapping[str, Any]) -> "Policy":
@@ -47,7 +47,10 @@ class Policy:
         )
 
     def to_parameters(self) -> dict[str, str]:
-        """Return the template's parameters, without an optional one that has its default."""
+        """Return the template's parameters.
+
+        An optional one at its default is left out, so that a deployment keeps its own value.
+        """
         own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
         optional = {"Temperature": str(self.temperature)} if self.temperature != 1 else {}
         return {
@@ -58,13 +61,13 @@ class Policy:
         }
 
     def threshold_of(self, label: str) -> float:
-        """Return the least confidence that is accepted for this class."""
+        """Return the least confidence that is accepted for a class."""
         return self.class_thresholds.get(label, self.threshold)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model and the policy say of one image."""
+    """Result of the model and the policy for one image."""
 
     outcome: Outcome
     label: str
@@ -77,7 +80,7 @@ def decide(scores: Sequence[Any], policy: Policy) -> Prediction:
     """Decide on one image from the endpoint's scores, one for each of the policy's classes, in their order.
 
     Raises:
-        InvalidScores: they are not one finite probability per class.
+        InvalidScores: the scores are not one finite probability per class.
     """
     probabilities = _temper(_checked(scores, policy.classes), policy.temperature)
     by_class = dict(zip(policy.classes, probabilities, strict=True))
@@ -114,7 +117,7 @@ def _short(scores: Any) -> str:
 def _temper(probabilities: list[float], temperature: float) -> list[float]:
     """Soften (above 1) or sharpen (below 1) probabilities; source: Guo et al., 2017, arXiv:1706.04599.
 
-    A softmax's logits are the logarithms of its probabilities, up to a constant that cancels out.
+    The logits of a softmax are the logarithms of its probabilities, up to a constant that cancels out.
     """
     if temperature == 1:
         return probabilities

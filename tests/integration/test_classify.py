@@ -15,7 +15,7 @@ from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
 from workflow.errors import EndpointBusy, EndpointFault
-from workflow.policy import OUR_REQUESTS
+from workflow.policy import INFERENCE_ID_PREFIX
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -107,7 +107,7 @@ def test_each_request_is_marked_as_ours_for_the_endpoint_s_data_capture(runtime,
     ask(endpoint)
     ids = [headers["X-Amzn-SageMaker-Inference-Id"] for _, headers, _ in runtime.asked]
     assert len(set(ids)) == 2
-    assert all(each.startswith(OUR_REQUESTS) and len(each) <= 64 for each in ids)
+    assert all(each.startswith(INFERENCE_ID_PREFIX) and len(each) <= 64 for each in ids)
 
 
 def test_the_version_is_the_one_that_our_container_names(runtime, endpoint):
@@ -156,7 +156,7 @@ def test_what_json_and_step_functions_cannot_carry_becomes_null(runtime, endpoin
 )
 def test_an_answer_that_is_no_json_list_is_a_fault(runtime, endpoint, body):
     runtime.answer(body)
-    with pytest.raises(EndpointFault, match="endpoint scones answered with no JSON"):
+    with pytest.raises(EndpointFault, match="endpoint scones answered without JSON"):
         ask(endpoint)
 
 

@@ -25,7 +25,7 @@ from infra.operations.answers import engine
 from infra.operations.import_capture import CannotImport, judgement
 from infra.operations.write_report import report_of
 from tests.builders import png_bytes
-from workflow.policy import OUR_REQUESTS
+from workflow.policy import INFERENCE_ID_PREFIX
 
 WEEK = IsoWeek.parse("2026-W46")
 LAYOUT = "my-endpoint/AllTraffic/2026/11"
@@ -168,7 +168,7 @@ def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_p
 def test_what_we_asked_the_endpoint_ourselves_has_a_row_already(stack: Any, tmp_path: Path) -> None:
     theirs, ours = json.loads(a_line(1)), json.loads(a_line(2))
     theirs["eventMetadata"]["inferenceId"] = "of-their-own"
-    ours["eventMetadata"]["inferenceId"] = f"{OUR_REQUESTS}1f0c"
+    ours["eventMetadata"]["inferenceId"] = f"{INFERENCE_ID_PREFIX}1f0c"
     (tmp_path / "a.jsonl").write_text(f"{json.dumps(theirs)}\n{json.dumps(ours)}\n", encoding="utf-8")
     done = import_capture.import_capture(stack, str(tmp_path), judgement(stack))
     assert (done.lines, done.outcomes.total(), done.on_record, done.bad) == (2, 1, 1, [])
