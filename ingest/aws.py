@@ -19,11 +19,11 @@ _DENIED = {
     "KMS.KMSInvalidStateException",
     "KMS.NotFoundException",
 }
-"""S3 passes on what the KMS key of an object says, with this prefix."""
+"""Error codes of a refusal. S3 passes on errors of the object's KMS key, with the prefix `KMS.`."""
 
 
 class AccessDenied(ClientError):  # type: ignore[misc]
-    """S3, or the KMS key of an object, does not let Scones read it: `failed`, until somebody allows it."""
+    """S3 or the object's KMS key refuses access: the image ends as `failed` until the access is granted."""
 
     MSG_TEMPLATE = (
         "{error_code}: {error_message}{retry_info} (let the function's role read the object and decrypt with "
@@ -78,12 +78,12 @@ def _version_of(upload: Upload) -> dict[str, str]:
     """Return the parameters that select this upload among others of its key, if the event has them."""
     if upload.version_id:
         return {"VersionId": upload.version_id}
-    # By its id, which asks for the permission that the role has; by its ETag, as the next upload replaces it.
+    # The id needs only the permission that the role has. The ETag tells whether another upload replaced it.
     return {"VersionId": NULL_VERSION, "IfMatch": upload.etag} if upload.etag else {}
 
 
 def _archived(upload: Upload, error: ClientError) -> RejectedImage:
-    """Name the tier: of S3 Glacier, or an archive tier of S3 Intelligent-Tiering."""
+    """Return the rejection of an object in S3 Glacier or in an archive tier of S3 Intelligent-Tiering."""
     stored = error.response["Error"]
     tier = stored.get("AccessTier") or stored.get("StorageClass") or "an archive tier"
     where = f"s3://{upload.bucket}/{upload.key}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 NULL_VERSION = "null"
-"""S3's id of the one version of an object that was stored without versioning, or while it was suspended."""
+"""S3's id of the only version of an object that was stored without versioning, or while it was suspended."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Upload:
     bucket: str
     key: str
     version_id: str | None
-    """None without versioning and while it is suspended: S3's listing calls that version `null`."""
+    """None without versioning or while it is suspended: S3's listing calls that version `null`."""
     etag: str
     sequencer: str
     size_bytes: int
