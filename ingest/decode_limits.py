@@ -27,7 +27,7 @@ width and height, so that its original may be larger."""
 MAX_SIDE_PX = 65_535
 """As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
 MAX_SCAN_PIXELS = 500_000_000
-"""Pixels times scans of a JPEG: half a second. Encoders write 10 scans; 25 million pixels may have 20."""
+"""Limit of pixels times scans of a JPEG: half a second. Encoders write 10; 25 megapixels may have 20."""
 MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
 """Limits of a run-length encoded BMP, which Pillow decodes in Python."""
@@ -130,7 +130,7 @@ def _check_pixels(pixels: int, most: int) -> None:
 
 def _check_pieces(count: int, format_: str) -> None:
     if count > MAX_PIECES:
-        raise RejectedImage("corrupt", f"{format_}: it is made of more than {MAX_PIECES:,} pieces")
+        raise RejectedImage("corrupt", f"{format_}: more than {MAX_PIECES:,} chunks, segments or tags")
 
 
 # ── PNG ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,12 +194,12 @@ def _jpeg(data: bytes) -> Claim:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield each marker up to the first scan, fill bytes too, and where what follows it begins."""
+    """Yield each marker up to the first scan, with fill bytes, and the offset of the byte after it."""
     at = 2
     while at + 2 <= len(data):
         fill = _FILL.match(data, at)
         if not fill:
-            at += 1  # as Pillow does: whatever is between segments is skipped
+            at += 1  # skip bytes between segments, as Pillow does
             yield 0, at
             continue
         for _ in range(min(len(fill[0]) - 1, MAX_PIECES + 1)):

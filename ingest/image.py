@@ -1,6 +1,6 @@
 """From untrusted bytes to the pixels that the model sees.
 
-Training and serving both come through here, so they cannot drift apart. Pillow is all it needs.
+Training and serving both use this module, so their pixels cannot differ. It needs Pillow only.
 """
 
 import io
@@ -29,14 +29,14 @@ MAX_BYTES = 32 * 1024 * 1024
 T = TypeVar("T")
 
 RESAMPLING = Image.Resampling.BICUBIC
-"""The kernel of training and serving alike: another one moves pixels by 6 levels of 255 at 32 px."""
+"""Kernel of training and serving. Another kernel changes pixels by up to 6 levels of 255 at 32 px."""
 _DRAFT_FACTOR = 2
-"""JPEG's decoder may shrink down to this many times the final size; the kernel does the rest."""
+"""The JPEG decoder shrinks to this many times the final size at least; the kernel does the rest."""
 _REDUCING_GAP = 2.0
-"""Before the kernel, whole numbers of pixels are averaged, down to this many times the final size."""
+"""Blocks of whole pixels are averaged before the kernel, to this many times the final size at least."""
 _BAND_PIXELS = 1_000_000
 _ROW_PIXEL_BYTES = 16
-"""At most, of a pixel in a file: four channels of 32 bits."""
+"""Largest pixel in a file: four channels of 32 bits."""
 _LEAST_READ_BYTES = 4096
 
 # As libavif, libtiff (through Pillow) and others say it.
@@ -47,7 +47,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 # Each thread of the AVIF decoder takes memory of its own.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-# EXIF orientation → what turns it upright. Source: EXIF 2.32, tag 0x0112.
+# EXIF orientation → the transformation that turns the image upright. Source: EXIF 2.32, tag 0x0112.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,22 +62,22 @@ _SIDEWAYS = {5, 6, 7, 8}
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image as the model sees it, and what is worth knowing about the original."""
+    """An image as the model sees it, and facts about the original."""
 
     pixels: Image.Image
     """RGB, `size_px` × `size_px`."""
     image_format: str
     """Pillow's name of the original's format, in lower case."""
     width_px: int
-    """Of the original as a viewer shows it, after its EXIF orientation."""
+    """Width of the original as a viewer shows it, after its EXIF orientation."""
     height_px: int
     brightness: float
     """Mean luma of `pixels`, 0 (black) to 255 (white)."""
     sharpness: float
-    """Variance of the Laplacian of `pixels`' luma, 0 (flat) upwards; low is blurred."""
+    """Variance of the Laplacian of `pixels`' luma. 0 is flat, low values are blurred."""
 
     def facts(self) -> dict[str, str | int | float]:
-        """Return all but the pixels, as they are recorded."""
+        """Return everything but the pixels, as it is recorded."""
         return {
             "image_format": self.image_format,
             "width_px": self.width_px,
@@ -97,11 +97,11 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
     """Decode one image of any supported format, turn it upright and shrink it to `size_px` × `size_px`.
 
     The format is read from the bytes, never from a name. Pixels are bounded before anything is decoded, and
-    the image is decoded once. Of an animation, the first frame counts. The whole picture is kept: it is
-    squeezed into the square, not cropped.
+    the image is decoded once. An animation is classified by its first frame. The whole picture is scaled into
+    the square; nothing is cropped.
 
     Raises:
-        RejectedImage: the bytes are not a sound image of a supported format and a bearable size.
+        RejectedImage: the bytes are not an intact image of a supported format, or exceed a limit.
     """
     if not data:
         raise RejectedImage("empty", "the object has no bytes")
@@ -109,7 +109,7 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
         raise too_large(len(data))
     format_ = format_of(data)
     with warnings.catch_warnings():
-        # Pillow warns of oddities that it copes with; what it cannot cope with, it raises.
+        # Pillow warns about oddities that it can decode, and raises for the others.
         warnings.simplefilter("ignore")
         claim = _judged(format_, lambda: claim_of(data, format_))
         if is_isolated(claim, format_):
@@ -178,9 +178,9 @@ def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
         image.load()
         # Not earlier: a PNG may say it after its pixels.
         orientation = claim.orientation or _orientation(image)
-        # Squeezed into a square, an image can be turned after it has become small.
+        # The image is square now, so it can be turned after shrinking, when it is small.
         pixels = _to_rgb(_shrink(image, claim, size_px))
-    # Else a colour profile of any length would travel in the PNG.
+    # Otherwise a colour profile of any length would be part of the PNG.
     pixels.info = {}
     if orientation in _UPRIGHT:
         pixels = pixels.transpose(_UPRIGHT[orientation])
@@ -199,10 +199,10 @@ def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
 
 
 def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
-    """Let each read bring enough: a decoder that waits is handed all that it had so far, again and again."""
+    """Make each read large. After a short read, Pillow hands the decoder all earlier bytes once more."""
     image.decodermaxblock = len(data)  # type: ignore[attr-defined]
     if format_ == "TIFF":
-        # Pillow reads as much as lies between a strip and the next one, which may be a single byte.
+        # Pillow reads up to the next strip, which may be a single byte.
         least_bytes = max(image.width * _ROW_PIXEL_BYTES, _LEAST_READ_BYTES)
         read = image.fp.read  # type: ignore[attr-defined]
         image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]
@@ -220,7 +220,7 @@ def _orientation(image: Image.Image) -> int:
             exif = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
         found = orientation_of(_EXIF_PREFIX.sub(b"", exif)) if exif else None
     except Exception:
-        # EXIF is a format of its own, damaged in its own ways. The pixels do not depend on it.
+        # EXIF may be damaged in many ways. The pixels do not depend on it.
         return 1
     if found is None and image.format != "AVIF":
         xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
@@ -230,9 +230,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
-    """Resize in the image's own mode where the kernel can average its values, else convert first.
+    """Resize in the image's own mode where the kernel can average its values, otherwise convert first.
 
-    Band by band, so that no second copy of a large image is ever in memory; the pixels are those of
+    Works in bands, so that a second copy of a large image is never in memory. The pixels are those of
     `convert(…).resize(…, reducing_gap=2)`.
     """
     levels = _levels(image, claim)
@@ -244,7 +244,7 @@ def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
     for top_px in range(0, image.height, band_px):
         bottom_px = min(top_px + band_px, image.height)
         band = _averageable(image.crop((0, top_px, image.width, bottom_px)), levels)
-        # A transparent pixel's hidden colour must not count.
+        # The hidden colour of a transparent pixel must not count.
         band = band.convert({"LA": "La", "RGBA": "RGBa"}.get(band.mode, band.mode))
         band = band.reduce((factor_x, factor_y))
         if reduced is None:
@@ -260,7 +260,7 @@ def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
 
 
 def _averageable(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
-    """Convert to a mode in which the mean of two pixels is between them."""
+    """Convert to a mode in which the average of two pixel values has a meaning."""
     if image.mode in {"P", "PA"} or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
@@ -316,7 +316,7 @@ def _extrema(image: Image.Image) -> tuple[float, float]:
 def _to_8_bits(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
     """Scale 32-bit grey levels to 0-255.
 
-    To be done before the kernel, which overshoots at edges: 8-bit levels would seem to be 16-bit ones.
+    Must come before the kernel, which overshoots at edges: 8-bit levels would look like 16-bit levels.
     """
     black, white = levels
     scale = 255.0 / (white - black)
@@ -324,7 +324,7 @@ def _to_8_bits(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
 
 
 def _laplacian_variance(luma: Image.Image) -> float:
-    """Return the variance of the 4-neighbour Laplacian: a usual measure of focus.
+    """Return the variance of the 4-neighbour Laplacian, a common measure of focus.
 
     Source: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
     """

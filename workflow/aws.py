@@ -134,7 +134,9 @@ class Endpoint:
         try:
             scores = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
         except (ValueError, RecursionError) as error:
-            raise EndpointFault(f"endpoint {self.name} answered without a JSON list: {body[:80]!r}") from error
+            raise EndpointFault(
+                f"endpoint {self.name} answered without a JSON list: {body[:80]!r}"
+            ) from error
         if not isinstance(scores, list):
             raise EndpointFault(f"endpoint {self.name} answered without a JSON list: {body[:80]!r}")
         return scores
