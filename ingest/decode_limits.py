@@ -130,7 +130,7 @@ def _check_pixels(pixels: int, most: int) -> None:
 
 def _check_pieces(count: int, format_: str) -> None:
     if count > MAX_PIECES:
-        raise RejectedImage("corrupt", f"{format_}: more than {MAX_PIECES:,} chunks, segments or tags")
+        raise RejectedImage("corrupt", f"{format_}: more than {MAX_PIECES:,} pieces")
 
 
 # ── PNG ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +298,7 @@ def _avif(data: bytes) -> Claim:
     try:
         boxes = AvifBoxes(data)
     except TooManyParts as error:
-        raise RejectedImage("corrupt", f"AVIF: it is made of more than {MAX_PIECES:,} pieces") from error
+        raise RejectedImage("corrupt", f"AVIF: more than {MAX_PIECES:,} pieces") from error
     return Claim(boxes.plain, decoded_px=boxes.coded_px)
 
 

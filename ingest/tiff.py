@@ -152,7 +152,7 @@ class _Directory:
             raise ValueError("its directory lies beyond its end")
         (entries,) = struct.unpack_from(self.order + head, data, at)
         if entries > MAX_ENTRIES:
-            raise RejectedImage("corrupt", f"TIFF: it is made of more than {MAX_ENTRIES:,} pieces")
+            raise RejectedImage("corrupt", f"TIFF: more than {MAX_ENTRIES:,} pieces")
         at += struct.calcsize(self.order + head)
         for _ in range(entries):
             tag, type_, count, inline = struct.unpack_from(self.order + entry, data, at)
@@ -164,7 +164,7 @@ class _Directory:
 
     def _entry(self, data: bytes, tag: int, type_: int, count: int, inline: bytes, most: int) -> _Entry:
         if count > most and most == MAX_ENTRIES:
-            raise RejectedImage("corrupt", f"TIFF: it is made of more than {MAX_ENTRIES:,} pieces")
+            raise RejectedImage("corrupt", f"TIFF: more than {MAX_ENTRIES:,} pieces")
         count = min(count, most)
         size_bytes = count * _TYPE_BYTES[type_]
         if size_bytes > len(inline):
