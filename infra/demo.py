@@ -1,50 +1,57 @@
-"""The main job, once through: draw images, drop them, wait for every outcome, ask, report."""
+"""The demo: draw images, drop them, wait for every outcome, ask, report."""
 
 import json
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from analytics.questions.queries import saved_query
-from infra.cli import tables as show
-from infra.cli.terminal import Terminal
+from infra.cli.tables import show_answer
+from infra.cli.terminal import Terminal, progress_bar
+from infra.cli.words import show_outcomes, shown
 from infra.demo_images import write_images
 from infra.laptop.local import running
 from infra.operations.answers import engine
-from infra.operations.drop import drop, files_of, progress_bar, settle
+from infra.operations.drop import drop, files_of, settle
 from infra.operations.write_report import report_of, this_week
-from infra.stack import state_folder
 from workflow.outcome import Outcome
 
-FOLDER = state_folder() / "demo"
 IMAGES = 200
 SEED = 2026
 PATIENCE_S = 180.0
 QUERIES = ("class_balance_by_week", "confidence_percentiles", "rejects_by_reason")
 
 
-def run(console: Terminal, images: int = IMAGES) -> dict[str, Any]:
-    """Run the demo in a system of its own, which ends with it; return what `summary.json` says."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    count = write_images(FOLDER / "images", images, SEED)
-    console.print(f"Drew {count} images into {FOLDER / 'images'}, some of them broken on purpose.")
-    console.print("Starting the embedded AWS and the model's endpoint, and deploying the template to them.")
-    with running(FOLDER / "home", FOLDER / "stack.json") as stack:
-        console.print(f"Up at {stack.endpoint_url}. Dropping the images into s3://{stack.incoming_bucket}")
+def run(words: Terminal, answers: Terminal, folder: Path, images: int = IMAGES) -> dict[str, Any]:
+    """Run the demo in a system of its own, which ends with it; return the contents of `summary.json`.
+
+    Args:
+        words: gets the progress.
+        answers: gets the tables.
+        folder: is emptied, and gets everything that the demo writes.
+        images: how many to draw.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    count = write_images(folder / "images", images, SEED)
+    words.print(f"Drew {count} images into {shown(folder / 'images')}, some of them broken on purpose.")
+    words.print("Starting the embedded AWS and the model's endpoint, and deploying the template to them.")
+    with running(folder / "home", folder / "stack.json") as stack:
+        words.print(f"Up at {stack.endpoint_url}. Dropping the images into s3://{stack.incoming_bucket}")
         started = time.monotonic()
-        with progress_bar(console) as progress:
-            dropped = drop(stack, files_of(FOLDER / "images"), progress)
+        with progress_bar(words) as progress:
+            dropped = drop(stack, files_of(folder / "images"), progress)
             settled = settle(stack, dropped, progress, PATIENCE_S)
         seconds = time.monotonic() - started
-        show.outcomes(console, settled)
+        show_outcomes(answers, settled)
 
         week = this_week()
-        with engine(stack, FOLDER / "results") as answers:
+        with engine(stack, folder / "results") as athena:
             for name in QUERIES:
                 sql = saved_query(name, from_dt=week.monday, to_dt=week.sunday)
-                show.answer(console, name, answers.query(sql).frame)
-            page = report_of(stack, answers, week, week.back()).write(FOLDER)
-    console.print(f"The report is in {page}, the Parquet files are below {FOLDER / 'results'}.")
+                show_answer(answers, name, athena.query(sql).frame)
+            page = report_of(stack, athena, week, week.back()).write(folder)
+    words.print(f"The report is in {shown(page)}, the Parquet files are below {shown(folder / 'results')}.")
 
     summary = {
         "dropped": len(dropped),
@@ -54,7 +61,7 @@ def run(console: Terminal, images: int = IMAGES) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "images_per_second": round(len(dropped) / seconds, 2),
     }
-    (FOLDER / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 

@@ -1,15 +1,12 @@
 """Stack: where a deployed system is, on the laptop or on AWS."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.installation import how
 from ingest.errors import SconesError
-
-PROJECT = Path(__file__).resolve().parents[1]
-"""The folder of the five packages: of a checkout, or `scones` in site-packages."""
 
 STACK_NAME = "scones"
 REGION = "us-east-1"
@@ -17,31 +14,6 @@ REGION = "us-east-1"
 
 class NotUp(SconesError):
     """No system is running here."""
-
-
-def is_checkout() -> bool:
-    """Tell whether this runs from a checkout, where people type `make`, and not from an installed wheel."""
-    return (PROJECT / "scones.py").exists()
-
-
-def state_folder() -> Path:
-    """Return the folder of all that commands write: SCONES_HOME, else `build/` in a checkout.
-
-    An installed Scones writes to the platform's folder for the data of a user's programs.
-    """
-    given = os.environ.get("SCONES_HOME")
-    if given:
-        return Path(given).expanduser().absolute()
-    if is_checkout():
-        return PROJECT / "build"
-    from platformdirs import user_data_path
-
-    return user_data_path(STACK_NAME, appauthor=False)
-
-
-def stack_file() -> Path:
-    """Return the file that says where the system on this machine is."""
-    return state_folder() / "stack.json"
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ class Stack:
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
-            raise NotUp("nothing is running here: start it with `make up`") from error
+            raise NotUp(f"nothing is running here: start it with `{how('up')}`") from error
 
     def save(self, path: Path) -> None:
         """Write it where `load` finds it, whole or not at all."""

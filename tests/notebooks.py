@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 
 TIMEOUT_S = 900
 """For one cell."""

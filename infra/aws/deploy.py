@@ -13,9 +13,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra.aws import package
-from infra.aws.package import WEIGHTS
-from infra.stack import NotUp, Stack, state_folder
+from infra.installation import state_folder
+from infra.stack import NotUp, Stack
 from ingest.errors import SconesError
+from model.files import DEFAULT_MODEL
 from workflow.policy import Policy
 
 
@@ -86,7 +87,7 @@ def artifacts_bucket(account_id: str, region: str) -> str:
     return f"scones-artifacts-{account_id}-{region}"
 
 
-def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
+def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
     """Return the template's parameters that follow from the model in a folder, as its card has them.
 
     Raises:
@@ -103,7 +104,7 @@ def parameters_of_model(model: Path = WEIGHTS) -> dict[str, str]:
 
 
 def deploy_to_aws(
-    session: "boto3.Session", stack_name: str, parameters: Mapping[str, str], model: Path = WEIGHTS
+    session: "boto3.Session", stack_name: str, parameters: Mapping[str, str], model: Path = DEFAULT_MODEL
 ) -> None:
     """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
 

@@ -6,10 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 
-WEIGHTS = PROJECT / "model" / "weights"
-"""Folder of the default model."""
 TEMPLATE = PROJECT / "infra" / "template.yaml"
 
 LAYOUT: dict[str, tuple[str, ...]] = {

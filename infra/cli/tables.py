@@ -1,96 +1,161 @@
-"""Tables for the terminal."""
+"""Answers of queries: as a table for people, and as CSV, JSON or Parquet."""
 
+import io
+import json
+import math
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from rich.table import Table
+import click
 
-from analytics.questions.queries import question, saved_queries
-from analytics.text import plural
-from infra.aws.undeploy import Undeployed
 from infra.cli.terminal import WIDEST, Terminal
-from infra.operations.drop import Settled
-from infra.operations.import_capture import Imported
+from infra.cli.words import shown
+from infra.installation import how
 
-ROWS_AT_MOST = 200
-_MISSING_SHOWN = 20
+if TYPE_CHECKING:
+    import pandas as pd
 
+ROWS_OF_A_TABLE = 200
+"""Most rows of a table, unless a limit is given."""
 
-def outcomes(console: Terminal, settled: Settled) -> None:
-    """Print how many images came to which outcome, and which came to none."""
-    table = Table(title="Outcomes", title_justify="left")
-    table.add_column("outcome")
-    table.add_column("images", justify="right")
-    for outcome, images in settled.outcomes.items():
-        table.add_row(outcome, f"{images:,}")
-    table.add_row("missing", f"{len(settled.missing):,}")
-    table.add_row("duplicates", f"{settled.duplicates:,}")
-    console.print(table)
-    for each in settled.missing[:_MISSING_SHOWN]:
-        console.print(f"no outcome: {each.key} (version {each.version_id})")
+_NULLS = ("NaTType", "NAType")
+"""Types of pandas' values that stand for NULL, as NaN does."""
+
+_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
-def imported(console: Terminal, done: Imported, new: int, known: int, log: Path) -> None:
-    """Print what was imported and what was not, and write all of the latter into a file."""
-    table = Table(
-        title=f"{plural(done.lines, 'line')} of {plural(done.files, 'file')}",
-        title_justify="left",
-        show_header=False,
-    )
-    table.add_column()
-    table.add_column(justify="right")
-    for outcome, images in sorted(done.outcomes.items()):
-        table.add_row(outcome, f"{images:,}")
-    table.add_row("new in the table", f"{new:,}")
-    table.add_row("there before, decided anew", f"{known:,}")
-    table.add_row("requests of ours, on record already", f"{done.on_record:,}")
-    table.add_row("lines that are no row", f"{len(done.bad):,}")
-    table.add_row("other files, not read", f"{done.other_files:,}")
-    console.print(table)
-    for line in done.bad[:_MISSING_SHOWN]:
-        console.print(f"{line.place}: {line.why}", highlight=False, soft_wrap=True)
-    if done.bad:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(f"{line.place}: {line.why}\n" for line in done.bad)
-        log.write_text(lines, encoding="utf-8", errors="backslashreplace")
-        console.print(f"{log} has all of them", soft_wrap=True)
+def format_of(given: str | None, out: Path | None) -> str:
+    """Return the format of an answer: the one that was asked for, else that of the file's name, else a table.
+
+    Raises:
+        click.ClickException: the format cannot go where the answer goes.
+    """
+    chosen = given or _SUFFIXES.get(out.suffix.lower() if out else "", "table")
+    if chosen == "table" and out:
+        raise click.ClickException(f"{out}: a file is .csv, .json or .parquet, or has its format named")
+    if chosen == "parquet" and not out and sys.stdout.isatty():
+        raise click.ClickException("Parquet is not for a terminal: name a file for it")
+    return chosen
 
 
-def undeployed(console: Terminal, done: Undeployed, region: str) -> None:
-    """Print what is gone and what stays of a deployment, and how to delete the rest."""
-    if not done.was_there:
-        console.print(f"Nothing is deployed in {region}.", highlight=False)
-        return
-    console.print(f"Deleted from {region}, with Athena's answers and the code. Kept, and still paid for:")
-    for bucket in done.kept:
-        console.print(f"  s3://{bucket}", highlight=False, soft_wrap=True)
-    console.print(
-        "S3's console empties and deletes them. `make endpoint-delete` deletes an endpoint of ours."
-    )
+def write_answer(
+    answers: Terminal,
+    words: Terminal,
+    frame: "pd.DataFrame",
+    format_: str,
+    limit: int | None,
+    out: Path | None,
+) -> None:
+    """Write a query's answer, and say so if it is cut.
+
+    Args:
+        answers: gets a table.
+        words: gets what is said about the answer.
+        frame: the answer.
+        format_: `table`, `csv`, `json` or `parquet`.
+        limit: most rows; None stands for `ROWS_OF_A_TABLE` rows of a table, and for all rows else.
+        out: file to write to; None stands for standard output.
+    """
+    if limit is None and format_ == "table":
+        limit = ROWS_OF_A_TABLE
+    rows = frame if limit is None else frame.head(limit)
+    if format_ == "table":
+        show_answer(answers, None, rows)
+    else:
+        data = _ENCODERS[format_](rows)
+        if out:
+            out.write_bytes(data)
+            words.print(f"{shown(out)}: {len(rows):,} rows", highlight=False, soft_wrap=True)
+        else:
+            click.echo(data, nl=False)
+    if len(rows) < len(frame):
+        more = how("query", LIMIT=str(len(frame))).rpartition("query ")[2]
+        words.print(f"{len(rows):,} of {len(frame):,} rows shown: {more} shows all", highlight=False)
 
 
-def answer(console: Terminal, title: str | None, frame: pd.DataFrame) -> None:
-    """Print a query's answer, cut after `ROWS_AT_MOST` rows: a table, or a list where it is too wide."""
+def show_answer(console: Terminal, title: str | None, frame: "pd.DataFrame") -> None:
+    """Print a query's answer: a table, or a list where it is too wide."""
+    import pandas as pd
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for column, type_ in frame.dtypes.items():
         is_number = pd.api.types.is_numeric_dtype(type_)
         table.add_column(str(column), justify="right" if is_number else "left", overflow="fold")
-    rows = [[_text(value) for value in row] for row in frame.head(ROWS_AT_MOST).itertuples(index=False)]
+    rows = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
     for row in rows:
         table.add_row(*row)
     if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
         console.print(table)
     else:
-        _list(console, [str(column) for column in frame], rows)
+        _show_list(console, [str(column) for column in frame], rows)
     if frame.empty:
         console.print("No rows.")
-    if len(frame) > ROWS_AT_MOST:
-        console.print(f"… and {len(frame) - ROWS_AT_MOST:,} more rows; add a LIMIT or an aggregate")
 
 
-def _list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_saved_queries(console: Terminal) -> None:
+    """Print the name of each saved query, and what it answers."""
+    from rich.table import Table
+
+    by_name, by_sql = how("query", NAME="… WEEK=2026-W47"), how("query", SQL='"SELECT …"')
+    table = Table(title=f"Saved queries: {by_name}, or {by_sql}", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("question")
+    for each in saved_query_list():
+        table.add_row(each["name"], each["question"])
+    console.print(table)
+
+
+def saved_query_list() -> list[dict[str, str]]:
+    """Return the name of each saved query, and what it answers."""
+    from analytics.questions.queries import question, saved_queries
+
+    return [{"name": name, "question": question(name)} for name in saved_queries()]
+
+
+def _csv(frame: "pd.DataFrame") -> bytes:
+    text: str = frame.to_csv(index=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _json(frame: "pd.DataFrame") -> bytes:
+    names = [str(column) for column in frame]
+    rows = [dict(zip(names, map(_plain, row), strict=True)) for row in frame.itertuples(index=False)]
+    return (json.dumps(rows, indent=2) + "\n").encode()
+
+
+def _parquet(frame: "pd.DataFrame") -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+_ENCODERS = {"csv": _csv, "json": _json, "parquet": _parquet}
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON has it: NULL, NaN and infinity are null, a time is ISO 8601."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        return _plain(value.tolist())
+    if type(value).__name__ in _NULLS:
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _show_list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print each row by itself, a line for each of its values."""
+    from rich.table import Table
+
     for number, row in enumerate(rows, 1):
         values = Table.grid(padding=(0, 2, 0, 0))
         values.add_column(no_wrap=True)
@@ -101,21 +166,9 @@ def _list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[str]]
         console.print(values)
 
 
-def questions(console: Terminal) -> None:
-    """Print the name of each saved query, and what it answers."""
-    table = Table(
-        title='Saved queries: make query NAME=… [WEEK=2026-W47], or SQL="SELECT …"', title_justify="left"
-    )
-    table.add_column("name", no_wrap=True)
-    table.add_column("question")
-    for name in saved_queries():
-        table.add_row(name, question(name))
-    console.print(table)
-
-
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float):
         if value != value:
-            return ""  # NaN is how a frame says NULL
+            return ""  # NaN stands for NULL in a frame
         return f"{value:.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
-    return "" if value is None or value is pd.NA or value is pd.NaT else str(value)
+    return "" if value is None or type(value).__name__ in _NULLS else str(value)

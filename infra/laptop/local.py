@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.aws import package
-from infra.aws.package import WEIGHTS
-from infra.stack import PROJECT, REGION, STACK_NAME, NotUp, Stack, client
+from infra.installation import PROJECT, how
+from infra.stack import REGION, STACK_NAME, NotUp, Stack, client
 from ingest.errors import SconesError
+from model.files import DEFAULT_MODEL
 
 ACCOUNT_ID = "000000000000"
 """The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
@@ -45,7 +46,7 @@ def up(
     port: int | None,
     stack_file: Path,
     *,
-    model: Path = WEIGHTS,
+    model: Path = DEFAULT_MODEL,
     stays: bool = True,
     enforce_iam: bool = False,
 ) -> Stack:
@@ -96,7 +97,7 @@ def down(stack_file: Path) -> None:
 
 @contextmanager
 def running(
-    home: Path, stack_file: Path, *, model: Path = WEIGHTS, enforce_iam: bool = False
+    home: Path, stack_file: Path, *, model: Path = DEFAULT_MODEL, enforce_iam: bool = False
 ) -> Iterator[Stack]:
     """Have the system for the time of a `with`; it ends with this process, however that ends."""
     stack = up(home, None, stack_file, model=model, stays=False, enforce_iam=enforce_iam)
@@ -114,7 +115,7 @@ def current(stack_file: Path) -> Stack:
     """
     stack = Stack.load(stack_file)
     if not is_up(stack):
-        raise NotUp("it was up, but its processes are gone: `make up` brings it back")
+        raise NotUp(f"it was up, but its processes are gone: `{how('up')}` brings it back")
     return stack
 
 
@@ -129,7 +130,7 @@ def _refuse_if_up(stack_file: Path) -> None:
     except NotUp:
         return
     if is_up(stack):
-        raise CannotStart(f"it is up already, at {stack.endpoint_url}: `make down` stops it")
+        raise CannotStart(f"it is up already, at {stack.endpoint_url}: `{how('down')}` stops it")
     down(stack_file)
 
 

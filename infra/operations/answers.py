@@ -11,7 +11,8 @@ from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
-from infra.stack import Stack, state_folder
+from infra.installation import state_folder
+from infra.stack import Stack
 
 
 @contextmanager

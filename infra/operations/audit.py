@@ -9,8 +9,9 @@ from pathlib import Path
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from infra.installation import state_folder
 from infra.operations.listing import inventoried, listed
-from infra.stack import Stack, depth, state_folder
+from infra.stack import Stack, depth
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Queues:
 class Audited:
     """What an audit found."""
 
-    books: Audit
+    totals: Audit
     queues: Queues
-    found: dict[str, Path]
+    listed_in: dict[str, Path]
     """`missing` and `doubled` → the file that lists them, one JSON object a line."""
 
 
@@ -46,7 +47,7 @@ def audit(
     folder = folder or state_folder() / "audit"
     folder.mkdir(parents=True, exist_ok=True)
     found = {wrong: folder / f"{wrong}.jsonl" for wrong in ("missing", "doubled")}
-    books = Audit()
+    totals = Audit()
     now = datetime.now(UTC)
     with (
         found["missing"].open("w", encoding="utf-8") as missing,
@@ -54,10 +55,10 @@ def audit(
     ):
         files = {"missing": missing, "doubled": doubled}
         for account in accounts_of(stack, prefix, inventory_url):
-            wrong = books.add(account, now, in_flight)
+            wrong = totals.add(account, now, in_flight)
             if wrong:
                 files[wrong].write(_line(account))
-    return Audited(books, queues(stack), found)
+    return Audited(totals, queues(stack), found)
 
 
 def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Account]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from analytics.athena.engine import Engine
 from infra.operations.answers import engine
@@ -105,12 +104,6 @@ def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patienc
             if not settled.missing or time.monotonic() - last_news > patience_s:
                 return settled
             time.sleep(POLL_S)
-
-
-def progress_bar(console: Console) -> Progress:
-    """Return the bar that drops and waits are shown with."""
-    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:

@@ -1,9 +1,10 @@
-"""Redrive: what failed, is missing, or lies in a dead-letter queue, once more through the manifest.
+"""Redrive: classify again what failed, is missing or waits in a dead-letter queue.
 
-And what readers see on more than one day is taken out of all but one: see `analytics.lake.cross_day`.
+Rows of an upload that count on more than one day are removed from all days but one: see
+`analytics.lake.cross_day`.
 
-Nothing is taken out of a queue before what comes in its place is safe: a crash in between does a thing twice,
-and a row that is written twice counts once.
+A message is deleted from its queue only after its replacement is stored. A crash in between repeats work, and
+a row that is written twice counts once.
 """
 
 import json
@@ -27,16 +28,16 @@ from ingest.upload import Upload
 from workflow.aws import ResultsQueue
 from workflow.outcome import Outcome, messages_of
 
-LETTERS_AT_ONCE = 10_000
-"""Of each dead-letter queue; run it again for more. They are held in memory."""
+MESSAGES_AT_ONCE = 10_000
+"""Most messages of one dead-letter queue, which are held in memory. Run it again for more."""
 HOLD_S = 900
-"""How long nobody else sees the letters that were read: longer than a redrive takes."""
+"""How long the messages that were read stay invisible to others: longer than a redrive takes."""
 
 _BATCH = 10
 
 
 @dataclass(frozen=True)
-class Letter:
+class Message:
     """A message in a dead-letter queue."""
 
     message_id: str
@@ -46,55 +47,55 @@ class Letter:
 
 @dataclass
 class Plan:
-    """What a redrive does."""
+    """What a redrive does, or would do."""
 
     failed: int = 0
-    """Uploads whose outcome is `failed`, to be classified again."""
+    """Uploads to classify again because their outcome is `failed`."""
     missing: int = 0
-    """Uploads without an outcome, to be classified."""
-    undelivered: dict[str, tuple[Upload, list[Letter]]] = field(default_factory=dict)
-    """Events that started no execution, by upload id; classified unless the upload has an outcome by now."""
-    unrecorded: list[Letter] = field(default_factory=list)
-    """Outcomes that were not written, to be sent to the queue again."""
-    unreadable: list[tuple[str, Letter]] = field(default_factory=list)
-    """Queue → a letter that is neither; it stays where it is, for people."""
+    """Uploads to classify because they have no outcome."""
+    undelivered: dict[str, tuple[Upload, list[Message]]] = field(default_factory=dict)
+    """Events that started no execution, by upload id. Classified unless the upload has an outcome by now."""
+    unrecorded: list[Message] = field(default_factory=list)
+    """Outcomes that were not written. They are sent to the results queue again."""
+    unreadable: list[tuple[str, Message]] = field(default_factory=list)
+    """Name of the queue and a message that is neither. It stays in its queue, for people to look at."""
 
     strays: dict[str, dict[str, Place]] = field(default_factory=dict)
     """Rows of uploads that count on another day; day → upload id → the place of the row that counts."""
 
     @property
     def doubled(self) -> int:
-        """Uploads that are seen on more than one day."""
+        """Number of uploads that count on more than one day."""
         return len({upload_id for of_day in self.strays.values() for upload_id in of_day})
 
     @property
     def to_classify(self) -> int:
-        """Images, once all accounts have been looked at."""
+        """Number of images to classify, once all accounts are read."""
         return self.failed + self.missing
 
 
 @dataclass(frozen=True)
 class Redriven:
-    """What was planned, and what came of it."""
+    """A plan and the executions that it started."""
 
     plan: Plan
     runs: list[Run]
-    """Executions that were started; none in a dry run."""
+    """Executions that were started. A dry run starts none."""
 
 
 def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> Redriven:
-    """Find what has to be done again, and, with `apply`, do it.
+    """Find what has to be done again and, with `apply`, do it.
 
     Args:
-        stack: where.
-        apply: False says only what would be done.
-        in_flight: uploads that are younger and have no outcome are left alone.
+        stack: the system.
+        apply: False plans only.
+        in_flight: uploads without an outcome that are younger than this are skipped.
     """
     sqs = stack.client("sqs")
-    undelivered = Letters(sqs, stack.undelivered_events_url)
-    unrecorded = Letters(sqs, stack.unrecorded_outcomes_url)
+    undelivered = DeadLetterQueue(sqs, stack.undelivered_events_url)
+    unrecorded = DeadLetterQueue(sqs, stack.unrecorded_outcomes_url)
     try:
-        plan = plan_letters(undelivered.read(), unrecorded.read())
+        plan = plan_messages(undelivered.read(), unrecorded.read())
         plan.strays = strays(_sightings(stack))
         again = to_classify(plan, accounts_of(stack), datetime.now(UTC), in_flight)
         if not apply:
@@ -104,7 +105,7 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
         runs = list(start(stack, again))
         take_out(ResultsBucket(stack.client("s3"), stack.results_bucket), plan.strays)
         resend(stack, plan.unrecorded)
-        undelivered.delete([letter for _, letters in plan.undelivered.values() for letter in letters])
+        undelivered.delete([message for _, messages in plan.undelivered.values() for message in messages])
         unrecorded.delete(plan.unrecorded)
         return Redriven(plan, runs)
     finally:
@@ -112,32 +113,32 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
         unrecorded.release()
 
 
-def plan_letters(undelivered: Iterable[Letter], unrecorded: Iterable[Letter]) -> Plan:
-    """Tell apart what can be done with letters."""
+def plan_messages(undelivered: Iterable[Message], unrecorded: Iterable[Message]) -> Plan:
+    """Sort messages by what can be done with them."""
     plan = Plan()
-    for letter in undelivered:
+    for message in undelivered:
         try:
-            upload = Upload.from_event(json.loads(letter.body))
+            upload = Upload.from_event(json.loads(message.body))
         except (ValueError, LookupError, TypeError, AttributeError):
-            plan.unreadable.append(("undelivered events", letter))
+            plan.unreadable.append(("undelivered events", message))
             continue
-        plan.undelivered.setdefault(upload.upload_id, (upload, []))[1].append(letter)
-    for letter in unrecorded:
-        if sort_out([{"messageId": letter.message_id, "body": letter.body}]).refused:
-            plan.unreadable.append(("unrecorded outcomes", letter))
+        plan.undelivered.setdefault(upload.upload_id, (upload, []))[1].append(message)
+    for message in unrecorded:
+        if sort_out([{"messageId": message.message_id, "body": message.body}]).refused:
+            plan.unreadable.append(("unrecorded outcomes", message))
         else:
-            plan.unrecorded.append(letter)
+            plan.unrecorded.append(message)
     return plan
 
 
 def to_classify(
     plan: Plan, accounts: Iterable[Account], now: datetime, in_flight: timedelta
 ) -> Iterator[Upload]:
-    """Yield the uploads that have to be classified (again), and count them in the plan.
+    """Yield the uploads to classify, and count them in the plan.
 
-    An upload whose outcome is about to be sent again is left out, unless that outcome is a failure.
+    An upload whose outcome is about to be sent again is skipped, unless that outcome is a failure.
     """
-    on_their_way = {upload_id for letter in plan.unrecorded for upload_id in _settled_by(letter)}
+    on_their_way = {upload_id for message in plan.unrecorded for upload_id in _settled_by(message)}
     events = {upload_id: upload for upload_id, (upload, _) in plan.undelivered.items()}
     for account in accounts:
         upload_id = account.upload.upload_id
@@ -151,50 +152,51 @@ def to_classify(
             plan.missing += 1
             yield event or account.upload
     for upload_id, event in events.items():
-        # No such version is listed any more, and none is recorded: it is to be recorded that it has gone.
+        # The version is neither listed nor recorded: classifying it records that the object is gone.
         if upload_id not in on_their_way:
             plan.missing += 1
             yield event
 
 
-def resend(stack: Stack, letters: Sequence[Letter]) -> None:
+def resend(stack: Stack, messages: Sequence[Message]) -> None:
     """Send outcomes to the results queue again, as they are."""
     queue = ResultsQueue(stack.client("sqs"), stack.results_queue_url)
-    queue.send_bodies(letter.body for letter in letters)
+    queue.send_bodies(message.body for message in messages)
 
 
-class Letters:
-    """The letters of one dead-letter queue, while a redrive holds them."""
+class DeadLetterQueue:
+    """The messages of one dead-letter queue, while a redrive holds them."""
 
     def __init__(self, sqs: "boto3.client", url: str) -> None:
         self._sqs = sqs
         self._url = url
-        self._held: dict[str, Letter] = {}
+        self._held: dict[str, Message] = {}
 
-    def read(self) -> list[Letter]:
-        """Return the letters, and hold them."""
-        while len(self._held) < LETTERS_AT_ONCE:
+    def read(self) -> list[Message]:
+        """Return the messages, and keep them invisible to others."""
+        while len(self._held) < MESSAGES_AT_ONCE:
             received = self._sqs.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=_BATCH, VisibilityTimeout=HOLD_S, WaitTimeSeconds=1
             ).get("Messages", [])
             if not received:
                 break
-            for message in received:
-                letter = Letter(message["MessageId"], message["ReceiptHandle"], message["Body"])
-                self._held[letter.message_id] = letter
+            for each in received:
+                self._held[each["MessageId"]] = Message(
+                    each["MessageId"], each["ReceiptHandle"], each["Body"]
+                )
         return list(self._held.values())
 
-    def delete(self, letters: Sequence[Letter]) -> None:
-        """Take letters out of the queue."""
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages from the queue."""
         self._each_batch(
-            letters,
+            messages,
             lambda entries: self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries),
         )
-        for letter in letters:
-            del self._held[letter.message_id]
+        for message in messages:
+            del self._held[message.message_id]
 
     def release(self) -> None:
-        """Let others see the letters that are left."""
+        """Make the remaining messages visible again."""
         self._each_batch(
             list(self._held.values()),
             lambda entries: self._sqs.change_message_visibility_batch(
@@ -204,13 +206,13 @@ class Letters:
         self._held.clear()
 
     @staticmethod
-    def _each_batch(letters: Sequence[Letter], call: Callable[[list[dict[str, Any]]], Any]) -> None:
-        # A letter for which the call fails is seen again after HOLD_S: it is then done twice, or nothing.
-        for first in range(0, len(letters), _BATCH):
+    def _each_batch(messages: Sequence[Message], call: Callable[[list[dict[str, Any]]], Any]) -> None:
+        # A message for which the call fails is visible again after HOLD_S. Handling it twice changes nothing.
+        for first in range(0, len(messages), _BATCH):
             call(
                 [
-                    {"Id": str(number), "ReceiptHandle": letter.receipt_handle}
-                    for number, letter in enumerate(letters[first : first + _BATCH])
+                    {"Id": str(number), "ReceiptHandle": message.receipt_handle}
+                    for number, message in enumerate(messages[first : first + _BATCH])
                 ]
             )
 
@@ -221,8 +223,8 @@ def _sightings(stack: Stack) -> list[Sighting]:
     return [Sighting(**row) for row in frame.astype(object).where(frame.notna(), None).to_dict("records")]
 
 
-def _settled_by(letter: Letter) -> Iterator[str]:
-    """Yield the ids of the uploads of which a letter has an outcome that is no failure."""
-    for message in messages_of(letter.body):
-        if message["outcome"] != Outcome.FAILED:
-            yield Upload.from_event(message["event"]).upload_id
+def _settled_by(message: Message) -> Iterator[str]:
+    """Yield the ids of the uploads for which a message has an outcome other than a failure."""
+    for outcome in messages_of(message.body):
+        if outcome["outcome"] != Outcome.FAILED:
+            yield Upload.from_event(outcome["event"]).upload_id

@@ -20,14 +20,16 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from infra.aws.package import WEIGHTS
+from infra.cli.terminal import progress_bar
+from infra.installation import PROJECT, state_folder
 from infra.laptop.local import running
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill, wait
-from infra.operations.drop import drop, progress_bar, settle
-from infra.stack import PROJECT, Stack, client, state_folder
+from infra.operations.drop import drop, settle
+from infra.stack import Stack, client
 from ingest.image import prepare
 from model.data.drawings import draw
+from model.files import DEFAULT_MODEL
 from model.serving.inference import RUN_IMAGES, Model
 from tests.bench import table as bench_table
 
@@ -89,7 +91,7 @@ def _cold_imports() -> Iterator[Figure]:
 
 def _endpoint(stack: Stack) -> Iterator[Figure]:
     """Ask for batches over HTTP, and of onnxruntime itself in the same minute: their ratio is what counts."""
-    model = Model.load(WEIGHTS, threads=1)
+    model = Model.load(DEFAULT_MODEL, threads=1)
     size_px = model.image_size_px
     batch = np.random.default_rng(SEED).integers(0, 256, (RUN_IMAGES, size_px, size_px, 3), dtype=np.uint8)
     body = io.BytesIO()

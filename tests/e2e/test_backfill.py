@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
 from infra.operations.audit import Audited, audit
 from infra.operations.backfill import Ended, backfill, wait
-from infra.operations.drop import drop, files_of, progress_bar, settle
+from infra.operations.drop import drop, files_of, settle
 from infra.operations.redrive import Redriven, redrive
 from infra.operations.rejected import download, rejected_images
 from infra.stack import Stack
@@ -122,8 +123,8 @@ def test_the_audit_is_clean_after_that(
     stack: Stack, by_backfill: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     found = audited(stack, tmp_path)
-    assert found.books.is_clean
-    assert found.books.uploaded == sum(found.books.by_outcome.values()) == IMAGES
+    assert found.totals.is_clean
+    assert found.totals.uploaded == sum(found.totals.by_outcome.values()) == IMAGES
     assert (found.queues.undelivered, found.queues.unrecorded) == (0, 0)
 
 
@@ -156,8 +157,10 @@ def test_what_is_missing_is_found_and_redriven_with_the_letters(
         sqs.send_message(QueueUrl=stack.unrecorded_outcomes_url, MessageBody=body_)
 
     found = audited(stack, tmp_path)
-    assert found.books.missing == 3
-    listed = [json.loads(line) for line in found.found["missing"].read_text(encoding="utf-8").splitlines()]
+    assert found.totals.missing == 3
+    listed = [
+        json.loads(line) for line in found.listed_in["missing"].read_text(encoding="utf-8").splitlines()
+    ]
     assert {each["version_id"] for each in listed} == {lost, undelivered, unrecorded}
 
     planned = redrive(stack, apply=False, in_flight=AT_ONCE)
@@ -166,10 +169,10 @@ def test_what_is_missing_is_found_and_redriven_with_the_letters(
 
     done = redrive(stack, apply=True, in_flight=AT_ONCE)
     assert [each.went_well for each in waited(stack, done)] == [True]
-    until(lambda: audited(stack, tmp_path).books.missing == 0)
+    until(lambda: audited(stack, tmp_path).totals.missing == 0)
     settled = audited(stack, tmp_path)
-    assert settled.books.is_clean
-    assert settled.books.uploaded == IMAGES + 3
+    assert settled.totals.is_clean
+    assert settled.totals.uploaded == IMAGES + 3
     assert (settled.queues.undelivered, settled.queues.unrecorded) == (0, 1)
     (row,) = ask(stack, "SELECT label, dt FROM outcomes WHERE key = 'unseen/undelivered.png'")
     assert row["dt"] == "2026-11-16"  # as its event says

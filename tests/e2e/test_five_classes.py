@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from infra.aws.deploy import DeployFailed
+from infra.cli.terminal import progress_bar
 from infra.laptop.local import running, up
 from infra.operations.answers import engine
-from infra.operations.drop import drop, files_of, progress_bar, settle
+from infra.operations.drop import drop, files_of, settle
 from model.data.drawings import LABELS, draw
 from model.data.drawn import write_archive
 from model.data.load import load

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from analytics.athena.frames import Athena
 from analytics.questions.queries import console_query, saved_queries, week_query
+from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
-from infra.operations.drop import Dropped, Settled, drop, files_of, progress_bar, settle
+from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
 from model.data.drawings import draw

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from tests.e2e.test_up_and_down import wait_until_none
 
 TOUR = PROJECT / "docs" / "tour.ipynb"

@@ -15,9 +15,11 @@ import pytest
 from rich.console import Console
 
 from infra.aws.undeploy import undeploy
+from infra.cli.terminal import progress_bar
+from infra.installation import PROJECT
 from infra.laptop import local
-from infra.operations.drop import Dropped, progress_bar, settle
-from infra.stack import PROJECT, STACK_NAME, NotUp, Stack
+from infra.operations.drop import Dropped, settle
+from infra.stack import STACK_NAME, NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
 

@@ -9,7 +9,7 @@ import pytest
 from ministack.services import stepfunctions
 
 from analytics.lake.schema import row_from_message
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from tests.builders import a_message, an_upload
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.errors import EndpointBusy, EndpointFault

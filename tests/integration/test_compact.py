@@ -19,7 +19,7 @@ from analytics.lake.aws import DeletionRefused, ResultsBucket
 from analytics.lake.batch import path_of
 from analytics.lake.merge import edition_of
 from analytics.lake.schema import PREFIX, partition, to_table
-from infra.cli import commands as cli
+from infra.cli.main import scones
 from tests.builders_table import a_row
 
 BUCKET = "scones-results"
@@ -75,8 +75,8 @@ def test_the_command_compacts_today_too(s3: Any, monkeypatch: pytest.MonkeyPatch
     for number in range(3):
         record(a_row(number, uploaded_at=today))
     stack = SimpleNamespace(client=lambda service: s3, results_bucket=BUCKET)
-    monkeypatch.setattr(cli, "current_stack", lambda: stack)
-    result = CliRunner().invoke(cli.scones, ["compact"])
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    result = CliRunner().invoke(scones, ["compact"])
     assert result.exit_code == 0
     assert len(keys(s3)) == 1
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from analytics.lake import record
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from ingest.aws import IncomingBucket
 from ingest.errors import REJECT_REASONS
 from tests.builders import LONGEST_KEY, FakeContext, an_event, an_sqs_event

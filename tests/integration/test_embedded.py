@@ -20,8 +20,8 @@ from ministack.core import lambda_runtime
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
+from infra.installation import PROJECT
 from infra.laptop import embedded
-from infra.stack import PROJECT
 
 HANDLER = """
 import os

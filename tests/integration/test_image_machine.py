@@ -8,7 +8,7 @@ import pytest
 from ministack.services import stepfunctions
 
 from analytics.lake.schema import row_from_message
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.serialize import to_payload

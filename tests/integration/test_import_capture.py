@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from analytics import capture
 from analytics.report.isoweek import IsoWeek
 from infra.aws.deploy import parameters_of_model
-from infra.cli import commands as cli
-from infra.cli import tables as show
+from infra.cli.main import scones
 from infra.operations import import_capture
 from infra.operations.answers import engine
 from infra.operations.import_capture import CannotImport, judgement
@@ -264,9 +263,9 @@ def test_what_cannot_be_judged_by_is_named(stack: Any, given: dict[str, str], sa
 def test_a_file_may_have_any_name(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / os.fsdecode(b"\xff\x1b[2J.jsonl")
     file.write_text("{}\n", encoding="utf-8")
-    monkeypatch.setattr(cli, "current_stack", lambda: stack)
-    monkeypatch.setattr(cli, "BUILD", tmp_path)
-    result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path)])
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    result = CliRunner().invoke(scones, ["import-capture", str(tmp_path)])
     assert isinstance(result.exception, SystemExit)
     assert "��[2J.jsonl:1: eventMetadata" in result.output
     assert "[2J.jsonl:1: eventMetadata" in (tmp_path / "import-capture.txt").read_text(encoding="utf-8")
@@ -275,14 +274,14 @@ def test_a_file_may_have_any_name(stack: Any, tmp_path: Path, monkeypatch: pytes
 def test_the_command_says_what_it_did_and_which_lines_it_did_not(
     stack: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "current_stack", lambda: stack)
-    monkeypatch.setattr(cli, "BUILD", folder)
-    monkeypatch.setattr(show, "_MISSING_SHOWN", 0)
-    result = CliRunner().invoke(cli.scones, ["import-capture", str(folder)])
-    assert result.exit_code == 1
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(folder))
+    monkeypatch.setattr("infra.cli.words._SHOWN", 0)
+    result = CliRunner().invoke(scones, ["import-capture", str(folder)])
+    assert result.exit_code == 3
     assert "22 lines of 3 files" in result.output
     assert re.search(r"other files, not read\W+1\b", result.output)
     assert re.search(r"accepted\W+14\b", result.output)
     assert re.search(r"new in the table\W+21\b", result.output)
-    assert re.search(r"there before, decided anew\W+0\b", result.output)
+    assert re.search(r"known before, decided again\W+0\b", result.output)
     assert (folder / "import-capture.txt").read_text(encoding="utf-8").count("eventMetadata") == 1

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from infra.operations.drop import version_of
 from infra.operations.listing import UnusableInventory, inventoried, listed
-from infra.operations.redrive import Letters
+from infra.operations.redrive import DeadLetterQueue
 from infra.operations.rejected import Rejected, download
 from ingest.upload import Upload
 from tests.builders import an_event
@@ -181,11 +181,11 @@ def test_another_manifest_is_no_inventory(s3):
         list(inventoried(s3, f"s3://{OTHER}/{MANIFEST}", BUCKET))
 
 
-# ── letters ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def letters():
+def messages():
     with mock_aws():
         sqs = boto3.client("sqs", region_name="us-east-1")
         url = sqs.create_queue(QueueName="dead")["QueueUrl"]
@@ -194,31 +194,31 @@ def letters():
             for body in bodies:
                 sqs.send_message(QueueUrl=url, MessageBody=body)
 
-        yield lambda: Letters(sqs, url), send
+        yield lambda: DeadLetterQueue(sqs, url), send
 
 
-def test_letters_are_held_and_then_released(letters):
-    holder, send = letters
+def test_messages_are_held_and_then_released(messages):
+    holder, send = messages
     send(*(str(number) for number in range(23)))
     first = holder()
-    assert sorted(int(letter.body) for letter in first.read()) == list(range(23))
+    assert sorted(int(message.body) for message in first.read()) == list(range(23))
     assert holder().read() == []
     first.release()
     assert len(holder().read()) == 23
 
 
-def test_letters_that_are_done_with_are_gone_and_the_others_are_not(letters):
-    holder, send = letters
+def test_messages_that_are_done_with_are_gone_and_the_others_are_not(messages):
+    holder, send = messages
     send(*(str(number) for number in range(23)))
     first = holder()
     read = first.read()
     first.delete(read[:21])
     first.release()
-    assert {letter.body for letter in holder().read()} == {letter.body for letter in read[21:]}
+    assert {message.body for message in holder().read()} == {message.body for message in read[21:]}
 
 
-def test_an_empty_queue_has_no_letters(letters):
-    holder, _ = letters
+def test_an_empty_queue_has_no_messages(messages):
+    holder, _ = messages
     nobody = holder()
     assert nobody.read() == []
     nobody.delete([])

@@ -19,8 +19,7 @@ from analytics.lake.schema import partition, to_table
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.review.labels import UnusableLabels
-from infra.cli import commands as cli
-from infra.operations import load_labels as labelling
+from infra.cli.main import main, scones
 from infra.operations.answers import engine
 from infra.operations.load_labels import load_labels
 from infra.operations.write_sheet import Reviewed, review
@@ -159,7 +158,7 @@ def test_of_a_file_with_one_bad_line_nothing_is_loaded(stack, answers, tmp_path)
 
 
 def test_a_file_that_is_too_large_is_not_read(stack, answers, tmp_path, monkeypatch):
-    monkeypatch.setattr(labelling, "MAX_BYTES", 100)
+    monkeypatch.setattr("infra.operations.load_labels.MAX_BYTES", 100)
     file = a_file(tmp_path / "labels.jsonl", {0: "bicycle"})
     with pytest.raises(UnusableLabels, match="split it"):
         load_labels(stack, answers, str(file))
@@ -175,24 +174,24 @@ def test_what_is_labelled_is_not_on_the_next_sheet(stack, answers, tmp_path):
 
 def test_the_commands_say_where_the_sheet_is_and_what_was_loaded(stack, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "current_stack", lambda: stack)
-    said = CliRunner().invoke(cli.scones, ["review", "--sample", "2", "--out", "sheets"])
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    said = CliRunner().invoke(scones, ["review", "--sample", "2", "--out", "sheets"])
     assert "without a label: 5" in said.output
-    assert "A fair sample of 2 accepted images" in said.output
+    assert "a random sample of 2 accepted images" in said.output
     assert "Open sheets/review.html" in said.output
     assert (tmp_path / "sheets" / "review.html").is_file()
     a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None})
-    assert "Labels of 2 images" in CliRunner().invoke(cli.scones, ["label", "labels.jsonl"]).output
-    assert "a date is like" in CliRunner().invoke(cli.scones, ["review", "--since", "monday"]).output
+    assert "Labels of 2 images" in CliRunner().invoke(scones, ["label", "labels.jsonl"]).output
+    assert "a date is like" in CliRunner().invoke(scones, ["review", "--since", "monday"]).output
 
 
 def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "current_stack", lambda: stack)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
     a_file(tmp_path / "labels.jsonl", {0: "[/bold]\x1b[2J"})
     monkeypatch.setattr("sys.argv", ["scones", "label", "labels.jsonl"])
     with pytest.raises(SystemExit, match="1"):
-        cli.main()
+        main()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is none of the classes: bicycle,")
 

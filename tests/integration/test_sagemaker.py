@@ -22,7 +22,7 @@ from botocore.validate import ParamValidator
 from click.testing import CliRunner
 from moto import mock_aws
 
-from infra.cli.sagemaker import sagemaker as sagemaker_commands
+from infra.cli.main import scones
 from model.data.dataset import Dataset
 from model.data.drawings import LABELS, draw
 from model.serving import sagemaker as on_aws
@@ -470,7 +470,7 @@ def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
 
 
 def run(*arguments):
-    return CliRunner().invoke(sagemaker_commands, arguments)
+    return CliRunner().invoke(scones, arguments)
 
 
 def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from infra.aws.deploy import _make_artifacts_bucket, artifacts_bucket
 from infra.aws.undeploy import EMPTIED, KEPT, OURS, CannotUndeploy, undeploy
-from infra.cli import commands as cli
+from infra.cli.main import scones
 from infra.stack import STACK_NAME
 from tests.template import template
 
@@ -161,10 +161,10 @@ def test_what_cloudformation_could_not_delete_is_said_in_its_words(fake_aws: Non
 def test_the_command_says_what_stays(
     session: Any, bucket_of: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "aws_session", lambda: session)
-    said = CliRunner().invoke(cli.scones, ["undeploy"])
+    monkeypatch.setattr("infra.cli.systems.aws_session", lambda: session)
+    said = CliRunner().invoke(scones, ["undeploy"])
     assert said.exit_code == 0
     assert f"s3://{bucket_of['IncomingBucket'].name}\n" in said.output
     assert f"s3://{bucket_of['ResultsBucket'].name}\n" in said.output
-    again = CliRunner().invoke(cli.scones, ["undeploy"])
+    again = CliRunner().invoke(scones, ["undeploy"])
     assert (again.exit_code, again.output) == (0, f"Nothing is deployed in {REGION}.\n")

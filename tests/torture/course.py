@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from infra.aws.deploy import parameters_of_model
+from infra.cli.terminal import progress_bar
 from infra.laptop import local
 from infra.operations.answers import engine
 from infra.operations.audit import queues
 from infra.operations.backfill import wait
-from infra.operations.drop import progress_bar
 from infra.stack import NotUp, Stack, client
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare

@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from infra.installation import state_folder
 from infra.laptop.local import CannotStart
 from infra.operations.audit import audit
 from infra.operations.backfill import backfill
 from infra.operations.redrive import redrive
-from infra.stack import state_folder
 from tests.torture.course import (
     AGAIN,
     Course,
@@ -88,10 +88,10 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path | No
         "events_repeated": repeated,
         **{what: _ever(course, what) for what in ("lost", "doubled", "wrong")},
         "audit": {
-            "uploaded": found.books.uploaded,
-            "missing": found.books.missing,
-            "doubled": found.books.doubled,
-            **{outcome.value: found.books.by_outcome[outcome] for outcome in Outcome},
+            "uploaded": found.totals.uploaded,
+            "missing": found.totals.missing,
+            "doubled": found.totals.doubled,
+            **{outcome.value: found.totals.by_outcome[outcome] for outcome in Outcome},
         },
         "seconds": round(time.monotonic() - began, 1),
     }

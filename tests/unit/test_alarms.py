@@ -10,7 +10,7 @@ import pytest
 
 from analytics.lake import compact, record
 from infra.aws.alarms import DIMENSIONS, DOCUMENTED
-from infra.cli.commands import scones
+from infra.cli.main import scones
 from ingest import serialize
 from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes

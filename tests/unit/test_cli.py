@@ -1,54 +1,109 @@
-"""infra.cli.commands: what is asked for wrongly is refused before anything is done."""
+"""infra.cli.main: what is asked for wrongly is refused before anything is done, in one sentence."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
-from infra.cli import commands as cli
+from infra.cli.main import main, scones
+from infra.installation import PROJECT
+from infra.stack import Stack
+
+A_STACK = Stack(
+    region="us-east-1",
+    account_id="000000000000",
+    incoming_bucket="incoming",
+    results_bucket="results",
+    query_results_bucket="answers",
+    state_machine_arn="arn",
+    backfill_state_machine_arn="arn",
+    results_queue_url="url",
+    unrecorded_outcomes_url="url",
+    undelivered_events_url="url",
+    database="scones",
+    table="predictions",
+    workgroup="scones",
+    notifications_topic_arn="arn",
+    endpoint_url="http://127.0.0.1:1",
+    pids={},
+)
 
 
-@pytest.mark.parametrize("on", ["AWS", "laptop"])
-def test_another_place_than_aws_is_no_place(monkeypatch, on) -> None:
-    monkeypatch.setenv("SCONES_ON", on)
-    result = CliRunner().invoke(cli.scones, ["query", "SELECT 1"])
-    assert result.exit_code == 1
-    assert f"ON={on}: say ON=aws" in result.output
-
-
-def test_a_week_is_not_compared_with_itself() -> None:
-    result = CliRunner().invoke(cli.scones, ["report", "--week", "2026-W47", "--compare", "2026-W47"])
-    assert result.exit_code == 1
-    assert "2026-W47 cannot be compared with itself" in result.output
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "scones.py"), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
 def said_by(monkeypatch, capsys, *arguments) -> str:
     """Return what a command that fails says, which is one line on standard error."""
     monkeypatch.setattr("sys.argv", ["scones", *map(str, arguments)])
-    monkeypatch.setattr(cli, "current_stack", lambda: SimpleNamespace(client=lambda _: None))
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: SimpleNamespace(client=lambda _: None))
     with pytest.raises(SystemExit, match="1"):
-        cli.main()
+        main()
     said: list[str] = capsys.readouterr().err.splitlines()
     (line,) = said
     return line
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["review", "--sample", "x"], "Invalid value for 'SAMPLE': 'x'"),
-        (["audit", "--in-flight", "soon"], "Invalid value for 'IN_FLIGHT': 'soon'"),
-        (["report", "--out", "Makefile"], "Invalid value for 'OUT': Directory 'Makefile' is a file."),
-        (["report", "--week", "next"], "'next' is not a week."),
-        (["review", "--since", "monday"], "SINCE=monday: a date is like 2026-11-16"),
-        (["drop", "no-folder"], "Invalid value for 'FROM': Directory 'no-folder' does not exist."),
-        (["query", "SELECT 1", "--week", "2026-W47"], 'say SQL="SELECT …" or NAME='),
-        (["deploy", "EndpointName"], "PARAMETERS: 'EndpointName' is not Name=value"),
-    ],
-)
+@pytest.mark.parametrize("on", ["AWS", "laptop"])
+def test_another_system_than_aws_is_refused(monkeypatch, on) -> None:
+    monkeypatch.setenv("SCONES_ON", on)
+    result = CliRunner().invoke(scones, ["query", "SELECT 1"])
+    assert result.exit_code == 2
+    assert f"'{on}' is not 'aws'" in result.output
+
+
+def test_a_week_is_not_compared_with_itself() -> None:
+    result = CliRunner().invoke(scones, ["report", "--week", "2026-W47", "--compare", "2026-W47"])
+    assert result.exit_code == 1
+    assert "2026-W47 cannot be compared with itself" in result.output
+
+
+WRONG = [
+    (["review", "--sample", "x"], "Invalid value for {--sample}: 'x'"),
+    (["audit", "--in-flight", "soon"], "Invalid value for {--in-flight}: 'soon'"),
+    (["report", "--out", "Makefile"], "Invalid value for {--out}: Directory 'Makefile' is a file."),
+    (["report", "--week", "next"], "'next' is not a week."),
+    (["review", "--since", "monday"], "Invalid value for {--since}: 'monday': a date is like 2026-11-16"),
+    (["drop", "no-folder"], "Invalid value for 'FROM': Directory 'no-folder' does not exist."),
+    (["query", "SELECT 1", "--week", "2026-W47"], 'say make query SQL="SELECT …", or make query NAME=…'),
+    (["deploy", "EndpointName"], "PARAMETERS: 'EndpointName' is not Name=value"),
+    (["query", "SELECT 1", "--out", "answer.xls"], "answer.xls: a file is .csv, .json or .parquet"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
+def test_what_is_wrong_is_named_as_it_was_typed(monkeypatch, capsys, arguments, said) -> None:
+    monkeypatch.chdir(PROJECT)
+    option = re.sub(r"\{(.*?)\}", r"'\1'", said)
+    assert said_by(monkeypatch, capsys, *arguments).startswith(f"error: {option}")
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
 def test_what_is_wrong_is_named_as_it_was_typed_to_make(monkeypatch, capsys, arguments, said) -> None:
-    assert said_by(monkeypatch, capsys, *arguments).startswith(f"error: {said}")
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("SCONES_MAKE", "1")
+    name = re.sub(r"\{--(.*?)\}", lambda match: f"'{match[1].upper().replace('-', '_')}'", said)
+    assert said_by(monkeypatch, capsys, *arguments).startswith(f"error: {name}")
+
+
+def test_what_is_missing_is_named(monkeypatch, capsys) -> None:
+    assert said_by(monkeypatch, capsys, "drop") == "error: Missing argument 'FROM'."
+    monkeypatch.setenv("SCONES_MAKE", "1")
+    assert said_by(monkeypatch, capsys, "drop") == "error: FROM is missing: make drop FROM=… [PATIENCE=…]"
 
 
 def test_a_file_that_is_not_there_is_said_in_words(monkeypatch, capsys, tmp_path) -> None:
@@ -59,14 +114,98 @@ def test_a_file_that_is_not_there_is_said_in_words(monkeypatch, capsys, tmp_path
 
 @pytest.mark.parametrize("command", ["up", "deploy"])
 def test_a_folder_without_a_model_is_refused(monkeypatch, capsys, tmp_path, command) -> None:
-    monkeypatch.setattr(cli, "aws_session", lambda: SimpleNamespace(region_name="eu-central-1"))
-    monkeypatch.chdir(tmp_path)
-    line = said_by(monkeypatch, capsys, command, "--model", tmp_path)
-    assert f"{tmp_path} is no folder of a model, as `make train` writes one" in line
+    monkeypatch.setattr("infra.cli.systems.aws_session", lambda: SimpleNamespace(region_name="eu-central-1"))
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["scones", command, "-q", "--model", str(tmp_path)])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path}" in line
+    assert "card.json" in line
 
 
 def test_down_is_done_when_nothing_is_up(monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["scones", "down"])
-    cli.main()
+    main()
     assert capsys.readouterr().out == "Nothing is up.\n"
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1", "http", "²"])
+def test_a_port_that_is_none_is_one_sentence(monkeypatch, capsys, tmp_path, port) -> None:
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    monkeypatch.setenv("SCONES_PORT", port)
+    line = said_by(monkeypatch, capsys, "up")
+    assert line == f"error: SCONES_PORT is {port!r}: a port is a number from 1 to 65535"
+
+
+@pytest.mark.parametrize("command", [["up", "-q"], ["query", "SELECT 1"], ["down"]])
+def test_a_home_that_is_a_file_is_one_sentence(tmp_path, command) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = run(*command, SCONES_HOME=str(tmp_path / "file"))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert str(tmp_path / "file") in line
+    assert "Not a directory" in line
+
+
+def test_a_command_runs_from_any_folder(tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "scones.py"), "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert re.fullmatch(r"scones \d+\.\d+\.\d+\n", done.stdout)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_words_that_a_terminal_cannot_show_do_not_stop_a_command() -> None:
+    done = run("query", PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion(shell) -> None:
+    result = CliRunner().invoke(scones, ["completion", shell])
+    assert result.exit_code == 0
+    assert "_SCONES_COMPLETE" in result.stdout
+
+
+def test_the_answer_alone_is_on_standard_output(monkeypatch) -> None:
+    result = CliRunner().invoke(scones, ["query", "--json"])
+    assert {each["name"] for each in json.loads(result.stdout)} >= {"review_queue"}
+    assert result.stderr == ""
+
+
+def test_every_command_that_answers_takes_json() -> None:
+    without = {
+        name
+        for name, command in scones.commands.items()
+        if "as_json" not in {parameter.name for parameter in command.params}
+    }
+    assert without == {
+        "completion",
+        "down",
+        "endpoint",  # its plan is JSON, and its deployment one name
+        "endpoint-calibrate",
+        "endpoint-delete",
+        "endpoint-rollback",
+        "endpoint-train",
+    }
+
+
+def test_every_command_can_be_quiet() -> None:
+    for name in scones.commands:
+        assert "--quiet" in CliRunner().invoke(scones, [name, "--help"]).output
+
+
+def test_a_stack_is_found_where_the_home_is(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    A_STACK.save(tmp_path / "stack.json")
+    result = CliRunner().invoke(scones, ["audit"])
+    assert isinstance(result.exception, Exception)
+    assert "it was up, but" not in str(result.exception)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 
 SOURCES = subprocess.run(
     ["git", "ls-files", "*.py"], cwd=PROJECT, capture_output=True, text=True, check=True

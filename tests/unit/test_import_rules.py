@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.aws.package import LAYOUT, sources
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from tests.template import resources_of_type
 
 PACKAGES = ("ingest", "model", "workflow", "analytics", "infra")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics.lake.reconciliation import IN_FLIGHT, Account
-from infra.operations.redrive import Letter, plan_letters, to_classify
+from infra.operations.redrive import Message, plan_messages, to_classify
 from tests.builders import a_message, an_upload
 from workflow.outcome import Outcome
 
@@ -12,8 +12,8 @@ NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
 
 
-def a_letter(body, number=0):
-    return Letter(
+def a_queued_message(body, number=0):
+    return Message(
         f"message-{number}", f"handle-{number}", body if isinstance(body, str) else json.dumps(body)
     )
 
@@ -23,16 +23,18 @@ def an_account(name, outcome=None, uploaded_at=LONG_AGO, is_listed=True):
     return Account(upload, is_listed, outcome and Outcome(outcome), 1 if outcome else 0)
 
 
-def an_event_letter(name, number=0):
-    return a_letter(an_upload(key=name, uploaded_at=LONG_AGO + timedelta(seconds=1)).to_event(), number)
+def an_event_message(name, number=0):
+    return a_queued_message(
+        an_upload(key=name, uploaded_at=LONG_AGO + timedelta(seconds=1)).to_event(), number
+    )
 
 
-def an_outcome_letter(name, outcome="accepted", number=0):
-    return a_letter(a_message(outcome, an_upload(key=name).to_event()), number)
+def an_outcome_message(name, outcome="accepted", number=0):
+    return a_queued_message(a_message(outcome, an_upload(key=name).to_event()), number)
 
 
 def again(accounts, undelivered=(), unrecorded=(), in_flight=IN_FLIGHT):
-    plan = plan_letters(undelivered, unrecorded)
+    plan = plan_messages(undelivered, unrecorded)
     uploads = list(to_classify(plan, accounts, NOW, in_flight))
     assert plan.to_classify == len(uploads)
     return [upload.key for upload in uploads]
@@ -57,11 +59,11 @@ def test_what_failed_and_was_deleted_since_is_left_alone():
 
 def test_an_undelivered_event_is_classified_even_if_it_is_young():
     young = an_account("young", uploaded_at=NOW)
-    assert again([young], undelivered=[an_event_letter("young")]) == ["young"]
+    assert again([young], undelivered=[an_event_message("young")]) == ["young"]
 
 
 def test_an_undelivered_event_keeps_its_own_time():
-    plan = plan_letters([an_event_letter("a")], [])
+    plan = plan_messages([an_event_message("a")], [])
     (upload,) = to_classify(plan, [an_account("a")], NOW, IN_FLIGHT)
     assert upload.uploaded_at == LONG_AGO + timedelta(seconds=1)
     assert upload.sequencer
@@ -69,42 +71,42 @@ def test_an_undelivered_event_keeps_its_own_time():
 
 @pytest.mark.parametrize("outcome", ["accepted", "needs_review", "rejected"])
 def test_an_undelivered_event_of_an_upload_that_has_its_outcome_is_done_with(outcome):
-    letter = an_event_letter("a")
-    assert again([an_account("a", outcome)], undelivered=[letter]) == []
+    message = an_event_message("a")
+    assert again([an_account("a", outcome)], undelivered=[message]) == []
 
 
 def test_an_undelivered_event_of_an_object_that_is_gone_is_classified_so_that_this_is_recorded():
-    assert again([], undelivered=[an_event_letter("gone")]) == ["gone"]
+    assert again([], undelivered=[an_event_message("gone")]) == ["gone"]
 
 
 def test_an_event_that_lies_there_twice_is_classified_once():
-    letters = [an_event_letter("a", 1), an_event_letter("a", 2)]
-    assert again([], undelivered=letters) == ["a"]
-    ((_, both),) = plan_letters(letters, []).undelivered.values()
-    assert both == letters
+    messages = [an_event_message("a", 1), an_event_message("a", 2)]
+    assert again([], undelivered=messages) == ["a"]
+    ((_, both),) = plan_messages(messages, []).undelivered.values()
+    assert both == messages
 
 
 def test_an_upload_whose_outcome_is_sent_again_is_not_classified_again():
     accounts = [an_account("a"), an_account("b"), an_account("c", "failed")]
-    letters = [an_outcome_letter("a"), an_outcome_letter("c", "rejected")]
-    assert again(accounts, unrecorded=letters) == ["b"]
-    assert again([], [an_event_letter("a")], letters) == []
+    messages = [an_outcome_message("a"), an_outcome_message("c", "rejected")]
+    assert again(accounts, unrecorded=messages) == ["b"]
+    assert again([], [an_event_message("a")], messages) == []
 
 
-def test_each_outcome_in_a_letter_of_many_is_taken_into_account():
+def test_each_outcome_in_a_message_of_many_is_taken_into_account():
     many = [a_message(outcome, an_upload(key=outcome).to_event()) for outcome in ("accepted", "failed")]
     accounts = [an_account("accepted"), an_account("failed"), an_account("other")]
-    assert again(accounts, unrecorded=[a_letter(many)]) == ["failed", "other"]
+    assert again(accounts, unrecorded=[a_queued_message(many)]) == ["failed", "other"]
 
 
 def test_a_failure_that_is_sent_again_is_classified_as_well():
-    assert again([an_account("a")], unrecorded=[an_outcome_letter("a", "failed")]) == ["a"]
+    assert again([an_account("a")], unrecorded=[an_outcome_message("a", "failed")]) == ["a"]
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[]", "5", "{}", '{"detail": {}}', '{"time": 5}'])
-def test_a_letter_that_is_neither_stays_for_people(body):
-    letter = a_letter(body)
-    plan = plan_letters([letter], [letter])
-    assert plan.unreadable == [("undelivered events", letter), ("unrecorded outcomes", letter)]
+def test_a_message_that_is_neither_stays_for_people(body):
+    message = a_queued_message(body)
+    plan = plan_messages([message], [message])
+    assert plan.unreadable == [("undelivered events", message), ("unrecorded outcomes", message)]
     assert not plan.undelivered
     assert not plan.unrecorded

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import console_query, views
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from tests.template import resources_of_type
 
 DOCS = "https://docs.aws.amazon.com/"

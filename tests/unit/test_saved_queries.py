@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from analytics.athena.engine import QueryResult
 from analytics.questions.queries import console_query, question, saved_queries, week_query
-from infra.cli import commands as cli
+from infra.cli.main import scones
 from infra.operations import answers
 
 
@@ -27,13 +27,15 @@ def asked(monkeypatch):
 
         yield SimpleNamespace(query=query)
 
-    monkeypatch.setattr(cli, "current_stack", lambda: SimpleNamespace(endpoint_url="http://127.0.0.1"))
+    monkeypatch.setattr(
+        "infra.cli.systems.current_stack", lambda on: SimpleNamespace(endpoint_url="http://127.0.0.1")
+    )
     monkeypatch.setattr(answers, "engine", engine)
     return sql
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.scones, ["query", *arguments])
+    return CliRunner().invoke(scones, ["query", *arguments])
 
 
 def test_a_question_is_asked_by_its_name_about_the_last_four_weeks(asked):
@@ -87,7 +89,7 @@ def test_sql_is_asked_as_it_stands(asked):
 
 
 def test_athena_s_answer_says_what_it_cost(asked, monkeypatch):
-    monkeypatch.setattr(cli, "current_stack", lambda: SimpleNamespace(endpoint_url=None))
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: SimpleNamespace(endpoint_url=None))
     assert "scanned 12,000,000 bytes: $0.00006" in run("SELECT 1").output
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from tests.template import resources_of_type, template
 
 Properties = dict[str, Any]

@@ -7,7 +7,7 @@ import jsonata
 import pytest
 
 from infra.aws.package import TEMPLATE
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 from ingest.errors import RejectedImage
 from tests.template import resources_of_type
 from workflow import errors

@@ -16,7 +16,8 @@ from analytics.lake.aws import ResultsBucket
 from analytics.report.cost import MEMORY_MB
 from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, TEMPLATE, build
-from infra.stack import PROJECT, Stack
+from infra.installation import PROJECT
+from infra.stack import Stack
 from ingest.aws import IncomingBucket
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.aws import Endpoint

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cli import commands as cli
-from infra.cli import tables as show
-from infra.cli.terminal import Terminal
-from infra.operations import import_capture
+from infra.cli.main import scones
+from infra.cli.tables import show_answer
+from infra.cli.terminal import Terminal, progress_bar
+from infra.cli.words import show_import, show_outcomes
 from infra.operations.drop import Dropped, Settled
 from infra.operations.import_capture import CannotImport, Imported, Line
 
@@ -35,14 +35,14 @@ def printed(show_it) -> str:
 
 
 def test_an_answer_is_shown_as_it_is_but_for_what_commands() -> None:
-    text = printed(lambda console: show.answer(console, None, pd.DataFrame({HOSTILE: [HOSTILE]})))
+    text = printed(lambda console: show_answer(console, None, pd.DataFrame({HOSTILE: [HOSTILE]})))
     assert text.count("a�[2J�]0;owned��31m�gnp.exe�[bold]:x:") == 2
 
 
 def test_keys_and_places_are_shown_so_too(tmp_path) -> None:
     for show_it in (
-        lambda console: show.outcomes(console, Settled({}, [Dropped(HOSTILE, "v")])),
-        lambda console: show.imported(
+        lambda console: show_outcomes(console, Settled({}, [Dropped(HOSTILE, "v")])),
+        lambda console: show_import(
             console, Imported(NOW, bad=[Line(HOSTILE, HOSTILE)]), 0, 0, tmp_path / "log"
         ),
     ):
@@ -72,7 +72,7 @@ WIDE = pd.DataFrame(
 def test_nothing_of_a_wide_answer_is_cut_where_it_is_piped() -> None:
     (head, *rest) = [
         line
-        for line in printed(lambda console: show.answer(console, None, WIDE)).split("\n")
+        for line in printed(lambda console: show_answer(console, None, WIDE)).split("\n")
         if "┃" in line or "│" in line
     ]
     assert all(name in head for name in WIDE)
@@ -84,7 +84,7 @@ def test_nothing_of_a_wide_answer_is_cut_where_it_is_piped() -> None:
 
 def test_a_wide_answer_is_a_list_on_a_narrow_terminal() -> None:
     written = io.StringIO()
-    show.answer(Terminal(file=written, width=80, force_terminal=True, color_system=None), None, WIDE)
+    show_answer(Terminal(file=written, width=80, force_terminal=True, color_system=None), None, WIDE)
     lines = [line.rstrip() for line in written.getvalue().split("\n")]
     assert max(map(len, lines)) <= 80
     assert lines[:2] == ["── 1 ──", "a_long_name_of_column_0  0"]
@@ -94,30 +94,47 @@ def test_a_wide_answer_is_a_list_on_a_narrow_terminal() -> None:
 
 
 def test_not_even_a_very_long_word_is_cut() -> None:
-    text = printed(lambda console: show.answer(console, None, pd.DataFrame({"detail": ["x" * 25_000]})))
+    text = printed(lambda console: show_answer(console, None, pd.DataFrame({"detail": ["x" * 25_000]})))
     assert text.count("x") == 25_000
 
 
 @pytest.mark.parametrize("width", [80, 1000])
 def test_an_answer_without_rows_says_so(width) -> None:
     written = io.StringIO()
-    show.answer(Terminal(file=written, width=width, force_terminal=True), None, WIDE.head(0))
+    show_answer(Terminal(file=written, width=width, force_terminal=True), None, WIDE.head(0))
     assert "No rows." in written.getvalue()
 
 
 def test_an_answer_that_fits_is_a_table_on_a_terminal() -> None:
     written = io.StringIO()
     terminal = Terminal(file=written, width=80, force_terminal=True, color_system=None)
-    show.answer(terminal, None, pd.DataFrame({"key": ["a"]}))
+    show_answer(terminal, None, pd.DataFrame({"key": ["a"]}))
     assert "│ a   │" in written.getvalue()
 
 
 def test_what_looks_like_markup_is_text(tmp_path, monkeypatch) -> None:
     """An address may have `[/]` in it, which rich takes for the end of a style."""
     assert printed(lambda console: console.print("[bold]a[/b] in [/]")) == "[bold]a[/b] in [/]\n"
-    monkeypatch.setattr(
-        cli, "current_stack", lambda: SimpleNamespace(client=lambda _: None, results_bucket="")
-    )
-    monkeypatch.setattr(import_capture, "judgement", lambda *_: None)
-    result = CliRunner().invoke(cli.scones, ["import-capture", str(tmp_path / "[/]")])
+    stack = SimpleNamespace(client=lambda _: None, results_bucket="")
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setattr("infra.operations.import_capture.judgement", lambda *_: None)
+    result = CliRunner().invoke(scones, ["import-capture", str(tmp_path / "[/]")])
     assert isinstance(result.exception, CannotImport)
+
+
+def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(monkeypatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("infra.cli.terminal.time.monotonic", lambda: now[0])
+    written = io.StringIO()
+    with progress_bar(Terminal(file=written)) as progress:
+        task = progress.add_task("recorded", total=1_234)
+        for done in range(5):
+            progress.update(task, completed=done * 100)
+            now[0] += 2.0
+        progress.update(task, completed=1_234)
+        progress.update(task, completed=1_234)
+    assert written.getvalue().splitlines() == [
+        "recorded: 0 of 1,234",
+        "recorded: 300 of 1,234",
+        "recorded: 1,234 of 1,234",
+    ]

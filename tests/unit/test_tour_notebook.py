@@ -2,7 +2,7 @@
 
 import nbformat
 
-from infra.stack import PROJECT
+from infra.installation import PROJECT
 
 TOUR = PROJECT / "docs" / "tour.ipynb"
 

@@ -1,3 +1,5 @@
+"""infra.cli.words: what audits, redrives and executions print."""
+
 import io
 from collections import Counter
 from dataclasses import replace
@@ -7,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from analytics.lake.reconciliation import Audit
-from infra.cli import audit_tables as show_books
 from infra.cli.terminal import Terminal
+from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected
 from infra.operations.audit import Audited, Queues
 from infra.operations.backfill import Ended, Run
-from infra.operations.redrive import Letter, Plan, Redriven
+from infra.operations.redrive import Message, Plan, Redriven
 from infra.operations.rejected import Rejected
 from workflow.outcome import Outcome
 
@@ -35,7 +37,7 @@ def printed():
 
 
 def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
-    text = printed(show_books.audited, CLEAN)
+    text = printed(show_audit, CLEAN)
     assert "1,003" in text
     assert "Nothing is lost" in text
     assert "redrive" not in text
@@ -44,26 +46,26 @@ def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
 @pytest.mark.parametrize(
     "found",
     [
-        replace(CLEAN, books=Audit(uploaded=1, missing=1)),
-        replace(CLEAN, books=Audit(uploaded=1, by_outcome=Counter({Outcome.FAILED: 1}))),
-        replace(CLEAN, books=Audit(uploaded=1, doubled=1)),
+        replace(CLEAN, totals=Audit(uploaded=1, missing=1)),
+        replace(CLEAN, totals=Audit(uploaded=1, by_outcome=Counter({Outcome.FAILED: 1}))),
+        replace(CLEAN, totals=Audit(uploaded=1, doubled=1)),
         replace(CLEAN, queues=Queues(0, 1, 0)),
         replace(CLEAN, queues=Queues(0, 0, 1)),
     ],
 )
 def test_what_can_be_done_again_is_pointed_out(printed, found):
-    assert "make redrive" in printed(show_books.audited, found)
+    assert "make redrive" in printed(show_audit, found)
 
 
 def test_what_is_wrong_says_where_it_is_listed(printed):
-    text = printed(show_books.audited, replace(CLEAN, books=Audit(uploaded=1, missing=1)))
+    text = printed(show_audit, replace(CLEAN, totals=Audit(uploaded=1, missing=1)))
     assert "missing: listed in missing.jsonl" in text
     assert "doubled.jsonl" not in text
     assert "Something is lost" in text
 
 
 def test_a_dry_run_says_that_it_is_one(printed):
-    text = printed(show_books.redriven, Redriven(Plan(failed=2, missing=3), []), applied=False)
+    text = printed(show_redrive, Redriven(Plan(failed=2, missing=3), []), applied=False)
     assert "Would classify again: 2 failed, 3 missing." in text
     assert "APPLY=1" in text
 
@@ -73,20 +75,21 @@ def test_uploads_on_two_days_are_counted_once_whatever_the_days():
     assert plan.doubled == 1
 
 
-def test_what_is_taken_out_of_a_day_is_said(printed):
-    plan = Plan(strays={"2026-11-16": {"a": (0, 0.0, "", ""), "b": (0, 0.0, "", "")}})
-    assert "Would take 2 uploads" in printed(show_books.redriven, Redriven(plan, []), applied=False)
-    assert "Took 2 uploads" in printed(show_books.redriven, Redriven(plan, []), applied=True)
+def test_what_is_removed_from_a_day_is_said(printed):
+    rows = {"a": (0, 0.0, "", ""), "b": (0, 0.0, "", "")}
+    done = Redriven(Plan(strays={"2026-11-16": rows}), [])
+    assert "Would remove the extra rows of 2 uploads" in printed(show_redrive, done, applied=False)
+    assert "Removed the extra rows of 2 uploads" in printed(show_redrive, done, applied=True)
 
 
 def test_text_of_others_cannot_command_the_terminal(printed):
-    plan = Plan(unreadable=[("undelivered events", Letter("m", "r", "\x1b[2J[bold]bad"))])
-    text = printed(show_books.redriven, Redriven(plan, []), applied=True)
+    plan = Plan(unreadable=[("undelivered events", Message("m", "r", "\x1b[2J[bold]bad"))])
+    text = printed(show_redrive, Redriven(plan, []), applied=True)
     assert "\x1b" not in text
     assert "[bold]bad" in text
     key = "a\x1b]0;owned\x07.png"
     image = Rejected(key, "v", "0" * 64, "corrupt", "[red]d", 5, datetime.fromisoformat("2026-11-16"))
-    text = printed(show_books.rejected, [image])
+    text = printed(show_rejected, [image])
     assert "\x1b" not in text
     assert "[red]d" in text
 
@@ -94,7 +97,7 @@ def test_text_of_others_cannot_command_the_terminal(printed):
 def test_an_execution_that_failed_says_why(printed):
     run = Run("arn", "manifests/one.jsonl", 7)
     text = printed(
-        show_books.ended, [Ended(run, "FAILED", "States.X: [too] much"), Ended(run, "SUCCEEDED", "")]
+        show_executions, [Ended(run, "FAILED", "States.X: [too] much"), Ended(run, "SUCCEEDED", "")]
     )
     assert "FAILED States.X: [too] much" in text
     assert "7 batches done" in text

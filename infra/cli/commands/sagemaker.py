@@ -1,34 +1,21 @@
-"""`scones sagemaker …`: train, deploy, calibrate, roll back and delete the model on SageMaker."""
+"""The model on SageMaker: endpoint, endpoint-train, -calibrate, -rollback and -delete."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from infra.cli.progress import steps
-from model.data.dataset import Dataset
-from model.data.load import load
+from infra.cli.command_line import FOLDER, option, scones
+from infra.cli.terminal import steps, words
+from infra.cli.words import print_json
 from model.files import DEFAULT_MODEL
-from model.serving import deployment
-from model.serving import sagemaker as on_aws
 from model.serving import sagemaker_requests as requests
 
 
-@click.group()
-def sagemaker() -> None:
-    """Train, deploy, calibrate, roll back and delete the model on SageMaker."""
-
-
 def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _show(plan: dict[str, Any]) -> None:
-    click.echo(json.dumps(plan, indent=2))
+    words.print(line, highlight=False, soft_wrap=True)
 
 
 def _names(classes: str) -> list[str]:
@@ -36,21 +23,21 @@ def _names(classes: str) -> list[str]:
 
 
 def _matching(
-    pattern: str, wanted: str
+    pattern: str, described: str
 ) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
     """Return what refuses an option's value that SageMaker would refuse: botocore checks no patterns."""
 
     def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(pattern, value):
-            raise click.BadParameter(f"{value!r}; wanted is {wanted}")
+            raise click.BadParameter(f"{value!r}; it must be {described}")
         return value
 
     return check
 
 
-_data = click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-_classes = click.option("--classes", default="", help="names with commas between them; none stands for all")
-_role = click.option(
+_data = option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+_classes = option("--classes", default="", help="names, separated by commas; left out: all")
+_role = option(
     "--role-arn",
     required=True,
     envvar="ROLE_ARN",
@@ -59,15 +46,16 @@ _role = click.option(
     ),
     help="role that SageMaker works in",
 )
-_bucket = click.option(
+_bucket = option(
     "--bucket",
     required=True,
     envvar="BUCKET",
     callback=_matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name, without s3://"),
     help="S3 bucket for models and data",
 )
-_name = click.option(
+_name = option(
     "--name",
+    make="ENDPOINT_NAME",
     default="scones",
     show_default=True,
     callback=_matching(
@@ -76,21 +64,21 @@ _name = click.option(
     ),
     help="name of the endpoint",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
-_region = click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)
+_dry_run = option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
+_region = option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)
 
 
-@sagemaker.command()
+@scones.command("endpoint-train")
 @_data
 @_classes
 @_role
 @_bucket
 @_region
 @_dry_run
-@click.option("--layers", type=int, default=20, show_default=True, help="of the network")
-@click.option("--epochs", type=int, default=60, show_default=True)
-@click.option("--instance-type", default=requests.TrainingPlan.instance_type, show_default=True)
-def train(
+@option("--layers", type=int, default=20, show_default=True, help="of the network")
+@option("--epochs", type=int, default=60, show_default=True)
+@option("--instance-type", default=requests.TrainingPlan.instance_type, show_default=True)
+def endpoint_train(
     data: Path,
     classes: str,
     role_arn: str,
@@ -101,10 +89,13 @@ def train(
     epochs: int,
     instance_type: str,
 ) -> None:
-    """Train the built-in Image Classification algorithm."""
+    """Train SageMaker's built-in Image Classification algorithm."""
+    from model.data.load import load
+    from model.serving import sagemaker
+
     with steps("reading") as progress:
-        images: Dataset = load(data, _names(classes), progress).train
-    plan = on_aws.plan_training(
+        images = load(data, _names(classes), progress).train
+    plan = sagemaker.plan_training(
         images,
         job_name=f"scones-{datetime.now(UTC):%Y%m%d%H%M%S}",
         role_arn=role_arn,
@@ -116,34 +107,34 @@ def train(
     )
     if dry_run:
         request, cost = requests.training_job(plan), requests.training_cost(plan)
-        _show({"images": images.counts(), "training_job": request, "cost": cost})
+        print_json({"images": images.counts(), "training_job": request, "cost": cost})
         return
     _say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
-    on_aws.train(plan, images, steps)
+    sagemaker.train(plan, images, steps)
     click.echo(plan.job_name)
 
 
-@sagemaker.command()
+@scones.command()
 @_name
 @_role
 @_bucket
 @_dry_run
-@click.option("--image", envvar="IMAGE", help="URI in ECR of the container built from model/Dockerfile")
-@click.option("--training-job", help="deploy what this job of the built-in algorithm trained, instead")
-@click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="folder of the model")
-@click.option(
+@option("--image", envvar="IMAGE", help="URI in ECR of the container built from model/Dockerfile")
+@option("--training-job", help="deploy what this job of the built-in algorithm trained, instead")
+@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="folder of the model")
+@option(
     "--memory-mb",
     type=click.Choice([str(mb) for mb in requests.SERVERLESS_MEMORY_MB]),
     default="1024",
     show_default=True,
 )
-@click.option("--concurrency", type=click.IntRange(1, 200), default=20, show_default=True)
-@click.option(
+@option("--concurrency", type=click.IntRange(1, 200), default=20, show_default=True)
+@option(
     "--instance-type",
     callback=_matching(r"ml\..+", "a type that begins with ml."),
     help="real-time on such instances, instead of serverless",
 )
-@click.option("--instances-max", type=click.IntRange(1), default=4, show_default=True)
+@option("--instances-max", type=click.IntRange(1), default=4, show_default=True)
 def endpoint(
     name: str,
     role_arn: str,
@@ -151,7 +142,7 @@ def endpoint(
     dry_run: bool,
     image: str | None,
     training_job: str | None,
-    weights: Path,
+    model: Path,
     memory_mb: str,
     concurrency: int,
     instance_type: str | None,
@@ -162,17 +153,19 @@ def endpoint(
         raise click.UsageError(
             "give either --image (the project's container) or --training-job (the built-in algorithm)"
         )
+    from model.serving import deployment, sagemaker
+
     capacity: requests.Serverless | requests.RealTime
     if instance_type:
         capacity = requests.RealTime(instance_type, instances_max=instances_max)
     else:
         capacity = requests.Serverless(int(memory_mb), concurrency)
     if training_job:
-        wanted = on_aws.trained_by(training_job, name, role_arn, capacity)
+        wanted = sagemaker.trained_by(training_job, name, role_arn, capacity)
     else:
         assert image  # noqa: S101 - one of the two is there
         wanted = deployment.of_weights(
-            weights,
+            model,
             bucket=bucket,
             image_uri=image,
             endpoint=name,
@@ -180,34 +173,40 @@ def endpoint(
             capacity=capacity,
         )
         if not dry_run:
-            on_aws.put_object(wanted.model_url, deployment.package(weights))
+            sagemaker.put_object(wanted.model_url, deployment.package(model))
     if dry_run:
-        _show(deployment.dry_run(wanted, datetime.now(UTC)))
+        print_json(deployment.dry_run(wanted, datetime.now(UTC)))
         return
-    click.echo(deployment.deploy(on_aws.SageMaker.connect(), wanted, datetime.now(UTC), _say))
+    click.echo(deployment.deploy(sagemaker.SageMaker.connect(), wanted, datetime.now(UTC), _say))
 
 
-@sagemaker.command("calibrate")
+@scones.command("endpoint-calibrate")
 @_name
 @_data
 @_classes
-@click.option("--target-precision", type=float, default=0.99, show_default=True)
-def calibrate_(name: str, data: Path, classes: str, target_precision: float) -> None:
+@option("--target-precision", type=float, default=0.99, show_default=True)
+def endpoint_calibrate(name: str, data: Path, classes: str, target_precision: float) -> None:
     """Fit temperature and thresholds to the built-in algorithm's answers, for the template's parameters."""
-    parameters = on_aws.calibrate_endpoint(name, data, _names(classes), target_precision, steps)
+    from model.serving import sagemaker
+
+    parameters = sagemaker.calibrate_endpoint(name, data, _names(classes), target_precision, steps)
     for key, value in parameters.items():
         click.echo(f"{key}={value}")
 
 
-@sagemaker.command()
+@scones.command("endpoint-rollback")
 @_name
-def rollback(name: str) -> None:
+def endpoint_rollback(name: str) -> None:
     """Let the endpoint run what it ran before."""
-    click.echo(deployment.roll_back(on_aws.SageMaker.connect(), name, _say))
+    from model.serving import deployment, sagemaker
+
+    click.echo(deployment.roll_back(sagemaker.SageMaker.connect(), name, _say))
 
 
-@sagemaker.command()
+@scones.command("endpoint-delete")
 @_name
-def delete(name: str) -> None:
+def endpoint_delete(name: str) -> None:
     """Delete the endpoint and everything that was deployed behind it."""
-    deployment.delete(on_aws.SageMaker.connect(), name, _say)
+    from model.serving import deployment, sagemaker
+
+    deployment.delete(sagemaker.SageMaker.connect(), name, _say)

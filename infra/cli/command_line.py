@@ -1,0 +1,176 @@
+"""The command line: its group, and options and arguments that `make` spells NAME=value.
+
+The Makefile passes on what was typed to it in environment variables, SCONES_MAKE_NAME for each NAME, so that
+neither make nor a shell interprets a value: docs/decisions/0074-one-command-line.md.
+"""
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from infra.cli.terminal import words
+
+ATTENTION = 3
+"""Exit code of a command that did its work and found something that asks for attention."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+_NOT_FOR_MAKE = ("completion",)
+"""Commands that the Makefile has no target for."""
+
+_UNDER_MAKE = "SCONES_MAKE"
+_VALUE = "SCONES_MAKE_"
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def is_under_make(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether the Makefile runs this command."""
+    return _UNDER_MAKE in environment
+
+
+class Option(click.Option):
+    """An option `--in-flight`, which make calls IN_FLIGHT."""
+
+    def __init__(self, *declarations: Any, make: str | None = None, **attributes: Any) -> None:
+        """Take click's declarations, and make's name where it is another."""
+        super().__init__(*declarations, **attributes)
+        longest = max(self.opts, key=len)
+        self.make_name = make or longest.removeprefix("--").replace("-", "_").upper()
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name the option as it was typed."""
+        return f"'{self.make_name}'" if is_under_make() else super().get_error_hint(ctx)
+
+    def typed(self, value: str) -> Iterator[str]:
+        """Yield what would have been typed for make's NAME=value; an empty value is none."""
+        if self.is_flag:
+            if click.BOOL.convert(value or "no", self, None):
+                yield self.opts[0]
+        elif value:
+            yield f"{max(self.opts, key=len)}={value}"
+
+
+class Argument(click.Argument):
+    """An argument, which make calls by its metavar."""
+
+    @property
+    def make_name(self) -> str:
+        """NAME in make's NAME=value."""
+        return str(self.metavar)
+
+    def typed(self, value: str) -> Iterator[str]:
+        """Yield what would have been typed for make's NAME=value; an empty one counts if required."""
+        if self.nargs == -1:
+            try:
+                yield from shlex.split(value)
+            except ValueError as error:
+                raise click.BadParameter(f"{value!r}: {error}", param=self) from error
+        elif value or self.required:
+            yield value
+
+
+class Command(click.Command):
+    """A command, with make's values where make runs it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what was typed, here or to make."""
+        typed = _typed_to_make(self, os.environ) if is_under_make() else []
+        return super().parse_args(ctx, [*args, *typed])
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's parameters, and `--quiet`, which every command has."""
+        *own, help_ = super().get_params(ctx)
+        return [*own, _QUIET, help_]
+
+    def for_make(self) -> str:
+        """Return what to type to make: `drop FROM=… [OUT=…]`."""
+        named = [each for each in self.params if isinstance(each, Option | Argument)]
+        arguments = [f"{each.make_name}=…" for each in named if each.required]
+        options = [f"[{each.make_name}=…]" for each in named if not each.required and not _is_rare(each)]
+        return " ".join([str(self.name), *arguments, *options])
+
+
+class Group(click.Group):
+    """The group of all commands. Under make, its help has make's spelling."""
+
+    command_class = Command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands as they are typed here."""
+        if not is_under_make():
+            super().format_commands(ctx, formatter)
+            return
+        commands = [self.commands[name] for name in self.list_commands(ctx)]
+        rows = [
+            (f"make {each.for_make()}", each.get_short_help_str(200))
+            for each in commands
+            if isinstance(each, Command) and each.name not in _NOT_FOR_MAKE
+        ]
+        for typed, what in rows:
+            formatter.write(f"  {typed}\n      {what}\n")
+
+
+def _set_quiet(_: click.Context, __: click.Parameter, value: bool) -> None:
+    words.quiet = value
+
+
+_QUIET = Option(
+    ["-q", "--quiet"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_quiet,
+    help="Print the answer and errors alone: no progress, no hints.",
+)
+
+
+def _is_rare(parameter: Option | Argument) -> bool:
+    return parameter.make_name in ("JSON", "ON", "QUIET")
+
+
+def _typed_to_make(command: click.Command, environment: Mapping[str, str]) -> list[str]:
+    """Return the arguments that make's NAME=value stand for."""
+    options: list[str] = []
+    arguments: list[str] = []
+    for each in [*command.params, _QUIET]:
+        if isinstance(each, Option | Argument) and (name := f"{_VALUE}{each.make_name}") in environment:
+            (options if isinstance(each, Option) else arguments).extend(each.typed(environment[name]))
+    return [*options, *(["--", *arguments] if arguments else [])]
+
+
+option = partial(click.option, cls=Option)
+argument = partial(click.argument, cls=Argument)
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+"""Type of an option that names a folder, which need not be there."""
+
+as_json: Decorator = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+on: Decorator = option(
+    "--on",
+    type=click.Choice(["aws"]),
+    envvar="SCONES_ON",
+    help="aws: the system on AWS. Left out: the one on this machine.",
+)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.option("--version", is_flag=True, help="Print the version and exit.")
+@click.pass_context
+def scones(context: click.Context, version: bool) -> None:
+    """Classify images on AWS, or on this machine."""
+    if version:
+        from infra.installation import version as installed_version
+
+        click.echo(f"scones {installed_version()}")
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    else:
+        return
+    context.exit()

@@ -1,0 +1,258 @@
+"""Images in, answers out: drop, query, report, rejected, review, label, import-capture."""
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from infra.cli import systems
+from infra.cli.command_line import ATTENTION, FOLDER, argument, as_json, on, option, scones
+from infra.cli.terminal import answers, progress_bar, words
+from infra.cli.words import (
+    import_facts,
+    print_json,
+    show_import,
+    show_outcomes,
+    show_rejected,
+    show_review,
+    shown,
+)
+from infra.installation import how, state_folder
+
+
+class _Date(click.ParamType[date]):
+    name = "date"
+
+    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read a date."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: a date is like 2026-11-16", param, ctx)
+
+
+@scones.command()
+@argument("folder", metavar="FROM", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@on
+@as_json
+def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None:
+    """Put every file of the folder FROM into the incoming bucket, and wait for the outcomes.
+
+    Exit code 3: an image has no outcome.
+    """
+    stack = systems.current_stack(on)
+    from infra.operations.drop import drop, files_of, settle
+
+    with progress_bar(words) as progress:
+        dropped = drop(stack, files_of(folder), progress)
+        settled = settle(stack, dropped, progress, patience_s)
+    if as_json:
+        print_json(asdict(settled))
+    else:
+        show_outcomes(answers, settled)
+    sys.exit(ATTENTION if settled.missing else 0)
+
+
+@scones.command()
+@argument("sql", metavar="SQL", required=False)
+@option("--name", help="Name of a saved query, instead of SQL.")
+@option("--week", help="ISO week of a saved query, like 2026-W47. Left out: the last four weeks.")
+@option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="Format of the answer. Left out: that of the file's name, or a table.",
+)
+@option("--limit", type=click.IntRange(0), help="Most rows to print. Left out: 200 of a table, else all.")
+@option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write the answer to.")
+@on
+@as_json
+def query(
+    sql: str | None,
+    name: str | None,
+    week: str | None,
+    format_: str | None,
+    limit: int | None,
+    out: Path | None,
+    on: str | None,
+    as_json: bool,
+) -> None:
+    """Ask SQL in Athena's dialect, or a saved query; with neither, list the saved queries."""
+    from infra.cli.tables import saved_query_list, show_saved_queries
+
+    if not sql and not name and not week:
+        if as_json:
+            print_json(saved_query_list())
+        else:
+            show_saved_queries(answers)
+        return
+    if bool(sql) == bool(name) or (week and not name):
+        asked = how("query", SQL='"SELECT …"'), how("query", NAME="…")
+        raise click.UsageError(f"say {asked[0]}, or {asked[1]} with a saved query, and then perhaps a week")
+    text = sql or _saved(name or "", week)
+    stack = systems.current_stack(on)
+    from analytics.questions.queries import question
+    from analytics.report.cost import query_usd
+    from infra.cli.tables import format_of, write_answer
+    from infra.operations.answers import engine
+
+    chosen = "json" if as_json and not format_ else format_of(format_, out)
+    with engine(stack) as athena:
+        answer = athena.query(text)
+    if name:
+        words.print(question(name), highlight=False)
+    write_answer(answers, words, answer.frame, chosen, limit, out)
+    if stack.endpoint_url is None:
+        usd = query_usd(answer.scanned_bytes)
+        words.print(f"Athena scanned {answer.scanned_bytes:,} bytes: ${usd:.5f}", highlight=False)
+
+
+@scones.command()
+@option("--week", help="ISO week, like 2026-W47. Left out: this one.")
+@option("--compare", help="Week to compare with. Left out: the one before.")
+@option("--out", type=FOLDER, help="Folder of the report.")
+@on
+@as_json
+def report(week: str | None, compare: str | None, out: Path | None, on: str | None, as_json: bool) -> None:
+    """Write a week's report. Exit code 3: it asks for attention."""
+    from analytics.report.isoweek import IsoWeek
+
+    try:
+        chosen = IsoWeek.parse(week) if week else IsoWeek.of(datetime.now(UTC).date())
+        other = IsoWeek.parse(compare) if compare else chosen.back()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    if other == chosen:
+        raise click.ClickException(f"{chosen} cannot be compared with itself")
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.write_report import report_of
+
+    with engine(stack) as athena:
+        written = report_of(stack, athena, chosen, other)
+    page = written.write(out or state_folder() / "report")
+    if as_json:
+        click.echo((page.parent / "report.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        answers.print(written.to_text(), highlight=False)
+    words.print(f"{shown(page)}, report.json and digest.md beside it", soft_wrap=True)
+    sys.exit(0 if written.verdict.ok else ATTENTION)
+
+
+@scones.command()
+@option("--download", "folder", type=FOLDER, help="Folder to copy them to.")
+@on
+@as_json
+def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
+    """List rejected images with their reasons."""
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.rejected import INDEX, download, rejected_images
+
+    with engine(stack) as athena:
+        images = rejected_images(athena)
+    if as_json:
+        print_json([asdict(image) for image in images])
+    else:
+        show_rejected(answers, images)
+    if folder:
+        copied = download(stack.client("s3"), stack.incoming_bucket, images, folder)
+        words.print(f"{copied:,} copied to {folder}; {INDEX} says which is which", soft_wrap=True)
+
+
+@scones.command()
+@option(
+    "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
+)
+@option("--sample", type=click.IntRange(0, 1000), default=0, help="How many accepted images to add.")
+@option("--out", type=FOLDER, help="Folder of the page.")
+@on
+@as_json
+def review(since: date | None, sample: int, out: Path | None, on: str | None, as_json: bool) -> None:
+    """Write a page of the images below the threshold, to label each with one key press."""
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.write_sheet import review
+
+    with engine(stack) as athena:
+        reviewed = review(stack, athena, since, sample, out or state_folder() / "review")
+    if as_json:
+        page = reviewed.page and str(reviewed.page)
+        print_json({"waiting": reviewed.queue.waiting, "sampled": reviewed.queue.sampled, "page": page})
+    else:
+        show_review(answers, reviewed)
+
+
+@scones.command()
+@argument("source", metavar="FROM")
+@on
+@as_json
+def label(source: str, on: str | None, as_json: bool) -> None:
+    """Load a labels file, as a review sheet saves it: FROM is a file or s3://bucket/key."""
+    stack = systems.current_stack(on)
+    from analytics.text import plural
+    from infra.operations.answers import engine
+    from infra.operations.load_labels import load_labels
+
+    with engine(stack) as athena:
+        images = load_labels(stack, athena, source)
+    if as_json:
+        print_json({"images": images})
+    else:
+        answers.print(f"Labels of {plural(images, 'image')} loaded.")
+    words.print(f"`{how('report')}` measures precision with them.")
+
+
+@scones.command("import-capture")
+@argument("source", metavar="FROM")
+@option("--classes", help="Classes of that endpoint, in the order of its scores: a,b. Left out: the stack's.")
+@option("--threshold", help="Least confidence that is accepted. Left out: the stack's.")
+@on
+@as_json
+def import_capture(
+    source: str, classes: str | None, threshold: str | None, on: str | None, as_json: bool
+) -> None:
+    """Import the data-capture files of a SageMaker endpoint: FROM is a folder or s3://bucket/prefix.
+
+    Exit code 3: a line could not be imported.
+    """
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.import_capture import import_capture, judgement, new_and_known
+
+    judged = judgement(stack, classes, threshold)
+    with words.working(f"Reading {source} …"):
+        imported = import_capture(stack, source, judged)
+        with engine(stack) as athena:
+            new, known = new_and_known(athena, imported)
+    log = state_folder() / "import-capture.txt"
+    if as_json:
+        print_json(import_facts(imported, new, known))
+    else:
+        show_import(answers, imported, new, known, log)
+    sys.exit(ATTENTION if imported.bad else 0)
+
+
+def _saved(name: str, week: str | None) -> str:
+    """Return a saved query's SQL; without such a query, show those that there are."""
+    from analytics.questions.queries import UnknownQuery, console_query, saved_queries, week_query
+    from analytics.report.isoweek import IsoWeek
+    from infra.cli.tables import show_saved_queries
+
+    try:
+        if week is None:
+            return console_query(name)
+        chosen = IsoWeek.parse(week)
+        return week_query(name, chosen.monday, chosen.sunday)
+    except UnknownQuery as error:
+        show_saved_queries(words)
+        near = "".join(f" Perhaps {each}?" for each in get_close_matches(name.lower(), saved_queries(), 1))
+        raise click.ClickException(f"There is no query {name!r}; those above are saved.{near}") from error
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error

