@@ -17,6 +17,7 @@ WITH_SAGEMAKER := .venv-sagemaker
 UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 SCONES = $(BIN)/python scones.py
 WITH_CHECKOV := .venv-checkov
+WITH_PIP_AUDIT := .venv-packages
 
 COMMANDS := demo up down deploy undeploy drop evaluate query import-capture report backfill audit redrive rejected \
   review label compact

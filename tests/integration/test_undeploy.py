@@ -167,4 +167,4 @@ def test_the_command_says_what_stays(
     assert f"s3://{bucket_of['IncomingBucket'].name}\n" in said.output
     assert f"s3://{bucket_of['ResultsBucket'].name}\n" in said.output
     again = CliRunner().invoke(scones, ["undeploy"])
-    assert (again.exit_code, again.output) == (0, f"Nothing is deployed in {REGION}.\n")
+    assert (again.exit_code, again.stdout) == (0, f"Nothing is deployed in {REGION}.\n")
