@@ -1,4 +1,4 @@
-"""Read an AVIF's boxes: how large its coded pictures really are, and where its EXIF is.
+"""Reads the boxes of an AVIF: the real size of its coded pictures, and the place of its EXIF.
 
 The container names a size, and each coded picture names its own, which is the one that a decoder allocates.
 Sources: ISO/IEC 14496-12 (boxes), ISO/IEC 23008-12 (items), the AV1 bitstream specification, section 5.5.
@@ -8,24 +8,24 @@ import struct
 from collections.abc import Iterator
 
 MAX_PARTS = 50_000
-"""Boxes, items, extents, samples and units of a file."""
+"""Limit of the boxes, items, extents, samples and units of a file."""
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
 _SEQUENCE_HEADER = 1
 _SEQUENCE_HEADER_BYTES = 512
-"""Longer than any."""
+"""Limit that no ordinary one reaches."""
 
 
 class TooManyParts(Exception):
-    """The file has so many parts that they are what it is made for."""
+    """The file has more parts than the limit."""
 
 
 class AvifBoxes:
-    """The boxes of an AVIF, read within bounds."""
+    """The boxes of an AVIF, read within limits."""
 
     coded_px: int
-    """Pixels of the largest picture that is coded in the file."""
+    """Pixel count of the largest coded picture in the file."""
     plain: bytes
-    """The file with its EXIF renamed, so that a decoder does not parse it: AVIF has its own orientation."""
+    """The file with its EXIF renamed, so that a decoder does not parse it. AVIF has its own orientation."""
 
     def __init__(self, data: bytes) -> None:
         """Read the boxes.
@@ -61,7 +61,7 @@ class AvifBoxes:
             raise TooManyParts
 
     def _boxes(self, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-        """Yield the type of each box, and where its content begins and ends; of a container, its boxes."""
+        """Yield the type of each box and the offsets of its content; for a container, its boxes."""
         while at + 8 <= end:
             self._count()
             size, kind = struct.unpack_from(">I4s", self._data, at)
@@ -119,7 +119,7 @@ class AvifBoxes:
         return int(fixed or first)
 
     def _measure(self, item: memoryview) -> None:
-        """Walk over the units (OBUs) of an item or a sample, as a decoder does."""
+        """Visit the units (OBUs) of an item or a sample, as a decoder does."""
         at = 0
         while at + 2 <= len(item):
             header = item[at]
@@ -171,7 +171,7 @@ def _largest_frame_px(sequence_header: bytes) -> int:
 
 
 class _Bits:
-    """Reads numbers of any count of bits, the most significant first."""
+    """Reads numbers of any number of bits, most significant bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._number, self._left = int.from_bytes(data, "big"), len(data) * 8

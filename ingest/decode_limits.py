@@ -1,6 +1,6 @@
-"""What a file of each format would cost to decode, read before a decoder sees it.
+"""The cost of decoding a file of each format, read from its header before a decoder runs.
 
-Pillow bounds pixels. It does not bound the pieces that a file consists of, each of which costs it
+Pillow limits pixels. It does not limit the pieces that a file consists of, each of which costs
 microseconds and some memory in Python, nor how often a JPEG goes over its pixels: some hundred KB may keep it
 busy for a minute. What is counted here costs a few milliseconds at most, and sound files are far from the
 limits.
@@ -17,48 +17,48 @@ from ingest.formats import unsupported
 from ingest.tiff import MAX_ENTRIES, plain_tiff
 
 MAX_PIECES = MAX_ENTRIES
-"""Chunks of a PNG, segments of a JPEG, blocks of a GIF before its picture, entries and strips of a TIFF,
-boxes and units of an AVIF. 32 MB of PNG in chunks of 8 KB, as encoders write them, have 4,000."""
+"""Limit of PNG chunks, JPEG segments, GIF blocks before the picture, TIFF entries and strips, and AVIF boxes
+and units. A PNG of 32 MB in chunks of 8 KB, as encoders write them, has 4,000."""
 MAX_PIXELS = 150_000_000
-"""Whatever the format: more than a phone's camera makes."""
+"""Limit for every format: larger than the pictures of any phone."""
 MAX_DECODED_PIXELS = 25_000_000
-"""What is really held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
-width and height, so that its original may be larger."""
+"""Limit of what is held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
+width and height, so its original may be larger."""
 MAX_SIDE_PX = 65_535
-"""As in a JPEG or a GIF. Each row of a PNG costs its decoder time, however short it is."""
+"""Limit of JPEG and GIF themselves. Each row of a PNG costs its decoder time, however short the row is."""
 MAX_SCAN_PIXELS = 500_000_000
 """Limit of pixels times scans of a JPEG: half a second. Encoders write 10; 25 megapixels may have 20."""
 MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
 """Limits of a run-length encoded BMP, which Pillow decodes in Python."""
 MAX_SHARED_WORK = 8_000_000
-"""Bytes, and pixels of a PNG, that are decoded in the caller's process: 0.2 s. A process of its own costs
-5 ms of CPU, which is little only beside more work than that."""
+"""Limit of bytes plus PNG pixels for decoding in the caller's process: 0.2 s. A separate process costs 5 ms
+of CPU, which is little only beside more work than that."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a file says of itself."""
+    """The facts that the header of a file states."""
 
     data: bytes
-    """The file, without the parts that a decoder would parse in vain."""
+    """The file without the parts that a decoder would parse needlessly."""
     width_px: int | None = None
-    """As stored, before any orientation; None where the decoder is the first to know."""
+    """Width as stored, before any orientation; None where only the decoder finds it."""
     height_px: int | None = None
     decoded_px: int | None = None
-    """Pixels that the decoder holds, where they are not width × height."""
+    """Number of pixels that the decoder holds, where it is not width × height."""
     is_reducible: bool = False
-    """Whether the decoder can shrink the image as it goes, so that it never holds it whole."""
+    """Whether the decoder can shrink the image while decoding, so that it never holds all of it."""
     scans: int = 1
-    """How often the decoder goes over the pixels."""
+    """Number of passes of the decoder over the pixels."""
     work_per_px: float = 1.0
-    """CPU time for a pixel, that of a PNG being 1."""
+    """CPU time of a pixel relative to a PNG's."""
     orientation: int | None = None
-    """As EXIF numbers it; None where it is not in the format's own header."""
+    """EXIF orientation; None where the format's own header does not have it."""
     white: float | None = None
-    """The grey level that is white, where the format says it."""
+    """Grey level of white, where the format states it."""
     is_inverted: bool = False
-    """Whether level 0 is white, and Pillow does not know."""
+    """Whether level 0 is white without Pillow knowing it."""
 
     @property
     def work(self) -> float:
@@ -69,12 +69,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class FormatLimits:
-    """How the files of one format are read, and their limits."""
+    """Reader and limits of one format."""
 
     claim: Callable[[bytes], Claim]
     max_decoded_px: int = MAX_DECODED_PIXELS
     is_isolated: bool = False
-    """Whether every file is decoded in a process of its own: where the library trusts more than the header
+    """Whether every file is decoded in a separate process, because its library trusts more than the header
     that is read here."""
 
 
@@ -82,7 +82,7 @@ def claim_of(data: bytes, format_: str) -> Claim:
     """Read the header of a file of this format, and count its pieces.
 
     Raises:
-        RejectedImage: it is too costly, or of a kind of the format that is not supported.
+        RejectedImage: decoding is too costly, or this kind of the format is not supported.
         Exception: its header is damaged.
     """
     claim = FORMATS[format_].claim(data)
@@ -94,12 +94,12 @@ def claim_of(data: bytes, format_: str) -> Claim:
 
 
 def is_isolated(claim: Claim, format_: str) -> bool:
-    """Return whether a file is to be decoded in a process of its own."""
+    """Tell whether a file must be decoded in a separate process."""
     return FORMATS[format_].is_isolated or claim.work > MAX_SHARED_WORK
 
 
 def check_size(width_px: int, height_px: int) -> None:
-    """Bound an image, however it is decoded.
+    """Limit the size of an image, however it is decoded.
 
     Raises:
         RejectedImage: `too_many_pixels`.
@@ -112,7 +112,7 @@ def check_size(width_px: int, height_px: int) -> None:
 
 
 def check_decoded(claim: Claim, format_: str, decoded_px: int) -> None:
-    """Bound the pixels that a decoder holds, and the work of going over them.
+    """Limit the pixels that a decoder holds, and the work of its passes over them.
 
     Raises:
         RejectedImage: `too_many_pixels`.
@@ -157,7 +157,7 @@ _UNSUPPORTED_FRAMES = {
 }
 # As Pillow skips them.
 _WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xFF}
-# APP0 and APP14 say how the colours are coded.
+# APP0 and APP14 state how the colours are coded.
 _METADATA = {*range(0xE1, 0xEE), 0xEF, _COMMENT}
 _READ_METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
 
@@ -174,21 +174,21 @@ def _jpeg(data: bytes) -> Claim:
             if precision == 12:
                 raise unsupported("12-bit JPEG")
             if not height_px:
-                raise unsupported("JPEG that tells its height after its pixels")
+                raise unsupported("JPEG with its height after its pixels")
             claim = Claim(data, width_px, height_px, is_reducible=marker not in _PROGRESSIVE, work_per_px=0.2)
         elif marker in _METADATA:
-            # Of the kinds that tell the orientation, the first. Pillow would join all EXIF, and parse it.
+            # Keep the first segment with an orientation: Pillow would join and parse all EXIF segments.
             kind = next((kind for kind in _READ_METADATA if data.startswith(kind, at + 2)), None)
             if kind is None or kind in read:
                 kept.append(data[kept_until : at - 2])
                 kept_until = at + _segment_bytes(data, at)
             read.add(kind)
         elif marker == _START_OF_SCAN:
-            # All coefficients are in memory, whatever size it is decoded to, where a scan has some of them.
+            # Where a scan has only some of the coefficients, all are in memory, whatever the decoded size.
             if claim.is_reducible and data[at + 2] < components:
                 claim = replace(claim, is_reducible=False)
             if not claim.is_reducible:
-                # Those of a thumbnail in the header do not count.
+                # Scans of a thumbnail in the header do not count.
                 claim = replace(claim, scans=data.count(b"\xff\xda", at - 2), work_per_px=1.0)
     return replace(claim, data=b"".join((*kept, memoryview(data)[kept_until:])) if kept else data)
 
@@ -216,7 +216,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _segment_bytes(data: bytes, at: int) -> int:
-    """Return the length of what follows a marker, which counts its own two bytes."""
+    """Return the length of a marker's segment, including the two bytes of the length itself."""
     return max(int.from_bytes(data[at : at + 2], "big"), 2)
 
 

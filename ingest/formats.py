@@ -82,7 +82,7 @@ _HEIF_BRANDS = {
     b"heif": "HEIF",
 }
 
-# Only for the sentence: what people send by mistake.
+# Names for the message, of files that people send by mistake.
 _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), name)
     for pattern, name in (
@@ -97,7 +97,7 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 
 
 def format_of(data: bytes) -> str:
-    """Return Pillow's name of the format that the first bytes announce.
+    """Return Pillow's name of the format of these first bytes.
 
     Raises:
         RejectedImage: `unsupported_format`, with the format's name, or `not_an_image`.
@@ -117,12 +117,12 @@ def format_of(data: bytes) -> str:
 
 
 def unsupported(name: str) -> RejectedImage:
-    """Return the rejection of a sound image of this kind."""
+    """Return the rejection of an image of this kind, which is not supported."""
     return RejectedImage("unsupported_format", f"{name} is not supported: send one of {', '.join(READABLE)}")
 
 
 def _iso_media_format(head: bytes) -> str | None:
-    """Return the format that the brands of an ISO base media file name, if they name an image's."""
+    """Return the image format that the brands of an ISO base media file name, if any."""
     if head[4:8] != b"ftyp":
         return None
     end = int.from_bytes(head[:4], "big")

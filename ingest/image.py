@@ -39,12 +39,12 @@ _ROW_PIXEL_BYTES = 16
 """Largest pixel in a file: four channels of 32 bits."""
 _LEAST_READ_BYTES = 4096
 
-# As libavif, libtiff (through Pillow) and others say it.
+# Texts of libavif, of libtiff (through Pillow) and of others.
 _OUT_OF_MEMORY = re.compile(r"(?i)out of memory|not enough memory|memory allocation|decoder error -9\b")
 _EXIF_PREFIX = re.compile(rb"^(Exif\0\0){1,2}")
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
-# Each thread of the AVIF decoder takes memory of its own.
+# Each thread of the AVIF decoder takes its own memory.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 # EXIF orientation → the transformation that turns the image upright. Source: EXIF 2.32, tag 0x0112.
@@ -123,9 +123,9 @@ def too_large(size_bytes: int) -> RejectedImage:
 
 
 def _judged(format_: str, read: Callable[[], T]) -> T:
-    """Return what `read` returns; turn whatever it raises into a rejection.
+    """Return the result of `read`, and turn every error into a rejection.
 
-    Bytes make Pillow raise errors of almost any class, and the same bytes will do so again.
+    Damaged bytes make Pillow raise errors of almost any class, and the same bytes do so in every retry.
     """
     try:
         return read()
@@ -136,10 +136,12 @@ def _judged(format_: str, read: Callable[[], T]) -> T:
     except UnidentifiedImageError as error:
         raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
     except MemoryError as error:
-        raise RejectedImage("too_costly", f"{format_}: it takes too much memory") from error
+        raise RejectedImage("too_costly", f"{format_}: decoding takes too much memory") from error
     except Exception as error:
         if _OUT_OF_MEMORY.search(str(error)):
-            raise RejectedImage("too_costly", f"{format_}: it takes too much memory ({error})") from error
+            raise RejectedImage(
+                "too_costly", f"{format_}: decoding takes too much memory ({error})"
+            ) from error
         raise RejectedImage("corrupt", f"{format_}: {error or type(error).__name__}") from error
 
 
@@ -176,9 +178,9 @@ def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
         check_decoded(claim, format_, max(held_px, claim.decoded_px or 0))
         _read_ahead(image, claim.data, format_)
         image.load()
-        # Not earlier: a PNG may say it after its pixels.
+        # Only now: a PNG may have its orientation after its pixels.
         orientation = claim.orientation or _orientation(image)
-        # The image is square now, so it can be turned after shrinking, when it is small.
+        # The image becomes square, so it can be turned after shrinking, when it is small.
         pixels = _to_rgb(_shrink(image, claim, size_px))
     # Otherwise a colour profile of any length would be part of the PNG.
     pixels.info = {}
@@ -209,9 +211,9 @@ def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the orientation of EXIF, else of XMP; 1 where neither tells it or both are damaged.
+    """Return the orientation from EXIF or else XMP; 1 where neither has it or both are damaged.
 
-    Pillow would parse all of EXIF, whose values may be millions.
+    Pillow would parse all of EXIF, which may have millions of values.
     """
     info = image.info
     try:
@@ -283,7 +285,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _levels(image: Image.Image, claim: Claim) -> tuple[float, float]:
     """Return the grey levels that are black and white.
 
-    Where the format does not say it, white is the narrowest of the usual ranges that holds the brightest.
+    Where the format does not state it, white is the top of the smallest usual range that holds all pixels.
     """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return 0.0, 255.0
@@ -301,7 +303,7 @@ def _extrema(image: Image.Image) -> tuple[float, float]:
     if image.mode != "I;16B":
         darkest, brightest = image.getextrema()
         return float(darkest), float(brightest)  # type: ignore[arg-type]
-    # Pillow finds them in this machine's order of bytes only.
+    # Pillow finds them in the machine's own byte order only.
     rows = max(_BAND_PIXELS // image.width, 1)
     levels = [
         float(level)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Run one piece of work in a process of its own, under limits of CPU time and memory.
+"""Run one piece of work in a separate process, with limits of CPU time and memory.
 
 A decoder written in C cannot be interrupted, and a crash of it ends its process. What it costs is known only
 from what the file says of itself, which may be a lie.
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NoReturn
 
 MAX_CPU_S = 3.0
-"""The costliest images that are read take 1.5 s."""
+"""Limit of CPU time. The costliest image that is accepted takes 1.5 s."""
 MAX_MEMORY_BYTES = 384 * 1024 * 1024
-"""Beyond what the process had; the costliest images that are read take 220 MB."""
+"""Limit of additional memory. The costliest image that is accepted takes 220 MB."""
 
 
 class TooCostly(Exception):
-    """The work took more than its limits."""
+    """The work exceeded its limits."""
 
 
 class Crashed(Exception):
@@ -51,10 +51,10 @@ def run_isolated(work: Callable[[], bytes]) -> bytes:
         return result
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGPROF:
-        raise TooCostly(f"it takes more than {MAX_CPU_S:g} s of CPU time")
+        raise TooCostly(f"decoding takes more than {MAX_CPU_S:g} s of CPU time")
     if code in {-signal.SIGKILL, _OUT_OF_MEMORY}:
-        raise TooCostly(f"it takes more than {MAX_MEMORY_BYTES >> 20} MB of memory")
-    raise Crashed(f"it makes its decoder crash ({signal.strsignal(-code) if code < 0 else code})")
+        raise TooCostly(f"decoding takes more than {MAX_MEMORY_BYTES >> 20} MB of memory")
+    raise Crashed(f"its decoder crashed ({signal.strsignal(-code) if code < 0 else code})")
 
 
 _OUT_OF_MEMORY = 3
@@ -63,7 +63,7 @@ _OUT_OF_MEMORY = 3
 def _run_in_child(work: Callable[[], bytes], writing: int) -> NoReturn:
     code = 1
     try:
-        # Objects that the parent has are not looked at, and their pages not copied.
+        # Leave the parent's objects alone, so that their pages are not copied.
         gc.disable()
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, MAX_CPU_S)
@@ -85,5 +85,5 @@ def _limit_memory() -> None:
     most = pages * resource.getpagesize() + MAX_MEMORY_BYTES
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
-    # A crash of a decoder leaves no file of the size of its memory.
+    # A crash of a decoder must not write a core file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

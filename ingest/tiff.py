@@ -1,4 +1,4 @@
-"""Read a TIFF's first directory, within bounds, and write the part of it that a decoder needs.
+"""Reads the first directory of a TIFF within limits, and writes the part of it that a decoder needs.
 
 Pillow and libtiff parse every tag of a directory, however many values it has: 4 million cost 18 s. They also
 read some sound files wrong without a word. So the directory is read here, checked, and handed on as a small
@@ -14,7 +14,7 @@ from ingest.errors import RejectedImage
 from ingest.formats import unsupported
 
 MAX_ENTRIES = 50_000
-"""Tags in a directory, and strips or tiles of an image: 30,000 rows may be as many strips."""
+"""Limit of a directory's tags, and of an image's strips or tiles. 30,000 rows may be as many strips."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR = 273, 274, 277, 278, 279, 284
@@ -29,7 +29,7 @@ _T4_OPTIONS, _T6_OPTIONS, _YCBCR_COEFFICIENTS, _YCBCR_POSITION, _REFERENCE_BLACK
 )
 _OLD_JPEG = tuple(range(512, 522))
 
-# Tag → most values. All others are left out: a decoder does not need them.
+# Tag → largest number of values. Other tags are left out: a decoder does not need them.
 _INTEGERS = {
     **dict.fromkeys((_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _ROWS_PER_STRIP), 1),
     **dict.fromkeys((_PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _T4_OPTIONS, _T6_OPTIONS), 1),
@@ -42,8 +42,8 @@ _INTEGERS = {
 }
 _AS_THEY_ARE = {_JPEG_TABLES: 65_536, _YCBCR_COEFFICIENTS: 3, _REFERENCE_BLACK_WHITE: 6}
 
-# Type → struct's letter for integers, and the bytes of a value. Source: TIFF 6.0, section 2; types 13 and up:
-# TIFF technical note 1 and BigTIFF.
+# Type → letter of `struct` for integers, and size of a value in bytes.
+# Source: TIFF 6.0, section 2; types 13 and up: TIFF technical note 1 and BigTIFF.
 _INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _TYPE_BYTES = {
     1: 1,
@@ -66,7 +66,7 @@ _TYPE_BYTES = {
 
 _RAW, _OLD_STYLE_JPEG = 1, 6
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
-"""What Pillow's wheels read."""
+"""Compressions that Pillow's wheels read."""
 _OTHER_COMPRESSIONS = {
     9: "JBIG (T.85)",
     10: "JBIG (T.43)",
@@ -117,19 +117,19 @@ _SIGNED, _UNDEFINED = 2, 4
 
 @dataclass(frozen=True)
 class PlainTiff:
-    """A TIFF whose directory holds what a decoder needs, and nothing else."""
+    """A TIFF whose directory has only what a decoder needs."""
 
     data: bytes
     width_px: int
-    """As stored, before any orientation."""
+    """Width as stored, before any orientation."""
     height_px: int
     decoded_px: int
-    """At least: a tile is decoded whole, however small its image."""
+    """Lower bound: a tile is decoded as a whole, however small its image is."""
     orientation: int
     white: float | None
-    """The grey level that is white, where the bits of a sample say it."""
+    """Grey level of white, where the bits of a sample state it."""
     is_inverted: bool
-    """Whether level 0 is white, and the decoder will not know."""
+    """Whether level 0 is white without the decoder knowing it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class _Directory:
         return _Entry(type_, count, inline[:size_bytes])
 
     def integers(self, tag: int) -> tuple[int, ...]:
-        """Return the values of a tag; none where it is not there."""
+        """Return the values of a tag; none where the tag is missing."""
         entry = self.entries.get(tag)
         if entry is None:
             return ()
@@ -193,7 +193,7 @@ class _Directory:
 
 
 def orientation_of(exif: bytes) -> int | None:
-    """Return the orientation that EXIF names, 1 to 8 in a sound file; None where it names none.
+    """Return the orientation in EXIF, 1 to 8 in an intact file; None where it is missing.
 
     Raises:
         Exception: the EXIF is damaged.
@@ -202,7 +202,7 @@ def orientation_of(exif: bytes) -> int | None:
 
 
 def plain_tiff(data: bytes) -> PlainTiff:
-    """Read and check the first directory of a TIFF, and write it anew.
+    """Read and check the first directory of a TIFF, and write a new one.
 
     Raises:
         RejectedImage: `unsupported_format` for a sound file of a kind that is not supported, `corrupt` for
@@ -218,7 +218,7 @@ def plain_tiff(data: bytes) -> PlainTiff:
         tags.pop(_PLANAR, None)
     is_deep_grey = layout.photometric in {_WHITE_IS_ZERO, _BLACK_IS_ZERO} and layout.bits[0] > 8
     if is_deep_grey:
-        # Pillow would take white for black.
+        # Pillow would mistake white for black.
         tags[_PHOTOMETRIC] = (_BLACK_IS_ZERO,)
     if layout.photometric == _PALETTE:
         tags[_COLOR_MAP] = _colour_map(directory, 3 << layout.bits[0])
@@ -243,14 +243,14 @@ class _Layout:
     order: str
     photometric: int
     bits: tuple[int, ...]
-    """Of each sample of a pixel."""
+    """Bits of each sample of a pixel."""
     sample_format: int
 
 
 def _layout(directory: _Directory) -> _Layout:
-    """Return how the samples lie, if Pillow reads that right.
+    """Return the layout of the samples, if Pillow reads it correctly.
 
-    A value that does not exist in TIFF is damage, and not another kind of file.
+    A value that TIFF does not define means damage, not another kind of file.
     """
     compression = directory.integer(_COMPRESSION, _RAW)
     if compression in _OTHER_COMPRESSIONS:
@@ -276,7 +276,7 @@ def _layout(directory: _Directory) -> _Layout:
     is_alike = len(set(bits)) == len(set(formats)) == 1 and len(bits) in {1, samples}
     bits = bits * samples if len(bits) == 1 else bits
     sample_format = 1 if formats[0] == _UNDEFINED else formats[0]
-    # Pillow knows more kinds in this order, which does not matter to samples of less than two bytes.
+    # Pillow knows more layouts in this byte order, which is irrelevant for samples below two bytes.
     order = "<" if bits[0] <= 12 else directory.order
     known = photometric
     if known == _WHITE_IS_ZERO and bits[0] > 8:
@@ -288,7 +288,7 @@ def _layout(directory: _Directory) -> _Layout:
         not is_alike
         or (prefix, known, (sample_format,), fill_order, bits, extra) not in OPEN_INFO
         or (sample_format == _SIGNED and bits[0] == 8)
-        # Pillow takes these for something else, and shows it.
+        # Pillow misreads these without an error.
         or (in_planes and (photometric not in {_RGB, _CMYK} or bits[0] != 8))
         or (is_subsampled and compression == _RAW and samples > 1)
     ):
@@ -305,12 +305,12 @@ def _colour_map(directory: _Directory, count: int) -> tuple[int, ...]:
     values = directory.integers(_COLOR_MAP)[:count]
     if len(values) < count or not all(0 <= value < 1 << 16 for value in values):
         raise ValueError("its colour map is damaged")
-    # Some programs write 8-bit levels, though TIFF's are of 16 bits.
+    # Some programs write 8-bit levels, although TIFF has 16-bit levels.
     return values if max(values) > 255 else tuple(value * 257 for value in values)
 
 
 def _swapped(entry: _Entry) -> _Entry:
-    """Return rationals in the other order of bytes; the tables of a JPEG have none."""
+    """Return rationals in the other byte order; the tables of a JPEG have none."""
     if _TYPE_BYTES[entry.type] != 8:
         return entry
     numbers = struct.unpack(f">{entry.count * 2}I", entry.data)
@@ -318,7 +318,7 @@ def _swapped(entry: _Entry) -> _Entry:
 
 
 def _written(data: bytes, order: str, tags: dict[int, tuple[int, ...]], raw: dict[int, _Entry]) -> bytes:
-    """Return the file with this directory at its end; offsets into the file stay as they are."""
+    """Return the file with this directory appended; offsets into the file do not change."""
     entries = {tag: _packed(order, values) for tag, values in tags.items()} | raw
     at = len(data) + len(data) % 2
     outside_at = at + 2 + 12 * len(entries) + 4
