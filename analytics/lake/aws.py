@@ -11,7 +11,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as parquet
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics.lake.files import StoredFile, write_whole
 from ingest.errors import SconesError
@@ -98,3 +98,27 @@ class ResultsBucket:
 
 class DeletionRefused(SconesError):
     """S3 did not delete files, and what it said."""
+
+
+class DeadLetterQueue:
+    """The queue of outcome messages that are not rows, for people."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    @classmethod
+    def connect(cls, url: str) -> "DeadLetterQueue":
+        """Return it with a client of its own."""
+        config = Config(
+            connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+        )
+        return cls(boto3.client("sqs", config=config), url)
+
+    def take(self, body: str) -> bool:
+        """Put a message into the queue; return False where SQS does not take it."""
+        try:
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
+        except (BotoCoreError, ClientError):
+            return False
+        return True

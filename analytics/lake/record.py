@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from analytics.lake.aws import ResultsBucket
+from analytics.lake.aws import DeadLetterQueue, ResultsBucket
 from analytics.lake.batch import sort_out
 
 logger = Logger(service="record")
@@ -21,18 +21,27 @@ def results_bucket() -> ResultsBucket:
     return ResultsBucket.connect(os.environ["RESULTS_BUCKET"])
 
 
+@cache
+def unrecorded_outcomes() -> DeadLetterQueue:
+    """Return the dead-letter queue, made when the first message is refused."""
+    return DeadLetterQueue.connect(os.environ["UNRECORDED_OUTCOMES_URL"])
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take an SQS batch; return the ids of the messages that are no outcome messages, for SQS to set aside.
+    """Take an SQS batch; put the messages that are not outcomes into the dead-letter queue at once.
 
-    A write that fails raises, so that the whole batch is delivered again: files are named by their rows, and
-    what was written before is overwritten by the same.
+    SQS would do so after the fifth delivery, an hour later: it still does with those that are returned, which
+    could not be put there. A write that fails raises, so that the whole batch is delivered again: files are
+    named by their rows, and what was written before is overwritten by the same.
     """
     batch = sort_out(event["Records"])
+    bodies = {record["messageId"]: record["body"] for record in event["Records"]}
     for message_id, error in batch.refused:
         logger.error("message refused", message_id=message_id, error=repr(error))
     for path, table in batch.files.items():
         results_bucket().write(path, table)
     metrics.add_metric(name="RowsWritten", unit=MetricUnit.Count, value=batch.row_count)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id, _ in batch.refused]}
+    left = [id_ for id_, _ in batch.refused if not unrecorded_outcomes().take(bodies[id_])]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in left]}

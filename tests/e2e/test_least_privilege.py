@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError
 from analytics.lake.merge import edition_of
 from analytics.lake.schema import PREFIX, to_table
 from infra.laptop.local import running
+from infra.stack import depth
 from infra.stack import STACK_NAME, Stack
 from tests.builders import an_event, png_bytes
 from tests.builders_table import a_rejected_row, a_row
@@ -225,6 +226,14 @@ def it_is_recorded_again_and_again(system: System, role: str, action: str) -> No
     assert int(queue["Attributes"][names[0]]) > 0
 
 
+def it_is_not_set_aside(system: System, role: str, action: str) -> None:
+    """A message that is not an outcome stays in the queue, until SQS moves it after some deliveries."""
+    sqs, before = system.client("sqs"), len(system.log())
+    sqs.send_message(QueueUrl=system.stack.results_queue_url, MessageBody="not an outcome")
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied message")
+    assert depth(sqs, system.stack.unrecorded_outcomes_url) == 0
+
+
 def put_rows(system: System, name: str, rows: list[dict[str, Any]]) -> None:
     """Write rows as a file of the table, of a day and a name."""
     body = io.BytesIO()
@@ -287,6 +296,7 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("RecordRole", "sqs:ReceiveMessage", "", it_is_not_recorded),
     ("RecordRole", "sqs:GetQueueAttributes", "", it_is_not_recorded),
     ("RecordRole", "sqs:DeleteMessage", "", it_is_recorded_again_and_again),
+    ("RecordRole", "sqs:SendMessage", "", it_is_not_set_aside),
     ("CompactRole", "s3:ListBucket", "", a_day_is_not_compacted),
     ("CompactRole", "s3:GetObject", "", a_day_is_not_compacted),
     ("CompactRole", "s3:PutObject", "", a_day_is_not_compacted),
@@ -411,6 +421,9 @@ def tries(
         "write answers": put(stack.query_results_bucket, "tried.csv"),
         "send an outcome": lambda: sqs.send_message(QueueUrl=stack.results_queue_url, MessageBody="tried"),
         "take an outcome": lambda: sqs.receive_message(QueueUrl=stack.results_queue_url, VisibilityTimeout=0),
+        "send a dead letter": lambda: sqs.send_message(
+            QueueUrl=stack.unrecorded_outcomes_url, MessageBody="tried"
+        ),
         "take a dead letter": lambda: sqs.receive_message(
             QueueUrl=stack.unrecorded_outcomes_url, VisibilityTimeout=0
         ),
@@ -435,7 +448,7 @@ MAY = {
     "ClassifyRole": set[str](),
     "DecideRole": set[str](),
     "ClassifyBatchRole": {"read an upload", "list uploads", "send an outcome"},
-    "RecordRole": {"write rows", "take an outcome"},
+    "RecordRole": {"write rows", "take an outcome", "send a dead letter"},
     "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
     "DigestRole": {"ask Athena", "read rows", "list rows", "write answers", "notify"},
     "ImageUploadedRole": {"start an execution"},

@@ -1,6 +1,7 @@
 import io
 import json
 
+import boto3
 import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
@@ -23,6 +24,23 @@ def fresh_client(moto_s3):
 @pytest.fixture(autouse=True)
 def bucket(s3):
     s3.create_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def dead_letters(s3, monkeypatch):
+    """Return what reads the bodies in the dead-letter queue."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="unrecorded")["QueueUrl"]
+    sqs.purge_queue(QueueUrl=url)
+    monkeypatch.setenv("UNRECORDED_OUTCOMES_URL", url)
+    record.unrecorded_outcomes.cache_clear()
+
+    def read():
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
+        return [message["Body"] for message in messages]
+
+    yield read
+    record.unrecorded_outcomes.cache_clear()
 
 
 def an_image(number, day=16, **changes):
@@ -65,13 +83,14 @@ def test_batches_of_other_messages_leave_each_other_alone(s3):
     assert sorted(row["key"] for row in rows(s3)) == ["1.png", "2.png"]
 
 
-def test_a_message_that_is_no_outcome_is_handed_back_and_the_others_are_written(s3, lines_of):
+def test_a_message_that_is_no_outcome_goes_to_the_dead_letters_and_the_others_are_written(
+    s3, dead_letters, lines_of
+):
     read = lines_of(record)
     null_key = json.dumps(an_image(3)).replace('"3.png"', "null")
     response = invoke(an_image(1), "poison", null_key, an_image(2))
-    assert response == {
-        "batchItemFailures": [{"itemIdentifier": "message-1"}, {"itemIdentifier": "message-2"}]
-    }
+    assert response == {"batchItemFailures": []}
+    assert sorted(dead_letters()) == sorted(["poison", null_key])
     assert sorted(row["key"] for row in rows(s3)) == ["1.png", "2.png"]
     _, lines = read()
     refused = [line["message_id"] for line in lines if line.get("level") == "ERROR"]
@@ -79,9 +98,30 @@ def test_a_message_that_is_no_outcome_is_handed_back_and_the_others_are_written(
     assert lines[-1]["RowsWritten"] == [2]
 
 
-def test_a_batch_of_nothing_but_poison_writes_nothing(s3):
-    assert len(invoke("poison", "{}")["batchItemFailures"]) == 2
+def test_a_batch_of_nothing_but_poison_writes_nothing(s3, dead_letters):
+    assert invoke("poison", "{}") == {"batchItemFailures": []}
+    assert sorted(dead_letters()) == ["poison", "{}"]
     assert files(s3) == {}
+
+
+NOTIFICATION = {"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": "a.png"}}}]}
+
+
+@pytest.mark.parametrize("event", [NOTIFICATION, {}, None, [], {**an_event(), "time": None}])
+def test_an_outcome_about_an_event_of_another_shape_goes_to_the_dead_letters_at_once(s3, dead_letters, event):
+    """As the machine sends it that was started by something else than an EventBridge event."""
+    assert invoke({**a_message("failed"), "event": event}) == {"batchItemFailures": []}
+    assert len(dead_letters()) == 1
+    assert files(s3) == {}
+
+
+def test_what_the_dead_letter_queue_does_not_take_is_handed_back(s3, monkeypatch):
+    monkeypatch.setenv("UNRECORDED_OUTCOMES_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    record.unrecorded_outcomes.cache_clear()
+    response = invoke("poison", an_image(1))
+    record.unrecorded_outcomes.cache_clear()
+    assert response == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert len(rows(s3)) == 1
 
 
 def test_all_outcomes_are_rows(s3):

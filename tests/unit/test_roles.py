@@ -112,6 +112,7 @@ NEEDS: dict[str, list[Needs]] = {
             "ResultsQueue.Arn",
             LAMBDA_SQS,
         ),
+        Needs(("sqs:SendMessage",), "UnrecordedOutcomes.Arn", ("analytics/lake/aws.py", ".send_message(")),
         Needs(
             ("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/lake/aws.py", ".put_object(")
         ),
