@@ -27,8 +27,7 @@ from botocore.exceptions import ClientError
 from analytics.lake.merge import edition_of
 from analytics.lake.schema import PREFIX, to_table
 from infra.laptop.local import running
-from infra.stack import depth
-from infra.stack import STACK_NAME, Stack
+from infra.stack import STACK_NAME, Stack, depth
 from tests.builders import an_event, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type

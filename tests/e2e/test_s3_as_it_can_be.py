@@ -1,4 +1,4 @@
-"""A bucket whose versioning is suspended, archived objects, messages of another shape: on the embedded AWS."""
+"""Suspended versioning, archived objects, messages of another shape: on the embedded AWS."""
 
 import json
 import random
