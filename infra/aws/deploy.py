@@ -1,4 +1,4 @@
-"""Deploys the template with the AWS CLI: the same two commands to the embedded AWS and to AWS."""
+"""Deploys the template with the AWS CLI, with the same two commands on the embedded AWS and on AWS."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from workflow.policy import Policy
 
 
 class DeployFailed(SconesError):
-    """The stack could not be deployed; says why, if need be in the AWS CLI's words."""
+    """The stack could not be deployed. The text has the reason, possibly in the words of the AWS CLI."""
 
 
 def deploy(
@@ -34,14 +34,14 @@ def deploy(
     """Upload code and definitions, and create or update the stack.
 
     Args:
-        template: with paths to built code, as `infra.aws.package.build` leaves it.
-        stack_name: of CloudFormation's stack.
-        artifacts_bucket: an existing bucket that takes the code.
-        parameters: of the template; those left out keep their value, or the default.
-        environment: of the AWS CLI: where to deploy to, and as whom.
+        template: template with paths to built code, as `infra.aws.package.build` leaves it.
+        stack_name: name of the CloudFormation stack.
+        artifacts_bucket: existing bucket for the code.
+        parameters: parameters of the template; others keep their value or default.
+        environment: environment of the AWS CLI, which selects the account, region and credentials.
 
     Raises:
-        DeployFailed: with the AWS CLI's own words.
+        DeployFailed: in the words of the AWS CLI.
     """
     packaged = template.with_name("packaged.yaml")
     upload = ["--template-file", str(template), "--s3-bucket", artifacts_bucket]
@@ -58,7 +58,7 @@ def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
     """Return the stack that `deploy_to_aws` left.
 
     Raises:
-        NotUp: there is none of that name in the session's account and region.
+        NotUp: there is no stack of that name in the account and region of the session.
     """
     named = _outputs_of(described(session, stack_name))
     account_id = session.client("sts").get_caller_identity()["Account"]
@@ -66,10 +66,10 @@ def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
 
 
 def described(session: "boto3.Session", stack_name: str) -> dict[str, Any]:
-    """Return what CloudFormation says of a stack.
+    """Return CloudFormation's description of a stack.
 
     Raises:
-        NotUp: there is none of that name in the session's account and region.
+        NotUp: there is no stack of that name in the account and region of the session.
     """
     try:
         (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
@@ -83,15 +83,15 @@ def described(session: "boto3.Session", stack_name: str) -> dict[str, Any]:
 
 
 def artifacts_bucket(account_id: str, region: str) -> str:
-    """Return the name of the bucket that takes the code of a deployment."""
+    """Return the name of the bucket for the code of a deployment."""
     return f"scones-artifacts-{account_id}-{region}"
 
 
 def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
-    """Return the template's parameters that follow from the model in a folder, as its card has them.
+    """Return the template's parameters that the card of a model determines.
 
     Raises:
-        DeployFailed: it has no card of ours.
+        DeployFailed: the folder has no usable card.
     """
     try:
         card = json.loads((model / "card.json").read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error.strerror if isinstance(error, OSError) else repr(error)
         raise DeployFailed(
-            f"{model} is no folder of a model, as `make train` writes one: card.json: {why}"
+            f"{model} is not a folder of a model, as `make train` writes one: card.json: {why}"
         ) from error
 
 
@@ -109,15 +109,15 @@ def deploy_to_aws(
     """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
 
     Args:
-        session: whose account and region to deploy to.
-        stack_name: of CloudFormation's stack.
-        parameters: of the template, before those that follow from the model.
+        session: selects the account and region.
+        stack_name: name of the CloudFormation stack.
+        parameters: parameters of the template, which take precedence over those of the model's card.
         model: folder of the model that the endpoint serves.
 
     Raises:
-        DeployFailed: with what is wrong with the model or the parameters, or the AWS CLI's own words.
+        DeployFailed: the model or a parameter is wrong, or the AWS CLI failed.
         subprocess.CalledProcessError: a library could not be downloaded.
-        botocore.exceptions.ClientError: the artifacts bucket could not be made.
+        botocore.exceptions.ClientError: the artifacts bucket could not be created.
     """
     wanted = consistent({**parameters_of_model(model), **parameters})
     account_id = session.client("sts").get_caller_identity()["Account"]
@@ -129,10 +129,10 @@ def deploy_to_aws(
 
 
 def consistent(parameters: dict[str, str]) -> dict[str, str]:
-    """Return the parameters, if Decide can work by them: else every image would fail.
+    """Return the parameters if they form a policy; with others, every image would fail.
 
     Raises:
-        DeployFailed: they contradict each other, as thresholds of the default model's classes do with others.
+        DeployFailed: they contradict each other, such as other classes with the default model's thresholds.
     """
     try:
         Policy.from_mapping(parameters)
@@ -155,11 +155,11 @@ def _outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
-    """Make the bucket where it is missing; S3 encrypts new ones, and closes them to the public, by itself."""
-    # us-east-1 is where S3 makes buckets when told no place, and the one place it does not want to be told.
-    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    """Create the bucket if it is missing. S3 encrypts new buckets and blocks public access by default."""
+    # us-east-1 is the default, and the one region that S3 refuses as a LocationConstraint.
+    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=name, **place)
+        s3.create_bucket(Bucket=name, **location)
 
 
 def _aws(arguments: list[str], environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Puts together what the Lambdas run: our packages, and on AWS the libraries that the runtime lacks."""
+"""Builds the packages of the Lambdas: the code of Scones, and on AWS the libraries that the runtime lacks."""
 
 import shutil
 import subprocess
@@ -29,15 +29,15 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "record": ("aws-lambda-powertools", "pyarrow"),
     "digest": ("aws-lambda-powertools",),
 }
-"""boto3 is part of Lambda's runtime."""
+"""Package → the libraries that it needs on AWS. boto3 is part of Lambda's runtime."""
 
 _FOR_LAMBDA = ("--platform", "manylinux_2_28_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
 
 
 def build(into: Path, *, with_libraries: bool) -> Path:
-    """Fill `into` with the template and all that its paths lead to; return where the template is.
+    """Fill `into` with the template and everything that its paths name; return the path of the template.
 
-    The laptop's Lambdas run in our own virtual environment, which has the libraries.
+    On the laptop, the Lambdas run in the virtual environment, which has the libraries.
 
     Raises:
         subprocess.CalledProcessError: pip could not download a library.
@@ -71,7 +71,7 @@ def _copy(source: Path, into: Path) -> Path:
 
 
 def _install(libraries: tuple[str, ...], target: Path) -> None:
-    # The versions that the tests ran with.
+    # Use the versions that the tests run with.
     constraints = target.parent / "constraints.txt"
     lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [line.split(" ")[0] for line in lock if "==" in line and not line.startswith((" ", "#"))]

@@ -1,4 +1,4 @@
-"""Deletes what `make deploy` made on AWS: all but the images and the results, whose buckets stay whole."""
+"""Deletes what `make deploy` created on AWS, except the buckets of the images and the results."""
 
 import contextlib
 from collections.abc import Mapping
@@ -14,36 +14,36 @@ from infra.stack import NotUp, depth
 from ingest.errors import SconesError
 
 KEPT = ("IncomingBucket", "ResultsBucket")
-"""The template's names of the buckets that it retains."""
+"""Logical ids of the buckets that the template retains."""
 
 EMPTIED = "QueryResultsBucket"
-"""Of Athena's answers, which expire by themselves. CloudFormation deletes no bucket that holds something."""
+"""Logical id of the bucket of Athena's answers, which is emptied: CloudFormation deletes empty buckets only."""
 
-OURS = "ClassThresholds"
-"""A parameter of the template: a stack without it only has the name of ours."""
+MARKER = "ClassThresholds"
+"""Parameter that identifies a stack of Scones. A stack of the same name without it is left alone."""
 
 _PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
 
 class CannotUndeploy(SconesError):
-    """The stack is still there; says why, and what to do."""
+    """The stack still exists. The text has the reason, and what to do."""
 
 
 @dataclass(frozen=True)
 class Undeployed:
-    """What is left of a deployment."""
+    """The remains of a deployment."""
 
     was_there: bool
     kept: list[str]
-    """Names of the buckets that stay, with all that they hold."""
+    """Names of the buckets that stay, with their content."""
 
 
 def undeploy(session: "boto3.Session", stack_name: str) -> Undeployed:
-    """Delete the stack, Athena's answers and the uploaded code; where all are gone, do nothing.
+    """Delete the stack, Athena's answers and the uploaded code, as far as they exist.
 
     Raises:
-        CannotUndeploy: the stack is somebody else's, outcomes are on their way into the table, or with
-            CloudFormation's own words.
+        CannotUndeploy: the stack is not one of Scones, outcomes are still to be recorded, or CloudFormation
+            failed.
         botocore.exceptions.ClientError: AWS refused.
     """
     account_id = session.client("sts").get_caller_identity()["Account"]
@@ -60,13 +60,13 @@ def undeploy(session: "boto3.Session", stack_name: str) -> Undeployed:
 
 
 def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id: str) -> list[str]:
-    """Delete a stack in whatever state; return the names of the buckets that stay."""
-    if OURS not in {parameter["ParameterKey"] for parameter in stack.get("Parameters", ())}:
+    """Delete a stack in any state; return the names of the buckets that stay."""
+    if MARKER not in {parameter["ParameterKey"] for parameter in stack.get("Parameters", ())}:
         raise CannotUndeploy(
-            f"the stack {stack['StackName']!r} was not made by `make deploy`: it is left alone"
+            f"the stack {stack['StackName']!r} was not created by `make deploy`: it is left alone"
         )
     cloudformation = session.client("cloudformation")
-    stack_id = stack["StackId"]  # by its name, it could not be found once it is deleted
+    stack_id = stack["StackId"]  # a deleted stack is found by its id only
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
     there = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -75,7 +75,7 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
         if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE"
     }
     if "ResultsQueue" in there and (waiting := depth(session.client("sqs"), there["ResultsQueue"])):
-        raise CannotUndeploy(f"{plural(waiting, 'outcome')} on the way into the table: try again in a minute")
+        raise CannotUndeploy(f"{plural(waiting, 'outcome')} still to be recorded: try again in a minute")
     if EMPTIED in there:
         _emptied(session, there[EMPTIED], account_id)
     cloudformation.delete_stack(StackName=stack_id)
@@ -84,12 +84,12 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
     except WaiterError as error:
         (left,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
         why = left.get("StackStatusReason") or left["StackStatus"]
-        raise CannotUndeploy(f"the stack is still there: {why} `make undeploy` tries again.") from error
+        raise CannotUndeploy(f"the stack still exists: {why} `make undeploy` tries again.") from error
     return [there[name] for name in KEPT if name in there]
 
 
 def _emptied(session: "boto3.Session", name: str, account_id: str) -> Any:
-    """Delete what a bucket of the account, without versions, holds; return the bucket, which may be gone."""
+    """Delete the objects of an unversioned bucket of the account; return the bucket, which may not exist."""
     bucket = session.resource("s3").Bucket(name)
     with contextlib.suppress(bucket.meta.client.exceptions.NoSuchBucket):
         bucket.objects.filter(ExpectedBucketOwner=account_id).delete(ExpectedBucketOwner=account_id)

@@ -64,6 +64,6 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
 
 
 def test_a_folder_without_a_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(DeployFailed, match="is no folder of a model, as `make train` writes one"):
+    with pytest.raises(DeployFailed, match="is not a folder of a model, as `make train` writes one"):
         up(tmp_path / "home", None, tmp_path / "stack.json", model=tmp_path)
     assert not (tmp_path / "home").exists()

@@ -119,7 +119,7 @@ def test_a_stack_of_somebody_else_that_has_the_name_of_ours_is_left_alone(
     session: Any, bucket_of: dict[str, Any]
 ) -> None:
     session.client("cloudformation").parameters = ["Oven"]
-    with pytest.raises(CannotUndeploy, match="the stack 'scones' was not made by `make deploy`"):
+    with pytest.raises(CannotUndeploy, match="the stack 'scones' was not created by `make deploy`"):
         undeploy(session, STACK_NAME)
     assert session.client("cloudformation").status == "CREATE_COMPLETE"
     assert all(list(bucket.objects.all()) for bucket in bucket_of.values())
@@ -128,7 +128,7 @@ def test_a_stack_of_somebody_else_that_has_the_name_of_ours_is_left_alone(
 def test_outcomes_on_their_way_into_the_table_are_waited_for(session: Any, bucket_of: dict[str, Any]) -> None:
     (url,) = session.client("sqs").list_queues()["QueueUrls"]
     session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
-    with pytest.raises(CannotUndeploy, match="1 outcome on the way into the table"):
+    with pytest.raises(CannotUndeploy, match="1 outcome still to be recorded"):
         undeploy(session, STACK_NAME)
     assert left(session) == {bucket.name for bucket in bucket_of.values()}
     assert all(list(bucket.objects.all()) for bucket in bucket_of.values())
