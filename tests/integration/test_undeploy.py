@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from infra.aws.deploy import _make_artifacts_bucket, artifacts_bucket
-from infra.aws.undeploy import EMPTIED, KEPT, OURS, CannotUndeploy, undeploy
+from infra.aws.undeploy import EMPTIED, KEPT, MARKER, CannotUndeploy, undeploy
 from infra.cli.main import scones
 from infra.stack import STACK_NAME
 from tests.template import template
@@ -141,7 +141,7 @@ def test_what_cloudformation_could_not_delete_is_said_in_its_words(fake_aws: Non
         "StackName": STACK_NAME,
         "StackId": "arn:of:the-stack",
         "CreationTime": "2026-11-16T09:30:00Z",
-        "Parameters": [{"ParameterKey": OURS, "ParameterValue": ""}],
+        "Parameters": [{"ParameterKey": MARKER, "ParameterValue": ""}],
     }
     why = "The following resource(s) failed to delete: [QueryResultsBucket]."
     failed = {**stack, "StackStatus": "DELETE_FAILED", "StackStatusReason": why}
