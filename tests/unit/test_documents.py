@@ -1,0 +1,139 @@
+"""The documents hold: links lead somewhere, and commands exist with their options."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from analytics.report.cost import weekly_cost
+from infra.aws.package import PROJECT
+from infra.cli.commands import scones
+
+DOCUMENTS = sorted(
+    path.relative_to(PROJECT)
+    for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("analytics/*/*.md"))
+)
+COMMANDS_IN = [path for path in DOCUMENTS if "decisions" not in path.parts]
+DECISIONS = sorted((PROJECT / "docs" / "decisions").glob("0*.md"))
+
+
+def text_of(path: Path) -> str:
+    return (PROJECT / path).read_text(encoding="utf-8")
+
+
+def links_of(path: Path) -> list[str]:
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", text_of(path), flags=re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)\)", prose)
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Return GitHub's anchors of the headings."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", text_of(path), flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_every_link_leads_to_a_file_and_a_heading_of_it(path):
+    for link in links_of(path):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        file = (PROJECT / path.parent / target).resolve() if target else PROJECT / path
+        assert file.exists(), f"{path} links to {link}"
+        assert not anchor or anchor in anchors_of(file.relative_to(PROJECT)), f"{path} links to {link}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_every_path_in_backticks_exists(path):
+    folders = "ingest|workflow|analytics|model|infra|tests|docs|requirements"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", text_of(path)):
+        assert (PROJECT / name).exists(), f"{path} names {name}"
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Return the commands of all code blocks and of text in backticks, each with its document."""
+    lines = []
+    for path in COMMANDS_IN:
+        blocks = re.findall(r"```sh\n(.*?)```", text_of(path), flags=re.DOTALL)
+        spans = re.findall(r"`((?:make|scones) [^`\n]+)`", text_of(path))
+        for line in [*"\n".join(blocks).splitlines(), *spans]:
+            for part in re.sub(r"\s#.*", "", line).split("&&"):
+                if part.strip().startswith(("make", "scones")):
+                    lines.append((str(path), part.strip()))
+    return lines
+
+
+def checked_by_click(words: list[str]) -> None:
+    """Parse the words behind `scones` without running anything."""
+    command: click.Command = scones
+    context = click.Context(scones, info_name="scones")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name}"
+        command = found
+        context = click.Context(command, parent=context, info_name=name)
+    options = {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
+    options |= {"--help", "-h"}
+    given = {word.partition("=")[0] for word in words[: (*words, "--").index("--")] if word.startswith("-")}
+    assert given <= options, f"{command.name} has no {given - options}"
+
+
+def dry_run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--dry-run", *words], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(("document", "line"), command_lines())
+def test_every_command_exists_with_its_options(document, line):
+    words = shlex.split(line)
+    if words[0] == "scones":
+        checked_by_click(words[1:])
+        return
+    targets = [word for word in words[1:] if "=" not in word]
+    given = [word for word in words[1:] if re.match(r"[A-Z_]+=", word)]
+    done = dry_run(*targets, *given)
+    if done.returncode:  # a command that is only named, and needs a variable
+        assert not given, done.stderr
+        assert f"make {' '.join(targets)} " in done.stderr
+        return
+    for called in re.findall(r"scones\.py (.*)", done.stdout.replace("\\\n", " ")):
+        checked_by_click(shlex.split(called))
+    for assignment in given:
+        others = [word for word in given if word != assignment]
+        name = assignment.partition("=")[0]
+        changes = dry_run(*targets, *others).stdout != done.stdout
+        exported = re.search(rf"^(?:[a-z-]+: )?export .*\b{name}\b", text_of(Path("Makefile")), re.MULTILINE)
+        assert changes or exported or name == "PYTHON", f"make {targets} does nothing with {name}"
+
+
+def test_the_cost_in_the_documents_is_the_reports_estimate():
+    cost = weekly_cost(1_000_000, 60, 60, [])
+    assert cost.usd_per_million_images is not None
+    per_million = f"{cost.usd_per_million_images:.2f}"
+    assert f"${per_million} per million images" in text_of(Path("README.md"))
+    row = next(line for line in text_of(Path("docs/operations.md")).splitlines() if "one million" in line)
+    lines = {line.service: f"{line.usd:.2f}" for line in cost.lines}
+    assert f"| {per_million}, of which" in row
+    assert f"CloudWatch Logs {lines['CloudWatch Logs']}, Lambda {lines['Lambda']}" in row
+    assert f"{cost.endpoint_usd:.2f} a week" in text_of(Path("docs/operations.md"))
+
+
+def test_the_index_of_decisions_has_each_with_its_title():
+    index = text_of(Path("docs/decisions/README.md"))
+    for path in DECISIONS:
+        number, title = re.fullmatch(
+            r"# (\d+)\. (.+)", path.read_text(encoding="utf-8").partition("\n")[0]
+        ).groups()
+        assert path.name.startswith(f"{int(number):04}-")
+        assert f"| {number} | [{title}]({path.name}) |" in index
+
+
+def test_a_readme_is_short():
+    assert len(text_of(Path("README.md")).splitlines()) <= 200
