@@ -17,7 +17,7 @@ KEPT = ("IncomingBucket", "ResultsBucket")
 """Logical ids of the buckets that the template retains."""
 
 EMPTIED = "QueryResultsBucket"
-"""Logical id of the bucket of Athena's answers. It is emptied first: CloudFormation deletes only empty ones."""
+"""Logical id of the bucket of Athena's answers. CloudFormation deletes a bucket only if it is empty."""
 
 MARKER = "ClassThresholds"
 """Parameter that identifies a stack of Scones. A stack of the same name without it is left alone."""
