@@ -1,6 +1,7 @@
 """Stack: where a deployed system is, on the laptop or on AWS."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ class Stack:
     model_endpoint_url: str | None = None
     ca_bundle: str | None = None
     """Certificate that the embedded AWS shows, if it speaks TLS."""
+    access_key_id: str = ""
+    """What the embedded AWS wants requests to be signed with; other users of the machine do not have it."""
+    secret_access_key: str = field(default="", repr=False)
+    home: str | None = None
+    """Folder of the laptop system's state."""
     pids: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -68,39 +74,47 @@ class Stack:
             NotUp: there is none.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            said = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise NotUp(f"nothing is running here: start it with `{how('up')}`") from error
+        if set(said) == {"home"}:  # what `up` writes before it starts anything
+            raise NotUp(f"it has not come up: `{how('down')}` ends what there is of it")
+        return cls(**said)
 
     def save(self, path: Path) -> None:
         """Write it where `load` finds it, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_privately(path, json.dumps(asdict(self), indent=2) + "\n")
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client for one of the stack's services."""
-        return client(service, self.region, self.endpoint_url, self.ca_bundle)
+        """Return a boto3 client: of the embedded AWS, or of AWS as the user is set up."""
+        if self.endpoint_url is None:
+            import boto3  # takes most of a second, and `scones down` does without
+
+            return boto3.client(service, region_name=self.region)
+        return self._laptop_client(service, self.endpoint_url)
+
+    def model_client(self) -> Any:
+        """Return a boto3 client of SageMaker's runtime: of the laptop's endpoint, or of AWS."""
+        if self.model_endpoint_url is None:
+            return self.client("sagemaker-runtime")
+        return self._laptop_client("sagemaker-runtime", self.model_endpoint_url)
+
+    def _laptop_client(self, service: str, url: str) -> Any:
+        from infra.clients import client
+
+        keys = self.access_key_id, self.secret_access_key
+        return client(service, self.region, url, *keys, self.ca_bundle)
 
 
-def client(service: str, region: str, endpoint_url: str | None, ca_bundle: str | None = None) -> Any:
-    """Return a boto3 client: of the embedded AWS at that URL, or, without one, of AWS as the user is set up.
-
-    A user's own profile never meets the embedded AWS: the keys that it takes are given here.
-    """
-    import boto3  # takes most of a second, and `scones down` does without
-
-    if endpoint_url is None:
-        return boto3.client(service, region_name=region)
-    return boto3.client(
-        service,
-        region_name=region,
-        endpoint_url=endpoint_url,
-        verify=ca_bundle,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-    )
+def write_privately(file: Path, text: str) -> None:
+    """Write a file that its owner alone may read, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    beside.replace(file)
 
 
 def depth(sqs: Any, url: str) -> int:

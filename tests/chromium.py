@@ -69,6 +69,16 @@ class Page:
     def open(self, file: Path) -> None:
         self._load("Page.navigate", url=file.as_uri())
 
+    def open_url(self, url: str) -> None:
+        self._load("Page.navigate", url=url)
+
+    def wait_until(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.evaluate(expression):
+            assert time.monotonic() < deadline, f"{expression} never came to be"
+            time.sleep(0.05)
+
     def reload(self) -> None:
         self._load("Page.reload")
 

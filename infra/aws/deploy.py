@@ -38,7 +38,7 @@ def deploy(
         stack_name: name of the CloudFormation stack.
         artifacts_bucket: existing bucket for the code.
         parameters: parameters of the template; others keep their value or default.
-        environment: environment of the AWS CLI, which selects the account, region and credentials.
+        environment: whole environment of the AWS CLI, which selects the account, region and credentials.
 
     Raises:
         DeployFailed: in the words of the AWS CLI.
@@ -124,7 +124,7 @@ def deploy_to_aws(
     bucket = artifacts_bucket(account_id, session.region_name)
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
     template = package.build(state_folder() / "aws", with_libraries=True)
-    environment = {"AWS_DEFAULT_REGION": session.region_name}
+    environment = {**os.environ, "AWS_DEFAULT_REGION": session.region_name}
     deploy(template, stack_name, bucket, wanted, environment)
 
 
@@ -165,7 +165,7 @@ def _make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
 def _aws(arguments: list[str], environment: Mapping[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "awscli", *arguments],
-        env={**os.environ, **environment},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

@@ -24,6 +24,7 @@ any more:
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -37,7 +38,8 @@ from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
-from infra.laptop import embedded_athena, enforced
+from infra.laptop import embedded_athena, enforced, guard
+from infra.laptop.lifeline import end_with_parent
 
 TASKS_AT_ONCE = 6
 """More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
@@ -60,7 +62,10 @@ _KEYS = ("Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
 
 
 def main() -> None:
-    """Run until SIGTERM, as ministack is set up by the environment."""
+    """Run until SIGTERM, or the end of the supervisor. The environment sets ministack up."""
+    end_with_parent()
+    del sys.argv[1:]  # which ministack would read
+    app.app = guard.guarded(app.app)
     lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
     lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)

@@ -1,21 +1,30 @@
 """The laptop's AWS: starts the embedded AWS and the endpoint, deploys the template to it, stops both."""
 
+import contextlib
+import fcntl
+import json
 import os
 import random
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.aws import package
 from infra.installation import PROJECT, how
-from infra.stack import REGION, STACK_NAME, NotUp, Stack, client
+from infra.laptop.environment import Credentials, aws_variables, environment
+from infra.laptop.lifeline import STAY
+from infra.stack import REGION, STACK_NAME, NotUp, Stack, write_privately
 from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
 
@@ -24,17 +33,24 @@ ACCOUNT_ID = "000000000000"
 
 ARTIFACTS_BUCKET = "scones-artifacts"
 _PORTS = range(20_000, 30_000)
-"""Below those that the system gives to outgoing connections: one of them could take a port between our look
-and our server's start."""
+"""Below those that the system gives to outgoing connections: one of them could take a port between the check
+and the server's start."""
 
 START_TIMEOUT_S = 180
-STOP_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 90
+"""More than the supervisor's own patience with both of its processes."""
+_KILL_TIMEOUT_S = 5
 
-_KEEPERS: dict[int, subprocess.Popen[bytes]] = {}
-"""Those that this very process started. One that shall not stay ends when its standard input closes, which
+_PROCESSES = {
+    "supervisor": "infra.laptop.supervisor",
+    "aws": "infra.laptop.embedded",
+    "endpoint": "infra.laptop.endpoint",
+}
+"""The processes of a system, in the order in which they are stopped, and the module that each runs."""
+
+_supervisors: dict[int, subprocess.Popen[bytes]] = {}
+"""Those that this very process started. One that does not stay ends when its standard input closes, which
 this keeps open."""
-
-_MODULES = ("infra.laptop.keeper", "infra.laptop.embedded", "model.serving.serve")
 
 
 class CannotStart(SconesError):
@@ -51,6 +67,8 @@ def up(
     enforce_iam: bool = False,
 ) -> Stack:
     """Start the system on what `home` keeps, deploy to it, and write down where it is.
+
+    A signal that ends this process meanwhile ends the system first, and SIGKILL shortly afterwards.
 
     Args:
         home: folder of its state; what an earlier run left there is there again.
@@ -69,30 +87,41 @@ def up(
     _refuse_if_up(stack_file)
     parameters = parameters_of_model(model)
     home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    gateway_port, model_port = _free_ports(port)
-    options = [*([] if stays else ["--while-stdin-is-open"]), *(["--enforce-iam"] if enforce_iam else [])]
-    keeper = _start_keeper(home, gateway_port, model_port, model.resolve(), options)
-    try:
-        stack = _deployed(home, keeper, gateway_port, model_port, parameters, enforce_iam=enforce_iam)
-    except BaseException:
-        _end(keeper.pid)
-        raise
-    stack.save(stack_file)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(home) as lock, _ended_by_signals():
+        ports = _free_ports(port)
+        # Before anything starts: `down` finds it by this.
+        write_privately(stack_file, json.dumps({"home": str(home)}) + "\n")
+        scratch = _new_scratch(home)
+        options = ["--enforce-iam"] if enforce_iam else []
+        supervisor = _start_supervisor(home, scratch, lock, ports, model.resolve(), options)
+        try:
+            stack = _deployed(home, scratch, supervisor, ports, parameters, enforce_iam=enforce_iam)
+            stack.save(stack_file)
+            if stays:
+                _let_stay(supervisor)
+        except BaseException:
+            _end_all(home)
+            shutil.rmtree(scratch, ignore_errors=True)
+            stack_file.unlink(missing_ok=True)
+            raise
     return stack
 
 
 def down(stack_file: Path) -> None:
-    """Stop what `up` started; its state stays in its home.
+    """Stop what `up` started, or was starting when it ended; its state stays in its home.
 
     Raises:
         NotUp: nothing is running here.
     """
-    stack = Stack.load(stack_file)
-    _end(stack.pids["keeper"])
-    for name in ("aws", "endpoint"):  # only there if the keeper was killed
-        _end(stack.pids[name])
-    stack_file.unlink()
+    try:
+        said = json.loads(stack_file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotUp(f"nothing is running here: start it with `{how('up')}`") from error
+    is_ended = _end_all(Path(said["home"]))
+    stack_file.unlink(missing_ok=True)
+    if not is_ended and not _is_whole(said):
+        raise NotUp("nothing is running here: `up` ended before the system was up")
 
 
 @contextmanager
@@ -121,20 +150,103 @@ def current(stack_file: Path) -> Stack:
 
 def is_up(stack: Stack) -> bool:
     """Tell whether the processes of the stack are running."""
-    return all(_is_ours(pid) for pid in stack.pids.values())
+    return stack.home is not None and set(processes(Path(stack.home)).values()) == set(_PROCESSES)
+
+
+def processes(home: Path) -> dict[int, str]:
+    """Return the processes of a home's system, and which of them each is; found by their command lines."""
+    found = {}
+    for pid, command in _commands():
+        for name, module in _PROCESSES.items():
+            if f" -m {module} {home} " in f"{command} ":
+                found[pid] = name
+    return {pid: name for pid, name in found.items() if not _is_reaped(pid)}
 
 
 def _refuse_if_up(stack_file: Path) -> None:
-    try:
-        stack = Stack.load(stack_file)
-    except NotUp:
+    """See to it that the stack file may be written: what it names is neither up nor being started."""
+    if not stack_file.exists():
         return
-    if is_up(stack):
-        raise CannotStart(f"it is up already, at {stack.endpoint_url}: `{how('down')}` stops it")
-    down(stack_file)
+    said = json.loads(stack_file.read_text(encoding="utf-8"))
+    there = set(processes(Path(said["home"])).values())
+    if there == set(_PROCESSES) or ("supervisor" in there and not _is_whole(said)):
+        raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
+    with contextlib.suppress(NotUp):
+        down(stack_file)
+
+
+def _is_whole(said: dict[str, Any]) -> bool:
+    """Tell whether a stack file is of a system that came up; until then, it names the home alone."""
+    return set(said) != {"home"}
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[int]:
+    """Have the lock on a home; the processes started meanwhile inherit it, so that it is free when all ended.
+
+    Raises:
+        CannotStart: another system is on this home.
+    """
+    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _take(lock):
+            left = processes(home)
+            if not left or "supervisor" in left.values():
+                pids = ", ".join(map(str, left))
+                who = f" (process {pids})" if left else ""
+                raise CannotStart(f"another system runs on {home}, or is being started or stopped{who}")
+            _end_all(home)
+            if not _take(lock):
+                raise CannotStart(f"{home} is in use, though no process of it is known: {home / 'lock'}")
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Turn the signals that end a process into exceptions, so that what was started is ended first.
+
+    SIGINT as well where the shell has it ignored, as in a script's background jobs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: Any) -> None:
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        handled.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _new_scratch(home: Path) -> Path:
+    """Return a new folder for temporary files; a worker of an earlier start may still write into its own."""
+    shutil.rmtree(home / "tmp", ignore_errors=True)
+    (home / "tmp").mkdir(exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=home / "tmp"))
 
 
 def _free_ports(gateway_port: int | None) -> tuple[int, int]:
+    if gateway_port is not None and not 0 < gateway_port < 65_536:
+        raise CannotStart(f"SCONES_PORT is {gateway_port}: a port is a number from 1 to 65535")
     free = (port for port in random.sample(_PORTS, len(_PORTS)) if port != gateway_port and _is_free(port))
     if gateway_port and not _is_free(gateway_port):
         raise CannotStart(f"port {gateway_port} is not free: choose another with SCONES_PORT, or none")
@@ -151,88 +263,91 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _start_keeper(
-    home: Path, gateway_port: int, model_port: int, model: Path, options: list[str]
+def _start_supervisor(
+    home: Path, scratch: Path, lock: int, ports: tuple[int, int], model: Path, options: list[str]
 ) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "infra.laptop.keeper",
-        str(home),
-        str(gateway_port),
-        str(model_port),
-        str(model),
-    ]
-    command += options
+    arguments = [home, scratch, lock, *ports, model, *options]
     (home / "logs").mkdir(exist_ok=True)
-    with (home / "logs" / "keeper.log").open("ab") as log:
-        keeper = subprocess.Popen(
-            command,
+    with (home / "logs" / "supervisor.log").open("ab") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", _PROCESSES["supervisor"], *map(str, arguments)],
             cwd=PROJECT,
-            stdin=subprocess.PIPE if "--while-stdin-is-open" in options else subprocess.DEVNULL,
+            env=environment(scratch, {}),
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
+            # A Ctrl-C in the terminal is for the command in the foreground, which then ends this one.
+            start_new_session=True,
+            pass_fds=(lock,),
         )
-    _KEEPERS[keeper.pid] = keeper
-    return keeper
+    _supervisors[supervisor.pid] = supervisor
+    return supervisor
+
+
+def _let_stay(supervisor: subprocess.Popen[bytes]) -> None:
+    if supervisor.stdin:
+        supervisor.stdin.write(STAY)
+        supervisor.stdin.close()
 
 
 def _deployed(
     home: Path,
-    keeper: subprocess.Popen[bytes],
-    gateway_port: int,
-    model_port: int,
+    scratch: Path,
+    supervisor: subprocess.Popen[bytes],
+    ports: tuple[int, int],
     model_parameters: dict[str, str],
     *,
     enforce_iam: bool,
 ) -> Stack:
-    from infra.aws.deploy import deploy, outputs  # brings boto3, which `scones down` does without
+    # Both bring boto3, which `scones down` does without.
+    from infra.aws.deploy import deploy, outputs
+    from infra.clients import client
 
-    ca_bundle = str(home / "tmp" / "ministack-tls" / "server.crt") if enforce_iam else None
-    endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{gateway_port}"
-    model_endpoint_url = f"http://127.0.0.1:{model_port}"
-    _wait_for(f"{endpoint_url}/_ministack/health", keeper, home / "logs", ca_bundle)
-    _wait_for(f"{model_endpoint_url}/ping", keeper, home / "logs")
+    ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
+    endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{ports[0]}"
+    model_endpoint_url = f"http://127.0.0.1:{ports[1]}"
+    _wait_for(f"{endpoint_url}/_ministack/health", supervisor, home / "logs", ca_bundle)
+    _wait_for(f"{model_endpoint_url}/ping", supervisor, home / "logs")
 
-    client("s3", REGION, endpoint_url, ca_bundle).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    credentials = Credentials.of(home)
+    where = (REGION, endpoint_url, credentials.access_key_id, credentials.secret_access_key, ca_bundle)
+    client("s3", *where).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)
     parameters = {
         **model_parameters,
         "ModelEndpointUrl": model_endpoint_url,
         "RecordWindowSeconds": "1",
     }
-    environment = {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": REGION,
-        **({"AWS_CA_BUNDLE": ca_bundle} if ca_bundle else {}),
-    }
-    deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment)
-    pids = {
-        name: int(pid)
-        for name, pid in map(str.split, (home / "pids").read_text(encoding="utf-8").splitlines())
-    }
+    deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))
+    pids = {name: pid for pid, name in processes(home).items()}
     os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
-        outputs(client("cloudformation", REGION, endpoint_url, ca_bundle), STACK_NAME),
+        outputs(client("cloudformation", *where), STACK_NAME),
         region=REGION,
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
         model_endpoint_url=model_endpoint_url,
         ca_bundle=ca_bundle,
-        pids={"keeper": keeper.pid, **pids},
+        access_key_id=credentials.access_key_id,
+        secret_access_key=credentials.secret_access_key,
+        home=str(home),
+        pids=pids,
     )
 
 
-def _wait_for(url: str, keeper: subprocess.Popen[bytes], logs: Path, ca_bundle: str | None = None) -> None:
+def _wait_for(
+    url: str, supervisor: subprocess.Popen[bytes], logs: Path, ca_bundle: str | None = None
+) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        if keeper.poll() is not None:
+        if supervisor.poll() is not None:
             raise CannotStart(f"a process ended while it was starting. {_ends_of(logs)}")
         try:
             context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else None
-            with urllib.request.urlopen(url, timeout=2, context=context):  # noqa: S310 (ours, on the loopback)
+            opener = urllib.request.build_opener(
+                urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+            )
+            with opener.open(url, timeout=2):
                 return
         except OSError:
             time.sleep(0.1)
@@ -240,41 +355,55 @@ def _wait_for(url: str, keeper: subprocess.Popen[bytes], logs: Path, ca_bundle: 
 
 
 def _ends_of(logs: Path, lines: int = 5) -> str:
-    """Return what the processes said last; the keeper says which of the others ended."""
+    """Return what the processes said last; the supervisor says which of the others ended."""
     ends = {
-        log: log.read_text(errors="replace", encoding="utf-8").splitlines()[-lines:]
+        log: log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         for log in sorted(logs.glob("*.log"))
     }
     return "\n".join(f"The end of {log}:\n" + "\n".join(end) for log, end in ends.items() if end)
 
 
-def _end(pid: int) -> None:
-    """Stop one of our processes, politely first; one that is gone, or is somebody else's, is left alone."""
-    for signal_, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5)):
-        if not _is_ours(pid):
+def _end_all(home: Path) -> bool:
+    """Stop the processes of a home's system; tell whether there were any."""
+    found = processes(home)
+    for name in _PROCESSES:  # those of the supervisor are only there if it was killed
+        for pid in [pid for pid, each in found.items() if each == name]:
+            _end(home, pid)
+    return bool(found)
+
+
+def _end(home: Path, pid: int) -> None:
+    """Stop one process, politely first."""
+    for signal_, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, _KILL_TIMEOUT_S)):
+        if pid not in processes(home):
             break
-        os.kill(pid, signal_)
+        # The group: the workers of the embedded AWS are in its own.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal_) if signal_ is signal.SIGTERM else os.killpg(pid, signal_)
         deadline = time.monotonic() + patience_s
-        while _is_ours(pid) and time.monotonic() < deadline:
+        while pid in processes(home) and time.monotonic() < deadline:
             time.sleep(0.05)
-    if keeper := _KEEPERS.pop(pid, None):
-        with keeper:  # waits for it, and closes its standard input
-            pass
+    if supervisor := _supervisors.pop(pid, None):
+        if supervisor.stdin:
+            supervisor.stdin.close()
+        supervisor.wait()
 
 
-def _is_ours(pid: int) -> bool:
-    """Tell whether this process runs and is one that `up` starts: numbers are used again by the system."""
-    if pid in _KEEPERS and _KEEPERS[pid].poll() is not None:
-        return False
-    return any(f"-m {module}" in _command_line(pid) for module in _MODULES)
+def _is_reaped(pid: int) -> bool:
+    return pid in _supervisors and _supervisors[pid].poll() is not None
 
 
-def _command_line(pid: int) -> str:
-    """Return what the process was started with; nothing if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        if Path("/proc/self").exists():
-            return ""
-    ps = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
-    return ps.stdout
+def _commands() -> Iterator[tuple[int, str]]:
+    """Yield the processes of this machine and what each was started with."""
+    if Path("/proc/self").exists():
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                yield int(folder.name), command
+        return
+    listed = subprocess.run(
+        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+    )
+    for line in listed.stdout.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        yield int(pid), command

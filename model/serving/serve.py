@@ -30,6 +30,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from ingest.errors import RejectedImage
 from ingest.image import prepare
 from model.files import UnusableModel
 from model.serving.inference import Model
+from model.serving.loopback import LoopbackOnly
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
 BATCH_TYPE = "application/x-npy"
@@ -251,8 +253,9 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
             partial.replace(ready_file)
 
     app = create_app(load, workers=workers, started=started)
+    is_on_loopback = ip_address(sock.getsockname()[0]).is_loopback
     config = uvicorn.Config(
-        app,
+        LoopbackOnly(app) if is_on_loopback else app,
         http="h11",
         ws="none",
         lifespan="on",

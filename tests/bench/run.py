@@ -26,7 +26,7 @@ from infra.laptop.local import running
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
-from infra.stack import Stack, client
+from infra.stack import Stack
 from ingest.image import prepare
 from model.data.drawings import draw
 from model.files import DEFAULT_MODEL
@@ -96,7 +96,7 @@ def _endpoint(stack: Stack) -> Iterator[Figure]:
     batch = np.random.default_rng(SEED).integers(0, 256, (RUN_IMAGES, size_px, size_px, 3), dtype=np.uint8)
     body = io.BytesIO()
     np.save(body, batch)
-    sagemaker = client("sagemaker-runtime", stack.region, stack.model_endpoint_url)
+    sagemaker = stack.model_client()
 
     def ask() -> None:
         sagemaker.invoke_endpoint(

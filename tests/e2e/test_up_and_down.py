@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -22,6 +22,19 @@ from infra.operations.drop import Dropped, settle
 from infra.stack import STACK_NAME, NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
+
+PATIENCE_S = 300.0
+"""A busy machine is slow; each wait ends as soon as what it waits for is there."""
+
+UP = (
+    "import sys; from pathlib import Path; from infra.laptop.local import up\n"
+    "up(Path(sys.argv[1]), None, Path(sys.argv[2]))\n"
+)
+RUNNING = (
+    "import sys, time; from pathlib import Path; from infra.laptop.local import running\n"
+    "with running(Path(sys.argv[1]), Path(sys.argv[2])):\n"
+    "    print('up', flush=True); time.sleep(3600)\n"
+)
 
 
 def processes_of(home: Path) -> list[str]:
@@ -38,8 +51,15 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-def wait_until_none(home: Path, within_s: float = 40.0) -> list[str]:
-    deadline = time.monotonic() + within_s
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def wait_until_none(home: Path) -> list[str]:
+    deadline = time.monotonic() + PATIENCE_S
     while (left := processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return left
@@ -47,10 +67,39 @@ def wait_until_none(home: Path, within_s: float = 40.0) -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "home"
-    stack_file = tmp_path / "stack.json"
-    if stack_file.exists():
-        local.down(stack_file)
+    """Return a home, of which nothing is left running after the test, however that ends."""
+    home = tmp_path / "home"
+    yield home
+    local._end_all(home)
+    (tmp_path / "stack.json").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def start(home: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a script with the home and a stack file; it ends with the test, however that ends."""
+    started = []
+
+    def start(script: str, *, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
+        def ignore() -> None:
+            for each in ignored:
+                signal.signal(each, signal.SIG_IGN)
+
+        command = [sys.executable, "-c", script, str(home), str(tmp_path / "stack.json")]
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=ignore,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
@@ -65,7 +114,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
         "VersionId"
     ]
     with progress_bar(Console(quiet=True)) as progress:
-        assert settle(first, [Dropped("kept.png", version)], progress, 60).missing == []
+        assert settle(first, [Dropped("kept.png", version)], progress, PATIENCE_S).missing == []
     local.down(stack_file)
     assert wait_until_none(home) == []
     with pytest.raises(NotUp):
@@ -73,51 +122,123 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
 
     second = local.up(home, None, stack_file)
     assert second.incoming_bucket == first.incoming_bucket
+    assert (second.access_key_id, second.secret_access_key) == (first.access_key_id, first.secret_access_key)
     again = second.client("s3").put_object(Bucket=second.incoming_bucket, Key="new.png", Body=body)[
         "VersionId"
     ]
     dropped = [Dropped("kept.png", version), Dropped("new.png", again)]
     with progress_bar(Console(quiet=True)) as progress:
-        settled = settle(second, dropped, progress, 60)
+        settled = settle(second, dropped, progress, PATIENCE_S)
     assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
     local.down(stack_file)
     assert wait_until_none(home) == []
 
 
 @needs_proc
-@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
-def test_a_command_that_dies_takes_its_system_along(tmp_path: Path, signal_: signal.Signals) -> None:
-    home = tmp_path / "home"
-    script = (
-        "import sys, time; from pathlib import Path; from infra.laptop.local import running\n"
-        "with running(Path(sys.argv[1]), Path(sys.argv[2])):\n"
-        "    print('up', flush=True); time.sleep(300)\n"
-    )
-    command = [sys.executable, "-c", script, str(home), str(tmp_path / "stack.json")]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "up\n"
-        process.send_signal(signal_)
-        process.wait(60)
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_dies_takes_its_system_along(
+    home: Path, start: Callable[..., subprocess.Popen[str]], signal_: signal.Signals
+) -> None:
+    process = start(RUNNING)
+    assert process.stdout
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal_)
+    process.wait(PATIENCE_S)
     assert wait_until_none(home) == []
 
 
 @needs_proc
-def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    script = (
-        "import sys; from pathlib import Path; from infra.laptop.local import up\n"
-        "up(Path(sys.argv[1]), None, Path(sys.argv[2]))\n"
-    )
-    command = [sys.executable, "-c", script, str(home), str(tmp_path / "stack.json")]
-    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 30
-        while not (home / "pids").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+@pytest.mark.parametrize("moment", [{"supervisor"}, {"supervisor", "aws", "endpoint"}])
+@pytest.mark.parametrize(
+    "signal_",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL],
+)
+def test_ended_while_it_starts_it_leaves_nothing(
+    home: Path,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    signal_: signal.Signals,
+    moment: set[str],
+) -> None:
+    # A script's background jobs are started with SIGINT ignored.
+    process = start(UP, ignored=(signal.SIGINT,))
+    until(lambda: moment <= set(local.processes(home).values()), "it never started")
+    process.send_signal(signal_)
+    process.wait(PATIENCE_S)
+    assert process.returncode != 0
+    if signal_ != signal.SIGKILL:  # all is over before the command ends
+        assert local.processes(home) == {}
     assert wait_until_none(home) == []
-    assert not (tmp_path / "stack.json").exists()
+    assert not list((home / "tmp").iterdir())
+    with pytest.raises(NotUp):
+        local.current(tmp_path / "stack.json")
+    with pytest.raises(NotUp):
+        local.down(tmp_path / "stack.json")
+
+
+@needs_proc
+def test_a_start_goes_on_after_a_hang_up_that_is_ignored(
+    home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start(UP, ignored=(signal.SIGHUP,))  # as with `nohup`
+    until(lambda: "aws" in local.processes(home).values(), "it never started")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE_S) == 0
+    assert local.is_up(local.current(tmp_path / "stack.json"))
+    local.down(tmp_path / "stack.json")
+    assert wait_until_none(home) == []
+
+
+@needs_proc
+def test_a_start_is_found_and_ended_by_down(
+    home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start(UP)
+    until(lambda: "supervisor" in local.processes(home).values(), "it never started")
+    with pytest.raises(NotUp, match="has not come up"):
+        local.current(tmp_path / "stack.json")
+    local.down(tmp_path / "stack.json")
+    assert process.wait(PATIENCE_S) == 1
+    assert wait_until_none(home) == []
+
+
+@needs_proc
+def test_a_second_start_on_the_same_home_is_refused_whatever_its_stack_file(
+    home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start(UP)
+    until(lambda: "supervisor" in local.processes(home).values(), "it never started")
+    scratch = list((home / "tmp").iterdir())
+    with pytest.raises(local.CannotStart, match="another system runs on"):
+        local.up(home, None, tmp_path / "other.json")
+    with pytest.raises(local.CannotStart, match="up already, or starting"):
+        local.up(tmp_path / "another home", None, tmp_path / "stack.json")
+    assert list((home / "tmp").iterdir()) == scratch
+    assert process.wait(PATIENCE_S) == 0
+    with pytest.raises(local.CannotStart, match="another system runs on"):
+        local.up(home, None, tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
+    local.down(tmp_path / "stack.json")
+
+
+@needs_proc
+@pytest.mark.parametrize("stack_file", ["stack.json", "other.json"])
+def test_what_a_killed_supervisor_leaves_ends_before_the_next_start(
+    home: Path, tmp_path: Path, stack_file: str
+) -> None:
+    first = local.up(home, None, tmp_path / "stack.json")
+    os.kill(first.pids["supervisor"], signal.SIGKILL)
+    second = local.up(home, None, tmp_path / stack_file)
+    assert not set(first.pids.values()) & set(second.pids.values())
+    assert set(local.processes(home)) == set(second.pids.values())
+    local.down(tmp_path / stack_file)
+    assert wait_until_none(home) == []
+
+
+def test_files_that_an_earlier_start_still_writes_are_not_in_the_way(home: Path, tmp_path: Path) -> None:
+    (home / "tmp" / "ministack-lambda-old").mkdir(parents=True)
+    (home / "tmp" / "ministack-lambda-old" / "file").write_text("left")
+    assert local._new_scratch(home) != local._new_scratch(home)
 
 
 def test_what_is_undeployed_leaves_the_images_and_the_results(
@@ -130,9 +251,10 @@ def test_what_is_undeployed_leaves_the_images_and_the_results(
         s3.put_object(Bucket=bucket, Key="manifests/a.txt", Body=b"no image")
     with progress_bar(Console(quiet=True)) as progress:
         version = s3.list_object_versions(Bucket=stack.incoming_bucket)["Versions"][0]["VersionId"]
-        assert settle(stack, [Dropped("manifests/a.txt", version)], progress, 60).outcomes["rejected"] == 1
+        settled = settle(stack, [Dropped("manifests/a.txt", version)], progress, PATIENCE_S)
+    assert settled.outcomes["rejected"] == 1
     monkeypatch.setenv("AWS_ENDPOINT_URL", str(stack.endpoint_url))
-    session = boto3.Session("test", "test", region_name=stack.region)
+    session = boto3.Session(stack.access_key_id, stack.secret_access_key, region_name=stack.region)
     assert undeploy(session, STACK_NAME).kept == [stack.incoming_bucket, stack.results_bucket]
     assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} & held == {
         stack.incoming_bucket,
@@ -151,10 +273,17 @@ def test_a_port_in_use_is_named(home: Path, tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(local.CannotStart, match=f"port {port} is not free"):
             local.up(home, port, tmp_path / "stack.json")
+    assert not (tmp_path / "stack.json").exists()
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536, 99_999])
+def test_a_number_that_is_no_port_is_named(home: Path, tmp_path: Path, port: int) -> None:
+    with pytest.raises(local.CannotStart, match="a port is a number from 1 to 65535"):
+        local.up(home, port, tmp_path / "stack.json")
 
 
 def test_a_process_that_cannot_start_is_named_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway_port, model_port = local._free_ports(None)
     with socket.socket() as taken:
@@ -162,9 +291,10 @@ def test_a_process_that_cannot_start_is_named_with_its_reason(
         taken.listen()
         monkeypatch.setattr(local, "_free_ports", lambda _: (gateway_port, model_port))
         with pytest.raises(local.CannotStart) as error:
-            local.up(tmp_path / "home", None, tmp_path / "stack.json")
+            local.up(home, None, tmp_path / "stack.json")
     assert "endpoint ended by itself" in str(error.value)
     assert "Address already in use" in str(error.value)
+    assert not (tmp_path / "stack.json").exists()
 
 
 def test_what_is_up_is_not_started_twice(stack: Stack, tmp_path: Path) -> None:

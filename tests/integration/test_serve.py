@@ -292,9 +292,8 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path):
     address = url.removeprefix("http://").split(":")
     body = encoded(RED)
     with socket.create_connection((address[0], int(address[1]))) as sock:
-        head = (
-            f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(body)}"
-        )
+        lines = [f"Host: {':'.join(address)}", "Content-Type: image/png", f"Content-Length: {len(body)}"]
+        head = "\r\n".join(["POST /invocations HTTP/1.1", *lines])
         sock.sendall(head.encode() + b"\r\n\r\n" + body[:10])
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
@@ -335,7 +334,7 @@ def test_the_containers_files_start_as_sagemaker_starts_them(tmp_path, monkeypat
         assert process.stderr
         assert any(f"ready on http://0.0.0.0:{port}" in line for line in process.stderr)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            assert client.get("/ping").status_code == 200
+            assert client.get("/ping", headers={"Host": "whatever", "Origin": "any"}).status_code == 200
             assert send(client, encoded(BLUE), "image/png").json()[2] > 0.99
     finally:
         stop(process)
@@ -439,3 +438,22 @@ def test_the_default_model_fits_its_card_and_tells_drawings_apart():
         assert scores.sum(axis=1) == pytest.approx(np.ones(20), abs=1e-3)
         right = scores.argmax(axis=1) == model.classes.index(label)
         assert right.mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}],
+)
+def test_on_the_loopback_pages_of_other_sites_are_refused(tmp_path, headers):
+    process, url = start(write_colour_model(tmp_path), tmp_path)
+    try:
+        with httpx.Client(base_url=url) as client:
+            assert client.get("/ping").status_code == 200
+            for answer in (
+                client.get("/ping", headers=headers),
+                client.post("/invocations", headers=headers),
+            ):
+                assert answer.status_code == 403
+                assert answer.text.endswith(".\n")
+    finally:
+        stop(process)

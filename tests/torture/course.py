@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.credentials import Credentials
 from rich.console import Console
 
 from infra.aws.deploy import parameters_of_model
@@ -18,7 +19,7 @@ from infra.laptop import local
 from infra.operations.answers import engine
 from infra.operations.audit import queues
 from infra.operations.backfill import wait
-from infra.stack import NotUp, Stack, client
+from infra.stack import NotUp, Stack
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from tests.torture.plan import Drop, Plan
@@ -92,6 +93,7 @@ def put_between(course: Course) -> None:
     """Put the proxy between the Lambdas and what they talk to, and ourselves among those who get events."""
     stack, proxy = course.stack, course.proxy
     proxy.s3_upstream, proxy.model_upstream = stack.endpoint_url or "", stack.model_endpoint_url or ""
+    proxy.credentials = Credentials(stack.access_key_id, stack.secret_access_key)
     proxy.session_id = os.getsid(stack.pids["aws"])
     lambda_ = stack.client("lambda")
     for function in lambda_.list_functions()["Functions"]:
@@ -119,7 +121,7 @@ def _copies_url(stack: Stack) -> str:
 
 def learn(course: Course) -> None:
     """Find out what becomes of each image without faults, and tell the proxy who meets which."""
-    runtime = client("sagemaker-runtime", course.stack.region, course.stack.model_endpoint_url)
+    runtime = course.stack.model_client()
     model = parameters_of_model()
     policy = Policy.from_mapping(model)
     size_px = int(model["ImageSizePx"])

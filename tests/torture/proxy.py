@@ -19,13 +19,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from analytics.lake.merge import edition_of
 from analytics.lake.schema import PREFIX
+from infra.stack import REGION
 from ingest.image import PreparedImage
 from tests.torture.faults import Fault, Lasts, Reply, Seam
 from tests.torture.plan import Ailment
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+_NOT_PASSED_ON = _HOP_BY_HOP | {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 _TIMEOUT_S = 60
 
 
@@ -133,6 +139,8 @@ class Proxy:
         self.incoming_bucket = incoming_bucket
         self.results_bucket = results_bucket
         self.s3_upstream = self.model_upstream = ""
+        self.credentials = Credentials("", "")
+        """Of the embedded AWS."""
         self.session_id = 0
         """Of the embedded AWS and its Lambdas: nobody else is ever killed."""
         self._servers = [_Server(self, _S3), _Server(self, _Model)]
@@ -204,12 +212,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Return what is really there."""
         where = urlsplit(upstream)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}
+        request = AWSRequest(self.command, upstream + self.path, {**kept, "Host": where.netloc}, body)
+        # The signature was made for the proxy, and the upstream takes requests to itself alone.
+        S3SigV4Auth(self.server.proxy.credentials, "s3", REGION).add_auth(request)
         try:
             # Not by URL: it would tidy up a key with `..` in it.
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
-                    connection.putheader(name, value)
+            for name, value in request.headers.items():
+                connection.putheader(name, value)
             connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)
             response = connection.getresponse()

@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/text",
     },
     "infra/installation": set(),
-    "infra/stack": {"ingest", "infra/installation"},
+    "infra/clients": set(),
+    "infra/stack": {"ingest", "infra/clients", "infra/installation"},
     "infra/aws": {
         "ingest",
         "model/files",
@@ -52,8 +53,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/localathena",
         "analytics/questions",
         "infra/aws",
+        "infra/clients",
         "infra/installation",
         "infra/stack",
+        "model/serving",
     },
     "infra/operations": {
         "ingest",

@@ -267,7 +267,17 @@ def test_a_stack_is_read_from_the_outputs_and_leaves_none_out():
 
     stack = Stack.from_outputs(Outputs(), region="us-east-1", account_id="111122223333")
     assert set(read) == set(template()["Outputs"])
-    known_otherwise = {"region", "account_id", "endpoint_url", "model_endpoint_url", "ca_bundle", "pids"}
+    known_otherwise = {
+        "region",
+        "account_id",
+        "endpoint_url",
+        "model_endpoint_url",
+        "ca_bundle",
+        "pids",
+        "home",
+        "access_key_id",
+        "secret_access_key",
+    }
     assert {getattr(stack, field.name) for field in fields(Stack) if field.name not in known_otherwise} == {
         *read
     }

@@ -1,0 +1,52 @@
+"""boto3 clients of the embedded AWS, made without the user's environment and files."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.configprovider import (
+    BOTOCORE_DEFAUT_SESSION_VARIABLES,
+    ConfigValueStore,
+    ConstantProvider,
+)
+from botocore.session import Session
+
+
+def client(
+    service: str,
+    region: str,
+    endpoint_url: str,
+    access_key_id: str,
+    secret_access_key: str,
+    ca_bundle: str | None = None,
+) -> Any:
+    """Return a boto3 client of the embedded AWS, or of the model's endpoint."""
+    return _session(access_key_id, secret_access_key).client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url,
+        # Not None, which stands for what the environment says. Without TLS there is nothing to verify.
+        verify=ca_bundle or False,
+        config=Config(proxies={}),
+    )
+
+
+@cache
+def _session(access_key_id: str, secret_access_key: str) -> boto3.Session:
+    return boto3.Session(access_key_id, secret_access_key, botocore_session=_Isolated())
+
+
+class _Isolated(Session):  # type: ignore[misc]
+    """A session of which each setting is botocore's default."""
+
+    def _register_config_store(self) -> None:
+        settings = {name: default for name, (_, _, default, _) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+        settings |= {"s3": None, "proxies_config": None}
+        store = ConfigValueStore({name: ConstantProvider(value) for name, value in settings.items()})
+        self.register_component("config_store", store)
+
+    @property
+    def full_config(self) -> dict[str, Any]:
+        """What the user's configuration files hold: nothing."""
+        return {"profiles": {}}

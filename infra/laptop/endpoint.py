@@ -1,0 +1,15 @@
+"""Runs the model's endpoint for as long as the supervisor lives.
+
+    python -m infra.laptop.endpoint HOME MODEL_FOLDER PORT
+
+HOME names the system that the process belongs to, in the list of processes.
+"""
+
+import sys
+
+from infra.laptop.lifeline import end_with_parent
+from model.serving import serve
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(serve.main(sys.argv[2:]))

@@ -1,0 +1,102 @@
+"""Runs the embedded AWS and the endpoint, and ends both when it ends, however that comes about.
+
+    python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER [--enforce-iam]
+
+Started by `infra.laptop.local`, as the one process that `down` has to stop. Standard input is its lifeline:
+whoever starts a system takes it along, whatever ends them, until they say that it stays. Each of the two
+processes has such a lifeline to the supervisor. LOCK is the descriptor of the lock on HOME; whatever of the
+system is alive holds it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from infra.laptop.environment import Credentials, environment
+from infra.laptop.lifeline import at_end_of_input
+from infra.stack import REGION
+
+GRACE_S = 30
+"""The embedded AWS writes its state down when it is asked to stop; that takes longer, the more it holds."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run until SIGTERM, SIGINT, SIGHUP, the end of either process, or the end of the lifeline."""
+    home, scratch, lock, gateway_port, model_port, model_folder, *options = arguments
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    at_end_of_input(ended.set)
+    enforce_iam = "--enforce-iam" in options
+    commands = {
+        "aws": (["infra.laptop.embedded", home], _aws_variables(Path(home), gateway_port, enforce_iam)),
+        "endpoint": (["infra.laptop.endpoint", home, model_folder, model_port], {}),
+    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name, (command, variables) in commands.items():
+            with Path(home, "logs", f"{name}.log").open("ab") as log:
+                processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", *command],
+                    env=environment(Path(scratch), variables),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=(int(lock),),
+                )
+        while not ended.wait(0.5):
+            for name, process in processes.items():
+                if process.poll() is not None:
+                    sys.stderr.write(f"{name} ended by itself with status {process.returncode}\n")
+                    return 1
+        return 0
+    finally:
+        _stop(list(processes.values()))
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:
+    credentials = Credentials.of(home)
+    return {
+        # With TLS, as the bucket policies demand; ministack makes itself a certificate below TMPDIR.
+        **({"AUTH": "true", "USE_SSL": "1"} if enforce_iam else {}),
+        "GATEWAY_PORT": port,
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": f"{home}/state",
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": f"{home}/s3",
+        "LOG_LEVEL": "WARNING",
+        # The state machine's waits are made for AWS; nobody waits for a laptop that long.
+        "SFN_WAIT_SCALE": "0.2",
+        # Servers for MQTT and SFTP, which listen on every interface.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+    }
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        # The workers of the embedded AWS share its session; those that outlived it end here.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
