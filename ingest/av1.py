@@ -10,7 +10,7 @@ from collections.abc import Iterator
 MAX_PARTS = 50_000
 """Limit of the boxes, items, extents, samples and units of a file."""
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
-_SEQUENCE_HEADER = 1
+_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _SEQUENCE_HEADER_BYTES = 512
 """Limit that no ordinary one reaches."""
 
@@ -23,7 +23,9 @@ class AvifBoxes:
     """The boxes of an AVIF, read within limits."""
 
     coded_px: int
-    """Pixel count of the largest coded picture in the file."""
+    """Pixels of the largest picture that is coded in the file."""
+    frames: int
+    """Frames of all pictures that are coded in the file, those that are never shown included."""
     plain: bytes
     """The file with its EXIF renamed, so that a decoder does not parse it. AVIF has its own orientation."""
 
@@ -34,7 +36,8 @@ class AvifBoxes:
             TooManyParts: there are more than `MAX_PARTS`.
             Exception: a box is damaged.
         """
-        self._data, self._parts, self.coded_px, self.plain = data, 0, 0, data
+        self._data, self._parts = data, 0
+        self.coded_px, self.frames, self.plain = 0, 0, data
         boxes = list(self._boxes(0, len(data)))
         infos = [(start, end) for kind, start, end in boxes if kind == b"iinf"]
         inside = [start for kind, start, _ in boxes if kind == b"idat"]
@@ -135,6 +138,7 @@ class AvifBoxes:
             self._count()
             if header >> 3 & 15 == _SEQUENCE_HEADER:
                 self.coded_px = max(self.coded_px, _largest_frame_px(bytes(item[at : at + size])))
+            self.frames += header >> 3 & 15 in {_FRAME_HEADER, _FRAME}
             at += size
 
 

@@ -31,9 +31,10 @@ MAX_SCAN_PIXELS = 500_000_000
 MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
 """Limits of a run-length encoded BMP, which Pillow decodes in Python."""
-MAX_SHARED_WORK = 8_000_000
-"""Limit of bytes plus PNG pixels for decoding in the caller's process: 0.2 s. A separate process costs 5 ms
-of CPU, which is little only beside more work than that."""
+MAX_SHARED_WORK = 25_000_000
+"""Pixels of a PNG that are decoded in the caller's process: 0.5 s. A process of its own costs up to 13 ms of
+CPU, which is little only beside more work than that."""
+_WORK_PER_BYTE = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Claim:
     scans: int = 1
     """Number of passes of the decoder over the pixels."""
     work_per_px: float = 1.0
-    """CPU time of a pixel relative to a PNG's."""
+    """CPU time for a pixel and scan, that of a PNG being 1."""
+    is_opaque: bool = False
+    """Whether the decoder trusts more than the headers that are read here."""
     orientation: int | None = None
     """EXIF orientation; None where the format's own header does not have it."""
     white: float | None = None
@@ -63,8 +66,13 @@ class Claim:
     @property
     def work(self) -> float:
         """Return the CPU time of decoding, in pixels of a PNG."""
-        pixels = (self.width_px or 0) * (self.height_px or 0)
-        return pixels * self.work_per_px * self.scans + len(self.data)
+        pixels = self.decoded_px or (self.width_px or 0) * (self.height_px or 0)
+        return pixels * self.work_per_px * self.scans + len(self.data) * _WORK_PER_BYTE
+
+    @property
+    def is_costly(self) -> bool:
+        """Return whether the file is to be decoded in a process of its own, under limits."""
+        return self.is_opaque or self.work > MAX_SHARED_WORK
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,6 @@ class FormatLimits:
 
     claim: Callable[[bytes], Claim]
     max_decoded_px: int = MAX_DECODED_PIXELS
-    is_isolated: bool = False
-    """Whether every file is decoded in a separate process, because its library trusts more than the header
-    that is read here."""
 
 
 def claim_of(data: bytes, format_: str) -> Claim:
@@ -91,11 +96,6 @@ def claim_of(data: bytes, format_: str) -> Claim:
     if not claim.is_reducible:
         check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
     return claim
-
-
-def is_isolated(claim: Claim, format_: str) -> bool:
-    """Tell whether a file must be decoded in a separate process."""
-    return FORMATS[format_].is_isolated or claim.work > MAX_SHARED_WORK
 
 
 def check_size(width_px: int, height_px: int) -> None:
@@ -188,8 +188,8 @@ def _jpeg(data: bytes) -> Claim:
             if claim.is_reducible and data[at + 2] < components:
                 claim = replace(claim, is_reducible=False)
             if not claim.is_reducible:
-                # Scans of a thumbnail in the header do not count.
-                claim = replace(claim, scans=data.count(b"\xff\xda", at - 2), work_per_px=1.0)
+                # Those of a thumbnail in the header do not count.
+                claim = replace(claim, scans=data.count(b"\xff\xda", at - 2), work_per_px=0.1)
     return replace(claim, data=b"".join((*kept, memoryview(data)[kept_until:])) if kept else data)
 
 
@@ -291,15 +291,22 @@ def _webp(data: bytes) -> Claim:
         width_px, height_px = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
     else:
         width_px, height_px = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    return Claim(data, width_px, height_px, work_per_px=4.0)
+    return Claim(data, width_px, height_px, work_per_px=1.5)
 
 
 def _avif(data: bytes) -> Claim:
     try:
         boxes = AvifBoxes(data)
     except TooManyParts as error:
-        raise RejectedImage("corrupt", f"AVIF: more than {MAX_PIECES:,} pieces") from error
-    return Claim(boxes.plain, decoded_px=boxes.coded_px)
+        raise RejectedImage("corrupt", f"AVIF: it is made of more than {MAX_PIECES:,} pieces") from error
+    # A picture that is coded of no frame here is coded in a way that is not known here.
+    return Claim(
+        boxes.plain,
+        decoded_px=boxes.coded_px,
+        scans=boxes.frames,
+        work_per_px=2.0,
+        is_opaque=not boxes.coded_px * boxes.frames,
+    )
 
 
 def _tiff(data: bytes) -> Claim:
@@ -309,6 +316,7 @@ def _tiff(data: bytes) -> Claim:
         width_px=tiff.width_px,
         height_px=tiff.height_px,
         decoded_px=tiff.decoded_px,
+        is_opaque=tiff.is_opaque,
         orientation=tiff.orientation,
         white=tiff.white,
         is_inverted=tiff.is_inverted,
@@ -316,11 +324,11 @@ def _tiff(data: bytes) -> Claim:
 
 
 FORMATS = {
-    "AVIF": FormatLimits(_avif, max_decoded_px=14_000_000, is_isolated=True),  # 14 bytes a pixel
+    "AVIF": FormatLimits(_avif, max_decoded_px=14_000_000),  # 14 bytes a pixel
     "BMP": FormatLimits(_bmp),
     "GIF": FormatLimits(_gif),
     "JPEG": FormatLimits(_jpeg),
     "PNG": FormatLimits(_png),
-    "TIFF": FormatLimits(_tiff, is_isolated=True),
+    "TIFF": FormatLimits(_tiff),
     "WEBP": FormatLimits(_webp, max_decoded_px=12_500_000),  # 18 bytes a pixel
 }

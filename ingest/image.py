@@ -18,7 +18,7 @@ from PIL import AvifImagePlugin, Image, ImageStat, UnidentifiedImageError
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401  # isort: skip
 from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
 
-from ingest.decode_limits import MAX_PIXELS, Claim, check_decoded, check_size, claim_of, is_isolated
+from ingest.decode_limits import MAX_PIXELS, Claim, check_decoded, check_size, claim_of
 from ingest.errors import RejectedImage
 from ingest.formats import format_of, unsupported
 from ingest.isolation import Crashed, TooCostly, run_isolated
@@ -112,7 +112,7 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
         # Pillow warns about oddities that it can decode, and raises for the others.
         warnings.simplefilter("ignore")
         claim = _judged(format_, lambda: claim_of(data, format_))
-        if is_isolated(claim, format_):
+        if claim.is_costly:
             return _prepare_isolated(claim, format_, size_px)
         return _judged(format_, lambda: _prepare(claim, format_, size_px))
 

@@ -66,7 +66,9 @@ _TYPE_BYTES = {
 
 _RAW, _OLD_STYLE_JPEG = 1, 6
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
-"""Compressions that Pillow's wheels read."""
+"""What Pillow's wheels read."""
+_OPAQUE_COMPRESSIONS = {6, 7, 34925, 50000}
+"""Formats of their own (JPEG, LZMA, Zstandard), which say for themselves how much they take."""
 _OTHER_COMPRESSIONS = {
     9: "JBIG (T.85)",
     10: "JBIG (T.43)",
@@ -129,7 +131,9 @@ class PlainTiff:
     white: float | None
     """Grey level of white, where the bits of a sample state it."""
     is_inverted: bool
-    """Whether level 0 is white without the decoder knowing it."""
+    """Whether level 0 is white, and the decoder will not know."""
+    is_opaque: bool
+    """Whether the compressed data say for themselves how much memory they take."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,7 @@ def plain_tiff(data: bytes) -> PlainTiff:
         orientation=directory.integer(_ORIENTATION, 1),
         white=4095.0 if is_deep_grey and layout.bits[0] == 12 else None,
         is_inverted=is_deep_grey and layout.photometric == _WHITE_IS_ZERO,
+        is_opaque=directory.integer(_COMPRESSION, _RAW) in _OPAQUE_COMPRESSIONS,
     )
 
 
