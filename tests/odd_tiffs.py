@@ -59,9 +59,9 @@ def tiff(
         if is_big
         else struct.pack(f"{order}HI", 42, directory_at)
     )
-    count = struct.pack(f"{order}{'Q' if is_big else 'H'}", len(packed))
+    number = struct.pack(f"{order}{'Q' if is_big else 'H'}", len(packed))
     body = head + b"".join(strips)
-    return body.ljust(directory_at, b"\0") + count + entries + bytes(inline_bytes) + outside
+    return body.ljust(directory_at, b"\0") + number + entries + bytes(inline_bytes) + outside
 
 
 def packed_rows(
@@ -76,8 +76,11 @@ def packed_rows(
         elif bits in {8, 16, 32}:
             rows.append(struct.pack(f"{order}{len(samples)}{ {8: 'B', 16: 'H', 32: 'I'}[bits] }", *samples))
         elif bits % 8 == 0:
-            byteorder = "little" if order == "<" else "big"
-            rows.append(b"".join(sample.to_bytes(bits // 8, byteorder) for sample in samples))
+            rows.append(
+                b"".join(
+                    sample.to_bytes(bits // 8, "little" if order == "<" else "big") for sample in samples
+                )
+            )
         else:
             number = 0
             for sample in samples:
