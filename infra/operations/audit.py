@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
-from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.installation import state_folder
 from infra.operations.listing import inventoried, listed
 from infra.stack import Stack, depth

@@ -19,7 +19,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
 from analytics.lake.cross_day import SIGHTINGS_SQL, Sighting, strays, take_out
 from analytics.lake.merge import Place
-from analytics.lake.reconciliation import IN_FLIGHT, Account
+from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.answers import engine
 from infra.operations.audit import accounts_of
 from infra.operations.backfill import Run, start

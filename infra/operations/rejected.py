@@ -17,7 +17,7 @@ import pandas as pd
 from botocore.exceptions import ClientError
 
 from analytics.athena.engine import Engine
-from analytics.lake.reconciliation import audit_query
+from analytics.reconciliation import audit_query
 from ingest.upload import NULL_VERSION
 
 INDEX = "rejected.jsonl"

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics import capture
 from analytics.athena.engine import Engine
-from analytics.lake.reconciliation import IN_FLIGHT
+from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from infra.stack import Stack

@@ -19,13 +19,13 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
+from model import calibrate
 from model.data.dataset import Dataset, split
 from model.data.load import Progress, Steps, load
 from model.serving import sagemaker_requests as requests
 from model.serving.aws import over_sagemaker
 from model.serving.deployment import DeploymentError
 from model.serving.endpoint import ask
-from model.training import calibrate
 
 ALGORITHM = "image-classification"
 WAIT_S = 1800

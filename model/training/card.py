@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from model import calibrate
 from model.data.dataset import SIZE_PX, Dataset
 from model.files import CARD_FILE, MODEL_FILE
-from model.training import calibrate
 from model.training.classifier_file import ModelFile
 
 _PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")

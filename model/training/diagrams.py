@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.training.calibrate import Bin, Floats
+from model.calibrate import Bin, Floats
 
 _SIDE_PX, _MARGIN_PX = 320, 52
 _INK, _GRID, _LINE, _MAIN, _OTHER = "#222", "#ddd", "#888", "#2563a8", "#c2571a"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from model import calibrate
 from model.data import cifar100, folder
 from model.data.dataset import Dataset
 from model.data.load import Steps, load_part
@@ -17,7 +18,6 @@ from model.files import DEFAULT_MODEL, read_card
 from model.serving import aws
 from model.serving.endpoint import ask, over_http
 from model.serving.inference import Model
-from model.training import calibrate
 from model.training.diagrams import reliability_svg, risk_coverage_svg
 from model.training.summary import summary
 

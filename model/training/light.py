@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from model import calibrate
 from model.data.dataset import SIZE_PX, normalised, split, statistics
 from model.data.load import Data, Progress
-from model.training import calibrate, card, patches
+from model.training import card, patches
 from model.training.classifier_file import ModelFile, build
 
 FOLDS = 5

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def summary(figures: Mapping[str, Any]) -> str:
-    """Return the figures of `model.training.calibrate.figures` as lines for people."""
+    """Return the figures of `model.calibrate.figures` as lines for people."""
     low, high = figures["accuracy_interval_95"]
     at, per_class = figures["at_threshold"], figures["at_class_thresholds"]
     lines = [

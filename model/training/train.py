@@ -19,12 +19,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from model import calibrate
+from model.calibrate import Floats
 from model.data.dataset import SIZE_PX, Dataset, split
 from model.data.drawings import LABELS
 from model.data.drawn import drawn
 from model.data.load import Data, Progress, Steps
-from model.training import calibrate, card, pretrained
-from model.training.calibrate import Floats
+from model.training import card, pretrained
 from model.training.classifier_file import Body, BothSides, ModelFile, build
 from model.training.fit import Recipe, fit, logits
 from model.training.network import MEAN, STD, NetworkBody

@@ -8,12 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from model import calibrate  # noqa: E402
 from model.data.dataset import DataError  # noqa: E402
 from model.data.drawn import drawn  # noqa: E402
 from model.data.load import Data  # noqa: E402
 from model.training import (  # noqa: E402
     augment,
-    calibrate,
     fit,
     pretrained,
     train,

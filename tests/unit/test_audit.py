@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
 from analytics.lake.batch import sort_out
-from analytics.lake.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from analytics.questions.queries import views
+from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from ingest.upload import Upload
 from tests.builders import a_message, an_sqs_event, an_upload
 from workflow.outcome import Outcome
@@ -237,7 +237,7 @@ def test_the_listing_is_gone_when_the_audit_ends(folder):
 
 
 def test_neither_the_listing_nor_the_accounts_are_held_in_memory(folder, monkeypatch):
-    monkeypatch.setattr("analytics.lake.reconciliation._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("analytics.reconciliation._ROWS_AT_ONCE", 100)
     asked = []
 
     def listing() -> Iterator[Upload]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.training import calibrate
+from model import calibrate
 
 CLASSES = ("bicycle", "motorcycle")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.training import calibrate
+from model import calibrate
 from model.training.diagrams import reliability_svg, risk_coverage_svg, risk_top
 
 

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model import calibrate
 from model.data.dataset import normalised, statistics
 from model.data.drawn import drawn, write_archive
 from model.data.load import load
 from model.files import read_card
-from model.training import calibrate, card, light, patches
+from model.training import card, light, patches
 from model.training.classifier_file import BothSides, build
 from model.training.onnx_file import Graph
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics.lake.reconciliation import IN_FLIGHT, Account
+from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.redrive import Message, plan_messages, to_classify
 from tests.builders import a_message, an_upload
 from workflow.outcome import Outcome

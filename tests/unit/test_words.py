@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics.lake.reconciliation import Audit
+from analytics.reconciliation import Audit
 from infra.cli.terminal import Terminal
 from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected
 from infra.operations.audit import Audited, Queues

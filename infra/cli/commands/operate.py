@@ -110,7 +110,7 @@ def compact(on: str | None, as_json: bool) -> None:
 
 
 def _in_flight(seconds: float | None) -> timedelta:
-    from analytics.lake.reconciliation import IN_FLIGHT
+    from analytics.reconciliation import IN_FLIGHT
 
     return IN_FLIGHT if seconds is None else timedelta(seconds=seconds)
 

@@ -38,7 +38,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 10_000
-_SQL = Path(__file__).parents[1] / "questions" / "audit"
+_SQL = Path(__file__).parent / "questions" / "audit"
 
 
 @dataclass(frozen=True)
