@@ -33,12 +33,12 @@ def _sound(count: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
         label = rng.choice(LABELS)
         if number % 32 == 5:  # one in 32 is a phone's photo
             image = draw(label, 4000, 3000, rng)
-            yield f"{label}s/photo {number:03}.jpg", _encoded(image, "JPEG", quality=85)
+            yield f"{label}/photo {number:03}.jpg", _encoded(image, "JPEG", quality=85)
             continue
         width_px = round(32 * 2 ** rng.uniform(0, 5))
         height_px = round(width_px * rng.choice([1, 3 / 4, 4 / 3, 9 / 16]))
         name, encode = encoders[number % len(encoders)]
-        yield f"{label}s/{number:03}-{name}", encode(draw(label, width_px, height_px, rng), rng)
+        yield f"{label}/{number:03}-{name}", encode(draw(label, width_px, height_px, rng), rng)
 
 
 def _encoded(image: Image.Image, format_: str, **options: object) -> bytes:

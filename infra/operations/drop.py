@@ -15,11 +15,14 @@ from analytics.athena.engine import Engine
 from infra.operations.answers import engine
 from infra.stack import Stack
 from ingest.errors import SconesError
+from ingest.system_files import system_part, twins
 from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
+_NAMED = 5
+"""Most names in a note."""
 
 _ROWS_SQL = "SELECT key, coalesce(version_id, etag) AS version, count(*) AS n FROM predictions GROUP BY 1, 2"
 _OUTCOMES_SQL = "SELECT key, coalesce(version_id, etag) AS version, outcome FROM outcomes"
@@ -52,7 +55,8 @@ class Settled:
 def files_of(folder: Path) -> dict[str, Path]:
     """Return every file below a folder by its key: its path from there, with slashes.
 
-    A key is UTF-8. Bytes of a name that are not are written as in Python, `\\xff`.
+    Files of operating systems are left out; see `notes_on`. A key is UTF-8. Bytes of a name that are not are
+    written as in Python, `\\xff`.
 
     Raises:
         NothingToDrop: there is none.
@@ -60,11 +64,28 @@ def files_of(folder: Path) -> dict[str, Path]:
     files = {
         os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not system_part(path.relative_to(folder))
     }
     if not files:
-        raise NothingToDrop(f"{folder}: there are no files in it")
+        raise NothingToDrop(f"{folder}: there are no images in it")
     return files
+
+
+def notes_on(folder: Path) -> list[str]:
+    """Say which files of a folder are left out, and which names look the same."""
+    files = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    left_out = Counter(part for path in files if (part := system_part(path)))
+    notes = []
+    if left_out:
+        named = ", ".join(f"{part} ({count:,})" for part, count in sorted(left_out.items()))
+        notes.append(f"Files of operating systems are left out: {named}")
+    if groups := twins(path.as_posix() for path in files if not system_part(path)):
+        named = ", ".join(group[0] for group in groups[:_NAMED])
+        notes.append(
+            "Names that look the same, and differ only in Unicode normalisation "
+            f"({len(groups):,}, each is an image of its own): {named}"
+        )
+    return notes
 
 
 def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:

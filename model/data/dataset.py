@@ -36,6 +36,8 @@ class Dataset:
     """Where each image came from, for people."""
     unreadable: tuple[str, ...] = ()
     """Which files were left out, and why."""
+    notes: tuple[str, ...] = ()
+    """What else was not read, a sentence each."""
 
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
         """Return these images alone, in this order."""
@@ -45,6 +47,7 @@ class Dataset:
             self.classes,
             tuple(self.names[i] for i in indices),
             self.unreadable,
+            self.notes,
         )
 
     def counts(self) -> dict[str, int]:
@@ -168,6 +171,7 @@ def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> li
         lines.append(f"unbalanced: the largest class has {largest / max(smallest, 1):.1f} × the smallest")
     lines.append(f"{len(dropped)} duplicates left out" + _examples(dropped))
     lines.append(f"{len(dataset.unreadable)} unreadable files left out" + _examples(dataset.unreadable))
+    lines += dict.fromkeys([*dataset.notes, *(test.notes if test else ())])
     pairs = near_pairs(dataset.pixels)
     lines.append(
         f"{len(pairs)} pairs of nearly the same images, each kept within one fold"

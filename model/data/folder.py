@@ -1,49 +1,62 @@
-"""A folder of labelled images: `class/…` or, already split, `train/class/…` and `test/class/…`."""
+"""A folder of labelled images: `class/…` or, already split, `train/class/…` and `test/class/…`.
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+The test images may also lie in a folder `val`, `valid` or `validation`, if there is no `test`.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from ingest.errors import RejectedImage
 from ingest.image import MAX_BYTES, prepare, too_large
+from ingest.system_files import system_part, twins
 from model.data.dataset import SIZE_PX, DataError, Dataset
 
 Progress = Callable[[int, int], None]
 """Called with the images read so far and the images there are."""
 
+_PART_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
+"""Names of the folder of a part, the first that is there counts; capitals make no difference."""
+
 
 def parts_of(path: Path) -> set[str]:
     """Return the parts, `train` and `test`, that the folder is split into; an unsplit one is all `train`."""
-    split = {name for name in ("train", "test") if (path / name).is_dir()}
-    return split if "train" in split else {"train"}
+    return set(_split(path)) or {"train"}
 
 
 def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> Dataset:
     """Return the images of these classes; if none is given, of every class that has a folder.
 
-    An image is prepared exactly as it is when it is served. A file that cannot be is listed as unreadable,
-    one whose name begins with a dot is none, nor is what a folder of such a name holds.
+    An image is prepared exactly as it is when it is served. A file that cannot be is listed as unreadable.
+    Hidden files and those of operating systems are not read, nor is what a folder of such a name holds. The
+    notes name all that was not read.
 
     Raises:
         DataError: there is no such folder, part or class, or no readable image.
     """
-    root = path / part if (path / "train").is_dir() else path
+    split = _split(path)
+    root = split.get(part, path / part) if split else path
     if not root.is_dir():
         raise DataError(f"there is no folder {root}")
-    known = sorted(child.name for child in root.iterdir() if child.is_dir() and not _hidden(child))
-    chosen = tuple(classes) or tuple(known)
+    folders = _class_folders(root)
+    chosen = tuple(classes) or tuple(sorted(folders))
     for name in chosen:
-        if name not in known:
-            there = ", ".join(known[:10]) or "no folders at all"
-            raise DataError(f"{root} has no folder for the class {name!r}; it has {there}")
-    files = [
-        (file, label)
-        for label, name in enumerate(chosen)
-        for file in sorted((root / name).rglob("*"))
-        if (file.is_file() or (file.is_symlink() and not file.is_dir()))
-        and not any(part.startswith(".") for part in file.relative_to(root / name).parts)
-    ]
+        if _nfc(name) not in folders:
+            raise DataError(f"{root} has no folder for the class {name!r}; it has {_there(root, folders)}")
+    notes = _notes_on_parts(path, split, part) + _notes_on_root(root, folders, chosen)
+    files: list[tuple[Path, int]] = []
+    skipped: list[str] = []
+    for label, name in enumerate(chosen):
+        for file in sorted(folders[_nfc(name)].rglob("*")):
+            if (file.is_file() or file.is_symlink()) and not file.is_dir():
+                if made_by := _skipped(file.relative_to(folders[_nfc(name)])):
+                    skipped.append(made_by)
+                else:
+                    files.append((file, label))
+    notes += _counted(skipped)
     pixels, labels, names, unreadable = [], [], [], []
     for done, (file, label) in enumerate(files, start=1):
         name = file.relative_to(root).as_posix()
@@ -59,11 +72,105 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
             unreadable.append(f"{name}: {error.strerror or error}")
         progress(done, len(files))
     if not pixels:
-        raise DataError(f"{root} has no readable image of {', '.join(chosen) or 'any class'}")
+        raise DataError(f"{root} has no readable image of {', '.join(chosen) or _there(root, folders)}")
     return Dataset(
-        np.stack(pixels), np.array(labels, dtype=np.int64), chosen, tuple(names), tuple(unreadable)
+        np.stack(pixels),
+        np.array(labels, dtype=np.int64),
+        chosen,
+        tuple(names),
+        tuple(unreadable),
+        tuple(notes),
     )
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+def _split(path: Path) -> dict[str, Path]:
+    """Return the folder of each part; of an unsplit folder, none.
+
+    A folder `train` without folders, among others than parts, holds images of trains.
+    """
+    folders = {_nfc(folder.name).casefold(): folder for folder in _folders(path)}
+    split = {
+        part: next(folders[name] for name in names if name in folders)
+        for part, names in _PART_NAMES.items()
+        if not folders.keys().isdisjoint(names)
+    }
+    others = folders.keys() - {name for names in _PART_NAMES.values() for name in names}
+    if "train" in split:
+        return {} if others and not _folders(split["train"]) else split
+    return {} if others else split
+
+
+def _folders(path: Path) -> list[Path]:
+    return [folder for folder in _children(path) if folder.is_dir() and not _skipped(PurePath(folder.name))]
+
+
+def _children(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else []
+
+
+def _class_folders(root: Path) -> dict[str, Path]:
+    """Return the folders by the NFC form of their names: macOS writes `é` as two characters.
+
+    Raises:
+        DataError: two names look the same.
+    """
+    folders = _folders(root)
+    for group in twins(folder.name for folder in folders):
+        written = " and ".join(ascii(name) for name in group)
+        raise DataError(
+            f"{root} has {len(group)} folders named {group[0]!r}, which differ only in Unicode normalisation "
+            f"({written}): merge them"
+        )
+    return {_nfc(folder.name): folder for folder in folders}
+
+
+def _there(root: Path, folders: Iterable[str]) -> str:
+    """Return what a folder has, for people."""
+    if there := sorted(folders):
+        return ", ".join(there[:10])
+    if files := [child for child in _children(root) if child.is_file()]:
+        return f"no folders at all, but {len(files)} files: put the images of each class into a folder of its name"
+    return "no folders at all"
+
+
+def _notes_on_parts(path: Path, split: dict[str, Path], part: str) -> list[str]:
+    if not split:
+        return []
+    notes = []
+    if part == "test" and split["test"].name.casefold() != "test":
+        notes.append(f"the test images are those of {split['test'].name}/")
+    if others := [folder.name for folder in _folders(path) if folder not in split.values()]:
+        used = " and ".join(f"{folder.name}/" for folder in split.values())
+        notes.append(f"not read, beside {used}: {_listed(f'{name}/' for name in others)}")
+    return notes
+
+
+def _notes_on_root(root: Path, folders: Iterable[str], chosen: Sequence[str]) -> list[str]:
+    notes = []
+    if others := sorted(set(folders) - {_nfc(name) for name in chosen}):
+        notes.append(f"folders that are not of a class, not read: {_listed(f'{name}/' for name in others)}")
+    children = _children(root)
+    if files := [child.name for child in children if child.is_file() and not _skipped(PurePath(child.name))]:
+        notes.append(f"{len(files)} files in no folder of a class, not read: {_listed(files)}")
+    return notes + _counted(made_by for child in children if (made_by := _skipped(PurePath(child.name))))
+
+
+def _counted(skipped: Iterable[str]) -> list[str]:
+    """Return one note on hidden files and those of operating systems."""
+    counts = sorted(Counter(skipped).items())
+    named = _listed(f"{name} ({count})" if count > 1 else name for name, count in counts)
+    return [f"hidden files and those of operating systems, not read: {named}"] if counts else []
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def _skipped(path: PurePath) -> str | None:
+    """Return the part of a path that is hidden or of an operating system; None if there is none."""
+    return system_part(path) or next((part for part in path.parts if part.startswith(".")), None)
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -36,7 +36,7 @@ class Evaluation:
 
     def text(self) -> str:
         """Return the figures for people."""
-        lines = [f"unreadable: {line}" for line in self.data.unreadable]
+        lines = [*self.data.notes, *(f"unreadable: {line}" for line in self.data.unreadable)]
         lines.append(f"{self.part} images of {self.path}, model {self.model_version}\n")
         lines.append(summary(self.figures))
         return "\n".join(lines)

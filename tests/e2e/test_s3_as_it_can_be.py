@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from infra.cli.terminal import progress_bar
 from infra.operations.answers import engine
 from infra.operations.audit import Audited, audit
 from infra.operations.backfill import backfill, wait
-from infra.operations.drop import drop, progress_bar, settle
+from infra.operations.drop import drop, settle
 from infra.operations.redrive import redrive
 from infra.operations.rejected import download, rejected_images
 from infra.stack import Stack
@@ -73,8 +74,8 @@ def test_while_versioning_is_suspended_each_upload_counts_once(stack: Stack, tmp
     assert dropped(stack, {"replaced.png": good, "kept.png": other}).keys() <= {"accepted", "needs_review"}
 
     found = audited(stack, tmp_path)
-    assert (found.books.uploaded, found.books.missing, found.books.doubled) == (3, 0, 0)
-    assert found.books.deleted_since == 1  # what was replaced
+    assert (found.totals.uploaded, found.totals.missing, found.totals.doubled) == (3, 0, 0)
+    assert found.totals.deleted_since == 1  # what was replaced
     with engine(stack) as answers:
         images = rejected_images(answers)
     assert [image.key for image in images] == ["broken.png"]
@@ -90,8 +91,8 @@ def test_while_versioning_is_suspended_each_upload_counts_once(stack: Stack, tmp
 
     until(lambda: rows() == 7)
     after = audited(stack, tmp_path)
-    assert after.books.by_outcome == found.books.by_outcome
-    assert (after.books.uploaded, after.books.is_clean) == (3, True)
+    assert after.totals.by_outcome == found.totals.by_outcome
+    assert (after.totals.uploaded, after.totals.is_clean) == (3, True)
 
 
 def test_an_archived_object_is_rejected_and_not_redriven(stack: Stack, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 import json
 import threading
 import xml.etree.ElementTree as ET
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from infra.demo_images import write_images
 from ingest.errors import SconesError
 from model.data.drawn import drawn, write_archive
 from model.files import DEFAULT_MODEL, read_card
@@ -141,3 +142,20 @@ def test_the_default_model_knows_the_demos_drawings():
     scores = Model.load(DEFAULT_MODEL, threads=1).probabilities(data.pixels)
     right = [row.index(max(row)) == label for row, label in zip(scores, data.labels, strict=True)]
     assert sum(right) >= 95
+
+
+def test_the_images_of_the_demo_can_be_evaluated_as_they_lie(tmp_path):
+    write_images(tmp_path, 60, seed=1)
+    measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))
+    assert min(measured.data.counts().values()) > 10
+    assert "folders that are not of a class, not read: broken/, names/" in measured.text()
+    assert measured.figures["accuracy"] > 0.9
+
+
+def test_validation_images_beside_training_images_are_what_is_measured(tmp_path):
+    write_images(tmp_path / "train", 30, seed=1)
+    write_images(tmp_path / "val", 40, seed=2)
+    measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))
+    assert measured.part == "test"
+    assert "the test images are those of val/" in measured.text()
+    assert len(measured.data.labels) == 28

@@ -210,3 +210,82 @@ def test_what_a_hidden_folder_holds_is_no_image(photos):
 def test_a_link_that_leads_nowhere_is_listed_as_unreadable(photos):
     (photos / "bicycle" / "gone.png").symlink_to(photos / "nowhere")
     assert folder.read(photos, [], "train", quiet).unreadable[0].startswith("bicycle/gone.png: ")
+
+
+def split_into(root, photos, *parts):
+    for number, part in enumerate(parts):
+        for name in ("bicycle", "motorcycle"):
+            (root / part / name).mkdir(parents=True)
+            for i, pixels in enumerate(images(2, seed=10 * number + len(name))):
+                Image.fromarray(pixels).save(root / part / name / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Val", "Testing"])
+def test_without_a_folder_test_the_validation_images_are_the_test(tmp_path, photos, name):
+    root = split_into(tmp_path / "split", photos, "train", name)
+    data = load(root, [], quiet)
+    assert data.test is not None
+    assert data.test.counts() == {"bicycle": 2, "motorcycle": 2}
+    assert f"the test images are those of {name}/" in data.report
+
+
+def test_what_lies_beside_the_parts_is_named(tmp_path, photos):
+    root = split_into(tmp_path / "split", photos, "train", "test", "val", "extra")
+    data = folder.read(root, [], "test", quiet)
+    assert data.notes == ("not read, beside train/ and test/: extra/, val/",)
+
+
+def test_a_folder_of_test_images_alone_can_be_tested_on_and_not_trained_on(tmp_path, photos):
+    root = split_into(tmp_path / "split", photos, "test")
+    assert folder.parts_of(root) == {"test"}
+    assert len(folder.read(root, ["bicycle", "motorcycle"], "test", quiet).labels) == 4
+    with pytest.raises(DataError, match=r"there is no folder .*train"):
+        load(root, [], quiet)
+
+
+def test_a_class_may_be_called_train(photos):
+    (photos / "bicycle").rename(photos / "train")
+    assert folder.parts_of(photos) == {"train"}
+    assert folder.read(photos, [], "train", quiet).counts() == {"motorcycle": 2, "train": 3}
+
+
+def test_a_flat_folder_is_told_how_to_be_sorted(photos):
+    for file in (photos / "bicycle").iterdir():
+        file.rename(photos / f"flat-{file.name}")
+    (photos / "bicycle").rmdir()
+    data = folder.read(photos, [], "train", quiet)
+    assert data.notes == ("3 files in no folder of a class, not read: flat-0.png, flat-1.png, flat-2.png",)
+    flat = photos / "motorcycle"
+    for classes in ([], ["bicycle"]):
+        with pytest.raises(
+            DataError, match="no folders at all, but 2 files: put the images of each class into"
+        ):
+            folder.read(flat, classes, "train", quiet)
+
+
+def test_what_operating_systems_leave_is_no_class_and_no_image(photos):
+    small = (photos / "bicycle" / "0.png").read_bytes()
+    for name in ("__MACOSX/bicycle/._0.png", "@eaDir/x.png", "bicycle/@eaDir/0.png/SYNOPHOTO_THUMB_M.png"):
+        (photos / name).parent.mkdir(parents=True)
+        (photos / name).write_bytes(small)
+    for name in (".DS_Store", "bicycle/.DS_Store", "motorcycle/.DS_Store", "bicycle/Thumbs.db"):
+        (photos / name).write_bytes(b"\0")
+    data = folder.read(photos, [], "train", quiet)
+    assert data.counts() == {"bicycle": 3, "motorcycle": 2}
+    assert data.unreadable == ()
+    left = "hidden files and those of operating systems, not read: "
+    assert data.notes == (left + ".DS_Store, @eaDir, __MACOSX", left + ".DS_Store (2), @eaDir, Thumbs.db")
+
+
+def test_a_class_is_found_however_its_accents_are_written(photos):
+    (photos / "bicycle").rename(photos / "ve\u0301lo")
+    assert folder.read(photos, [], "train", quiet).classes == ("motorcycle", "v\u00e9lo")
+    assert folder.read(photos, ["v\u00e9lo"], "train", quiet).counts() == {"v\u00e9lo": 3}
+
+
+def test_two_folders_that_look_the_same_are_named(photos):
+    (photos / "bicycle").rename(photos / "ve\u0301lo")
+    (photos / "motorcycle").rename(photos / "v\u00e9lo")
+    with pytest.raises(DataError, match=r"2 folders named .* Unicode normalisation .*\\u0301.*: merge them"):
+        folder.read(photos, [], "train", quiet)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, files_of
+from infra.operations.drop import NothingToDrop, files_of, notes_on
 
 
 def test_a_file_s_key_is_its_path_from_the_folder(tmp_path: Path) -> None:
@@ -27,3 +27,38 @@ def test_names_that_are_no_text_are_keys_of_their_own(tmp_path: Path) -> None:
 def test_a_folder_without_files_is_nothing_to_drop(tmp_path: Path) -> None:
     with pytest.raises(NothingToDrop):
         files_of(tmp_path)
+
+
+def test_files_of_operating_systems_are_left_out_and_named(tmp_path: Path) -> None:
+    for name in (
+        "a.png",
+        ".DS_Store",
+        "b/Thumbs.db",
+        "b/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg",
+        "__MACOSX/._a.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"image")
+    assert files_of(tmp_path).keys() == {"a.png"}
+    (note,) = notes_on(tmp_path)
+    assert note.endswith("left out: .DS_Store (1), @eaDir (1), Thumbs.db (1), __MACOSX (1)")
+
+
+def test_nothing_but_files_of_operating_systems_is_nothing_to_drop(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    with pytest.raises(NothingToDrop):
+        files_of(tmp_path)
+
+
+def test_names_that_look_the_same_are_dropped_and_named(tmp_path: Path) -> None:
+    for name in ("v\u00e9lo.png", "ve\u0301lo.png", "other.png"):
+        (tmp_path / name).write_bytes(b"image")
+    assert len(files_of(tmp_path)) == 3
+    (note,) = notes_on(tmp_path)
+    assert "differ only in Unicode normalisation (1, each is an image of its own): ve\u0301lo.png" in note
+
+
+def test_an_ordinary_folder_needs_no_note(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.png").write_bytes(b"image")
+    assert notes_on(tmp_path) == []
+    assert files_of(tmp_path).keys() == {".hidden.png"}

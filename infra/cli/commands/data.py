@@ -47,8 +47,10 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
     Exit code 3: an image has no outcome.
     """
     stack = systems.current_stack(on)
-    from infra.operations.drop import drop, files_of, settle
+    from infra.operations.drop import drop, files_of, notes_on, settle
 
+    for note in notes_on(folder):
+        words.print(note, highlight=False, soft_wrap=True)
     with progress_bar(words) as progress:
         dropped = drop(stack, files_of(folder), progress)
         settled = settle(stack, dropped, progress, patience_s)
