@@ -1,1 +1,1 @@
-"""Athena's SQL, which is Trino's, in DuckDB's words."""
+"""Athena's SQL (Trino's dialect) on DuckDB. `engine.LocalAthena` runs it."""

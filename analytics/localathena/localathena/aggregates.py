@@ -1,4 +1,4 @@
-"""Trino's aggregate and window functions in DuckDB's words. What is not here is refused."""
+"""Trino's aggregate and window functions as DuckDB's. A function that is not listed is refused."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -23,23 +23,23 @@ from localathena.values import (
 
 @dataclass(frozen=True)
 class Call:
-    """A call of an aggregate: what it is applied to, and what stands around its parentheses."""
+    """A call of an aggregate: its arguments and the clauses around it."""
 
     name: str
     arguments: Sequence[Value]
     distinct: str = ""
-    """`DISTINCT ` or nothing."""
+    """`DISTINCT `, or empty."""
     order: str = ""
-    """` ORDER BY ...` within the parentheses, or nothing."""
+    """` ORDER BY ...` in the parentheses, or empty."""
     condition: str = ""
-    """What FILTER asks, or nothing."""
+    """Condition of FILTER, or empty."""
     over: str = ""
-    """` OVER (...)`, or nothing."""
+    """` OVER (...)`, or empty."""
     nulls: str = ""
-    """` IGNORE NULLS`, or nothing."""
+    """` IGNORE NULLS`, or empty."""
 
     def of(self, function: str, *arguments: str, condition: str = "") -> str:
-        """Return DuckDB's call of a function with the same surroundings."""
+        """Return DuckDB's call of a function with the same clauses."""
         conditions = " AND ".join(filter(None, (self.condition, condition)))
         where = f" FILTER (WHERE {conditions})" if conditions else ""
         inside = f"{self.distinct}{', '.join(arguments)}{self.order}{self.nulls}"
@@ -53,21 +53,21 @@ def aggregate(call: Call) -> Value:
     """Translate a call of an aggregate or window function.
 
     Raises:
-        QueryRefused: it is not known here, or not with these arguments.
+        QueryRefused: it is not supported, or not with these arguments.
     """
     if call.name in _WINDOW and not call.over:
-        raise QueryRefused(f"{call.name} wants OVER (...).")
+        raise QueryRefused(f"{call.name} needs OVER (...).")
     if call.nulls and call.name not in _WINDOW:
         raise QueryRefused(f"{call.name} has no IGNORE NULLS.")
     if call.over and call.name not in _WINDOW and (call.condition or call.distinct or call.order):
         raise QueryRefused(
-            f"{call.name} with OVER has no FILTER, DISTINCT or ORDER BY within its parentheses on Athena: "
+            f"{call.name} with OVER takes no FILTER, DISTINCT or ORDER BY in its parentheses on Athena: "
             "use CASE in it, or aggregate in a query of its own first."
         )
     try:
         return _HANDLERS[call.name](call)
     except (ValueError, IndexError) as error:  # a handler unpacks its arguments
-        raise QueryRefused(f"{call.name} is not known here with {len(call.arguments)} arguments.") from error
+        raise QueryRefused(f"{call.name} is not supported with {len(call.arguments)} arguments.") from error
 
 
 def is_aggregate(name: str) -> bool:
@@ -96,7 +96,7 @@ def _count_if(call: Call) -> Value:
 
 def _number(value: Value, where: str) -> Value:
     if not value.type.is_number:
-        raise QueryRefused(f"{where} wants numbers, not {value.type}.")
+        raise QueryRefused(f"{where} needs numbers, not {value.type}.")
     return value
 
 
@@ -113,7 +113,7 @@ def _sum(call: Call) -> Value:
 def _avg(call: Call) -> Value:
     (value,) = call.arguments
     if _number(value, "avg").type.name == "real":
-        raise QueryRefused("avg of a real is not known here: cast it to double.")
+        raise QueryRefused("avg of a real is not supported: cast it to double.")
     if value.type.name != "decimal":
         return Value(call.of("avg", value.sql), DOUBLE)
     count = Value(call.of("count", value.sql), BIGINT)
@@ -128,7 +128,9 @@ def _extreme(call: Call) -> Value:
         most = expect(number, BIGINT, call.name).sql
         return Value(call.of(call.name, without_nan(value, call.name).sql, most), array(value.type))
     sql = call.of(call.name, value.sql)
-    if call.name == "max" and value.type.is_floating:  # NaN is the greatest number to DuckDB, none to Trino
+    if (
+        call.name == "max" and value.type.is_floating
+    ):  # NaN is the greatest number in DuckDB, and is ignored by Trino
         sql = f"coalesce({call.of('max', value.sql, condition=f'NOT isnan({value.sql})')}, {sql})"
     return Value(sql, value.type)
 
@@ -142,7 +144,7 @@ def _extreme_by(function: str, direction: str) -> Handler:
             return Value(call.of(function, value.sql, by.sql), value.type)
         (number,) = count
         if call.order or call.distinct or call.over:
-            raise QueryRefused(f"{call.name} of several values is known here without ORDER BY and OVER only.")
+            raise QueryRefused(f"{call.name} of several values is supported without ORDER BY and OVER only.")
         most = _written_out(number, call.name, least=1)
         ordered = replace(call, order=f" ORDER BY {by.sql} {direction}")
         found = ordered.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
@@ -256,7 +258,7 @@ def _multimap_agg(call: Call) -> Value:
 def _map_union(call: Call) -> Value:
     (value,) = call.arguments
     if value.type.name != "map":
-        raise QueryRefused(f"map_union wants maps, not {value.type}.")
+        raise QueryRefused(f"map_union needs maps, not {value.type}.")
     maps = call.of("list", f"map_entries({value.sql})", condition=f"{value.sql} IS NOT NULL")
     entries = f"flatten({maps})"
     keys = f"list_transform({entries}, lambda e: e.key)"
@@ -265,7 +267,7 @@ def _map_union(call: Call) -> Value:
 
 
 def _approx_distinct(call: Call) -> Value:
-    """Count exactly: the same on every run, and within the error that is asked for."""
+    """Count exactly: the result is the same on every run, and within the requested error."""
     value, *error = call.arguments
     if len(error) > 1:
         raise ValueError
@@ -294,7 +296,7 @@ _SHARE = "Percentile must be between 0 and 1"
 def _listagg(call: Call) -> Value:
     value, separator = call.arguments
     if not call.order:
-        raise QueryRefused("listagg wants WITHIN GROUP (ORDER BY ...).")
+        raise QueryRefused("listagg needs WITHIN GROUP (ORDER BY ...).")
     texts = [expect(side, VARCHAR, "listagg").sql for side in (value, separator)]
     return Value(call.of("string_agg", *texts), VARCHAR)
 
@@ -316,7 +318,7 @@ def _ntile(call: Call) -> Value:
 def _neighbour(call: Call) -> Value:
     value, *others = call.arguments
     if "ORDER BY" not in call.over or re.search(" (ROWS|RANGE|GROUPS) ", call.over):
-        raise QueryRefused(f"{call.name} wants OVER (... ORDER BY ...), without a frame.")
+        raise QueryRefused(f"{call.name} needs OVER (... ORDER BY ...), without a frame.")
     arguments = [value.sql]
     for other, type_ in zip(others, (BIGINT, value.type), strict=False):
         arguments.append(expect(other, type_, call.name).sql)
@@ -334,7 +336,7 @@ def _nth_value(call: Call) -> Value:
 
 def _written_out(value: Value, where: str, *, least: int) -> str:
     if not re.fullmatch("[0-9]+", value.constant or "") or int(value.constant or 0) < least:
-        raise QueryRefused(f"The offset of {where} has to be a number of {least} or more here, written out.")
+        raise QueryRefused(f"The offset of {where} must be a number of {least} or more, as a literal.")
     return str(value.constant)
 
 

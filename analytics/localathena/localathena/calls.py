@@ -38,22 +38,22 @@ class Calls:
         if isinstance(node, exp.GroupConcat):
             return self._listagg(node, condition, over)
         if not isinstance(node, exp.Anonymous):
-            raise QueryRefused(f"{spelled(node)} is not known here.")
+            raise QueryRefused(f"{spelled(node)} is not supported.")
         refuse_others(node, "this", "expressions")
         name = node.name.lower()
         if name in ("all", "some", "any"):
             raise QueryRefused(
-                f"{name.upper()} is known here before a query that begins with SELECT, SOME as ANY."
+                f"{name.upper()} is supported before a query that begins with SELECT; write ANY for SOME."
             )
         if name == "reduce_agg":
             return self._reduced(node.expressions, condition, over)
         if aggregates.is_aggregate(name):
             return self._aggregate(name, node.expressions, condition, over, nulls)
         if condition or over or nulls:
-            raise QueryRefused(f"{name} is no aggregate that is known here.")
+            raise QueryRefused(f"{name} is not a supported aggregate.")
         if name == "grouping":
             if not all(isinstance(key, exp.Column) for key in node.expressions):
-                raise QueryRefused("grouping() wants columns, by their names.")
+                raise QueryRefused("grouping() needs columns, by their names.")
             keys = ", ".join(self.expressions.value(key).sql for key in node.expressions)
             return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
         return call(self.expressions, name, node.expressions)
@@ -67,7 +67,7 @@ class Calls:
                 aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
             )
         if name == "count" and not arguments:
-            raise QueryRefused("count wants * or an expression.")
+            raise QueryRefused("count needs * or an expression.")
         if arguments and isinstance(arguments[-1], exp.Order):
             order = order_by(self.expressions, arguments[-1])
             arguments = [*arguments[:-1], arguments[-1].this]
@@ -84,7 +84,7 @@ class Calls:
         """Translate reduce_agg, whose start has to change nothing: Athena starts with it several times."""
         if len(arguments) != 4 or over or isinstance(arguments[0], exp.Distinct):
             raise QueryRefused(
-                "reduce_agg is known here with a value, a start and two functions, without OVER."
+                "reduce_agg is supported with a value, a start and two functions, without OVER."
             )
         value, start, step, combine = arguments
         values = self._aggregate("array_agg", [value], condition, "", "")
@@ -97,7 +97,7 @@ class Calls:
         )
         if not first.type.is_simple or first.type.name in ("decimal", "varchar", "varbinary", "unknown"):
             raise QueryRefused(f"reduce_agg cannot start with {first.type} on Athena.")
-        why = "reduce_agg with such a start may have any result on Athena: start with what changes nothing"
+        why = "reduce_agg with this start has no defined result on Athena: start with a neutral value"
         return replace(reduced, sql=refuse_if(f"{again.sql} IS DISTINCT FROM {first.sql}", why, reduced.sql))
 
     def _never_null(self) -> list[Value]:
@@ -145,7 +145,7 @@ class Calls:
         ]
         if not named or named[0] is node:
             raise QueryRefused(
-                f"There is no window {alias.name}: it stands after WINDOW, at the query's end."
+                f"There is no window {alias.name}: define it after WINDOW, at the query's end."
             )
         base = self._window_parts(named[0])
         if not any(parts):

@@ -27,7 +27,7 @@ from localathena.types import MIXED, Column, quoted, text
 from localathena.values import FAILURE
 
 _MOST_CELLS = 20_000_000
-"""Largest answer held in memory: as Python's objects, so many values take some GB."""
+"""Most values of a result held in memory. As Python objects they take some GB."""
 _ROWS_AT_ONCE = 10_000
 
 
@@ -42,7 +42,7 @@ class QueryResult:
 
 
 class LocalAthena:
-    """Athena on DuckDB: each subfolder of a folder is a table, `FOLDER/TABLE/dt=YYYY-MM-DD/*.parquet`."""
+    """Athena on DuckDB. Each subfolder of a folder is a table, `FOLDER/TABLE/dt=YYYY-MM-DD/*.parquet`."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class LocalAthena:
         """
         folder = folder.resolve()
         if glob.has_magic(str(folder)):
-            raise ValueError(f"{folder}: a folder with *, ? or [ in its name cannot be read. Rename it.")
+            raise ValueError(f"{folder}: a folder with *, ? or [ in its name is not supported. Rename it.")
         self._database = database
         self._timeout_s = timeout_s
         scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
@@ -88,7 +88,7 @@ class LocalAthena:
             self._create_view(name, sql)
         for setting in (
             "disabled_optimizers='window_self_join'",  # its copy of a scan reads every partition
-            "enable_external_file_cache=false",  # or a second run would read, and say, zero bytes
+            "enable_external_file_cache=false",  # or a second run would report zero bytes read
             "enable_profiling='no_output'",
             f"temp_directory={text(str(scratch / 'spill'))}",
             f"allowed_directories=[{text(str(folder))}, {text(str(scratch))}]",
@@ -116,7 +116,7 @@ class LocalAthena:
     def rows(
         self, sql: str, parameters: Sequence[str] = ()
     ) -> tuple[Sequence[Column], list[tuple[Any, ...]]]:
-        """Run one read-only statement, and return its columns and its values as DuckDB has them.
+        """Run one read-only statement, and return its columns and its rows with DuckDB's values.
 
         Raises:
             QueryRefused, QueryFailed: as `query` does.
@@ -125,16 +125,16 @@ class LocalAthena:
         rows = self._fetched(translation)
         moments = [place for place, column in enumerate(translation.columns) if column.type.is_moment]
         if any(isinstance(row[place], str) for row in rows for place in moments):
-            raise QueryFailed("There is a time beyond the year 9999, which Python does not know.")
+            raise QueryFailed("A timestamp is after the year 9999, which Python does not support.")
         if not is_athenas_json(translation.columns, rows):
             raise QueryRefused(
-                "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: take the "
-                "values out with json_extract_scalar or CAST."
+                "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: extract "
+                "the values with json_extract_scalar or CAST."
             )
         return translation.columns, rows
 
     def stream(self, sql: str, parameters: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
-        """Run one read-only statement, and yield its rows as DuckDB has them, some thousands in memory.
+        """Run one read-only statement, and yield its rows with DuckDB's values, some thousands at a time.
 
         Raises:
             QueryRefused, QueryFailed: as `query` does.
@@ -149,7 +149,7 @@ class LocalAthena:
                 rows = cursor.fetchmany(_ROWS_AT_ONCE)
 
     def close(self) -> None:
-        """Let go of the memory and of what was spilled to disk."""
+        """Release the memory and delete what was spilled to disk."""
         self._connection.close()
         self._clean_up()
 
@@ -158,11 +158,11 @@ class LocalAthena:
         self._look_for_files()
         if any(column.type.contains("interval year to month") for column in translation.columns):
             raise QueryRefused(
-                "A span of months is not known here as an answer: use date_diff('month', a, b)."
+                "A result of the type interval year to month is not supported: use date_diff('month', a, b)."
             )
         if any(column.type.zone == MIXED for column in translation.columns):
             raise QueryRefused(
-                "A column has moments of several time zones, which is not known here as an answer: write "
+                "A column has timestamps of several time zones, which is not supported in a result: write "
                 "AT TIME ZONE 'UTC' after it."
             )
         return translation
@@ -173,7 +173,7 @@ class LocalAthena:
             rows = self._execute(translation.sql).fetchmany(most_rows + 1)
         if len(rows) > most_rows:
             raise QueryFailed(
-                f"The answer has more than {most_rows:,} rows: aggregate them, or write LIMIT {most_rows}."
+                f"The result has more than {most_rows:,} rows: aggregate them, or write LIMIT {most_rows}."
             )
         return rows
 
@@ -186,7 +186,7 @@ class LocalAthena:
             yield
         except duckdb.InterruptException as error:
             raise QueryFailed(
-                f"There was no answer within {self._timeout_s:g} s. Ask for fewer days or fewer rows."
+                f"The query took longer than {self._timeout_s:g} s. Ask for fewer days or fewer rows."
             ) from error
         except duckdb.Error as error:
             raise QueryFailed(_reason(error, translation.names)) from error
@@ -224,7 +224,7 @@ class LocalAthena:
 
 
 def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:
-    """Return what went wrong, without the statement and the names that nobody wrote."""
+    """Return DuckDB's reason, without the translated statement and its generated names."""
     said = str(error).split("\n\nLINE ")[0].strip()
     failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
     if failure:
@@ -239,15 +239,15 @@ def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:
 _REASONS = {
     "^Invalid Input Error: Division by zero": "Division by zero; TRY(...) makes it NULL.",
     'column "(.+?)" must appear in the GROUP BY': (
-        "The column {0} is neither in GROUP BY nor within an aggregate: write it into GROUP BY, or write "
+        "The column {0} is neither in GROUP BY nor in an aggregate: add it to GROUP BY, or write "
         "arbitrary({0})."
     ),
     "WHERE clause cannot contain aggregates": "WHERE cannot contain aggregates: write HAVING after GROUP BY.",
     "WHERE clause cannot contain window functions": (
-        "WHERE cannot contain window functions: name it in a subquery, and write WHERE outside."
+        "WHERE cannot contain window functions: compute it in a subquery, and filter outside."
     ),
-    "aggregate function calls cannot be nested": "Aggregates cannot be nested: put one into a subquery.",
+    "aggregate function calls cannot be nested": "Aggregates cannot be nested: move one into a subquery.",
     "More than one row returned by a subquery": "A query in an expression returned more than one row.",
     "Map keys must be unique": "A map's keys must be unique, and two are equal.",
 }
-"""What DuckDB says → the same, for who wrote Athena's SQL."""
+"""DuckDB's message → the same for the author of Athena SQL."""

@@ -1,4 +1,4 @@
-"""What a statement can end with, instead of an answer."""
+"""Errors of a statement."""
 
 
 class QueryRefused(Exception):

@@ -77,7 +77,7 @@ class Expressions:
         handler, known = _EXPRESSIONS.get(type(node), (None, ""))
         operands = [node.this, node.args.get("expression")] if isinstance(node, _PREDICATES) else []
         if any(isinstance(operand, (*_PREDICATES, exp.Not)) for operand in operands):
-            raise QueryRefused(f"{spelled(node)}: a comparison of a comparison wants parentheses.")
+            raise QueryRefused(f"{spelled(node)}: a comparison of a comparison needs parentheses.")
         if handler is not None:
             refuse_others(node, *known.split())
             return handler(self, node)
@@ -93,7 +93,7 @@ class Expressions:
             raise QueryRefused("Athena has no ILIKE: write lower(x) LIKE 'a%'.")
         if isinstance(node, exp.RegexpLike):
             raise QueryRefused("Athena has no RLIKE: write regexp_like(x, 'form').")
-        raise QueryRefused(f"{spelled(node)} is not known here.")
+        raise QueryRefused(f"{spelled(node)} is not supported.")
 
     def parameter(self, type_: Type, role: str = "x") -> Value:
         """Return a parameter for one of DuckDB's lambdas.
@@ -106,13 +106,13 @@ class Expressions:
     def apply(self, function: exp.Expr, *arguments: Value) -> Value:
         """Translate the body of a Trino lambda, its parameters replaced by expressions."""
         if not isinstance(function, exp.Lambda) or len(function.expressions) != len(arguments):
-            raise QueryRefused(f"{spelled(function)}: a function of {len(arguments)} parameters is wanted.")
+            raise QueryRefused(f"{spelled(function)}: this needs a function of {len(arguments)} parameters.")
         calls = function.this.find_all(exp.Anonymous, exp.GroupConcat, exp.Window)
         if function.this.find(exp.Query) or any(
             not isinstance(call, exp.Anonymous) or is_aggregate(call.name.lower()) for call in calls
         ):
             raise QueryRefused(
-                f"{spelled(function)}: no aggregate and no query can stand in such a function."
+                f"{spelled(function)}: such a function cannot contain an aggregate or a query."
             )
         names = [parameter.name.lower() for parameter in function.expressions]
         self.names.lambdas.append(dict(zip(names, arguments, strict=True)))
@@ -126,7 +126,7 @@ class Expressions:
         return expect(self.value(node), BOOLEAN, where).sql
 
     def kept(self, node: exp.Expr) -> str:
-        """Translate the condition of WHERE, to which NULL and FALSE are one."""
+        """Translate the condition of WHERE, where NULL and FALSE are the same."""
         if isinstance(node, exp.Paren):
             return self.kept(node.this)
         if isinstance(node, exp.And):
@@ -138,7 +138,7 @@ class Expressions:
         return self.condition(node, "WHERE")
 
     def matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
-        """Return whether a query has a row, and whether a NULL in either keeps that from being known."""
+        """Return SQL for whether a query has a row, and for whether a NULL leaves that undecided."""
         relation = self.queries.query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != len(value.type.arguments):
             raise QueryRefused(
@@ -157,10 +157,10 @@ class Expressions:
 
     def _column(self, node: exp.Column) -> Value:
         if isinstance(node.this, exp.Star):
-            raise QueryRefused("* can only stand in a SELECT or in count(*).")
+            raise QueryRefused("* is only possible in a SELECT and in count(*).")
         names = [part.name for part in node.parts]
         if re.fullmatch(r"_col\d+", names[-1]):
-            raise QueryRefused(f"{names[-1]} is a column without a name: give it one with AS.")
+            raise QueryRefused(f"{names[-1]} is a column without a name: name it with AS.")
         value = self.names.find(names[0], None) if len(names) == 1 else self.names.find(names[1], names[0])
         rest = names[1:] if len(names) == 1 else names[2:]
         if value is None and len(names) > 1:
@@ -212,7 +212,7 @@ class Expressions:
             return one_of(value, [self.value(option) for option in node.expressions])
         if value.type.name == "row":
             matched, unknown = self.matched(value, query)
-            why = "IN of several values with NULL among them is known here in WHERE only: use EXISTS"
+            why = "IN of several values with NULL among them is supported in WHERE only: use EXISTS"
             return Value(f"({matched} OR {refuse_if(unknown, why, 'FALSE')})", BOOLEAN)
         value, sql = self._sought(value, query, "IN")
         return Value(f"({value.sql} IN ({sql}))", BOOLEAN)
@@ -221,16 +221,16 @@ class Expressions:
         """Translate a comparison with ANY, SOME or ALL of a query."""
         each, operator = node.expression, _COMPARISONS[type(node)]
         if operator.startswith("IS") or not isinstance(each.this, exp.Query):
-            raise QueryRefused(f"{spelled(node)} is not known here: ANY and ALL want a query.")
+            raise QueryRefused(f"{spelled(node)} is not supported: ANY and ALL need a query.")
         word = "ANY" if isinstance(each, exp.Any) else "ALL"
         value, sql = self._sought(without_nan(self.value(node.this), word), each.this, word)
         return Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN)
 
     def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
-        """Return a value and the query that it is compared with the rows of, in one type and without NaN."""
+        """Return a value and the query whose rows it is compared with, in one type and without NaN."""
         relation = self.queries.query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
-            raise QueryRefused(f"{where} wants a query of one column here: use EXISTS for more.")
+            raise QueryRefused(f"{where} needs a query of one column: use EXISTS for more.")
         type_ = types.common(value.type, relation.columns[0].type)
         if type_ is None:
             raise QueryRefused(
@@ -245,7 +245,7 @@ class Expressions:
 
     def _is(self, node: exp.Is) -> Value:
         if not isinstance(node.expression, exp.Null):
-            raise QueryRefused(f"Athena knows IS NULL only, not {spelled(node)}.")
+            raise QueryRefused(f"Athena supports IS NULL only, not {spelled(node)}.")
         return Value(f"({self.value(node.this).sql} IS NULL)", BOOLEAN)
 
     def _like(self, node: exp.Like, escape: str = "") -> Value:
@@ -257,13 +257,13 @@ class Expressions:
 
     def _escape(self, node: exp.Escape) -> Value:
         if not isinstance(node.this, exp.Like):
-            raise QueryRefused(f"{spelled(node)} is not known here.")
+            raise QueryRefused(f"{spelled(node)} is not supported.")
         character = literal(node.expression, "LIKE's ESCAPE")
         pattern = literal(node.this.expression, "A pattern with ESCAPE")
         escaped = re.sub(f"{re.escape(character)}[%_{re.escape(character)}]", "", pattern)
         if len(character) != 1 or character in escaped:
             raise QueryRefused(
-                "ESCAPE wants one character, and before it in the pattern only %, _ and itself."
+                "ESCAPE needs one character, and before it in the pattern only %, _ and itself."
             )
         return self._like(node.this, f" ESCAPE {text(character)}")
 
@@ -293,11 +293,11 @@ class Expressions:
     def _cast(self, node: exp.Cast, value: Value | None = None) -> Value:
         spelling = node.args["to"].sql(Dialect)
         if spelling.upper().startswith("CHAR"):
-            raise QueryRefused("char is padded with blanks on Athena, which is not known here: use varchar.")
+            raise QueryRefused("Athena pads char with blanks, which is not supported: use varchar.")
         try:
             target = types.parse(spelling)
         except ValueError as error:
-            raise QueryRefused(f"The type {spelling} is not known here.") from error
+            raise QueryRefused(f"The type {spelling} is not supported.") from error
         value = self.value(node.this) if value is None else value
         if value.constant is not None and value.type == VARCHAR:
             if target.zone:
@@ -313,7 +313,7 @@ class Expressions:
         value = self.value(node.this)
         if value.constant is not None or isinstance(node.this, exp.Column | exp.Identifier | exp.Null):
             return attempt(self._cast(node, value))
-        # What fails within it fails on Athena: DuckDB's TRY sees the cast alone.
+        # An error within the value is an error on Athena too: DuckDB's TRY covers the cast alone.
         inner = self.parameter(value.type, "v")
         outer = attempt(self._cast(node, inner))
         sql = f"list_extract(list_transform([{value.sql}], lambda {inner.sql}: {outer.sql}), 1)"
@@ -322,7 +322,7 @@ class Expressions:
     def _zoned_literal(self, literal: str, target: Type) -> Value:
         found = re.fullmatch(r"(.*\d) *([+-]\d\d:\d\d|[A-Za-z]\S*)", literal)
         if found is None:
-            raise QueryRefused(f"The timestamp {literal!r} wants its zone after it, as UTC or +02:00.")
+            raise QueryRefused(f"The timestamp {literal!r} needs its zone after it, as UTC or +02:00.")
         moment, zone = found.groups()
         local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
         zone_name = time.zone_of(exp.Literal.string(zone))
@@ -376,7 +376,7 @@ class Expressions:
         if isinstance(count, exp.Neg):
             count, sign = count.this, "-"
         if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
-            raise QueryRefused(f"{spelled(node)} is not known here: write INTERVAL '7' DAY.")
+            raise QueryRefused(f"{spelled(node)} is not supported: write INTERVAL '7' DAY.")
         return time.interval(sign + count.this, node.args["unit"].name)
 
     def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
@@ -391,7 +391,7 @@ class Expressions:
     def _scalar_subquery(self, node: exp.Subquery) -> Value:
         relation = self.queries.query(node, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
-            raise QueryRefused("A query within an expression wants one column.")
+            raise QueryRefused("A query in an expression must have one column.")
         return Value(f"({relation.sql})", relation.columns[0].type)
 
     def _exists(self, node: exp.Exists) -> Value:
@@ -457,7 +457,7 @@ _EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[Expressions, Any], Value],
     exp.Tuple: (Expressions._tuple, "expressions"),
     exp.Window: (_window, "this partition_by order spec alias over"),
 }
-"""How an expression is translated, and the parts of it that its translation looks at."""
+"""Translation of each kind of expression, and the parts of the node that it uses."""
 
 
 def _member(value: Value, name: str) -> Value:
@@ -468,7 +468,7 @@ def _member(value: Value, name: str) -> Value:
 
 
 def _shortened(value: Value, length: int) -> Value:
-    """Return `CAST(value AS varchar(length))`: a text is cut, anything else has to fit."""
+    """Return `CAST(value AS varchar(length))`: a text is cut, any other value must fit."""
     string = cast(value, VARCHAR)
     if value.type != VARCHAR:
         long = f"length({string.sql}) > {length}"
@@ -479,6 +479,6 @@ def _shortened(value: Value, length: int) -> Value:
 
 
 def _sought_query(node: exp.In) -> exp.Expr | None:
-    """Return the query that IN looks through; sqlglot takes VALUES for a value."""
+    """Return the query in IN (...). sqlglot parses VALUES there as a value."""
     only = node.expressions[0] if len(node.expressions) == 1 else None
     return only if isinstance(only, exp.Values) else node.args.get("query")

@@ -27,7 +27,7 @@ from localathena.types import (
 )
 
 _PATTERN = "dt=*/[!_.]*.parquet"
-"""A table's files in its folder; Athena too reads none whose name starts with `_` or a dot."""
+"""Pattern of a table's files. Like Athena, it leaves out names that begin with `_` or a dot."""
 
 
 class TableFiles:
@@ -42,17 +42,17 @@ class TableFiles:
             name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]
         )
         # An empty file that has all columns comes first, so that no file of a partition which the query does
-        # not touch is opened. DuckDB wants the same `key=value` folders above all its files.
+        # not touch is opened. DuckDB needs the same `key=value` folders above all its files.
         above = [part for part in folder.parts if "=" in part]
         self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
         self._first.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
         self.may_differ = False
-        """Whether files may lack columns."""
+        """Whether some files may lack columns."""
         self._defined: str | None = None
 
     def changed_definition(self) -> str | None:
-        """Return the view to (re)create: at first, when the first file comes, when the last one goes."""
+        """Return the view to (re)create: at first, when the first file arrives, when the last one goes."""
         definition = self._definition(next(_parquet_files(self._folder), None) is not None)
         if definition == self._defined:
             return None
@@ -84,7 +84,7 @@ def _parquet_files(folder: Path) -> Iterator[Path]:
 
 
 def _from_arrow(type_: pa.DataType) -> Type:
-    """Return how Athena sees a Parquet column that pyarrow wrote.
+    """Return the Trino type of a Parquet column.
 
     Raises:
         KeyError: Athena has no such type.

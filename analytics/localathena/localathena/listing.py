@@ -19,9 +19,9 @@ _NOT_SHOWN = {
     r"SHOW\s+PARTITIONS": "SELECT DISTINCT dt FROM the table",
     r"SHOW\s+(CREATE|TBLPROPERTIES)|DESC(RIBE)?\s+(FORMATTED|EXTENDED)": "DESCRIBE and the table's name",
     r"SHOW\s+VIEWS": "SHOW TABLES, which has the views too",
-    r"SHOW\s+(DATABASES|SCHEMAS|CATALOGS)": "SHOW TABLES: there is one database here",
+    r"SHOW\s+(DATABASES|SCHEMAS|CATALOGS)": "SHOW TABLES: there is one database",
 }
-"""Statements that are not known here, and what to write instead."""
+"""Statements that are not supported, and what to write instead."""
 
 
 def listed(tables: Mapping[str, Table], sql: str, database: str | None) -> Translation:
@@ -31,7 +31,7 @@ def listed(tables: Mapping[str, Table], sql: str, database: str | None) -> Trans
     if found is None:
         instead = next((told for form, told in _NOT_SHOWN.items() if re.match(form, sql, re.IGNORECASE)), "")
         raise QueryRefused(
-            "SHOW TABLES, SHOW COLUMNS FROM and DESCRIBE of a table are all that is shown here."
+            "Only SHOW TABLES, SHOW COLUMNS FROM and DESCRIBE of a table are supported."
             + (f" Write {instead}." if instead else "")
         )
     asked = found["database"]

@@ -1,4 +1,4 @@
-"""What the names in a statement stand for: tables, columns, parameters of lambdas, results."""
+"""Name resolution: tables, columns, parameters of lambdas, results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from localathena.values import Value
 
 @dataclass(frozen=True)
 class Seen:
-    """A column as an expression may name it."""
+    """A column that an expression can name."""
 
     name: str
     table: str | None
@@ -25,15 +25,15 @@ class Seen:
 
 @dataclass
 class Scope:
-    """What the expressions of one SELECT may name."""
+    """What the expressions of one SELECT can name."""
 
     outer: "Scope | None"
     columns: list[Seen] = field(default_factory=list)
     windows: Sequence[exp.Expr] = ()
     outputs: Mapping[str, Value] = field(default_factory=dict)
-    """The results' names, which ORDER BY looks at first."""
+    """Names of the results, which ORDER BY resolves first."""
     aliases: Sequence[str] = ()
-    """The names that the SELECT gives, which nothing but ORDER BY may use."""
+    """Aliases of the SELECT, which only ORDER BY can use."""
     sampled: Sequence[str] = ()
     """Conditions that keep a random sample of the rows."""
 
@@ -48,7 +48,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Derived:
-    """A relation's SQL under a name of its own, and its columns as expressions may name them."""
+    """A relation's SQL with a generated alias, and its columns."""
 
     sql: str
     columns: Sequence[Seen]
@@ -58,7 +58,7 @@ With = Mapping[str, Table]
 
 
 class Names:
-    """The names that are known at one place of a statement."""
+    """Resolves names at the current position in a statement."""
 
     def __init__(self, tables: Mapping[str, Table], database: str | None) -> None:
         self.tables = tables
@@ -67,9 +67,9 @@ class Names:
         self.with_: With = {}
         self.lambdas: list[dict[str, Value]] = []
         self.are_outer: list[bool] = []
-        """For each column that was named: whether it belongs to an outer query."""
+        """For each column resolved so far: whether it belongs to an outer query."""
         self.called: dict[str, str] = {}
-        """What DuckDB calls a column → what the statement calls it."""
+        """DuckDB's name of a column → the statement's."""
         self._count = 0
 
     def is_in_database(self, node: exp.Table) -> bool:
@@ -81,7 +81,7 @@ class Names:
         return self.database is None or name.lower() == self.database.lower()
 
     def derived(self, sql: str, columns: Sequence[Column]) -> Derived:
-        """Name a query's columns by their positions: Trino lets two have one name."""
+        """Name a query's columns by position: in Trino two can have the same name."""
         local = self.fresh("t")
         names = [f"{local}c{index}" for index in range(1, len(columns) + 1)]
         seen = [
@@ -91,7 +91,7 @@ class Names:
         return Derived(f"{sql} AS {local}({', '.join(names)})", seen)
 
     def fresh(self, prefix: str) -> str:
-        """Return a name that nothing has yet."""
+        """Return an unused name."""
         self._count += 1
         return f"{prefix}{self._count}"
 
@@ -105,7 +105,7 @@ class Names:
             self.scope = outside
 
     def find(self, name: str, table: str | None) -> Value | None:
-        """Find what a name stands for: a parameter, a result in ORDER BY, a column here or outside."""
+        """Resolve a name: a lambda's parameter, a result in ORDER BY, a column of this or an outer query."""
         if table is None:
             for parameters in reversed(self.lambdas):
                 if name.lower() in parameters:
@@ -122,18 +122,18 @@ class Names:
         return None
 
     def hint(self, name: exp.Identifier) -> str:
-        """Return what may be meant by a column that is not there."""
+        """Suggest what an unknown column may mean."""
         if name.name.lower() in self.scope.aliases:
             return (
-                " It is a name that this SELECT gives, and Athena knows it in ORDER BY alone: repeat what "
-                "stands before its AS, or, in GROUP BY, write its place."
+                " It is an alias of this SELECT, which Athena accepts in ORDER BY only: repeat the "
+                "expression, or, in GROUP BY, write its position."
             )
         if name.name.startswith("$"):
-            return ' "$path" is the only such column here.'
+            return ' "$path" is the only such column.'
         near = get_close_matches(name.name.lower(), [seen.name for seen in self.scope.columns], 1)
         if near:
             return f" Perhaps {near[0]}?"
-        return " A text stands in single quotes." if name.quoted else ""
+        return " A text is in single quotes." if name.quoted else ""
 
 
 def reference(sql: str, column: Column) -> Value:
@@ -142,12 +142,12 @@ def reference(sql: str, column: Column) -> Value:
 
 
 def optional(column: Seen) -> Seen:
-    """Return a column that an outer join may leave without a value: it names no partition then."""
+    """Return a column that an outer join may fill with NULL: it does not choose partitions then."""
     return replace(column, value=replace(column.value, is_partition=False))
 
 
 def only(name: str, table: str | None, columns: Sequence[Seen]) -> Seen | None:
-    """Find the one column of a name, whatever its case."""
+    """Find the one column of a name, ignoring case."""
     found = [
         column
         for column in columns
@@ -172,12 +172,12 @@ def renamed(columns: Sequence[Column], alias: exp.Expr | None) -> list[Column]:
 def aliased(columns: Sequence[Seen], alias: exp.Expr | None, name: str | None) -> list[Seen]:
     """Give columns the table's name and, if the alias lists them, their own."""
     if alias is not None and alias.args.get("columns") and not alias.name:
-        raise QueryRefused("A list of columns wants the table's name before it: AS t (a, b).")
+        raise QueryRefused("A list of columns needs the table's name before it: AS t (a, b).")
     if alias is not None and alias.name:
         name = alias.name
     names = [identifier.name for identifier in (alias.args.get("columns") or ())] if alias is not None else []
     if names and len(names) != sum(not column.is_hidden for column in columns):
-        raise QueryRefused(f"{alias} names {len(names)} columns, but there are others or more.")
+        raise QueryRefused(f"{alias} names another number of columns than there are.")
     shown = [replace(column, table=name) for column in columns if not column.is_hidden]
     if names:
         return [replace(column, name=own) for column, own in zip(shown, names, strict=True)]

@@ -19,9 +19,9 @@ def order_by(
     outputs: Sequence[tuple[str, Value]] = (),
     results_only: str = "",
 ) -> str:
-    """Translate ORDER BY: of a query if there are outputs, of a window or an aggregate if not.
+    """Translate ORDER BY of a query (with `outputs`), or of a window or an aggregate (without).
 
-    After `results_only` it can name nothing else than what is in the result.
+    After `results_only` (DISTINCT, UNION, ...) it can only name results.
     """
     if order is None:
         return ""
@@ -33,9 +33,9 @@ def order_by(
         ensure_simple(value.type, "ORDER BY")
         key = str(place) if place else value.sql
         if item.args.get("nulls_first") and value.type.is_floating:
-            # Trino has NaN next to NULL then.
+            # Trino sorts NaN next to NULL then.
             if place and results_only:
-                raise QueryRefused(f"NULLS FIRST on a double after {results_only} is not known here.")
+                raise QueryRefused(f"NULLS FIRST on a double after {results_only} is not supported.")
             key = without_nan(value, "NULLS FIRST").sql
         nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
         keys.append(f"{key} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}")
@@ -45,7 +45,9 @@ def order_by(
 def _order_key(
     expressions: "Expressions", node: exp.Expr, outputs: Sequence[tuple[str, Value]], results_only: str
 ) -> Value:
-    refusal = QueryRefused(f"ORDER BY after {results_only} wants a column of the result, by name or place.")
+    refusal = QueryRefused(
+        f"ORDER BY after {results_only} needs a column of the result, by name or position."
+    )
     if results_only and results_only != "DISTINCT":
         raise refusal
     value = expressions.value(node)
@@ -61,7 +63,7 @@ def limit(node: exp.Expr) -> str:
     if limit is not None:
         options = limit.args.get("limit_options")
         if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
-            raise QueryRefused("FETCH WITH TIES is not known here: use rank() OVER (ORDER BY ...) and WHERE.")
+            raise QueryRefused("FETCH WITH TIES is not supported: use rank() OVER (ORDER BY ...) and WHERE.")
         count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
         sql += f" LIMIT {1 if count is None else _whole_number(count, 'LIMIT')}"
     if offset is not None:
@@ -70,7 +72,7 @@ def limit(node: exp.Expr) -> str:
 
 
 def _place(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
-    """Return which of the outputs an item of ORDER BY names or numbers, from 1; 0 if it is something else."""
+    """Return the position of the output that an item of ORDER BY names or numbers, from 1; else 0."""
     if not outputs:
         return 0
     if isinstance(node, exp.Literal) and not node.is_string:
@@ -88,5 +90,5 @@ def _place(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
 
 def _whole_number(node: exp.Expr | None, where: str) -> int:
     if not isinstance(node, exp.Literal) or node.is_string or not node.this.isdecimal():
-        raise QueryRefused(f"{where} wants a number, written out.")
+        raise QueryRefused(f"{where} needs a number, as a literal.")
     return int(node.this)

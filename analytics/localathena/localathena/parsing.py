@@ -1,4 +1,4 @@
-"""From a statement's text to sqlglot's tree, with every function left as it is spelled."""
+"""Parsing with sqlglot, which leaves every function call as it is written."""
 
 import re
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from localathena.syntax import RESERVED, checked
 
 
 class Dialect(Trino):
-    """Trino's, with functions left as they are spelled and subscripts as they are counted."""
+    """Trino's dialect, with functions and subscripts left as they are written."""
 
     INDEX_OFFSET = 0
 
     class Parser(TrinoParser):
-        """Knows only the functions that have a syntax of their own."""
+        """Parses only the functions that have a syntax of their own."""
 
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
@@ -43,22 +43,24 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
         parts = checked(dialect.tokenize(sql), sql)
         places = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
         if len(places) != len(parameters):
-            raise QueryRefused(f"The statement has {len(places)} `?`, and {len(parameters)} parameters came.")
+            raise QueryRefused(
+                f"The statement has {len(places)} `?`, and {len(parameters)} parameters were given."
+            )
         for index, parameter in zip(places, parameters, strict=True):
             parts[index] = Token(TokenType.STRING, text=parameter)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
         raise QueryRefused(f"This is not Athena SQL: {_without_colours(str(error))}") from error
-    except (AttributeError, TypeError) as error:  # sqlglot stumbles where a name is missing
-        raise QueryRefused("This is not Athena SQL: something is missing.") from error
+    except (AttributeError, TypeError) as error:  # sqlglot raises these where a name is missing
+        raise QueryRefused("This is not Athena SQL: a name or an expression is missing.") from error
     if len(trees) != 1:
-        raise QueryRefused(f"One statement at a time, please: here are {len(trees)}.")
+        raise QueryRefused(f"Only one statement can run at a time: there are {len(trees)}.")
     for identifier in trees[0].find_all(exp.Identifier):
         name = identifier.name
         if not identifier.args.get("quoted") and (
             name.upper() in RESERVED or not re.match("[A-Za-z_]", name)
         ):
-            raise QueryRefused(f'{name} is no name on Athena but in quotes: "{name}".')
+            raise QueryRefused(f'{name} is not a name on Athena unless it is in quotes: "{name}".')
     return trees[0]
 
 
@@ -67,12 +69,12 @@ def _without_colours(message: str) -> str:
 
 
 def spelled(node: exp.Expr) -> str:
-    """Return a part of a statement as Trino writes it, or nearly."""
+    """Return a part of a statement as SQL, for messages."""
     return node.sql("trino", unsupported_level=ErrorLevel.IGNORE)
 
 
 def refuse_others(node: exp.Expr, *known: str) -> None:
-    """Refuse a node with a part that its translation does not look at."""
+    """Refuse a node that has a part which its translation does not use."""
     for name, part in node.args.items():
         if part and name not in known:
-            raise QueryRefused(f"{spelled(node)} is not known here, because of its {name.strip('_')}.")
+            raise QueryRefused(f"{spelled(node)} is not supported because of its {name.strip('_')}.")

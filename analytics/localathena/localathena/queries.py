@@ -27,7 +27,7 @@ _SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
 
 
 class Queries:
-    """Translates what returns rows."""
+    """Translates queries."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -53,7 +53,7 @@ class Queries:
             inner = self.query(node.this, with_, outer)
             relation = self._ended(node, Relation(f"({inner.sql})", inner.columns))
         else:
-            raise QueryRefused("Only a statement that reads can be run: SELECT, WITH or VALUES.")
+            raise QueryRefused("Only a statement that reads can run: SELECT, WITH or VALUES.")
         return replace(relation, sql=prefix + relation.sql)
 
     def _common_tables(self, node: exp.Expr, with_: With, outer: Scope | None) -> tuple[str, With]:
@@ -61,14 +61,14 @@ class Queries:
         if clause is None:
             return "", with_
         if clause.args.get("recursive"):
-            raise QueryRefused("WITH RECURSIVE is not known here: UNNEST(sequence(1, 10)) counts too.")
+            raise QueryRefused("WITH RECURSIVE is not supported: UNNEST(sequence(1, 10)) counts too.")
         known, pieces = dict(with_), []
         names = [entry.alias.lower() for entry in clause.expressions]
         if len(set(names)) < len(names):
             raise QueryRefused("Two queries in WITH have one name.")
         for entry in clause.expressions:
             if not isinstance(entry, exp.CTE):
-                raise QueryRefused("A function in WITH is not known here.")
+                raise QueryRefused("A function in WITH is not supported.")
             relation = self.query(entry.this, known, outer)
             name = self.names.fresh("w")
             pieces.append(f"{name} AS ({relation.sql})")
@@ -106,7 +106,7 @@ class Queries:
         return f"SELECT {', '.join(values)} FROM {seen.sql}"  # noqa: S608
 
     def _ended(self, node: exp.Expr, relation: Relation) -> Relation:
-        """Add ORDER BY, OFFSET and LIMIT to what is not a SELECT: by position or by name."""
+        """Add ORDER BY (by position or name), OFFSET and LIMIT to VALUES or a set operation."""
         outputs = [
             (column.name, Value(str(place), column.type)) for place, column in enumerate(relation.columns, 1)
         ]
@@ -126,7 +126,7 @@ class Queries:
         return Relation(f"VALUES {sql}", [Column(f"_col{i}", type_) for i, (_, type_) in enumerate(typed)])
 
     def _cells(self, row: exp.Expr) -> list[Value]:
-        """Return a line of VALUES, which may be a row: `VALUES ROW(1, 2)` is `VALUES (1, 2)`."""
+        """Return the values of one row of VALUES: `VALUES ROW(1, 2)` is `VALUES (1, 2)`."""
         cells = [
             self.expressions.value(cell)
             for cell in (row.expressions if isinstance(row, exp.Tuple) else [row])
@@ -179,7 +179,7 @@ class Queries:
     def _outputs(self, node: exp.Select, scope: Scope) -> list[tuple[str, Value]]:
         outputs: list[tuple[str, Value]] = []
         if not node.expressions:
-            raise QueryRefused("A SELECT wants something to select.")
+            raise QueryRefused("A SELECT needs something to select.")
         for projection in node.expressions:
             star = _star(projection)
             if star is not None:
@@ -187,7 +187,7 @@ class Queries:
                     c for c in scope.columns if not c.is_hidden and star in ("", (c.table or "").lower())
                 ]
                 if not of_table:
-                    raise QueryRefused(f"There is no {star or 'table'} for * to stand for.")
+                    raise QueryRefused(f"There is no {star or 'table'} that * could stand for.")
                 outputs += [(column.name, column.value) for column in of_table]
             elif isinstance(projection, exp.Alias):
                 outputs.append((projection.alias, self.expressions.value(projection.this)))
@@ -200,10 +200,10 @@ class Queries:
 
     def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
         if group.args.get("all"):
-            raise QueryRefused("Athena has no GROUP BY ALL: write the columns out, or their places.")
+            raise QueryRefused("Athena has no GROUP BY ALL: list the columns, or their positions.")
         refuse_others(group, "expressions")
         if not group.expressions:
-            raise QueryRefused("GROUP BY wants something to group by.")
+            raise QueryRefused("GROUP BY needs something to group by.")
 
         def key(node: exp.Expr) -> str:
             if isinstance(node, exp.Literal) and not node.is_string:
@@ -214,7 +214,7 @@ class Queries:
             else:
                 value = self.expressions.value(node)
             ensure_distinct(value.type, "GROUP BY")
-            # A number written out would be a place among the results to DuckDB.
+            # DuckDB would take a literal number for the position of a result.
             return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
 
         def keys(node: exp.Expr) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localathena.queries import Queries
 
 SAMPLE_BESIDE_A_JOIN = (
-    "TABLESAMPLE beside a join is not known here: write (SELECT * FROM t TABLESAMPLE ...) AS t."
+    "TABLESAMPLE beside a join is not supported: write (SELECT * FROM t TABLESAMPLE ...) AS t."
 )
 _JOINS = {
     ("", ""),
@@ -56,7 +56,7 @@ class Relations:
         return f" FROM {sql}"
 
     def _with_join_after_comma(self, left: str, comma: exp.Join, joins: Sequence[exp.Expr]) -> str:
-        """Translate `left, a JOIN b ON ...`, where ON and USING see nothing of what is left of the comma."""
+        """Translate `left, a JOIN b ON ...`, where ON and USING cannot name what is left of the comma."""
         if isinstance(comma.this, exp.Unnest | exp.Lateral):
             raise QueryRefused("A JOIN after a comma and UNNEST or LATERAL: write CROSS JOIN for the comma.")
         target = comma.this.copy()
@@ -76,23 +76,21 @@ class Relations:
                 or (side == "LEFT" and not _is_true(condition))
                 or join.args.get("using")
             ):
-                raise QueryRefused(
-                    "UNNEST is known here after CROSS JOIN, a comma, or LEFT JOIN ... ON TRUE."
-                )
+                raise QueryRefused("UNNEST is supported after CROSS JOIN, a comma, or LEFT JOIN ... ON TRUE.")
             if side == "" and condition is not None and not _is_true(condition):
-                raise QueryRefused("JOIN UNNEST with a condition is not known here: put it into WHERE.")
+                raise QueryRefused("JOIN UNNEST with a condition is not supported: put it into WHERE.")
             return self._unnested(left, target, keep_empty=side == "LEFT")
         sql, columns = self._relation(target)
         word = f"{side} JOIN" if side else "JOIN"
         if (side, kind) not in _JOINS:
-            raise QueryRefused(f"{side} {kind} JOIN is not known here.")
+            raise QueryRefused(f"{side} {kind} JOIN is not supported.")
         if using := join.args.get("using"):
             return f"{left} {word} {sql} ON {self._merged(using, columns, side)}"
         before = len(scope.columns)
         scope.columns += columns
         if condition is None:
             if kind == "INNER" or side:
-                raise QueryRefused("A JOIN wants ON or USING.")
+                raise QueryRefused("A JOIN needs ON or USING.")
             return f"{left} CROSS JOIN {sql}"
         on = self.expressions.condition(condition, "ON")
         if side in ("RIGHT", "FULL"):
@@ -130,7 +128,7 @@ class Relations:
         if scope.sampled:
             raise QueryRefused(SAMPLE_BESIDE_A_JOIN)
         sql = sql.removeprefix(" FROM ")
-        if isinstance(joins[-1].this, exp.Unnest):  # one derived table, which DuckDB takes in no parentheses
+        if isinstance(joins[-1].this, exp.Unnest):  # DuckDB takes no parentheses around one derived table
             return sql, scope.columns
         return f"({sql})", scope.columns
 
@@ -154,7 +152,7 @@ class Relations:
                 inner = node.copy()
                 inner.set("alias", None)
             return self._subquery(inner, node.args.get("alias"), self.names.scope.outer)
-        raise QueryRefused(f"{spelled(node)} is not known here as something to read from.")
+        raise QueryRefused(f"{spelled(node)} is not supported in FROM.")
 
     def _joined(self, node: exp.Subquery) -> tuple[str, list[Seen]]:
         """Translate a table or a join in parentheses."""
@@ -200,8 +198,8 @@ class Relations:
     def _unnested(self, left: str, node: exp.Unnest, *, keep_empty: bool) -> str:
         """Join a row with each element of its arrays.
 
-        As a projection, not as a lateral join: DuckDB moves no filter through a lateral join, so that every
-        partition would be read.
+        It is a projection, because DuckDB pushes no filter through a lateral join and would read every
+        partition.
         """
         scope, local = self.names.scope, self.names.fresh("t")
         kept = [
@@ -219,7 +217,7 @@ class Relations:
         return f"(SELECT {', '.join(listed)} FROM {left}) AS {local}"  # noqa: S608
 
     def _first_unnest(self, node: exp.Unnest) -> tuple[str, list[Seen]]:
-        """Read from arrays alone; they may belong to an outer query."""
+        """Translate FROM UNNEST(...); the arrays may belong to an outer query."""
         local = self.names.fresh("t")
         with self.names.within(Scope(self.names.scope.outer)):
             lists, columns = self._lists(node, keep_empty=False)
@@ -258,7 +256,7 @@ class Relations:
                 lists.append(value.sql)
                 columns.append(value.type.arguments[0])
             else:
-                raise QueryRefused(f"UNNEST wants an array or a map, not {value.type}.")
+                raise QueryRefused(f"UNNEST needs an array or a map, not {value.type}.")
         longest = f"greatest({', '.join(f'coalesce(len({sql}), 0)' for sql in lists)})"
         if node.args.get("offset"):
             lists.append(f"generate_series(1, {longest})")
@@ -271,7 +269,7 @@ class Relations:
 
 
 def _other_tables(node: exp.Table) -> str:
-    """Return what to ask instead of a table about tables."""
+    """Suggest what to write instead of a metadata table."""
     if node.db.lower() == "information_schema":
         return " SHOW TABLES and DESCRIBE tell about them."
     return " SELECT DISTINCT dt FROM it." if node.name.endswith("$partitions") else ""
@@ -289,14 +287,14 @@ def _unnest_alias(node: exp.Unnest) -> exp.Expr | None:
 def _sampled(sample: exp.Expr) -> str:
     """Return the condition that keeps each row with the probability of TABLESAMPLE BERNOULLI.
 
-    As a condition, not as DuckDB's TABLESAMPLE: that reads every partition.
+    DuckDB's own TABLESAMPLE reads every partition.
     """
     refuse_others(sample, "method", "percent")
     method, percent = sample.args.get("method"), sample.args.get("percent")
     if method is None or method.name.upper() != "BERNOULLI":
-        raise QueryRefused("TABLESAMPLE SYSTEM takes whole files' parts on Athena: use BERNOULLI here.")
+        raise QueryRefused("TABLESAMPLE SYSTEM is not supported: use BERNOULLI.")
     if not isinstance(percent, exp.Literal) or percent.is_string or not 0 <= float(percent.this) <= 100:
-        raise QueryRefused("TABLESAMPLE BERNOULLI wants a number from 0 to 100, written out.")
+        raise QueryRefused("TABLESAMPLE BERNOULLI needs a number from 0 to 100, as a literal.")
     return f"(random() * 100 < {float(percent.this)!r})"
 
 

@@ -1,4 +1,4 @@
-"""Rows as a DataFrame with the types that its users expect, and the texts that Athena returns as values."""
+"""Rows as DataFrames, values as the texts of Athena's API, and the texts as values."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.Dat
 
     Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
     timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, times of the day
-    `datetime.time`, spans of time timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is
+    `datetime.time`, intervals timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is
     None, NaN or NaT.
     """
     lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
@@ -67,7 +67,7 @@ def _without_decimals(value: Any) -> Any:
 
 
 def is_athenas_json(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether all JSON in rows is written as Athena does: each key once, sorted, no 1.0E-5 among them."""
+    """Whether all JSON in rows is written as Athena writes it: unique sorted keys, no number like 1.0E-5."""
     places = [place for place, column in enumerate(columns) if column.type.contains("json")]
     return all(_is_canonical(row[place], columns[place].type) for row in rows for place in places)
 
@@ -104,7 +104,7 @@ def _is_canonical_json(text: str) -> bool:
 
 
 def text_of(value: Any, type_: Type) -> str:
-    """Return a value as Athena writes it into its answers."""
+    """Return a value as a text of Athena's API."""
     if value is None:
         return "null"
     if type_.name == "row":

@@ -1,4 +1,4 @@
-"""What a statement's first words say, before it is parsed."""
+"""Checks of a statement's first words, before it is parsed."""
 
 import re
 
@@ -10,7 +10,7 @@ _READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 
 
 def ensure_it_reads(sql: str) -> None:
-    """Let a statement pass whose first word says that it only reads.
+    """Check by its first word that a statement only reads.
 
     Raises:
         QueryRefused: it may write.
@@ -20,6 +20,6 @@ def ensure_it_reads(sql: str) -> None:
     if word is None or word[0].upper() not in _READING:
         prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
         raise QueryRefused(
-            "Only a statement that reads can be run: SELECT, WITH or VALUES."
+            "Only a statement that reads can run: SELECT, WITH or VALUES."
             + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
         )

@@ -1,4 +1,4 @@
-"""What sqlglot reads as Trino's SQL and Trino does not: `x::integer`, `a == b`, CAST(x AS text), ..."""
+"""Syntax that sqlglot accepts and Trino does not: `x::integer`, `a == b`, CAST(x AS text), ..."""
 
 import re
 from collections.abc import Sequence
@@ -49,11 +49,11 @@ _TYPE_WORD = re.compile(
     "boolean|tinyint|smallint|int|integer|bigint|real|double|precision|decimal|varchar|char|varbinary|json|date|time"
     "|timestamp|with|without|zone|interval|day|to|second|year|month|array|map|row"
 )
-"""The words of Trino's types that are known here."""
+"""Words of the supported Trino types."""
 
 
 def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
-    """Return a statement's tokens, without what says nothing.
+    """Return a statement's tokens without redundant words.
 
     Raises:
         QueryRefused: Trino cannot read them.
@@ -89,11 +89,11 @@ RESERVED = frozenset(
         "TRUE", "UNION", "UNNEST", "USING", "VALUES", "WHEN", "WHERE", "WITH",
     ]
 )  # fmt: skip
-"""Words that are names in quotes only: https://trino.io/docs/current/language/reserved.html"""
+"""Reserved words, which are names in quotes only: https://trino.io/docs/current/language/reserved.html"""
 
 
 def _number_apart(token: Token) -> list[Token]:
-    """Take `1e0+5` apart, which sqlglot takes for one number."""
+    """Split `1e0+5`, which sqlglot reads as one number."""
     found = re.fullmatch(r"([\d.]+[eE]\d+)([+-])(.+)", token.text)
     if token.token_type != TokenType.NUMBER or not found:
         return [token]
@@ -116,28 +116,26 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
     if kind == TokenType.EQ and token.text == "==":
         raise QueryRefused("Athena has no `==`: write =.")
     if kind == TokenType.STAR and before and before.token_type in _BEFORE_ALL and next_kind not in _AFTER_ALL:
-        raise QueryRefused("Athena has no * with EXCEPT, EXCLUDE or REPLACE: write the columns out.")
+        raise QueryRefused("Athena has no * with EXCEPT, EXCLUDE or REPLACE: list the columns.")
     if token.text == "`":
         raise QueryRefused('Athena has no names in backticks in a SELECT: write them in double quotes, "a".')
     if kind == TokenType.VAR and token.text.upper() in _CLAUSES and before and next_kind in _AFTER_CLAUSE:
         raise QueryRefused(_CLAUSES[token.text.upper()])
     if kind == TokenType.COMMA and (next_kind in _CLOSING or (before and before.token_type in _OPENING)):
-        raise QueryRefused("There is a comma too many.")
+        raise QueryRefused("There is an extra comma.")
     if kind == TokenType.ALIAS and (
         next_kind in (TokenType.COMMA, *_CLOSING) or (before and before.token_type in _OPENING)
     ):
-        raise QueryRefused("There is an AS without what stands before or after it.")
+        raise QueryRefused("AS needs an expression before it and a name after it.")
     if kind == TokenType.INTERVAL and next_kind == TokenType.NUMBER:
-        raise QueryRefused("The number of an INTERVAL stands in quotes: INTERVAL '7' DAY.")
+        raise QueryRefused("The number of an INTERVAL must be in quotes: INTERVAL '7' DAY.")
     if (
         kind == TokenType.STRING
         and before
         and before.token_type in _BEFORE_NO_TEXT
         and before.text.upper() not in _BEFORE_TEXT
     ):
-        raise QueryRefused(
-            f"'{token.text}' is a text, and no name: a name stands in double quotes, or in none."
-        )
+        raise QueryRefused(f"'{token.text}' is a text, not a name: a name is in double quotes, or in none.")
     if kind == TokenType.HEX_STRING and sql[token.start] not in "xX":
         raise QueryRefused(f"Athena has no number 0x{token.text}: write it in decimal digits.")
     if kind == TokenType.NUMBER and after and next_kind == TokenType.VAR and after.start == token.end + 1:
@@ -147,7 +145,7 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
     ):
         raise QueryRefused("An array is written ARRAY[1, 2].")
     if kind == TokenType.LATERAL and next_kind != TokenType.L_PAREN:
-        raise QueryRefused("LATERAL stands before a query in parentheses; UNNEST wants no LATERAL.")
+        raise QueryRefused("LATERAL needs a query in parentheses; UNNEST takes no LATERAL.")
 
 
 def _check_words(before: Token | None, token: Token, after: Token | None) -> None:
@@ -157,21 +155,21 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
     if kind == TokenType.NOT and kinds[1] == TokenType.NULL and kinds[0] in _BEFORE_NO_TEXT:
         raise QueryRefused("Athena has no NOT NULL without IS: write IS NOT NULL.")
     if kind == TokenType.NULL and kinds[0] == TokenType.IS and kinds[1] in _COMPARING:
-        raise QueryRefused("IS NULL before an operator wants parentheses: (x IS NULL) = true.")
+        raise QueryRefused("IS NULL before an operator needs parentheses: (x IS NULL) = true.")
     if token.text.upper() == "IF" and kind == TokenType.VAR and kinds[1] != TokenType.L_PAREN:
         raise QueryRefused("if is a function: write if(condition, x, y), or CASE.")
     if kind == TokenType.OVER and kinds[1] not in (TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER):
-        raise QueryRefused("OVER wants a window in parentheses, or its name.")
+        raise QueryRefused("OVER needs a window in parentheses, or its name.")
     if kind == TokenType.VALUES and kinds[0] in (TokenType.FROM, TokenType.JOIN):
-        raise QueryRefused("VALUES to read from stands in parentheses: FROM (VALUES 1, 2) AS t (x).")
+        raise QueryRefused("VALUES in FROM must be in parentheses: FROM (VALUES 1, 2) AS t (x).")
     if kind == TokenType.GROUP_BY and kinds[1] == TokenType.DISTINCT:
-        raise QueryRefused("GROUP BY DISTINCT is not known here: leave DISTINCT out, or write GROUPING SETS.")
+        raise QueryRefused("GROUP BY DISTINCT is not supported: leave DISTINCT out, or write GROUPING SETS.")
     if kind == TokenType.WITH and kinds[1] == TokenType.OFFSET:
         raise QueryRefused("Athena has no WITH OFFSET: write WITH ORDINALITY, which counts from 1.")
     if kind == TokenType.ALIAS and after and after.text.upper() == "MATERIALIZED":
         raise QueryRefused("Athena has no AS MATERIALIZED: leave it out.")
     if kind == TokenType.HEX_STRING and len(token.text) % 2:
-        raise QueryRefused(f"X'{token.text}' wants two digits for each byte.")
+        raise QueryRefused(f"X'{token.text}' needs two digits for each byte.")
 
 
 def _check_interval(count: str, unit: Token | None) -> None:
@@ -180,7 +178,7 @@ def _check_interval(count: str, unit: Token | None) -> None:
         raise QueryRefused("Athena has no INTERVAL of weeks: write INTERVAL '7' DAY.")
     if word not in _UNITS:
         raise QueryRefused(
-            f"INTERVAL '{count}' wants its unit after it, as {', '.join(_UNITS)}: INTERVAL '7' DAY."
+            f"INTERVAL '{count}' needs its unit after it, as {', '.join(_UNITS)}: INTERVAL '7' DAY."
         )
 
 
@@ -195,7 +193,7 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
             ends.append(TokenType.SELECT)
         elif kind == TokenType.R_PAREN:
             if len(ends) == 1:
-                raise QueryRefused("There is a `)` too many.")
+                raise QueryRefused("A `)` has no matching `(`.")
             _check_open(open_joins.pop(), open_betweens.pop())
             ends.pop()
         elif kind == TokenType.BETWEEN:
@@ -213,25 +211,25 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
                 f"{token.text.upper()} after ORDER BY or LIMIT: put the query before it into parentheses."
             )
         elif kind == TokenType.OFFSET and ends[-1] in _LIMITS:
-            raise QueryRefused("Athena wants OFFSET before LIMIT.")
+            raise QueryRefused("Athena needs OFFSET before LIMIT.")
         if kind in _ENDS:
             ends[-1] = kind
     if len(ends) > 1:
-        raise QueryRefused("There is a `(` without its `)`.")
+        raise QueryRefused("A `(` has no matching `)`.")
     _check_open(open_joins[0], open_betweens[0])
 
 
 def _check_open(conditions_missing: int, ands_missing: int) -> None:
     if ands_missing:
-        raise QueryRefused("BETWEEN wants AND: x BETWEEN 1 AND 2.")
+        raise QueryRefused("BETWEEN needs AND: x BETWEEN 1 AND 2.")
     if conditions_missing > 0:
-        raise QueryRefused("A JOIN wants ON or USING.")
+        raise QueryRefused("A JOIN needs ON or USING.")
     if conditions_missing < 0:
-        raise QueryRefused("There is an ON or a USING without its JOIN; CROSS JOIN has none.")
+        raise QueryRefused("An ON or USING has no JOIN; CROSS JOIN takes neither.")
 
 
 def _within_parentheses(tokens: Sequence[Token], start: int) -> tuple[list[Token], list[int]]:
-    """Return what is between the parenthesis at a place and the one that closes it, and how deep each is."""
+    """Return the tokens between a parenthesis and the one that closes it, with their depths."""
     inside, depths, depth = [], [], 0
     for token in tokens[start + 1 :]:
         if token.token_type == TokenType.R_PAREN:
@@ -246,18 +244,18 @@ def _within_parentheses(tokens: Sequence[Token], start: int) -> tuple[list[Token
 
 def _check_filter(first: Sequence[Token]) -> None:
     if [token.token_type for token in first] != [TokenType.WHERE]:
-        raise QueryRefused("FILTER wants WHERE: count(*) FILTER (WHERE x > 1).")
+        raise QueryRefused("FILTER needs WHERE: count(*) FILTER (WHERE x > 1).")
 
 
 def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) -> None:
     kinds = [token.token_type for token in inside]
     places = [place for place, depth in enumerate(depths) if depth == 0]
     if name == "EXTRACT" and kinds[:1] == [TokenType.STRING]:
-        raise QueryRefused("The field of extract() stands without quotes: extract(day FROM x).")
+        raise QueryRefused("The field of extract() must not be in quotes: extract(day FROM x).")
     if name == "POSITION" and TokenType.IN not in kinds:
         raise QueryRefused("position() is written position(part IN text); strpos(text, part) has a comma.")
     if name == "IN" and not kinds:
-        raise QueryRefused("IN wants at least one value.")
+        raise QueryRefused("IN needs at least one value.")
     if name in ("CAST", "TRY_CAST"):
         starts = [place for place in places if kinds[place] == TokenType.ALIAS]
         if starts:
@@ -267,11 +265,11 @@ def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) 
 def _check_type(words: Sequence[str]) -> None:
     """Check a type, in which a word that another follows may be the name of a row's field."""
     if any(word in ("<", ">", "[", "]") for word in words):
-        raise QueryRefused("A type of Athena's has parentheses: array(varchar), map(varchar, double).")
+        raise QueryRefused("A type takes parentheses on Athena: array(varchar), map(varchar, double).")
     for word, after in zip(words, [*words[1:], ")"], strict=False):
         if re.match("[a-z_]", word) and not re.match("[a-z_]", after) and not _TYPE_WORD.fullmatch(word):
             raise QueryRefused(
-                f"The type {word} is not known here: use varchar, integer, bigint, double, decimal(p, s), "
+                f"The type {word} is not supported: use varchar, integer, bigint, double, decimal(p, s), "
                 "boolean, date, timestamp, json, array(...), map(...) or row(...)."
             )
 
@@ -281,7 +279,7 @@ _OVERFLOW_ERROR = ("ON", "OVERFLOW", "ERROR")
 
 
 def _without(words: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
-    """Leave out words that say nothing."""
+    """Leave out redundant words."""
     kept: list[Token] = []
     place = 0
     while place < len(tokens):

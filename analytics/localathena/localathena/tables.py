@@ -1,4 +1,4 @@
-"""What a statement can read from, and what a translation gives back."""
+"""Input and output of a translation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from localathena.types import Column
 
 @dataclass(frozen=True)
 class Table:
-    """What a statement can read from: its name in DuckDB, and its columns."""
+    """A table or view: its name in DuckDB, and its columns."""
 
     name: str
     columns: Sequence[Column]
@@ -23,4 +23,4 @@ class Translation:
     sql: str
     columns: Sequence[Column]
     names: Mapping[str, str] = field(default_factory=dict)
-    """What DuckDB's errors call a column → what the statement calls it."""
+    """DuckDB's name of a column → the statement's, for error messages."""

@@ -1,7 +1,7 @@
-"""Athena's SQL in DuckDB's words: right, or refused.
+"""Translation of Athena's SQL to DuckDB's: right, or refused.
 
-sqlglot reads the statement (`parsing`). `queries` walks SELECT and what is like it, `relations` its FROM,
-`expressions` and `calls` the rest; `names` knows what a name stands for. Each expression is translated with
+sqlglot reads the statement (`parsing`). `queries` translates SELECT, VALUES and UNION, `relations` FROM,
+`expressions` and `calls` the rest; `names` resolves names. Each expression is translated with
 its Trino type, because what an operator means depends on it: `7 / 2` is 3, `1.0 / 3` is 0.3, and
 `current_date - interval '7' day` is a date.
 """
@@ -25,15 +25,15 @@ def translate(
     Names may be qualified with `AwsDataCatalog` and the database: with any, if `database` is None.
 
     Raises:
-        QueryRefused: it reads more than the tables, or is nothing that is known to mean the same in DuckDB.
+        QueryRefused: it reads something else than the tables, or has no translation with the same meaning.
     """
     ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
     bare = COMMENTS.sub(" ", sql).strip()
     if EXPLAIN.match(bare):
         raise QueryRefused(
-            "EXPLAIN shows how Athena would run a statement, which is not known here: run the statement, and "
-            "see with its answer what was scanned."
+            "EXPLAIN shows how Athena would run a statement, which is not supported: run the statement "
+            "to see what was scanned."
         )
     if SHOWING.match(bare):
         return listed(by_name, bare, database)

@@ -1,4 +1,4 @@
-"""Trino's types: how they are spelled, which one fits where, and what DuckDB calls them."""
+"""Trino's types: spelling, coercion, and DuckDB's type for each."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import reduce
 
 MAX_PRECISION = 38
-"""Of a decimal, in Trino as in DuckDB."""
+"""Largest precision of a decimal, in Trino and DuckDB."""
 MAX_FRACTION = 6
-"""Digits of a second's fraction: Trino has up to 12, DuckDB microseconds."""
+"""Most digits of a second's fraction. Trino has up to 12, DuckDB has microseconds."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Type:
     fields: tuple[str | None, ...] = ()
     """Names of a row's fields; an anonymous field has none."""
     precision: int = 0
-    """Of a decimal; or the fraction's digits of a timestamp or a time of the day."""
+    """Precision of a decimal, or digits of the second's fraction of a timestamp or time."""
     scale: int = 0
     zone: str = ""
-    """Of a timestamp with time zone: the one zone that all its values are in, as UTC, Europe/Paris or +02:00;
-    MIXED if they are not in one. DuckDB keeps instants only."""
+    """Time zone of all values of a timestamp with time zone, as UTC, Europe/Paris or +02:00, or MIXED.
+    DuckDB stores instants only."""
 
     def __str__(self) -> str:
         if self.name == "decimal":
@@ -45,7 +45,7 @@ class Type:
 
     @property
     def duckdb(self) -> str:
-        """The type that holds its values in DuckDB."""
+        """DuckDB's type for its values."""
         if self.name == "array":
             return f"{self.arguments[0].duckdb}[]"
         if self.name == "map":
@@ -85,7 +85,7 @@ class Type:
 
     @property
     def is_simple(self) -> bool:
-        """Whether nothing is in it: it is no array, map, row or JSON."""
+        """Whether it is not an array, map, row or JSON."""
         return self.name not in ("array", "map", "row", "json")
 
     def contains(self, *names: str) -> bool:
@@ -94,7 +94,7 @@ class Type:
 
     @property
     def is_interval(self) -> bool:
-        """Whether it is a span of time."""
+        """Whether it is an interval."""
         return self.name.startswith("interval")
 
 
@@ -105,11 +105,11 @@ class Column:
     name: str
     type: Type
     is_partition: bool = False
-    """Whether partitions are named by it."""
+    """Whether it is the partition column."""
 
 
 INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
-"""And the digits of the decimal that holds each."""
+"""Types of whole numbers, and the precision of the decimal that holds each."""
 _NUMBERS = [*INTEGERS, "decimal", "real", "double"]
 _MOMENTS = ["date", "timestamp", "timestamp with time zone"]
 
@@ -134,7 +134,7 @@ _DUCKDB = {
 }
 
 MIXED = "?"
-"""In the place of a zone: it differs from value to value, or from one side of an operator to the other."""
+"""Zone of a type whose values are in different time zones."""
 
 BOOLEAN = Type("boolean")
 INTEGER = Type("integer")
@@ -156,7 +156,7 @@ def zoned(zone: str = "UTC", precision: int = 3) -> Type:
 
 
 def decimal(precision: int, scale: int) -> Type:
-    """Return a decimal, as wide as it gets."""
+    """Return a decimal, with the precision limited to Trino's range."""
     return Type("decimal", precision=min(MAX_PRECISION, max(precision, 1)), scale=scale)
 
 
@@ -181,7 +181,7 @@ def as_decimal(type_: Type) -> Type:
 
 
 def common(a: Type, b: Type) -> Type | None:
-    """Return the type that Trino coerces both to without being asked, or None."""
+    """Return the type that Trino coerces both to implicitly, or None."""
     if a == b or b == UNKNOWN:
         return a
     if a == UNKNOWN:
@@ -207,7 +207,7 @@ def common(a: Type, b: Type) -> Type | None:
 def _common_moment(a: Type, b: Type) -> Type:
     low, high = sorted((a, b), key=lambda type_: _MOMENTS.index(type_.name))
     zone = high.zone
-    if zone and (low.zone or "UTC") != zone:  # a moment without zone is in the session's, which is UTC
+    if zone and (low.zone or "UTC") != zone:  # a timestamp without zone is in the session's zone, UTC
         zone = MIXED
     return Type(high.name, precision=max(low.precision, high.precision), zone=zone)
 
@@ -218,7 +218,7 @@ def common_of(types: Sequence[Type]) -> Type | None:
 
 
 def coerces(source: Type, target: Type) -> bool:
-    """Whether Trino turns a value into the target type without being asked."""
+    """Whether Trino coerces one type to another implicitly."""
     return common(source, target) == target
 
 
@@ -252,7 +252,7 @@ def parse(spelling: str) -> Type:
     """Read a type as Trino writes it, `map(varchar, array(decimal(5,2)))`.
 
     Raises:
-        ValueError: it is no type that is known here.
+        ValueError: it is not a supported type.
     """
     parts = _PART.findall(spelling) if _PART.sub("", spelling).strip() == "" else []
     try:

@@ -1,4 +1,4 @@
-"""What to write instead of a function that is not known here."""
+"""What to write instead of a function that is not supported."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -61,7 +61,7 @@ _ELSEWHERE = {
     "ucase": "upper(text)",
     "unix_timestamp": "to_unixtime(x)",
 }
-"""Other engines' functions, which fail on Athena too, and what does the same there."""
+"""Functions of other engines, which Athena does not have, and Athena's equivalents."""
 
 _INSTEAD = {
     "approx_most_frequent": _COUNTED,
@@ -78,11 +78,11 @@ _INSTEAD = {
     "regexp_position": "strpos(text, regexp_extract(text, form))",
     "tdigest_agg": "approx_percentile(x, 0.5)",
 }
-"""Athena's functions that the local one lacks, and what does nearly the same there and here."""
+"""Athena's functions that are not supported, and alternatives that both engines have."""
 
 
 def advice(name: str, known: Iterable[str]) -> str:
-    """Return what to write instead of a function's name, as a sentence after a blank, or nothing."""
+    """Return a sentence that suggests another function, with a leading space, or an empty text."""
     if name in _ELSEWHERE:
         return f" Athena has none of that name: write {_ELSEWHERE[name]}."
     if name in _INSTEAD:

@@ -1,4 +1,4 @@
-"""Values in translation: SQL for DuckDB and a Trino type; casts, arithmetic, comparison."""
+"""Values: SQL for DuckDB with a Trino type; casts, arithmetic, comparison."""
 
 import re
 from collections.abc import Sequence
@@ -22,37 +22,37 @@ from localathena.types import (
 
 @dataclass(frozen=True)
 class Value:
-    """An expression: its SQL for DuckDB, which can stand anywhere, and its Trino type."""
+    """An expression: its SQL for DuckDB, in parentheses where it needs them, and its Trino type."""
 
     sql: str
     type: Type
     constant: str | None = None
-    """The text of a literal."""
+    """Text of the literal, if it is one."""
     is_partition: bool = False
-    """Whether it is the column that partitions are named by."""
+    """Whether it is the partition column."""
     instant: str | None = None
-    """Of a moment: SQL that is right whatever its zone, where `sql` fails if that is not its type's."""
+    """SQL of a timestamp that is right in any zone, where `sql` fails outside its type's zone."""
 
 
 NULL = Value("NULL", UNKNOWN)
 
 FAILURE = "~"
-"""Opens the text of an error that a translated statement raises, as a cast that cannot succeed.
+"""Prefix of the error text that a translated statement raises, by a cast that cannot succeed.
 
 DuckDB's own `error()` is volatile, which its TRY does not allow.
 """
 REFUSAL = "~~"
-"""Opens the text of an error where Athena would answer."""
+"""Prefix of the error text where Athena would answer."""
 
 
 def fail_if(condition: str, message: str, otherwise: str) -> str:
-    """Return SQL that fails with a message where a condition holds, and is another expression elsewhere."""
+    """Return SQL that fails with a message where a condition holds, and else is an expression."""
     failure = f"CAST({types.text(FAILURE + message.removeprefix(FAILURE))} AS BOOLEAN)"
     return f"(CASE WHEN (CASE WHEN {condition} THEN {failure} ELSE FALSE END) THEN NULL ELSE {otherwise} END)"
 
 
 def refuse_if(condition: str, message: str, otherwise: str) -> str:
-    """Return SQL that fails with a message where this engine does not know Athena's answer."""
+    """Return SQL that fails with a message where DuckDB cannot give Athena's answer."""
     return fail_if(condition, f"{REFUSAL}{message}", otherwise)
 
 
@@ -60,39 +60,42 @@ def attempt(value: Value) -> Value:
     """Return `TRY(value)`, which is NULL where it fails.
 
     Raises:
-        QueryRefused: it may fail where on Athena it does not, which TRY would hide.
+        QueryRefused: it may fail where Athena answers, and TRY would hide that.
     """
-    refusal = re.search(f"'{REFUSAL}([^']*)", value.sql)
+    refusal = re.search(f"'{REFUSAL}((?:[^']|'')*)'", value.sql)
     if refusal:
-        raise QueryRefused(f"Leave TRY out: it would hide that this may be refused. ({refusal[1]}.)")
+        raise QueryRefused(
+            "TRY() is not supported around this expression: it would hide a limitation of the local engine. "
+            "({}.)".format(refusal[1].replace("''", "'"))
+        )
     return Value(f"TRY({value.sql})", value.type)
 
 
 def without_nan(value: Value, what: str) -> Value:
-    """Return a value that fails where it is NaN, which DuckDB takes for the greatest number."""
+    """Return a value that fails where it is NaN, which is the greatest number in DuckDB."""
     if not value.type.is_floating or value.constant is not None:
         return value
-    return replace(value, sql=refuse_if(f"isnan({value.sql})", f"{what} of NaN is not known here", value.sql))
+    return replace(value, sql=refuse_if(f"isnan({value.sql})", f"{what} of NaN is not supported", value.sql))
 
 
 def ensure_simple(type_: Type, what: str) -> None:
-    """Let a type pass whose order, and whose equality, is DuckDB's.
+    """Check that DuckDB compares and orders a type as Trino does.
 
     Raises:
-        QueryRefused: it is a type that has others in it.
+        QueryRefused: it is an array, map, row or JSON.
     """
     if not type_.is_simple:
-        raise QueryRefused(f"{what} of {type_} is not known here: use what is in it.")
+        raise QueryRefused(f"{what} of {type_} is not supported: use its elements or fields.")
 
 
 def ensure_distinct(type_: Type, what: str) -> None:
-    """Let a type pass of which DuckDB finds the same values distinct; its maps have an order.
+    """Check that DuckDB finds the same values of a type distinct. Its maps are ordered.
 
     Raises:
         QueryRefused: there is a map or JSON in it.
     """
     if type_.contains("map", "json"):
-        raise QueryRefused(f"{what} of {type_} is not known here: use what is in it.")
+        raise QueryRefused(f"{what} of {type_} is not supported: use its elements or fields.")
 
 
 def common(values: Sequence[Value], what: str) -> tuple[list[Value], Type]:
@@ -109,7 +112,7 @@ def common(values: Sequence[Value], what: str) -> tuple[list[Value], Type]:
 
 
 def coerce(value: Value, target: Type) -> Value:
-    """Return a value in the type that it is coerced to; `types.coerces` says whether it can be."""
+    """Return a value coerced to a type; check with `types.coerces` first."""
     if value.type == target:
         return value
     if value.constant is not None and value.type.is_number and target.is_floating:
@@ -118,13 +121,13 @@ def coerce(value: Value, target: Type) -> Value:
 
 
 def expect(value: Value, target: Type, where: str) -> Value:
-    """Return a value in the type that a place wants.
+    """Return a value coerced to the type that is needed.
 
     Raises:
         QueryRefused: Trino does not coerce it.
     """
     if not types.coerces(value.type, target):
-        raise QueryRefused(f"{where} wants {target}, not {value.type}.")
+        raise QueryRefused(f"{where} needs {target}, not {value.type}.")
     return coerce(value, target)
 
 
@@ -137,7 +140,7 @@ def cast(value: Value, target: Type) -> Value:
     if value.type.zone and target.zone:  # a zone is kept
         target = types.zoned(value.type.zone, target.precision)
     if value.is_partition and target.name in ("date", "timestamp"):
-        # DuckDB chooses no partitions by an expression that may fail.
+        # DuckDB does not choose partitions by an expression that may fail.
         return Value(f"TRY_CAST({value.sql} AS {target.duckdb})", target)
     shape = _SHAPES.get(target.name)
     if shape and value.type == VARCHAR and value.constant is not None:
@@ -158,9 +161,11 @@ def _cast(sql: str, source: Type, target: Type) -> str:
     if source == JSON or target == JSON:
         return _from_or_to_json(sql, source, target)
     if source.is_floating and target.name == "decimal":
-        return f"CAST(CAST({sql} AS VARCHAR) AS {target.duckdb})"  # Trino rounds the digits that stand for it
+        return f"CAST(CAST({sql} AS VARCHAR) AS {target.duckdb})"  # Trino rounds the shortest digits
     if source.is_floating and target.is_integer:
-        return f"CAST(round({sql}) AS {target.duckdb})"  # half away from zero, where DuckDB's cast is to even
+        return (
+            f"CAST(round({sql}) AS {target.duckdb})"  # half away from zero; DuckDB's cast rounds half to even
+        )
     if {source.name, target.name} <= {"date", "timestamp", "timestamp with time zone"}:
         return _between_moments(sql, source, target)
     if target.name == "time" and source.name in ("time", "timestamp", "timestamp with time zone"):
@@ -177,7 +182,7 @@ def _cast(sql: str, source: Type, target: Type) -> str:
             for index, (a, b) in enumerate(zip(source.arguments, target.arguments, strict=True))
         ]
         return f"(CASE WHEN {sql} IS NULL THEN NULL ELSE {struct(fields, target)} END)"
-    raise QueryRefused(f"A cast from {source} to {target} is not known here.")
+    raise QueryRefused(f"A cast from {source} to {target} is not supported.")
 
 
 def _entry_types(source: Type, target: Type) -> list[tuple[str, Type, Type]]:
@@ -223,7 +228,7 @@ def _is_plain(source: Type, target: Type) -> bool:
 
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _TIME = r"([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,9})?)?"
-"""DuckDB takes 24:00 too, for the next day's midnight."""
+"""Pattern of 24:00, which DuckDB accepts as the next day's midnight."""
 _SHAPES = {
     "decimal": _NUMBER,
     "real": rf"\s*({_NUMBER}|NaN|[+-]?Infinity)\s*",
@@ -234,7 +239,7 @@ _SHAPES = {
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}" + f"( {_TIME})?",
     **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), "[+-]?[0-9]+"),
 }
-"""What Trino reads as a value of a type; DuckDB reads more."""
+"""Pattern of the texts that Trino casts to a type. DuckDB casts more."""
 
 
 def _from_text(sql: str, target: Type) -> str:
@@ -242,7 +247,7 @@ def _from_text(sql: str, target: Type) -> str:
         return f"to_json({sql})"
     shape = _SHAPES.get(target.name)
     if shape is None:
-        raise QueryRefused(f"A cast from varchar to {target} is not known here.")
+        raise QueryRefused(f"A cast from varchar to {target} is not supported.")
     return fail_if(
         f"NOT regexp_full_match({sql}, {types.text(shape)})",
         _not_one(target),
@@ -255,12 +260,12 @@ def _not_one(target: Type) -> str:
 
 
 def _parsed(sql: str, target: Type) -> str:
-    """Return the cast of a text of the right shape."""
+    """Return the cast of a text that matches its type's pattern."""
     if target.name == "timestamp":
-        # DuckDB wants two digits where Trino takes one, but for the fraction.
+        # DuckDB needs two digits where Trino takes one, except in the fraction.
         padded = f"regexp_replace({sql}, '([^0-9.])([0-9])\\b', '\\10\\2', 'g')"
         stamp = f"CAST({padded} AS TIMESTAMP)"
-        if target.precision == types.MAX_FRACTION:  # DuckDB cuts the digits that follow
+        if target.precision == types.MAX_FRACTION:  # DuckDB truncates further digits
             up = f"regexp_matches({sql}, '\\.[0-9]{{6}}[5-9]')"
             return f"({stamp} + to_microseconds(CASE WHEN {up} THEN 1 ELSE 0 END))"
         return _rounded(stamp, target.precision)
@@ -279,7 +284,7 @@ def _rounded(sql: str, precision: int) -> str:
 
 
 _FAR_BEFORE_US = 10**18
-"""A span that makes every moment positive: DuckDB's // cuts towards zero, and 1969 would be rounded up."""
+"""Offset that makes timestamps positive: DuckDB's // truncates towards zero, which rounds 1969 up."""
 
 
 def _rounded_us(sql: str, unit_us: int) -> str:
@@ -287,14 +292,14 @@ def _rounded_us(sql: str, unit_us: int) -> str:
 
 
 def in_milliseconds(value: Value) -> Value:
-    """Return a moment, cut to the millisecond."""
+    """Return a timestamp truncated to the millisecond."""
     if value.type.precision <= 3:
         return value
     return replace(value, sql=f"date_trunc('millisecond', {value.sql})")
 
 
 def in_its_precision(value: Value) -> Value:
-    """Return a timestamp that was moved by milliseconds, rounded to the digits of its type."""
+    """Return a timestamp rounded to the precision of its type."""
     if value.type.precision >= 3:
         return value
     if value.type.zone:
@@ -305,7 +310,7 @@ def in_its_precision(value: Value) -> Value:
 
 def _to_text(sql: str, source: Type) -> str:
     if source.name == "decimal":
-        wider = types.decimal(source.precision + 1, source.scale)  # or 0.50 is written .50
+        wider = types.decimal(source.precision + 1, source.scale)  # otherwise 0.50 is written .50
         return f"CAST(CAST({sql} AS {wider.duckdb}) AS VARCHAR)"
     if source.name == "timestamp":
         return _moment_text(sql, source.precision)
@@ -327,8 +332,8 @@ def _to_text(sql: str, source: Type) -> str:
     if source == DOUBLE:
         return scientific(sql)
     if source.is_floating:
-        raise QueryRefused("A cast from real to varchar is not known here: cast it to double first.")
-    raise QueryRefused(f"A cast from {source} to varchar is not known here.")
+        raise QueryRefused("A cast from real to varchar is not supported: cast it to double first.")
+    raise QueryRefused(f"A cast from {source} to varchar is not supported.")
 
 
 def scientific(sql: str) -> str:
@@ -368,21 +373,21 @@ def _moment_text(sql: str, precision: int, form: str = "%Y-%m-%d %H:%M:%S") -> s
 def _from_or_to_json(sql: str, source: Type, target: Type) -> str:
     if target == JSON:
         odd = _is_odd_json(sql, source)
-        why = "Athena writes such a number as 1.0E-5 in JSON, which is not known here"
+        why = "Athena writes such a number as 1.0E-5 in JSON, which is not supported"
         entries = f"map_from_entries(list_sort(map_entries({sql})))" if source.name == "map" else sql
         return refuse_if(odd, why, f"to_json({entries})") if odd else f"to_json({entries})"
     return _from_json(sql, target)
 
 
 def _from_json(sql: str, target: Type) -> str:
-    """Return JSON as a value of another type; what is in an array, map or row is cast piece by piece."""
+    """Return JSON as a value of another type. Elements and fields are cast one by one."""
     kind = f"json_type({sql})"
     if target.name in ("json", "varchar"):
         return sql if target == JSON else _to_text(sql, JSON)
     if target.is_number or target == BOOLEAN:
         string = f"json_extract_string({sql}, '$')"
         plain = f"CAST({string if target.name == 'decimal' else sql} AS {target.duckdb})"
-        if target.is_integer:  # half away from zero, where DuckDB's cast is to even
+        if target.is_integer:  # half away from zero; DuckDB's cast rounds half to even
             rounded = f"CAST(round(CAST({sql} AS DOUBLE)) AS {target.duckdb})"
             plain = f"(CASE {kind} WHEN 'DOUBLE' THEN {rounded} ELSE {plain} END)"
         shape = types.text(_SHAPES[target.name])
@@ -405,12 +410,12 @@ def _from_json(sql: str, target: Type) -> str:
         made = f"(CASE {kind} WHEN 'OBJECT' THEN {struct(fields, target)} END)"
         capital = f"len(list_filter(json_keys({sql}), lambda k: k <> lower(k))) > 0"
         odd = f"{kind} NOT IN ('OBJECT', 'NULL') OR {capital}"
-        return refuse_if(odd, "A cast of such JSON to a row is not known here", made)
-    raise QueryRefused(f"A cast from json to {target} is not known here.")
+        return refuse_if(odd, "A cast of such JSON to a row is not supported", made)
+    raise QueryRefused(f"A cast from json to {target} is not supported.")
 
 
 def _is_odd_json(sql: str, type_: Type) -> str:
-    """Return SQL that is true of a value that DuckDB writes as other JSON than Trino; nothing if none is."""
+    """Return SQL that is true of values that DuckDB writes as other JSON than Trino, or an empty text."""
     if type_.name in ("boolean", "varchar", "unknown") or type_.is_integer:
         return ""
     if type_ == DOUBLE:
@@ -424,7 +429,7 @@ def _is_odd_json(sql: str, type_: Type) -> str:
         fields = [field(Value(sql, type_), index) for index in range(len(type_.fields))]
         return " OR ".join(filter(None, (_is_odd_json(part.sql, part.type) for part in fields)))
     raise QueryRefused(
-        f"A cast from {type_} to json is not known here: cast what is in it to varchar or double."
+        f"A cast from {type_} to json is not supported: cast its elements to varchar or double."
     )
 
 
@@ -444,7 +449,7 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
 
 
 def _between_times(sql: str, source: Type, target: Type) -> str:
-    """Return a time of the day: of a timestamp, or in another precision. What rounds up to 24:00 is 0:00."""
+    """Return the time of the day of a timestamp, or a time in another precision. 24:00 becomes 0:00."""
     moment = f"(DATE '2000-01-01' + {sql})" if source.name == "time" else local_timestamp(Value(sql, source))
     if target.precision < source.precision:
         moment = _rounded(moment, target.precision)
@@ -452,13 +457,15 @@ def _between_times(sql: str, source: Type, target: Type) -> str:
 
 
 def on_clocks(instant: str, zone: str) -> str:
-    """Return SQL for what the clocks of a zone show at an instant.
+    """Return SQL for the local time of an instant in a zone.
 
     Raises:
         QueryRefused: it is not one zone.
     """
     if zone == types.MIXED:
-        raise QueryRefused("These moments are not all in one time zone: write AT TIME ZONE 'UTC' after them.")
+        raise QueryRefused(
+            "These timestamps are not all in one time zone: write AT TIME ZONE 'UTC' after them."
+        )
     minutes = offset_minutes(zone)
     if minutes is None:
         return f"timezone({types.text(zone)}, {instant})"
@@ -466,31 +473,31 @@ def on_clocks(instant: str, zone: str) -> str:
 
 
 def offset_minutes(zone: str) -> int | None:
-    """Return how far the clocks of a zone like +02:00 are ahead of UTC; None if it has a name."""
+    """Return the offset of a zone like +02:00; None if the zone has a name."""
     found = re.fullmatch(r"([+-])(\d\d):(\d\d)", zone)
     return None if found is None else int(f"{found[1]}1") * (60 * int(found[2]) + int(found[3]))
 
 
 def local_timestamp(value: Value) -> str:
-    """Return SQL for a moment as a timestamp without zone, as the clock in its own zone shows it."""
+    """Return SQL for the local timestamp in the value's own zone."""
     if value.type == DATE:
         return f"CAST({value.sql} AS TIMESTAMP)"
     return on_clocks(value.sql, value.type.zone) if value.type.zone else value.sql
 
 
 def from_local(local: str, like: Type) -> Value:
-    """Return a moment of a type from the clock's time in its zone."""
+    """Return a timestamp with time zone from the local time in its zone."""
     if like == DATE:
         return Value(f"CAST({local} AS DATE)", DATE)
     return Value(_instant(local, like.zone) if like.zone else local, like)
 
 
 _SUMMER_MINUTES = {"Australia/Lord_Howe": 30, "Antarctica/Troll": 120}
-"""How far clocks are put back in autumn, where that is not an hour."""
+"""Zones whose daylight saving time is not one hour, in minutes."""
 
 
 def _instant(local: str, zone: str) -> str:
-    """Return when the clocks of a zone show a time; engines differ on those that they show twice or never."""
+    """Return the instant of a local time. The engines differ on those that occur twice or never."""
     minutes = offset_minutes(zone)
     if minutes is not None:
         return f"timezone('UTC', {local} - to_minutes({minutes}))"
@@ -499,7 +506,7 @@ def _instant(local: str, zone: str) -> str:
         return instant
     earlier = f"({instant} - to_minutes({_SUMMER_MINUTES.get(zone, 60)}))"
     back, before = (f"timezone({types.text(zone)}, {moment})" for moment in (instant, earlier))
-    why = f"A time that clocks in {zone} show twice or never is not known here"
+    why = f"A local time that occurs twice or never in {zone} is not supported"
     return refuse_if(f"{back} <> {local} OR {before} = {local}", why, instant)
 
 
@@ -564,7 +571,7 @@ def _decimal(operator: str, a: Value, b: Value) -> Value:
 
 
 def _divided(a: Value, b: Value, x: Type, y: Type, type_: Type) -> str:
-    """Return the quotient, rounded half away from zero to its scale, in whole numbers: exactly."""
+    """Return the exact quotient, rounded half away from zero to its scale, computed in whole numbers."""
     shift = type_.scale - x.scale + y.scale
     n = f"({_unscaled(a.sql, x)} * CAST({10**shift} AS HUGEINT))"
     d = _unscaled(b.sql, y)
@@ -580,7 +587,7 @@ def _divided(a: Value, b: Value, x: Type, y: Type, type_: Type) -> str:
 def _unscaled(sql: str, type_: Type) -> str:
     if type_.scale == 0:
         return f"CAST({sql} AS HUGEINT)"
-    # Through text: no product of a wide decimal and a power of ten fits a decimal.
+    # By text: the product of a wide decimal and a power of ten does not fit a decimal.
     return f"CAST(replace(CAST({sql} AS VARCHAR), '.', '') AS HUGEINT)"
 
 
@@ -594,7 +601,7 @@ def _with_time(operator: str, a: Value, b: Value) -> Value | None:
         difference = f"({a.sql} - {b.sql})"
         if type_ == DATE:
             difference = f"to_days(CAST({difference} AS INTEGER))"
-        elif type_.precision > 3:  # a span has milliseconds
+        elif type_.precision > 3:  # an interval has milliseconds
             difference_us = _rounded_us(f"epoch_us({a.sql}) - epoch_us({b.sql})", 1000)
             difference = f"to_microseconds({difference_us})"
         return Value(difference, DAY_TO_SECOND)
@@ -620,7 +627,7 @@ def _moved(operator: str, moment: Value, interval: Value) -> Value:
             )
         return Value(f"CAST({moved} AS DATE)", DATE)
     type_ = moment.type
-    if interval.type == DAY_TO_SECOND:  # a day is 24 hours, whatever the clocks do
+    if interval.type == DAY_TO_SECOND:  # a day is 24 hours, also when daylight saving time changes
         type_ = Type(type_.name, precision=max(3, type_.precision), zone=type_.zone)
         return Value(f"({moment.sql} {operator} {interval.sql})", type_)
     return from_local(f"({local_timestamp(moment)} {operator} {interval.sql})", type_)
@@ -643,13 +650,13 @@ def comparison(operator: str, a: Value, b: Value) -> Value:
     if type_.is_floating:
         return Value(_with_nan(operator, a, b, sql), BOOLEAN)
     if type_.name == "array" and type_.arguments[0].is_simple:
-        # To Trino it is NULL where a NULL decides; to DuckDB, NULL is a value like any other, and NaN is.
+        # Trino returns NULL where a NULL decides. DuckDB compares NULL and NaN like other values.
         holes = " OR ".join(
             f"len({side.sql}) <> list_count({side.sql})"
             + (f" OR list_contains({side.sql}, 'nan')" if type_.arguments[0].is_floating else "")
             for side in (a, b)
         )
-        why = "A comparison of arrays with NULL or NaN in them is not known here"
+        why = "A comparison of arrays with NULL or NaN in them is not supported"
         return Value(refuse_if(holes, why, sql), BOOLEAN)
     ensure_simple(type_, operator)
     return Value(sql, BOOLEAN)
@@ -684,7 +691,7 @@ def one_of(value: Value, options: Sequence[Value]) -> Value:
 
 
 def _with_nan(operator: str, a: Value, b: Value, sql: str) -> str:
-    """Return a comparison in which NaN equals nothing, itself included; to DuckDB it is the greatest number.
+    """Return a comparison in which NaN equals nothing, not even itself. In DuckDB it is the greatest number.
 
     The comparison stays a condition of its own, by which DuckDB can skip rows.
     """

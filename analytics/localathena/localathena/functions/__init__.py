@@ -1,4 +1,4 @@
-"""Trino's scalar functions in DuckDB's words, by family. What is not here is refused."""
+"""Trino's scalar functions as DuckDB's, by family. A function that is not listed is refused."""
 
 from collections.abc import Mapping
 
@@ -29,16 +29,16 @@ def call(translator: Translator, name: str, arguments: Arguments) -> Value:
     """Translate a call of a scalar function.
 
     Raises:
-        QueryRefused: no such function is known here, or not with these arguments.
+        QueryRefused: no such function is supported, or not with these arguments.
     """
     name = ALIASES.get(name, name)
     handler = _HANDLERS.get(name)
     if handler is None and name not in SIGNATURES:
         known = [*SIGNATURES, *_HANDLERS, *aggregate_names()]
-        raise QueryRefused(f"The function {name} is not known here.{advice(name, known)}")
+        raise QueryRefused(f"The function {name} is not supported.{advice(name, known)}")
     if handler is None:
         return by_signature(translator, name, arguments)
     try:
         return handler(translator, arguments)
     except (ValueError, IndexError) as error:  # a handler unpacks its arguments
-        raise QueryRefused(f"{name} is not known here with {len(arguments)} arguments.") from error
+        raise QueryRefused(f"{name} is not supported with {len(arguments)} arguments.") from error

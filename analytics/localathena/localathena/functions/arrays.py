@@ -32,7 +32,7 @@ def array_of(value: Value, where: str) -> tuple[str, Type]:
         QueryRefused: the value is not an array.
     """
     if value.type.name != "array":
-        raise QueryRefused(f"{where} wants an array, not {value.type}.")
+        raise QueryRefused(f"{where} needs an array, not {value.type}.")
     return value.sql, value.type.arguments[0]
 
 
@@ -86,9 +86,7 @@ def _arrays_overlap(translator: Translator, arguments: Arguments) -> Value:
     element = translator.parameter(type_.arguments[0]).sql
     shared = f"list_filter({a.sql}, lambda {element}: list_contains({b.sql}, {element}))"
     if type_.arguments[0].is_floating:
-        shared = refuse_if(
-            f"list_contains({a.sql}, 'nan')", "arrays_overlap of NaN is not known here", shared
-        )
+        shared = refuse_if(f"list_contains({a.sql}, 'nan')", "arrays_overlap of NaN is not supported", shared)
     overlap = f"(CASE WHEN len({shared}) > 0 THEN TRUE WHEN {unknown} THEN NULL ELSE FALSE END)"
     return Value(unless_null([a, b], overlap), BOOLEAN)
 
@@ -112,7 +110,7 @@ def _of_sorted(name: str) -> Handler:
         element = array_of(container, name)[1]
         ensure_simple(element, name)
         if name == "array_max" and element.is_floating:
-            why = "array_max of NaN is not known here"
+            why = "array_max of NaN is not supported"
             return replace(value, sql=refuse_if(f"list_contains({container.sql}, 'nan')", why, value.sql))
         return value
 
@@ -120,7 +118,7 @@ def _of_sorted(name: str) -> Handler:
 
 
 _MOST_COMPARED = 1000
-"""Elements that array_sort compares by a function: each is compared with each."""
+"""Limit of elements that array_sort compares by a function: each is compared with each."""
 
 
 def _array_sort(translator: Translator, arguments: Arguments) -> Value:
@@ -142,9 +140,7 @@ def _array_sort(translator: Translator, arguments: Arguments) -> Value:
         order,
     )
     undecided = f"{order} + {reverse} <> 0 AND {old.sql} IS DISTINCT FROM {new.sql}"
-    why = (
-        "The order is not known here of two elements that the function for array_sort puts before each other"
-    )
+    why = "The function for array_sort puts two elements before each other, which is not supported"
     kept = [
         f"list_filter({sorted_.sql}, lambda {old.sql}: {test})"
         for test in (refuse_if(undecided, why, f"{order} <= 0"), f"{order} > 0")
@@ -152,7 +148,7 @@ def _array_sort(translator: Translator, arguments: Arguments) -> Value:
     merged = f"{kept[0]} || [{new.sql}] || {kept[1]}"
     nothing = f"CAST([] AS {value.type.duckdb})"
     sql = f"list_reduce({value.sql}, lambda {sorted_.sql}, {new.sql}: {merged}, {nothing})"
-    many = f"array_sort of more than {_MOST_COMPARED} elements by a function is not known here"
+    many = f"array_sort of more than {_MOST_COMPARED} elements by a function is not supported"
     return Value(refuse_if(f"len({value.sql}) > {_MOST_COMPARED}", many, sql), value.type)
 
 
@@ -275,7 +271,7 @@ def fold(translator: Translator, container: Value, start: exp.Expr, step: exp.Ex
     body = translator.apply(step, state, element)
     if not types.coerces(body.type, first.type):
         raise QueryRefused(
-            f"{where} starts with {first.type} and goes on with {body.type}: cast the start to {body.type}."
+            f"{where} starts with {first.type} and continues with {body.type}: cast the start to {body.type}."
         )
     initial = f"CAST({first.sql} AS {first.type.duckdb})"
     function = f"lambda {state.sql}, {element.sql}: {coerce(body, first.type).sql}"

@@ -27,11 +27,13 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
         pieces.append(text(form[end : found.start()]))
         end = found.end()
         if not found[1] and not values:
-            raise QueryRefused(f"format({form!r}) has more directives than arguments, or one not known here.")
+            raise QueryRefused(
+                f"format({form!r}) has more directives than arguments, or one that is not supported."
+            )
         pieces.append("'%'" if found[1] else _formatted(found, values.pop(0)))
     pieces.append(text(form[end:]))
     if values or "%" in _DIRECTIVE.sub("", form):
-        raise QueryRefused(f"format({form!r}) is not known here: use %s, %d and %.2f, one for each argument.")
+        raise QueryRefused(f"format({form!r}) is not supported: use %s, %d and %.2f, one for each argument.")
     return Value(
         "(" + " || ".join(piece for piece in pieces if piece != "''") + ")" if form else "''", VARCHAR
     )
@@ -50,7 +52,7 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
         string = Value(as_java_writes(string.sql), VARCHAR) if string.type == DOUBLE else string
         sql = f"printf('%{left}{width}s', {expect(string, VARCHAR, '%s in format()').sql})"
     else:
-        raise QueryRefused(f"format() with {found[0]} for {value.type} is not known here.")
+        raise QueryRefused(f"format() with {found[0]} for {value.type} is not supported.")
     return f"coalesce({sql}, 'null')"
 
 
@@ -58,7 +60,7 @@ _MOST_PLACES = 18
 
 
 def _with_places(value: Value, places: int, comma: str, filled: int) -> str:
-    """Return a number with so many places after its point, and with zeros before it.
+    """Return a number with a fixed number of decimal places, padded with zeros on the left.
 
     Java rounds the shortest decimal that stands for a double, half away from zero, where C rounds its binary
     value; and -0.04 is -0.0 to it.
@@ -73,9 +75,7 @@ def _with_places(value: Value, places: int, comma: str, filled: int) -> str:
     if filled:
         size = f"lpad({size}, CAST(greatest({filled} - length({sign}), length({size})) AS INTEGER), '0')"
     too_large = f"NOT abs({value.sql}) < 1e18"
-    return refuse_if(
-        too_large, "format() of NaN or of such a number is not known here", f"({sign} || {size})"
-    )
+    return refuse_if(too_large, "format() of NaN or of such a number is not supported", f"({sign} || {size})")
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -50,7 +50,7 @@ def _element_at(translator: Translator, arguments: Arguments) -> Value:
     if container.type.name == "map":
         return _from_map(container, key)
     if container.type.name != "array":
-        raise QueryRefused(f"element_at wants an array or a map, not {container.type}.")
+        raise QueryRefused(f"element_at needs an array or a map, not {container.type}.")
     index = expect(key, BIGINT, "element_at")
     sql = fail_if(
         f"{index.sql} = 0", "SQL array indices start at 1", f"list_extract({container.sql}, {index.sql})"
@@ -93,7 +93,7 @@ def _typeof(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
     if value.type.contains("varchar"):
         if value.constant is None:
-            raise QueryRefused("typeof of a text is not known here: Trino counts its characters.")
+            raise QueryRefused("typeof of a text is not supported: Trino counts its characters.")
         return Value(text(f"varchar({len(value.constant)})"), VARCHAR)
     return Value(text(str(value.type)), VARCHAR)
 

@@ -1,4 +1,4 @@
-"""What a function of Trino's is given, and what it gives back."""
+"""Interface between the translator and the functions."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -13,7 +13,7 @@ from localathena.values import (
 
 
 class Translator(Protocol):
-    """What a function needs of the translation that it is part of."""
+    """What a function needs of the translator."""
 
     def value(self, node: exp.Expr) -> Value:
         """Translate an expression."""
@@ -40,7 +40,7 @@ def literal(node: exp.Expr, what: str) -> str:
     """
     if isinstance(node, exp.Literal) and node.is_string:
         return str(node.this)
-    raise QueryRefused(f"{what} has to be a text in quotes here, not an expression.")
+    raise QueryRefused(f"{what} must be a text in quotes, not an expression.")
 
 
 def unless_null(values: Sequence[Value], sql: str) -> str:

@@ -17,20 +17,20 @@ from localathena.values import (
 _NO_JSON = r"""regexp_matches(regexp_replace({0}, '"(\\.|[^"\\])*"', '""', 'g'), ',\s*[\]}}]|(?i:nan|inf)')"""
 """A comma before a bracket, NaN and Infinity, which DuckDB lets pass."""
 _ODD_NUMBERS = r"\.[0-9]+0([^0-9]|$)|[0-9][eE][+-]?[0-9]|[0-9]{8,}\.|(^|[^0-9])0\.000"
-"""Numbers in JSON that DuckDB may write otherwise than Java."""
+"""Numbers in JSON that DuckDB may write differently from Java."""
 
 
 def _json_format(translator: Translator, arguments: Arguments) -> Value:
     (json,) = map(translator.value, arguments)
     json = expect(json, JSON, "json_format")
     written = f"CAST({json.sql} AS VARCHAR)"
-    # Trino sorts the keys of every object; here, only those of the outermost one can be looked at.
+    # Trino sorts the keys of every object. DuckDB lists the keys of the outermost object only.
     nested = f"contains(substr({written}, 2), '{{')"
     keys = f"json_keys({json.sql})"
     mixed = f"json_type({json.sql}) = 'OBJECT' AND {keys} <> list_sort(list_distinct({keys}))"
-    why = "Athena would sort these keys: take the values out with json_extract_scalar"
+    why = "Athena would sort these keys: extract the values with json_extract_scalar"
     odd = f"regexp_matches({written}, {text(_ODD_NUMBERS)})"
-    sql = refuse_if(odd, "Athena may write these numbers otherwise: take them out with CAST", written)
+    sql = refuse_if(odd, "Athena may write these numbers differently: extract them with CAST", written)
     return Value(refuse_if(f"{nested} OR ({mixed})", why, sql), VARCHAR)
 
 
@@ -46,7 +46,7 @@ def _json(translator: Translator, arguments: Arguments) -> tuple[str, str]:
     path = literal(node, "A JSON path")
     steps = list(_JSON_STEP.finditer(path, 1))
     if not path.startswith("$") or "".join(step[0] for step in steps) != path[1:]:
-        raise QueryRefused(f'The JSON path {path} is not known here: use $.name, [0] and ["name"].')
+        raise QueryRefused(f'The JSON path {path} is not supported: use $.name, [0] and ["name"].')
     keys = [f"[{step[2]}]" if step[2] else f'."{step[1] or step[3]}"' for step in steps]
     return sql, text("$" + "".join(keys))
 
@@ -71,7 +71,7 @@ def _json_extract_scalar(translator: Translator, arguments: Arguments) -> Value:
     rewritten = f"regexp_matches({document}, {odd_number}) OR NOT contains({document}, {number})"
     found = refuse_if(
         f"json_type({sql}, {path}) = 'DOUBLE' AND ({rewritten})",
-        "Athena may write this number otherwise: use CAST(json_extract(...) AS double)",
+        "Athena may write this number differently: use CAST(json_extract(...) AS double)",
         number,
     )
     return Value(f"(CASE WHEN {nested} THEN NULL ELSE {found} END)", VARCHAR)

@@ -20,7 +20,7 @@ def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
     string, *delimiters = arguments
     entry, pair = (literal(node, "A delimiter of split_to_map") for node in delimiters)
     if not entry or not pair or entry == pair:
-        raise QueryRefused("split_to_map wants two different delimiters.")
+        raise QueryRefused("split_to_map needs two different delimiters.")
     sql = expect(translator.value(string), VARCHAR, "split_to_map").sql
     x = translator.parameter(VARCHAR).sql
     parts = f"string_split({x}, {text(pair)})"
@@ -41,7 +41,7 @@ def _map(translator: Translator, arguments: Arguments) -> Value:
 
 def _map_of(value: Value, where: str) -> tuple[Type, Type]:
     if value.type.name != "map":
-        raise QueryRefused(f"{where} wants a map, not {value.type}.")
+        raise QueryRefused(f"{where} needs a map, not {value.type}.")
     key, item = value.type.arguments
     return key, item
 
@@ -50,7 +50,7 @@ def _map_from_entries(translator: Translator, arguments: Arguments) -> Value:
     (entries,) = map(translator.value, arguments)
     _, type_ = array_of(entries, "map_from_entries")
     if type_.name != "row" or len(type_.arguments) != 2:
-        raise QueryRefused(f"map_from_entries wants an array of rows of two, not {entries.type}.")
+        raise QueryRefused(f"map_from_entries needs an array of rows of two, not {entries.type}.")
     return Value(f"map_from_entries({entries.sql})", map_of(*type_.arguments))
 
 

@@ -23,7 +23,7 @@ def _modulo(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _whole(name: str, sql: str) -> Handler:
-    """Round a decimal to a whole one; other numbers have a signature."""
+    """Round a decimal to a whole number; other numbers have a signature."""
 
     def handle(translator: Translator, arguments: Arguments) -> Value:
         values = [translator.value(argument) for argument in arguments]
@@ -57,7 +57,7 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
         unsorted = f"len({bins}) <> list_count({bins}) OR {bins} <> list_sort({bins})"
         bad = f"len({bins}) = 0 OR isnan({x}) OR {unsorted}"
         bucket = unless_null(values, bucket)
-        return Value(fail_if(bad, "Bins cannot be an empty array, and are sorted", bucket), BIGINT)
+        return Value(fail_if(bad, "Bins must be a sorted array that is not empty", bucket), BIGINT)
     low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
     count = expect(values[3], BIGINT, "width_bucket").sql
     least, most = f"least({low}, {high})", f"greatest({low}, {high})"

@@ -1,4 +1,4 @@
-"""Functions of regular expressions: those that RE2 and Java read alike."""
+"""Regular expressions: those that RE2 (DuckDB) and Java (Trino) interpret alike."""
 
 import re
 from collections.abc import Mapping
@@ -18,24 +18,24 @@ from localathena.values import (
 
 @dataclass(frozen=True)
 class _Pattern:
-    """A regular expression that RE2, which DuckDB has, reads as Java does."""
+    """A regular expression that RE2 and Java interpret alike."""
 
     sql: str
     groups: int
     string: str
-    """The SQL of what is looked through."""
+    """SQL of the text that is searched."""
 
     def guarded(self, sql: str, *, repeated: bool = False) -> str:
-        """Return SQL that is refused for the texts in which the two would find something else."""
+        """Return SQL that fails for texts in which the two would match differently."""
         if repeated:
             empty = f"regexp_full_match('', {self.sql})"
-            sql = refuse_if(empty, "A regular expression that matches nothing at all is not known here", sql)
+            sql = refuse_if(empty, "A regular expression that matches nothing at all is not supported", sql)
         if self._has(r"\\[dDwWsSbB]"):
             other = f"regexp_matches({self.string}, '[^\\x00-\\x0a\\x0c-\\x7f]')"
-            sql = refuse_if(other, "\\w, \\d, \\s and \\b beyond ASCII are not known here", sql)
+            sql = refuse_if(other, "\\w, \\d, \\s and \\b beyond ASCII are not supported", sql)
         if self._has(r"\$"):
             ends = f"ends_with({self.string}, chr(10))"
-            sql = refuse_if(ends, "$ before a line feed at the end of a text is not known here", sql)
+            sql = refuse_if(ends, "$ before a line feed at the end of a text is not supported", sql)
         return sql
 
     def _has(self, part: str) -> bool:
@@ -44,7 +44,7 @@ class _Pattern:
 
 _CLASS = re.compile(r"\[[^\]]*\]")
 _UNLIKE = re.compile(r"\(\?(?!:|[ims]+[:)])|[*+?}]\+|\{,")
-"""Look-around, names, possessive quantifiers, other flags and `{,n}`: not in RE2, or something else there."""
+"""Look-around, names, possessive quantifiers, other flags and `{,n}`: not in RE2, or different there."""
 
 
 def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
@@ -57,17 +57,19 @@ def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
         or any("[" in inside[1:] or "&&" in inside for inside in _CLASS.findall(bare))
         or _UNLIKE.search(outside)
     ):
-        raise QueryRefused(f"The regular expression {form!r} uses more than both engines read alike.")
+        raise QueryRefused(
+            f"The regular expression {form!r} uses syntax that Trino and DuckDB interpret differently."
+        )
     if _repeats_nothing(form):
         raise QueryRefused(
-            f"The regular expression {form!r} repeats a group that may be empty, which is not known here."
+            f"The regular expression {form!r} repeats a group that may be empty, which is not supported."
         )
     groups = len(re.findall(r"\((?!\?)", outside))
     return _Pattern(text(form), groups, expect(string, VARCHAR, where).sql)
 
 
 def _repeats_nothing(form: str) -> bool:
-    """Whether a group that may be empty is repeated, as `(a*)+`: engines end that differently."""
+    """Whether a group that may be empty is repeated, as `(a*)+`: engines match that differently."""
     bare = _bare_in_place(form)
     opened: list[int] = []
     for place, character in enumerate(bare):
@@ -78,13 +80,13 @@ def _repeats_nothing(form: str) -> bool:
             try:
                 if bare[place + 1 : place + 2] in ("*", "+", "{") and re.fullmatch(group, ""):
                     return True
-            except re.error:  # it has something in it that Python's has not
+            except re.error:  # it uses syntax that Python's re does not have
                 return True
     return False
 
 
 def _bare_in_place(form: str) -> str:
-    """Return a regular expression with `_` for what is escaped or within brackets, as long as it is."""
+    """Return a regular expression of the same length with `_` for escapes and brackets."""
     return _CLASS.sub(lambda found: "_" * len(found[0]), re.sub(r"\\.", "__", form, flags=re.DOTALL))
 
 
@@ -111,13 +113,13 @@ def _group(pattern: _Pattern, arguments: Arguments) -> int:
     if len(arguments) == 2:
         return 0
     if not isinstance(arguments[2], exp.Literal) or not arguments[2].this.isdecimal():
-        raise QueryRefused("The group of a regular expression has to be a number here.")
+        raise QueryRefused("The group of a regular expression must be a number.")
     group = int(arguments[2].this)
     if group > pattern.groups:
         raise QueryRefused(f"The regular expression {pattern.sql} has no group {group}.")
     if group and group in _optional_groups(pattern.sql[1:-1]):
         raise QueryRefused(
-            f"A group of {pattern.sql} may take no part in a match: NULL on Athena, empty here."
+            f"A group of {pattern.sql} may take no part in a match: it is NULL on Athena and empty in DuckDB."
         )
     return group
 
@@ -127,7 +129,7 @@ def _optional_groups(form: str) -> set[int]:
     bare = _bare_in_place(form)
     optional: set[int] = set()
     opened: list[tuple[int, set[int]]] = [(0, set())]
-    """Of each group that is open: its number, and those of all groups within it."""
+    """Each open group: its number, and the numbers of all groups within it."""
     choices = [False]
     groups = 0
     for place, character in enumerate(bare):
@@ -154,7 +156,7 @@ def _regexp_replace(translator: Translator, arguments: Arguments) -> Value:
     pattern = _pattern(translator.value(string), node, "regexp_replace")
     replacement = literal(new[0], "What regexp_replace puts in") if new else ""
     if re.search(r"\\|\$(?!\d)|\$\d\d", replacement):
-        raise QueryRefused(f"regexp_replace with {replacement!r} is not known here: use $1 to $9.")
+        raise QueryRefused(f"regexp_replace with {replacement!r} is not supported: use $1 to $9.")
     if any(int(group) > pattern.groups for group in re.findall(r"\$(\d)", replacement)):
         raise QueryRefused(f"The regular expression {pattern.sql} has fewer groups than {replacement!r}.")
     replacement = re.sub(r"\$(\d)", r"\\\1", replacement)

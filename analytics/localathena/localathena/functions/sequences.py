@@ -29,7 +29,7 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
         ends = [start.sql, stop.sql]
     elif type_.name in ("date", "timestamp"):
         if not steps and type_.name == "timestamp":
-            raise QueryRefused("sequence of timestamps wants a step, as an interval.")
+            raise QueryRefused("sequence of timestamps needs a step, as an interval.")
         if steps and steps[0].type == types.YEAR_TO_MONTH:
             return _months(start, stop, steps[0])
         if steps:
@@ -41,7 +41,7 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
         step_ms = f"abs(epoch_ms({step}))" if step else "86400000"
         taken = f"abs(epoch_ms({ends[1]}) - epoch_ms({ends[0]})) // {step_ms}"
     else:
-        raise QueryRefused(f"sequence of {type_} is not known here.")
+        raise QueryRefused(f"sequence of {type_} is not supported.")
     many = f"{taken} >= {MOST_ELEMENTS}"
     end = f"(CASE WHEN {many} THEN NULL ELSE {ends[1]} END)"
     sql = f"CAST(generate_series({ends[0]}, {end}, {step or default}) AS {type_.duckdb}[])"
@@ -53,7 +53,7 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _months(start: Value, stop: Value, step: Value) -> Value:
-    """Return the moments that are whole steps of months after the start: each counts from there."""
+    """Return the start plus whole steps of months, each counted from the start."""
     months = f"(CAST(year({step.sql}) AS BIGINT) * 12 + month({step.sql}))"
     backwards = (
         f"{months} = 0 OR ({start.sql} <> {stop.sql} AND ({months} > 0) <> ({start.sql} < {stop.sql}))"

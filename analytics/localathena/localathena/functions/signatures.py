@@ -1,4 +1,4 @@
-"""Functions that one expression of DuckDB's translates: `signatures.txt`, and how a call finds its line."""
+"""Functions with a signature: the lines of `signatures.txt`, and which line a call matches."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ _BLANKS = " || ".join(
         0x3000,
     )
 )
-"""What Java calls white space."""
+"""White space as Java defines it."""
 
 Signature = tuple[tuple[Type, ...], Type, str]
 
@@ -44,7 +44,7 @@ def _read() -> dict[str, list[str]]:
 
 
 SIGNATURES = _read()
-"""A function's name → its lines of `signatures.txt`."""
+"""Lines of `signatures.txt` by the function's name."""
 
 
 @cache
@@ -61,7 +61,7 @@ def _parsed(line: str) -> Signature:
 
 
 def _variable_type(spelling: str) -> Type:
-    # A variable is spelled as a type that nothing else is.
+    # A variable becomes a type of a name that no other type has.
     return types.parse(re.sub(r"\b([TKVID])\b", r"variable_\1", spelling))
 
 
@@ -78,7 +78,7 @@ def of_values(name: str, values: Sequence[Value]) -> Value:
         QueryRefused: none of its signatures takes values of these types.
     """
     if any(value.type.name == "real" for value in values):
-        raise QueryRefused(f"{name} of a real is not known here: cast it to double.")
+        raise QueryRefused(f"{name} of a real is not supported: cast it to double.")
     for parameters, result, template in _signatures(name):
         bound = _bind(parameters, values)
         if bound is not None:
@@ -86,7 +86,7 @@ def of_values(name: str, values: Sequence[Value]) -> Value:
             coerced = [coerce(v, _fill(p, bound)).sql for v, p in zip(values, parameters, strict=True)]
             return Value(template.format(*coerced, blanks=_BLANKS, **parts), _fill(result, bound))
     spelled = ", ".join(str(value.type) for value in values)
-    raise QueryRefused(f"{name} is not known here with arguments of the types ({spelled}).")
+    raise QueryRefused(f"{name} is not supported with arguments of the types ({spelled}).")
 
 
 MOST_ELEMENTS = 10_000

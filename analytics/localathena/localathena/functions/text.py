@@ -24,9 +24,9 @@ def _padded(name: str) -> Handler:
         values = zip(map(translator.value, arguments), types_, strict=True)
         string, length, pad = (expect(value, type_, name).sql for value, type_ in values)
         few = f"CAST(CASE WHEN {length} <= {MOST_ELEMENTS} THEN {length} END AS INTEGER)"
-        many = f"{name} to more than {MOST_ELEMENTS} is not known here"
+        many = f"{name} to more than {MOST_ELEMENTS} is not supported"
         sql = refuse_if(f"{length} > {MOST_ELEMENTS}", many, f"{name}({string}, {few}, {pad})")
-        why = "A text is padded to a length of 0 or more, with a text that is not empty"
+        why = "The length of a padded text must be 0 or more, and the padding must not be empty"
         return Value(fail_if(f"{length} < 0 OR {pad} = ''", why, sql), VARCHAR)
 
     return handle
@@ -39,7 +39,9 @@ def concatenate(a: Value, b: Value) -> Value:
     """Return `a || b`: of texts, of arrays, or of an array and an element."""
     if "array" in (a.type.name, b.type.name):
         if types.UNKNOWN in (a.type, b.type):
-            raise QueryRefused("An array || NULL may mean two things: cast NULL to what it is.")
+            raise QueryRefused(
+                "An array || NULL is ambiguous: cast NULL to the element's type or the array's."
+            )
         if a.type.name != "array":
             a = Value(f"[{a.sql}]", array(a.type))
         if b.type.name != "array":
@@ -52,7 +54,7 @@ def concatenate(a: Value, b: Value) -> Value:
 
 def _text_in_concat(value: Value) -> Value:
     if not types.coerces(value.type, VARCHAR):
-        raise QueryRefused(f"|| and concat want varchar, not {value.type}: write CAST(x AS varchar).")
+        raise QueryRefused(f"|| and concat need varchar, not {value.type}: write CAST(x AS varchar).")
     return coerce(value, VARCHAR)
 
 
@@ -61,9 +63,9 @@ def _reverse(translator: Translator, arguments: Arguments) -> Value:
     (of,) = map(translator.value, arguments)
     if value.type != VARCHAR:
         return value
-    composed = f"length_grapheme({of.sql}) <> length({of.sql})"  # DuckDB keeps what looks like one character
+    composed = f"length_grapheme({of.sql}) <> length({of.sql})"  # DuckDB does not reverse within a grapheme
     return replace(
-        value, sql=refuse_if(composed, "reverse of composed characters is not known here", value.sql)
+        value, sql=refuse_if(composed, "reverse of composed characters is not supported", value.sql)
     )
 
 
@@ -135,27 +137,27 @@ def _split_part(translator: Translator, arguments: Arguments) -> Value:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "codepoint": guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint wants one character"),
+    "codepoint": guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint needs one character"),
     "from_hex": guarded(
-        "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex wants two digits for each byte"
+        "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex needs two digits for each byte"
     ),
     "hamming_distance": guarded(
         "hamming_distance",
         refuse_if,
         f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
-        "hamming_distance beyond ASCII is not known here",
+        "hamming_distance beyond ASCII is not supported",
     ),
     "levenshtein_distance": guarded(
         "levenshtein_distance",
         refuse_if,
         f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
-        "levenshtein_distance beyond ASCII is not known here",
+        "levenshtein_distance beyond ASCII is not supported",
     ),
     "lpad": _padded("lpad"),
     "rpad": _padded("rpad"),
-    "replace": guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not known here"),
+    "replace": guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not supported"),
     "reverse": _reverse,
-    "upper": guarded("upper", refuse_if, "contains({0}, 'ß')", "upper of ß is not known here"),
+    "upper": guarded("upper", refuse_if, "contains({0}, 'ß')", "upper of ß is not supported"),
     "concat": _concat,
     "concat_ws": _concat_ws,
     "split": _split,

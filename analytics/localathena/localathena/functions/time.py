@@ -1,4 +1,4 @@
-"""Trino's functions of dates, times and spans of time in DuckDB's words."""
+"""Trino's functions of dates, times and intervals as DuckDB's."""
 
 import re
 import zoneinfo
@@ -39,7 +39,7 @@ _DATE_UNITS = _UNITS[4:]
 def _moment(value: Value, where: str) -> Value:
     if not value.type.is_moment:
         how = ": write CAST(x AS date)" if value.type == VARCHAR else ""
-        raise QueryRefused(f"{where} wants a date or a timestamp, not {value.type}{how}.")
+        raise QueryRefused(f"{where} needs a date or a timestamp, not {value.type}{how}.")
     return value
 
 
@@ -54,24 +54,24 @@ def zone_of(node: exp.Expr) -> str:
     """Return a time zone's name, from a literal.
 
     Raises:
-        QueryRefused: it is an expression, or no zone that both engines call the same.
+        QueryRefused: it is an expression, or a zone that the engines name differently.
     """
     zone = literal(node, "A time zone")
     if re.fullmatch(r"[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00", zone):
         return zone if zone[1:] != "00:00" else "UTC"
     if zone not in zoneinfo.available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
         raise QueryRefused(
-            f"The time zone {zone!r} is not known here: use UTC, +02:00 or a name like Europe/Paris."
+            f"The time zone {zone!r} is not supported: use UTC, +02:00 or a name like Europe/Paris."
         )
     return zone
 
 
 def at_time_zone(value: Value, zone: str) -> Value:
-    """Return the same instant, on the clocks of a zone."""
+    """Return the same instant in another time zone."""
     if value.type.name == "timestamp":
         value = cast(value, types.zoned(precision=value.type.precision))
     if not value.type.zone:
-        raise QueryRefused(f"AT TIME ZONE wants a timestamp, not {value.type}.")
+        raise QueryRefused(f"AT TIME ZONE needs a timestamp, not {value.type}.")
     return Value(value.instant or value.sql, types.zoned(zone, value.type.precision))
 
 
@@ -142,7 +142,7 @@ def _date_add(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _date_diff(translator: Translator, arguments: Arguments) -> Value:
-    """Count the complete units between two moments, where DuckDB's date_diff counts boundaries crossed."""
+    """Count the complete units between two timestamps, where DuckDB's date_diff counts crossed boundaries."""
     unit_node, first, second = arguments
     start, end = (_moment(translator.value(node), "date_diff") for node in (first, second))
     zone = start.type.zone or "UTC"
@@ -150,7 +150,7 @@ def _date_diff(translator: Translator, arguments: Arguments) -> Value:
     unit = _unit(unit_node, start, "date_diff")
     start, end = in_milliseconds(start), in_milliseconds(end)
     a, b = start.sql, end.sql
-    if unit in _DATE_UNITS and type_.zone:  # days are those of the first one's zone
+    if unit in _DATE_UNITS and type_.zone:  # days are those of the first value's time zone
         a, b = (on_clocks(value.sql, zone) for value in (start, end))
     elif unit in _DATE_UNITS:
         a, b = local_timestamp(start), local_timestamp(end)
@@ -204,7 +204,7 @@ def extract(name: str, value: Value) -> Value:
     if value.type.name == "time" and field in _TIME_FIELDS:
         return Value(f"CAST({_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
     if field not in _FIELDS:
-        raise QueryRefused(f"extract({name} FROM ...) is not known here.")
+        raise QueryRefused(f"extract({name} FROM ...) is not supported.")
     local = local_timestamp(_moment(value, name))
     return Value(f"CAST({_FIELDS[field].format(local)} AS BIGINT)", BIGINT)
 
@@ -225,7 +225,7 @@ _MYSQL = {
 """MySQL's specifiers in strftime's."""
 
 _PARSED = frozenset("bcdefHhIikljMmprSsTY%")
-"""The specifiers that both engines read alike."""
+"""Specifiers that mean the same in both engines."""
 
 _JODA = {
     "yyyy": "%Y", "y": "%-Y", "yy": "%y", "YYYY": "%Y", "xxxx": "%G", "MM": "%m", "M": "%-m", "MMM": "%b",
@@ -240,7 +240,7 @@ def _mysql_form(node: exp.Expr, known: Mapping[str, str]) -> str:
     form = literal(node, "A date's form")
     for letter in re.findall(r"%(.?)", form):
         if letter not in known:
-            raise QueryRefused(f"%{letter} in the form of a date is not known here.")
+            raise QueryRefused(f"%{letter} in the form of a date is not supported.")
     return text(re.sub(r"%(.)", lambda found: known[found[1]], form))
 
 
@@ -253,7 +253,7 @@ def _joda_form(node: exp.Expr) -> str:
     def specifier(found: "re.Match[str]") -> str:
         letters = found["letters"]
         if letters and letters not in _JODA:
-            raise QueryRefused(f"{letters} in the form of a date is not known here.")
+            raise QueryRefused(f"{letters} in the form of a date is not supported.")
         if letters:
             return _JODA[letters]
         plain = found["other"] or found["quoted"].replace("''", "'") or "'"
@@ -271,7 +271,7 @@ def _date_format(translator: Translator, arguments: Arguments) -> Value:
 def _date_parse(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
     if "%Y" not in literal(form, "A date's form"):
-        raise QueryRefused("date_parse without %Y is not known here: the engines differ on the year.")
+        raise QueryRefused("date_parse without %Y is not supported: the engines differ on the year.")
     form_sql = _mysql_form(form, {letter: _MYSQL[letter] for letter in _PARSED})
     value = expect(translator.value(node), VARCHAR, "date_parse")
     if value.is_partition:  # as in a cast
@@ -280,10 +280,10 @@ def _date_parse(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _parsed(sql: str, form: str) -> str:
-    """Return a text read as a moment, to the millisecond, with no blank but those of the form."""
+    """Parse a text as a timestamp of milliseconds, with no spaces beyond those of the format."""
     moment = f"date_trunc('millisecond', strptime({sql}, {form}))"
     blanks = f"regexp_matches({sql}, '^\\s|\\s$|\\s\\s')"
-    return refuse_if(blanks, "A date with blanks around it is not known here: use trim()", moment)
+    return refuse_if(blanks, "A date with spaces around it is not supported: use trim()", moment)
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:
@@ -296,7 +296,7 @@ def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
     form_sql = _joda_form(form)
     if "%Y" not in form_sql or re.search("%[GVjuaA]", form_sql):
-        raise QueryRefused(f"parse_datetime with {literal(form, 'A form')!r} is not known here.")
+        raise QueryRefused(f"parse_datetime with {literal(form, 'A form')!r} is not supported.")
     sql = expect(translator.value(node), VARCHAR, "parse_datetime").sql
     parsed = _parsed(sql, form_sql.replace("%g", "%f"))
     return Value(f"timezone('UTC', {parsed})", types.zoned())
@@ -316,7 +316,7 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
     if found and found[4] and found[4] != "Z":
         zone = zone_of(exp.Literal.string(f"{found[4][:3]}:{found[4][-2:]}"))
         return from_local(_iso_clock(text(found[0])), types.zoned(zone))
-    # DuckDB has no place for a zone that differs from value to value.
+    # DuckDB has no type for time zones that differ from value to value.
     moment = f"timezone('UTC', {_iso_clock(value.sql)})"
     offset = "regexp_extract({0}, 'T.*([+-])([0-9]{{2}}):?([0-9]{{2}})$', {1})"
     minutes = "60 * CAST({0} || {1} AS INTEGER) + CAST({0} || {2} AS INTEGER)".format(
@@ -326,14 +326,14 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
     return Value(
         refuse_if(
             f"NOT regexp_full_match({value.sql}, {text(_ISO_UTC)})",
-            "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123Z; "
-            "if they have offsets, write AT TIME ZONE 'UTC' after it",
+            "from_iso8601_timestamp is supported for timestamps like 2026-11-24T09:30:00.123Z; "
+            "for one with an offset, write AT TIME ZONE 'UTC' after the call",
             moment,
         ),
         types.zoned(),
         instant=refuse_if(
             f"NOT regexp_full_match({value.sql}, {text(_ISO_ANY)})",
-            "from_iso8601_timestamp is known here for moments like 2026-11-24T09:30:00.123+01:00",
+            "from_iso8601_timestamp is supported for timestamps like 2026-11-24T09:30:00.123+01:00",
             f"({moment} - {ahead})",
         ),
     )
@@ -342,9 +342,8 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
 def _iso_clock(sql: str) -> str:
     """Return SQL for the date and the time in an ISO 8601 text, whatever zone it names."""
     without_zone = f"regexp_replace(replace({sql}, ',', '.'), '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$', '')"
-    dated = (
-        f"(CASE WHEN contains({sql}, 'T') THEN {without_zone} ELSE {sql} END)"  # 2026-11-24 ends like a zone
-    )
+    # the end of 2026-11-24 looks like an offset
+    dated = f"(CASE WHEN contains({sql}, 'T') THEN {without_zone} ELSE {sql} END)"
     return f"date_trunc('millisecond', CAST({dated} AS TIMESTAMP))"
 
 
@@ -355,7 +354,7 @@ def _from_iso8601_date(translator: Translator, arguments: Arguments) -> Value:
     return Value(
         refuse_if(
             f"NOT regexp_full_match({sql}, {shape})",
-            "from_iso8601_date is known here for dates like 2026-11-24",
+            "from_iso8601_date is supported for dates like 2026-11-24",
             f"CAST({sql} AS DATE)",
         ),
         DATE,
@@ -368,7 +367,7 @@ def _to_iso8601(translator: Translator, arguments: Arguments) -> Value:
     if moment.type == DATE:
         return cast(moment, VARCHAR)
     if moment.type.precision != 3 or moment.type.zone not in ("", "UTC"):
-        raise QueryRefused(f"to_iso8601 of {moment.type} is not known here, but for timestamp(3) and UTC.")
+        raise QueryRefused(f"to_iso8601 of {moment.type} is only supported for timestamp(3) and UTC.")
     end = "Z" if moment.type.zone else ""
     return Value(f"strftime({local_timestamp(moment)}, '%Y-%m-%dT%H:%M:%S.%g{end}')", VARCHAR)
 
@@ -385,7 +384,7 @@ def _to_unixtime(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
     moment = _moment(translator.value(node), "to_unixtime")
     if moment.type == DATE:
-        raise QueryRefused("to_unixtime wants a timestamp, not a date.")
+        raise QueryRefused("to_unixtime needs a timestamp, not a date.")
     return Value(f"(epoch_us({moment.instant or moment.sql}) / 1e6)", DOUBLE)
 
 
@@ -405,10 +404,10 @@ def interval(count: str, unit: str) -> Value:
     """Return `INTERVAL 'count' unit`.
 
     Raises:
-        QueryRefused: a form of it that is not known here.
+        QueryRefused: this form is not supported.
     """
     if not re.fullmatch(r"[+-]?\d+", count):
-        raise QueryRefused(f"INTERVAL '{count}' {unit} is not known here: write a whole number of one unit.")
+        raise QueryRefused(f"INTERVAL '{count}' {unit} is not supported: write a whole number of one unit.")
     unit = unit.lower()
     if unit not in ("second", "minute", "hour", "day", "month", "year"):
         raise QueryRefused(f"Athena has no INTERVAL of the unit {unit}.")
