@@ -129,7 +129,8 @@ def _there(root: Path, folders: Iterable[str]) -> str:
     if there := sorted(folders):
         return ", ".join(there[:10])
     if files := [child for child in _children(root) if child.is_file()]:
-        return f"no folders at all, but {len(files)} files: put the images of each class into a folder of its name"
+        say = "put the images of each class into a folder of its name"
+        return f"no folders at all, but {len(files)} files: {say}"
     return "no folders at all"
 
 
