@@ -23,10 +23,8 @@ from typing import Any
 from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare
 from ingest.upload import Upload
+from workflow.outcome import IMPORTED_BUCKET
 from workflow.policy import INFERENCE_ID_PREFIX, Policy, decide
-
-BUCKET = "data-capture"
-"""Of the rows: what was captured never was an object of its own."""
 
 FIRST_AT = datetime(2019, 12, 1, tzinfo=UTC)
 """Before it, SageMaker captured nothing; the table's partitions begin with it."""
@@ -120,7 +118,7 @@ def messages(
     for number, scores in enumerate(capture.scores):
         decided = decide(scores, policy)
         upload = Upload(
-            bucket=BUCKET,
+            bucket=IMPORTED_BUCKET,
             key=f"{capture.event_id}/{number}" if number else capture.event_id,
             version_id=None,
             etag="",

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from analytics.athena.local import LocalEngine
-from analytics.questions.queries import views
+from analytics.questions.queries import internal_query, views
 from ingest.upload import Upload
 from workflow.outcome import Outcome
 
@@ -38,7 +38,6 @@ _SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 10_000
-_SQL = Path(__file__).parent / "questions" / "audit"
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,6 @@ class Audit:
         return wrong
 
 
-def audit_query(name: str) -> str:
-    """Return one of the queries in `sql/audit`, which need more than the table, or no week."""
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-
-
 def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str = "") -> Iterator[Account]:
     """Yield an account of each upload that is listed or recorded, in no order.
 
@@ -118,7 +112,7 @@ def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str =
     try:
         _write_listing(folder / _LISTING, listing)
         with closing(LocalEngine(folder, views())) as engine:
-            for row in engine.stream(audit_query("accounts"), (bucket, prefix)):
+            for row in engine.stream(internal_query("accounts", bucket=bucket, prefix=prefix)):
                 yield _account(bucket, row)
     finally:
         shutil.rmtree(table, ignore_errors=True)

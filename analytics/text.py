@@ -1,4 +1,4 @@
-"""Numbers as people read them. Pure."""
+"""Numbers and names as people read them. Pure."""
 
 import math
 import re
@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from datetime import date
 from unicodedata import category
 
-from analytics.report.numbers import Shift
-
 SPACE = "\u00a0"
 """Keeps a number and its unit on one line."""
 _NOT_PLAIN = re.compile(r"[^\n -~]")
-_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Controls, marks of direction, halves of characters, ends of lines: Unicode's names of what has no face."""
+_NON_PRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories of non-printable characters: controls, direction marks, surrogates, line ends."""
 _LONG_TIMES = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
 
 
 def percent(share: float | None) -> str:
-    """Return a share as `71.2 %`; only none is `0.0 %`, and only all is `100.0 %`."""
+    """Return a share as `71.2 %`. `0.0 %` means none and `100.0 %` means all."""
     if share is None:
         return "–"
     if 0 < share < 0.0005:
@@ -46,26 +44,26 @@ def size(size_bytes: float | None) -> str:
 
 
 def significant(value: float) -> str:
-    """Return a number with three digits that count, `0.0123` or `53.5`, and never with an exponent."""
+    """Return a number with three significant digits, `0.0123` or `53.5`, without an exponent."""
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
     text = f"{value:,.{min(max(digits, 0), 5)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def dollars(usd: float) -> str:
-    """Return `$1,234.56`; what is less than a cent has more digits."""
+    """Return `$1,234.56`; less than a cent has more digits."""
     if 0 < usd < 0.000005:
         return f"<{SPACE}$0.00001"
     return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.5f}"
 
 
 def visible(text: str) -> str:
-    """Return text with a � for each character that has no face; lines stay lines."""
-    return _NOT_PLAIN.sub(lambda found: "�" if category(found[0]) in _UNSEEN else found[0], text)
+    """Replace each non-printable character with �; line feeds stay."""
+    return _NOT_PLAIN.sub(lambda found: "�" if category(found[0]) in _NON_PRINTABLE else found[0], text)
 
 
 def short(name: str, chars: int = 60) -> str:
-    """Return a name that others gave so that it fits into a sentence: on one line, visible, not too long."""
+    """Return an untrusted name on one line, printable, and cut to `chars` characters."""
     name = "".join(filter(str.isprintable, " ".join(name.split()))).strip() or "(no name)"
     return name if len(name) <= chars else name[: chars - 1] + "…"
 
@@ -81,7 +79,7 @@ def plural(count: int, thing: str) -> str:
 
 
 def mostly(name: str, count: int, total: int) -> str:
-    """Say what the most frequent of `total` things is: `corrupt`, `all corrupt`, `mostly corrupt` or less."""
+    """Describe the most frequent of `total` things: `corrupt`, `all corrupt`, `mostly corrupt` or less."""
     name = short(name)
     if total == 1:
         return name
@@ -91,24 +89,10 @@ def mostly(name: str, count: int, total: int) -> str:
 
 
 def folder(name: str | None, chars: int = 60) -> str:
-    """Return a folder's name with its slash; an empty one is that of keys without, None all the others."""
+    """Return a folder's name with its slash; empty is for keys without a folder, None for all others."""
     return "all others" if name is None else f"{short(visible(name), chars)}/" if name else "(no folder)"
 
 
 def weekdays(days: Sequence[date]) -> str:
     """Return `Mon, Wed`, or `all seven days`."""
     return "all seven days" if len(days) == 7 else ", ".join(f"{day:%a}" for day in days)
-
-
-def shift(of: Shift) -> str:
-    """Say how large a difference is and how sure, with the numbers."""
-    if of.psi is None or of.jensen_shannon is None:
-        return "There is nothing to compare with."
-    sure = "no accident" if of.sure else "may be chance"
-    degrees = of.degrees_of_freedom
-    freedom = "" if degrees is None else f" for {plural(degrees, 'degree')} of freedom"
-    return (
-        f"The difference is {of.size} (PSI {of.psi:.3f}, Jensen-Shannon distance {of.jensen_shannon:.3f}) "
-        f"and {sure} ({of.test} {significant(of.statistic)}{freedom}, {p_value(of.p_value)}; "
-        f"n = {of.images:,} and {of.baseline_images:,})."
-    )

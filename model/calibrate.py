@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import stats
+
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
@@ -20,7 +22,6 @@ THRESHOLDS = np.concatenate([np.arange(500, 1000) / 1000, [0.9995, 0.9999, 1.0]]
 what is more likely something else is never accepted, however well all went so far."""
 TEMPERATURES = 0.25, 10.0
 """The range that is searched: predictions without an error would otherwise be made infinitely sure."""
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,11 @@ def reliability(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> li
 
 def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
     """Return the mean gap between confidence and accuracy, 0 to 1, weighted by the images in each bin."""
-    return sum(
-        abs(b.confidence - b.accuracy) * b.images / len(labels)
-        for b in reliability(probabilities, labels, bins)
+    return stats.expected_calibration_error(
+        [
+            stats.Bin(b.images, b.confidence * b.images, round(b.accuracy * b.images))
+            for b in reliability(probabilities, labels, bins)
+        ]
     )
 
 
@@ -169,19 +172,6 @@ def cross_fitted_acceptance(
     }
 
 
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion.
-
-    Source: Wilson 1927; https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval#Wilson_score_interval
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    p, z2 = successes / trials, _Z95**2
-    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z95 * np.sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
 def risk_coverage(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats]:
     """Return coverage and risk, each `(n,)`, when the surest 1, 2, … n predictions are accepted."""
     order = np.argsort(-_confidence(probabilities), kind="stable")
@@ -203,7 +193,7 @@ def figures(
     """
     predicted = probabilities.argmax(axis=1)
     right = int((predicted == labels).sum())
-    low, high = wilson_interval(right, len(labels))
+    low, high = stats.wilson_interval(right, len(labels))
     counts = np.bincount(labels, minlength=len(classes))
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)

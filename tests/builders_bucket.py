@@ -14,9 +14,9 @@ import pyarrow.parquet as parquet
 
 from analytics.lake.merge import edition_of
 from analytics.lake.schema import PREFIX, partition, to_table
+from workflow.outcome import rank_of
 
 Row = dict[str, Any]
-WORST_LAST = {"failed": 2, "rejected": 1}
 
 
 class Killed(BaseException):
@@ -147,7 +147,7 @@ def _best(copies: list[Row]) -> Row:
 
 def place(row: Row) -> tuple[Any, ...]:
     """Return what the view orders the rows of an upload by."""
-    return WORST_LAST.get(row["outcome"], 0), -row["decided_at"].timestamp(), row["result_id"]
+    return rank_of(row["outcome"]), -row["decided_at"].timestamp(), row["result_id"]
 
 
 @cache

@@ -30,14 +30,45 @@ DETAIL_MAX_CHARS = 500
 
 
 class Outcome(StrEnum):
-    """What became of an upload."""
+    """What became of an upload. Whatever counts, ranks or draws outcomes derives it from here."""
 
-    ACCEPTED = "accepted"
-    NEEDS_REVIEW = "needs_review"
-    REJECTED = "rejected"
+    heading: str
+    """For people: a column's head, a tile's name."""
+    colour: str
+    """Name of its colour in `analytics/theme.css`, and class of its shapes in the report."""
+    rank: int
+    """Among the rows of one upload, the one with the smallest rank is the current one."""
+    is_classified: bool
+    """Whether the model answered: the row has a label and a confidence."""
+
+    def __new__(
+        cls, value: str, heading: str = "", colour: str = "", rank: int = 0, is_classified: bool = False
+    ) -> "Outcome":
+        """Make a member. The defaults are for type checkers: `Outcome("accepted")` looks a member up."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.heading, member.colour = heading, colour
+        member.rank, member.is_classified = rank, is_classified
+        return member
+
+    ACCEPTED = "accepted", "Accepted", "accepted", 0, True
+    NEEDS_REVIEW = "needs_review", "For review", "review", 0, True
+    REJECTED = "rejected", "Rejected", "rejected", 1
     """The image is at fault."""
-    FAILED = "failed"
-    """We are at fault."""
+    FAILED = "failed", "Failed", "failed", 2
+    """Scones or the endpoint is at fault."""
+
+
+UNKNOWN_RANK = max(outcome.rank for outcome in Outcome) + 1
+"""Rank of an outcome that this version does not know, as a later version may have written it: the last."""
+
+IMPORTED_BUCKET = "data-capture"
+"""`bucket` of rows that were imported from data-capture files: such an image was never an object in S3."""
+
+
+def rank_of(outcome: str) -> int:
+    """Return the rank of an outcome, known or not."""
+    return Outcome(outcome).rank if outcome in set(Outcome) else UNKNOWN_RANK
 
 
 def messages_of(body: str) -> list[Any]:

@@ -17,12 +17,6 @@ from datetime import datetime
 from analytics.lake.compaction import Files, compact_day, day_of
 from analytics.lake.merge import Place, place_of
 
-SIGHTINGS_SQL = """
-SELECT upload_id, dt, outcome, decided_at, result_id, execution_arn
-FROM outcomes
-WHERE upload_id IN (SELECT upload_id FROM outcomes GROUP BY upload_id HAVING count(*) > 1)
-"""
-
 
 @dataclass(frozen=True)
 class Sighting:

@@ -19,7 +19,7 @@ import pyarrow.parquet as parquet
 
 from analytics.lake.schema import SCHEMA
 from ingest.errors import SconesError
-from workflow.outcome import Outcome
+from workflow.outcome import UNKNOWN_RANK, Outcome, rank_of
 
 ROWS_PER_FILE = 400_000
 """About 60 MB at the 150 bytes that a row takes; a file's rows follow from the content alone, so that one
@@ -30,8 +30,8 @@ ROWS_AT_ONCE = 50_000
 
 _EDITION = re.compile(r"/(?:once|rest)-([0-9a-f]{32})-\d{4}\.parquet$")
 _HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
-_WORST_LAST = pa.array([Outcome.REJECTED.value, Outcome.FAILED.value])
-"""After the answers of the model; as in the view `outcomes`."""
+_OUTCOMES = pa.array([outcome.value for outcome in Outcome])
+_RANKS = pa.array([outcome.rank for outcome in Outcome])
 
 Place = tuple[int, float, str, str]
 """Of a row among those of its upload, in the order of the view `outcomes`; the first counts."""
@@ -73,8 +73,7 @@ def edition_of(path: str) -> str | None:
 
 def place_of(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> Place:
     """Return a row's place among those of its upload; no two decisions have the same."""
-    rank = {value.as_py(): rank for rank, value in enumerate(_WORST_LAST, 1)}.get(outcome, 0)
-    return rank, -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
+    return rank_of(outcome), -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
 
 
 def merge(
@@ -188,7 +187,7 @@ def _load(part: Path) -> pa.Table:
 def _each_once(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Return the rows that count, one per upload, and the best of every other result id, by upload id."""
     keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
-    rank = pc.add(pc.index_in(table["outcome"], _WORST_LAST), 1).fill_null(0)
+    rank = pc.take(_RANKS, pc.index_in(table["outcome"], _OUTCOMES)).fill_null(UNKNOWN_RANK)
     since = pc.coalesce(table["first_decided_at"], table["decided_at"])
     keys = keys.append_column("rank", rank).append_column("since", since)
     best = [("rank", "ascending"), ("decided_at", "descending")]

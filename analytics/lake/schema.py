@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.upload import Upload
-from workflow.outcome import Outcome, reason_and_detail
+from workflow.outcome import IMPORTED_BUCKET, Outcome, reason_and_detail
 
 TABLE = "predictions"
 PREFIX = f"{TABLE}/"
@@ -49,6 +49,15 @@ SCHEMA = pa.schema(
 )
 """Every column but the partition `dt`, which is in the path: the UTC date of `uploaded_at`."""
 
+OUTCOMES_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("is_classified", pa.bool_(), nullable=False),
+        pa.field("is_imported", pa.bool_(), nullable=False),
+    ]
+)
+"""Columns of the view `outcomes`, in its order, but for `dt`."""
+
 LABELS_TABLE = "labels"
 LABELS_SCHEMA = pa.schema(
     [
@@ -64,41 +73,44 @@ SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
 """Each table's columns by its name, which is also its folder in the results bucket."""
 
 COMMENTS: Mapping[str, str] = {
-    "result_id": "Of the upload as one version of the model decided it: a digest.",
-    "upload_id": "Of one version of one object: a digest.",
-    "bucket": "That the image was dropped into; data-capture, if it was imported.",
-    "key": "The image's name in the bucket; the event id, if it was imported.",
-    "version_id": "S3's, of the object.",
-    "etag": "S3's, of the object.",
-    "size_bytes": "Of the original.",
-    "uploaded_at": "UTC; if it was imported, when the endpoint was asked.",
-    "decided_at": "UTC.",
-    "first_decided_at": "UTC: since when there was an outcome as good; NULL in the table if decided_at.",
-    "outcome": "accepted, needs_review, rejected (the image is at fault) or failed (it is not).",
-    "label": "The most probable class.",
-    "confidence": "The calibrated probability of the label, 0 to 1.",
-    "threshold": "That the confidence was compared with.",
-    "probabilities": "By class.",
-    "reason": "Of a rejection or a failure, in a word.",
-    "detail": "Of a rejection or a failure, for people.",
-    "model_version": "As the model names itself; else the endpoint and its variant.",
-    "endpoint": "That was asked.",
-    "image_format": "As its bytes say, not its name.",
-    "width_px": "Upright, before it was shrunk.",
-    "height_px": "Upright, before it was shrunk.",
-    "brightness": "Mean of the shrunk image, 0 to 255.",
-    "sharpness": "Variance of the shrunk image's Laplacian.",
-    "serialize_ms": "Within the Lambda; NULL if it was imported.",
-    "classify_ms": "Of the request to the endpoint, or its share of a batch; NULL if it was imported.",
-    "execution_arn": "Of the state machine.",
-    "true_label": "What a person says the image shows; NULL for none of the classes.",
-    "labelled_at": "UTC.",
-    "dt": "UTC date of the upload, as in 2026-11-24: a condition on it bounds what a query scans.",
+    "result_id": "SHA-256 that identifies one upload as decided by one model version.",
+    "upload_id": "SHA-256 that identifies one version of one object.",
+    "bucket": f"Bucket that the image was uploaded to; {IMPORTED_BUCKET} for an imported row.",
+    "key": "Key of the object; the event id for an imported row.",
+    "version_id": "S3 version id of the object.",
+    "etag": "S3 ETag of the object.",
+    "size_bytes": "Size of the original image in bytes.",
+    "uploaded_at": "Time of the upload (UTC); for an imported row, of the request to the endpoint.",
+    "decided_at": "Time of the decision (UTC).",
+    "first_decided_at": "Time of the first outcome of equal rank (UTC). "
+    "NULL in the table when it equals decided_at.",
+    "outcome": f"{', '.join(Outcome)}: what became of the image.",
+    "label": "Most probable class.",
+    "confidence": "Calibrated probability of the label, 0 to 1.",
+    "threshold": "Acceptance threshold that the confidence was compared with.",
+    "probabilities": "Calibrated probability of each class.",
+    "reason": "Why the image was rejected or failed, in one word.",
+    "detail": "Why the image was rejected or failed, in a sentence.",
+    "model_version": "Version that the model reports; if it reports none, endpoint and variant.",
+    "endpoint": "Name of the SageMaker endpoint.",
+    "image_format": "Image format, read from the bytes and not from the name.",
+    "width_px": "Width of the original image, upright.",
+    "height_px": "Height of the original image, upright.",
+    "brightness": "Mean brightness of the resized image, 0 to 255.",
+    "sharpness": "Variance of the Laplacian of the resized image.",
+    "serialize_ms": "Duration within the Serialize Lambda; NULL for an imported row.",
+    "classify_ms": "Duration of the endpoint request, or its share of a batch; NULL for an imported row.",
+    "execution_arn": "ARN of the state machine execution.",
+    "is_classified": "Whether the model answered, so that the row has a label and a confidence.",
+    "is_imported": "Whether the row was imported from data-capture files.",
+    "true_label": "Class that a person says the image shows; NULL for none of the classes.",
+    "labelled_at": "Time of the label (UTC).",
+    "dt": "UTC date of the upload, such as 2026-11-24. Filter on it to limit what a query scans.",
 }
-"""What each column holds, of the tables and of their views."""
+"""Description of each column of the tables and of their views, as Glue shows it."""
 
 PARTITION_KEY = {"Name": "dt", "Type": "string", "Comment": COMMENTS["dt"]}
-"""As Glue wants it."""
+"""The partition column in Glue's form."""
 
 _FROM_IMAGE = ("image_format", "width_px", "height_px", "brightness", "sharpness", "serialize_ms")
 _FROM_PREDICTION = (
@@ -124,7 +136,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
     prediction: Mapping[str, Any] = message.get("prediction") or {}
     error = message.get("error")
     reason, detail = reason_and_detail(outcome, error) if error else (None, None)
-    if outcome in (Outcome.ACCEPTED, Outcome.NEEDS_REVIEW):
+    if outcome.is_classified:
         _ensure_answered(prediction)
     elif reason is None:
         raise ValueError(f"no error says why it is {outcome}")
@@ -194,6 +206,7 @@ def _hive_type(type_: pa.DataType) -> str:
         pa.int32(): "int",
         pa.int64(): "bigint",
         pa.float64(): "double",
+        pa.bool_(): "boolean",
         _TIMESTAMP: "timestamp",
     }[type_]
 

@@ -8,6 +8,6 @@ SELECT
     count_if(outcome = 'accepted') AS accepted,
     avg(confidence) AS mean_confidence
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY date_trunc('week', CAST(dt AS date)), label
 ORDER BY week, images DESC, label

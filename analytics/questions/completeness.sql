@@ -3,8 +3,8 @@
 SELECT
     dt,
     count(*) AS recorded,
-    count_if(bucket = 'data-capture') AS imported,
-    count_if(date_diff('minute', uploaded_at, first_decided_at) >= 60 AND bucket <> 'data-capture') AS late,
+    count_if(is_imported) AS imported,
+    count_if(date_diff('minute', uploaded_at, first_decided_at) >= 60 AND NOT is_imported) AS late,
     max(decided_at) AS last_decided_at
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt

@@ -7,6 +7,6 @@ SELECT
     count(*) AS images,
     sum(confidence) AS confidence_sum
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY 1, 2, 3
 ORDER BY week, bin

@@ -7,7 +7,7 @@ SELECT
     outcome,
     count(*) AS images
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY
     CAST(floor(date_diff('minute', CAST(:from_dt AS timestamp), uploaded_at) / (:minutes * 1e0)) AS integer),
     CAST(floor(-:cells_per_unit * ln(1.005e0 - confidence)) AS integer),

@@ -15,7 +15,7 @@ WITH ranked AS (
             round(confidence, 4) AS confidence,
             count(*) AS images
         FROM outcomes
-        WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+        WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
         GROUP BY 1, 2, 3
     )
 )

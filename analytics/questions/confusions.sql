@@ -9,6 +9,6 @@ FROM outcomes
 JOIN true_labels ON true_labels.dt = outcomes.dt AND true_labels.upload_id = outcomes.upload_id
 WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
     AND true_labels.dt BETWEEN :from_dt AND :to_dt
-    AND outcomes.outcome IN ('accepted', 'needs_review')
+    AND outcomes.is_classified
 GROUP BY outcomes.label, true_labels.true_label, outcomes.outcome
 ORDER BY images DESC, label, true_label, outcome

@@ -6,7 +6,7 @@ WITH bins AS (
         count(*) AS images,
         sum(confidence) AS confidence_sum
     FROM outcomes
-    WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+    WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
     GROUP BY floor(round(confidence * 100, 9))
 )
 SELECT

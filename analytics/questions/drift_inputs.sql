@@ -17,7 +17,7 @@ WITH counted AS (
             round(sharpness, 1) AS sharpness,
             16e0 * (size_bytes / 16) AS size_bytes
         FROM outcomes
-        WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+        WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
     )
     GROUP BY GROUPING SETS ((week, brightness), (week, sharpness), (week, size_bytes))
 ),

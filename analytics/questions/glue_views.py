@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 
-from analytics.lake.schema import LABELS_SCHEMA, PARTITION_KEY, SCHEMA, glue_columns
+from analytics.lake.schema import LABELS_SCHEMA, OUTCOMES_SCHEMA, PARTITION_KEY, glue_columns
 from analytics.questions.queries import views
 
 _TRINO = {
@@ -12,11 +12,12 @@ _TRINO = {
     pa.int32(): "integer",
     pa.int64(): "bigint",
     pa.float64(): "double",
+    pa.bool_(): "boolean",
     pa.timestamp("ms"): "timestamp(3)",
     pa.map_(pa.string(), pa.float64()): "map(varchar,double)",
 }
 
-_COLUMNS_AS_OF = {"outcomes": SCHEMA, "true_labels": LABELS_SCHEMA}
+_COLUMNS_AS_OF = {"outcomes": OUTCOMES_SCHEMA, "true_labels": LABELS_SCHEMA}
 """View → the schema of its columns, but for `dt`."""
 
 

@@ -21,7 +21,7 @@ FROM (
         CAST(floor(2 * log2(greatest(sharpness, 1e0))) AS integer) AS sharpness_bin,
         CAST(floor(2 * log2(greatest(size_bytes, 1))) AS integer) AS size_bin
     FROM outcomes
-    WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+    WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 )
 GROUP BY GROUPING SETS ((week, brightness_bin), (week, sharpness_bin), (week, size_bin))
 ORDER BY week, input, bin

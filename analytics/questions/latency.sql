@@ -18,7 +18,7 @@ WITH counted AS (
             classify_ms
         FROM outcomes
         WHERE dt BETWEEN :from_dt AND :to_dt
-            AND outcome IN ('accepted', 'needs_review')
+            AND is_classified
             AND classify_ms IS NOT NULL
     )
     GROUP BY GROUPING SETS ((dt, total_ms), (dt, serialize_ms), (dt, classify_ms))

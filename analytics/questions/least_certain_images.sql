@@ -8,6 +8,6 @@ SELECT
     threshold,
     uploaded_at
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 ORDER BY confidence, upload_id
 LIMIT :limit

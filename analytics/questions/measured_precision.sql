@@ -12,6 +12,6 @@ FROM outcomes
 JOIN true_labels ON true_labels.dt = outcomes.dt AND true_labels.upload_id = outcomes.upload_id
 WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
     AND true_labels.dt BETWEEN :from_dt AND :to_dt
-    AND outcomes.outcome IN ('accepted', 'needs_review')
+    AND outcomes.is_classified
 GROUP BY 1, 2, 3
 ORDER BY bin, outcome

@@ -7,6 +7,6 @@ SELECT
     min(decided_at) AS first_decided_at,
     max(decided_at) AS last_decided_at
 FROM outcomes
-WHERE dt BETWEEN :from_dt AND :to_dt AND outcome IN ('accepted', 'needs_review')
+WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY model_version, endpoint, threshold
 ORDER BY images DESC, model_version, endpoint, threshold

@@ -1,18 +1,30 @@
-"""The saved queries: each `.sql` file of this folder, to run for one week here or in Athena's console."""
+"""Every SQL text of Scones, with its parameters filled in.
+
+A parameter is written `:name`. There are three kinds of texts:
+
+- Saved queries, `*.sql`: over a range of days. They run from the command line and in Athena's console.
+- Views, `views/*.sql`. Their parameters are what they take from `Outcome`: see `_FROM_OUTCOME`.
+- Internal queries, `internal/*.sql`: what other parts of Scones ask; any of the values below, texts included.
+"""
 
 import math
 import re
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+
+from ingest.errors import SconesError
+from workflow.outcome import IMPORTED_BUCKET, UNKNOWN_RANK, Outcome
 
 _FOLDER = Path(__file__).parent
 _PARAMETER = re.compile(r":([a-z_]+)")
 _COMMENT = re.compile(r"--.*")
 
 Value = date | int | float
-"""What a parameter may be: `from_dt` and `to_dt` are dates, both included."""
+"""Value of a saved query's parameter: `from_dt` and `to_dt` are dates, both included."""
+InternalValue = Value | datetime | str | Sequence[str]
+"""Value of an internal query's parameter. A sequence of texts is for `IN (:name)`; it must not be empty."""
 
 CONSOLE_DAYS = 28
 """How many days before today the saved queries in Athena's console look back."""
@@ -25,8 +37,16 @@ _IN_THE_CONSOLE: Mapping[str, str] = {
     "cells_per_unit": "20",
 }
 
+_FROM_OUTCOME: Mapping[str, str] = {
+    "outcome_rank": f"CASE outcome {' '.join(f'WHEN {each.value!r} THEN {each.rank}' for each in Outcome)} "
+    f"ELSE {UNKNOWN_RANK} END",
+    "classified_outcomes": ", ".join(repr(each.value) for each in Outcome if each.is_classified),
+    "imported_bucket": repr(IMPORTED_BUCKET),
+}
+"""SQL that says what `workflow.outcome` says, so that a new outcome changes no SQL file."""
 
-class UnknownQuery(LookupError):
+
+class UnknownQuery(SconesError, LookupError):
     """There is no saved query of that name, and which ones there are."""
 
 
@@ -86,9 +106,22 @@ def week_query(name: str, monday: date, sunday: date) -> str:
     return _replace(_text(name), {**_IN_THE_CONSOLE, **days})
 
 
+def internal_query(name: str, **values: InternalValue) -> str:
+    """Return a query of `internal/` with its parameters replaced by literals.
+
+    Raises:
+        KeyError: a parameter has no value.
+        TypeError: a value is of no type that has a literal.
+        ValueError: a number is not finite, or a sequence is empty.
+    """
+    literals = {parameter: _internal_literal(value) for parameter, value in values.items()}
+    return _replace((_FOLDER / "internal" / f"{name}.sql").read_text(), {**_FROM_OUTCOME, **literals})
+
+
 def views() -> dict[str, str]:
-    """Return the SELECT of each view by the view's name."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((_FOLDER / "views").glob("*.sql"))}
+    """Return the SELECT of each view by the view's name, as Athena runs it."""
+    paths = sorted((_FOLDER / "views").glob("*.sql"))
+    return {path.stem: _replace(path.read_text(encoding="utf-8"), _FROM_OUTCOME) for path in paths}
 
 
 @cache
@@ -104,6 +137,20 @@ def _replace(sql: str, literals: Mapping[str, str]) -> str:
         line if line.startswith("--") else _PARAMETER.sub(lambda match: literals[match[1]], line)
         for line in lines
     )
+
+
+def _internal_literal(value: InternalValue) -> str:
+    match value:
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+        case datetime():
+            return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}'"
+        case Sequence():
+            if not value:
+                raise ValueError("An empty list has no literal.")
+            return ", ".join(map(_internal_literal, value))
+        case _:
+            return _literal(value)
 
 
 def _literal(value: Value) -> str:

@@ -19,7 +19,7 @@ LEFT JOIN (
 ) AS labelled ON labelled.dt = outcomes.dt AND labelled.upload_id = outcomes.upload_id
 WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
     AND outcomes.outcome = 'accepted'
-    AND outcomes.bucket <> 'data-capture' -- imported: there is no picture to look at
+    AND NOT outcomes.is_imported -- there is no picture to look at
     AND labelled.upload_id IS NULL
 ORDER BY outcomes.upload_id
 LIMIT :limit

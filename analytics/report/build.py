@@ -11,8 +11,8 @@ import pandas as pd
 
 from analytics.athena.engine import Engine
 from analytics.questions.queries import Value, saved_query
-from analytics.report.digest.text import digest_text
 from analytics.report.isoweek import IsoWeek
+from analytics.report.markdown import digest_text
 from analytics.report.numbers import Numbers, Statement
 from analytics.report.page import render
 from analytics.report.verdict import Verdict, judge
@@ -70,12 +70,8 @@ class WeeklyReport:
         """Return a digest for chat or mail, in Markdown that reads well as text."""
         numbers = self.numbers
         return digest_text(
-            str(numbers.week),
-            asdict(numbers.summary.tally),
-            asdict(numbers.baseline.tally) if numbers.baseline else None,
-            to_review=numbers.summary.to_review,
-            expected_precision=numbers.summary.expected_precision,
-            total_p95_ms=numbers.summary.total_p95_ms,
+            numbers.summary,
+            numbers.baseline,
             measured_precision=numbers.measured.precision if numbers.measured else None,
             sentence=self.verdict.sentence,
             findings=[(finding.what, finding.action) for finding in self.verdict.findings],

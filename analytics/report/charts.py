@@ -1,41 +1,24 @@
 """The report's charts as SVG. Pure.
 
-Colours are presentation attributes, right on paper and in any viewer; each shape also has a class, by which
-the page's style turns it for dark screens. Sizes are in the units of the `viewBox`.
+Colours are those of `theme.css`. A shape has the light one as an attribute, for paper and any viewer, and a
+class by which the page's style sets the one of the screen. Sizes are in the units of the `viewBox`.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
-from analytics.report.drift import Bin, wilson_interval
 from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
 from analytics.text import plural, short
+from ingest.stats import Bin, wilson_interval
+from workflow.outcome import Outcome
 
-LIGHT = {
-    "ink": "#1d2126",
-    "muted": "#646c76",
-    "grid": "#e7e5e0",
-    "base": "#8d949d",
-    "accepted": "#0072b2",
-    "review": "#d55e00",
-    "rejected": "#cc79a7",
-    "failed": "#4b5058",
-    "paper": "#ffffff",
-}
-DARK = {
-    "ink": "#eceef0",
-    "muted": "#9ba4ae",
-    "grid": "#2d3238",
-    "base": "#7d8690",
-    "accepted": "#56b4e9",
-    "review": "#e69f00",
-    "rejected": "#e3a3c6",
-    "failed": "#c5cad0",
-    "paper": "#1a1d21",
-}
+_THEME = (Path(__file__).parents[1] / "theme.css").read_text(encoding="utf-8")
+_LIGHT = dict(re.findall(r"--([\w-]+): (#\w+);", _THEME.partition("@media")[0]))
 """Colours of Okabe and Ito, which differ for every eye; position and shape say the same again."""
 
 WIDE, HALF = 720.0, 500.0
@@ -57,15 +40,13 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 Scale = Callable[[float], float]
 
 
-def dark_style() -> str:
-    """Return the CSS that turns the charts dark."""
-    fills = "".join(f".f-{name}{{fill:{colour}}}" for name, colour in DARK.items())
-    strokes = "".join(f".s-{name}{{stroke:{colour}}}" for name, colour in DARK.items())
-    return fills + strokes
+def style() -> str:
+    """Return the CSS that gives shapes the colours of the screen, light or dark."""
+    return "".join(f".f-{name}{{fill:var(--{name})}}.s-{name}{{stroke:var(--{name})}}" for name in _LIGHT)
 
 
 def volume(days: Sequence[Day]) -> str:
-    """Return columns of images by day, stacked by what became of them."""
+    """Return columns of images by day, stacked by outcome."""
     top = max([day.tally.images for day in days], default=0)
     y = _linear(0, _nice_top(top), 186, 24)
     parts = [*_grid(y, _ticks(top), HALF, _count)]
@@ -73,16 +54,11 @@ def volume(days: Sequence[Day]) -> str:
     for place, day in enumerate(days):
         left, level = GUTTER + place * width + width * 0.2, 0
         tally = day.tally
-        pieces = (
-            ("accepted", tally.accepted, "accepted"),
-            ("review", tally.needs_review, "for review"),
-            ("rejected", tally.rejected, "rejected"),
-            ("failed", tally.failed, "failed"),
-        )
-        for name, count, meaning in pieces:
-            if count:
-                box = _rect(left, y(level + count), width * 0.6, max(y(level) - y(level + count), 0.6), name)
-                parts.append(_titled(box, f"{day.dt:%A}: {count:,} {meaning}"))
+        for outcome in Outcome:
+            if count := tally[outcome]:
+                height = max(y(level) - y(level + count), 0.6)
+                box = _rect(left, y(level + count), width * 0.6, height, outcome.colour)
+                parts.append(_titled(box, f"{day.dt:%A}: {count:,} {outcome.heading.lower()}"))
                 level += count
         if tally.images:
             parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
@@ -99,7 +75,7 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
     for row, of_day in enumerate(counts):
         parts.append(_label(0, row * 26 + 18, _DAYS[row]))
         for hour, count in enumerate(of_day):
-            box = _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "grid", radius=3)
+            box = _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "line", radius=3)
             if count:
                 ink = _opacity(
                     _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "accepted", radius=3)
@@ -122,7 +98,7 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
     ]
     for day in range(7):
         if day:
-            parts.append(_line(x(day * 24), 14, x(day * 24), 312, "grid", 0.7))
+            parts.append(_line(x(day * 24), 14, x(day * 24), 312, "line", 0.7))
         parts.append(_label(x(day * 24 + 12), 332, f"{_DAYS[day]} {_day(monday, day)}", "middle"))
     for accepted, name, faint in ((True, "accepted", 0.5), (False, "review", 0.75)):
         mine = [cell for cell in cells if cell.accepted is accepted]
@@ -153,7 +129,7 @@ def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
     height = 26.0 + 46 * len(shown)
     parts = []
     for tick in _ticks(top):
-        parts.append(_line(x(tick), 4, x(tick), height - 20, "grid", 1))
+        parts.append(_line(x(tick), 4, x(tick), height - 20, "line", 1))
         parts.append(_label(x(tick), height - 4, f"{100 * tick:g} %", "middle" if tick else "start"))
     for row, entry in enumerate(shown):
         y = row * 46 + 16.0
@@ -161,11 +137,11 @@ def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
         if compared and entry.baseline_share is not None:
             low, high = entry.baseline_interval
             parts.append(_line(x(low), y + 19, x(high), y + 19, "base", 2))
-            parts.append(_circle(x(entry.baseline_share), y + 19, 3.4, "paper", "base"))
+            parts.append(_circle(x(entry.baseline_share), y + 19, 3.4, "card", "base"))
         if entry.share is not None:
             low, high = entry.interval
             parts.append(_line(x(low), y + 11, x(high), y + 11, "accepted", 3))
-            parts.append(_circle(x(entry.share), y + 11, 4.6, "accepted", "paper"))
+            parts.append(_circle(x(entry.share), y + 11, 4.6, "accepted", "card"))
             parts.append(_label(HALF, y + 15, f"{100 * entry.share:.1f} %", "end", "ink"))
     described = "; ".join(
         f"{short(entry.label, _LABEL_CHARS)} {100 * (entry.share or 0):.1f} %" for entry in shown
@@ -227,7 +203,7 @@ def below_threshold(days: Sequence[Day]) -> str:
             box = _rect(x(place), y(day.usual.high), step, y(day.usual.low) - y(day.usual.high), "base")
             parts.append(_titled(_opacity(box).format(0.22), f"usual on {day.dt:%A}"))
         if day.dt.weekday() == 0:
-            parts.append(_line(x(place), 16, x(place), 196, "grid", 0.7))
+            parts.append(_line(x(place), 16, x(place), 196, "line", 0.7))
             parts.append(_label(x(place) + 3, 214, f"{day.dt.day} {day.dt:%b}"))
     points = [(x(i + 0.5), y(day.below_share)) for i, day in enumerate(days) if day.below_share is not None]
     for runs, name, width in ((_runs(days, False), "base", 1.2), (_runs(days, True), "review", 2.2)):
@@ -238,7 +214,7 @@ def below_threshold(days: Sequence[Day]) -> str:
             continue
         at = (x(place + 0.5), y(day.below_share))
         if day.in_week:
-            parts.append(_circle(*at, 4, "review", "paper"))
+            parts.append(_circle(*at, 4, "review", "card"))
         if day.unusual:
             parts.append(_circle(*at, 8, "none", "review"))
     outside = sum(day.unusual for day in days)
@@ -284,7 +260,7 @@ def reliability(bins: Sequence[Bin]) -> str:
         mean = bin_.confidence_sum / bin_.images
         low, high = wilson_interval(bin_.correct, bin_.images)
         parts.append(_line(x(mean), y(low), x(mean), y(high), "accepted", 1.6))
-        dot = _circle(x(mean), y(bin_.correct / bin_.images), 4.4, "accepted", "paper")
+        dot = _circle(x(mean), y(bin_.correct / bin_.images), 4.4, "accepted", "card")
         parts.append(_titled(dot, f"{bin_.correct} of {bin_.images} right at {mean:.2f}"))
     described = f"{plural(sum(bin_.images for bin_ in bins), 'labelled image')}."
     return _svg("reliability", "Right answers by confidence", described, side, side, parts)
@@ -306,7 +282,7 @@ def latency(days: Sequence[Latency]) -> str:
     for name, values in lines:
         points = [(x(i + 0.5), y(max(ms, 0) / unit_ms)) for i, ms in enumerate(values) if ms is not None]
         parts.append(_polyline(points, name, 2.2))
-        parts += [_circle(*point, 3.6, name, "paper") for point in points]
+        parts += [_circle(*point, 3.6, name, "card") for point in points]
     for place, day in enumerate(days):
         text = f"{day.dt:%a}" if day.dt else ""
         parts.append(_label(x(place + 0.5), 194, text, "middle"))
@@ -328,7 +304,7 @@ def sparkline(values: Sequence[float | None]) -> str:
     x = _linear(0, len(values) - 1, 3, 93)
     y = _linear(low, high, 25, 5)
     points = [(x(place), y(value)) for place, value in known]
-    inner = _polyline(points, "base", 1.6) + _circle(*points[-1], 2.8, "accepted", "paper")
+    inner = _polyline(points, "base", 1.6) + _circle(*points[-1], 2.8, "accepted", "card")
     return f'<svg class="spark" viewBox="0 0 96 30" width="96" height="30" aria-hidden="true">{inner}</svg>'
 
 
@@ -360,13 +336,13 @@ def _grid(y: Scale, ticks: Iterable[float], width: float, name: Callable[[float]
 
 def _level(y: float, width: float, name: str) -> Iterator[str]:
     """Yield a level line, with its value above its left end."""
-    yield _line(0, y, width, y, "grid", 1)
+    yield _line(0, y, width, y, "line", 1)
     yield _label(0, y - 4, name)
 
 
 def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "muted") -> str:
     return (
-        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-{colour}" fill="{LIGHT[colour]}">'
+        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-{colour}" fill="{_LIGHT[colour]}">'
         f"{escape(text)}</text>"
     )
 
@@ -374,8 +350,8 @@ def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "
 def _halo(x: float, y: float, text: str, anchor: str) -> str:
     """Return a label that stays readable above dots."""
     return (
-        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-ink s-paper" fill="{LIGHT["ink"]}" '
-        f'stroke="{LIGHT["paper"]}" stroke-width="4" stroke-linejoin="round" paint-order="stroke" '
+        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-ink s-card" fill="{_LIGHT["ink"]}" '
+        f'stroke="{_LIGHT["card"]}" stroke-width="4" stroke-linejoin="round" paint-order="stroke" '
         f'font-weight="600">{escape(text)}</text>'
     )
 
@@ -384,7 +360,7 @@ def _rect(x: float, y: float, width: float, height: float, colour: str, radius: 
     rounded = f' rx="{_n(radius)}"' if radius else ""
     return (
         f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded} '
-        f'class="f-{colour}" fill="{LIGHT[colour]}"/>'
+        f'class="f-{colour}" fill="{_LIGHT[colour]}"/>'
     )
 
 
@@ -410,7 +386,7 @@ def _polyline(points: Sequence[tuple[float, float]], colour: str, width: float, 
 def _path(d: str, colour: str, width: float, dashes: str = "") -> str:
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     return (
-        f'<path d="{d}" class="s-{colour}" fill="none" stroke="{LIGHT[colour]}" stroke-width="{_n(width)}" '
+        f'<path d="{d}" class="s-{colour}" fill="none" stroke="{_LIGHT[colour]}" stroke-width="{_n(width)}" '
         f'stroke-linejoin="round" stroke-linecap="round"{dashed}/>'
     )
 
@@ -419,7 +395,7 @@ def _circle(x: float, y: float, radius: float, fill: str, stroke: str) -> str:
     """Return a dot with an edge, or a ring when `fill` is `none`."""
     return (
         f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" class="f-{fill} s-{stroke}" '
-        f'fill="{LIGHT.get(fill, fill)}" stroke="{LIGHT[stroke]}" stroke-width="1.6"/>'
+        f'fill="{_LIGHT.get(fill, fill)}" stroke="{_LIGHT[stroke]}" stroke-width="1.6"/>'
     )
 
 
@@ -436,7 +412,7 @@ def _dots(points: Iterable[tuple[float, float]], colour: str, opacity: float) ->
         steps.append(f"m{_n((place[0] - last[0]) / 2)} {_n((place[1] - last[1]) / 2)}h0")
         last = place
     return (
-        f'<path d="M0 0{"".join(steps)}" class="s-{colour}" fill="none" stroke="{LIGHT[colour]}" '
+        f'<path d="M0 0{"".join(steps)}" class="s-{colour}" fill="none" stroke="{_LIGHT[colour]}" '
         f'stroke-width="4" stroke-linecap="round" stroke-opacity="{opacity}"/>'
     )
 

@@ -6,14 +6,12 @@ with few every effect is large. An alert wants both.
 
 import heapq
 import math
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-Z_95 = 1.959963984540054
-"""A normal variable lies within ± this many standard deviations 95 times in 100."""
+from ingest.stats import Interval
 
 PSI_FLOOR = 1e-4
 """What a smaller share, nothing included, counts as in the PSI: else one empty class made it infinite."""
@@ -36,21 +34,6 @@ class Evidence(NamedTuple):
     p_value: float
     degrees_of_freedom: int | None = None
     """Of chi-squared."""
-
-
-class Interval(NamedTuple):
-    """From `low` to `high`, both included."""
-
-    low: float
-    high: float
-
-
-class Bin(NamedTuple):
-    """Labelled images of about the same confidence."""
-
-    images: int
-    confidence_sum: float
-    correct: int
 
 
 def population_stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:
@@ -154,15 +137,10 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def kolmogorov_smirnov(baseline: Sequence[float], current: Sequence[float]) -> Evidence:
-    """Test whether two samples are of one distribution: the largest gap between their cumulative shares."""
-    counts = [Counter(baseline), Counter(current)]
-    values = sorted(set().union(*counts))
-    return kolmogorov_smirnov_of_counts(*([count[value] for value in values] for count in counts))
+def kolmogorov_smirnov(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
+    """Test whether two rows of counts in ordered bins have one distribution. An empty row has p = 1.
 
-
-def kolmogorov_smirnov_of_counts(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
-    """Do the same for counts in ordered bins. An empty row has p = 1.
+    The statistic is the largest gap between their cumulative shares.
 
     The p-value is asymptotic, with Stephens' correction for small samples (J. Royal Statistical Society B
     32, 1970); on bins it is an upper bound, since a gap within a bin is not seen.
@@ -176,21 +154,6 @@ def kolmogorov_smirnov_of_counts(baseline: Sequence[int], current: Sequence[int]
         gap = max(gap, abs(below / n - below_now / m))
     root = math.sqrt(n * m / (n + m))
     return Evidence("Kolmogorov-Smirnov", gap, _kolmogorov_tail((root + 0.12 + 0.11 / root) * gap))
-
-
-def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
-    """Return where a share probably lies; right near 0 and 1 and for few trials, too.
-
-    Source: Wilson, J. American Statistical Association 22 (1927).
-    """
-    if not trials:
-        return Interval(0.0, 1.0)
-    share = successes / trials
-    scale = 1 + z * z / trials
-    middle = (share + z * z / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    # Rounding may push an end past the share when that is 0 or 1.
-    return Interval(min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share))
 
 
 def control_band(history: Sequence[tuple[int, int]], trials: int, sigmas: float = 3.0) -> Interval | None:
@@ -213,17 +176,6 @@ def control_band(history: Sequence[tuple[int, int]], trials: int, sigmas: float 
     scatter = max(1.0, sum(steps) / len(steps) / 1.128)  # 1.128: the mean range of two normal values
     half = sigmas * scatter * spread * math.sqrt(1 / trials + 1 / images) + 1 / trials
     return Interval(max(mean - half, 0.0), min(mean + half, 1.0))
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return the expected calibration error: the mean gap of confidence and accuracy, weighted by images.
-
-    Source: Naeini, Cooper, Hauskrecht (AAAI 2015). NaN without images.
-    """
-    images = sum(bin_.images for bin_ in bins)
-    return (
-        math.fsum(abs(bin_.confidence_sum - bin_.correct) for bin_ in bins) / images if images else math.nan
-    )
 
 
 def expected_precision(confidence_sum: float, images: int) -> float:

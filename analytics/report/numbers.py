@@ -3,35 +3,62 @@
 A number that does not exist, like a share of no images, is None.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from analytics.report.cost import WeeklyCost
-from analytics.report.drift import Bin, Interval
 from analytics.report.isoweek import IsoWeek
+from ingest.stats import Bin, Interval
+from workflow.outcome import Outcome
 
 LARGE_PSI, MODERATE_PSI = 0.2, 0.1
 """The usual lines for the population stability index, from credit scoring."""
 FOLDER_POINTS = 0.10
 """A folder's images differ more from week to week than those of all folders together."""
-SURE_P = 0.001
-"""Below it a difference is no accident. A report makes about ten tests a week: 1 in 100 would cry often."""
+SIGNIFICANT_P = 0.001
+"""Significance level. With about ten tests a week, 0.01 would raise a false alarm every tenth week."""
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What became of some images."""
+class Tally(dict[str, int]):
+    """Number of images by outcome, every outcome included, and of all `images`."""
 
-    images: int
-    accepted: int
-    needs_review: int
-    rejected: int
-    failed: int
+    @classmethod
+    def of(cls, images: Mapping[str, int]) -> "Tally":
+        """Count images by outcome; those of an unknown outcome are in `images` only."""
+        by_outcome = {outcome.value: images.get(outcome, 0) for outcome in Outcome}
+        return cls(images=sum(images.values()), **by_outcome)
+
+    @property
+    def images(self) -> int:
+        """All of them."""
+        return self["images"]
 
     @property
     def classified(self) -> int:
-        """Those that the model gave a label."""
-        return self.accepted + self.needs_review
+        """Images that the model gave a label."""
+        return sum(self[outcome] for outcome in Outcome if outcome.is_classified)
+
+    @property
+    def not_failed(self) -> int:
+        """Images that shares are taken of: a failure says nothing about an image."""
+        return self.images - self[Outcome.FAILED]
+
+    def share(self, outcome: Outcome) -> float | None:
+        """Return an outcome's share of all images."""
+        return self[outcome] / self.images if self.images else None
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One row of `weekly_summary.sql`: of one outcome, or of the whole week where `outcome` is None."""
+
+    outcome: str | None
+    images: int
+    uploaded: int
+    mean_confidence: float | None
+    total_p50_ms: float | None
+    total_p95_ms: float | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +74,22 @@ class WeekSummary:
     mean_confidence: float | None
     total_p50_ms: float | None
     total_p95_ms: float | None
+
+    @classmethod
+    def of(cls, week: str, rows: Iterable[SummaryRow]) -> "WeekSummary":
+        """Pivot the rows of one week; a week without images has none."""
+        by_outcome = {row.outcome: row for row in rows}
+        whole = by_outcome.pop(None, None)
+        accepted, unsure = by_outcome.get(Outcome.ACCEPTED), by_outcome.get(Outcome.NEEDS_REVIEW)
+        return cls(
+            week=week,
+            tally=Tally.of({outcome: row.images for outcome, row in by_outcome.items() if outcome}),
+            to_review=unsure.uploaded if unsure else 0,
+            expected_precision=accepted.mean_confidence if accepted else None,
+            mean_confidence=whole.mean_confidence if whole else None,
+            total_p50_ms=whole.total_p50_ms if whole else None,
+            total_p95_ms=whole.total_p95_ms if whole else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,9 +132,9 @@ class Shift:
         return "large" if self.psi >= LARGE_PSI else "moderate" if self.psi >= MODERATE_PSI else "small"
 
     @property
-    def sure(self) -> bool:
-        """Whether chance alone hardly does this."""
-        return self.p_value < SURE_P
+    def significant(self) -> bool:
+        """Whether chance alone is an unlikely explanation."""
+        return self.p_value < SIGNIFICANT_P
 
 
 @dataclass(frozen=True)
@@ -128,11 +171,11 @@ class Folder:
 
     @property
     def fallen(self) -> bool:
-        """Whether fewer are accepted than were, by much and by no accident."""
+        """Whether the accepted share fell by much and significantly."""
         if self.accepted_share is None or self.baseline_accepted_share is None:
             return False
         fell = self.baseline_accepted_share - self.accepted_share
-        return fell >= FOLDER_POINTS and self.p_value < SURE_P
+        return fell >= FOLDER_POINTS and self.p_value < SIGNIFICANT_P
 
 
 @dataclass(frozen=True)

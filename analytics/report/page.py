@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from analytics import text as words
 from analytics.report import charts
-from analytics.report.numbers import Numbers, WeekSummary
+from analytics.report.numbers import Numbers
 from analytics.report.sections import chapters
 from analytics.report.verdict import Verdict
+from workflow.outcome import Outcome
 
 _SQL_SHOWN_CHARS = 4_000
 
@@ -28,14 +29,14 @@ class Tile:
     value: str
     change: str = ""
     tone: str = ""
-    """`good`, `bad` or nothing."""
+    """`good`, `bad` or empty."""
     spark: Markup = field(default_factory=Markup)
 
 
 def render(
     numbers: Numbers, verdict: Verdict, thumbnails: Sequence[bytes | None], generated_at: datetime
 ) -> str:
-    """Return the page. Whatever came from images, keys or people is escaped, and can be seen."""
+    """Return the page. Text from images, keys and people is escaped and printable."""
     gallery = [
         (image, None if picture is None else base64.b64encode(picture).decode())
         for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
@@ -47,7 +48,8 @@ def render(
         chapters=chapters(numbers),
         gallery=gallery,
         pictures=any(picture for picture in thumbnails),
-        dark_style=Markup(charts.dark_style()),  # noqa: S704 - constants
+        chart_style=Markup(charts.style()),  # noqa: S704 - constants
+        outcomes=list(Outcome),
         generated_at=generated_at,
         sql_shown_chars=_SQL_SHOWN_CHARS,
         words=words,
@@ -57,7 +59,7 @@ def render(
 
 @cache
 def template(name: str) -> Template:
-    """Return one of this folder's templates; what it is filled with is escaped."""
+    """Return a template of `analytics/`; values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent.parent),
         autoescape=True,
@@ -71,12 +73,11 @@ def template(name: str) -> Template:
 def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
     now, then, history = numbers.summary, numbers.baseline, numbers.history
 
-    def share_tile(title: str, name: str, bad: bool) -> Tile:
-        def share(week: WeekSummary) -> float | None:
-            return getattr(week.tally, name) / week.tally.images if week.tally.images else None
-
-        change, tone = _points(share(now), share(then) if then else None, bad)
-        return Tile(title, words.percent(share(now)), change, tone, _spark([share(week) for week in history]))
+    def share_tile(outcome: Outcome) -> Tile:
+        share, before = now.tally.share(outcome), then.tally.share(outcome) if then else None
+        change, tone = _points(share, before, bad_when_more=outcome is not Outcome.ACCEPTED)
+        spark = _spark([week.tally.share(outcome) for week in history])
+        return Tile(outcome.heading, words.percent(share), change, tone, spark)
 
     slower = _times(now.total_p95_ms, then.total_p95_ms if then else None)
     return [
@@ -86,10 +87,7 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
             "" if not then else _relative(now.tally.images, then.tally.images) if over else "so far",
             spark=_spark([float(week.tally.images) for week in history]),
         ),
-        share_tile("Accepted", "accepted", bad=False),
-        share_tile("For review", "needs_review", bad=True),
-        share_tile("Rejected", "rejected", bad=True),
-        share_tile("Failed", "failed", bad=True),
+        *map(share_tile, Outcome),
         _precision(numbers),
         Tile(
             "95 % within",
@@ -100,13 +98,13 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
         Tile(
             "Cost on AWS",
             words.dollars(numbers.cost.usd),
-            f"and {words.dollars(numbers.cost.endpoint_usd)} for an endpoint",
+            f"without the endpoint ({words.dollars(numbers.cost.endpoint_usd)})",
         ),
     ]
 
 
 def _precision(numbers: Numbers) -> Tile:
-    """Return what people measured, or, before they did, what the model promises."""
+    """Return the measured precision, or the expected one where nobody has labelled an image."""
     now, then, measured = numbers.summary, numbers.baseline, numbers.measured
     if measured and measured.precision is not None:
         low, high = (words.percent(end) for end in measured.interval)
@@ -118,7 +116,7 @@ def _precision(numbers: Numbers) -> Tile:
 
 
 def _points(now: float | None, then: float | None, bad_when_more: bool) -> tuple[str, str]:
-    """Return a share's change in points, and whether it is good."""
+    """Return a share's change in points, and its tone."""
     if now is None or then is None:
         return "", ""
     points = 100 * (now - then)

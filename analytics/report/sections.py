@@ -10,20 +10,18 @@ from analytics.report import charts
 from analytics.report.cost import WeeklyCost
 from analytics.report.drift import PSI_FLOOR
 from analytics.report.numbers import ClassPrecision, Folder, Input, Latency, Numbers, Reason, Shift
+from workflow.outcome import Outcome
 
 _DRAWN_THRESHOLDS = 3
-"""More would hide the dots."""
-_OUTCOMES = (
-    ("box accepted", "accepted"),
-    ("box review", "for review"),
-    ("box rejected", "rejected"),
-    ("box failed", "failed"),
-)
+"""Lines of more thresholds would hide the dots."""
+_LEGEND = [(f"box {outcome.colour}", outcome.heading.lower()) for outcome in Outcome]
+_OTHER_OUTCOMES = [outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.FAILED)]
+"""Shares in the folders' table beside the accepted one."""
 _DRAWN_FOLDERS = 10
 _FOLDER_CHARS = 40
 _MAX_REASONS = 20
 _MAX_ROWS = 100
-"""Of classes: a page has a size, and report.json has the rest."""
+"""Classes in a table; report.json has all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,11 @@ class Section:
     title: str
     takeaway: str
     span: str = "half"
-    """Of the page's width: `full`, `half` or `third`."""
+    """Share of the page's width: `full`, `half` or `third`."""
     chart: str = ""
-    """SVG, escaped where it is made."""
+    """SVG with its text escaped."""
     legend: Sequence[tuple[str, str]] = ()
-    """Classes of a shape, and what it means."""
+    """CSS classes of a shape, and its meaning."""
     table: Table | None = None
     table_open: bool = False
     note: str = ""
@@ -55,7 +53,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Chapter:
-    """Sections that belong together."""
+    """Sections under one heading."""
 
     slug: str
     title: str
@@ -63,7 +61,7 @@ class Chapter:
 
 
 def chapters(numbers: Numbers) -> list[Chapter]:
-    """Return what there is to say; a week without images has little."""
+    """Return the page's chapters; a week without images has few sections."""
     tally = numbers.summary.tally
     model: list[Section] = []
     images: list[Section] = []
@@ -81,16 +79,16 @@ def chapters(numbers: Numbers) -> list[Chapter]:
         ]
         images += [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
     operations = [
-        _reasons("rejects", "Rejected, by reason", "No image was turned away.", numbers.rejects, "rejected"),
-        _reasons("failures", "Failed, by reason", "We failed no image.", numbers.failures, "failed"),
+        _reasons("rejects", "Rejected, by reason", "No images were rejected.", numbers.rejects, "rejected"),
+        _reasons("failures", "Failed, by reason", "No images failed.", numbers.failures, "failed"),
         *([_latency(numbers)] if tally.classified else []),
         _completeness(numbers),
         _cost(numbers),
     ]
     found = [
-        Chapter("model", "What the model said", model),
-        Chapter("images", "What came in", images),
-        Chapter("operations", "How it ran", operations),
+        Chapter("model", "The model's answers", model),
+        Chapter("images", "Incoming images", images),
+        Chapter("operations", "Operations", operations),
     ]
     return [chapter for chapter in found if chapter.sections]
 
@@ -102,24 +100,16 @@ def _volume(numbers: Numbers) -> Section:
         "volume",
         "Images by day",
         f"{words.plural(numbers.summary.tally.images, 'image')}; "
-        f"most on {busiest.dt:%A}, {busiest.tally.images:,}.",
+        f"most on {busiest.dt:%A} ({busiest.tally.images:,}).",
         chart=charts.volume(days),
-        legend=_OUTCOMES,
+        legend=_LEGEND,
         table=Table(
-            ("Day", "Images", "Accepted", "For review", "Rejected", "Failed"),
+            ("Day", "Images", *(outcome.heading for outcome in Outcome)),
             [
                 (
                     f"{day.dt:%a %Y-%m-%d}",
-                    *(
-                        f"{count:,}"
-                        for count in (
-                            day.tally.images,
-                            day.tally.accepted,
-                            day.tally.needs_review,
-                            day.tally.rejected,
-                            day.tally.failed,
-                        )
-                    ),
+                    f"{day.tally.images:,}",
+                    *(f"{day.tally[outcome]:,}" for outcome in Outcome),
                 )
                 for day in days
             ],
@@ -144,19 +134,19 @@ def _hours(numbers: Numbers) -> Section:
 
 
 def _folders(numbers: Numbers) -> list[Section]:
-    """Return nothing where folders are no places: there is but one, or most images have one of their own."""
+    """Return nothing where folders tell little: there is only one, or most images have a folder each."""
     named = [of for of in numbers.folders if of.folder is not None]
     came = [of for of in named if of.tally.images]
     if len(came) < 2 or 2 * sum(of.tally.images for of in came) < numbers.summary.tally.images:
         return []
     fallen = [of for of in came if of.fallen]
-    more = f", and from {words.plural(len(fallen) - 1, 'other folder')}" if len(fallen) > 1 else ""
+    more = f", and in {words.plural(len(fallen) - 1, 'other folder')}" if len(fallen) > 1 else ""
     takeaway = (
-        f"Clearly less is accepted than in {numbers.compare} from {words.folder(came[0].folder)}{more}."
+        f"The accepted share fell clearly since {numbers.compare} in {words.folder(came[0].folder)}{more}."
         if fallen
-        else f"No folder does clearly worse than in {numbers.compare}."
+        else f"No folder's accepted share fell clearly since {numbers.compare}."
         if any(of.baseline_accepted_share is not None for of in came)
-        else f"Images came in {words.plural(len(came), 'folder')}."
+        else f"Images are in {words.plural(len(came), 'folder')}."
     )
     shown = numbers.folders[:_DRAWN_FOLDERS]
     rest = len(numbers.folders) - len(shown)
@@ -167,7 +157,7 @@ def _folders(numbers: Numbers) -> list[Section]:
             "By folder",
             takeaway,
             span="full",
-            legend=_OUTCOMES,
+            legend=_LEGEND,
             table=Table(
                 (
                     "Folder",
@@ -176,28 +166,23 @@ def _folders(numbers: Numbers) -> list[Section]:
                     "Before",
                     "Accepted",
                     "Before",
-                    "For review",
-                    "Rejected",
+                    *(outcome.heading for outcome in _OTHER_OUTCOMES),
                     "Mean confidence",
                 ),
                 [_folder_row(of) for of in shown],
                 texts=(0, 1),
             ),
             table_open=True,
-            note="The first folder of each image's key, the one that surely does worst first. What failed "
-            f"counts for no share.{hidden}",
+            note="The first folder of each image's key, sorted by lowest acceptance rate. Failed images are "
+            f"excluded from the percentages.{hidden}",
         )
     ]
 
 
 def _folder_row(of: Folder) -> Sequence[str | Markup]:
     tally = of.tally
-    sound = tally.images - tally.failed
-    counts = (tally.accepted, tally.needs_review, tally.rejected, tally.failed)
-    colours = ("accepted", "review", "rejected", "failed")
-    parts = [
-        (count / (tally.images or 1), colour) for count, colour in zip(counts, colours, strict=True) if count
-    ]
+    counts = tally.not_failed
+    parts = [(tally[outcome] / tally.images, outcome.colour) for outcome in Outcome if tally[outcome]]
     return (
         words.folder(of.folder, _FOLDER_CHARS),
         Markup(charts.bar(*parts)),  # noqa: S704 - constant shapes
@@ -205,8 +190,7 @@ def _folder_row(of: Folder) -> Sequence[str | Markup]:
         f"{of.baseline.images:,}" if of.baseline else "–",
         words.percent(of.accepted_share),
         words.percent(of.baseline_accepted_share),
-        words.percent(tally.needs_review / sound if sound else None),
-        words.percent(tally.rejected / sound if sound else None),
+        *(words.percent(tally[outcome] / counts if counts else None) for outcome in _OTHER_OUTCOMES),
         words.percent(of.mean_confidence),
     )
 
@@ -215,18 +199,18 @@ def _over_time(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
     one_each = numbers.cell_minutes == 1
     drawn = (
-        "Every image is drawn."
+        "Each image is a dot."
         if one_each
-        else "Every image is drawn; those of one hour and nearly one confidence share a stronger dot."
+        else "Images within one hour and of nearly the same confidence share a stronger dot."
     )
     thresholds = _thresholds(numbers)
-    some = f" Of {len(thresholds)} thresholds, the {_DRAWN_THRESHOLDS} most used are drawn."
+    some = f" The {_DRAWN_THRESHOLDS} most used of {len(thresholds)} thresholds are drawn."
     hidden = some if len(thresholds) > _DRAWN_THRESHOLDS else ""
     return Section(
         "over-time",
         "Confidence over time",
-        f"{tally.needs_review:,} of {words.plural(tally.classified, 'classified image')} "
-        f"{'is' if tally.needs_review == 1 else 'are'} below the threshold.",
+        f"{tally[Outcome.NEEDS_REVIEW]:,} of {words.plural(tally.classified, 'classified image')} "
+        f"{'is' if tally[Outcome.NEEDS_REVIEW] == 1 else 'are'} below the threshold.",
         span="full",
         chart=charts.confidence_over_time(numbers.cells, thresholds[:_DRAWN_THRESHOLDS], numbers.week.monday),
         legend=[("dot accepted", "accepted"), ("dot review", "for review")],
@@ -237,7 +221,7 @@ def _over_time(numbers: Numbers) -> Section:
                 (
                     f"{day.dt:%a %Y-%m-%d}",
                     f"{day.tally.classified:,}",
-                    f"{day.tally.needs_review:,}",
+                    f"{day.tally[Outcome.NEEDS_REVIEW]:,}",
                     words.percent(day.below_share),
                 )
                 for day in numbers.days
@@ -253,14 +237,14 @@ def _classes(numbers: Numbers) -> Section:
     moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
     before, now = words.percent(moved.baseline_share), words.percent(moved.share)
     takeaway = (
-        f"{words.short(most.label)} is the most frequent, {words.percent(most.share)}."
+        f"{words.short(most.label)} is the most frequent class: {words.percent(most.share)}."
         if not compared
-        else f"{words.short(moved.label)} moved most: {before} to {now}."
+        else f"{words.short(moved.label)} changed most: from {before} to {now}."
         if before != now
-        else "Each class has the share that it had."
+        else "No class changed its share."
     )
     odd = any(not (entry.images and entry.baseline_images) for entry in numbers.classes)
-    floor = f" For the PSI, no share is less than {100 * PSI_FLOOR:g}{words.SPACE}%."
+    floor = f" The PSI counts smaller shares as {100 * PSI_FLOOR:g}{words.SPACE}%."
     more = len(numbers.classes) - charts.MAX_CLASSES
     hidden = (
         f" The chart shows the {charts.MAX_CLASSES} most frequent of {len(numbers.classes)}; "
@@ -299,7 +283,7 @@ def _classes(numbers: Numbers) -> Section:
 def _confidence(numbers: Numbers) -> Section:
     now, then = numbers.summary, numbers.baseline
     takeaway = f"Mean confidence {words.percent(now.mean_confidence)}"
-    takeaway += f", after {words.percent(then.mean_confidence)}." if then and then.mean_confidence else "."
+    takeaway += f", {words.percent(then.mean_confidence)} before." if then and then.mean_confidence else "."
     bins = numbers.confidence
     first = bins[0].low
     ticks = [
@@ -330,7 +314,7 @@ def _below(numbers: Numbers) -> Section:
         if unusual
         else "Every day is within the usual band."
         if banded
-        else "Too few earlier days to say what is usual."
+        else "There are too few earlier days to know what is usual."
     )
     return Section(
         "below",
@@ -339,15 +323,15 @@ def _below(numbers: Numbers) -> Section:
         span="full",
         chart=charts.below_threshold(numbers.days),
         legend=[("dot review", "this week"), ("line base", "before"), ("box band", "usual, 3 σ")],  # noqa: RUF001
-        note="The band comes from the four weeks before, widened by how much their days really scatter, "
-        "and by how few images there are.",
+        note="The band is computed from the four weeks before. It is wider the more their days vary, and the "
+        "fewer images there are.",
         table=Table(
             ("Day", "Classified", "Below", "Share", "Usual"),
             [
                 (
                     f"{day.dt:%a %Y-%m-%d}",
                     f"{day.tally.classified:,}",
-                    f"{day.tally.needs_review:,}",
+                    f"{day.tally[Outcome.NEEDS_REVIEW]:,}",
                     words.percent(day.below_share),
                     f"{words.percent(day.usual.low)} – {words.percent(day.usual.high)}" if day.usual else "–",
                 )
@@ -359,17 +343,17 @@ def _below(numbers: Numbers) -> Section:
 
 def _what_if(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
-    coverage = words.percent(tally.accepted / tally.classified)
-    now = f"{coverage} of the classified images were accepted, at an expected precision of "
+    coverage = words.percent(tally[Outcome.ACCEPTED] / tally.classified)
+    now = f"{coverage} of the classified images were accepted, with an expected precision of "
     thresholds = _thresholds(numbers)
     one = (
-        f"One threshold for every class is tried here, where {len(thresholds)} are in force. "
+        f"The chart tries one threshold for all classes; {len(thresholds)} are in force. "
         if len(thresholds) > 1
         else ""
     )
     return Section(
         "what-if",
-        "What if the threshold were another?",
+        "What if the threshold were different?",
         f"{now}{words.percent(numbers.summary.expected_precision)}.",
         chart=charts.what_if(numbers.what_if, thresholds),
         legend=[
@@ -377,8 +361,8 @@ def _what_if(numbers: Numbers) -> Section:
             ("line review dotted", "expected precision"),
             ("line ink dashed", "threshold in force"),
         ],
-        note=f"{one}Expected precision is the mean confidence of what would be accepted. It holds while "
-        "confidences are calibrated and classes look as they did in training.",
+        note=f"{one}Expected precision is the mean confidence of the images that would be accepted. It is "
+        "valid while confidences are calibrated and images resemble the training data.",
         table=Table(
             ("Threshold", "Accepted", "Coverage", "Expected precision"),
             [
@@ -400,30 +384,30 @@ def _measured(numbers: Numbers) -> Section:
         return Section(
             "measured",
             "Measured precision",
-            "Not known: it needs labels.",
-            note="Nobody has said yet what this week's images really show. `make review SAMPLE=50` makes a "
-            "sheet to say so with a key press each, and `make label` takes it in. Measured precision and "
-            "the reliability of confidences then stand here. Until then, expected precision is all there is.",
+            "Unknown: no image has a label.",
+            note="Nobody has labelled images of this week yet. `make review SAMPLE=50` makes a page to label "
+            "them, one key press each, and `make label` loads the labels. This card then shows the measured "
+            "precision and how reliable confidences are. Until then, only the expected precision is known.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
         f"{measured.correct:,} of {words.plural(measured.accepted, 'accepted image')} with a label "
-        f"{'was' if measured.correct == 1 else 'were'} right: {words.percent(measured.precision)} "
+        f"{'is' if measured.correct == 1 else 'are'} correct: {words.percent(measured.precision)} "
         f"(95{words.SPACE}% interval {low} – {high}); "
         f"{words.percent(measured.expected_precision)} was expected."
         if measured.accepted
-        else "Not known: no accepted image has a label. `make review SAMPLE=50` puts some on the sheet."
+        else "Unknown: no accepted image has a label. `make review SAMPLE=50` adds some to the review page."
     )
     return Section(
         "measured",
         "Measured precision",
         takeaway,
         chart=charts.reliability(measured.bins),
-        legend=[("dot accepted", "right answers, with 95 % interval"), ("line base dashed", "ideal")],
+        legend=[("dot accepted", "share correct, with 95 % interval"), ("line base dashed", "ideal")],
         note=f"{words.plural(measured.images, 'labelled image')} of this week; expected calibration error "
-        f"among them {words.percent(measured.calibration_error)}.",
+        f"{words.percent(measured.calibration_error)}.",
         table=Table(
-            ("Mean confidence", "Images", "Right", "Share right"),
+            ("Mean confidence", "Images", "Correct", "Share correct"),
             [
                 (
                     f"{bin_.confidence_sum / bin_.images:.3f}",
@@ -453,20 +437,20 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
     return Section(
         "precision-by-class",
         "Precision by class",
-        f"{words.plural(worst.wrong, 'image')} called {words.short(worst.label)} "
-        f"{'was' if worst.wrong == 1 else 'were'} something else: "
+        f"{words.plural(worst.wrong, 'image')} classified as {words.short(worst.label)} "
+        f"{'is' if worst.wrong == 1 else 'are'} something else: "
         f"{words.mostly(shows(worst), worst.mostly_shows_images, worst.wrong)}."
         if worst.wrong
-        else "People agree with the model on every labelled image.",
+        else "The model is correct on every labelled image.",
         span="full",
         table=Table(
             (
-                "The model said",
-                "Right, accepted",
+                "Model's answer",
+                "Correct, accepted",
                 "Precision",
                 "95 % interval",
-                "Right, for review",
-                "Mistakes show most often",
+                "Correct, for review",
+                "Errors show most often",
             ),
             [
                 (
@@ -484,7 +468,7 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
             texts=(0, 5),
         ),
         table_open=True,
-        note=f"Of the images with a label. Mistakes are of accepted ones and of those for review.{hidden}",
+        note=f"Images with a label only. Errors are of accepted images and of those for review.{hidden}",
     )
 
 
@@ -496,8 +480,8 @@ def _input(input_: Input, compared: bool) -> Section:
 
     slug = f"input-{input_.name.lower().replace(' ', '-')}"
     if not bins:
-        return Section(slug, input_.name, "Known of no classified image.", span="third")
-    takeaway = f"Median {name(input_.p50)}" + (f", after {name(input_.baseline_p50)}." if compared else ".")
+        return Section(slug, input_.name, "No classified image has this value.", span="third")
+    takeaway = f"Median {name(input_.p50)}" + (f", {name(input_.baseline_p50)} before." if compared else ".")
     places = sorted({0, len(bins) // 3, 2 * len(bins) // 3, len(bins)})
     edges = [*(bin_.low for bin_ in bins), bins[-1].high]
     return Section(
@@ -513,7 +497,7 @@ def _input(input_: Input, compared: bool) -> Section:
             name,
         ),
         legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
-        note=words.shift(input_.shift),
+        note=_shift_text(input_.shift),
         table=Table(
             (f"{input_.name}, {input_.unit}", "Images", "Before"),
             [
@@ -527,7 +511,7 @@ def _input(input_: Input, compared: bool) -> Section:
 def _latency(numbers: Numbers) -> Section:
     title, week, before = "From upload to decision", numbers.latency, numbers.baseline_latency
     if not week:
-        return Section("latency", title, "No image was timed: all of them were imported.")
+        return Section("latency", title, "No image was timed: all were imported.")
     rows = [
         _latency_row("This week", week),
         *([_latency_row(str(numbers.compare), before)] if before else []),
@@ -540,8 +524,8 @@ def _latency(numbers: Numbers) -> Section:
         f"95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}.",
         chart=charts.latency(numbers.latency_by_day),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
-        note="To the first answer of the model, queues and retries included; what was decided anew later is "
-        "no slower for it. Imported images are not timed.",
+        note="From the upload to the model's first answer, including queues and retries. Later decisions do "
+        "not count, and imported images are not timed.",
         table=Table(
             (
                 "",
@@ -583,8 +567,8 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
             texts=(0, 1, 4),
         ),
         table_open=True,
-        note=f"{words.plural(len(rest), 'other reason')}, of "
-        f"{words.plural(sum(reason.images for reason in rest), 'image')}, in report.json."
+        note=f"{words.plural(len(rest), 'more reason')} with "
+        f"{words.plural(sum(reason.images for reason in rest), 'image')} in report.json."
         if rest
         else "",
     )
@@ -594,16 +578,17 @@ def _completeness(numbers: Numbers) -> Section:
     complete = numbers.completeness
     if complete.missing is None:
         uploads = words.plural(complete.recorded, "upload")
-        takeaway = f"{uploads} {_is(complete.recorded)} on record; the bucket was not counted."
+        takeaway = f"{uploads} {_is(complete.recorded)} recorded; the bucket was not listed."
     elif complete.missing > 0:
         uploads = words.plural(complete.uploaded or 0, "upload")
         has = "has" if complete.missing == 1 else "have"
-        takeaway = f"{complete.missing:,} of {uploads} {has} no outcome on record."
+        takeaway = f"{complete.missing:,} of {uploads} {has} no recorded outcome."
     elif complete.missing < 0:
-        takeaway = f"More is on record than in the bucket: {words.plural(-complete.missing, 'upload')} more."
+        gone = words.plural(-complete.missing, "recorded upload")
+        takeaway = f"{gone} {_is(-complete.missing)} no longer in the bucket."
     else:
         came = complete.recorded - complete.imported
-        takeaway = f"As many uploads are on record as are in the bucket: {came:,}, each once."
+        takeaway = f"Every upload in the bucket is recorded, each once: {came:,}."
     last = complete.last_decided_at
     return Section(
         "completeness",
@@ -612,11 +597,14 @@ def _completeness(numbers: Numbers) -> Section:
         table=Table(
             ("", ""),
             [
-                ("Uploaded, by a listing", "–" if complete.uploaded is None else f"{complete.uploaded:,}"),
+                (
+                    "Uploaded (bucket listing)",
+                    "–" if complete.uploaded is None else f"{complete.uploaded:,}",
+                ),
                 ("Recorded", f"{complete.recorded:,}"),
-                *([("Of them, imported", f"{complete.imported:,}")] if complete.imported else []),
-                ("Rows stored for them", f"{complete.rows_stored:,}"),
-                ("Copies and earlier outcomes, not counted", f"{complete.duplicates_removed:,}"),
+                *([("Imported", f"{complete.imported:,}")] if complete.imported else []),
+                ("Rows stored", f"{complete.rows_stored:,}"),
+                ("Duplicates and earlier outcomes, not counted", f"{complete.duplicates_removed:,}"),
                 ("Decided more than an hour after the upload", f"{complete.late:,}"),
                 ("Last decision", f"{last:%Y-%m-%d %H:%M} UTC" if last else "–"),
             ],
@@ -627,23 +615,24 @@ def _completeness(numbers: Numbers) -> Section:
 
 def _cost(numbers: Numbers) -> Section:
     cost = numbers.cost
+    imported = " Imported images are not counted." if numbers.completeness.imported else ""
     return Section(
         "cost",
         "Cost of the week",
-        f"{words.dollars(cost.usd)} for {words.plural(cost.images, 'image')} on AWS, by list prices.",
+        f"{words.dollars(cost.usd)} for {words.plural(cost.images, 'image')} on AWS, at list prices.",
         span="full",
         table=Table(
             ("Service", "US dollars", "For"),
             [
                 *((line.service, words.dollars(line.usd), line.what) for line in cost.lines),
-                ("Sum", words.dollars(cost.usd), _per_million(cost)),
+                ("Total", words.dollars(cost.usd), _per_million(cost)),
             ],
             texts=(0, 2),
         ),
         table_open=True,
-        note=f"An estimate: prices of {cost.prices_as_of}, {cost.region}, without free tiers. An endpoint "
-        f"comes on top: {words.dollars(cost.endpoint_usd)} for one {cost.endpoint_instance} all week; on a "
-        f"laptop, nothing.{' What was imported is not counted.' if numbers.completeness.imported else ''}",
+        note=f"An estimate: prices of {cost.prices_as_of} in {cost.region}, without free tiers. An endpoint "
+        f"is not included: one {cost.endpoint_instance} costs {words.dollars(cost.endpoint_usd)} a week. "
+        f"A laptop costs nothing.{imported}",
     )
 
 
@@ -672,7 +661,21 @@ def _shift_note(shift: Shift, numbers: Numbers) -> str:
             if numbers.compare is None
             else f"{numbers.compare} has no images."
         )
-    return words.shift(shift)
+    return _shift_text(shift)
+
+
+def _shift_text(shift: Shift) -> str:
+    """Return how large a difference is and whether it is significant, with the numbers."""
+    if shift.psi is None or shift.jensen_shannon is None:
+        return "There is nothing to compare with."
+    significant = "significant" if shift.significant else "may be chance"
+    degrees = shift.degrees_of_freedom
+    freedom = "" if degrees is None else f" for {words.plural(degrees, 'degree')} of freedom"
+    return (
+        f"The difference is {shift.size} (PSI {shift.psi:.3f}, Jensen-Shannon distance "
+        f"{shift.jensen_shannon:.3f}) and {significant} ({shift.test} {words.significant(shift.statistic)}"
+        f"{freedom}, {words.p_value(shift.p_value)}; n = {shift.images:,} and {shift.baseline_images:,})."
+    )
 
 
 def _per_million(cost: WeeklyCost) -> str:

@@ -1,6 +1,6 @@
 """What the week's numbers mean, and what to do about it. Pure.
 
-A difference is worth attention when it is both large and sure; one of the two is worth a note, at most.
+A difference needs attention when it is both large and significant; one of the two is worth a note, at most.
 """
 
 from collections.abc import Sequence
@@ -8,29 +8,31 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.report import drift
-from analytics.report.numbers import SURE_P, Folder, Input, Numbers, Shift
+from analytics.report.numbers import SIGNIFICANT_P, Folder, Input, Numbers, Shift
 from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
+from ingest.stats import wilson_interval
+from workflow.outcome import Outcome
 
 FAILED_SHARE = 0.005
-"""More than 1 image in 200 that we failed: something is wrong with us, not with an image."""
+"""More than 1 failed image in 200: something is wrong with Scones or the endpoint, not with an image."""
 REJECTED_POINTS = 0.02
 BELOW_POINTS = 0.05
 CLASS_POINTS = 0.10
 PRECISION_POINTS = 0.02
-"""Smaller differences of a share are not worth anyone's time, however sure they are."""
+"""Smaller differences of a share are not reported, however significant they are."""
 STEADY_IMAGES = 20
-"""Fewer in a week, and none in the next may be chance."""
+"""A folder with fewer images in a week may have none in the next by chance."""
 SLOWER = 2.0
 SLOW_MS = 2_000.0
-"""Twice as slow as before, and slow enough to be felt."""
-_Z_SURE = 3.290527
-"""A normal variable lies further out than so many standard deviations with a probability of `SURE_P`."""
+"""Report a latency that is at least `SLOWER` times the previous one and at least `SLOW_MS`."""
+_Z_SIGNIFICANT = 3.290527
+"""Standard deviations beyond which a normal variable lies with probability `SIGNIFICANT_P`."""
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the week's numbers say."""
+    """One statement about the week, and what to do about it."""
 
     attention: bool
     """False: a note."""
@@ -40,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the week needs somebody, in a sentence, and why."""
+    """Whether the week needs attention, in a sentence, and the findings behind it."""
 
     ok: bool
     sentence: str
@@ -48,7 +50,7 @@ class Verdict:
 
 
 def judge(numbers: Numbers, today: date) -> Verdict:
-    """Return what the numbers mean; what needs attention comes first."""
+    """Return the verdict; findings that need attention come first."""
     found = [
         *_empty(numbers, today),
         *_partial(numbers, today),
@@ -74,13 +76,13 @@ def judge(numbers: Numbers, today: date) -> Verdict:
 def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
     tally, so_far = numbers.summary.tally, "" if numbers.week.over(today) else " so far"
     if not tally.images:
-        return f"No image is on record for {numbers.week}{so_far}."
+        return f"No images were recorded for {numbers.week}{so_far}."
     images = plural(tally.images, "image")
     if urgent:
         things = "One thing needs" if len(urgent) == 1 else f"{len(urgent)} things need"
         return f"{things} attention among this week's {images}{so_far}."
-    nothing = "nothing changed that matters" if numbers.baseline else "nothing is amiss"
-    return f"All is well{so_far}: {images}, {percent(tally.accepted / tally.images)} accepted, and {nothing}."
+    nothing = "no significant change" if numbers.baseline else "no findings"
+    return f"All is well{so_far}: {images}, {percent(tally.share(Outcome.ACCEPTED))} accepted, {nothing}."
 
 
 def _empty(numbers: Numbers, today: date) -> list[Finding]:
@@ -91,26 +93,30 @@ def _empty(numbers: Numbers, today: date) -> list[Finding]:
         if not gaps:
             return []
         return [
-            Finding(False, f"No images on {weekdays([day.dt for day in gaps])}.", "Fine if nobody sent any.")
+            Finding(
+                False,
+                f"No images on {weekdays([day.dt for day in gaps])}.",
+                "Fine if nobody uploaded any.",
+            )
         ]
     if not past:
-        return [Finding(False, "No day of this week is over yet.", "Ask again later.")]
+        return [Finding(False, "No day of this week is over yet.", "Run the report again later.")]
     before = f" {numbers.compare} had {numbers.baseline.tally.images:,}." if numbers.baseline else ""
     return [
         Finding(
             True,
             f"Nothing was recorded from {past[0].dt} to {past[-1].dt}.{before}",
-            "Drop an image and see whether it arrives; if it does not, look at the rule's dead-letter queue.",
+            "Upload an image and check that it is recorded; if not, check the rule's dead-letter queue.",
         )
     ]
 
 
 def _partial(numbers: Numbers, today: date) -> list[Finding]:
-    """Say so where counts of a part of a week would stand beside those of a whole one."""
+    """Note when counts of a partial week are compared with those of a whole one."""
     if not numbers.baseline or not numbers.summary.tally.images:
         return []
     if not numbers.week.over(today):
-        what = f"The week is not over, and stands beside the whole of {numbers.compare}."
+        what = f"The week is not over yet, but is compared with all of {numbers.compare}."
         return [Finding(False, what, "Compare shares, not counts.")]
     days, days_before = (
         sum(day.tally.images > 0 for day in numbers.days if day.dt in (week.days if week else ()))
@@ -118,7 +124,7 @@ def _partial(numbers: Numbers, today: date) -> list[Finding]:
     )
     if not 0 < days_before < days:
         return []
-    what = f"{numbers.compare} has images on {plural(days_before, 'day')} only, this week on {days}."
+    what = f"{numbers.compare} has images on only {plural(days_before, 'day')}, this week on {days}."
     return [Finding(False, what, "Compare shares, not counts.")]
 
 
@@ -129,34 +135,39 @@ def _missing(numbers: Numbers) -> list[Finding]:
     if missing < 0:
         recorded = plural(-missing, "recorded image")
         what = f"{recorded} {'is' if missing == -1 else 'are'} no longer in the bucket."
-        action = "Fine if images were deleted, or expired, after they were classified."
+        action = "Fine if images were deleted or expired after they were classified."
         return [Finding(False, what, action)]
-    what = f"{plural(missing, 'uploaded image')} {'has' if missing == 1 else 'have'} no outcome on record."
+    what = f"{plural(missing, 'uploaded image')} {'has' if missing == 1 else 'have'} no recorded outcome."
     if missing <= just_uploaded:
-        return [Finding(False, what, "Fine if they have just been uploaded: ask again in a few minutes.")]
-    return [Finding(True, what, "Find and send them again: make audit, then make redrive.")]
+        return [
+            Finding(
+                False,
+                what,
+                "Fine if they were uploaded just now: run the report again later.",
+            )
+        ]
+    return [Finding(True, what, "Find them and send them again: make audit, then make redrive.")]
 
 
 def _failed(numbers: Numbers) -> list[Finding]:
     tally = numbers.summary.tally
-    if not tally.failed:
+    failed, share = tally[Outcome.FAILED], tally.share(Outcome.FAILED)
+    if not failed or share is None:
         return []
-    share = tally.failed / tally.images
     most = numbers.failures[0]
-    why = mostly(most.reason, most.images, tally.failed)
-    what = f"We failed {plural(tally.failed, 'image')} ({percent(share)}): {why}."
+    why = mostly(most.reason, most.images, failed)
+    what = f"{plural(failed, 'image')} failed ({percent(share)}), {why}."
     return [Finding(share > FAILED_SHARE, what, "Classify them again: make redrive.")]
 
 
 def _unclassified(numbers: Numbers) -> list[Finding]:
-    """Say so when most images came to nothing, unless that is said already or was so before."""
+    """Find that most images were not classified, unless the failures say so or the week before was alike."""
     tally, before = numbers.summary.tally, numbers.baseline.tally if numbers.baseline else None
-    if 2 * tally.classified >= tally.images or tally.failed > FAILED_SHARE * tally.images:
+    if 2 * tally.classified >= tally.images or tally[Outcome.FAILED] > FAILED_SHARE * tally.images:
         return []
     if tally.classified and before and 2 * before.classified < before.images:
         return []
-    seen = f"{tally.classified:,}" if tally.classified else "none"
-    what = f"Of {plural(tally.images, 'image')}, {seen} could be classified."
+    what = f"{tally.classified:,} of {plural(tally.images, 'image')} could be classified."
     return [Finding(True, what, "Look at the reasons below.")]
 
 
@@ -164,26 +175,27 @@ def _rejected(numbers: Numbers) -> list[Finding]:
     tally, baseline = numbers.summary.tally, numbers.baseline
     if not baseline or not tally.images or not numbers.rejects:
         return []
-    now, then = tally.rejected / tally.images, baseline.tally.rejected / baseline.tally.images
-    rejected_or_not = [(week.rejected, week.images - week.rejected) for week in (baseline.tally, tally)]
-    if now - then < REJECTED_POINTS or drift.chi_squared(*rejected_or_not).p_value >= SURE_P:
+    weeks = (baseline.tally, tally)
+    then, now = (week[Outcome.REJECTED] / week.images for week in weeks)
+    rejected_or_not = [(week[Outcome.REJECTED], week.images - week[Outcome.REJECTED]) for week in weeks]
+    if now - then < REJECTED_POINTS or drift.chi_squared(*rejected_or_not).p_value >= SIGNIFICANT_P:
         return []
     most = numbers.rejects[0]
-    why = mostly(most.reason, most.images, tally.rejected)
-    what = f"{percent(now)} of the images were rejected, after {percent(then)}: {why}."
-    return [Finding(True, what, "Ask who sends them; the latest key of each reason is below.")]
+    why = mostly(most.reason, most.images, tally[Outcome.REJECTED])
+    what = f"{percent(now)} of the images were rejected, {percent(then)} before: {why}."
+    return [Finding(True, what, "Ask who uploads them; the latest key of each reason is below.")]
 
 
 def _folders(numbers: Numbers, today: date) -> list[Finding]:
-    """Say where fewer images are accepted than were, and from where none come any more."""
+    """Find folders with fewer accepted images than before, and folders without new images."""
     found = []
     if fallen := [of for of in numbers.folders if of.fallen]:
         worst = fallen[0]
         what = (
-            f"Of the images in {folder(worst.folder)}, {percent(worst.accepted_share)} were accepted, after "
-            f"{percent(worst.baseline_accepted_share)}{_and_others(fallen)}."
+            f"{percent(worst.accepted_share)} of the images in {folder(worst.folder)} were accepted, "
+            f"{percent(worst.baseline_accepted_share)} before{_and_others(fallen)}."
         )
-        look = "Look at them: is it the camera, the place, or who sends them?"
+        look = "Look at them: did the camera, the location or the sender change?"
         found.append(Finding(not _thresholds(numbers), what, look))
     before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
     silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
@@ -193,19 +205,19 @@ def _folders(numbers: Numbers, today: date) -> list[Finding]:
         if silent:
             most = max(silent, key=lambda of: before[of.folder])
             sent = f"{before[most.folder]:,} in {numbers.compare}{_and_others(silent)}"
-            what = f"No images in {folder(most.folder)}, after {sent}."
-            found.append(Finding(False, what, "Fine if nobody was to send any."))
+            what = f"No images in {folder(most.folder)}, {sent}."
+            found.append(Finding(False, what, "Fine if nobody was meant to upload any."))
     return found
 
 
 def _and_others(folders: Sequence[Folder]) -> str:
     more = len(folders) - 1
-    return f"; the same is so of {plural(more, 'other folder')}" if more else ""
+    return f"; the same applies to {plural(more, 'other folder')}" if more else ""
 
 
 def _classes(numbers: Numbers) -> list[Finding]:
     shift = numbers.class_shift
-    if shift.size == "unknown" or not shift.sure:
+    if shift.size == "unknown" or not shift.significant:
         return []
     moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
     points = abs((moved.share or 0) - (moved.baseline_share or 0))
@@ -215,13 +227,13 @@ def _classes(numbers: Numbers) -> list[Finding]:
         f"The mix of classes has shifted ({_measure(shift)}): {short(moved.label)} went from "
         f"{percent(moved.baseline_share)} to {percent(moved.share)}."
     )
-    action = "Look at images of that class: has the world changed, or what the model sees in it?"
+    action = "Look at images of that class: did the images change, or the model's answers?"
     return [Finding(shift.size == "large" or points >= CLASS_POINTS, what, action)]
 
 
 def _confidence(numbers: Numbers) -> list[Finding]:
     shift, now, then = numbers.confidence_shift, numbers.summary, numbers.baseline
-    if not then or shift.size in ("unknown", "small") or not shift.sure:
+    if not then or shift.size in ("unknown", "small") or not shift.significant:
         return []
     what = (
         f"The model's confidence has shifted ({_measure(shift)}): its mean went from "
@@ -237,11 +249,11 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     if not unusual:
         return []
     before = [day.tally for day in numbers.days if not day.in_week]
-    usual = sum(tally.needs_review for tally in before) / sum(tally.classified for tally in before)
+    usual = sum(tally[Outcome.NEEDS_REVIEW] for tally in before) / sum(tally.classified for tally in before)
     far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
     days = weekdays([day.dt for day in unusual])
     what = f"The share below the threshold was outside its usual band on {days}."
-    return [Finding(far, what, "Look at the least certain images of then.")]
+    return [Finding(far, what, "Look at the least certain images of those days.")]
 
 
 def _calibration(numbers: Numbers) -> list[Finding]:
@@ -253,28 +265,34 @@ def _calibration(numbers: Numbers) -> list[Finding]:
     if low <= measured.expected_precision <= high or abs(gap) < PRECISION_POINTS:
         return []
     what = (
-        f"Of the accepted images with a label, {percent(measured.precision)} were right, where confidence "
-        f"promised {percent(measured.expected_precision)}."
+        f"{percent(measured.precision)} of the accepted images with a label are correct; "
+        f"{percent(measured.expected_precision)} was expected from their confidence."
     )
-    low, high = drift.wilson_interval(measured.correct, measured.accepted, _Z_SURE)
+    low, high = wilson_interval(measured.correct, measured.accepted, _Z_SIGNIFICANT)
     if low <= measured.expected_precision <= high:
-        return [Finding(False, what, "That may be chance: label more.")]
-    return [Finding(True, what, "Calibrate the model anew, and choose the threshold again.")]
+        return [Finding(False, what, "This may be chance: label more images.")]
+    return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
 
 
 def _input(input_: Input) -> list[Finding]:
     shift = input_.shift
-    if shift.size in ("unknown", "small") or not shift.sure:
+    if shift.size in ("unknown", "small") or not shift.significant:
         return []
     what = f"{input_.name} of the images has shifted ({_measure(shift)})."
-    return [Finding(shift.size == "large", what, "Look at the images: a new camera, place or time of day?")]
+    return [
+        Finding(
+            shift.size == "large",
+            what,
+            "Look at the images: is the camera, the location or the time of day new?",
+        )
+    ]
 
 
 def _latency(numbers: Numbers) -> list[Finding]:
     now, then = numbers.summary.total_p95_ms, numbers.baseline.total_p95_ms if numbers.baseline else None
     if now is None or then is None or now < SLOW_MS or now < SLOWER * then:
         return []
-    what = f"19 of 20 images took up to {seconds(now)}, after {seconds(then)}."
+    what = f"95 % of images took up to {seconds(now)}, {seconds(then)} before."
     return [Finding(False, what, "Retries and throttling show in the functions' metrics.")]
 
 
@@ -285,15 +303,15 @@ def _models(numbers: Numbers) -> list[Finding]:
     )
     if len(now) > 1:
         what = f"{len(now)} model versions decided this week: {_listed(now)}."
-        return [Finding(False, what, "Numbers mix them; compare weeks before and after the change.")]
+        return [Finding(False, what, "The numbers mix them; compare weeks before and after the change.")]
     if not now or not then or now == then:
         return []
-    what = f"Another model decided: {_listed(now)}, where it was {_listed(then)} in {numbers.compare}."
-    return [Finding(False, what, "What else has changed may come from that.")]
+    what = f"The model version changed: {_listed(now)}, in {numbers.compare} {_listed(then)}."
+    return [Finding(False, what, "Other changes may follow from that.")]
 
 
 def _thresholds(numbers: Numbers) -> list[Finding]:
-    """Say so when none is what it was; classes that have their own come and go."""
+    """Note that all thresholds changed; those of single classes may come and go."""
     now, then = (
         sorted({model.threshold for model in models if model.threshold is not None})
         for models in (numbers.models, numbers.baseline_models)
@@ -301,8 +319,8 @@ def _thresholds(numbers: Numbers) -> list[Finding]:
     if not now or not then or set(now) & set(then):
         return []
     said, before = (_listed([f"{threshold:g}" for threshold in thresholds]) for thresholds in (now, then))
-    what = f"The threshold is another: {said}, where it was {before} in {numbers.compare}."
-    return [Finding(False, what, "Shares for review do not compare.")]
+    what = f"The threshold changed: {said}, in {numbers.compare} {before}."
+    return [Finding(False, what, "Shares of images for review are not comparable.")]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,13 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from analytics.report import drift
 from analytics.report.cost import weekly_cost
-from analytics.report.drift import Bin
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
     Cell,
@@ -29,17 +28,21 @@ from analytics.report.numbers import (
     Reason,
     Shift,
     Statement,
+    SummaryRow,
     Tally,
     Uncertain,
     WeekSummary,
     WhatIf,
 )
+from ingest.stats import Bin, expected_calibration_error, wilson_interval
+from workflow.outcome import Outcome
 
 HISTORY_WEEKS = 4
 """How many weeks before this one say what is usual."""
 
 Frames = Mapping[str, pd.DataFrame]
 Row = Mapping[Hashable, Any]
+Key = TypeVar("Key")
 
 
 def weekly_numbers(
@@ -109,44 +112,55 @@ def weekly_numbers(
 
 def classified(frames: Frames, week: IsoWeek) -> int:
     """Return how many images of the week have a label."""
-    return sum(_tally(row).classified for row in _of(frames["weekly_summary"], week))
+    return _tally(_of(frames["weekly_summary"], week)).classified
 
 
 def _summaries(frame: pd.DataFrame, week: IsoWeek) -> list[WeekSummary]:
     weeks = [week.back(weeks) for weeks in range(HISTORY_WEEKS, -1, -1)]
-    found = {_date(row["week"]): row for row in _rows(frame)}
-    return [_summary(str(each), found.get(each.monday, {})) for each in weeks]
+    return [WeekSummary.of(str(each), map(_summary_row, _of(frame, each))) for each in weeks]
 
 
-def _summary(week: str, row: Row) -> WeekSummary:
-    return WeekSummary(
-        week=week,
-        tally=_tally(row),
-        to_review=int(row.get("to_review", 0)),
-        expected_precision=_number(row.get("expected_precision")),
-        mean_confidence=_number(row.get("mean_confidence")),
-        total_p50_ms=_number(row.get("total_p50_ms")),
-        total_p95_ms=_number(row.get("total_p95_ms")),
+def _summary_row(row: Row) -> SummaryRow:
+    return SummaryRow(
+        outcome=_text(row["outcome"]),
+        images=int(row["images"]),
+        uploaded=int(row["uploaded"]),
+        mean_confidence=_number(row["mean_confidence"]),
+        total_p50_ms=_number(row["total_p50_ms"]),
+        total_p95_ms=_number(row["total_p95_ms"]),
     )
 
 
-def _tally(row: Row) -> Tally:
-    return Tally(
-        *(int(row.get(name, 0)) for name in ("images", "accepted", "needs_review", "rejected", "failed"))
-    )
+def _tally(rows: Iterable[Row]) -> Tally:
+    """Pivot rows of one day, week or folder: of each outcome its images."""
+    images: Counter[str] = Counter()
+    for row in rows:
+        if (outcome := _text(row["outcome"])) is not None:
+            images[outcome] += int(row["images"])
+    return Tally.of(images)
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    groups: dict[Key, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
 def _days(frame: pd.DataFrame, week: IsoWeek) -> list[Day]:
-    found = {_date(row["dt"]): _tally(row) for row in _rows(frame)}
+    by_day = _grouped(_rows(frame), lambda row: _date(row["dt"]))
+    found = {day: _tally(rows) for day, rows in by_day.items()}
     before = [day for back in range(HISTORY_WEEKS, 0, -1) for day in week.back(back).days]
-    nothing = Tally(0, 0, 0, 0, 0)
-    usual = [(found.get(day, nothing).needs_review, found.get(day, nothing).classified) for day in before]
+    nothing = Tally.of({})
+    tallies = [found.get(day, nothing) for day in before]
+    usual = [(tally[Outcome.NEEDS_REVIEW], tally.classified) for tally in tallies]
     days = []
     for day in [*before, *week.days]:
         tally = found.get(day, nothing)
         in_week = day >= week.monday
         band = drift.control_band(usual, tally.classified) if in_week else None
-        days.append(Day(day, tally, _share(tally.needs_review, tally.classified), band, in_week))
+        below = _share(tally[Outcome.NEEDS_REVIEW], tally.classified)
+        days.append(Day(day, tally, below, band, in_week))
     return days
 
 
@@ -172,10 +186,10 @@ def _class_balance(
             label=label,
             images=counts[label][0],
             share=_share(counts[label][0], images),
-            interval=drift.wilson_interval(counts[label][0], images),
+            interval=wilson_interval(counts[label][0], images),
             baseline_images=counts[label][1],
             baseline_share=_share(counts[label][1], baseline_images),
-            baseline_interval=drift.wilson_interval(counts[label][1], baseline_images),
+            baseline_interval=wilson_interval(counts[label][1], baseline_images),
             mean_confidence=_number(now[label]["mean_confidence"]) if label in now else None,
         )
         for label in ordered
@@ -186,18 +200,18 @@ def _class_balance(
 
 
 def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> list[Folder]:
-    now, then = ({_text(row["folder"]): row for row in _of(frame, each)} for each in (week, compare))
+    now, then = (_grouped(_of(frame, each), lambda row: _text(row["folder"])) for each in (week, compare))
     # A folder that a week does not name had no images then, or is one of its others.
     gone = [] if None in now else [name for name in then if name is not None and name not in now]
-    tallies = {name: _tally(now.get(name, {})) for name in (*now, *gone)}
+    tallies = {name: _tally(now.get(name, ())) for name in (*now, *gone)}
     baselines = {
-        name: _tally(then.get(name, {})) if name is not None and (name in then or None not in then) else None
+        name: _tally(then.get(name, ())) if name is not None and (name in then or None not in then) else None
         for name in tallies
     }
     asked = {
         name: (_accepted(before), _accepted(tallies[name]))
         for name, before in baselines.items()
-        if before and _sound(before) and _sound(tallies[name])
+        if before and before.not_failed and tallies[name].not_failed
     }
     found = drift.p_values_among_others(list(asked.values()))
     p_values = {name: min(len(asked) * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
@@ -208,11 +222,11 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
             Folder(
                 folder=name,
                 tally=tally,
-                accepted_share=_share(tally.accepted, _sound(tally)),
-                interval=drift.wilson_interval(tally.accepted, _sound(tally)),
-                mean_confidence=_number(now[name]["mean_confidence"]) if name in now else None,
+                accepted_share=_accepted_share(tally),
+                interval=wilson_interval(tally[Outcome.ACCEPTED], tally.not_failed),
+                mean_confidence=_mean_confidence(now.get(name, ()), tally),
                 baseline=before,
-                baseline_accepted_share=_share(before.accepted, _sound(before)) if before else None,
+                baseline_accepted_share=_accepted_share(before) if before else None,
                 p_value=p_values.get(name, 1.0),
             )
         )
@@ -226,19 +240,23 @@ def _worst_first(of: Folder) -> tuple[bool, bool, bool, float, int, str]:
 
 def _accepted(tally: Tally) -> tuple[int, int]:
     """Return how many of those that did not fail were accepted, and how many were not."""
-    return tally.accepted, _sound(tally) - tally.accepted
+    return tally[Outcome.ACCEPTED], tally.not_failed - tally[Outcome.ACCEPTED]
 
 
-def _sound(tally: Tally) -> int:
-    """Return how many images did not fail, which says nothing of them."""
-    return tally.images - tally.failed
+def _accepted_share(tally: Tally) -> float | None:
+    return _share(tally[Outcome.ACCEPTED], tally.not_failed)
+
+
+def _mean_confidence(rows: Iterable[Row], tally: Tally) -> float | None:
+    sums = [_number(row["confidence_sum"]) or 0.0 for row in rows]
+    return math.fsum(sums) / tally.classified if tally.classified else None
 
 
 def _confidence(
     frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None
 ) -> tuple[list[HistogramBin], Shift]:
     current, baseline = (_by_bin(_of(frame, each), range(100)) for each in (week, compare))
-    evidence = drift.kolmogorov_smirnov_of_counts(baseline, current)
+    evidence = drift.kolmogorov_smirnov(baseline, current)
     shift = _shift(*drift.merge_bins(baseline, current), evidence)
     bins = [
         HistogramBin(i / 100, (i + 2) / 100, sum(current[i : i + 2]), sum(baseline[i : i + 2]))
@@ -267,7 +285,7 @@ def _cells(frame: pd.DataFrame, minutes: int, per_unit: int) -> list[Cell]:
         Cell(
             hours=(int(row["time_cell"]) + 0.5) * minutes / 60,
             height=(int(row["confidence_cell"]) + 0.5) / per_unit,
-            accepted=row["outcome"] == "accepted",
+            accepted=row["outcome"] == Outcome.ACCEPTED,
             images=int(row["images"]),
         )
         for row in _rows(frame)
@@ -287,7 +305,7 @@ def _measured(by_confidence: pd.DataFrame, confusions: pd.DataFrame) -> Measured
     rows = _rows(by_confidence)
     if not rows:
         return None
-    accepted = [row for row in rows if row["outcome"] == "accepted"]
+    accepted = [row for row in rows if row["outcome"] == Outcome.ACCEPTED]
     images, correct = (sum(int(row[name]) for row in accepted) for name in ("images", "correct"))
     bins = []
     for number in sorted({int(row["bin"]) for row in rows}):
@@ -305,9 +323,9 @@ def _measured(by_confidence: pd.DataFrame, confusions: pd.DataFrame) -> Measured
         accepted=images,
         correct=correct,
         precision=_share(correct, images),
-        interval=drift.wilson_interval(correct, images),
+        interval=wilson_interval(correct, images),
         expected_precision=_number(drift.expected_precision(confidence_sum, images)),
-        calibration_error=_number(drift.calibration_error(bins)),
+        calibration_error=_number(expected_calibration_error(bins)),
         bins=bins,
         classes=_class_precisions(_rows(confusions)),
     )
@@ -333,11 +351,11 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
         found.append(
             ClassPrecision(
                 label=label,
-                accepted=said["accepted"],
-                accepted_correct=right["accepted"],
-                interval=drift.wilson_interval(right["accepted"], said["accepted"]),
-                needs_review=said["needs_review"],
-                needs_review_correct=right["needs_review"],
+                accepted=said[Outcome.ACCEPTED],
+                accepted_correct=right[Outcome.ACCEPTED],
+                interval=wilson_interval(right[Outcome.ACCEPTED], said[Outcome.ACCEPTED]),
+                needs_review=said[Outcome.NEEDS_REVIEW],
+                needs_review_correct=right[Outcome.NEEDS_REVIEW],
                 wrong=wrong.total(),
                 mostly_shows=mostly_shows,
                 mostly_shows_images=mostly_shows_images,
@@ -367,7 +385,7 @@ def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) ->
     numbers = [int(row["bin"]) for row in (*now, *then)]
     bins = range(min(numbers), max(numbers) + 1) if numbers else range(0)
     current, baseline = _by_bin(now, bins), _by_bin(then, bins)
-    evidence = drift.kolmogorov_smirnov_of_counts(baseline, current)
+    evidence = drift.kolmogorov_smirnov(baseline, current)
     percentiles = next(iter(_of(frames["drift_inputs"], week)), {})
     baseline_percentiles = next(iter(_of(frames["drift_inputs"], compare)), {})
     return Input(

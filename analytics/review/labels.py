@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from analytics.athena.engine import Engine
 from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
+from analytics.questions.queries import internal_query
 from ingest.errors import SconesError
 
 MAX_BYTES = 16_000_000
@@ -101,11 +102,7 @@ def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Cl
     found = {}
     ids = iter(sorted(set(upload_ids)))
     while some := list(islice(ids, _IDS_AT_ONCE)):
-        # An id is checked to be hexadecimal digits where it is read. No class has a comma in its name.
-        sql = (
-            "SELECT upload_id, key, dt, array_join(map_keys(probabilities), ',') AS classes FROM outcomes "  # noqa: S608
-            f"WHERE upload_id IN ({', '.join(map(repr, some))})"
-        )
+        sql = internal_query("classes_of_uploads", upload_ids=some)
         for row in engine.query(sql).frame.itertuples(index=False):
             found[row.upload_id] = Classified(row.key, row.dt, row.classes.split(",") if row.classes else ())
     return found

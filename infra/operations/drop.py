@@ -12,6 +12,7 @@ from typing import Any
 from rich.progress import Progress
 
 from analytics.athena.engine import Engine
+from analytics.questions.queries import internal_query
 from infra.operations.answers import engine
 from infra.stack import Stack
 from ingest.errors import SconesError
@@ -23,9 +24,6 @@ UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
 _NAMED = 5
 """Most names in a note."""
-
-_ROWS_SQL = "SELECT key, coalesce(version_id, etag) AS version, count(*) AS n FROM predictions GROUP BY 1, 2"
-_OUTCOMES_SQL = "SELECT key, coalesce(version_id, etag) AS version, outcome FROM outcomes"
 
 
 class NothingToDrop(SconesError):
@@ -128,9 +126,9 @@ def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patienc
 
 
 def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
-    rows = answers.query(_ROWS_SQL).frame
-    counts = {(row.key, row.version): int(row.n) for row in rows.itertuples()}
-    current = answers.query(_OUTCOMES_SQL).frame
+    rows = answers.query(internal_query("stored_rows")).frame
+    counts = {(row.key, row.version): int(row.stored) for row in rows.itertuples()}
+    current = answers.query(internal_query("current_outcomes")).frame
     outcomes = Counter(row.outcome for row in current.itertuples() if (row.key, row.version) in wanted)
     return Settled(
         outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from analytics.athena.engine import Engine
-from analytics.capture import BUCKET, NotACapture, OnRecord, Source, messages, read_line
+from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
+from analytics.questions.queries import internal_query
 from infra.stack import STACK_NAME, Stack
 from ingest.errors import SconesError
 from workflow.errors import InvalidScores
@@ -124,12 +125,7 @@ def new_and_known(answers: Engine, done: Imported) -> tuple[int, int]:
     """
     if not done.days:
         return 0, 0
-    at = f"TIMESTAMP '{done.at:%Y-%m-%d %H:%M:%S}.{done.at.microsecond // 1000:03}'"
-    sql = (
-        f"SELECT count_if(first_decided_at >= {at}) AS new, count_if(first_decided_at < {at}) AS known "  # noqa: S608
-        f"FROM outcomes WHERE bucket = '{BUCKET}' AND dt BETWEEN '{min(done.days)}' AND '{max(done.days)}' "
-        f"AND decided_at >= {at}"
-    )
+    sql = internal_query("imported_since", started_at=done.at, from_dt=min(done.days), to_dt=max(done.days))
     (row,) = answers.query(sql).frame.itertuples(index=False)
     return int(row.new), int(row.known)
 

@@ -17,8 +17,9 @@ import boto3
 
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
-from analytics.lake.cross_day import SIGHTINGS_SQL, Sighting, strays, take_out
+from analytics.lake.cross_day import Sighting, strays, take_out
 from analytics.lake.merge import Place
+from analytics.questions.queries import internal_query
 from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.answers import engine
 from infra.operations.audit import accounts_of
@@ -219,7 +220,7 @@ class DeadLetterQueue:
 
 def _sightings(stack: Stack) -> list[Sighting]:
     with engine(stack) as answers:
-        frame = answers.query(SIGHTINGS_SQL).frame
+        frame = answers.query(internal_query("seen_on_several_days")).frame
     return [Sighting(**row) for row in frame.astype(object).where(frame.notna(), None).to_dict("records")]
 
 

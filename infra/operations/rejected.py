@@ -17,7 +17,7 @@ import pandas as pd
 from botocore.exceptions import ClientError
 
 from analytics.athena.engine import Engine
-from analytics.reconciliation import audit_query
+from analytics.questions.queries import internal_query
 from ingest.upload import NULL_VERSION
 
 INDEX = "rejected.jsonl"
@@ -52,7 +52,7 @@ class Rejected:
 
 def rejected_images(engine: Engine) -> list[Rejected]:
     """Return the rejected images that no later upload under the same key has replaced, the latest first."""
-    rows = engine.query(audit_query("rejected")).frame.itertuples(index=False)
+    rows = engine.query(internal_query("rejected")).frame.itertuples(index=False)
     return [
         Rejected(
             key=row.key,

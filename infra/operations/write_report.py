@@ -5,7 +5,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analytics import capture
 from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
@@ -13,6 +12,7 @@ from analytics.report.isoweek import IsoWeek
 from infra.stack import Stack
 from ingest.image import MAX_BYTES
 from ingest.upload import NULL_VERSION
+from workflow.outcome import IMPORTED_BUCKET
 
 
 def this_week() -> IsoWeek:
@@ -48,7 +48,7 @@ def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> tuple[int, int]:
 
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
     """Return an original, or None if it cannot be had: a page does without its picture."""
-    if bucket == capture.BUCKET:
+    if bucket == IMPORTED_BUCKET:
         return None
     try:
         response = s3.get_object(Bucket=bucket, Key=key, VersionId=version_id or NULL_VERSION)

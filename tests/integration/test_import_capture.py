@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics import capture
 from analytics.report.isoweek import IsoWeek
 from infra.aws.deploy import parameters_of_model
 from infra.cli.main import scones
@@ -24,6 +23,7 @@ from infra.operations.answers import engine
 from infra.operations.import_capture import CannotImport, judgement
 from infra.operations.write_report import report_of
 from tests.builders import png_bytes
+from workflow.outcome import IMPORTED_BUCKET
 from workflow.policy import INFERENCE_ID_PREFIX
 
 WEEK = IsoWeek.parse("2026-W46")
@@ -161,7 +161,7 @@ def test_a_bucket_is_read_like_a_folder(stack: Any, s3: Any, folder: Path, tmp_p
     assert done.bad[0].place == f"s3://theirs/capture#1?/{LAYOUT}/09/02/30-45-2.jsonl:1"
     rows = images(stack, tmp_path / "mirror")
     assert Counter(row["model_version"] for row in rows) == {"my-endpoint/AllTraffic": 21}
-    assert {row["bucket"] for row in rows} == {capture.BUCKET}
+    assert {row["bucket"] for row in rows} == {IMPORTED_BUCKET}
 
 
 def test_what_we_asked_the_endpoint_ourselves_has_a_row_already(stack: Any, tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     assert measured
     assert (measured.images, measured.accepted, measured.correct) == (11, 6, 5)
     text = report.to_html().replace("\u00a0", " ")
-    assert "5 of 6 accepted images with a label were right" in text
+    assert "5 of 6 accepted images with a label are correct" in text
     assert 'id="reliability-title"' in text
 
 

@@ -18,11 +18,11 @@ from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from ingest.upload import Upload
 from tests.builders import a_message, an_sqs_event, an_upload
-from workflow.outcome import Outcome
+from tests.builders_table import a_row, write_rows
+from workflow.outcome import Outcome, rank_of
 
 BUCKET = "scones-incoming"
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
-RANK = {"accepted": 0, "needs_review": 0, "rejected": 1, "failed": 2}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ UPLOADS = [
 decisions = st.builds(
     decided,
     st.sampled_from(UPLOADS),
-    st.sampled_from(sorted(RANK)),
+    st.sampled_from(sorted(Outcome)),
     st.integers(0, 5).map(lambda second: NOON + timedelta(seconds=second)),
     st.sampled_from(["m1", "m2"]),
 )
@@ -79,7 +79,7 @@ def best(messages: list[Any]) -> dict[str, Any]:
     seen: dict[str, set[Any]] = {}
     for message in messages:
         upload = Upload.from_event(message["event"])
-        rank = (RANK[message["outcome"]], -datetime.fromisoformat(message["decided_at"]).timestamp())
+        rank = (rank_of(message["outcome"]), -datetime.fromisoformat(message["decided_at"]).timestamp())
         seen.setdefault(upload.upload_id, set()).add((*rank, message["outcome"]))
     # Of two equals at the same instant, either will do.
     return {
@@ -112,6 +112,18 @@ def test_a_late_duplicate_does_not_take_the_place_of_a_better_outcome(folder, la
     record(folder, [decided(upload)], [decided(upload, late, NOON + timedelta(hours=1))])
     (account,) = audit_of(folder, [upload])[1]
     assert account.outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("known", ["accepted", "rejected", "failed"])
+def test_an_outcome_that_is_not_known_comes_after_all_others(folder, known):
+    upload = an_upload(uploaded_at=NOON)
+    record(folder, [decided(upload, known)])
+    day = NOON + timedelta(days=1)  # two days, so that it is the audit that chooses
+    late = a_row(9, bucket=upload.bucket, key=upload.key, version_id=upload.version_id, outcome="unheard_of")
+    at = {"uploaded_at": day.replace(tzinfo=None), "decided_at": day.replace(tzinfo=None)}
+    write_rows(folder, [{**late, **at}], file="late")
+    (account,) = audit_of(folder, [upload])[1]
+    assert (account.outcome, account.upload.uploaded_at) == (Outcome(known), upload.uploaded_at)
 
 
 @pytest.mark.parametrize("later_day", [0, 1])

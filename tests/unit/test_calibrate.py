@@ -145,14 +145,6 @@ def test_cross_fitting_measures_only_images_that_had_no_part_in_the_choice():
     assert 0.5 <= result["coverage"] < 1.0
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (93, 100, 0.8625, 0.9657)],
-)
-def test_wilsons_interval_is_the_textbooks(successes, trials, low, high):
-    assert calibrate.wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
-
-
 def test_risk_grows_with_what_the_model_is_less_sure_of():
     probabilities, labels = predictions([0.6, 0.9, 0.8, 0.7], [False, True, True, False])
     coverage, risk = calibrate.risk_coverage(probabilities, labels)

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.capture import BUCKET, FIRST_AT, Capture, NotACapture, Source, messages, read_line
+from analytics.capture import FIRST_AT, Capture, NotACapture, Source, messages, read_line
 from analytics.lake.batch import sort_out
 from tests.builders import png_bytes
 from tests.template import resources_of_type
 from workflow.errors import InvalidScores
+from workflow.outcome import IMPORTED_BUCKET
 from workflow.policy import Policy
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -163,7 +164,7 @@ def test_a_captured_image_has_its_whole_row() -> None:
     image = png_bytes()
     sent = part(base64.b64encode(image).decode(), "BASE64")
     (row,) = rows_of(a_line(part("[0.04, 0.96]", "JSON"), sent))
-    assert (row["bucket"], row["key"], row["endpoint"]) == (BUCKET, "e-1", "scones")
+    assert (row["bucket"], row["key"], row["endpoint"]) == (IMPORTED_BUCKET, "e-1", "scones")
     assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "motorcycle", 0.96)
     assert dict(row["probabilities"]) == {"bicycle": 0.04, "motorcycle": 0.96}
     assert row["model_version"] == "scones/AllTraffic"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.report import charts
-from analytics.report.drift import Bin, Interval, wilson_interval
 from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, Percentiles, Tally, WhatIf
+from ingest.stats import Bin, Interval, wilson_interval
 
 MONDAY = date(2026, 11, 16)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -22,7 +22,7 @@ def read(svg: str) -> ElementTree.Element:
 
 
 def a_day(number: int, needs_review: int = 3, accepted: int = 7, usual: Interval | None = None) -> Day:
-    tally = Tally(accepted + needs_review, accepted, needs_review, 0, 0)
+    tally = Tally.of({"accepted": accepted, "needs_review": needs_review})
     share = needs_review / tally.images if tally.images else None
     return Day(MONDAY + timedelta(days=number), tally, share, usual, in_week=True)
 
@@ -72,8 +72,8 @@ def test_a_chart_has_its_colours_without_any_style_sheet(svg):
 
 
 @pytest.mark.parametrize("svg", every_chart(), ids=lambda svg: read(svg).get("aria-labelledby"))
-def test_every_class_of_a_chart_has_a_colour_for_dark_screens(svg):
-    style = charts.dark_style()
+def test_every_class_of_a_chart_has_a_colour_of_the_theme(svg):
+    style = charts.style()
     for element in list(read(svg).iter())[1:]:
         for name in element.get("class", "").split():
             assert f".{name}{{" in style or name == "f-none"

@@ -18,7 +18,7 @@ from analytics.lake.compaction import CompactionFailed, compact, to_compact
 from analytics.lake.merge import edition_of, merge
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
-from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
+from tests.builders_bucket import Actor, Bucket, Row, best, ending, place, rows_of
 from tests.builders_table import a_failed_row, a_rejected_row, a_row
 
 NOON = datetime.fromisoformat("2026-11-16T12:00")
@@ -233,6 +233,14 @@ def test_a_late_failure_does_not_take_the_place_of_an_answer() -> None:
     bucket = bucket_of([decision(1, 0, "rejected", "")], [decision(1, 9, "failed", "")])
     compact_all(bucket)
     assert [row["outcome"] for row in bucket.rows()] == ["rejected"]  # the two have the same result id
+
+
+@pytest.mark.parametrize("known", ["accepted", "rejected", "failed"])
+def test_an_outcome_that_is_not_known_takes_the_place_of_no_other(known: str) -> None:
+    bucket = bucket_of([decision(1, 0, known, "m1")], [decision(1, 9, "unheard_of", "m2")])
+    compact_all(bucket)
+    counting = [row for path in bucket.files if "/once-" in path for row in rows_of(bucket.files[path])]
+    assert [row["outcome"] for row in counting] == [known]
 
 
 def test_what_other_models_said_is_kept_beside_what_counts() -> None:

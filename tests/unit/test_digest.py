@@ -18,14 +18,28 @@ from analytics.athena.engine import QueryFailed
 from analytics.report.digest import handler
 from analytics.report.digest.aws import Topic
 from analytics.report.digest.summary import digest_of
-from analytics.report.digest.text import digest_text
 from analytics.report.isoweek import IsoWeek
+from analytics.report.markdown import digest_text
+from analytics.report.numbers import Tally, WeekSummary
 from analytics.text import short
+from workflow.outcome import Outcome
 
 WEEK = IsoWeek.parse("2026-W47")
-COLUMNS = ["week", "images", "accepted", "needs_review", "rejected", "failed", "expected_precision"]
-BEFORE = ["2026-11-09", "800", "700", "80", "15", "5", "0.97"]
-NOW = ["2026-11-16", "1000", "840", "120", "30", "10", "0.961"]
+COLUMNS = ["week", "outcome", "images", "uploaded", "mean_confidence", "total_p50_ms", "total_p95_ms"]
+
+
+def a_week(monday: str, counts: Sequence[int], precision: str) -> list[list[str | None]]:
+    """Return a week as Athena answers `weekly_summary.sql`: a row for each outcome, and one of them all."""
+    rows: list[list[str | None]] = [[monday, None, str(sum(counts)), "0", "0.95", "850", "1449.5"]]
+    uploaded = {"needs_review": "118"}
+    for outcome, count in zip(Outcome, counts, strict=True):
+        confidence = precision if outcome is Outcome.ACCEPTED else None
+        rows.append([monday, outcome, str(count), uploaded.get(outcome, str(count)), confidence, None, None])
+    return rows
+
+
+BEFORE = a_week("2026-11-09", (700, 80, 15, 5), "0.97")
+NOW = a_week("2026-11-16", (840, 120, 30, 10), "0.961")
 CONTEXT: Any = SimpleNamespace(
     function_name="digest",
     memory_limit_in_mb=256,
@@ -35,8 +49,8 @@ CONTEXT: Any = SimpleNamespace(
 )
 
 
-def a_row(values: list[str]) -> dict[str, str | None]:
-    return {**dict(zip(COLUMNS, values, strict=True)), "to_review": "118", "total_p95_ms": "1449.5"}
+def answer(rows: Sequence[Sequence[str | None]]) -> list[dict[str, str | None]]:
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 class FakeAthena:
@@ -91,7 +105,7 @@ def no_waiting(monkeypatch):
 
 
 def test_on_monday_last_week_is_published(monkeypatch):
-    athena, topic = FakeAthena([BEFORE, NOW]), FakeTopic()
+    athena, topic = FakeAthena([*BEFORE, *NOW]), FakeTopic()
     connected(monkeypatch, athena, topic)
     assert handler.lambda_handler({"time": "2026-11-23T06:00:00Z"}, CONTEXT) == {"week": "2026-W47"}
     assert "dt BETWEEN '2026-11-09' AND '2026-11-22'" in athena.asked[0]
@@ -113,42 +127,39 @@ def test_whenever_it_is_asked_the_last_whole_week_is_meant(day, hour):
     year, number, _ = sunday.isocalendar()
     assert topic.sent[0]["Subject"] == f"Scones, week {year}-W{number:02}"
     assert topic.sent[0]["Subject"].isascii()
-    assert "No image is on record." in topic.sent[0]["Message"]
+    assert "No images were recorded." in topic.sent[0]["Message"]
 
 
 def test_the_digest_says_what_became_of_the_images_and_what_to_do():
-    text = digest_of([a_row(BEFORE), a_row(NOW)], WEEK).replace("\u00a0", " ")
+    text = digest_of(answer([*BEFORE, *NOW]), WEEK).replace("\u00a0", " ")
     assert text.startswith("**Scones, week 2026-W47.** 1,000 images, 84.0 % accepted.")
-    assert "- We failed 10 images. Classify them again: make redrive." in text
+    assert "- 10 images failed. Classify them again: make redrive." in text
     assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
-    assert "Expected precision of what was accepted: 96.1 %" in text
-    assert "19 of 20 images were decided within 1.4 s" in text
-    assert text.endswith("118 images needed review: make review has those without a label.\n")
+    assert "Expected precision of accepted images: 96.1 %" in text
+    assert "95 % of images were decided within 1.4 s" in text
+    assert text.endswith("118 images below the threshold: make review shows those without a label.\n")
 
 
 def test_an_empty_week_is_said_so():
-    text = digest_of([a_row(BEFORE)], WEEK)
+    text = digest_of(answer(BEFORE), WEEK)
     assert "make review" not in text
-    assert "No image is on record." in text
+    assert "No images were recorded." in text
     assert "was 800" in text
 
 
 def test_a_row_without_classified_images_has_no_precision():
-    row = {**a_row(NOW), "expected_precision": None, "total_p95_ms": None}
-    assert "precision" not in digest_of([row], WEEK)
+    rows = a_week("2026-11-16", (0, 0, 30, 10), "")
+    assert "precision" not in digest_of(answer(rows), WEEK)
 
 
 def tokens(name: str) -> list[str]:
     """Return of what a digest that names a class or a model so is made, as Markdown."""
+    tally = Tally.of(dict.fromkeys(Outcome, 9))
     text = digest_text(
-        str(WEEK),
-        dict.fromkeys(("images", "accepted", "needs_review", "rejected", "failed"), 9),
+        WeekSummary(str(WEEK), tally, 9, 0.9, 0.9, 1.0, 1.0),
         None,
-        to_review=9,
-        expected_precision=0.9,
-        total_p95_ms=1.0,
         sentence=f"Mostly {name}.",
-        findings=[(f"We failed 8, mostly {name}.", "Do it again."), (f"By {name}, {name}.", "Compare.")],
+        findings=[(f"8 images failed, mostly {name}.", "Do it again."), (f"By {name}, {name}.", "Compare.")],
     )
     blocks = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
     inside = [token.type for block in blocks for token in block.children or ()]

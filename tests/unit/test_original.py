@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from analytics.capture import BUCKET
 from analytics.report.isoweek import IsoWeek
 from infra.operations.write_report import _uploaded, original
 from ingest.image import MAX_BYTES
+from workflow.outcome import IMPORTED_BUCKET
 
 
 def a_bucket(body: Any, size_bytes: int = 5) -> Any:
@@ -45,7 +45,7 @@ def test_what_cannot_be_read_is_no_picture(body: Any) -> None:
 
 def test_what_is_too_large_or_was_imported_is_not_asked_for() -> None:
     assert original(a_bucket(SimpleNamespace(read=pytest.fail), MAX_BYTES + 1), "b", "k", None) is None
-    assert original(SimpleNamespace(get_object=pytest.fail), BUCKET, "k", None) is None
+    assert original(SimpleNamespace(get_object=pytest.fail), IMPORTED_BUCKET, "k", None) is None
 
 
 def test_uploads_are_counted_by_their_week_in_utc_and_young_ones_apart() -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import LABELS_SCHEMA, SCHEMA, SCHEMAS
+from analytics.lake.schema import LABELS_SCHEMA, OUTCOMES_SCHEMA, SCHEMAS
 from analytics.questions import queries
 from tests.builders_table import Week, a_failed_row, a_rejected_row, a_row, rows_of, write_rows
+from workflow.outcome import rank_of
 
 MONDAY, SUNDAY = date(2026, 11, 16), date(2026, 11, 22)
 VALUES: dict[str, queries.Value] = {
@@ -128,7 +129,7 @@ def test_an_unknown_query_is_answered_with_the_known_ones(name):
 
 def test_each_view_has_the_columns_of_its_table(athena):
     frame = athena.query("SELECT * FROM outcomes WHERE dt = '2026-11-16' LIMIT 1").frame
-    assert list(frame.columns) == [*SCHEMA.names, "dt"]
+    assert list(frame.columns) == [*OUTCOMES_SCHEMA.names, "dt"]
     frame = athena.query("SELECT * FROM true_labels WHERE dt = '2026-11-16' LIMIT 1").frame
     assert list(frame.columns) == [*LABELS_SCHEMA.names, "dt"]
 
@@ -166,6 +167,15 @@ def test_a_rejection_beats_a_failure_and_the_latest_model_wins(tmp_path):
     assert outcomes_of(tmp_path, [*rows, new, old]) == sorted([rows[0]["result_id"], new["result_id"]])
 
 
+@pytest.mark.parametrize("known", [a_row, a_rejected_row, a_failed_row])
+def test_an_outcome_that_is_not_known_comes_after_all_others(tmp_path, known):
+    good, late = (
+        known(1, **hours_later(0)),
+        a_row(1, outcome="unheard_of", model_version="m9", **hours_later(9)),
+    )
+    assert outcomes_of(tmp_path, [good, late]) == [good["result_id"]]
+
+
 def test_the_same_message_delivered_twice_is_one_outcome(tmp_path):
     row = a_row(1, **hours_later(0))
     assert outcomes_of(tmp_path, [row, row]) == [row["result_id"]]
@@ -187,7 +197,6 @@ ROWS = st.builds(
     st.integers(0, 2),
     st.integers(0, 5),
 )
-RANK = {"accepted": 0, "needs_review": 0, "rejected": 1, "failed": 2}
 
 
 @given(st.lists(ROWS, min_size=1, max_size=12), st.randoms(use_true_random=False))
@@ -198,7 +207,7 @@ def test_the_view_has_the_best_outcome_of_each_upload_whatever_is_where(tmp_path
         by_upload[row["upload_id"]].append(row)
 
     def place(row):
-        return RANK[row["outcome"]], -row["decided_at"].timestamp(), row["result_id"]
+        return rank_of(row["outcome"]), -row["decided_at"].timestamp(), row["result_id"]
 
     best = sorted(min(copies, key=place)["result_id"] for copies in by_upload.values())
     random.Random(rng.random()).shuffle(rows)

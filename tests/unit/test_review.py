@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
-from analytics.capture import BUCKET
 from analytics.questions.queries import views
 from analytics.review import sheet as reviewing
 from analytics.review.sheet import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
 from localathena.results import frame_of, typed_rows
 from tests.builders import png_bytes
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
+from workflow.outcome import IMPORTED_BUCKET
 
 SINCE, UNTIL = date(2026, 11, 1), date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
@@ -107,7 +107,7 @@ def test_a_sample_of_accepted_images_is_a_fair_one_without_those_that_have_label
 
 
 def test_what_was_imported_without_its_picture_does_not_wait(tmp_path):
-    rows = [unsure(1, bucket=BUCKET), a_row(2, bucket=BUCKET)]
+    rows = [unsure(1, bucket=IMPORTED_BUCKET), a_row(2, bucket=IMPORTED_BUCKET)]
     assert queue_of(tmp_path, rows, sample=5) == Queue([], 0, 0, SINCE)
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import compact
-from analytics.lake.cross_day import SIGHTINGS_SQL, Sighting, strays, take_out
+from analytics.lake.cross_day import Sighting, strays, take_out
 from analytics.lake.schema import partition
-from analytics.questions.queries import views
+from analytics.questions.queries import internal_query, views
 from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
 from tests.builders_table import a_failed_row, a_row
 
@@ -104,7 +104,12 @@ def test_sql_finds_what_these_tests_find(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_bytes(body)
     engine = LocalEngine(tmp_path, views())
-    found = [Sighting(*row) for row in engine.query(SIGHTINGS_SQL).frame.itertuples(index=False, name=None)]
+    found = [
+        Sighting(*row)
+        for row in engine.query(internal_query("seen_on_several_days")).frame.itertuples(
+            index=False, name=None
+        )
+    ]
     engine.close()
     assert strays(found) == strays(sightings(rows))
     assert list(strays(found)) == ["2026-11-16"]

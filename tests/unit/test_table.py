@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analytics.lake.schema import (
     COMMENTS,
     LABELS_SCHEMA,
+    OUTCOMES_SCHEMA,
     SCHEMA,
     glue_columns,
     partition,
@@ -207,7 +208,7 @@ def test_glue_s_columns_are_those_of_the_schema():
 
 
 def test_each_column_is_described_and_nothing_else():
-    assert COMMENTS.keys() == {*SCHEMA.names, *LABELS_SCHEMA.names, "dt"}
+    assert COMMENTS.keys() == {*OUTCOMES_SCHEMA.names, *LABELS_SCHEMA.names, "dt"}
 
 
 @pytest.mark.parametrize("comment", COMMENTS.values())

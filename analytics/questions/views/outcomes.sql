@@ -1,52 +1,21 @@
--- What became of each upload: exactly one row for each, the best outcome first, then the latest. Its
--- first_decided_at says since when there was one as good: of an answer of the model, the time of the first answer.
--- Compaction writes a day as one edition: files named once-EDITION-… hold each of its uploads once, rest-EDITION-…
--- whatever else was said of them. A day of one edition and nothing else is read as it stands. Any other day may
--- hold an upload several times: delivered twice, retried, redriven, seen by several model versions, or in two
--- editions while one takes the place of the other. All copies of an upload are in one day, and a filter on dt
--- reaches each part.
+-- Current outcome of each upload: one row for each. The outcome with the smallest rank wins, then the latest decision.
+-- first_decided_at is the time of the first outcome of equal rank: for a classified image, of the model's first answer.
+--
+-- Compaction writes a day as one generation of files: current-GENERATION-… hold one row for each upload of the day,
+-- history-GENERATION-… all other rows. A day of one generation and nothing else is read as it is. Any other day may
+-- hold an upload several times: delivered twice, retried, redriven, classified by several model versions, or in two
+-- generations while one replaces the other. All rows of an upload are in one day, and a filter on dt reaches each part.
+--
+-- :outcome_rank becomes CASE outcome WHEN 'accepted' THEN 0 … END, from workflow/outcome.py like the others.
 WITH mixed AS (
     SELECT dt
     FROM (
-        SELECT dt, regexp_extract("$path", '/[a-z]+-([0-9a-f]+)-[0-9]+[.]parquet$', 1) AS edition
+        SELECT dt, regexp_extract("$path", '/(once|rest)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
         FROM predictions
     )
     GROUP BY dt
-    HAVING count(*) > count(edition) OR min(edition) <> max(edition)
+    HAVING count(*) > count(generation) OR min(generation) <> max(generation)
 )
-SELECT
-    stored.result_id,
-    stored.upload_id,
-    stored.bucket,
-    stored.key,
-    stored.version_id,
-    stored.etag,
-    stored.size_bytes,
-    stored.uploaded_at,
-    stored.decided_at,
-    coalesce(stored.first_decided_at, stored.decided_at) AS first_decided_at,
-    stored.outcome,
-    stored.label,
-    stored.confidence,
-    stored.threshold,
-    stored.probabilities,
-    stored.reason,
-    stored.detail,
-    stored.model_version,
-    stored.endpoint,
-    stored.image_format,
-    stored.width_px,
-    stored.height_px,
-    stored.brightness,
-    stored.sharpness,
-    stored.serialize_ms,
-    stored.classify_ms,
-    stored.execution_arn,
-    stored.dt
-FROM predictions AS stored
-LEFT JOIN mixed ON mixed.dt = stored.dt
-WHERE stored."$path" LIKE '%/once-%' AND mixed.dt IS NULL
-UNION ALL
 SELECT
     result_id,
     upload_id,
@@ -57,7 +26,7 @@ SELECT
     size_bytes,
     uploaded_at,
     decided_at,
-    as_good_since AS first_decided_at,
+    first_at AS first_decided_at,
     outcome,
     label,
     confidence,
@@ -75,24 +44,28 @@ SELECT
     serialize_ms,
     classify_ms,
     execution_arn,
+    outcome IN (:classified_outcomes) AS is_classified,
+    bucket = :imported_bucket AS is_imported,
     dt
 FROM (
     SELECT
         stored.*,
+        1 AS nth_of_upload,
+        coalesce(stored.first_decided_at, stored.decided_at) AS first_at
+    FROM predictions AS stored
+    LEFT JOIN mixed ON mixed.dt = stored.dt
+    WHERE stored."$path" LIKE '%/once-%' AND mixed.dt IS NULL
+    UNION ALL
+    SELECT
+        stored.*,
         row_number() OVER (
             PARTITION BY stored.dt, stored.upload_id
-            ORDER BY
-                CASE stored.outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END,
-                stored.decided_at DESC,
-                stored.result_id
-        ) AS place,
+            ORDER BY :outcome_rank, stored.decided_at DESC, stored.result_id
+        ) AS nth_of_upload,
         min(coalesce(stored.first_decided_at, stored.decided_at)) OVER (
-            PARTITION BY
-                stored.dt,
-                stored.upload_id,
-                CASE stored.outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END
-        ) AS as_good_since
+            PARTITION BY stored.dt, stored.upload_id, :outcome_rank
+        ) AS first_at
     FROM predictions AS stored
     JOIN mixed ON mixed.dt = stored.dt
 )
-WHERE place = 1
+WHERE nth_of_upload = 1

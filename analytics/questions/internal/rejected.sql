@@ -11,8 +11,8 @@ FROM (
         size_bytes,
         uploaded_at,
         outcome,
-        row_number() OVER (PARTITION BY key ORDER BY uploaded_at DESC, decided_at DESC) AS place
+        row_number() OVER (PARTITION BY key ORDER BY uploaded_at DESC, decided_at DESC) AS nth_of_key
     FROM outcomes
 )
-WHERE place = 1 AND outcome = 'rejected'
+WHERE nth_of_key = 1 AND outcome = 'rejected'
 ORDER BY uploaded_at DESC, key

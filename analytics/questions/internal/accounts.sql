@@ -1,4 +1,4 @@
--- For each object version in the listing or in the table: what became of it, and how often readers see it.
+-- For each object version in the listing or in the table: its current outcome, and how many rows readers see.
 -- A version is its id or, without one, its ETag: what was stored without versioning, or while it was suspended.
 WITH listed AS (
     SELECT key, coalesce(version_id, etag) AS version, version_id, etag, size_bytes, uploaded_at
@@ -10,16 +10,16 @@ recorded AS (
         coalesce(version_id, etag) AS version,
         min(version_id) AS version_id,
         count(*) AS outcomes,
-        min_by(outcome, CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END) AS outcome,
+        min_by(outcome, :outcome_rank) AS outcome,
         min(etag) AS etag,
         min(size_bytes) AS size_bytes,
-        -- Of the row that counts, should several days have one: the better outcome, then the later decision.
+        -- Of the current row, where several days have one: by rank, then the latest decision.
         min_by(
             uploaded_at,
-            CASE outcome WHEN 'failed' THEN 2 WHEN 'rejected' THEN 1 ELSE 0 END * 1e11 - to_unixtime(decided_at)
+            :outcome_rank * 1e11 - to_unixtime(decided_at)
         ) AS uploaded_at
     FROM outcomes
-    WHERE bucket = ? AND starts_with(key, ?)
+    WHERE bucket = :bucket AND starts_with(key, :prefix)
     GROUP BY key, coalesce(version_id, etag)
 )
 SELECT
