@@ -36,6 +36,8 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
   $(eval $(call forward,$(name)))))
 $(foreach name,$(FROM_ENVIRONMENT),$(if $(filter environment,$(origin $(name))),$(eval $(call forward,$(name)))))
 export PYTHON
+# Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
 .PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train check \
   check-security check-packages fix lock clean
