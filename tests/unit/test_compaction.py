@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import analytics.lake.merge as merging
 from analytics.athena.local import LocalEngine
-from analytics.lake.compaction import CompactionFailed, compact, to_compact
+from analytics.lake.compaction import CompactionFailed, compact, compact_day, day_of, to_compact
 from analytics.lake.merge import edition_of, merge
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
@@ -327,3 +327,35 @@ def test_days_are_chosen_by_their_editions_and_the_smallest_comes_first() -> Non
         "2026-11-02",
     ]
     assert to_compact(files)[0].dt == "2026-11-20"
+
+
+def test_only_what_was_read_is_deleted() -> None:
+    """A file that another compaction has deleted, and that Record writes again under the same name, stays."""
+    rows = [decision(number, 0, "accepted", "m1") for number in range(3)]
+    bucket = bucket_of(*([row] for row in rows))
+    gone = max(bucket.files)
+    body = bucket.files[gone]
+    slow = Actor(lambda actor: compact_all(bucket))
+    bucket.step = slow.pause
+    with ending([slow]):
+        slow.go_on()  # listed
+        del bucket.files[gone]
+        while len(bucket.files) == 2:  # read, until the edition is written
+            slow.go_on()
+        bucket.files[gone] = body
+        while not slow.done:
+            slow.go_on()
+    assert gone in bucket.files
+    assert_counts_right(bucket, rows)
+
+
+@pytest.mark.parametrize("what", ["a day", "a day without its strays"])
+def test_what_is_written_while_a_day_is_compacted_stays(what: str) -> None:
+    bucket = bucket_of([decision(0, 0, "accepted", "m1")], [decision(1, 0, "accepted", "m1")])
+    day = day_of(bucket, "2026-11-16")
+    late = decision(2, 0, "accepted", "m1")
+    bucket.record([late])
+    first = {a_row(9)["upload_id"]: (0, 0.0, "", "")} if "strays" in what else {}
+    compact_day(bucket, day, first)
+    assert late["upload_id"] in {row["upload_id"] for row in bucket.rows()}
+    assert len(bucket.rows()) == 3

@@ -197,10 +197,15 @@ def written(resource: Any) -> str:
 
 def granted(role: str) -> list[tuple[str, str]]:
     """Return (action, resource), each as often as it is granted."""
+    statements = [
+        statement for policy in ROLES[role]["Policies"] for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    # A Deny, a Condition or a NotAction would make less of what is granted, or more.
+    assert all(statement.keys() - {"Sid"} == {"Effect", "Action", "Resource"} for statement in statements)
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
     return sorted(
         (action, written(resource))
-        for policy in ROLES[role]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
+        for statement in statements
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
     )

@@ -1,0 +1,113 @@
+"""A redrive deletes a message only when what comes in its place is safe, wherever it ends."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra.operations import redrive as redriving
+from infra.operations.backfill import Run
+from infra.stack import depth
+from tests.builders import a_message, an_event
+
+STEPS = ("start", "take_out", "resend")
+
+
+class Ended(Exception):
+    """The process ends here."""
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The two dead-letter queues, with a message each that can be redriven, and one that cannot."""
+
+    stack: Any
+    sqs: Any
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many messages are in each of them, those that are held included."""
+        urls = (self.stack.undelivered_events_url, self.stack.unrecorded_outcomes_url)
+        return depth(self.sqs, urls[0]), depth(self.sqs, urls[1])
+
+    def held(self) -> int:
+        """Return how many are invisible to others."""
+        name = "ApproximateNumberOfMessagesNotVisible"
+        return sum(
+            int(self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+            for url in (self.stack.undelivered_events_url, self.stack.unrecorded_outcomes_url)
+        )
+
+
+@pytest.fixture
+def queues() -> Iterator[Queues]:
+    with mock_aws():
+        sqs = boto3.client("sqs", region_name="us-east-1")
+        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("undelivered", "unrecorded")]
+        sqs.send_message(QueueUrl=urls[0], MessageBody=json.dumps(an_event("undelivered.png")))
+        for body in (json.dumps(a_message("accepted", an_event("unrecorded.png"))), "not an outcome"):
+            sqs.send_message(QueueUrl=urls[1], MessageBody=body)
+        stack = SimpleNamespace(
+            client=lambda service: sqs,
+            undelivered_events_url=urls[0],
+            unrecorded_outcomes_url=urls[1],
+            results_bucket="results",
+        )
+        yield Queues(stack, sqs)
+
+
+@pytest.fixture
+def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
+    """Take the place of the steps; note which messages there are while each of them runs."""
+    seen: dict[str, tuple[int, int]] = {}
+
+    def start(stack: Any, uploads: Any) -> Iterator[Run]:
+        assert [upload.key for upload in uploads] == ["undelivered.png"]
+        seen["start"] = queues.waiting()
+        yield Run("arn", "manifest", 1)
+
+    monkeypatch.setattr(redriving, "_sightings", lambda stack: [])
+    monkeypatch.setattr(redriving, "accounts_of", lambda stack: [])
+    monkeypatch.setattr(redriving, "start", start)
+    for step in STEPS[1:]:
+
+        def note(*_: Any, step: str = step) -> None:
+            seen[step] = queues.waiting()
+
+        monkeypatch.setattr(redriving, step, note)
+    return seen
+
+
+def test_a_message_is_there_until_all_steps_are_done(
+    queues: Queues, seen: dict[str, tuple[int, int]]
+) -> None:
+    done = redriving.redrive(queues.stack, apply=True)
+    assert seen == dict.fromkeys(STEPS, (1, 2))
+    assert [run.execution_arn for run in done.runs] == ["arn"]
+    assert queues.waiting() == (0, 1)  # what is not an outcome stays, for people
+    assert queues.held() == 0
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_redrive_that_ends_early_leaves_every_message_to_the_next_one(
+    queues: Queues, seen: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def end(*_: Any) -> None:
+        raise Ended
+
+    monkeypatch.setattr(redriving, step, end)
+    with pytest.raises(Ended):
+        redriving.redrive(queues.stack, apply=True)
+    assert queues.waiting() == (1, 2)
+    assert queues.held() == 0
+
+
+def test_a_plan_changes_nothing(queues: Queues, seen: dict[str, tuple[int, int]]) -> None:
+    planned = redriving.redrive(queues.stack, apply=False)
+    assert (planned.plan.to_classify, planned.runs, seen) == (1, [], {})
+    assert queues.waiting() == (1, 2)
+    assert queues.held() == 0
