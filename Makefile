@@ -60,7 +60,8 @@ $(READY): requirements.lock
 	@rm -rf $(VENV)
 	@"$$PYTHON" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@printf '#!/bin/sh\nexec "%s/python" "%s/scones.py" "$$@"\n' "$$PWD/$(BIN)" "$$PWD" >$(BIN)/scones
+	@chmod +x $(BIN)/scones
 	@touch $@
 
 $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS): export SCONES_MAKE := 1
