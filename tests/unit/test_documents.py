@@ -9,9 +9,9 @@ import click
 import pytest
 
 from analytics.report.cost import weekly_cost
-from infra.aws.package import PROJECT
 from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
+from infra.installation import PROJECT
 
 DOCUMENTS = sorted(
     path.relative_to(PROJECT)
