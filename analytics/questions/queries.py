@@ -115,7 +115,9 @@ def internal_query(name: str, **values: InternalValue) -> str:
         ValueError: a number is not finite, or a sequence is empty.
     """
     literals = {parameter: _internal_literal(value) for parameter, value in values.items()}
-    return _replace((_FOLDER / "internal" / f"{name}.sql").read_text(), {**_FROM_OUTCOME, **literals})
+    return _replace(
+        (_FOLDER / "internal" / f"{name}.sql").read_text(encoding="utf-8"), {**_FROM_OUTCOME, **literals}
+    )
 
 
 def views() -> dict[str, str]:

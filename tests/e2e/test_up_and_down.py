@@ -237,7 +237,7 @@ def test_what_a_killed_supervisor_leaves_ends_before_the_next_start(
 
 def test_files_that_an_earlier_start_still_writes_are_not_in_the_way(home: Path, tmp_path: Path) -> None:
     (home / "tmp" / "ministack-lambda-old").mkdir(parents=True)
-    (home / "tmp" / "ministack-lambda-old" / "file").write_text("left")
+    (home / "tmp" / "ministack-lambda-old" / "file").write_text("left", encoding="utf-8")
     assert local._new_scratch(home) != local._new_scratch(home)
 
 

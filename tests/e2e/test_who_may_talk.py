@@ -174,7 +174,7 @@ def test_only_its_owner_reads_the_stack_file_and_the_home(
     for path in (home.parent / "stack.json", home / "credentials.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    said = json.loads((home.parent / "stack.json").read_text())
+    said = json.loads((home.parent / "stack.json").read_text(encoding="utf-8"))
     assert (said["access_key_id"], said["secret_access_key"]) == (
         stack.access_key_id,
         stack.secret_access_key,
@@ -195,7 +195,7 @@ def listening(inodes: set[str]) -> list[str]:
     """Return the local addresses of the sockets among these that take connections or datagrams."""
     found = []
     for kind, states in (("tcp", {"0A"}), ("tcp6", {"0A"}), ("udp", {"07"}), ("udp6", {"07"})):
-        for line in Path("/proc/net", kind).read_text().splitlines()[1:]:
+        for line in Path("/proc/net", kind).read_text(encoding="utf-8").splitlines()[1:]:
             fields = line.split()
             if fields[9] in inodes and fields[3] in states:
                 found.append(f"{kind} {fields[1]}")
@@ -220,7 +220,9 @@ def tree_of(roots: set[int]) -> set[int]:
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+            )
         except OSError:
             continue
     tree = set(roots)

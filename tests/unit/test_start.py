@@ -11,17 +11,9 @@ import pytest
 
 from infra.installation import PROJECT
 
-HEAVY = ("PIL", "boto3", "botocore", "duckdb", "ministack", "numpy", "onnxruntime", "pandas", "pyarrow", "sqlglot")
-    "pandas",
-    "boto3",
-    "botocore",
-    "duckdb",
-    "sqlglot",
-    "pyarrow",
-    "numpy",
-    "onnxruntime",
-    "PIL",
-    "ministack",
+HEAVY = (
+    *("PIL", "boto3", "botocore", "duckdb", "ministack"),
+    *("numpy", "onnxruntime", "pandas", "pyarrow", "sqlglot"),
 )
 LITTLE = {
     "help": ["--help"],

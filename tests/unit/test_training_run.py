@@ -43,7 +43,7 @@ def train(archive, out, *, classes=(), target_precision=0.99, trainer=None, say=
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_trained(archive, tmp_path):
-    (tmp_path / "a file").write_text("")
+    (tmp_path / "a file").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match=r"cannot write to .*a file: File exists"):
         train(archive, tmp_path / "a file", trainer=lambda *_: pytest.fail("trained"))
 

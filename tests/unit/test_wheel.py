@@ -58,7 +58,9 @@ def test_every_file_of_the_folders_is_in_the_wheel(installed: Path) -> None:
         if path.is_file() and not any(tool in path.as_posix() for tool in TOOLS)
     }
     theirs = {
-        path.relative_to(installed / "scones").as_posix() for path in installed.rglob("*") if path.is_file()
+        path.relative_to(installed / "scones").as_posix()
+        for path in (installed / "scones").rglob("*")
+        if path.is_file()
     }
     assert ours <= theirs
     assert "requirements.lock" in theirs
