@@ -5,13 +5,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from analytics import text as words
+from analytics.html import template
 from analytics.report import charts
 from analytics.report.numbers import Numbers
 from analytics.report.sections import chapters
@@ -55,19 +53,6 @@ def render(
         words=words,
     )
     return words.visible(page)
-
-
-@cache
-def template(name: str) -> Template:
-    """Return a template of `analytics/`; values are escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
 
 def _tiles(numbers: Numbers, over: bool) -> list[Tile]:

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from analytics import text as words
 from analytics.athena.engine import Engine
+from analytics.html import template
 from analytics.questions.queries import saved_query
-from analytics.report.page import template
 
 MAX_IMAGES = 200
 """On a sheet that needs review: a quarter of an hour's work, and a page of about 4 MB."""
