@@ -1,7 +1,7 @@
-"""The torture: images go in while everything that can break does, and in the end every one is counted once.
+"""Fault injection: ingest images while components fail, and check that each one is counted once.
 
-Read `run.py` first: the acts, one after the other. `plan.py` decides what happens to which image, `faults.py`
-says what each fault is and where it may lead, `proxy.py` brings them about between the Lambdas and what they
-talk to, `course.py` is how things are done, and `verdict.py` counts what is lost, doubled or wrong. In
-`corpus.py` are odd images, for the torture and for the tests.
+`run.py` has the acts in their order. `plan.py` decides which fault happens to which image, `faults.py` lists
+the faults and the outcomes that they may lead to, `proxy.py` injects them between the Lambdas and S3 or the
+endpoint, `actions.py` has the single steps, and `verdict.py` counts what is lost, doubled or wrong.
+`tests/corpus.py` has odd images, for the fault injection and for the tests.
 """

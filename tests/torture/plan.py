@@ -1,4 +1,4 @@
-"""What happens to which image: decided by a seed, before anything begins. Pure."""
+"""The plan of a run: which fault happens to which image, derived from a seed. Pure."""
 
 import io
 import random
@@ -15,31 +15,31 @@ from tests.corpus import ODD_KEYS, small_odd_images
 from tests.torture.faults import FAULTS, OUTAGE, WRITES, Fault, Lasts
 
 FULL = 200
-"""As many images, and a run has all that takes long, too."""
+"""From this number of images on, a run includes the slow faults, too."""
 
 _LABELS = ("bicycle", "motorcycle")
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WITHHELD = "midnight/withheld/"
-"""Prefix of the images whose events come only after a backfill has classified them."""
+"""Key prefix of the images whose events arrive only after a backfill has classified them."""
 
-_COPIES = (0, 0, 1, 2)
-"""How often an event comes again: half of them do."""
+_DUPLICATES = (0, 0, 1, 2)
+"""Numbers of duplicates of an event, equally likely."""
 
 
 class Wave(StrEnum):
-    """When an image comes, and what happens meanwhile to all of its wave."""
+    """When an image is uploaded, and what happens to all of its wave."""
 
     STORM = "storm"
-    """Single images and writes meet faults, and events come twice and out of order."""
+    """Requests and writes fail, and events arrive twice and out of order."""
     CRASH = "crash"
-    """The embedded AWS is killed, and brought up again on what it kept."""
+    """The embedded AWS is killed, and started again on the state that it kept."""
     MIDNIGHT = "midnight"
-    """Events are of the last and first seconds of two days, and come in any order, some after a backfill."""
+    """Event times are around midnight. Events arrive in any order, some after a backfill."""
 
 
 @dataclass(frozen=True)
-class Ailment:
-    """A fault, and how long it stays."""
+class Injection:
+    """A fault, and how long it lasts."""
 
     fault: Fault
     lasts: Lasts
@@ -53,56 +53,56 @@ class Drop:
     key: str
     data: bytes
     wave: Wave
-    ailment: Ailment | None = None
-    copies: int = 0
-    """How often its event comes again."""
+    injection: Injection | None = None
+    duplicates: int = 0
+    """Number of duplicates of its event."""
     is_withheld: bool = False
-    """Whether its event comes only after a backfill has classified it."""
+    """Whether its event arrives only after a backfill has classified it."""
     event_time: datetime | None = None
-    """What its event says instead of when it was put; None leaves it."""
+    """Time in its event; None leaves the time of the upload."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is going to happen."""
+    """Everything that is going to happen."""
 
     seed: int
     drops: list[Drop]
     writes: dict[int, Fault] = field(default_factory=dict)
     """Number of the write, from 0 → its fault."""
     crashes: int = 1
-    """How often the embedded AWS is killed."""
+    """Number of times that the embedded AWS is killed."""
     compactor_stride: int = 1
-    """The compactor is killed at every so many of its requests."""
+    """Requests of the compactor from one of its deaths to the next."""
 
     def of(self, wave: Wave) -> list[Drop]:
-        """Return the uploads of a wave, in the order in which they are put."""
+        """Return the uploads of a wave, in their order."""
         return [drop for drop in self.drops if drop.wave is wave]
 
 
 def plan(seed: int, images: int, now: datetime) -> Plan:
-    """Decide on everything; the same seed, count and day make the same plan.
+    """Make the plan; the same seed, count and day make the same one.
 
     Args:
-        seed: of all that is random.
-        images: how many are dropped.
-        now: of whose day the midnight is that the clock crosses.
+        seed: seed of everything random.
+        images: number of uploads.
+        now: a moment of the second of the two days at midnight.
     """
     rng = random.Random(seed)
     pictures = _pictures(images, rng)
     waves = [Wave.CRASH] * (images // 4) + [Wave.MIDNIGHT] * (images // 5)
     waves += [Wave.STORM] * (images - len(waves))
-    ailments = _ailments(rng)
+    injections = _injections(rng)
     keys = _keys(rng)
     drops: list[Drop] = []
     for number, (wave, (data, is_sound)) in enumerate(zip(waves, pictures, strict=True)):
         key = f"{wave}/{number:04} {next(keys)}"
         if wave is Wave.STORM:
-            # Every fault befalls somebody; two of five images are left in peace.
-            ailment = next(ailments) if is_sound and number % 5 < 3 else None
-            drops.append(Drop(number, key, data, wave, ailment, rng.choice(_COPIES)))
+            # Every fault occurs; two of five images have none.
+            injection = next(injections) if is_sound and number % 5 < 3 else None
+            drops.append(Drop(number, key, data, wave, injection, rng.choice(_DUPLICATES)))
         elif wave is Wave.CRASH:
-            drops.append(Drop(number, key, data, wave, copies=rng.choice(_COPIES)))
+            drops.append(Drop(number, key, data, wave, duplicates=rng.choice(_DUPLICATES)))
         else:
             drops.append(_at_midnight(Drop(number, key, data, wave), rng, now))
     is_short = images < FULL
@@ -119,7 +119,7 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
 
 
 def _pictures(count: int, rng: random.Random) -> list[tuple[bytes, bool]]:
-    """Return images, a tenth of them odd, in any order, and whether each is sound."""
+    """Return images in random order, a tenth of them odd, and whether each is sound."""
     odd = [one.data for one in small_odd_images()]
     chosen = rng.sample(odd, min(len(odd), count // 10))
     pictures = [(data, False) for data in chosen]
@@ -136,9 +136,9 @@ def _encoded(picture: Image.Image, format_: str) -> bytes:
     return buffer.getvalue()
 
 
-def _ailments(rng: random.Random) -> Iterator[Ailment]:
-    every = [Ailment(fault, lasts) for fault in FAULTS for lasts in fault.lasts]
-    # Each fault once before any comes again: a short run meets as many kinds as it can.
+def _injections(rng: random.Random) -> Iterator[Injection]:
+    every = [Injection(fault, lasts) for fault in FAULTS for lasts in fault.lasts]
+    # Each fault once before any is repeated: a short run has as many kinds as possible.
     rng.shuffle(every)
     first = list({each.fault.name: each for each in every}.values())
     return cycle([*first, *(each for each in every if each not in first)])
@@ -160,9 +160,11 @@ def _at_midnight(drop: Drop, rng: random.Random, now: datetime) -> Drop:
 
 
 def _again(drops: Sequence[Drop], rng: random.Random) -> list[Drop]:
-    """Let some images take the place of others, under the same key: uploads of their own."""
+    """Let some uploads replace others under the same key."""
     again = list(drops)
-    peaceful = [place for place, drop in enumerate(again) if drop.wave is Wave.STORM and not drop.ailment]
-    for place, other in zip(peaceful[::4], peaceful[1::4], strict=False):
+    without_fault = [
+        place for place, drop in enumerate(again) if drop.wave is Wave.STORM and not drop.injection
+    ]
+    for place, other in zip(without_fault[::4], without_fault[1::4], strict=False):
         again[other] = replace(again[other], key=again[place].key)
     return again

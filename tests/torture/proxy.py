@@ -1,7 +1,7 @@
-"""A proxy between the Lambdas and what they talk to, which does to requests what the plan says.
+"""A proxy between the Lambdas and S3 or the endpoint, which injects the faults of the plan.
 
-It knows an image by its key where it is read, and by its pixels where the endpoint is asked about it. To kill
-a Lambda it looks up whose connection it is: that very process ends, in the middle of its work.
+It identifies an image by its key in a request to S3, and by its pixels in a request to the endpoint. To
+kill a Lambda, it looks up the process at the other end of the connection.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from analytics.lake.schema import PREFIX
 from infra.stack import REGION
 from ingest.image import PreparedImage
 from tests.torture.faults import Fault, Lasts, Reply, Seam
-from tests.torture.plan import Ailment
+from tests.torture.plan import Injection
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 _NOT_PASSED_ON = _HOP_BY_HOP | {"host", "authorization", "x-amz-date", "x-amz-security-token"}
@@ -36,21 +36,21 @@ _TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class Met:
-    """A fault that came about."""
+class Occurrence:
+    """A fault that occurred."""
 
     name: str
     image: int | None
-    """Number of the image that it befell."""
+    """Number of the image that the request was about."""
 
 
 class Script:
-    """Who meets what; and, afterwards, who met what. Threads share it."""
+    """The faults to inject, and those that occurred. Threads share it."""
 
     def __init__(self, writes: Mapping[int, Fault]) -> None:
         self._lock = threading.Lock()
-        self._by_key: dict[str, tuple[int, Ailment]] = {}
-        self._by_pixels: dict[str, tuple[int, Ailment]] = {}
+        self._by_key: dict[str, tuple[int, Injection]] = {}
+        self._by_pixels: dict[str, tuple[int, Injection]] = {}
         self._writes = writes
         self._written = 0
         self._outage: tuple[Fault, float] | None = None
@@ -58,81 +58,83 @@ class Script:
         self._compact_requests = 0
         self._compactor_dies_at: int | None = None
         self.is_redriving = False
-        self.met: list[Met] = []
+        self.occurrences: list[Occurrence] = []
 
-    def afflict(self, number: int, key: str, image: PreparedImage, ailment: Ailment) -> None:
-        """Let an image meet its fault wherever it comes by."""
-        self._by_key[key] = number, ailment
+    def inject(self, number: int, key: str, image: PreparedImage, injection: Injection) -> None:
+        """Inject a fault into every request about an image."""
+        self._by_key[key] = number, injection
         for body in (image.to_png(), image.pixels.tobytes()):
-            self._by_pixels[_digest(body)] = number, ailment
+            self._by_pixels[_digest(body)] = number, injection
 
     def for_read(self, key: str) -> Fault | None:
-        """Return what a read of this object meets."""
+        """Return the fault of a read of this object."""
         return self._for(Seam.READ, [self._by_key[key]] if key in self._by_key else [])
 
-    def for_question(self, bodies: Iterable[bytes]) -> dict[int, Fault]:
-        """Return what a question about these images meets: place among them → fault."""
+    def for_invocation(self, bodies: Iterable[bytes]) -> dict[int, Fault]:
+        """Return the faults of an invocation with these images: index → fault."""
         found = {}
         for place, body in enumerate(bodies):
             known = self._by_pixels.get(_digest(body))
-            if known and (fault := self._for(Seam.ASK, [known])):
+            if known and (fault := self._for(Seam.INVOKE, [known])):
                 found[place] = fault
         return found
 
     def for_write(self) -> Fault | None:
-        """Return what the next write of Record meets."""
+        """Return the fault of the next write of Record."""
         with self._lock:
             if self._outage and time.monotonic() < self._outage[1]:
                 return self._outage[0]
             fault = self._writes.get(self._written)
             self._written += 1
             if fault:
-                self.met.append(Met(fault.name, None))
+                self.occurrences.append(Occurrence(fault.name, None))
                 if fault.lasts_s:
                     self._outage = fault, time.monotonic() + fault.lasts_s
             return fault
 
     def let_compactor_die(self, at: int | None) -> None:
-        """Let the compactor die at its request of this number, from 0; None lets it live."""
+        """Kill the compactor at its request of this number, from 0; None lets it run."""
         self._compact_requests, self._compactor_dies_at = 0, at
 
     def compactor_dies(self) -> bool:
-        """Tell whether the compactor dies at this request."""
+        """Tell whether the compactor is to be killed at this request."""
         with self._lock:
             dies = self._compact_requests == self._compactor_dies_at
             self._compact_requests += 1
             if dies:
-                self.met.append(Met("compactor killed", None))
+                self.occurrences.append(Occurrence("compactor killed", None))
             return dies
 
     def note(self, name: str, image: int | None = None) -> None:
-        """Write down a fault that is brought about elsewhere."""
+        """Record a fault that is injected elsewhere."""
         with self._lock:
-            self.met.append(Met(name, image))
+            self.occurrences.append(Occurrence(name, image))
 
     def counts(self) -> Counter[str]:
-        """Return how often each fault came about; one that an image meets again and again is one."""
-        of_images = {met for met in self.met if met.image is not None}
-        return Counter(met.name for met in [*of_images, *(met for met in self.met if met.image is None)])
+        """Return how often each fault occurred; repetitions for one image count once."""
+        of_images = {met for met in self.occurrences if met.image is not None}
+        return Counter(
+            met.name for met in [*of_images, *(met for met in self.occurrences if met.image is None)]
+        )
 
-    def _for(self, seam: Seam, known: list[tuple[int, Ailment]]) -> Fault | None:
+    def _for(self, seam: Seam, known: list[tuple[int, Injection]]) -> Fault | None:
         with self._lock:
-            for number, ailment in known:
-                if ailment.fault.seam is not seam or not self._is_ill(number, ailment):
+            for number, injection in known:
+                if injection.fault.seam is not seam or not self._is_due(number, injection):
                     continue
                 self._spent.add(number)
-                self.met.append(Met(ailment.fault.name, number))
-                return ailment.fault
+                self.occurrences.append(Occurrence(injection.fault.name, number))
+                return injection.fault
         return None
 
-    def _is_ill(self, number: int, ailment: Ailment) -> bool:
-        if ailment.lasts is Lasts.ONCE:
+    def _is_due(self, number: int, injection: Injection) -> bool:
+        if injection.lasts is Lasts.ONCE:
             return number not in self._spent
-        return ailment.lasts is Lasts.ALWAYS or not self.is_redriving
+        return injection.lasts is Lasts.ALWAYS or not self.is_redriving
 
 
 class Proxy:
-    """Two ports, one before S3 and one before the endpoint, in threads of this process."""
+    """Two ports, in front of S3 and of the endpoint, in threads of this process."""
 
     def __init__(self, script: Script, incoming_bucket: str, results_bucket: str) -> None:
         self.script = script
@@ -140,9 +142,9 @@ class Proxy:
         self.results_bucket = results_bucket
         self.s3_upstream = self.model_upstream = ""
         self.credentials = Credentials("", "")
-        """Of the embedded AWS."""
+        """Credentials of the embedded AWS."""
         self.session_id = 0
-        """Of the embedded AWS and its Lambdas: nobody else is ever killed."""
+        """Session of the embedded AWS and its Lambdas: no other process is killed."""
         self._servers = [_Server(self, _S3), _Server(self, _Model)]
         self.s3_url, self.model_url = (
             f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers
@@ -168,11 +170,11 @@ class _Server(ThreadingHTTPServer):
         self.proxy = proxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of those that are gone: it is we who kill them."""
+        """Ignore clients that are gone: the proxy kills them itself."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Passes requests on, or does not."""
+    """Passes requests on, or injects a fault."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -180,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do(self) -> None:
         """Answer one request."""
@@ -194,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def script(self) -> Script:
-        """Who meets what."""
+        """The faults to inject."""
         return self.server.proxy.script
 
     def body(self) -> bytes:
@@ -209,15 +211,15 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def ask(self, upstream: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        """Return what is really there."""
+        """Return the real response."""
         where = urlsplit(upstream)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S)
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}
         request = AWSRequest(self.command, upstream + self.path, {**kept, "Host": where.netloc}, body)
-        # The signature was made for the proxy, and the upstream takes requests to itself alone.
+        # The signature was made for the proxy's address, and the upstream refuses other hosts than its own.
         S3SigV4Auth(self.server.proxy.credentials, "s3", REGION).add_auth(request)
         try:
-            # Not by URL: it would tidy up a key with `..` in it.
+            # Not by URL, which would normalise a key that contains `..`.
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
                 connection.putheader(name, value)
@@ -229,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def pass_on(self, response: http.client.HTTPResponse, body: bytes, sent: int | None = None) -> None:
-        """Answer with what is there, or with the first bytes of it."""
+        """Send the real response, or the first bytes of it."""
         self.send_response_only(response.status)
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -242,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def reply(self, reply: Reply) -> None:
-        """Answer with something else."""
+        """Send another response."""
         self.send_response_only(reply.status)
         for name, value in (("Content-Type", reply.content_type), *reply.headers):
             self.send_header(name, value)
@@ -257,8 +259,8 @@ class _Handler(BaseHTTPRequestHandler):
             os.kill(pid, signal.SIGKILL)
         self.close_connection = True
 
-    def suffer(self, fault: Fault, upstream: str, body: bytes) -> None:
-        """Let a fault come about that replaces the answer."""
+    def apply(self, fault: Fault, upstream: str, body: bytes) -> None:
+        """Inject a fault in place of the response."""
         if fault.reply:
             self.reply(fault.reply)
         elif fault.kills:
@@ -272,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _S3(_Handler):
-    """Before S3."""
+    """In front of S3."""
 
     def do(self) -> None:
         body = self.body()
@@ -281,34 +283,34 @@ class _S3(_Handler):
         if bucket == self.server.proxy.incoming_bucket:
             fault = self.script.for_read(key)
             if fault:
-                self.suffer(fault, upstream, body)
+                self.apply(fault, upstream, body)
                 return
         elif self.command == "PUT" and key.startswith(PREFIX) and not edition_of(key):
             if fault := self.script.for_write():
-                self._suffer_writing(fault, upstream, body)
+                self._apply_to_write(fault, upstream, body)
                 return
         elif self.script.compactor_dies():
             self.kill_peer()
             return
         self.pass_on(*self.ask(upstream, body))
 
-    def _suffer_writing(self, fault: Fault, upstream: str, body: bytes) -> None:
+    def _apply_to_write(self, fault: Fault, upstream: str, body: bytes) -> None:
         if fault.kills and not fault.resets:
             self.ask(upstream, body)
-        self.suffer(fault, upstream, body)
+        self.apply(fault, upstream, body)
 
 
 class _Model(_Handler):
-    """Before the endpoint."""
+    """In front of the endpoint."""
 
     def do(self) -> None:
         body = self.body()
         upstream = self.server.proxy.model_upstream
         is_batch = self.headers.get("content-type") == "application/x-npy"
-        faults = self.script.for_question(_images_of(body) if is_batch else [body])
+        faults = self.script.for_invocation(_images_of(body) if is_batch else [body])
         for fault in faults.values():
             if not fault.scores:
-                self.suffer(fault, upstream, body)
+                self.apply(fault, upstream, body)
                 return
         response, answer = self.ask(upstream, body)
         if faults and response.status == 200:

@@ -1,4 +1,4 @@
-"""What should have become of each upload, against what did: lost, doubled, wrong. Pure."""
+"""The expected outcome of each upload compared with its rows: lost, doubled, wrong. Pure."""
 
 import math
 from collections import defaultdict
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.torture.faults import Lasts
-from tests.torture.plan import Ailment
+from tests.torture.plan import Injection
 from workflow.outcome import Outcome
 
 STARVED = frozenset({"States.Timeout", "Sandbox.Timedout", "States.QueryEvaluationError"})
-"""Reasons of failures that a machine with too much to do may add, until the redrive."""
+"""Additional reasons of failures on an overloaded machine, until the redrive."""
 
 Name = tuple[str, str]
 """Key and version id."""
 
 
 @dataclass(frozen=True)
-class Right:
+class ExpectedOutcome:
     """One outcome that an upload may have."""
 
     outcome: Outcome
@@ -25,8 +25,8 @@ class Right:
     confidence: float | None = None
     reasons: frozenset[str | None] = frozenset({None})
 
-    def fits(self, row: "Row") -> bool:
-        """Tell whether a row says so."""
+    def matches(self, row: "Row") -> bool:
+        """Tell whether a row has this outcome."""
         return (
             row.outcome == self.outcome
             and row.label == self.label
@@ -37,7 +37,7 @@ class Right:
 
 @dataclass(frozen=True)
 class Row:
-    """What readers see of an upload."""
+    """A row of the view `outcomes`."""
 
     outcome: str
     label: str | None
@@ -47,16 +47,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Expected:
-    """What may have become of an upload by now."""
+    """The outcomes that an upload may have by now."""
 
-    rights: tuple[Right, ...]
+    outcomes: tuple[ExpectedOutcome, ...]
     may_be_missing: bool = False
     may_be_doubled: bool = False
 
 
 @dataclass
 class Verdict:
-    """What is not as it should be: the upload, and what there is to say."""
+    """The uploads that are not as expected, and what is wrong with each."""
 
     lost: dict[Name, str] = field(default_factory=dict)
     doubled: dict[Name, str] = field(default_factory=dict)
@@ -64,35 +64,39 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether there is nothing."""
+        """Whether every upload is as expected."""
         return not (self.lost or self.doubled or self.wrong)
 
 
-def rights(clean: Right, ailment: Ailment | None, copies: int, *, after_redrive: bool) -> tuple[Right, ...]:
-    """Return what may have become of an upload that met a fault.
+def expected_outcomes(
+    clean: ExpectedOutcome, injection: Injection | None, duplicates: int, *, after_redrive: bool
+) -> tuple[ExpectedOutcome, ...]:
+    """Return the outcomes that an upload with a fault may have.
 
     Args:
-        clean: what becomes of it without one.
-        ailment: its fault, if any.
-        copies: how often its event comes again.
-        after_redrive: whether what failed was done again since.
+        clean: its outcome without a fault.
+        injection: its fault, if any.
+        duplicates: number of duplicates of its event.
+        after_redrive: whether failed images were redriven since.
     """
-    failed = Right(Outcome.FAILED, reasons=frozenset(ailment.fault.reasons) if ailment else frozenset())
-    if ailment and ailment.lasts is Lasts.ALWAYS:
+    failed = ExpectedOutcome(
+        Outcome.FAILED, reasons=frozenset(injection.fault.reasons) if injection else frozenset()
+    )
+    if injection and injection.lasts is Lasts.ALWAYS:
         return (failed,)
     if after_redrive:
         return (clean,)
-    starved = Right(Outcome.FAILED, reasons=STARVED)
-    if ailment and ailment.lasts is Lasts.UNTIL_REDRIVE:
+    starved = ExpectedOutcome(Outcome.FAILED, reasons=STARVED)
+    if injection and injection.lasts is Lasts.UNTIL_REDRIVE:
         return failed, starved
-    if ailment and ailment.fault.is_final:
-        # Of an event that comes again, the second execution may meet no fault any more.
-        return (failed, clean, starved) if copies else (failed, starved)
+    if injection and injection.fault.is_final:
+        # The execution of a duplicate event may have no fault any more.
+        return (failed, clean, starved) if duplicates else (failed, starved)
     return clean, starved
 
 
 def judge(expected: Mapping[Name, Expected], rows: Iterable[tuple[Name, Row]]) -> Verdict:
-    """Compare what readers see with what is right."""
+    """Compare the rows with the expected outcomes."""
     seen: dict[Name, list[Row]] = defaultdict(list)
     for name, row in rows:
         seen[name].append(row)
@@ -103,9 +107,9 @@ def judge(expected: Mapping[Name, Expected], rows: Iterable[tuple[Name, Row]]) -
             verdict.lost[name] = "has no row"
         if len(found) > 1 and not right.may_be_doubled:
             verdict.doubled[name] = f"has {len(found)} rows"
-        wrong = [row for row in found if not any(each.fits(row) for each in right.rights)]
+        wrong = [row for row in found if not any(each.matches(row) for each in right.outcomes)]
         if wrong:
-            verdict.wrong[name] = f"is {wrong[0]}, not {' or '.join(map(str, right.rights))}"
+            verdict.wrong[name] = f"is {wrong[0]}, not {' or '.join(map(str, right.outcomes))}"
     verdict.wrong |= dict.fromkeys(seen, "was never uploaded")
     return verdict
 

@@ -1,4 +1,4 @@
-"""The torture itself: its plan repeats, and its verdict can fail."""
+"""The fault injection itself: its plan repeats, and its verdict can fail."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.torture.faults import FAULTS, Lasts
-from tests.torture.plan import Ailment, Wave, plan
+from tests.torture.plan import Injection, Wave, plan
 from tests.torture.run import went_well
-from tests.torture.verdict import Expected, Right, Row, judge, rights
+from tests.torture.verdict import Expected, ExpectedOutcome, Row, expected_outcomes, judge
 from workflow.outcome import Outcome
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 A, B = ("a.png", "1"), ("b.png", "2")
-BICYCLE = Right(Outcome.ACCEPTED, "bicycle", 0.98)
+BICYCLE = ExpectedOutcome(Outcome.ACCEPTED, "bicycle", 0.98)
 ROW = Row("accepted", "bicycle", 0.98, None)
-EXPECTED = {A: Expected((BICYCLE,)), B: Expected((Right(Outcome.REJECTED, reasons=frozenset({"corrupt"})),))}
+EXPECTED = {
+    A: Expected((BICYCLE,)),
+    B: Expected((ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({"corrupt"})),)),
+}
 ROWS = [(A, ROW), (B, Row("rejected", None, None, "corrupt"))]
 
 
@@ -85,36 +88,39 @@ def test_a_run_with_anything_lost_doubled_or_wrong_did_not_go_well(what):
         assert not went_well({**report, "audit": books})
 
 
-# ── what is right ──────────────────────────────────────────────────────────────────────────────────────────
+# ── expected outcomes ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def outcomes(ailment, *, after_redrive, copies=0):
-    return {right.outcome for right in rights(BICYCLE, ailment, copies, after_redrive=after_redrive)}
+def outcomes(injection, *, after_redrive, duplicates=0):
+    return {
+        right.outcome
+        for right in expected_outcomes(BICYCLE, injection, duplicates, after_redrive=after_redrive)
+    }
 
 
 def test_a_fault_that_passes_leaves_an_image_as_it_would_be():
-    ailment = Ailment(fault("endpoint down"), Lasts.ONCE)
-    assert BICYCLE in rights(BICYCLE, ailment, 0, after_redrive=False)
-    assert rights(BICYCLE, ailment, 0, after_redrive=True) == (BICYCLE,)
+    injection = Injection(fault("endpoint down"), Lasts.ONCE)
+    assert BICYCLE in expected_outcomes(BICYCLE, injection, 0, after_redrive=False)
+    assert expected_outcomes(BICYCLE, injection, 0, after_redrive=True) == (BICYCLE,)
 
 
 def test_a_fault_that_lasts_until_the_redrive_fails_an_image_until_then():
-    ailment = Ailment(fault("endpoint down"), Lasts.UNTIL_REDRIVE)
-    assert outcomes(ailment, after_redrive=False) == {Outcome.FAILED}
-    assert rights(BICYCLE, ailment, 0, after_redrive=True) == (BICYCLE,)
+    injection = Injection(fault("endpoint down"), Lasts.UNTIL_REDRIVE)
+    assert outcomes(injection, after_redrive=False) == {Outcome.FAILED}
+    assert expected_outcomes(BICYCLE, injection, 0, after_redrive=True) == (BICYCLE,)
 
 
 def test_a_fault_that_always_lasts_fails_an_image_for_its_own_reason():
-    ailment = Ailment(fault("garbage"), Lasts.ALWAYS)
-    (failed,) = rights(BICYCLE, ailment, 0, after_redrive=True)
+    injection = Injection(fault("garbage"), Lasts.ALWAYS)
+    (failed,) = expected_outcomes(BICYCLE, injection, 0, after_redrive=True)
     assert failed.outcome is Outcome.FAILED
     assert failed.reasons == {"EndpointFault"}
 
 
-def test_scores_that_are_refused_are_asked_for_again_only_if_the_event_comes_again():
-    ailment = Ailment(fault("not a number"), Lasts.ONCE)
-    assert outcomes(ailment, after_redrive=False) == {Outcome.FAILED}
-    assert outcomes(ailment, after_redrive=False, copies=1) == {Outcome.FAILED, Outcome.ACCEPTED}
+def test_refused_scores_are_requested_again_only_for_a_duplicate_event():
+    injection = Injection(fault("not a number"), Lasts.ONCE)
+    assert outcomes(injection, after_redrive=False) == {Outcome.FAILED}
+    assert outcomes(injection, after_redrive=False, duplicates=1) == {Outcome.FAILED, Outcome.ACCEPTED}
 
 
 # ── the plan ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,21 +136,21 @@ def test_the_same_seed_makes_the_same_plan_and_another_one_another():
     assert plan(1, 40, NOON) != plan(2, 40, NOON)
 
 
-def test_a_full_run_meets_every_fault_in_every_duration(drops):
+def test_a_full_run_has_every_fault_in_every_duration(drops):
     assert len(drops) == 500
-    met = {(drop.ailment.fault.name, drop.ailment.lasts) for drop in drops if drop.ailment}
-    assert met == {(fault.name, lasts) for fault in FAULTS for lasts in fault.lasts}
+    occurring = {(drop.injection.fault.name, drop.injection.lasts) for drop in drops if drop.injection}
+    assert occurring == {(fault.name, lasts) for fault in FAULTS for lasts in fault.lasts}
 
 
 def test_a_short_run_has_twelve_different_faults_at_least():
     for seed in range(5):
         planned = plan(seed, 40, NOON)
-        faults = {drop.ailment.fault.name for drop in planned.drops if drop.ailment}
+        faults = {drop.injection.fault.name for drop in planned.drops if drop.injection}
         assert len(faults) + len(planned.writes) + planned.crashes >= 12
 
 
-def test_events_come_again_are_withheld_and_lie_on_both_sides_of_midnight(drops):
-    assert any(drop.copies for drop in drops)
+def test_events_are_duplicated_and_withheld_and_lie_on_both_sides_of_midnight(drops):
+    assert any(drop.duplicates for drop in drops)
     assert any(drop.is_withheld for drop in drops)
     days = {drop.event_time.date().day for drop in drops if drop.event_time}
     assert days == {23, 24}
@@ -152,7 +158,7 @@ def test_events_come_again_are_withheld_and_lie_on_both_sides_of_midnight(drops)
 
 def test_some_uploads_take_the_place_of_others(drops):
     assert len({drop.key for drop in drops}) < len(drops)
-    # Faults go by key: who meets one has a key of its own.
+    # Faults go by key: an upload with a fault has a key of its own.
     keys = [drop.key for drop in drops]
-    assert all(keys.count(drop.key) == 1 for drop in drops if drop.ailment)
+    assert all(keys.count(drop.key) == 1 for drop in drops if drop.injection)
     assert {drop.wave for drop in drops} == set(Wave)

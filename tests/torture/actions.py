@@ -1,4 +1,4 @@
-"""A torture under way: a system with the proxy in it, what was put into it, and what can be done to it."""
+"""A run of the fault injection: its system with the proxy in it, its uploads, and the steps of a run."""
 
 import json
 import os
@@ -24,23 +24,23 @@ from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from tests.torture.plan import Drop, Plan
 from tests.torture.proxy import Proxy, Script
-from tests.torture.verdict import Name, Right, Row, Verdict
+from tests.torture.verdict import ExpectedOutcome, Name, Row, Verdict
 from workflow.aws import Endpoint
 from workflow.outcome import Outcome
 from workflow.policy import Policy, decide
 
 VISIBILITY_S = 4
-"""The queue's patience with Record. 11 minutes on AWS; nobody waits for a laptop that long."""
+"""Visibility timeout of the results queue: 11 minutes on AWS, too long to wait for here."""
 PATIENCE_S = 300.0
 POLL_S = 0.3
 QUIET_POLLS = 3
-"""An event that S3 has just sent is in no list yet."""
-AGAIN = "event comes again"
+"""Polls in a row without anything in flight: an event that S3 has just sent is in no list yet."""
+DUPLICATE = "duplicate event"
 
 
 @dataclass
-class Course:
-    """A torture under way."""
+class Run:
+    """One run of the fault injection."""
 
     plan: Plan
     script: Script
@@ -48,8 +48,8 @@ class Course:
     console: Console
     folder: Path
     stack: Stack
-    clean: dict[int, Right] = field(default_factory=dict)
-    """Number of an image → what becomes of it without faults."""
+    clean: dict[int, ExpectedOutcome] = field(default_factory=dict)
+    """Number of an image → its outcome without faults."""
     dropped: dict[Name, Drop] = field(default_factory=dict)
     events: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """The events that S3 sent, as it sent them."""
@@ -59,28 +59,28 @@ class Course:
 
 @contextmanager
 def up(folder: Path) -> Iterator[Stack]:
-    """Have a system of its own for the time of a `with`."""
+    """Run a system of its own for the duration of a `with` block."""
     stack_file = folder / "stack.json"
     stack = local.up(folder / "home", None, stack_file, stays=False)
     try:
         yield stack
     finally:
-        with suppress(NotUp):  # it could not be brought up again, which is said already
+        with suppress(NotUp):  # the restart failed, which has been reported
             local.down(stack_file)
 
 
-def crash(course: Course) -> None:
-    """Kill the embedded AWS, and bring it up again on what it kept."""
-    course.script.note("embedded AWS killed")
-    os.kill(course.stack.pids["aws"], signal.SIGKILL)
-    until(lambda: not local.is_up(course.stack), "it survived SIGKILL")
-    course.stack = local.up(course.folder / "home", None, course.folder / "stack.json", stays=False)
-    put_between(course)
+def crash(run: Run) -> None:
+    """Kill the embedded AWS, and start it again on the state that it kept."""
+    run.script.note("embedded AWS killed")
+    os.kill(run.stack.pids["aws"], signal.SIGKILL)
+    until(lambda: not local.is_up(run.stack), "it survived SIGKILL")
+    run.stack = local.up(run.folder / "home", None, run.folder / "stack.json", stays=False)
+    install_proxy(run)
 
 
-def compact(course: Course) -> bool:
-    """Run the nightly Lambda; tell whether it lived."""
-    lambda_ = course.stack.client("lambda")
+def compact(run: Run) -> bool:
+    """Run the compaction Lambda; tell whether it succeeded."""
+    lambda_ = run.stack.client("lambda")
     (name,) = [
         function["FunctionName"]
         for function in lambda_.list_functions()["Functions"]
@@ -89,9 +89,9 @@ def compact(course: Course) -> bool:
     return "FunctionError" not in lambda_.invoke(FunctionName=name, Payload=b"{}")
 
 
-def put_between(course: Course) -> None:
-    """Put the proxy between the Lambdas and what they talk to, and ourselves among those who get events."""
-    stack, proxy = course.stack, course.proxy
+def install_proxy(run: Run) -> None:
+    """Put the proxy between the Lambdas and S3 or the endpoint, and copy all events into a queue."""
+    stack, proxy = run.stack, run.proxy
     proxy.s3_upstream, proxy.model_upstream = stack.endpoint_url or "", stack.model_endpoint_url or ""
     proxy.credentials = Credentials(stack.access_key_id, stack.secret_access_key)
     proxy.session_id = os.getsid(stack.pids["aws"])
@@ -107,64 +107,64 @@ def put_between(course: Course) -> None:
     sqs.set_queue_attributes(
         QueueUrl=stack.results_queue_url, Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
     )
-    url = _copies_url(stack)
+    url = _events_queue_url(stack)
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [stack.incoming_bucket]}}}
     events.put_rule(Name="torture", EventPattern=json.dumps(pattern))
-    events.put_targets(Rule="torture", Targets=[{"Id": "copies", "Arn": arn}])
+    events.put_targets(Rule="torture", Targets=[{"Id": "duplicates", "Arn": arn}])
 
 
-def _copies_url(stack: Stack) -> str:
+def _events_queue_url(stack: Stack) -> str:
     url: str = stack.client("sqs").create_queue(QueueName="torture")["QueueUrl"]
     return url
 
 
-def learn(course: Course) -> None:
-    """Find out what becomes of each image without faults, and tell the proxy who meets which."""
-    runtime = course.stack.model_client()
+def predict_outcomes(run: Run) -> None:
+    """Compute the outcome of each image without faults, and hand the planned faults to the proxy."""
+    runtime = run.stack.model_client()
     model = parameters_of_model()
     policy = Policy.from_mapping(model)
     size_px = int(model["ImageSizePx"])
-    for drop in course.plan.drops:
+    for drop in run.plan.drops:
         try:
             image = prepare(drop.data, size_px)
         except RejectedImage as rejected:
-            course.clean[drop.number] = Right(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
+            run.clean[drop.number] = ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
             continue
-        course.clean[drop.number] = _answer(Endpoint(runtime, "scones"), image, policy)
-        if drop.ailment:
-            course.script.afflict(drop.number, drop.key, image, drop.ailment)
+        run.clean[drop.number] = _answer(Endpoint(runtime, "scones"), image, policy)
+        if drop.injection:
+            run.script.inject(drop.number, drop.key, image, drop.injection)
 
 
-def _answer(endpoint: Endpoint, image: PreparedImage, policy: Policy) -> Right:
+def _answer(endpoint: Endpoint, image: PreparedImage, policy: Policy) -> ExpectedOutcome:
     decided = decide(endpoint.classify(image.to_png(), "image/png").scores, policy)
-    return Right(decided.outcome, decided.label, decided.confidence)
+    return ExpectedOutcome(decided.outcome, decided.label, decided.confidence)
 
 
-def put(course: Course, drops: Iterable[Drop]) -> dict[Name, Drop]:
-    """Put images into the incoming bucket; return which upload is which."""
-    s3 = course.stack.client("s3")
+def put(run: Run, drops: Iterable[Drop]) -> dict[Name, Drop]:
+    """Put images into the incoming bucket; return them by key and version id."""
+    s3 = run.stack.client("s3")
     dropped = {}
     for drop in drops:
-        version_id = s3.put_object(Bucket=course.stack.incoming_bucket, Key=drop.key, Body=drop.data)[
+        version_id = s3.put_object(Bucket=run.stack.incoming_bucket, Key=drop.key, Body=drop.data)[
             "VersionId"
         ]
         dropped[drop.key, version_id] = drop
-    course.dropped |= dropped
+    run.dropped |= dropped
     return dropped
 
 
-def collect(course: Course) -> list[Name]:
-    """Take in the events that S3 has sent; return whose they are."""
-    sqs, url = course.stack.client("sqs"), _copies_url(course.stack)
+def collect(run: Run) -> list[Name]:
+    """Collect the events that S3 has sent since; return the uploads that they are about."""
+    sqs, url = run.stack.client("sqs"), _events_queue_url(run.stack)
     names = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             event = json.loads(message["Body"])
             stored = event["detail"]["object"]
             name = stored["key"], stored["version-id"]
-            if name in course.dropped:
-                course.events[name] = _at_its_time(event, course.dropped[name])
+            if name in run.dropped:
+                run.events[name] = _at_its_time(event, run.dropped[name])
                 names.append(name)
         entries = [
             {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
@@ -180,38 +180,38 @@ def _at_its_time(event: dict[str, Any], drop: Drop) -> dict[str, Any]:
     return {**event, "time": drop.event_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
 
 
-def start_copies(course: Course) -> None:
-    """Let events come again, the last first."""
-    for name in reversed(collect(course)):
-        for _ in range(course.dropped[name].copies):
-            course.script.note(AGAIN, course.dropped[name].number)
-            start(course, name)
+def redeliver_events(run: Run) -> None:
+    """Send the planned duplicates of events, the last first."""
+    for name in reversed(collect(run)):
+        for _ in range(run.dropped[name].duplicates):
+            run.script.note(DUPLICATE, run.dropped[name].number)
+            start(run, name)
 
 
-def start(course: Course, name: Name) -> None:
-    """Start an execution by an upload's event, as the rule does."""
-    course.stack.client("stepfunctions").start_execution(
-        stateMachineArn=course.stack.state_machine_arn, input=json.dumps(course.events[name])
+def start(run: Run, name: Name) -> None:
+    """Start an execution with an upload's event, as the rule does."""
+    run.stack.client("stepfunctions").start_execution(
+        stateMachineArn=run.stack.state_machine_arn, input=json.dumps(run.events[name])
     )
 
 
-def wait_for(course: Course, runs: Iterable[Any]) -> None:
-    """Wait for the end of backfills."""
+def wait_for(run: Run, runs: Iterable[Any]) -> None:
+    """Wait until backfills have ended."""
     with progress_bar(Console(quiet=True)) as progress:
-        wait(course.stack, runs, progress)
+        wait(run.stack, runs, progress)
 
 
-def settle(course: Course) -> None:
+def settle(run: Run) -> None:
     """Wait until nothing is in flight: no execution, no outcome in the queue.
 
     Raises:
-        TimeoutError: something goes on and on.
+        TimeoutError: something does not end.
     """
     quiet = 0
 
     def is_quiet() -> bool:
         nonlocal quiet
-        quiet = 0 if queues(course.stack).results or _is_running(course.stack) else quiet + 1
+        quiet = 0 if queues(run.stack).results or _is_running(run.stack) else quiet + 1
         return quiet >= QUIET_POLLS
 
     until(is_quiet, "something is in flight and does not end")
@@ -225,9 +225,9 @@ def _is_running(stack: Stack) -> bool:
     )
 
 
-def rows(course: Course) -> list[tuple[Name, Row]]:
-    """Return what readers see."""
-    with engine(course.stack, course.folder / "results") as answers:
+def rows(run: Run) -> list[tuple[Name, Row]]:
+    """Return the rows of the view `outcomes`."""
+    with engine(run.stack, run.folder / "results") as answers:
         frame = answers.query(
             "SELECT key, version_id, outcome, label, confidence, reason FROM outcomes"
         ).frame
@@ -252,7 +252,7 @@ def until(condition: Callable[[], bool], otherwise: str) -> None:
     """Wait until a condition holds.
 
     Raises:
-        TimeoutError: it does not; says `otherwise`.
+        TimeoutError: it does not within PATIENCE_S, with `otherwise` as the text.
     """
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
