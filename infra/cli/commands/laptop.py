@@ -55,7 +55,7 @@ def down() -> None:
 @as_json
 def demo(as_json: bool) -> None:
     """Run the main job once, on images that are drawn for it."""
-    from infra.demo import run, went_well
+    from infra.cli.demo import run, went_well
 
     summary = run(words, words if as_json else answers, state_folder() / "demo")
     print_json(summary)
