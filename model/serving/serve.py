@@ -45,6 +45,7 @@ from starlette.routing import Route
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from model.files import UnusableModel
+from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
 from model.serving.loopback import LoopbackOnly
 
@@ -256,7 +257,7 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
     is_on_loopback = ip_address(sock.getsockname()[0]).is_loopback
     config = uvicorn.Config(
         LoopbackOnly(app) if is_on_loopback else app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

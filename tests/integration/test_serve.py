@@ -25,6 +25,7 @@ from PIL import Image
 
 from model.data.drawings import draw
 from model.files import UnusableModel
+from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
 from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen, main
 from model.training.onnx_file import Graph
@@ -65,9 +66,8 @@ def start(weights, tmp_path):
 @contextmanager
 def in_thread(load, started=lambda _: None):
     """An endpoint in this very process, whose model the test can hold back or break."""
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(load, workers=1, started=started), log_level="critical")
-    )
+    app = create_app(load, workers=1, started=started)
+    server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_level="critical"))
     with listen("127.0.0.1", 0) as sock:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
@@ -262,6 +262,33 @@ def test_a_client_that_stops_sending_gives_its_place_back(tmp_path, monkeypatch)
             sock.sendall(head + b"\r\n\r\nhalf of it")
             assert sock.recv(4096).startswith(b"HTTP/1.1 408")
             assert send(client, encoded(RED), "image/png").status_code == 200
+
+
+def send_byte_by_byte(sock, timeout_s):
+    give_up_at = time.monotonic() + timeout_s
+    while time.monotonic() < give_up_at:
+        time.sleep(0.05)
+        sock.sendall(b"a")
+
+
+@pytest.mark.parametrize(
+    "start_of_request",
+    [
+        b"",
+        b"GET /ping HTTP/1.1\r\nHost: x\r\nX-A: ",
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 99999\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\nGET /ping HTTP/1.1\r\nHost: ",
+    ],
+    ids=["nothing", "a head", "the body of a refused request", "the head of a second request"],
+)
+def test_a_client_that_sends_a_byte_now_and_then_loses_its_connection(monkeypatch, start_of_request):
+    monkeypatch.setattr("model.serving.connections.REQUEST_TIMEOUT_S", 0.5)
+    with in_thread(lambda: None) as client:
+        with socket.create_connection(("127.0.0.1", client.base_url.port), timeout=10) as sock:
+            sock.sendall(start_of_request)
+            with pytest.raises(ConnectionError):
+                send_byte_by_byte(sock, timeout_s=20)
+        assert client.get("/ping").status_code == 503
 
 
 def test_a_pickle_in_a_batch_is_never_loaded(endpoint):
