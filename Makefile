@@ -36,6 +36,8 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
   $(eval $(call forward,$(name)))))
 $(foreach name,$(FROM_ENVIRONMENT),$(if $(filter environment,$(origin $(name))),$(eval $(call forward,$(name)))))
 export PYTHON
+# A user's own setting installs outside of every environment.
+export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 

@@ -1,5 +1,7 @@
 """Builds the packages of the Lambdas: the code of Scones, and on AWS the libraries that the runtime lacks."""
 
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.installation import PROJECT
+from ingest.errors import SconesError
 
 TEMPLATE = PROJECT / "infra" / "template.yaml"
 
@@ -76,5 +79,8 @@ def _install(libraries: tuple[str, ...], target: Path) -> None:
     lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [line.split(" ")[0] for line in lock if "==" in line and not line.startswith((" ", "#"))]
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    if importlib.util.find_spec("pip") is None:
+        raise SconesError("packing the Lambdas' libraries needs pip in this environment: uvx --with pip …")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(target)]
-    subprocess.run([*command, *_FOR_LAMBDA, "--constraint", str(constraints), *libraries], check=True)
+    command += [*_FOR_LAMBDA, "--constraint", str(constraints), *libraries]
+    subprocess.run(command, env={**os.environ, "PIP_USER": "0"}, check=True)

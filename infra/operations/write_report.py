@@ -1,5 +1,6 @@
-"""The weekly report of a stack: the engine's answers, and what only the bucket knows."""
+"""The weekly report of a stack: the engine's answers, and what only the bucket's listing says."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,14 +10,15 @@ from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
+from infra.operations.listing import listed
 from infra.stack import Stack
 from ingest.image import MAX_BYTES
-from ingest.upload import NULL_VERSION
+from ingest.upload import NULL_VERSION, Upload
 from workflow.outcome import IMPORTED_BUCKET
 
 
 def this_week() -> IsoWeek:
-    """Return the week that it is now, in UTC."""
+    """Return the current week (UTC)."""
     return IsoWeek.of(datetime.now(UTC).date())
 
 
@@ -27,27 +29,25 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    uploaded, just_uploaded = _uploaded(s3, stack.incoming_bucket, week)
+    uploaded, just_uploaded = uploaded_in(week, listed(s3, stack.incoming_bucket))
     return build_report(
         answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
     )
 
 
-def _uploaded(s3: Any, bucket: str, week: IsoWeek) -> tuple[int, int]:
-    """Count the object versions that came in a week, and of those the ones that may still be on their way."""
+def uploaded_in(week: IsoWeek, uploads: Iterable[Upload]) -> tuple[int, int]:
+    """Count the uploads of a week, and those of them that may still be in flight."""
     uploaded = just_uploaded = 0
     young = datetime.now(UTC) - IN_FLIGHT
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        for version in page.get("Versions", []):
-            at = version["LastModified"].astimezone(UTC)
-            if IsoWeek.of(at.date()) == week:
-                uploaded += 1
-                just_uploaded += at > young
+    for upload in uploads:
+        if IsoWeek.of(upload.uploaded_at.date()) == week:
+            uploaded += 1
+            just_uploaded += upload.uploaded_at > young
     return uploaded, just_uploaded
 
 
 def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """Return an original, or None if it cannot be had: a page does without its picture."""
+    """Return the bytes of an uploaded image, or None if they cannot be read."""
     if bucket == IMPORTED_BUCKET:
         return None
     try:

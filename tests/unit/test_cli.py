@@ -8,6 +8,7 @@ import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -203,9 +204,68 @@ def test_every_command_can_be_quiet() -> None:
         assert "--quiet" in CliRunner().invoke(scones, [name, "--help"]).output
 
 
+def test_quiet_leaves_the_answer_and_errors(monkeypatch) -> None:
+    def engine(stack):
+        answer = SimpleNamespace(frame=pd.DataFrame({"n": [1]}), scanned_bytes=1)
+        return nullcontext(SimpleNamespace(query=lambda sql: answer))
+
+    stack = SimpleNamespace(endpoint_url=None)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setattr("infra.operations.answers.engine", engine)
+    loud = CliRunner().invoke(scones, ["query", "SELECT 1 AS n", "--format", "csv"])
+    quiet = CliRunner().invoke(scones, ["query", "SELECT 1 AS n", "--format", "csv", "--quiet"])
+    assert loud.stdout == quiet.stdout == "n\n1\n"
+    assert "Athena scanned" in loud.stderr
+    assert quiet.stderr == ""
+
+
+def interrupted(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import scones\n{code}\nscones.main()", "query"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys, types\n"
+        "class Early(types.ModuleType):\n"
+        "    def __getattr__(self, name): raise KeyboardInterrupt\n"
+        "sys.modules['infra.cli.main'] = Early('infra.cli.main')",
+        "import infra.cli.tables\n"
+        "def late(*_): raise KeyboardInterrupt\n"
+        "infra.cli.tables.show_saved_queries = late",
+    ],
+    ids=["while it imports", "while it works"],
+)
+def test_an_interrupt_is_one_sentence_and_exit_code_130(code) -> None:
+    done = interrupted(code)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "error: interrupted"
+
+
+def test_colours_are_left_out_where_that_is_asked_for() -> None:
+    code = "from infra.cli.terminal import errors; errors.print('x', style='bold red')"
+    for environment, is_coloured in (({"NO_COLOR": "1"}, False), ({}, True)):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=PROJECT,
+            env={**os.environ, "FORCE_COLOR": "1", "TERM": "xterm", **environment},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
+        )
+        assert ("31m" in done.stderr) is is_coloured
+
+
 def test_a_stack_is_found_where_the_home_is(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     A_STACK.save(tmp_path / "stack.json")
     result = CliRunner().invoke(scones, ["audit"])
-    assert isinstance(result.exception, Exception)
-    assert "it was up, but" not in str(result.exception)
+    assert "it was up, but its processes are gone" in str(result.exception)

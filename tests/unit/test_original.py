@@ -1,6 +1,7 @@
 """A report does without a picture that cannot be had; what was uploaded is counted by week."""
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from analytics.report.isoweek import IsoWeek
-from infra.operations.write_report import _uploaded, original
+from infra.operations.listing import listed
+from infra.operations.write_report import original, uploaded_in
 from ingest.image import MAX_BYTES
+from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET
 
 
@@ -48,6 +51,14 @@ def test_what_is_too_large_or_was_imported_is_not_asked_for() -> None:
     assert original(SimpleNamespace(get_object=pytest.fail), IMPORTED_BUCKET, "k", None) is None
 
 
+def listing(*pages: list[datetime]) -> Iterator[Upload]:
+    """Yield what a listing of the bucket yields, page by page."""
+    version = {"Key": "k", "VersionId": "v", "ETag": '"e"', "Size": 5}
+    answers = [{"Versions": [{**version, "LastModified": at} for at in times]} for times in pages]
+    paginator = SimpleNamespace(paginate=lambda Bucket, Prefix: [*answers, {}])
+    return listed(SimpleNamespace(get_paginator=lambda name: paginator), "b")
+
+
 def test_uploads_are_counted_by_their_week_in_utc_and_young_ones_apart() -> None:
     now, seattle = datetime.now(UTC), timezone(timedelta(hours=-8))
     long_ago = [
@@ -56,8 +67,5 @@ def test_uploads_are_counted_by_their_week_in_utc_and_young_ones_apart() -> None
         datetime(2025, 11, 23, 15, 59, tzinfo=seattle),
         datetime(2025, 11, 23, 16, 1, tzinfo=seattle),
     ]
-    pages = [{"Versions": [{"LastModified": at} for at in times]} for times in (long_ago, [now])]
-    listing = SimpleNamespace(paginate=lambda Bucket: [*pages, {}])
-    s3 = SimpleNamespace(get_paginator=lambda name: listing)
-    assert _uploaded(s3, "b", IsoWeek.parse("2025-W47")) == (2, 0)
-    assert _uploaded(s3, "b", IsoWeek.of(now.date())) == (1, 1)
+    assert uploaded_in(IsoWeek.parse("2025-W47"), listing(long_ago, [now])) == (2, 0)
+    assert uploaded_in(IsoWeek.of(now.date()), listing(long_ago, [now])) == (1, 1)
