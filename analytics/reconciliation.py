@@ -1,4 +1,4 @@
-"""What the bucket holds, against what the table says: an account of every upload, never all in memory.
+"""Reconciliation of the incoming bucket with the table: one record per upload, never all in memory.
 
 The listing is written beside the mirror of the results as one more table, `uploaded`, and SQL joins the two
 on disk. They are matched by key and version: an upload's time in a listing is not that of its event, and
@@ -24,8 +24,8 @@ from ingest.upload import Upload
 from workflow.outcome import Outcome
 
 IN_FLIGHT = timedelta(minutes=15)
-"""How old an upload without an outcome may be: an event may take a minute, the state machine takes up to five
-more, and as long may outcomes be gathered."""
+"""Age from which an upload without an outcome is missing. An event may take a minute, the state machine up to
+five more, and Record may gather outcomes as long."""
 
 _LISTING = Path("uploaded") / "dt=all" / "listing.parquet"
 _SCHEMA = pa.schema(
@@ -42,16 +42,16 @@ _ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Account:
-    """One upload, and what became of it."""
+    """One upload and its outcome."""
 
     upload: Upload
-    """With the time that its rows have, if it has any, so that another row lands beside them."""
+    """With the time of its rows, if it has any, so that a further row is on the same day."""
     is_listed: bool
     """Whether that version is still in the bucket."""
     outcome: Outcome | None
-    """What readers see; None where they see nothing."""
+    """The current outcome; None if there is no row."""
     outcomes: int
-    """How many rows of it readers see; more than one is a fault of ours."""
+    """Number of current rows. More than one means that the upload is counted twice."""
 
     def is_missing(self, now: datetime, in_flight: timedelta) -> bool:
         """Tell whether it should have an outcome by now, and has none."""
@@ -60,16 +60,16 @@ class Account:
 
 @dataclass
 class Audit:
-    """The books: `uploaded` is the sum of `by_outcome`, `in_flight` and `missing`."""
+    """Totals: `uploaded` is the sum of `by_outcome`, `in_flight` and `missing`."""
 
     uploaded: int = 0
     by_outcome: Counter[Outcome] = field(default_factory=Counter)
     in_flight: int = 0
     missing: int = 0
     doubled: int = 0
-    """Of the uploads with an outcome, those with more than one."""
+    """Uploads that are counted twice."""
     deleted_since: int = 0
-    """Recorded, and no longer in the bucket; not among `uploaded`."""
+    """Recorded uploads that are no longer in the bucket. They are not part of `uploaded`."""
 
     @property
     def is_clean(self) -> bool:
@@ -77,7 +77,7 @@ class Audit:
         return not (self.missing or self.doubled)
 
     def add(self, account: Account, now: datetime, in_flight: timedelta) -> str | None:
-        """Book an account; return what is wrong with it, if anything: `missing` or `doubled`."""
+        """Count an account; return its fault, if it has one: `missing` or `doubled`."""
         wrong = None
         if account.outcomes > 1:
             self.doubled += 1
@@ -101,9 +101,9 @@ def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str =
 
     Args:
         folder: the mirror of the results.
-        bucket: that the listing is of.
+        bucket: the incoming bucket that was listed.
         listing: every object version under the prefix.
-        prefix: of the keys.
+        prefix: the prefix of the keys.
 
     Raises:
         QueryFailed: the files cannot be read.

@@ -86,7 +86,7 @@ class ResultsBucket:
             self._s3.put_object(Bucket=self.name, Key=path, Body=body)
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Delete files; one that is gone already is no error."""
+        """Delete files; one that is already gone is not an error."""
         left = list(paths)
         while left:
             some, left = left[:_DELETIONS_AT_ONCE], left[_DELETIONS_AT_ONCE:]
@@ -97,7 +97,7 @@ class ResultsBucket:
 
 
 class DeletionRefused(SconesError):
-    """S3 did not delete files, and what it said."""
+    """S3 did not delete files. The text has its reason."""
 
 
 class DeadLetterQueue:

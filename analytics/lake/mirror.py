@@ -20,7 +20,7 @@ _ATTEMPTS = 8
 
 
 class MirrorFailed(SconesError):
-    """The folder could not be made equal to the bucket, and why."""
+    """The folder could not be made equal to the bucket."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MirrorReport:
     """What a mirror did."""
 
     files: int
-    """In the folder now."""
+    """Files in the folder now."""
     downloaded: int
     downloaded_bytes: int
     deleted: int
@@ -51,12 +51,12 @@ class Bucket(Protocol):
 def mirror(bucket: Bucket, folder: Path, prefix: str = "predictions/") -> MirrorReport:
     """Make `folder` hold the bucket's Parquet files under `prefix`, at the same relative paths.
 
-    Files are written and removed whole, new ones before old ones go, so that a reader of the folder meets
-    duplicates (which the views drop) but never a gap. Every row that was in the bucket when the mirror began
-    is there when it ends, also while a writer or a compaction works on the bucket.
+    Files are written and removed whole, and new files come before old ones go. So a reader of the folder
+    meets duplicates, which the views drop, but never a gap. Every row that was in the bucket when the mirror
+    began is there when it ends, also while a writer or a compaction works on the bucket.
 
     Raises:
-        MirrorFailed: the folder has Parquet files of somebody else, or the bucket never stood still.
+        MirrorFailed: the folder has Parquet files that are not the mirror's, or the bucket kept changing.
         botocore.exceptions.ClientError: S3 refused.
     """
     downloaded: dict[str, int] = {}
@@ -67,8 +67,8 @@ def mirror(bucket: Bucket, folder: Path, prefix: str = "predictions/") -> Mirror
             wanted = {key: stored for key, stored in listed.items() if held.get(key) != stored}
             complete = _download(bucket, folder, wanted, held)
             downloaded.update({key: held[key].size_bytes for key in wanted if key in held})
-            # A listing of several pages is not of one moment: what moved from a later page to an earlier one
-            # is in neither. It then differs from the next listing by the file that is gone.
+            # A listing of several pages is not atomic: rows that move from a later page to an earlier one are
+            # in neither. The next listing then lacks a file that this one has.
             settled = pages <= 1 or (before is not None and before.keys() <= listed.keys())
             if complete and settled:
                 deleted = _delete_others(folder, prefix, held, listed)
@@ -126,7 +126,7 @@ def _index(folder: Path, prefix: str) -> Iterator[dict[str, StoredFile]]:
         known = json.loads(path.read_text(encoding="utf-8"))
     elif _local_keys(folder, prefix):
         raise MirrorFailed(
-            f"{folder} has Parquet files but is no mirror (it has no {INDEX}). Name an empty folder."
+            f"{folder} has Parquet files but is not a mirror (it has no {INDEX}). Name an empty folder."
         )
     else:
         write_whole(path, [b"{}"])

@@ -194,7 +194,7 @@ def test_a_folder_of_somebody_elses_files_is_refused(s3: Any, tmp_path: Path):
     mine = tmp_path / key(1)
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
-    with pytest.raises(MirrorFailed, match="is no mirror"):
+    with pytest.raises(MirrorFailed, match="is not a mirror"):
         mirror(ResultsBucket(s3, BUCKET), tmp_path)
     assert mine.read_bytes() == b"mine"
 

@@ -123,8 +123,10 @@ class LocalAthena:
         """
         translation = self._translated(sql, parameters)
         rows = self._fetched(translation)
-        moments = [place for place, column in enumerate(translation.columns) if column.type.is_moment]
-        if any(isinstance(row[place], str) for row in rows for place in moments):
+        timestamps = [
+            position for position, column in enumerate(translation.columns) if column.type.is_datetime
+        ]
+        if any(isinstance(row[position], str) for row in rows for position in timestamps):
             raise QueryFailed("A timestamp is after the year 9999, which Python does not support.")
         if not is_athenas_json(translation.columns, rows):
             raise QueryRefused(

@@ -323,8 +323,10 @@ class Expressions:
         found = re.fullmatch(r"(.*\d) *([+-]\d\d:\d\d|[A-Za-z]\S*)", literal)
         if found is None:
             raise QueryRefused(f"The timestamp {literal!r} needs its zone after it, as UTC or +02:00.")
-        moment, zone = found.groups()
-        local = cast(Value(text(moment), VARCHAR, moment), Type("timestamp", precision=target.precision))
+        timestamp, zone = found.groups()
+        local = cast(
+            Value(text(timestamp), VARCHAR, timestamp), Type("timestamp", precision=target.precision)
+        )
         zone_name = time.zone_of(exp.Literal.string(zone))
         return from_local(local.sql, types.zoned(zone_name, target.precision))
 

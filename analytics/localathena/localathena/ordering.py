@@ -28,13 +28,17 @@ def order_by(
     keys = []
     for item in order.expressions:
         refuse_others(item, "this", "desc", "nulls_first")
-        place = _place(item.this, outputs)
-        value = outputs[place - 1][1] if place else _order_key(expressions, item.this, outputs, results_only)
+        position = _position(item.this, outputs)
+        value = (
+            outputs[position - 1][1]
+            if position
+            else _order_key(expressions, item.this, outputs, results_only)
+        )
         ensure_simple(value.type, "ORDER BY")
-        key = str(place) if place else value.sql
+        key = str(position) if position else value.sql
         if item.args.get("nulls_first") and value.type.is_floating:
             # Trino sorts NaN next to NULL then.
-            if place and results_only:
+            if position and results_only:
                 raise QueryRefused(f"NULLS FIRST on a double after {results_only} is not supported.")
             key = without_nan(value, "NULLS FIRST").sql
         nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
@@ -71,21 +75,25 @@ def limit(node: exp.Expr) -> str:
     return sql
 
 
-def _place(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
+def _position(node: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> int:
     """Return the position of the output that an item of ORDER BY names or numbers, from 1; else 0."""
     if not outputs:
         return 0
     if isinstance(node, exp.Literal) and not node.is_string:
-        place = _whole_number(node, "ORDER BY")
-        if not 1 <= place <= len(outputs):
-            raise QueryRefused(f"ORDER BY {place}: there is no such column in the result.")
-        return place
+        position = _whole_number(node, "ORDER BY")
+        if not 1 <= position <= len(outputs):
+            raise QueryRefused(f"ORDER BY {position}: there is no such column in the result.")
+        return position
     if not isinstance(node, exp.Column) or node.table:
         return 0
-    places = [place for place, (name, _) in enumerate(outputs, 1) if name.lower() == node.name.lower()]
-    if len(places) > 1:
-        raise QueryRefused(f"ORDER BY {node.name} is ambiguous: the result has {len(places)} such columns.")
-    return places[0] if places else 0
+    positions = [
+        position for position, (name, _) in enumerate(outputs, 1) if name.lower() == node.name.lower()
+    ]
+    if len(positions) > 1:
+        raise QueryRefused(
+            f"ORDER BY {node.name} is ambiguous: the result has {len(positions)} such columns."
+        )
+    return positions[0] if positions else 0
 
 
 def _whole_number(node: exp.Expr | None, where: str) -> int:

@@ -41,12 +41,12 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
     dialect = Dialect()
     try:
         parts = checked(dialect.tokenize(sql), sql)
-        places = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
-        if len(places) != len(parameters):
+        positions = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]
+        if len(positions) != len(parameters):
             raise QueryRefused(
-                f"The statement has {len(places)} `?`, and {len(parameters)} parameters were given."
+                f"The statement has {len(positions)} `?`, and {len(parameters)} parameters were given."
             )
-        for index, parameter in zip(places, parameters, strict=True):
+        for index, parameter in zip(positions, parameters, strict=True):
             parts[index] = Token(TokenType.STRING, text=parameter)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:

@@ -108,7 +108,8 @@ class Queries:
     def _ended(self, node: exp.Expr, relation: Relation) -> Relation:
         """Add ORDER BY (by position or name), OFFSET and LIMIT to VALUES or a set operation."""
         outputs = [
-            (column.name, Value(str(place), column.type)) for place, column in enumerate(relation.columns, 1)
+            (column.name, Value(str(position), column.type))
+            for position, column in enumerate(relation.columns, 1)
         ]
         order = order_by(
             self.expressions, node.args.get("order"), outputs, results_only="a set operation or VALUES"

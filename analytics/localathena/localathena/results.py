@@ -68,8 +68,8 @@ def _without_decimals(value: Any) -> Any:
 
 def is_athenas_json(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
     """Whether all JSON in rows is written as Athena writes it: unique sorted keys, no number like 1.0E-5."""
-    places = [place for place, column in enumerate(columns) if column.type.contains("json")]
-    return all(_is_canonical(row[place], columns[place].type) for row in rows for place in places)
+    positions = [position for position, column in enumerate(columns) if column.type.contains("json")]
+    return all(_is_canonical(row[position], columns[position].type) for row in rows for position in positions)
 
 
 def _is_canonical(value: Any, type_: Type) -> bool:
@@ -108,7 +108,7 @@ def text_of(value: Any, type_: Type) -> str:
     if value is None:
         return "null"
     if type_.name == "row":
-        names = [name or f"field{place}" for place, name in enumerate(type_.fields)]
+        names = [name or f"field{position}" for position, name in enumerate(type_.fields)]
         fields = zip(names, value.values(), type_.arguments, strict=True)
         return "{" + ", ".join(f"{name}={text_of(part, of)}" for name, part, of in fields) + "}"
     match value:
@@ -126,7 +126,7 @@ def text_of(value: Any, type_: Type) -> str:
         case time():
             return value.isoformat("microseconds")[: 9 + type_.precision if type_.precision else 8]
         case timedelta():
-            return _span_text(value)
+            return _interval_text(value)
         case list():
             return f"[{', '.join(text_of(element, type_.arguments[0]) for element in value)}]"
         case dict():
@@ -151,13 +151,13 @@ def _double_text(value: float) -> str:
     return f"{'-' if value < 0 else ''}{first}.{fraction}E{digits.adjusted()}"
 
 
-def _span_text(span: timedelta) -> str:
-    ms = round(abs(span) / timedelta(milliseconds=1))
+def _interval_text(interval: timedelta) -> str:
+    ms = round(abs(interval) / timedelta(milliseconds=1))
     seconds, ms = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    return f"{'-' if span < timedelta(0) else ''}{days} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}"
+    return f"{'-' if interval < timedelta(0) else ''}{days} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}"
 
 
 def typed_rows(
@@ -190,23 +190,23 @@ def _type_of(spelling: str, values: Sequence[str | None]) -> Type:
         return types.VARCHAR
 
 
-def _moment(text: str) -> datetime:
+def _timestamp(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _zoned_moment(text: str) -> datetime:
-    moment, _, zone = text.rpartition(" ")
-    return datetime.fromisoformat(moment).replace(tzinfo=_clock(zone))
+def _zoned_timestamp(text: str) -> datetime:
+    timestamp, _, zone = text.rpartition(" ")
+    return datetime.fromisoformat(timestamp).replace(tzinfo=_clock(zone))
 
 
-def _span(text: str) -> timedelta:
+def _interval(text: str) -> timedelta:
     sign, days, hours, minutes, seconds, ms = re.fullmatch(
         r"(-?)(\d+) (\d+):(\d+):(\d+)\.(\d+)", text
     ).groups()  # type: ignore[union-attr]
-    span = timedelta(
+    interval = timedelta(
         days=int(days), hours=int(hours), minutes=int(minutes), seconds=int(seconds), milliseconds=int(ms)
     )
-    return -span if sign else span
+    return -interval if sign else interval
 
 
 def _container(text: str) -> Any:
@@ -259,8 +259,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "boolean": lambda text: text == "true",
     "date": date.fromisoformat,
     "time": time.fromisoformat,
-    "timestamp": _moment,
-    "timestamp with time zone": _zoned_moment,
-    "interval day to second": _span,
+    "timestamp": _timestamp,
+    "timestamp with time zone": _zoned_timestamp,
+    "interval day to second": _interval,
     "varbinary": bytes.fromhex,
 }

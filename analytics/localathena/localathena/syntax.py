@@ -249,7 +249,7 @@ def _check_filter(first: Sequence[Token]) -> None:
 
 def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) -> None:
     kinds = [token.token_type for token in inside]
-    places = [place for place, depth in enumerate(depths) if depth == 0]
+    positions = [position for position, depth in enumerate(depths) if depth == 0]
     if name == "EXTRACT" and kinds[:1] == [TokenType.STRING]:
         raise QueryRefused("The field of extract() must not be in quotes: extract(day FROM x).")
     if name == "POSITION" and TokenType.IN not in kinds:
@@ -257,7 +257,7 @@ def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) 
     if name == "IN" and not kinds:
         raise QueryRefused("IN needs at least one value.")
     if name in ("CAST", "TRY_CAST"):
-        starts = [place for place in places if kinds[place] == TokenType.ALIAS]
+        starts = [position for position in positions if kinds[position] == TokenType.ALIAS]
         if starts:
             _check_type(" ".join(token.text.lower() for token in inside[starts[-1] + 1 :]).split())
 
@@ -281,12 +281,12 @@ _OVERFLOW_ERROR = ("ON", "OVERFLOW", "ERROR")
 def _without(words: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
     """Leave out redundant words."""
     kept: list[Token] = []
-    place = 0
-    while place < len(tokens):
-        window = tokens[place : place + len(words)]
+    position = 0
+    while position < len(tokens):
+        window = tokens[position : position + len(words)]
         if [token.text.upper() for token in window] == list(words):
-            place += len(words)
+            position += len(words)
         else:
-            kept.append(tokens[place])
-            place += 1
+            kept.append(tokens[position])
+            position += 1
     return kept

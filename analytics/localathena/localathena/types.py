@@ -79,9 +79,9 @@ class Type:
         return self.name in ("double", "real")
 
     @property
-    def is_moment(self) -> bool:
+    def is_datetime(self) -> bool:
         """Whether it is a date or a timestamp."""
-        return self.name in _MOMENTS
+        return self.name in _DATETIMES
 
     @property
     def is_simple(self) -> bool:
@@ -111,7 +111,7 @@ class Column:
 INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
 """Types of whole numbers, and the precision of the decimal that holds each."""
 _NUMBERS = [*INTEGERS, "decimal", "real", "double"]
-_MOMENTS = ["date", "timestamp", "timestamp with time zone"]
+_DATETIMES = ["date", "timestamp", "timestamp with time zone"]
 
 _DUCKDB = {
     "boolean": "BOOLEAN",
@@ -192,8 +192,8 @@ def common(a: Type, b: Type) -> Type | None:
             scale = max(a.scale, b.scale)
             return decimal(max(a.precision - a.scale, b.precision - b.scale) + scale, scale)
         return a if _NUMBERS.index(a.name) >= _NUMBERS.index(b.name) else b
-    if a.is_moment and b.is_moment:
-        return _common_moment(a, b)
+    if a.is_datetime and b.is_datetime:
+        return _common_datetime(a, b)
     if a.name == b.name == "time":
         return a if a.precision >= b.precision else b
     if a.name == b.name and len(a.arguments) == len(b.arguments):
@@ -204,8 +204,8 @@ def common(a: Type, b: Type) -> Type | None:
     return None
 
 
-def _common_moment(a: Type, b: Type) -> Type:
-    low, high = sorted((a, b), key=lambda type_: _MOMENTS.index(type_.name))
+def _common_datetime(a: Type, b: Type) -> Type:
+    low, high = sorted((a, b), key=lambda type_: _DATETIMES.index(type_.name))
     zone = high.zone
     if zone and (low.zone or "UTC") != zone:  # a timestamp without zone is in the session's zone, UTC
         zone = MIXED

@@ -270,9 +270,9 @@ def _parsed(sql: str, target: Type) -> str:
             return f"({stamp} + to_microseconds(CASE WHEN {up} THEN 1 ELSE 0 END))"
         return _rounded(stamp, target.precision)
     if target.name == "time":
-        moment = Type("timestamp", precision=target.precision)
+        timestamp = Type("timestamp", precision=target.precision)
         dated = f"('2000-01-01 ' || {sql})"
-        return f"CAST({_parsed(dated, moment)} AS TIME)"
+        return f"CAST({_parsed(dated, timestamp)} AS TIME)"
     return f"CAST({sql} AS {target.duckdb})"
 
 
@@ -303,7 +303,7 @@ def in_its_precision(value: Value) -> Value:
     if value.type.precision >= 3:
         return value
     if value.type.zone:
-        utc = _rounded(on_clocks(value.sql, "UTC"), value.type.precision)
+        utc = _rounded(local_time(value.sql, "UTC"), value.type.precision)
         return replace(value, sql=_instant(utc, "UTC"))
     return replace(value, sql=_rounded(value.sql, value.type.precision))
 
@@ -315,7 +315,7 @@ def _to_text(sql: str, source: Type) -> str:
     if source.name == "timestamp":
         return _moment_text(sql, source.precision)
     if source.name == "timestamp with time zone":
-        local = on_clocks(sql, source.zone)
+        local = local_time(sql, source.zone)
         return f"({_moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
     if source.name == "time":
         return _moment_text(f"(DATE '2000-01-01' + {sql})", source.precision, "%H:%M:%S")
@@ -437,7 +437,7 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
     if source.zone and target.zone:
         if target.precision >= source.precision:
             return sql
-        return f"timezone('UTC', {_rounded(on_clocks(sql, 'UTC'), target.precision)})"
+        return f"timezone('UTC', {_rounded(local_time(sql, 'UTC'), target.precision)})"
     local = local_timestamp(Value(sql, source))
     if target == DATE:
         return f"CAST({local} AS DATE)"
@@ -450,13 +450,15 @@ def _between_moments(sql: str, source: Type, target: Type) -> str:
 
 def _between_times(sql: str, source: Type, target: Type) -> str:
     """Return the time of the day of a timestamp, or a time in another precision. 24:00 becomes 0:00."""
-    moment = f"(DATE '2000-01-01' + {sql})" if source.name == "time" else local_timestamp(Value(sql, source))
+    timestamp = (
+        f"(DATE '2000-01-01' + {sql})" if source.name == "time" else local_timestamp(Value(sql, source))
+    )
     if target.precision < source.precision:
-        moment = _rounded(moment, target.precision)
-    return f"CAST({moment} AS TIME)"
+        timestamp = _rounded(timestamp, target.precision)
+    return f"CAST({timestamp} AS TIME)"
 
 
-def on_clocks(instant: str, zone: str) -> str:
+def local_time(instant: str, zone: str) -> str:
     """Return SQL for the local time of an instant in a zone.
 
     Raises:
@@ -482,7 +484,7 @@ def local_timestamp(value: Value) -> str:
     """Return SQL for the local timestamp in the value's own zone."""
     if value.type == DATE:
         return f"CAST({value.sql} AS TIMESTAMP)"
-    return on_clocks(value.sql, value.type.zone) if value.type.zone else value.sql
+    return local_time(value.sql, value.type.zone) if value.type.zone else value.sql
 
 
 def from_local(local: str, like: Type) -> Value:
@@ -505,7 +507,7 @@ def _instant(local: str, zone: str) -> str:
     if zone == "UTC":
         return instant
     earlier = f"({instant} - to_minutes({_SUMMER_MINUTES.get(zone, 60)}))"
-    back, before = (f"timezone({types.text(zone)}, {moment})" for moment in (instant, earlier))
+    back, before = (f"timezone({types.text(zone)}, {timestamp})" for timestamp in (instant, earlier))
     why = f"A local time that occurs twice or never in {zone} is not supported"
     return refuse_if(f"{back} <> {local} OR {before} = {local}", why, instant)
 
@@ -592,11 +594,11 @@ def _unscaled(sql: str, type_: Type) -> str:
 
 
 def _with_time(operator: str, a: Value, b: Value) -> Value | None:
-    if operator == "+" and a.type.is_interval and b.type.is_moment:
+    if operator == "+" and a.type.is_interval and b.type.is_datetime:
         a, b = b, a
-    if operator in "+-" and a.type.is_moment and b.type.is_interval:
+    if operator in "+-" and a.type.is_datetime and b.type.is_interval:
         return _moved(operator, a, b)
-    if operator == "-" and a.type.is_moment and b.type.is_moment:
+    if operator == "-" and a.type.is_datetime and b.type.is_datetime:
         (a, b), type_ = common([a, b], "-")
         difference = f"({a.sql} - {b.sql})"
         if type_ == DATE:
@@ -616,9 +618,9 @@ def _with_time(operator: str, a: Value, b: Value) -> Value | None:
     return None
 
 
-def _moved(operator: str, moment: Value, interval: Value) -> Value:
-    if moment.type == DATE:
-        moved = f"({moment.sql} {operator} {interval.sql})"
+def _moved(operator: str, timestamp: Value, interval: Value) -> Value:
+    if timestamp.type == DATE:
+        moved = f"({timestamp.sql} {operator} {interval.sql})"
         if interval.type == DAY_TO_SECOND:
             not_days = f"epoch_ms({interval.sql}) % 86400000 <> 0"
             return Value(
@@ -626,11 +628,11 @@ def _moved(operator: str, moment: Value, interval: Value) -> Value:
                 DATE,
             )
         return Value(f"CAST({moved} AS DATE)", DATE)
-    type_ = moment.type
+    type_ = timestamp.type
     if interval.type == DAY_TO_SECOND:  # a day is 24 hours, also when daylight saving time changes
         type_ = Type(type_.name, precision=max(3, type_.precision), zone=type_.zone)
-        return Value(f"({moment.sql} {operator} {interval.sql})", type_)
-    return from_local(f"({local_timestamp(moment)} {operator} {interval.sql})", type_)
+        return Value(f"({timestamp.sql} {operator} {interval.sql})", type_)
+    return from_local(f"({local_timestamp(timestamp)} {operator} {interval.sql})", type_)
 
 
 def comparison(operator: str, a: Value, b: Value) -> Value:

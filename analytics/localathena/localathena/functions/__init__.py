@@ -7,7 +7,7 @@ from localathena.errors import QueryRefused
 from localathena.functions import arrays, formats, general, json, maps, numbers, regex, sequences, text, time
 from localathena.functions.handlers import Arguments, Handler, Translator
 from localathena.functions.signatures import ALIASES, SIGNATURES, by_signature
-from localathena.unknown import advice
+from localathena.suggestions import suggestion
 from localathena.values import Value
 
 _HANDLERS: Mapping[str, Handler] = {
@@ -35,7 +35,7 @@ def call(translator: Translator, name: str, arguments: Arguments) -> Value:
     handler = _HANDLERS.get(name)
     if handler is None and name not in SIGNATURES:
         known = [*SIGNATURES, *_HANDLERS, *aggregate_names()]
-        raise QueryRefused(f"The function {name} is not supported.{advice(name, known)}")
+        raise QueryRefused(f"The function {name} is not supported.{suggestion(name, known)}")
     if handler is None:
         return by_signature(translator, name, arguments)
     try:

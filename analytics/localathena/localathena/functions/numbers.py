@@ -33,8 +33,8 @@ def _whole(name: str, sql: str) -> Handler:
             return Value(f"CAST({sql.format(values[0].sql)} AS {type_.duckdb})", type_)
         if len(values) == 2 and name == "round" and values[0].type.name == "decimal":
             type_ = types.decimal(values[0].type.precision + 1, values[0].type.scale)
-            places = expect(values[1], types.INTEGER, "round").sql
-            return Value(f"CAST(round({coerce(values[0], type_).sql}, {places}) AS {type_.duckdb})", type_)
+            positions = expect(values[1], types.INTEGER, "round").sql
+            return Value(f"CAST(round({coerce(values[0], type_).sql}, {positions}) AS {type_.duckdb})", type_)
         return of_values(name, values)
 
     return handle

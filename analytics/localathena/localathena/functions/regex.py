@@ -72,13 +72,13 @@ def _repeats_nothing(form: str) -> bool:
     """Whether a group that may be empty is repeated, as `(a*)+`: engines match that differently."""
     bare = _bare_in_place(form)
     opened: list[int] = []
-    for place, character in enumerate(bare):
+    for position, character in enumerate(bare):
         if character == "(":
-            opened.append(place)
+            opened.append(position)
         elif character == ")" and opened:
-            group = form[opened.pop() : place + 1]
+            group = form[opened.pop() : position + 1]
             try:
-                if bare[place + 1 : place + 2] in ("*", "+", "{") and re.fullmatch(group, ""):
+                if bare[position + 1 : position + 2] in ("*", "+", "{") and re.fullmatch(group, ""):
                     return True
             except re.error:  # it uses syntax that Python's re does not have
                 return True
@@ -132,9 +132,9 @@ def _optional_groups(form: str) -> set[int]:
     """Each open group: its number, and the numbers of all groups within it."""
     choices = [False]
     groups = 0
-    for place, character in enumerate(bare):
+    for position, character in enumerate(bare):
         if character == "(":
-            captures = not bare.startswith("(?", place)
+            captures = not bare.startswith("(?", position)
             groups += captures
             opened.append((groups if captures else 0, set()))
             choices.append(False)
@@ -145,7 +145,7 @@ def _optional_groups(form: str) -> set[int]:
             if choices.pop():
                 optional |= within
             within |= {number} - {0}
-            if re.match(r"\)([?*]|\{0)", bare[place:]):
+            if re.match(r"\)([?*]|\{0)", bare[position:]):
                 optional |= within
             opened[-1][1].update(within)
     return optional | (opened[0][1] if choices[0] else set())

@@ -107,8 +107,8 @@ def _strpos(translator: Translator, arguments: Arguments) -> Value:
     wanted = zip(values, (VARCHAR, VARCHAR, BIGINT), strict=True)
     string, part, instance = (expect(value, type_, "strpos").sql for value, type_ in wanted)
     starts = f"lambda p: starts_with(substr({string}, p), {part})"
-    places = f"list_filter(generate_series(1, length({string})), {starts})"
-    found = f"(CASE WHEN {part} = '' THEN 1 ELSE coalesce(list_extract({places}, {instance}), 0) END)"
+    positions = f"list_filter(generate_series(1, length({string})), {starts})"
+    found = f"(CASE WHEN {part} = '' THEN 1 ELSE coalesce(list_extract({positions}, {instance}), 0) END)"
     found = fail_if(f"{instance} = 0", "strpos: 'instance' must be a positive or negative number", found)
     return Value(unless_null(values, found), BIGINT)
 

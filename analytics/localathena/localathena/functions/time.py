@@ -27,8 +27,8 @@ from localathena.values import (
     from_local,
     in_its_precision,
     in_milliseconds,
+    local_time,
     local_timestamp,
-    on_clocks,
     refuse_if,
 )
 
@@ -36,17 +36,17 @@ _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "qu
 _DATE_UNITS = _UNITS[4:]
 
 
-def _moment(value: Value, where: str) -> Value:
-    if not value.type.is_moment:
+def _datetime(value: Value, where: str) -> Value:
+    if not value.type.is_datetime:
         how = ": write CAST(x AS date)" if value.type == VARCHAR else ""
         raise QueryRefused(f"{where} needs a date or a timestamp, not {value.type}{how}.")
     return value
 
 
-def _unit(node: exp.Expr, moment: Value, where: str) -> str:
+def _unit(node: exp.Expr, timestamp: Value, where: str) -> str:
     unit = literal(node, "A unit of time").lower()
-    if unit not in (_DATE_UNITS if moment.type == DATE else _UNITS):
-        raise QueryRefused(f"{where} of a {moment.type} has no unit {unit!r}.")
+    if unit not in (_DATE_UNITS if timestamp.type == DATE else _UNITS):
+        raise QueryRefused(f"{where} of a {timestamp.type} has no unit {unit!r}.")
     return unit
 
 
@@ -113,12 +113,12 @@ def _date(translator: Translator, arguments: Arguments) -> Value:
 
 def _date_trunc(translator: Translator, arguments: Arguments) -> Value:
     unit_node, node = arguments
-    moment = _moment(translator.value(node), "date_trunc")
-    unit = _unit(unit_node, moment, "date_trunc")
-    return from_local(f"date_trunc('{unit}', {local_timestamp(moment)})", moment.type)
+    timestamp = _datetime(translator.value(node), "date_trunc")
+    unit = _unit(unit_node, timestamp, "date_trunc")
+    return from_local(f"date_trunc('{unit}', {local_timestamp(timestamp)})", timestamp.type)
 
 
-def _span(unit: str, count: str) -> str:
+def _interval(unit: str, count: str) -> str:
     whole = f"CAST({count} AS INTEGER)"
     return {
         "week": f"to_days({whole} * 7)",
@@ -133,25 +133,25 @@ def _span(unit: str, count: str) -> str:
 
 def _date_add(translator: Translator, arguments: Arguments) -> Value:
     unit_node, count_node, node = arguments
-    moment = _moment(translator.value(node), "date_add")
-    unit = _unit(unit_node, moment, "date_add")
-    span = _span(unit, expect(translator.value(count_node), BIGINT, "date_add").sql)
+    timestamp = _datetime(translator.value(node), "date_add")
+    unit = _unit(unit_node, timestamp, "date_add")
+    interval = _interval(unit, expect(translator.value(count_node), BIGINT, "date_add").sql)
     if unit in _DATE_UNITS:
-        return from_local(f"({local_timestamp(moment)} + {span})", moment.type)
-    return in_its_precision(Value(f"({moment.sql} + {span})", moment.type))
+        return from_local(f"({local_timestamp(timestamp)} + {interval})", timestamp.type)
+    return in_its_precision(Value(f"({timestamp.sql} + {interval})", timestamp.type))
 
 
 def _date_diff(translator: Translator, arguments: Arguments) -> Value:
     """Count the complete units between two timestamps, where DuckDB's date_diff counts crossed boundaries."""
     unit_node, first, second = arguments
-    start, end = (_moment(translator.value(node), "date_diff") for node in (first, second))
+    start, end = (_datetime(translator.value(node), "date_diff") for node in (first, second))
     zone = start.type.zone or "UTC"
     (start, end), type_ = common([start, end], "date_diff")
     unit = _unit(unit_node, start, "date_diff")
     start, end = in_milliseconds(start), in_milliseconds(end)
     a, b = start.sql, end.sql
     if unit in _DATE_UNITS and type_.zone:  # days are those of the first value's time zone
-        a, b = (on_clocks(value.sql, zone) for value in (start, end))
+        a, b = (local_time(value.sql, zone) for value in (start, end))
     elif unit in _DATE_UNITS:
         a, b = local_timestamp(start), local_timestamp(end)
     return Value(f"date_sub('{unit}', {a}, {b})", BIGINT)
@@ -205,7 +205,7 @@ def extract(name: str, value: Value) -> Value:
         return Value(f"CAST({_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
     if field not in _FIELDS:
         raise QueryRefused(f"extract({name} FROM ...) is not supported.")
-    local = local_timestamp(_moment(value, name))
+    local = local_timestamp(_datetime(value, name))
     return Value(f"CAST({_FIELDS[field].format(local)} AS BIGINT)", BIGINT)
 
 
@@ -264,8 +264,8 @@ def _joda_form(node: exp.Expr) -> str:
 
 def _date_format(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
-    moment = local_timestamp(in_milliseconds(_moment(translator.value(node), "date_format")))
-    return Value(f"strftime({moment}, {_mysql_form(form, _MYSQL)})", VARCHAR)
+    timestamp = local_timestamp(in_milliseconds(_datetime(translator.value(node), "date_format")))
+    return Value(f"strftime({timestamp}, {_mysql_form(form, _MYSQL)})", VARCHAR)
 
 
 def _date_parse(translator: Translator, arguments: Arguments) -> Value:
@@ -281,15 +281,15 @@ def _date_parse(translator: Translator, arguments: Arguments) -> Value:
 
 def _parsed(sql: str, form: str) -> str:
     """Parse a text as a timestamp of milliseconds, with no spaces beyond those of the format."""
-    moment = f"date_trunc('millisecond', strptime({sql}, {form}))"
+    timestamp = f"date_trunc('millisecond', strptime({sql}, {form}))"
     blanks = f"regexp_matches({sql}, '^\\s|\\s$|\\s\\s')"
-    return refuse_if(blanks, "A date with spaces around it is not supported: use trim()", moment)
+    return refuse_if(blanks, "A date with spaces around it is not supported: use trim()", timestamp)
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
-    moment = local_timestamp(_moment(translator.value(node), "format_datetime"))
-    return Value(f"strftime({moment}, {_joda_form(form)})", VARCHAR)
+    timestamp = local_timestamp(_datetime(translator.value(node), "format_datetime"))
+    return Value(f"strftime({timestamp}, {_joda_form(form)})", VARCHAR)
 
 
 def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
@@ -317,7 +317,7 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
         zone = zone_of(exp.Literal.string(f"{found[4][:3]}:{found[4][-2:]}"))
         return from_local(_iso_clock(text(found[0])), types.zoned(zone))
     # DuckDB has no type for time zones that differ from value to value.
-    moment = f"timezone('UTC', {_iso_clock(value.sql)})"
+    timestamp = f"timezone('UTC', {_iso_clock(value.sql)})"
     offset = "regexp_extract({0}, 'T.*([+-])([0-9]{{2}}):?([0-9]{{2}})$', {1})"
     minutes = "60 * CAST({0} || {1} AS INTEGER) + CAST({0} || {2} AS INTEGER)".format(
         *(offset.format(value.sql, part) for part in (1, 2, 3))
@@ -328,13 +328,13 @@ def _from_iso8601_timestamp(translator: Translator, arguments: Arguments) -> Val
             f"NOT regexp_full_match({value.sql}, {text(_ISO_UTC)})",
             "from_iso8601_timestamp is supported for timestamps like 2026-11-24T09:30:00.123Z; "
             "for one with an offset, write AT TIME ZONE 'UTC' after the call",
-            moment,
+            timestamp,
         ),
         types.zoned(),
         instant=refuse_if(
             f"NOT regexp_full_match({value.sql}, {text(_ISO_ANY)})",
             "from_iso8601_timestamp is supported for timestamps like 2026-11-24T09:30:00.123+01:00",
-            f"({moment} - {ahead})",
+            f"({timestamp} - {ahead})",
         ),
     )
 
@@ -363,13 +363,13 @@ def _from_iso8601_date(translator: Translator, arguments: Arguments) -> Value:
 
 def _to_iso8601(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
-    moment = _moment(translator.value(node), "to_iso8601")
-    if moment.type == DATE:
-        return cast(moment, VARCHAR)
-    if moment.type.precision != 3 or moment.type.zone not in ("", "UTC"):
-        raise QueryRefused(f"to_iso8601 of {moment.type} is only supported for timestamp(3) and UTC.")
-    end = "Z" if moment.type.zone else ""
-    return Value(f"strftime({local_timestamp(moment)}, '%Y-%m-%dT%H:%M:%S.%g{end}')", VARCHAR)
+    timestamp = _datetime(translator.value(node), "to_iso8601")
+    if timestamp.type == DATE:
+        return cast(timestamp, VARCHAR)
+    if timestamp.type.precision != 3 or timestamp.type.zone not in ("", "UTC"):
+        raise QueryRefused(f"to_iso8601 of {timestamp.type} is only supported for timestamp(3) and UTC.")
+    end = "Z" if timestamp.type.zone else ""
+    return Value(f"strftime({local_timestamp(timestamp)}, '%Y-%m-%dT%H:%M:%S.%g{end}')", VARCHAR)
 
 
 def _from_unixtime(translator: Translator, arguments: Arguments) -> Value:
@@ -382,22 +382,22 @@ def _from_unixtime(translator: Translator, arguments: Arguments) -> Value:
 
 def _to_unixtime(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
-    moment = _moment(translator.value(node), "to_unixtime")
-    if moment.type == DATE:
+    timestamp = _datetime(translator.value(node), "to_unixtime")
+    if timestamp.type == DATE:
         raise QueryRefused("to_unixtime needs a timestamp, not a date.")
-    return Value(f"(epoch_us({moment.instant or moment.sql}) / 1e6)", DOUBLE)
+    return Value(f"(epoch_us({timestamp.instant or timestamp.sql}) / 1e6)", DOUBLE)
 
 
 def _to_milliseconds(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
-    span = expect(translator.value(node), DAY_TO_SECOND, "to_milliseconds")
-    return Value(f"CAST(epoch_ms({span.sql}) AS BIGINT)", BIGINT)
+    interval = expect(translator.value(node), DAY_TO_SECOND, "to_milliseconds")
+    return Value(f"CAST(epoch_ms({interval.sql}) AS BIGINT)", BIGINT)
 
 
 def _last_day_of_month(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
-    moment = _moment(translator.value(node), "last_day_of_month")
-    return Value(f"last_day({local_timestamp(moment)})", DATE)
+    timestamp = _datetime(translator.value(node), "last_day_of_month")
+    return Value(f"last_day({local_timestamp(timestamp)})", DATE)
 
 
 def interval(count: str, unit: str) -> Value:
@@ -411,7 +411,7 @@ def interval(count: str, unit: str) -> Value:
     unit = unit.lower()
     if unit not in ("second", "minute", "hour", "day", "month", "year"):
         raise QueryRefused(f"Athena has no INTERVAL of the unit {unit}.")
-    return Value(_span(unit, count), YEAR_TO_MONTH if unit in ("month", "year") else DAY_TO_SECOND)
+    return Value(_interval(unit, count), YEAR_TO_MONTH if unit in ("month", "year") else DAY_TO_SECOND)
 
 
 HANDLERS: dict[str, Handler] = {

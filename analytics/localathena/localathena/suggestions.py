@@ -81,7 +81,7 @@ _INSTEAD = {
 """Athena's functions that are not supported, and alternatives that both engines have."""
 
 
-def advice(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """Return a sentence that suggests another function, with a leading space, or an empty text."""
     if name in _ELSEWHERE:
         return f" Athena has none of that name: write {_ELSEWHERE[name]}."
