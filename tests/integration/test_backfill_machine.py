@@ -141,7 +141,7 @@ def test_a_few_batches_may_fail(run, steps):
     assert len(steps.outcomes()) == 40
 
 
-# ── what the embedded AWS does not hold us to ──────────────────────────────────────────────────────────────
+# ── limits that the embedded AWS does not enforce ──────────────────────────────────────────────────────────
 
 
 def test_the_results_of_the_longest_manifest_fit_in_a_state():

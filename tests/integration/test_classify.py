@@ -101,7 +101,7 @@ def test_the_image_is_sent_as_it_is_and_the_scores_come_back(runtime, endpoint):
     assert (headers["Content-Type"], headers["Accept"]) == ("image/png", "application/json")
 
 
-def test_each_request_is_marked_as_ours_for_the_endpoint_s_data_capture(runtime, endpoint):
+def test_each_request_has_the_prefix_that_tells_it_in_the_endpoint_s_data_capture(runtime, endpoint):
     """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"""
     ask(endpoint)
     ask(endpoint)

@@ -264,7 +264,7 @@ def test_an_object_that_nobody_lets_scones_read_fails_with_what_to_allow(stubbed
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "SlowDown", "InternalError", "403"])
-def test_any_other_error_of_s3_is_ours_and_not_the_image_s(stubbed, code):
+def test_any_other_error_of_s3_does_not_reject_the_image(stubbed, code):
     incoming, stubber = stubbed
     stubber.add_client_error("get_object", code)
     with pytest.raises(ClientError, match=code):

@@ -63,17 +63,17 @@ def session(fake_aws: None) -> Iterator[Any]:
 
 @pytest.fixture
 def bucket_of(session: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Have a stack with our template's buckets, each with an object; return them by the template's names."""
+    """Create a stack with the template's buckets, each with an object; return them by logical id."""
     s3 = session.client("s3")
     names = {name: name.lower() for name in (*KEPT, EMPTIED)}
     queue_url = session.client("sqs").create_queue(QueueName="results")["QueueUrl"]
     cloudformation = CloudFormation(s3, {**names, "ResultsQueue": queue_url})
     client = session.client
 
-    def of_ours(name: str, **options: Any) -> Any:
+    def client_of_stack(name: str, **options: Any) -> Any:
         return cloudformation if name == "cloudformation" else client(name, **options)
 
-    monkeypatch.setattr(session, "client", of_ours)
+    monkeypatch.setattr(session, "client", client_of_stack)
     names["artifacts"] = artifacts_bucket(ACCOUNT_ID, REGION)
     for name in names.values():
         _make_artifacts_bucket(s3, name, REGION)
@@ -115,7 +115,7 @@ def test_a_second_time_there_is_nothing_to_do(session: Any, bucket_of: dict[str,
     assert left(session) == before
 
 
-def test_a_stack_of_somebody_else_that_has_the_name_of_ours_is_left_alone(
+def test_a_stack_of_somebody_else_that_has_the_name_client_of_stack_is_left_alone(
     session: Any, bucket_of: dict[str, Any]
 ) -> None:
     session.client("cloudformation").parameters = ["Oven"]

@@ -1,4 +1,4 @@
-"""Alarms and the dashboard watch metrics that exist: AWS documents its own, our handlers print ours."""
+"""Alarms and the dashboard watch metrics that exist: AWS documents them, or the handlers print them."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def dashboard_metrics() -> set[Metric]:
     return found
 
 
-def ours(metrics: set[Metric]) -> set[Metric]:
+def of_scones(metrics: set[Metric]) -> set[Metric]:
     return {metric for metric in metrics if metric[0] == "Scones"}
 
 
@@ -108,20 +108,22 @@ def test_an_alarm_watches_a_metric_of_a_resource_that_is_there(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_somebody_and_says_what_is_wrong(name: str) -> None:
+def test_an_alarm_notifies_the_topic_and_describes_the_fault(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Notifications"}]
     assert alarm["AlarmDescription"].endswith((".", "microseconds)."))
-    # All of them count faults, or measure what is done: where nothing is done, nothing is wrong.
+    # All alarms count faults or measure work: where there is no work, there is no fault.
     assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_every_line_of_the_dashboard_is_documented() -> None:
-    assert dashboard_metrics() - ours(dashboard_metrics()) <= SOURCES
+    assert dashboard_metrics() - of_scones(dashboard_metrics()) <= SOURCES
 
 
-def test_our_own_metrics_are_what_the_handlers_print(printed: Callable[[], set[Metric]]) -> None:
-    watched = ours({metric_of(alarm) for alarm in ALARMS.values()}) | ours(dashboard_metrics())
+def test_the_handlers_print_the_metrics_of_scones_that_are_watched(
+    printed: Callable[[], set[Metric]],
+) -> None:
+    watched = of_scones({metric_of(alarm) for alarm in ALARMS.values()}) | of_scones(dashboard_metrics())
     assert watched
     assert watched <= printed()
 
@@ -141,7 +143,7 @@ def test_the_average_of_needs_review_is_its_share(
 def test_the_images_of_a_batch_are_among_the_average(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As single images: one alarm watches both. A whole batch takes few lines, not one for each image."""
+    """One alarm watches single images and batches. A batch takes few lines, not one for each image."""
     scores = [[0.9, 0.1]] * 40 + [[0.99, 0.01]] * 59
     objects = {"bad.png": b"no image"}
     steps = Steps(

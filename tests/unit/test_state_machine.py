@@ -15,7 +15,7 @@ from workflow import errors
 MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-OURS = {RejectedImage.__name__, *(name for name, _ in inspect.getmembers(errors, inspect.isclass))}
+ERRORS = {RejectedImage.__name__, *(name for name, _ in inspect.getmembers(errors, inspect.isclass))}
 THROTTLED = {"Lambda.TooManyRequestsException"}
 EXPRESS_MAX_S = 300
 
@@ -48,10 +48,10 @@ def longest_way_s(state):
 # ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_machine_names_each_error_of_ours_and_no_other():
+def test_the_machine_names_each_error_of_scones_and_no_other():
     named = set().union(*map(handled, STATES.values()))
-    assert {name for name in named if not name.startswith(("States.", "Lambda."))} == OURS
-    assert len(OURS) == 4
+    assert {name for name in named if not name.startswith(("States.", "Lambda."))} == ERRORS
+    assert len(ERRORS) == 4
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_machine_names_each_error_of_ours_and_no_other():
     ],
 )
 def test_each_step_handles_what_it_raises(state, raises):
-    assert handled(STATES[state]) & OURS == raises
+    assert handled(STATES[state]) & ERRORS == raises
 
 
 @pytest.mark.parametrize(("state", "error"), [("Serialize", "RejectedImage"), ("Decide", "InvalidScores")])
