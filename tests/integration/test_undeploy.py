@@ -115,7 +115,7 @@ def test_a_second_time_there_is_nothing_to_do(session: Any, bucket_of: dict[str,
     assert left(session) == before
 
 
-def test_a_stack_of_somebody_else_that_has_the_name_client_of_stack_is_left_alone(
+def test_a_stack_of_another_template_with_the_same_name_is_left_alone(
     session: Any, bucket_of: dict[str, Any]
 ) -> None:
     session.client("cloudformation").parameters = ["Oven"]
