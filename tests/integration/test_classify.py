@@ -110,7 +110,7 @@ def test_each_request_has_the_prefix_that_tells_it_in_the_endpoint_s_data_captur
     assert all(each.startswith(INFERENCE_ID_PREFIX) and len(each) <= 64 for each in ids)
 
 
-def test_the_version_is_the_one_that_our_container_names(runtime, endpoint):
+def test_the_model_version_is_the_one_that_the_container_names(runtime, endpoint):
     runtime.answer([1, 0], **{VERSION_HEADER: custom_attributes("resnet9-2026=11")})
     assert ask(endpoint).model_version == "resnet9-2026=11"
 
@@ -154,7 +154,7 @@ def test_what_json_and_step_functions_cannot_carry_becomes_null(runtime, endpoin
     ],
     ids=lambda body: repr(body[:12]),
 )
-def test_an_answer_that_is_no_json_list_is_a_fault(runtime, endpoint, body):
+def test_an_answer_other_than_a_json_list_is_a_fault(runtime, endpoint, body):
     runtime.answer(body)
     with pytest.raises(EndpointFault, match=r"endpoint scones answered without (a )?JSON"):
         ask(endpoint)
@@ -185,7 +185,7 @@ def test_the_scores_of_500_classes_are_not_too_long(runtime, endpoint):
         ("ModelNotReadyException", 429),
     ],
 )
-def test_an_endpoint_without_time_is_busy(runtime, endpoint, code, status):
+def test_an_endpoint_without_capacity_is_busy(runtime, endpoint, code, status):
     runtime.fail(code, status)
     with pytest.raises(EndpointBusy, match=f"endpoint scones: {code}: about {code}"):
         ask(endpoint)
@@ -199,7 +199,7 @@ def test_a_gateway_s_error_page_is_busy_whatever_it_is_called(runtime, endpoint,
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_model_that_asks_for_patience_is_busy(runtime, endpoint, status):
+def test_a_model_that_asks_for_a_later_retry_is_busy(runtime, endpoint, status):
     runtime.fail("ModelError", 424, OriginalStatusCode=status)
     with pytest.raises(EndpointBusy):
         ask(endpoint)

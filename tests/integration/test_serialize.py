@@ -59,7 +59,7 @@ def without_version(event):
     return event
 
 
-def test_what_travels_on_is_the_small_picture_and_the_facts(s3):
+def test_the_small_picture_and_the_facts_travel_on(s3):
     payload = invoke(put(s3, jpeg_bytes(a_picture(64, 48))))
     assert payload.keys() == {"body", "content_type", "image"}
     assert payload["content_type"] == "image/png"
@@ -94,7 +94,7 @@ def test_an_object_of_any_key_is_found(s3, key):
     assert invoke(put(s3, png_bytes(), key))["image"]["image_format"] == "png"
 
 
-def test_the_very_version_is_read_after_another_upload_under_its_key(s3):
+def test_exactly_the_version_is_read_after_another_upload_under_its_key(s3):
     red, blue = (png_bytes(Image.new("RGB", (64, 64), colour)) for colour in ("red", "blue"))
     first, second = put(s3, red), put(s3, blue)
     bodies = [base64.b64decode(invoke(event)["body"]) for event in (first, second)]
@@ -115,7 +115,7 @@ def test_a_version_that_was_deleted_is_gone(s3):
     assert reason_of(event) == "object_gone"
 
 
-def test_a_delete_marker_is_no_object(s3):
+def test_a_delete_marker_is_not_an_object(s3):
     event = put(s3, png_bytes())
     marker = s3.delete_object(Bucket=BUCKET, Key="van-07/bicycle.png")["VersionId"]
     event["detail"]["object"]["version-id"] = marker
@@ -193,7 +193,7 @@ def test_a_bucket_that_was_deleted_is_gone(s3):
         (png_bytes()[:60], "corrupt"),
     ],
 )
-def test_what_is_no_sound_image_is_rejected_with_its_reason(s3, data, reason):
+def test_anything_but_an_intact_image_is_rejected_with_its_reason(s3, data, reason):
     assert reason_of(put(s3, data)) == reason
 
 
@@ -212,7 +212,7 @@ def stubbed(plain_s3):
         stubber.assert_no_pending_responses()
 
 
-def test_an_object_that_is_announced_as_too_large_is_not_even_asked_for(stubbed):
+def test_an_object_that_its_event_calls_too_large_is_not_requested(stubbed):
     incoming, _ = stubbed
     with pytest.raises(RejectedImage, match="too_large"):
         incoming.read(an_upload(size_bytes=MAX_BYTES + 1))
@@ -233,7 +233,7 @@ def test_an_object_that_turns_out_too_large_is_not_read(stubbed):
 @pytest.mark.parametrize(
     "code", ["NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "404", "412"]
 )
-def test_what_s3_says_of_an_object_that_is_not_there_means_gone(stubbed, code):
+def test_every_error_of_s3_about_a_missing_object_means_gone(stubbed, code):
     incoming, stubber = stubbed
     stubber.add_client_error("get_object", code)
     with pytest.raises(RejectedImage, match=f"object_gone.*{code}"):
@@ -255,7 +255,7 @@ def test_an_object_in_an_archive_tier_is_rejected_by_the_name_of_the_tier(stubbe
 @pytest.mark.parametrize(
     "code", ["AccessDenied", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"]
 )
-def test_an_object_that_nobody_lets_scones_read_fails_with_what_to_allow(stubbed, code):
+def test_an_object_that_scones_may_not_read_fails_with_the_remedy(stubbed, code):
     incoming, stubber = stubbed
     stubber.add_client_error("get_object", code, "arn:aws:kms:us-east-1:111122223333:key/one is disabled.")
     with pytest.raises(AccessDenied, match=f"{code}: arn:.* is disabled.*KMS key.*make redrive") as denied:

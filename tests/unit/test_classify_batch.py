@@ -131,7 +131,7 @@ def test_an_image_has_the_same_row_as_by_its_event(one_by_one, takes_batches):
         }
 
 
-def test_a_bad_image_is_its_own_misfortune():
+def test_a_bad_image_affects_no_other():
     rows = {row["key"]: row for row in map(row_from_message, run(OBJECTS))}
     assert {key: row["reason"] for key, row in rows.items() if row["outcome"] == "rejected"} == {
         "empty.png": "empty",
@@ -150,19 +150,19 @@ def test_messages_come_in_the_order_of_the_events(keys):
     assert [message["event"]["detail"]["object"]["key"] for message in messages] == keys
 
 
-def test_a_batch_without_a_sound_image_does_not_ask_the_endpoint():
+def test_a_batch_without_an_intact_image_makes_no_request():
     endpoint = FakeEndpoint()
     run(["empty.png", "gone.png"], endpoint)
     assert endpoint.asked == []
 
 
-def test_a_sound_batch_is_one_request():
+def test_an_intact_batch_is_one_request():
     endpoint = FakeEndpoint()
     run(SOUND, endpoint)
     assert endpoint.asked == ["batch"]
 
 
-def test_an_image_that_the_model_fails_for_fails_alone():
+def test_an_image_that_the_model_fails_on_fails_alone():
     endpoint = FakeEndpoint(spoils={pixels_of("good.png"): EndpointFault("endpoint scones: it crashed")})
     rows = {row["key"]: row for row in map(row_from_message, run(SOUND, endpoint))}
     assert (rows["good.png"]["outcome"], rows["good.png"]["reason"]) == ("failed", "EndpointFault")
@@ -171,21 +171,21 @@ def test_an_image_that_the_model_fails_for_fails_alone():
 
 
 @pytest.mark.parametrize("scores", [[0.5], [None, 1.0], [2, -1], "no list", 7, None, []])
-def test_scores_that_are_none_fail_their_image_alone(scores):
+def test_invalid_scores_fail_only_their_image(scores):
     endpoint = FakeEndpoint(spoils={pixels_of("good.png"): scores})
     rows = {row["key"]: row for row in map(row_from_message, run(SOUND, endpoint))}
     assert (rows["good.png"]["outcome"], rows["good.png"]["reason"]) == ("failed", "InvalidScores")
     assert rows["other.jpg"]["outcome"] != "failed"
 
 
-def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_tried_again():
+def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_retried():
     fault = EndpointFault("endpoint scones: it is broken")
     endpoint = FakeEndpoint(spoils={pixels_of(key): fault for key in SOUND})
     with pytest.raises(EndpointFault, match="it is broken"):
         run(OBJECTS, endpoint)
 
 
-def test_an_endpoint_without_time_is_raised():
+def test_a_busy_endpoint_is_raised():
     class Busy(FakeEndpoint):
         def classify_batch(self, images, size_px):
             raise EndpointBusy("endpoint scones: ThrottlingException")
@@ -194,7 +194,7 @@ def test_an_endpoint_without_time_is_raised():
         run(SOUND, Busy())
 
 
-def test_a_read_that_ends_early_is_tried_again():
+def test_a_read_that_ends_early_is_retried():
     tried = []
 
     def breaks_once(upload):
@@ -272,13 +272,13 @@ def test_outcomes_are_sent_once_each_in_messages_that_the_queue_takes(lengths):
     assert all(len(body) <= 65_536 or len(messages_of(body)) == 1 for body in sqs.taken)
 
 
-def test_what_the_queue_refuses_is_sent_again(no_pauses):
+def test_refused_messages_are_retried(no_pauses):
     sqs = FakeSqs(refusals=1)
     ResultsQueue(sqs, "queue").send_bodies(str(number) for number in range(25))
     assert sorted(map(int, sqs.taken)) == list(range(25))
 
 
-def test_what_the_queue_never_takes_is_an_error(no_pauses):
+def test_a_message_that_is_refused_every_time_is_an_error(no_pauses):
     class Full(FakeSqs):
         def send_message_batch(self, QueueUrl, Entries):
             return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError", "SenderFault": False}]}

@@ -129,7 +129,7 @@ def test_thresholds_of_classes_are_allowed(thresholds):
 @pytest.mark.parametrize(
     "thresholds", ["bicycle", "bicycle=1.5", "bicycle=0.9,", "=0.5", "a=.5", "a=0.5;b=0.5"]
 )
-def test_what_is_no_threshold_is_not(thresholds):
+def test_other_texts_are_not_allowed_as_thresholds(thresholds):
     assert not re.fullmatch(PARAMETERS["ClassThresholds"]["AllowedPattern"], thresholds)
 
 
@@ -143,7 +143,7 @@ def test_every_parameter_is_used():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_handler_is_there(name):
+def test_each_handler_exists(name):
     module, _, handler = FUNCTIONS[name]["Handler"].rpartition(".")
     assert callable(getattr(importlib.import_module(module), handler))
 
@@ -214,13 +214,13 @@ def test_the_build_has_what_the_template_names(tmp_path):
     ],
     ids=["serialize", "classify", "record"],
 )
-def test_a_client_gives_up_before_its_lambda_is_stopped(connect, handler):
+def test_a_client_times_out_before_its_lambda_does(connect, handler):
     config = connect().meta.config
     attempt_s = config.connect_timeout + config.read_timeout
     assert config.retries["total_max_attempts"] * attempt_s < function_timeout_s(handler)
 
 
-def test_the_endpoint_s_client_gives_up_before_the_machine_does():
+def test_the_endpoint_s_client_times_out_before_the_state_machine_does():
     config = Endpoint.connect("scones")._runtime.meta.config
     machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
     assert config.retries["total_max_attempts"] == 1  # the machine retries
@@ -230,7 +230,7 @@ def test_the_endpoint_s_client_gives_up_before_the_machine_does():
 # ── queues ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_batch_is_not_seen_again_before_its_lambda_has_had_its_time():
+def test_a_batch_stays_invisible_until_its_lambda_has_timed_out():
     """Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     longest_window_s = PARAMETERS["RecordWindowSeconds"]["MaxValue"]
     visibility_s = QUEUES["ResultsQueue"]["VisibilityTimeout"]

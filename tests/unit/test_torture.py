@@ -88,7 +88,7 @@ def test_a_run_with_anything_lost_doubled_or_wrong_did_not_go_well(what):
         assert not went_well({**report, "audit": books})
 
 
-# ── expected outcomes ────────────────────────────────────────────────────────────────────────────────────────
+# ── expected outcomes ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def outcomes(injection, *, after_redrive, duplicates=0):

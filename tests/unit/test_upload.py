@@ -45,7 +45,7 @@ def test_an_event_of_aws_names_the_upload():
         ("key_of_1024_bytes", LONGEST_KEY),
     ],
 )
-def test_a_key_is_taken_as_it_stands(name, key):
+def test_a_key_is_not_decoded(name, key):
     assert Upload.from_event(recorded_event(name)).key == key
 
 
@@ -67,7 +67,7 @@ def test_a_manifests_line_is_read_as_its_event_is(path):
 
 
 @given(uploads)
-def test_any_upload_survives_a_manifest(upload):
+def test_any_upload_is_the_same_after_a_manifest(upload):
     assert Upload.from_event(json.loads(json.dumps(upload.to_event()))) == upload
 
 
@@ -78,7 +78,7 @@ def test_a_time_with_another_zone_becomes_utc():
 
 
 @pytest.mark.parametrize("event", [{}, {"detail": {}}, {"detail": {"object": {"key": "a"}}}])
-def test_what_is_no_event_is_refused(event):
+def test_an_invalid_event_is_refused(event):
     with pytest.raises(KeyError):
         Upload.from_event(event)
 
