@@ -36,7 +36,7 @@ class AvifBoxes:
             TooManyParts: there are more than `MAX_PARTS`.
             Exception: a box is damaged.
         """
-        self._data, self._parts = data, 0
+        self._data, self._parts, self._joined_bytes = data, 0, 0
         self.coded_px, self.frames, self.plain = 0, 0, data
         boxes = list(self._boxes(0, len(data)))
         infos = [(start, end) for kind, start, end in boxes if kind == b"iinf"]
@@ -113,9 +113,12 @@ class AvifBoxes:
     def _joined(self, extents: list[tuple[int, int]]) -> memoryview:
         data = memoryview(self._data)
         parts = [data[at : at + length if length else None] for at, length in extents]
-        if sum(len(part) for part in parts) > len(data):
+        if len(parts) == 1:
+            return parts[0]
+        self._joined_bytes += sum(len(part) for part in parts)
+        if self._joined_bytes > len(data):
             raise TooManyParts
-        return parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+        return memoryview(b"".join(parts))
 
     def _first_sample_bytes(self, at: int) -> int:
         fixed, _, first = struct.unpack_from(">III", self._data[at : at + 16].ljust(16, b"\0"), 4)

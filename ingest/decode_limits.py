@@ -173,6 +173,8 @@ def _jpeg(data: bytes) -> Claim:
             precision, height_px, width_px, components = struct.unpack_from(">BHHB", data, at + 2)
             if precision == 12:
                 raise unsupported("12-bit JPEG")
+            if components not in {0, 1, 3, 4}:
+                raise unsupported(f"JPEG of {components} components")
             if not height_px:
                 raise unsupported("JPEG with its height after its pixels")
             claim = Claim(data, width_px, height_px, is_reducible=marker not in _PROGRESSIVE, work_per_px=0.2)
@@ -249,11 +251,14 @@ def _gif(data: bytes) -> Claim:
 _BMP_COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK run lengths", 13: "CMYK run lengths"}
 _BMP_BITS = {1, 4, 8, 16, 24, 32}
 _RUN_LENGTHS = {1, 2}
+_BMP_HEADERS_BYTES = {12, 40, 52, 56, 64, 108, 124}
 _OS2_HEADER_BYTES, _OS2_HUFFMAN, _OS2_RUN_LENGTHS = 64, 3, 4
 
 
 def _bmp(data: bytes) -> Claim:
     (header_bytes,) = struct.unpack_from("<I", data, 14)
+    if header_bytes not in _BMP_HEADERS_BYTES:
+        raise unsupported(f"BMP with a header of {header_bytes} bytes")
     if header_bytes == 12:
         width_px, height_px, _, bits = struct.unpack_from("<HHHH", data, 18)
         compression = 0
@@ -266,6 +271,8 @@ def _bmp(data: bytes) -> Claim:
         raise unsupported(f"BMP with {_BMP_COMPRESSIONS[compression]}")
     if bits in {0, 2, 64} and compression in {0, 3}:
         raise unsupported(f"{bits}-bit BMP")
+    if bits in {4, 8}:
+        data = _with_palette(data, 14 + header_bytes, 3 if header_bytes == 12 else 4, bits)
     if compression not in _RUN_LENGTHS:
         return Claim(data, width_px, height_px)
     if len(data) > MAX_RUN_LENGTH_BYTES:
@@ -276,6 +283,17 @@ def _bmp(data: bytes) -> Claim:
         said = f"{pixels:,} run-length encoded pixels; at most {MAX_RUN_LENGTH_PIXELS:,} are decoded"
         raise RejectedImage("too_many_pixels", said)
     return Claim(data, width_px, height_px, work_per_px=20.0)
+
+
+def _with_palette(data: bytes, at: int, entry_bytes: int, bits: int) -> bytes:
+    """Return the file with a palette that Pillow does not take for a grey one.
+
+    It would drop a grey palette, and with it how many bits a pixel has.
+    """
+    (colours,) = struct.unpack_from("<I", data, 46) if entry_bytes == 4 else (0,)
+    if data[at : at + 3] != bytes(3) or (bits == 8 and colours != 2):
+        return data
+    return b"".join((data[:at], b"\1", memoryview(data)[at + 1 :]))
 
 
 # ── WebP, AVIF, TIFF ───────────────────────────────────────────────────────────────────────────────────────

@@ -41,6 +41,7 @@ _LEAST_READ_BYTES = 4096
 
 # Texts of libavif, of libtiff (through Pillow) and of others.
 _OUT_OF_MEMORY = re.compile(r"(?i)out of memory|not enough memory|memory allocation|decoder error -9\b")
+_UNSUPPORTED = re.compile("^Unsupported BMP bitfields layout")
 _EXIF_PREFIX = re.compile(rb"^(Exif\0\0){1,2}")
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
@@ -138,6 +139,8 @@ def _judged(format_: str, read: Callable[[], T]) -> T:
     except MemoryError as error:
         raise RejectedImage("too_costly", f"{format_}: decoding takes too much memory") from error
     except Exception as error:
+        if _UNSUPPORTED.search(str(error)):
+            raise unsupported(f"{format_} of this kind ({error})") from error
         if _OUT_OF_MEMORY.search(str(error)):
             raise RejectedImage(
                 "too_costly", f"{format_}: decoding takes too much memory ({error})"
@@ -293,7 +296,7 @@ def _levels(image: Image.Image, claim: Claim) -> tuple[float, float]:
     if not math.isfinite(brightest) or not math.isfinite(darkest):
         raise ValueError("its grey levels are not finite")
     if darkest < 0 and image.mode == "I":
-        raise unsupported(f"{image.format} with negative grey levels")
+        raise unsupported(f"{image.format} with 32-bit grey levels outside 0 to 2,147,483,647")
     usual = [1.0] if image.mode == "F" else []
     white = claim.white or next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
     return (white, 0.0) if claim.is_inverted else (0.0, white)

@@ -271,7 +271,7 @@ def _layout(directory: _Directory) -> _Layout:
     planar, fill_order = directory.integer(_PLANAR, 1), directory.integer(_FILL_ORDER, 1)
     if not (
         photometric in _PHOTOMETRICS
-        and _COLOUR_SAMPLES.get(photometric, 1) <= samples <= 64
+        and _COLOUR_SAMPLES.get(photometric, 1) <= samples
         and all(0 < each <= 64 for each in bits)
         and all(each in _SAMPLE_FORMATS for each in formats)
         and planar in {1, 2}
@@ -293,6 +293,7 @@ def _layout(directory: _Directory) -> _Layout:
         not is_alike
         or (prefix, known, (sample_format,), fill_order, bits, extra) not in OPEN_INFO
         or (sample_format == _SIGNED and bits[0] == 8)
+        or (photometric == _WHITE_IS_ZERO and fill_order == 2 and bits[0] == 8)
         # Pillow misreads these without an error.
         or (in_planes and (photometric not in {_RGB, _CMYK} or bits[0] != 8))
         or (is_subsampled and compression == _RAW and samples > 1)

@@ -2,23 +2,26 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 Values = Sequence[int]
+Tags = Mapping[int, int | Values | bytes]
 
 
 @dataclass(frozen=True)
 class OddTiff:
+    """A TIFF, and what its picture is coded as."""
+
     name: str
     data: bytes
-    reason: str | None = None
+    photometric: int
+    channels: int
+    bits: int
 
 
-def tiff(
-    tags: dict[int, int | Values | bytes], strips: Sequence[bytes], order: str = "<", is_big: bool = False
-) -> bytes:
+def tiff(tags: Tags, strips: Sequence[bytes], order: str = "<", is_big: bool = False) -> bytes:
     """Return a TIFF of these tags and strips; with tile tags among them, the strips are tiles."""
     offset, entry = ("Q", f"{order}HHQ") if is_big else ("I", f"{order}HHI")
     inline_bytes = 8 if is_big else 4
@@ -116,10 +119,14 @@ def odd_tiffs() -> Iterator[OddTiff]:
         yield OddTiff(
             f"{order} {photometric} {channels}x{bits} planar={planar} compression={compression} big={is_big}",
             a_tiff(order, photometric, channels, bits, planar, compression, is_big=is_big),
+            photometric,
+            channels,
+            bits,
         )
     for order, bits in product("<>", (16, 32, 64)):
-        yield OddTiff(f"{order} float {bits}", a_tiff(order, _GREY, 1, bits, kind=3))
-        yield OddTiff(f"{order} RGB float {bits}", a_tiff(order, _RGB, 3, bits, kind=3))
+        for photometric, channels in ((_GREY, 1), (_RGB, 3)):
+            data = a_tiff(order, photometric, channels, bits, kind=3)
+            yield OddTiff(f"{order} {photometric} float {bits}", data, photometric, channels, bits)
 
 
 def a_tiff(
@@ -131,7 +138,7 @@ def a_tiff(
     compression: int = 1,
     kind: int = 1,
     is_big: bool = False,
-    tags: dict[int, int | Values | bytes] | None = None,
+    tags: Tags | None = None,
     colour_map_top: int = 65_535,
 ) -> bytes:
     """Return a TIFF of SIDE_PX × SIDE_PX that shows `level`."""

@@ -1,0 +1,386 @@
+"""Bytes never cost much, and end as a picture or a rejection, whatever they make a decoder do."""
+
+import io
+import os
+import signal
+import struct
+import threading
+import time
+import warnings
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlugin
+
+from ingest import decode_limits, isolation
+from ingest.av1 import AvifBoxes, TooManyParts
+from ingest.decode_limits import Claim, claim_of
+from ingest.errors import RejectedImage
+from ingest.image import MAX_BYTES, prepare
+from ingest.isolation import Crashed, TooCostly, run_isolated
+from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
+from tests.odd_tiffs import a_tiff
+
+MANY = 3_800_000
+"""Rationals: 30 MB of them."""
+
+
+def rejection_of(data):
+    with pytest.raises(RejectedImage) as caught:
+        prepare(data, 32)
+    return caught.value.reason
+
+
+@pytest.fixture
+def quick():
+    """Fail a test that takes more than 1 s of CPU."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < 1
+
+
+# ── TIFF and EXIF ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rationals(tag, order="<"):
+    """Return a directory with one tag of millions of rationals, for a place 8 bytes into a file."""
+    entry = struct.pack(f"{order}HHII", tag, 5, MANY, 26)
+    return struct.pack(f"{order}H", 1) + entry + bytes(4) + struct.pack(f"{order}II", 72, 1) * MANY
+
+
+def tiff_with(tag, type_=5, count=MANY):
+    data = a_tiff("<", 1, 1, 8)
+    at = struct.unpack_from("<I", data, 4)[0]
+    (entries,) = struct.unpack_from("<H", data, at)
+    table = data[at + 2 : at + 2 + 12 * entries]
+    new = struct.pack("<HHII", tag, type_, count, 8)
+    rows = sorted(
+        [table[12 * n : 12 * n + 12] for n in range(entries)] + [new], key=lambda row: row[:2][::-1]
+    )
+    moved = struct.pack("<H", len(rows)) + b"".join(rows) + bytes(4)
+    whole = data + bytes(8 * count - len(data) if len(data) < 8 * count else 0)
+    return whole[:4] + struct.pack("<I", len(whole)) + whole[8:] + moved
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("tag", [282, 270, 305, 700, 34665, 33432, 50_000, 274])
+def test_a_tiff_with_a_tag_of_millions_of_values_is_read_without_it(tag):
+    assert prepare(tiff_with(tag), 16).brightness == 127.5
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("tag", [256, 258, 273, 279, 320, 338, 339, 529])
+def test_a_tiff_whose_size_has_millions_of_values_is_read_or_rejected(tag):
+    try:
+        prepare(tiff_with(tag), 16)
+    except RejectedImage as rejected:
+        if rejected.reason not in {"corrupt", "unsupported_format"}:
+            raise
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("tag", [282, 274, 0x8769])
+def test_a_jpeg_whose_exif_has_millions_of_values_is_read_without_them(tag):
+    exif = b"II*\0\x08\0\0\0" + rationals(tag)
+    parts = [exif[at : at + 65_000] for at in range(0, len(exif), 65_000)]
+    segments = [b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts]
+    plain = jpeg_bytes()
+    rest = plain[4 + struct.unpack(">H", plain[4:6])[0] :]  # no resolution: Pillow would look for it in EXIF
+    data = plain[:2] + b"".join(segments) + rest
+    assert prepare(data, 32).pixels.tobytes() == prepare(plain, 32).pixels.tobytes()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("tag", [282, 274])
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
+def test_exif_of_millions_of_values_is_not_parsed(format_, tag):
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + rationals(tag)
+    options = {"WEBP": {"lossless": True}}.get(format_, {})
+    # AVIF's own encoder parses it.
+    data = encoded(
+        a_picture(),
+        format_,
+        exif=b"Exif\0\0II*\0\x08\0\0\0" + bytes(6) if format_ == "AVIF" else exif,
+        **options,
+    )
+    if format_ == "AVIF":
+        plain = AvifBoxes(data).plain
+        assert b"Exif" in data
+        assert b"Exif" not in plain[: plain.index(b"mdat")]
+    assert prepare(data, 32).width_px == 40
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes.fromhex("49492b0008000000ffffffffffffffff"),
+        bytes.fromhex("4d4d002b00080000ffffffffffffffff"),
+        bytes.fromhex("49492a00ffffffff"),
+        bytes.fromhex("49492a0008000000ffff"),
+        bytes.fromhex("49492b00080000001000000000000000ffffffffffffffff"),
+    ],
+)
+def test_a_directory_beyond_the_end_is_corrupt(data):
+    assert rejection_of(data) == "corrupt"
+
+
+# ── AVIF ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def avif_that_claims(width_px, height_px, image):
+    data = encoded(image, "AVIF", speed=10)
+    real = struct.pack(">II", *image.size)
+    assert real in data
+    return data.replace(real, struct.pack(">II", width_px, height_px))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("animated", [False, True])
+def test_an_avif_whose_container_lies_about_its_frame_is_refused(animated):
+    image = Image.new("L", (5_000, 3_000), 90)
+    data = encoded(image, "AVIF", speed=10, save_all=animated, append_images=[image] if animated else [])
+    data = data.replace(struct.pack(">II", 5_000, 3_000), struct.pack(">II", 64, 64))
+    started = time.process_time()
+    assert rejection_of(data) == "too_many_pixels"
+    assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (640, 480), (300, 7_000)])
+@pytest.mark.parametrize("options", [{}, {"quality": 100, "subsampling": "4:4:4"}, {"save_all": True}])
+def test_the_size_of_an_avif_is_that_of_its_frames(size, options):
+    more = [Image.new("RGB", size)] * 3 if "save_all" in options else []
+    boxes = AvifBoxes(encoded(Image.new("RGB", size), "AVIF", speed=10, append_images=more, **options))
+    assert boxes.coded_px == size[0] * size[1]
+    assert 1 <= boxes.frames <= 4
+
+
+def a_box(kind, content, version=None):
+    head = b"" if version is None else bytes([version, 0, 0, 0])
+    return struct.pack(">I4s", 8 + len(head) + len(content), kind) + head + content
+
+
+def avif_of_extents(*items, data=b""):
+    """Return the boxes of an AVIF whose items are extents of (offset, length)."""
+    located = b"".join(
+        struct.pack(">HHH", number, 0, len(extents)) + b"".join(struct.pack(">II", *each) for each in extents)
+        for number, extents in enumerate(items, 1)
+    )
+    meta = a_box(b"iloc", b"\x44\0" + struct.pack(">H", len(items)) + located, version=0)
+    return a_box(b"ftyp", b"avif\0\0\0\0avif") + a_box(b"meta", meta, version=0) + data
+
+
+def test_an_avif_of_many_parts_is_corrupt_before_they_are_all_read():
+    started = time.process_time()
+    extents = [[(0, 4_000_000)] * 4] * 12_000
+    with pytest.raises(TooManyParts):
+        AvifBoxes(avif_of_extents(*extents, data=bytes(4_000_000)))
+    with pytest.raises(TooManyParts):
+        AvifBoxes(avif_of_extents([(100, 4_000_000)], data=b"\x0a\x00" * 2_000_000))
+    with pytest.raises(TooManyParts):
+        AvifBoxes(a_box(b"ftyp", b"avif") + a_box(b"free", b"") * 60_000)
+    assert rejection_of(avif_of_extents([(100, 900_000)], data=b"\x0a\x00" * 450_000)) == "corrupt"
+    assert time.process_time() - started < 2
+
+
+def test_a_sequence_header_that_is_split_or_late_is_found():
+    plain = encoded(Image.new("L", (5_000, 3_000)), "AVIF", speed=10)
+    item = plain[plain.index(b"mdat") + 4 :]
+    padding = b"\x7a\x03abc" * 5
+    for shift in (0, 1, 3):
+        data = padding + item
+        at = len(avif_of_extents([(0, 0)] * 2))
+        extents = [(at, shift or 1), (at + (shift or 1), len(data) - (shift or 1))]
+        assert AvifBoxes(avif_of_extents(extents, data=data)).coded_px == 15_000_000
+
+
+def test_an_avif_of_many_hidden_frames_is_bounded():
+    plain = encoded(Image.new("L", (2_000, 1_000)), "AVIF", speed=10)
+    item = plain[plain.index(b"mdat") + 4 :]
+    at = len(avif_of_extents([(0, 0)]))
+    many = item + b"\x32\x00" * 400
+    assert rejection_of(avif_of_extents([(at, len(many))], data=many)) == "too_many_pixels"
+
+
+def test_the_decoder_of_avif_takes_one_thread():
+    assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
+
+
+# ── a process of its own ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_work_in_a_process_of_its_own_returns_its_bytes():
+    assert run_isolated(lambda: b"x" * 1_000_000) == b"x" * 1_000_000
+
+
+def test_work_that_takes_too_long_ends(monkeypatch):
+    monkeypatch.setattr(isolation, "MAX_CPU_S", 0.1)
+
+    def endless():
+        while True:
+            pass
+
+    with pytest.raises(TooCostly, match=r"0\.1 s"):
+        run_isolated(endless)
+
+
+def test_work_that_takes_too_much_memory_ends(monkeypatch):
+    monkeypatch.setattr(isolation, "MAX_MEMORY_BYTES", 50 << 20)
+    with pytest.raises(TooCostly, match="50 MB"):
+        run_isolated(lambda: bytes(bytearray(200 << 20)))
+
+
+def ended_by(number):
+    os.kill(os.getpid(), number)
+    return b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_work_that_crashes_ends_its_own_process_alone(number):
+    with pytest.raises(Crashed):
+        run_isolated(lambda: ended_by(number))
+
+
+def test_work_that_the_system_kills_was_too_costly():
+    with pytest.raises(TooCostly):
+        run_isolated(lambda: ended_by(signal.SIGKILL))
+
+
+def test_no_process_and_no_pipe_is_left():
+    os.close(before := os.dup(0))
+    for _ in range(3):
+        run_isolated(lambda: b"")
+    os.close(after := os.dup(0))
+    assert after == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.fixture
+def isolated(monkeypatch):
+    monkeypatch.setattr(decode_limits, "MAX_SHARED_WORK", 0)
+
+
+@pytest.mark.usefixtures("isolated")
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF"])
+def test_in_a_process_of_its_own_an_image_is_read_the_same(format_, monkeypatch):
+    data = encoded(noise(60, 40), format_)
+    alone = prepare(data, 32)
+    monkeypatch.undo()
+    assert alone == prepare(data, 32)
+
+
+@pytest.mark.usefixtures("isolated")
+@pytest.mark.parametrize("data", [png_bytes()[:80], jpeg_bytes()[:300]])
+def test_in_a_process_of_its_own_an_image_is_rejected_the_same(data, monkeypatch):
+    assert rejection_of(data) == "corrupt"
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_decoder_that_takes_too_much_is_a_rejection(monkeypatch):
+    monkeypatch.setattr(isolation, "MAX_CPU_S", 0.1)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: [0 for _ in iter(int, 1)])
+    assert rejection_of(png_bytes()) == "too_costly"
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: bytearray(1 << 40))
+    assert rejection_of(png_bytes()) == "too_costly"
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_decoder_that_crashes_is_a_rejection(monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: os.kill(os.getpid(), signal.SIGSEGV))
+    assert rejection_of(png_bytes()) == "corrupt"
+
+
+@pytest.mark.usefixtures("isolated")
+def test_images_are_read_in_many_threads_at_once():
+    data = encoded(noise(60, 40), "PNG")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(prepare(data, 32))) for _ in range(8)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 8
+    assert all(each == found[0] for each in found)
+
+
+@pytest.mark.parametrize("image", [Image.new("RGB", (640, 480)), noise(640, 480)])
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF"])
+def test_an_ordinary_image_needs_no_process_of_its_own(format_, image):
+    assert not claim_of(encoded(image, format_), format_).is_costly
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "lzma", "zstd"])
+def test_what_says_for_itself_how_much_it_takes_has_a_process_of_its_own(compression):
+    assert claim_of(encoded(noise(64, 64), "TIFF", compression=compression), "TIFF").is_costly
+
+
+# ── any error ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OverflowError, AttributeError, ZeroDivisionError, AssertionError, RecursionError, NotImplementedError],
+)
+def test_whatever_pillow_raises_is_a_rejection(error, monkeypatch):
+    def load(self):
+        raise error("odd")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    assert rejection_of(png_bytes()) == "corrupt"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Failed to decode frame 0: Out of memory")])
+def test_memory_that_is_not_there_is_too_costly(error, monkeypatch):
+    def load(self):
+        raise error
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    assert rejection_of(png_bytes()) == "too_costly"
+
+
+# ── what is used of Pillow beyond its documentation ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
+def test_pillow_reads_pixels_through_load_read_as_many_as_it_was_told(format_):
+    asked: list[int] = []
+    with Image.open(io.BytesIO(encoded(noise(200, 200), format_))) as opened:
+        image: Any = opened
+        read = image.fp.read
+
+        def load_read(wanted: int) -> bytes:
+            asked.append(wanted)
+            return read(max(wanted, 4_096))  # type: ignore[no-any-return]
+
+        image.decodermaxblock = MAX_BYTES
+        image.load_read = load_read
+        image.load()
+    assert asked
+    assert format_ == "TIFF" or asked == [MAX_BYTES]
+
+
+def test_pillow_s_table_of_tiffs_has_the_kinds_that_are_written():
+    assert TiffImagePlugin.OPEN_INFO[b"II", 1, (1,), 1, (8,), ()] == ("L", "L")
+    assert TiffImagePlugin.OPEN_INFO[b"II", 1, (1,), 1, (12,), ()] == ("I;16", "I;12")
+    assert all(
+        handler is None
+        for marker, (_, _, handler) in JpegImagePlugin.MARKER.items()
+        if marker & 0xFF in _BARE
+    )
+
+
+_BARE = decode_limits._WITHOUT_LENGTH - {0x00, 0x01, 0xFF}
+
+
+def test_the_claims_of_a_file_are_those_of_pillow():
+    sizes = defaultdict(list)
+    for format_ in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
+        for size in ((1, 1), (40, 30), (300, 2)):
+            claim = claim_of(encoded(noise(*size), format_), format_)
+            sizes[format_].append((claim.width_px, claim.height_px))
+    assert all(found == [(1, 1), (40, 30), (300, 2)] for found in sizes.values())
+    assert Claim(b"", 10, 10).work == 100

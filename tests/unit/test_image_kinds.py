@@ -1,0 +1,314 @@
+"""Sound images of every kind are read right, or refused with their kind's name."""
+
+import struct
+from itertools import product
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from ingest.errors import RejectedImage
+from ingest.image import prepare
+from tests.builders import a_picture, encoded, jpeg_bytes, png_bytes
+from tests.matrix import SIDE_PX, bmp, in_mode, picture
+from tests.odd_tiffs import SIDE_PX as TIFF_SIDE_PX
+from tests.odd_tiffs import Tags, a_tiff, level, odd_tiffs, packed_rows, tiff
+
+READ_TIFFS = 152
+
+
+def difference(one, other):
+    """Return the mean difference of the most different channel, of 255 levels."""
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+def rejection_of(data):
+    with pytest.raises(RejectedImage) as caught:
+        prepare(data, 32)
+    return caught.value
+
+
+# ── TIFF ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown(photometric, channels, bits):
+    """Return what `tests.odd_tiffs.a_tiff` shows."""
+    top = (1 << bits) - 1
+    image = Image.new("RGB", (TIFF_SIDE_PX, TIFF_SIDE_PX))
+    for x, y in product(range(TIFF_SIDE_PX), repeat=2):
+        shares = [round(level(channel, x, y) * top) / top for channel in range(channels)]
+        alpha = 1.0
+        if photometric == 5:
+            colours = [(1 - share) * (1 - shares[3]) for share in shares[:3]]
+        else:
+            if channels in {2, 4}:
+                alpha = shares.pop()
+            colours = shares * 3 if len(shares) == 1 else shares
+        image.putpixel((x, y), tuple(round(255 * (1 - alpha * (1 - colour))) for colour in colours))
+    return image
+
+
+def test_a_tiff_of_any_kind_shows_its_picture_or_is_refused_by_name():
+    read = 0
+    for odd in odd_tiffs():
+        try:
+            pixels = prepare(odd.data, TIFF_SIDE_PX).pixels
+        except RejectedImage as rejected:
+            kind = (rejected.reason, rejected.detail)
+            assert kind[0] == "unsupported_format", odd.name
+            assert f"{odd.bits}-bit" in kind[1], odd.name
+            continue
+        read += 1
+        assert difference(pixels, shown(odd.photometric, odd.channels, odd.bits)) < 1, odd.name
+    assert read == READ_TIFFS
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("top", [255, 65_535])
+def test_a_colour_map_of_8_bit_levels_is_one(bits, top):
+    data = a_tiff("<", 3, 1, bits, colour_map_top=top)
+    assert difference(prepare(data, TIFF_SIDE_PX).pixels, shown(3, 1, bits)) <= 1
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("compression", [1, 8])
+def test_16_bit_grey_is_read_in_either_order_of_bytes(order, compression):
+    data = a_tiff(order, 1, 1, 16, compression=compression)
+    assert prepare(data, TIFF_SIDE_PX).brightness == 127.5
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_bigtiff_is_read_in_either_order_of_bytes(order):
+    assert prepare(a_tiff(order, 2, 3, 8, is_big=True), TIFF_SIDE_PX).brightness == 127.5
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_grey_whose_zero_is_white_is_not_read_as_its_negative(bits):
+    data = a_tiff("<", 0, 1, bits)
+    assert prepare(data, TIFF_SIDE_PX).pixels.getpixel((15, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("compression", "name"),
+    [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (34661, "JBIG"), (32809, "ThunderScan")],
+)
+def test_a_tiff_of_a_compression_that_is_not_supported_is_refused_with_its_name(compression, name):
+    rejected = rejection_of(a_tiff("<", 1, 1, 8, tags={259: compression}))
+    assert rejected.reason == "unsupported_format"
+    assert name in rejected.detail
+
+
+@pytest.mark.parametrize("photometric", [9, 10, 32803, 32844, 32845, 34892])
+def test_a_tiff_of_a_colour_space_that_is_not_supported_is_refused(photometric):
+    samples = 3 if photometric in {9, 10, 32845} else 1
+    assert rejection_of(a_tiff("<", photometric, samples, 8)).reason == "unsupported_format"
+
+
+def test_a_tiff_of_200_channels_is_refused():
+    strip = bytes(200)
+    sides: Tags = {256: 1, 257: 1, 258: [8] * 200, 259: 1, 262: 1, 277: 200, 278: 1}
+    assert rejection_of(tiff(sides, [strip])).reason == "unsupported_format"
+
+
+def test_samples_of_different_depths_are_refused():
+    data = a_tiff("<", 2, 3, 8, tags={258: [5, 6, 5]})
+    assert rejection_of(data).reason == "unsupported_format"
+
+
+def test_colours_that_are_subsampled_and_not_compressed_are_refused():
+    strip = b"".join(packed_rows([[(120, 90, 200)] * 16] * 16, 8, "<"))
+    sides: Tags = {256: 16, 257: 16, 258: [8] * 3, 259: 1, 262: 6, 277: 3, 278: 16}
+    assert rejection_of(tiff({**sides, 530: [2, 2]}, [strip])).reason == "unsupported_format"
+    assert prepare(tiff({**sides, 530: [1, 1]}, [strip]), 32).width_px == 16
+
+
+@pytest.mark.parametrize(
+    "tags", [{259: 12_345}, {262: 777}, {258: 200}, {277: 0}, {284: 9}, {266: 7}, {339: 99}, {256: b"wide"}]
+)
+def test_values_that_do_not_exist_in_tiff_are_damage(tags):
+    assert rejection_of(a_tiff("<", 1, 1, 8, tags=tags)).reason == "corrupt"
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "lzma", "zstd", "jpeg"])
+@pytest.mark.parametrize("mode", ["RGB", "LAB", "CMYK", "YCbCr"])
+def test_a_tiff_shows_its_colours_whatever_they_are_coded_as(mode, compression):
+    data = encoded(in_mode(picture(), mode), "TIFF", compression=compression)
+    assert difference(prepare(data, SIDE_PX).pixels, picture()) < 8
+
+
+# ── BMP ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("header_bytes", [12, 40, 124])
+def test_a_bmp_of_black_and_white_has_its_own_depth(bits, header_bytes):
+    data = bmp(header_bytes, bits, False, greys=(0, 255) if header_bytes > 12 else ())
+    pixels = prepare(data, 16).pixels
+    assert pixels.getpixel((15, 8)) == (255, 255 if header_bytes > 12 else 0, 255)
+    assert pixels.crop((0, 8, 1, 9)).getextrema()[0] == (0, 0)
+
+
+def test_a_bmp_of_16_greys_has_its_own_depth():
+    assert prepare(bmp(40, 4, False, greys=tuple(range(16))), 16).pixels.getpixel((15, 8)) == (15, 15, 15)
+
+
+@pytest.mark.parametrize("header_bytes", [40, 56, 108])
+def test_16_bit_colours_of_a_bmp_are_read(header_bytes):
+    pixels = prepare(bmp(header_bytes, 16, False, (0xF800, 0x7E0, 0x1F)), 16).pixels
+    assert pixels.getpixel((0, 15)) == (0, 255, 255)
+    assert pixels.getpixel((15, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (bmp(40, 2, False), "2-bit BMP"),
+        (bmp(40, 64, False), "64-bit BMP"),
+        (bmp(40, 16, False, (0xF00, 0xF0, 0xF)), "bitfields"),
+        (bmp(40, 32, False, (0x3FF00000, 0xFFC00, 0x3FF)), "bitfields"),
+        (b"BM" + bytes(12) + struct.pack("<IiiHH", 16, 8, 8, 1, 24) + bytes(192), "header of 16 bytes"),
+    ],
+)
+def test_a_bmp_of_another_kind_is_refused_with_its_name(data, name):
+    rejected = rejection_of(data)
+    assert rejected.reason == "unsupported_format"
+    assert name in rejected.detail
+
+
+@pytest.mark.parametrize(
+    ("header_bytes", "compression"), [(40, 4), (40, 5), (40, 11), (64, 3), (64, 4), (124, 4)]
+)
+def test_a_bmp_of_another_compression_is_refused(header_bytes, compression):
+    data = bytearray(bmp(header_bytes, 24, False))
+    data[30:34] = struct.pack("<I", compression)
+    assert rejection_of(bytes(data)).reason == "unsupported_format"
+
+
+# ── JPEG ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_frame(marker, precision=8, components=None):
+    data = bytearray(jpeg_bytes())
+    at = data.index(b"\xff\xc0")
+    data[at + 1], data[at + 4] = marker, precision
+    if components:
+        data[at + 9] = components
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (with_frame(0xC1, 12), "12-bit JPEG"),
+        (with_frame(0xC2, 12), "12-bit JPEG"),
+        (with_frame(0xC3), "lossless JPEG"),
+        (with_frame(0xC3, 16), "lossless JPEG"),
+        (with_frame(0xCB), "lossless JPEG"),
+        (with_frame(0xC5), "hierarchical JPEG"),
+        (with_frame(0xDE), "hierarchical JPEG"),
+        (with_frame(0xC0, components=2), "JPEG of 2 components"),
+        (b"\xff\xd8\xff\xf7\0\x0b\x08\0\x10\0\x10\1\1\x11\0", "JPEG-LS"),
+    ],
+)
+def test_a_jpeg_of_another_kind_is_refused_with_its_name(data, name):
+    rejected = rejection_of(data)
+    assert rejected.reason == "unsupported_format"
+    assert name in rejected.detail
+
+
+def test_a_jpeg_that_tells_its_height_after_its_pixels_is_refused():
+    data = bytearray(jpeg_bytes())
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 7] = b"\0\0"
+    assert rejection_of(bytes(data)).reason == "unsupported_format"
+
+
+def test_of_two_exif_segments_the_first_tells_the_orientation():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = jpeg_bytes(exif=exif)
+    exif[0x0112] = 6
+    other = b"\xff\xe1" + struct.pack(">H", len(exif.tobytes()) + 2) + exif.tobytes()
+    at = data.index(b"\xff\xdb")
+    assert prepare(data[:at] + other + data[at:], 32) == prepare(data, 32)
+
+
+def test_xmp_tells_the_orientation_where_exif_does_not():
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    plain = png_bytes()
+    turned = prepare(jpeg_bytes(xmp=xmp), 32).pixels
+    upright = prepare(plain, 32).pixels.transpose(Image.Transpose.ROTATE_180)
+    assert difference(turned, upright) < 6
+
+
+# ── names ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def iso_media(*brands):
+    return (
+        struct.pack(">I", 8 + 4 * (len(brands) + 1)) + b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
+    )
+
+
+@pytest.mark.parametrize(
+    "brand",
+    [
+        *("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "mif2", "msf1", "miaf"),
+        *("avci", "avcs", "vvic", "vvis", "evbi", "evbs", "jpeg", "jpgs", "j2ki", "j2is"),
+    ],
+)
+@pytest.mark.parametrize("is_major", [True, False])
+def test_every_brand_of_heif_is_refused_with_its_name(brand, is_major):
+    brands = (brand.encode(), b"mp42") if is_major else (b"zzzz", brand.encode())
+    rejected = rejection_of(iso_media(*brands) + bytes(100))
+    assert rejected.reason == "unsupported_format"
+    assert "HEI" in rejected.detail
+
+
+def test_an_avif_whose_first_brand_is_that_of_any_heif_is_read():
+    data = encoded(a_picture(64, 64), "AVIF")
+    assert data[8:12] == b"avif"
+    assert b"avif" in data[16:32]
+    assert prepare(data[:8] + b"mif1" + data[12:], 32).image_format == "avif"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ", "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a" + bytes(30), "JPEG XL"),
+        (b"II\xbc\x01" + bytes(30), "JPEG XR"),
+        (b"8BPS\0\x01", "Photoshop"),
+        (b"gimp xcf v011", "GIMP"),
+        (b"\x76\x2f\x31\x01\2\0\0\0", "OpenEXR"),
+        (b"#?RADIANCE\n", "Radiance"),
+        (b"SIMPLE  =                    T", "FITS"),
+        (bytes(128) + b"DICM", "DICOM"),
+        (b"AT&TFORM\0\0\0\0DJVU", "DjVu"),
+        (b"\x01\0\0\0" + bytes(36) + b" EMF", "EMF"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(30), "CgBI"),
+        (b"<!-- drawn by hand -->\n<svg>", "SVG"),
+        (b'<?xml version="1.0"?><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>', "SVG"),
+    ],
+)
+def test_an_image_of_another_format_is_refused_with_its_name(data, name):
+    rejected = rejection_of(data)
+    assert rejected.reason == "unsupported_format"
+    assert name in rejected.detail
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"%PDF-1.7\n", "PDF"),
+        (b"PK\x03\x04" + bytes(30), "ZIP"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (iso_media(b"isom", b"mp42"), "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"\x1f\x8b\x08", "gzip"),
+    ],
+)
+def test_what_is_no_image_is_rejected_with_its_name(data, name):
+    rejected = rejection_of(data)
+    assert rejected.reason == "not_an_image"
+    assert name in rejected.detail
