@@ -259,7 +259,7 @@ def _turned() -> Iterator[tuple[str, bytes]]:
     for format_, orientation in product(("JPEG", "PNG", "TIFF", "WEBP", "AVIF"), range(1, 9)):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        options: dict[str, object] = {"quality": 95, "compression": "tiff_lzw", "lossless": True}
+        options: dict[str, object] = {"compression": "tiff_lzw"} if format_ == "TIFF" else {"quality": 95}
         half = picture().crop((0, 0, SIDE_PX, SIDE_PX // 2))
         yield f"{format_} orientation {orientation}", encoded(half, format_, exif=exif, **options)
 
@@ -270,7 +270,9 @@ def in_mode(colours: Image.Image, mode: str) -> Image.Image:
         deep = colours.convert("L").convert("I").point(lambda level: level * 257 + 0).convert("I;16")
         if mode == "I;16":
             return deep
-        return Image.frombytes("I;16B", deep.size, struct.pack(f">{SIDE_PX**2}H", *deep.convert("I").get_flattened_data()))
+        return Image.frombytes(
+            "I;16B", deep.size, struct.pack(f">{SIDE_PX**2}H", *deep.convert("I").get_flattened_data())
+        )
     if mode in {"LA", "RGBA"}:
         seen = colours.convert(mode)
         seen.putalpha(Image.linear_gradient("L").resize(colours.size))
