@@ -1,4 +1,4 @@
-"""Athena on AWS, as botocore's stubs of its answers have it."""
+"""Athena on AWS, with stubs of botocore."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -51,7 +51,7 @@ def results(
     stubber.add_response("get_query_results", answer | ({"NextToken": token} if token else {}), request)
 
 
-def test_a_query_waits_until_it_is_through_and_says_what_it_scanned(client: Any, stubber: Stubber):
+def test_a_query_waits_until_it_is_finished_and_returns_the_scanned_bytes(client: Any, stubber: Stubber):
     start(stubber)
     state(stubber, "QUEUED")
     state(stubber, "RUNNING")
@@ -152,7 +152,7 @@ def test_a_query_that_fails_says_why_and_which(client: Any, stubber: Stubber, en
     assert ID in str(raised.value)
 
 
-def test_a_query_that_athena_does_not_take_failed(client: Any, stubber: Stubber):
+def test_a_query_that_athena_rejects_has_failed(client: Any, stubber: Stubber):
     stubber.add_client_error("start_query_execution", "InvalidRequestException", "Queries of this type")
     with pytest.raises(QueryFailed, match="Queries of this type"):
         Athena(client, "scones", "w").query("SELECT 1")

@@ -158,7 +158,7 @@ def test_a_row_that_moves_between_two_pages_of_the_listing_is_not_missed(s3: Any
     assert b"the rows" in files(tmp_path).values()
 
 
-def test_a_bucket_that_never_stands_still_is_given_up(s3: Any, tmp_path: Path):
+def test_a_bucket_that_keeps_changing_is_given_up(s3: Any, tmp_path: Path):
     put(s3, key(1), b"0")
     versions: list[bytes] = []
 
@@ -182,7 +182,7 @@ def test_a_bucket_that_never_stands_still_is_given_up(s3: Any, tmp_path: Path):
         "predictions/dt=2026-11-01/a b.parquet",
     ],
 )
-def test_a_key_that_is_no_plain_path_is_left_alone(s3: Any, tmp_path: Path, bad: str):
+def test_a_key_that_is_not_a_plain_path_is_ignored(s3: Any, tmp_path: Path, bad: str):
     put(s3, bad)
     put(s3, key(1))
     folder = tmp_path / "deep" / "mirror"
@@ -190,7 +190,7 @@ def test_a_key_that_is_no_plain_path_is_left_alone(s3: Any, tmp_path: Path, bad:
     assert list(files(tmp_path)) == [f"deep/mirror/{key(1)}"]
 
 
-def test_a_folder_of_somebody_elses_files_is_refused(s3: Any, tmp_path: Path):
+def test_a_folder_of_other_files_is_refused(s3: Any, tmp_path: Path):
     mine = tmp_path / key(1)
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
@@ -199,7 +199,7 @@ def test_a_folder_of_somebody_elses_files_is_refused(s3: Any, tmp_path: Path):
     assert mine.read_bytes() == b"mine"
 
 
-def test_what_s3_refuses_is_said_and_what_came_before_is_kept(s3: Any, tmp_path: Path):
+def test_an_error_of_s3_is_raised_and_files_copied_before_it_are_kept(s3: Any, tmp_path: Path):
     put(s3, key(1))
 
     def refuse(_: str) -> None:

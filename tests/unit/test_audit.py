@@ -1,4 +1,4 @@
-"""Whatever happens to the messages about uploads, readers see one outcome of each, and the audit says so."""
+"""Readers see one outcome per upload, whatever happens to the messages, and the audit confirms it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -159,7 +159,7 @@ fates = st.dictionaries(
 
 
 @given(fates)
-def test_the_books_balance(fates):
+def test_the_totals_add_up(fates):
     uploads = {
         identity: an_upload(key=identity[0], version_id=identity[1], uploaded_at=OLD if old else NOON)
         for identity, (_, _, old) in fates.items()

@@ -1,4 +1,4 @@
-"""The local Athena over Parquet files: which it reads, and what it keeps away from."""
+"""The local Athena over Parquet files: which it reads, and which it does not."""
 
 import json
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ PRUNING = [
 
 
 @pytest.mark.parametrize("sql", PRUNING)
-def test_a_partition_that_the_query_does_not_want_is_not_opened(folder: Path, sql: str):
+def test_a_partition_that_the_query_does_not_need_is_not_opened(folder: Path, sql: str):
     for day in DAYS[3:]:
         (folder / "predictions" / f"dt={day}" / "a.parquet").write_bytes(b"junk")
     engine = LocalAthena(folder, schemas=SCHEMAS, threads=1)
@@ -146,7 +146,7 @@ def test_rows_are_counted_whether_or_not_they_have_a_partition(engine: LocalAthe
     assert engine.query(sql).frame.iloc[:, 1].tolist() == counts
 
 
-def test_to_count_the_rows_of_a_union_is_not_to_read_all_columns(folder: Path):
+def test_counting_the_rows_of_a_union_does_not_read_all_columns(folder: Path):
     views = {"twice": "SELECT * FROM predictions UNION ALL SELECT * FROM predictions"}
     engine = LocalAthena(folder, views, schemas=SCHEMAS, threads=1)
     counted = engine.query("SELECT count(*) AS n FROM twice WHERE dt <= '2026-11-05'")
@@ -245,7 +245,7 @@ def test_a_database_other_than_its_own_is_refused(folder: Path):
         "SET lock_configuration = false",
     ],
 )
-def test_duckdb_itself_is_locked_should_the_translation_let_something_through(
+def test_duckdb_itself_is_locked_in_case_the_translation_lets_something_through(
     folder: Path, engine: LocalAthena, sql: str
 ):
     with pytest.raises(duckdb.Error):
@@ -256,7 +256,7 @@ def test_duckdb_draws_no_progress_bar_into_what_is_printed(engine: LocalAthena):
     assert engine._connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
 
 
-def test_the_time_zone_is_utc_whatever_the_machine_says(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_time_zone_is_utc_whatever_the_machine_uses(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     engine = LocalAthena(folder, schemas=SCHEMAS, threads=1)
     sql = "SELECT hour(CAST(TIMESTAMP '2026-11-24 09:30:00 UTC' AS timestamp)) AS h, current_timezone() AS z"
@@ -273,7 +273,7 @@ def test_a_query_that_takes_too_long_is_stopped(folder: Path):
     engine.close()
 
 
-def test_an_answer_that_is_too_large_for_memory_is_refused(
+def test_a_result_that_is_too_large_for_memory_is_refused(
     engine: LocalAthena, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(localathena.engine, "_MOST_CELLS", 10)
@@ -282,9 +282,30 @@ def test_an_answer_that_is_too_large_for_memory_is_refused(
     assert len(engine.query("SELECT key, label FROM predictions LIMIT 5").frame) == 5
 
 
-def test_an_answer_can_be_written_as_json(engine: LocalAthena):
+def test_a_result_can_be_written_as_json(engine: LocalAthena):
     sql = (
         "SELECT dt, count(*) AS n, avg(confidence) AS c FROM predictions WHERE dt = '2026-11-01' GROUP BY dt"
     )
     records = engine.query(sql).frame.to_dict(orient="records")
     assert json.loads(json.dumps(records)) == [{"dt": "2026-11-01", "n": ROWS_A_DAY, "c": 0.4975}]
+
+
+def test_a_stream_yields_the_rows_of_a_query_some_at_a_time(engine: LocalAthena, monkeypatch):
+    monkeypatch.setattr(localathena.engine, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(localathena.engine, "_MOST_CELLS", 10)
+    sql = "SELECT key, confidence FROM predictions WHERE dt = ? ORDER BY confidence"
+    rows = list(engine.stream(sql, ["2026-11-01"]))
+    assert len(rows) == ROWS_A_DAY
+    assert rows[:2] == [("0.png", 0.0), ("1.png", 0.005)]
+
+
+def test_a_stream_fails_as_a_query_does(folder: Path):
+    engine = LocalAthena(folder, schemas=SCHEMAS, threads=1, timeout_s=0.2)
+    with pytest.raises(QueryFailed, match=r"^Division by zero"):
+        list(engine.stream("SELECT 1 / (size_bytes - size_bytes) FROM (VALUES 1) AS t (size_bytes)"))
+    with pytest.raises(QueryRefused, match="list the columns"):
+        next(engine.stream("SELECT * EXCEPT (label) FROM predictions"))
+    many = "UNNEST(sequence(1, 10000))"
+    with pytest.raises(QueryFailed, match="took longer than"):
+        list(engine.stream(f"SELECT sum(x * y % z) FROM {many} AS a (x), {many} AS b (y), {many} AS c (z)"))
+    engine.close()

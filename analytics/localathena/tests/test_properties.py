@@ -137,7 +137,7 @@ def test_a_double_becomes_the_decimal_that_its_digits_say(engine: LocalAthena, n
         lambda names: [{"a": 1.5, "b": -2.0, "nan": math.nan, None: None}[name] for name in names]
     )
 )
-def test_max_and_min_pass_over_nan(engine: LocalAthena, values):
+def test_max_and_min_ignore_nan(engine: LocalAthena, values):
     rows = ", ".join(
         "CAST(NULL AS double)" if x is None else "nan()" if math.isnan(x) else f"{x}e0"
         for x in [None, *values]
@@ -160,6 +160,6 @@ PIECES = (
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PIECES.split()), max_size=12).map(" ".join))
-def test_whatever_is_written_is_answered_refused_or_fails_aloud(engine: LocalAthena, rest):
+def test_any_statement_is_answered_or_refused_or_fails_with_a_message(engine: LocalAthena, rest):
     with contextlib.suppress(QueryRefused, QueryFailed):
         engine.query(f"SELECT {rest}")

@@ -1,4 +1,4 @@
-"""Values as Athena writes them into its answers, and the same read back."""
+"""Values as texts of Athena's API, and the same read back."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -41,12 +41,12 @@ def test_a_value_is_written_as_athena_writes_it(type_: str, value: Any, written:
     assert text_of(value, parse(type_)) == written
 
 
-def test_a_moment_is_written_on_the_clock_of_its_zone() -> None:
+def test_a_timestamp_is_written_in_its_time_zone() -> None:
     moment = datetime(2026, 7, 16, 9, tzinfo=UTC)
     assert text_of(moment, zoned("Europe/Paris")) == "2026-07-16 11:00:00.000 Europe/Paris"
 
 
-def test_a_moment_with_an_offset_is_read_back_as_it_was_written() -> None:
+def test_a_timestamp_with_an_offset_is_read_back_as_it_was_written() -> None:
     moment = datetime(2026, 7, 16, 9, tzinfo=UTC)
     written = text_of(moment, zoned("-05:30"))
     assert written == "2026-07-16 03:30:00.000 -05:30"
@@ -67,19 +67,19 @@ def test_a_double_is_read_back_as_it_was_written(value: float) -> None:
 @given(
     st.timedeltas(timedelta(-9999), timedelta(9999)).map(lambda span: span - span % timedelta(milliseconds=1))
 )
-def test_a_span_is_read_back_as_it_was_written(span: timedelta) -> None:
+def test_an_interval_is_read_back_as_it_was_written(span: timedelta) -> None:
     type_ = parse("interval day to second")
     _, rows = typed_rows([("x", "interval day to second")], [[text_of(span, type_)]])
     assert rows == [[span]]
 
 
 @pytest.mark.parametrize("json", ["1", "1.5", "null", '"é\\n"', '{"a":[1,{"b":2,"c":0.001}]}', "[]", "-0.0"])
-def test_json_that_athena_writes_alike_passes(json: str) -> None:
+def test_json_that_athena_writes_the_same_way_passes(json: str) -> None:
     assert is_athenas_json([Column("x", JSON), Column("y", BOOLEAN)], [(json, True), (None, None)])
 
 
 @pytest.mark.parametrize(
     "json", ['{"b":1,"a":2}', '[{"a":1,"a":2}]', "10000000.0", "0.0001", "NaN", "nan", "[1, 2]"]
 )
-def test_json_that_athena_writes_otherwise_does_not(json: str) -> None:
+def test_json_that_athena_writes_differently_does_not_pass(json: str) -> None:
     assert not is_athenas_json([Column("x", JSON)], [(json,)])

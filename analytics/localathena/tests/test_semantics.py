@@ -1,4 +1,4 @@
-"""Where DuckDB or sqlglot would answer otherwise than Trino: the right answer, or a refusal by name."""
+"""Cases in which DuckDB or sqlglot differ from Trino: the right answer, or a refusal by name."""
 
 import math
 import re
@@ -507,7 +507,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("sql", "why"), REFUSED)
-def test_what_would_be_another_answer_is_refused_by_name(engine: LocalAthena, sql, why):
+def test_a_statement_that_would_have_another_answer_is_refused_by_name(engine: LocalAthena, sql, why):
     with pytest.raises(QueryRefused, match=re.escape(why)):
         engine.query(sql)
 
@@ -615,7 +615,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("expression", "why"), FAILING)
-def test_a_value_that_would_be_another_fails_and_says_why(engine: LocalAthena, expression, why):
+def test_a_value_that_would_differ_fails_and_says_why(engine: LocalAthena, expression, why):
     with pytest.raises(QueryFailed, match=why):
         engine.query(f"SELECT {expression}")
 
@@ -629,7 +629,7 @@ def test_skewness_and_kurtosis_are_those_of_scipy_far_from_zero_too(engine: Loca
     assert frame.iloc[0].tolist() == pytest.approx(expected, rel=1e-9)
 
 
-def test_skewness_and_kurtosis_want_three_and_four_values(engine: LocalAthena):
+def test_skewness_and_kurtosis_need_three_and_four_values(engine: LocalAthena):
     sql = "SELECT skewness(x) IS NULL, kurtosis(x) IS NULL FROM (VALUES {}) AS t (x)"
     assert engine.query(sql.format("1, 2")).frame.iloc[0].tolist() == [True, True]
     assert engine.query(sql.format("1, 2, 4")).frame.iloc[0].tolist() == [False, True]

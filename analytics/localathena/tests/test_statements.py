@@ -233,7 +233,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("sql", "why"), REFUSED)
-def test_what_is_not_known_to_mean_the_same_is_refused(engine: LocalAthena, sql, why):
+def test_a_statement_that_is_not_supported_is_refused(engine: LocalAthena, sql, why):
     with pytest.raises(QueryRefused, match=re.escape(why)):
         engine.query(sql, ["10"] if "?" in sql else [])
 
@@ -276,7 +276,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("sql", "why"), FAILING)
-def test_what_fails_or_would_differ_on_athena_fails_here_and_says_why(engine: LocalAthena, sql, why):
+def test_a_statement_that_fails_or_would_differ_on_athena_fails_and_says_why(engine: LocalAthena, sql, why):
     with pytest.raises(QueryFailed, match=why):
         engine.query(sql)
 
@@ -322,7 +322,7 @@ def test_a_listing_may_name_the_database(engine: LocalAthena):
         "EXPLAIN (FORMAT JSON) SELECT 1",
     ],
 )
-def test_explain_of_what_reads_only_reads(sql):
+def test_explain_of_a_statement_that_reads_only_reads(sql):
     ensure_it_reads(sql)
 
 
@@ -337,7 +337,7 @@ def test_columns_without_a_name_are_numbered_as_on_athena(engine: LocalAthena):
     assert list(frame.columns) == ["_col0", "two", "_col2", "x"]
 
 
-def test_the_path_is_there_for_who_asks_and_not_for_a_star(engine: LocalAthena):
+def test_the_path_can_be_selected_and_is_not_in_a_star(engine: LocalAthena):
     assert list(engine.query('SELECT "$path" FROM predictions').frame.columns) == ["$path"]
     assert "$path" not in engine.query("SELECT * FROM predictions").frame.columns
 
