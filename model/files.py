@@ -1,13 +1,20 @@
 """A model's folder: `model.onnx`, and `card.json` that describes it."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ingest.errors import SconesError
 
 MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
 DEFAULT_MODEL = Path(__file__).parent / "weights"
+IMAGE_SIZES_PX = range(8, 1025)
+"""Widths and heights of a model's input that its process has memory for: it is run on 64 images at once."""
+
+_CARD_MAX_BYTES = 4_000_000
+_VERSION = re.compile(r"[!-~]{1,100}")
+"""Printable ASCII without blanks: the version travels in a header."""
 
 
 class UnusableModel(SconesError):
@@ -15,15 +22,40 @@ class UnusableModel(SconesError):
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the card of the model in a folder.
+    """Return the card of the model in a folder; its classes, image size and version are checked.
 
     Raises:
-        UnusableModel: there is no card, or it is not a JSON object.
+        UnusableModel: there is no card, or it is not one of a model that can be served.
     """
+    path = folder / CARD_FILE
     try:
-        card = json.loads((folder / CARD_FILE).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UnusableModel(f"no usable model in {folder}: {type(error).__name__}: {error}") from error
-    if not isinstance(card, dict):
-        raise UnusableModel(f"no usable model in {folder}: {CARD_FILE} is not a JSON object")
+        with path.open("rb") as file:
+            content = file.read(_CARD_MAX_BYTES + 1)
+        if len(content) > _CARD_MAX_BYTES:
+            raise ValueError(f"more than {_CARD_MAX_BYTES:,} bytes")
+        card = json.loads(content, parse_constant=_refuse)
+        if not isinstance(card, dict):
+            raise ValueError("not a JSON object")
+        _check(card)
+    except KeyError as error:
+        raise UnusableModel(f"no usable model in {folder}: {CARD_FILE} lacks {error}") from error
+    except OSError as error:
+        raise UnusableModel(f"no usable model in {folder}: {CARD_FILE}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UnusableModel(f"no usable model in {folder}: {CARD_FILE}: {error}") from error
     return card
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _check(card: dict[str, Any]) -> None:
+    classes, size_px, version = card["classes"], card["image_size_px"], card["model_version"]
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"classes must be a list of names, not {classes!r:.200}")
+    if isinstance(size_px, bool) or not isinstance(size_px, int) or size_px not in IMAGE_SIZES_PX:
+        least, most = IMAGE_SIZES_PX[0], IMAGE_SIZES_PX[-1]
+        raise ValueError(f"image_size_px must be a whole number from {least} to {most}, not {size_px!r:.50}")
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ValueError(f"model_version must be up to 100 printable ASCII characters, not {version!r:.200}")

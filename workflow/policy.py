@@ -135,6 +135,10 @@ def _classes(said: str | Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in (said.split(",") if isinstance(said, str) else said))
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"class names must be distinct and not empty: {said!r}")
+    for name in names:
+        # A comma separates the names in the template's parameter.
+        if "," in name or not name.isprintable():
+            raise ValueError(f"a class name must be printable and without a comma: {name!r}")
     return names
 
 

@@ -1,7 +1,6 @@
 """Deploys the template with the AWS CLI, with the same two commands on the embedded AWS and on AWS."""
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from infra.aws import package
 from infra.installation import state_folder
 from infra.stack import NotUp, Stack
 from ingest.errors import SconesError
-from model.files import DEFAULT_MODEL
+from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.policy import Policy
 
 
@@ -94,12 +93,12 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
         DeployFailed: the folder has no usable card.
     """
     try:
-        card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+        card = read_card(model)
         return {**Policy.from_mapping(card).to_parameters(), "ImageSizePx": str(card["image_size_px"])}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = error.strerror if isinstance(error, OSError) else repr(error)
+    except (UnusableModel, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error if isinstance(error, UnusableModel) else f"{CARD_FILE}: {error!r}"
         raise DeployFailed(
-            f"{model} is not a folder of a model, as `make train` writes one: card.json: {why}"
+            f"{model} is not a folder of a model, as `make train` writes one: {why}"
         ) from error
 
 
