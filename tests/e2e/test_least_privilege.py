@@ -377,16 +377,11 @@ def test_the_digest_is_sent(system: System) -> None:
     for line in (
         f"Images: {len(rows)}",
         *(
-            f"{title}: {counts.get(outcome, 0)} ({counts.get(outcome, 0) / len(rows):.1%})".replace("%", " %")
-            for outcome, title in (
-                ("accepted", "Accepted"),
-                ("needs_review", "For review"),
-                ("rejected", "Rejected"),
-                ("failed", "Failed"),  # those of the cases above, too
-            )
+            f"{each.heading}: {counts.get(each, 0)} ({counts.get(each, 0) / len(rows):.1%})".replace("%", " %")
+            for each in Outcome  # with the failures of the cases above
         ),
-        f"Expected precision of what was accepted: {precision:.1%}".replace("%", " %"),
-        "3 images needed review:",
+        f"Expected precision of accepted images: {precision:.1%}".replace("%", " %"),
+        "3 images below the threshold:",
     ):
         assert line in text
 
