@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 
-from analytics.lake.merge import edition_of
+from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX, partition, to_table
 from workflow.outcome import rank_of
 
@@ -70,9 +70,9 @@ class Bucket:
         found: list[Row] = []
         for _, paths in groupby(sorted(self.files), key=lambda path: path.split("/")[1]):
             of_day = list(paths)
-            if len({edition_of(path) or path for path in of_day}) == 1 and edition_of(of_day[0]):
-                once = [row for path in of_day if "/once-" in path for row in rows_of(self.files[path])]
-                found += [row for each in once for row in best([each]).values()]
+            if len({generation_of(path) or path for path in of_day}) == 1 and generation_of(of_day[0]):
+                current = [row for path in of_day if "/current-" in path for row in rows_of(self.files[path])]
+                found += [row for each in current for row in best([each]).values()]
             else:
                 found += best(row for path in of_day for row in rows_of(self.files[path])).values()
         by_upload = {row["upload_id"]: row for row in found}
@@ -139,13 +139,13 @@ def best(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def _best(copies: list[Row]) -> Row:
-    row = min(copies, key=place)
-    as_good = [copy for copy in copies if place(copy)[0] == place(row)[0]]
+    row = min(copies, key=sort_key)
+    as_good = [copy for copy in copies if sort_key(copy)[0] == sort_key(row)[0]]
     first = min(copy.get("first_decided_at") or copy["decided_at"] for copy in as_good)
     return {**row, "first_decided_at": first}
 
 
-def place(row: Row) -> tuple[Any, ...]:
+def sort_key(row: Row) -> tuple[Any, ...]:
     """Return what the view orders the rows of an upload by."""
     return rank_of(row["outcome"]), -row["decided_at"].timestamp(), row["result_id"]
 

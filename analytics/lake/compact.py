@@ -1,4 +1,4 @@
-"""Lambda Compact: every night, the small files of a day become a few large ones."""
+"""Lambda Compact: merges the small files of each day into a few large ones, every night."""
 
 import os
 from datetime import UTC, datetime
@@ -18,22 +18,22 @@ metrics = Metrics(namespace="Scones", service="compact")
 
 @cache
 def results_bucket() -> ResultsBucket:
-    """Return the results bucket, made at the first use and kept for the life of the container."""
+    """Return the results bucket, created at the first use and kept for the container's lifetime."""
     return ResultsBucket.connect(os.environ["RESULTS_BUCKET"])
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Compact every day before today that is not compact; today is still being written to.
+    """Compact every day before today that needs it; files of today are still being written.
 
     Raises:
-        analytics.lake.compaction.CompactionFailed: days were left as they are; the others are done.
+        analytics.lake.compaction.CompactionFailed: some days could not be compacted; the others are done.
     """
     days = []
     for day in compact(results_bucket(), before=datetime.now(UTC).date()):
         logger.info(
-            "compacted", dt=day.dt, files_before=day.files_before, files=day.files, rows=day.rows.once
+            "compacted", dt=day.dt, files_before=day.files_before, files=day.files, rows=day.rows.current
         )
         days.append(day.dt)
     metrics.add_metric(name="DaysCompacted", unit=MetricUnit.Count, value=len(days))

@@ -1,13 +1,13 @@
-"""Compaction: any number of files of a day become one edition of it, each row once, in few files.
+"""Compaction: any number of files of a day become one generation, each row once, in few files.
 
-Every step leaves a day that counts right, whatever runs beside it and wherever it ends:
+Readers count each upload once after every step, whatever runs in parallel and wherever a step fails:
 
-- A new edition is written whole before anything is deleted, and only what was read into it is deleted. Files
-  are named by what is in them, so that a name which comes again brings the same rows again.
-- Readers (the view `outcomes`) take a day's `once-` files as they stand only if all its files are of one
-  edition, and choose among copies of a row otherwise.
-- Two compactions of one day at the same time write two editions, of which each holds all that it deletes. The
-  next run makes one of them.
+- A new generation is written completely before anything is deleted, and only what was read into it is
+  deleted. Files are named after a hash of their rows, so that the same name always means the same rows.
+- Readers (the view `outcomes`) read a day's `current-` files as they are only if all files of the day are of
+  one generation. Otherwise they choose among the rows of each upload.
+- Two compactions of one day at the same time write two generations, each with all rows that it deletes. The
+  next run merges them.
 """
 
 from collections import defaultdict
@@ -18,13 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from analytics.lake.merge import Place, Rows, edition_of, merge
+from analytics.lake.merge import Rows, SortKey, generation_of, merge
 from analytics.lake.schema import PREFIX
 from ingest.errors import SconesError
 
 
 class CompactionFailed(SconesError):
-    """Days that could not be compacted, and why. They count right as they are."""
+    """Days that could not be compacted, and why. Readers still count them correctly."""
 
 
 class Files(Protocol):
@@ -34,7 +34,7 @@ class Files(Protocol):
         """Yield the path and the size in bytes of each Parquet file."""
 
     def download(self, paths: Iterable[str], folder: Path) -> dict[str, Path]:
-        """Copy files into a folder; those that are gone are left out."""
+        """Copy files into a folder; deleted ones are left out."""
 
     def upload(self, file: Path, path: str) -> None:
         """Put a file where it belongs; it is there whole or not at all."""
@@ -45,7 +45,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Day:
-    """A day with more than one edition, or with files of none."""
+    """A day with more than one generation, or with files of none."""
 
     dt: str
     paths: tuple[str, ...]
@@ -54,7 +54,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Compacted:
-    """What became of a day."""
+    """Result of compacting a day."""
 
     dt: str
     files_before: int
@@ -63,9 +63,9 @@ class Compacted:
 
 
 def to_compact(files: Iterable[tuple[str, int]], before: date | None = None) -> list[Day]:
-    """Choose the days that are not one edition already, the smallest first.
+    """Return the days that are not one generation yet, the smallest first.
 
-    A row that comes late, by years even, is a file of no edition: it reopens its day.
+    A late row, even years later, is in a file without a generation: its day is compacted again.
 
     Args:
         files: path and size in bytes of every file of the table.
@@ -77,13 +77,13 @@ def to_compact(files: Iterable[tuple[str, int]], before: date | None = None) -> 
     chosen = [
         Day(dt, tuple(sorted(sizes)), sum(sizes.values()))
         for dt, sizes in days.items()
-        if (before is None or dt < before.isoformat()) and not _is_one_edition(sizes)
+        if (before is None or dt < before.isoformat()) and not _is_one_generation(sizes)
     ]
     return sorted(chosen, key=lambda day: (day.size_bytes, day.dt))
 
 
 def compact(files: Files, before: date | None = None) -> Iterator[Compacted]:
-    """Compact each day that needs it, and tell of each when it is done.
+    """Compact each day that needs it, and yield each when it is done.
 
     Raises:
         CompactionFailed: at the end, if days were left as they are.
@@ -92,13 +92,13 @@ def compact(files: Files, before: date | None = None) -> Iterator[Compacted]:
     for day in to_compact(files.list_files(PREFIX), before):
         try:
             compacted = compact_day(files, day)
-        except Exception as error:  # one day with an unreadable file must not keep the others from it
+        except Exception as error:  # an unreadable file of one day must not stop the others
             failed[day.dt] = error
         else:
             yield compacted
     if failed:
         reasons = "; ".join(f"{dt}: {error!r}" for dt, error in sorted(failed.items()))
-        raise CompactionFailed(f"{len(failed)} days are as they were: {reasons}") from failed[min(failed)]
+        raise CompactionFailed(f"{len(failed)} days were not compacted: {reasons}") from failed[min(failed)]
 
 
 def day_of(files: Files, dt: str) -> Day:
@@ -107,28 +107,28 @@ def day_of(files: Files, dt: str) -> Day:
     return Day(dt, tuple(sorted(sizes)), sum(sizes.values()))
 
 
-def compact_day(files: Files, day: Day, first: Mapping[str, Place] | None = None) -> Compacted:
-    """Write the day's next edition, then delete the files that were read into it.
+def compact_day(files: Files, day: Day, keep_to: Mapping[str, SortKey] | None = None) -> Compacted:
+    """Write the day's next generation, then delete the files that were read into it.
 
-    Takes about three times the day's size on the local disk.
+    Needs about three times the day's size on the local disk.
 
     Args:
         files: of the results bucket.
-        day: what is to be read.
-        first: upload id → the place of a row on another day, after which rows of the upload are left out.
+        day: the files to read.
+        keep_to: upload id → sort key of a row on another day; rows of the upload after it are left out.
 
     Raises:
-        analytics.lake.merge.UnreadableFile: a file is no file of the table; nothing was changed.
+        analytics.lake.merge.UnreadableFile: a file is not one of the table's; nothing was changed.
     """
     with TemporaryDirectory() as folder:
         read = files.download(day.paths, Path(folder))
-        merged = merge(list(read.values()), Path(folder), f"{PREFIX}dt={day.dt}/", first or {})
+        merged = merge(list(read.values()), Path(folder), f"{PREFIX}dt={day.dt}/", keep_to or {})
         for path, file in merged.files.items():
             files.upload(file, path)
         files.delete(sorted(read.keys() - merged.files.keys()))
     return Compacted(day.dt, len(day.paths), len(merged.files), merged.rows)
 
 
-def _is_one_edition(paths: Iterable[str]) -> bool:
-    editions = {edition_of(path) for path in paths}
-    return len(editions) == 1 and None not in editions
+def _is_one_generation(paths: Iterable[str]) -> bool:
+    generations = {generation_of(path) for path in paths}
+    return len(generations) == 1 and None not in generations

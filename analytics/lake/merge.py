@@ -1,8 +1,8 @@
-"""Parquet files of a day → one edition: sorted, each row once, in bounded memory.
+"""Parquet files of a day → one generation of files: sorted, each row once, in bounded memory.
 
-An edition has two kinds of files. `once-EDITION-NNNN.parquet` hold each upload once, with the outcome that
-counts and since when there was one as good; `rest-EDITION-NNNN.parquet` hold what else was said of the same
-uploads, by other model versions and in other attempts. EDITION is a digest of all its rows.
+A generation has two kinds of files. `current-GENERATION-NNNN.parquet` hold the current row of each upload,
+with the time of its first outcome of equal rank. `history-GENERATION-NNNN.parquet` hold all other rows of the
+same uploads: of other model versions and of other attempts. GENERATION is a hash of all its rows.
 """
 
 import hashlib
@@ -22,91 +22,90 @@ from ingest.errors import SconesError
 from workflow.outcome import UNKNOWN_RANK, Outcome, rank_of
 
 ROWS_PER_FILE = 400_000
-"""About 60 MB at the 150 bytes that a row takes; a file's rows follow from the content alone, so that one
-edition is cut in one way only."""
+"""About 60 MB, at 150 bytes a row. Fixed, so that the same rows are always cut into the same files."""
 
 ROWS_AT_ONCE = 50_000
-"""About 50 MB in memory, several times over while they are sorted."""
+"""About 50 MB in memory, and several times as much while they are sorted."""
 
-_EDITION = re.compile(r"/(?:once|rest)-([0-9a-f]{32})-\d{4}\.parquet$")
+_GENERATION = re.compile(r"/(?:current|history)-([0-9a-f]{32})-\d{4}\.parquet$")
 _HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
 _OUTCOMES = pa.array([outcome.value for outcome in Outcome])
 _RANKS = pa.array([outcome.rank for outcome in Outcome])
 
-Place = tuple[int, float, str, str]
-"""Of a row among those of its upload, in the order of the view `outcomes`; the first counts."""
+SortKey = tuple[int, float, str, str]
+"""Sort key of a row among the rows of its upload, in the view's order. The smallest wins."""
 
 _TIMES = ("decided_at", "first_decided_at")
 _PARTS_MAX = 512
-"""Each is an open file, and a Lambda may have 1,024."""
+"""Open files at a time; a Lambda may have 1,024."""
 
 
 class UnreadableFile(SconesError):
-    """A file below the table's prefix is not one of its files."""
+    """A file under the table's prefix is not one of the table's files."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows on their way through a merge."""
+    """Number of rows that a merge read and wrote."""
 
     read: int
-    once: int
-    """One per upload: what counts."""
-    rest: int
-    """Kept beside them."""
+    current: int
+    """One per upload."""
+    history: int
+    """All others."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """An edition, still on the local disk."""
+    """A generation, still on the local disk."""
 
     files: dict[str, Path]
-    """Path in the bucket → where it lies."""
+    """Path in the bucket → local file."""
     rows: Rows
 
 
-def edition_of(path: str) -> str | None:
-    """Return the edition that a file is of; None for one that Record wrote."""
-    found = _EDITION.search(path)
+def generation_of(path: str) -> str | None:
+    """Return the generation of a file; None for one that the Record Lambda wrote."""
+    found = _GENERATION.search(path)
     return found[1] if found else None
 
 
-def place_of(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> Place:
-    """Return a row's place among those of its upload; no two decisions have the same."""
+def sort_key(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> SortKey:
+    """Return a row's sort key among the rows of its upload; no two decisions have the same."""
     return rank_of(outcome), -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
 
 
 def merge(
-    sources: Sequence[Path], folder: Path, prefix: str, first: Mapping[str, Place] | None = None
+    sources: Sequence[Path], folder: Path, prefix: str, keep_to: Mapping[str, SortKey] | None = None
 ) -> Merged:
-    """Merge files of one day into an edition.
+    """Merge files of one day into a generation.
 
     The same rows make the same files, however they were spread over the sources.
 
     Args:
         sources: Parquet files of the table.
-        folder: for what is written here; it takes about twice the size of the sources.
-        prefix: where the day's files lie in the bucket, as in `predictions/dt=2026-11-24/`.
-        first: upload id → a place after which rows of the upload are left out.
+        folder: for temporary and finished files, about twice the size of the sources.
+        prefix: of the day's files in the bucket, such as `predictions/dt=2026-11-24/`.
+        keep_to: upload id → a sort key; rows of the upload after it are left out.
 
     Raises:
-        UnreadableFile: a source is no Parquet file, or has columns that the table does not know.
+        UnreadableFile: a source is not a Parquet file, or has columns that the table does not have.
     """
     read = sum(_row_count(path) for path in sources)
-    parts = _scatter(sources, folder, first or {}, min(-(-read // ROWS_AT_ONCE), _PARTS_MAX))
-    once, rest = _Writer(folder, "once"), _Writer(folder, "rest")
+    parts = _scatter(sources, folder, keep_to or {}, min(-(-read // ROWS_AT_ONCE), _PARTS_MAX))
+    current, history = _Writer(folder, "current"), _Writer(folder, "history")
     for part in parts:
-        counting, others = _each_once(_load(part))
+        of_each_upload, others = _split(_load(part))
         part.unlink()
-        once.write(counting)
-        rest.write(others)
-    digest = hashlib.sha256(f"{once.digest()} {rest.digest()}".encode()).hexdigest()[:32]
+        current.write(of_each_upload)
+        history.write(others)
+    digest = hashlib.sha256(f"{current.digest()} {history.digest()}".encode()).hexdigest()[:32]
     files = {
         f"{prefix}{writer.kind}-{digest}-{number:04}.parquet": path
-        for writer in (rest, once)
+        for writer in (history, current)
         for number, path in enumerate(writer.close())
     }
-    return Merged(files, Rows(read, once.rows, rest.rows))
+    return Merged(files, Rows(read, current.rows, history.rows))
 
 
 def _row_count(path: Path) -> int:
@@ -115,18 +114,19 @@ def _row_count(path: Path) -> int:
     except (pa.ArrowInvalid, OSError) as error:
         raise UnreadableFile(f"{path.name}: {error}") from error
     if unknown := set(metadata.schema.to_arrow_schema().names) - set(SCHEMA.names):
-        raise UnreadableFile(f"{path.name} has columns that the table does not know: {sorted(unknown)}")
+        raise UnreadableFile(f"{path.name} has columns that the table does not have: {sorted(unknown)}")
     rows: int = metadata.num_rows
     return rows
 
 
-def _scatter(sources: Iterable[Path], folder: Path, firsts: Mapping[str, Place], count: int) -> list[Path]:
-    """Spread rows over `count` files by upload, in the order of their ids: a digest's digits are even."""
+def _scatter(sources: Iterable[Path], folder: Path, keep_to: Mapping[str, SortKey], count: int) -> list[Path]:
+    """Spread rows over `count` files by upload, in the order of their ids: hash digits are uniformly
+    distributed."""
     paths = [folder / f"part-{number:04}.arrow" for number in range(count)]
     options = ipc.IpcWriteOptions(compression="zstd")
     writers = [ipc.new_stream(path, SCHEMA, options=options) for path in paths]
     for table in _in_chunks(sources):
-        table = _without_later(table, firsts)
+        table = _without_later(table, keep_to)
         first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), _HEX3).fill_null(0)
         part = pc.divide(pc.multiply(first, pa.scalar(count, pa.int32())), pa.scalar(4096, pa.int32()))
         order = pc.sort_indices(part)
@@ -141,7 +141,7 @@ def _scatter(sources: Iterable[Path], folder: Path, firsts: Mapping[str, Place],
 
 
 def _in_chunks(sources: Iterable[Path]) -> Iterator[pa.Table]:
-    """Yield rows in tables of about `ROWS_AT_ONCE`, be they from many files or from a part of one."""
+    """Yield rows in tables of about `ROWS_AT_ONCE`, from many files or from a part of one."""
     waiting: list[pa.Table] = []
     for source in sources:
         with parquet.ParquetFile(source) as file:
@@ -154,22 +154,22 @@ def _in_chunks(sources: Iterable[Path]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _without_later(table: pa.Table, firsts: Mapping[str, Place]) -> pa.Table:
-    suspects = pc.indices_nonzero(pc.is_in(table["upload_id"], pa.array(list(firsts), pa.string())))
+def _without_later(table: pa.Table, keep_to: Mapping[str, SortKey]) -> pa.Table:
+    suspects = pc.indices_nonzero(pc.is_in(table["upload_id"], pa.array(list(keep_to), pa.string())))
     columns = ["outcome", "decided_at", "result_id", "execution_arn"]
     uploads = table["upload_id"].take(suspects).to_pylist()
     rows = table.select(columns).take(suspects).to_pylist()
     later = [
         number
         for number, upload_id, row in zip(suspects.to_pylist(), uploads, rows, strict=True)
-        if place_of(**row) > firsts[upload_id]
+        if sort_key(**row) > keep_to[upload_id]
     ]
     everything = pa.array(range(table.num_rows), pa.uint64())
     return table.filter(pc.invert(pc.is_in(everything, pa.array(later, pa.uint64())))) if later else table
 
 
 def _with_all_columns(table: pa.Table) -> pa.Table:
-    """Fill columns that are younger than the file with nulls."""
+    """Fill columns that were added after the file was written with nulls."""
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
@@ -184,34 +184,35 @@ def _load(part: Path) -> pa.Table:
         return ipc.open_stream(source).read_all()
 
 
-def _each_once(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that count, one per upload, and the best of every other result id, by upload id."""
+def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the current row of each upload, and the best row of every other result id, by upload id."""
     keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
     rank = pc.take(_RANKS, pc.index_in(table["outcome"], _OUTCOMES)).fill_null(UNKNOWN_RANK)
     since = pc.coalesce(table["first_decided_at"], table["decided_at"])
     keys = keys.append_column("rank", rank).append_column("since", since)
     best = [("rank", "ascending"), ("decided_at", "descending")]
-    # The view's order, in which a tie of everything is broken too: the same rows, the same choice.
+    # The view's order, extended so that it has no ties: the same rows lead to the same choice.
     order = pc.sort_indices(keys, [("result_id", "ascending"), *best, ("execution_arn", "ascending")])
     order = order.filter(_is_first(keys["result_id"].take(order)))
     by_upload = [("upload_id", "ascending"), *best, ("result_id", "ascending")]
     order = order.take(pc.sort_indices(keys.take(order), by_upload))
-    counts = _is_first(keys["upload_id"].take(order))
-    once, rest = table.take(order.filter(counts)), table.take(order.filter(pc.invert(counts)))
-    return _since(once, _firsts(keys)), _since(rest, rest["decided_at"])
+    is_current = _is_first(keys["upload_id"].take(order))
+    current = table.take(order.filter(is_current))
+    history = table.take(order.filter(pc.invert(is_current)))
+    return _since(current, _firsts(keys)), _since(history, history["decided_at"])
 
 
 def _firsts(keys: pa.Table) -> pa.ChunkedArray:
-    """Return of each upload, in the order of ids, when the first of its best outcomes was decided."""
+    """Return the time of each upload's first outcome of the best rank, in the order of upload ids."""
     order = pc.sort_indices(keys, [("upload_id", "ascending"), ("rank", "ascending"), ("since", "ascending")])
     return keys["since"].take(order.filter(_is_first(keys["upload_id"].take(order))))
 
 
 def _since(table: pa.Table, first: pa.ChunkedArray) -> pa.Table:
-    """Set `first_decided_at`, to NULL where it is no earlier: what is the same is written in one way only."""
-    place = table.schema.get_field_index("first_decided_at")
+    """Set `first_decided_at`, or NULL where it equals `decided_at`: equal rows are written equally."""
+    column = table.schema.get_field_index("first_decided_at")
     earlier = pc.if_else(pc.less(first, table["decided_at"]), first, pa.scalar(None, first.type))
-    return table.set_column(place, table.schema.field(place), earlier)
+    return table.set_column(column, table.schema.field(column), earlier)
 
 
 def _is_first(sorted_: pa.ChunkedArray) -> pa.Array:
@@ -224,7 +225,7 @@ def _is_first(sorted_: pa.ChunkedArray) -> pa.Array:
 
 
 class _Writer:
-    """Writes the files of one kind, and digests what its rows are."""
+    """Writes the files of one kind, and hashes the identities of their rows."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.kind = kind
@@ -260,7 +261,7 @@ class _Writer:
 
 
 def _identities(table: pa.Table) -> bytes:
-    """Return what tells one row from any other, a line each."""
+    """Return a line for each row that identifies it."""
     columns = (
         table["result_id"],
         table["outcome"],

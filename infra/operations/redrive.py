@@ -17,8 +17,8 @@ import boto3
 
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
-from analytics.lake.cross_day import Sighting, strays, take_out
-from analytics.lake.merge import Place
+from analytics.lake.cross_day import VisibleRow, duplicates, remove_duplicates
+from analytics.lake.merge import SortKey
 from analytics.questions.queries import internal_query
 from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.answers import engine
@@ -61,13 +61,13 @@ class Plan:
     unreadable: list[tuple[str, Message]] = field(default_factory=list)
     """Name of the queue and a message that is neither. It stays in its queue, for people to look at."""
 
-    strays: dict[str, dict[str, Place]] = field(default_factory=dict)
-    """Rows of uploads that count on another day; day → upload id → the place of the row that counts."""
+    duplicates: dict[str, dict[str, SortKey]] = field(default_factory=dict)
+    """Rows to remove, because the upload's current row is on another day: day → upload id → its sort key."""
 
     @property
     def doubled(self) -> int:
         """Number of uploads that count on more than one day."""
-        return len({upload_id for of_day in self.strays.values() for upload_id in of_day})
+        return len({upload_id for of_day in self.duplicates.values() for upload_id in of_day})
 
     @property
     def to_classify(self) -> int:
@@ -97,14 +97,14 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
     unrecorded = DeadLetterQueue(sqs, stack.unrecorded_outcomes_url)
     try:
         plan = plan_messages(undelivered.read(), unrecorded.read())
-        plan.strays = strays(_sightings(stack))
+        plan.duplicates = duplicates(_visible_rows(stack))
         again = to_classify(plan, accounts_of(stack), datetime.now(UTC), in_flight)
         if not apply:
             for _ in again:
                 pass
             return Redriven(plan, [])
         runs = list(start(stack, again))
-        take_out(ResultsBucket(stack.client("s3"), stack.results_bucket), plan.strays)
+        remove_duplicates(ResultsBucket(stack.client("s3"), stack.results_bucket), plan.duplicates)
         resend(stack, plan.unrecorded)
         undelivered.delete([message for _, messages in plan.undelivered.values() for message in messages])
         unrecorded.delete(plan.unrecorded)
@@ -218,10 +218,10 @@ class DeadLetterQueue:
             )
 
 
-def _sightings(stack: Stack) -> list[Sighting]:
+def _visible_rows(stack: Stack) -> list[VisibleRow]:
     with engine(stack) as answers:
         frame = answers.query(internal_query("seen_on_several_days")).frame
-    return [Sighting(**row) for row in frame.astype(object).where(frame.notna(), None).to_dict("records")]
+    return [VisibleRow(**row) for row in frame.astype(object).where(frame.notna(), None).to_dict("records")]
 
 
 def _settled_by(message: Message) -> Iterator[str]:

@@ -24,13 +24,14 @@ import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
 
-from analytics.lake.merge import edition_of
+from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX, to_table
 from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack, depth
 from tests.builders import an_event, an_sqs_event, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type
+from workflow.outcome import Outcome
 
 PATIENCE_S = 180.0
 MONDAY = {"time": "2026-11-23T06:00:00Z"}
@@ -348,7 +349,7 @@ def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
     listed = system.client("s3").list_objects_v2(
         Bucket=system.stack.results_bucket, Prefix=f"{PREFIX}dt=2026-11-16/"
     )
-    assert [edition_of(item["Key"]) is not None for item in listed["Contents"]] == [True]
+    assert [generation_of(item["Key"]) is not None for item in listed["Contents"]] == [True]
 
 
 def test_the_digest_is_sent(system: System) -> None:
@@ -377,8 +378,9 @@ def test_the_digest_is_sent(system: System) -> None:
     for line in (
         f"Images: {len(rows)}",
         *(
-            f"{each.heading}: {counts.get(each, 0)} ({counts.get(each, 0) / len(rows):.1%})".replace("%", " %")
-            for each in Outcome  # with the failures of the cases above
+            f"{outcome.heading}: {count} ({count / len(rows):.1%})".replace("%", " %")
+            for outcome in Outcome  # with the failures of the cases above
+            for count in [counts.get(outcome, 0)]
         ),
         f"Expected precision of accepted images: {precision:.1%}".replace("%", " %"),
         "3 images below the threshold:",

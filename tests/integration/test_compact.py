@@ -17,7 +17,7 @@ import analytics.lake.aws as results
 from analytics.lake import compact as handler
 from analytics.lake.aws import DeletionRefused, ResultsBucket
 from analytics.lake.batch import path_of
-from analytics.lake.merge import edition_of
+from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX, partition, to_table
 from infra.cli.main import scones
 from tests.builders_table import a_row
@@ -58,7 +58,7 @@ def test_the_days_before_today_are_compacted_and_today_is_left_to_its_writers(s3
         record(a_row(number, uploaded_at=days[number % 3]))
     answer = handler.lambda_handler({}, CONTEXT)
     assert sorted(answer["days"]) == [f"{day:%Y-%m-%d}" for day in days[:2]]
-    assert sorted(edition_of(key) is not None for key in keys(s3)) == [False, False, True, True]
+    assert sorted(generation_of(key) is not None for key in keys(s3)) == [False, False, True, True]
     read = [
         row
         for key in keys(s3)

@@ -23,7 +23,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from analytics.lake.merge import edition_of
+from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX
 from infra.stack import REGION
 from ingest.image import PreparedImage
@@ -285,7 +285,7 @@ class _S3(_Handler):
             if fault:
                 self.apply(fault, upstream, body)
                 return
-        elif self.command == "PUT" and key.startswith(PREFIX) and not edition_of(key):
+        elif self.command == "PUT" and key.startswith(PREFIX) and not generation_of(key):
             if fault := self.script.for_write():
                 self._apply_to_write(fault, upstream, body)
                 return

@@ -1,4 +1,4 @@
-"""Compaction never loses a row, never counts one twice, and ends as one edition, whatever happens to it."""
+"""Compaction never loses a row, never counts one twice, and ends as one generation, whatever happens."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 import analytics.lake.merge as merging
 from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import CompactionFailed, compact, compact_day, day_of, to_compact
-from analytics.lake.merge import edition_of, merge
+from analytics.lake.merge import generation_of, merge
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
-from tests.builders_bucket import Actor, Bucket, Row, best, ending, place, rows_of
+from tests.builders_bucket import Actor, Bucket, Row, best, ending, rows_of, sort_key
 from tests.builders_table import a_failed_row, a_rejected_row, a_row
 
 NOON = datetime.fromisoformat("2026-11-16T12:00")
-EDITION = "0123456789abcdef" * 2
+GENERATION = "0123456789abcdef" * 2
 
 
 def decision(upload: int, minute: int, kind: str, model: str, day: int = 0) -> Row:
@@ -53,8 +53,8 @@ batches = st.lists(st.lists(decisions, min_size=1, max_size=4), min_size=1, max_
 def assert_counts_right(bucket: Bucket, written: Sequence[Row]) -> None:
     expected = best(written)
     found = bucket.outcomes()
-    assert {upload: (place(row), row["first_decided_at"]) for upload, row in found.items()} == {
-        upload: (place(row), row["first_decided_at"]) for upload, row in expected.items()
+    assert {upload: (sort_key(row), row["first_decided_at"]) for upload, row in found.items()} == {
+        upload: (sort_key(row), row["first_decided_at"]) for upload, row in expected.items()
     }
     assert {row["result_id"] for row in bucket.rows()} == {row["result_id"] for row in written}
 
@@ -103,7 +103,7 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
     compact_all(bucket)
     assert_counts_right(bucket, written)
     assert compact_all(bucket) == []
-    assert len({edition_of(path) for path in bucket.files}) == 1
+    assert len({generation_of(path) for path in bucket.files}) == 1
     assert len(bucket.rows()) == len({row["result_id"] for row in written})
 
 
@@ -147,7 +147,7 @@ def test_the_view_reads_what_these_tests_read(
     assert_view_reads_the_same(bucket, folder, athena)
 
 
-def test_two_compactions_at_once_may_leave_two_editions_which_count_once(
+def test_two_compactions_at_once_may_leave_two_generations_which_count_once(
     folder: Path, athena: LocalEngine
 ) -> None:
     rows = [decision(number, 0, "accepted", "m1") for number in range(3)]
@@ -162,7 +162,7 @@ def test_two_compactions_at_once_may_leave_two_editions_which_count_once(
     bucket.step = slow.pause
     while not slow.done:
         slow.go_on()
-    assert len({edition_of(path) for path in bucket.files} - {None}) == 2
+    assert len({generation_of(path) for path in bucket.files} - {None}) == 2
     assert_counts_right(bucket, rows)
     assert_view_reads_the_same(bucket, folder, athena)
     bucket.step = lambda: None
@@ -175,13 +175,13 @@ def test_a_day_becomes_one_sorted_file(tmp_path: Path) -> None:
     (day,) = compact(bucket)
     assert (day.dt, day.files_before, day.files) == ("2026-11-16", 30, 1)
     (path,) = bucket.files
-    assert path.startswith(f"{PREFIX}dt=2026-11-16/once-")
+    assert path.startswith(f"{PREFIX}dt=2026-11-16/current-")
     ids = [row["upload_id"] for row in bucket.rows()]
     assert ids == sorted(ids)
     assert len(ids) == 30
 
 
-def test_a_day_that_is_one_edition_is_left_alone() -> None:
+def test_a_day_that_is_one_generation_is_left_alone() -> None:
     bucket = bucket_of([a_row(1)], [a_row(2)])
     assert compact_all(bucket) == ["2026-11-16"]
     before = dict(bucket.files)
@@ -217,7 +217,7 @@ def test_another_decision_about_the_same_uploads_makes_another_name() -> None:
     assert not one.files.keys() & other.files.keys()
 
 
-def test_an_edition_that_knows_of_an_earlier_answer_is_not_overwritten_by_one_that_does_not() -> None:
+def test_a_generation_that_knows_of_an_earlier_answer_is_not_overwritten_by_one_that_does_not() -> None:
     late = decision(1, 5, "accepted", "m1")
     knowing, unknowing = bucket_of([decision(1, 0, "accepted", "m1"), late]), bucket_of([late])
     compact_all(knowing)
@@ -239,7 +239,7 @@ def test_a_late_failure_does_not_take_the_place_of_an_answer() -> None:
 def test_an_outcome_that_is_not_known_takes_the_place_of_no_other(known: str) -> None:
     bucket = bucket_of([decision(1, 0, known, "m1")], [decision(1, 9, "unheard_of", "m2")])
     compact_all(bucket)
-    counting = [row for path in bucket.files if "/once-" in path for row in rows_of(bucket.files[path])]
+    counting = [row for path in bucket.files if "/current-" in path for row in rows_of(bucket.files[path])]
     assert [row["outcome"] for row in counting] == [known]
 
 
@@ -247,9 +247,9 @@ def test_what_other_models_said_is_kept_beside_what_counts() -> None:
     bucket = bucket_of([decision(1, 0, "accepted", "m1"), decision(1, 5, "accepted", "m2")])
     compact_all(bucket)
     by_kind = {
-        path.split("/")[2][:4]: [row["model_version"] for row in bucket.rows()] for path in bucket.files
+        path.split("/")[2][:7]: [row["model_version"] for row in bucket.rows()] for path in bucket.files
     }
-    assert sorted(by_kind) == ["once", "rest"]
+    assert sorted(by_kind) == ["current", "history"]
     assert [row["model_version"] for row in bucket.outcomes().values()] == ["m2"]
     assert sorted(row["model_version"] for row in bucket.rows()) == ["m1", "m2"]
 
@@ -294,10 +294,28 @@ def test_a_day_with_an_unreadable_file_stays_as_it_is_and_the_others_are_compact
         parquet.write_table(to_table([a_row(3)]).append_column("new", pa.array([1])), bad)
     bucket.files[f"{PREFIX}dt=2026-11-16/bad.parquet"] = bad.read_bytes()
     of_bad_day = {path for path in bucket.files if "dt=2026-11-16" in path}
-    with pytest.raises(CompactionFailed, match=r"1 days are as they were: 2026-11-16: UnreadableFile"):
+    with pytest.raises(CompactionFailed, match=r"1 days were not compacted: 2026-11-16: UnreadableFile"):
         compact_all(bucket)
     assert {path for path in bucket.files if "dt=2026-11-16" in path} == of_bad_day
-    assert [edition_of(path) is None for path in bucket.files if "dt=2026-11-17" in path] == [False]
+    assert [generation_of(path) is None for path in bucket.files if "dt=2026-11-17" in path] == [False]
+
+
+def test_files_of_an_earlier_version_s_generation_are_read_and_compacted(
+    folder: Path, athena: LocalEngine
+) -> None:
+    """Earlier versions called their files once- and rest-."""
+    rows = [decision(1, 0, "accepted", "m1"), decision(1, 5, "accepted", "m2"), decision(2, 0, "failed", "")]
+    bucket = bucket_of(rows)
+    compact_all(bucket)
+    bucket.files = {
+        path.replace("/current-", "/once-").replace("/history-", "/rest-"): body
+        for path, body in bucket.files.items()
+    }
+    assert_counts_right(bucket, rows)
+    assert_view_reads_the_same(bucket, folder, athena)
+    assert compact_all(bucket) == ["2026-11-16"]
+    assert_counts_right(bucket, rows)
+    assert all("/current-" in path or "/history-" in path for path in bucket.files)
 
 
 def test_files_without_rows_vanish() -> None:
@@ -309,15 +327,16 @@ def test_files_without_rows_vanish() -> None:
     assert bucket.files == {}
 
 
-def test_days_are_chosen_by_their_editions_and_the_smallest_comes_first() -> None:
+def test_days_are_chosen_by_their_generations_and_the_smallest_comes_first() -> None:
     def path(day: int, name: str) -> str:
         return f"{PREFIX}dt=2026-11-{day:02}/{name}.parquet"
 
-    once, rest, other = f"once-{EDITION}-0000", f"rest-{EDITION}-0000", f"once-{'f' * 32}-0000"
+    current, history = (f"{kind}-{GENERATION}-0000" for kind in ("current", "history"))
+    other = f"current-{'f' * 32}-0000"
     files = [
-        *((path(1, name), 10) for name in (once, rest)),
-        *((path(2, name), 30) for name in (once, other)),
-        *((path(3, name), 10) for name in (once, "a" * 64)),
+        *((path(1, name), 10) for name in (current, history)),
+        *((path(2, name), 30) for name in (current, other)),
+        *((path(3, name), 10) for name in (current, "a" * 64)),
         (path(4, "a" * 64), 5),
         (path(20, "a" * 64), 1),
     ]

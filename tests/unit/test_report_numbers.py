@@ -188,7 +188,7 @@ def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{took_ms:.0f} ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f} s",
             relative(took_ms, then["total_p95_ms"] if then else None),
         ),
-        ("Cost on AWS", f"${cost['usd']:.5f}", f"and ${cost['endpoint_usd']:.2f} for an endpoint"),
+        ("Cost on AWS", f"${cost['usd']:.5f}", f"without the endpoint (${cost['endpoint_usd']:.2f})"),
     ]
 
 

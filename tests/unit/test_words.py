@@ -71,13 +71,13 @@ def test_a_dry_run_says_that_it_is_one(printed):
 
 
 def test_uploads_on_two_days_are_counted_once_whatever_the_days():
-    plan = Plan(strays={"2026-11-16": {"a": (0, 0.0, "", "")}, "2026-11-17": {"a": (0, 0.0, "", "")}})
+    plan = Plan(duplicates={"2026-11-16": {"a": (0, 0.0, "", "")}, "2026-11-17": {"a": (0, 0.0, "", "")}})
     assert plan.doubled == 1
 
 
 def test_what_is_removed_from_a_day_is_said(printed):
     rows = {"a": (0, 0.0, "", ""), "b": (0, 0.0, "", "")}
-    done = Redriven(Plan(strays={"2026-11-16": rows}), [])
+    done = Redriven(Plan(duplicates={"2026-11-16": rows}), [])
     assert "Would remove the extra rows of 2 uploads" in printed(show_redrive, done, applied=False)
     assert "Removed the extra rows of 2 uploads" in printed(show_redrive, done, applied=True)
 

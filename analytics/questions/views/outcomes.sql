@@ -10,7 +10,7 @@
 WITH mixed AS (
     SELECT dt
     FROM (
-        SELECT dt, regexp_extract("$path", '/(once|rest)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
+        SELECT dt, regexp_extract("$path", '/(current|history)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
         FROM predictions
     )
     GROUP BY dt
@@ -54,7 +54,7 @@ FROM (
         coalesce(stored.first_decided_at, stored.decided_at) AS first_at
     FROM predictions AS stored
     LEFT JOIN mixed ON mixed.dt = stored.dt
-    WHERE stored."$path" LIKE '%/once-%' AND mixed.dt IS NULL
+    WHERE stored."$path" LIKE '%/current-%' AND mixed.dt IS NULL
     UNION ALL
     SELECT
         stored.*,

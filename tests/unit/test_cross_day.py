@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import compact
-from analytics.lake.cross_day import Sighting, strays, take_out
+from analytics.lake.cross_day import VisibleRow, duplicates, remove_duplicates
 from analytics.lake.schema import partition
 from analytics.questions.queries import internal_query, views
-from tests.builders_bucket import Actor, Bucket, Row, best, ending, place
+from tests.builders_bucket import Actor, Bucket, Row, best, ending, sort_key
 from tests.builders_table import a_failed_row, a_row
 
 NOON = datetime.fromisoformat("2026-11-16T12:00")
@@ -30,20 +30,20 @@ def decision(upload: int, day: int, minute: int = 0, outcome: str = "accepted") 
     return a_failed_row(upload, **facts) if outcome == "failed" else a_row(upload, outcome=outcome, **facts)
 
 
-def sightings(rows: Sequence[Row]) -> list[Sighting]:
+def visible(rows: Sequence[Row]) -> list[VisibleRow]:
     """Return what the view says of each day."""
     days: dict[str, list[Row]] = {}
     for row in rows:
         days.setdefault(partition(row), []).append(row)
     return [
-        Sighting(upload, dt, row["outcome"], row["decided_at"], row["result_id"], row["execution_arn"])
+        VisibleRow(upload, dt, row["outcome"], row["decided_at"], row["result_id"], row["execution_arn"])
         for dt, of_day in days.items()
         for upload, row in best(of_day).items()
     ]
 
 
 def mend(bucket: Bucket) -> None:
-    take_out(bucket, strays(sightings(bucket.rows())))
+    remove_duplicates(bucket, duplicates(visible(bucket.rows())))
 
 
 def bucket_of(*batches: Sequence[Row]) -> Bucket:
@@ -78,15 +78,15 @@ def test_a_day_of_nothing_else_vanishes() -> None:
 
 def test_a_row_that_came_since_and_is_better_stays() -> None:
     bucket = bucket_of([decision(1, day=0)], [decision(1, day=1, minute=5, outcome="failed")])
-    known = strays(sightings(bucket.rows()))
+    known = duplicates(visible(bucket.rows()))
     bucket.record([decision(1, day=1, minute=9)])
-    take_out(bucket, known)
+    remove_duplicates(bucket, known)
     assert sorted(row["decided_at"] for row in bucket.rows()) == [NOON, NOON + timedelta(minutes=9)]
     mend(bucket)
     assert [row["decided_at"] for row in bucket.rows()] == [NOON + timedelta(minutes=9)]
 
 
-def test_days_of_which_nothing_strays_are_left_alone() -> None:
+def test_days_without_duplicates_are_left_alone() -> None:
     bucket = bucket_of([decision(1, day=0)], [decision(2, day=1)], [decision(1, day=0, minute=3)])
     before = dict(bucket.files)
     mend(bucket)
@@ -105,14 +105,14 @@ def test_sql_finds_what_these_tests_find(tmp_path: Path) -> None:
         (tmp_path / path).write_bytes(body)
     engine = LocalEngine(tmp_path, views())
     found = [
-        Sighting(*row)
+        VisibleRow(*row)
         for row in engine.query(internal_query("seen_on_several_days")).frame.itertuples(
             index=False, name=None
         )
     ]
     engine.close()
-    assert strays(found) == strays(sightings(rows))
-    assert list(strays(found)) == ["2026-11-16"]
+    assert duplicates(found) == duplicates(visible(rows))
+    assert list(duplicates(found)) == ["2026-11-16"]
 
 
 decisions = st.builds(
@@ -149,13 +149,13 @@ def test_the_best_row_is_there_at_every_step_whoever_goes_next_and_whoever_dies(
         while alive := [actor for actor in actors if not actor.done]:
             turn[:] = [data.draw(st.sampled_from(alive))]
             turn[0].go_on(dies=turn[0] is not actors[0] and data.draw(st.integers(0, 19)) == 0)
-            there = {place(row) for row in bucket.rows()}
-            assert {place(row) for row in best(written).values()} <= there
+            there = {sort_key(row) for row in bucket.rows()}
+            assert {sort_key(row) for row in best(written).values()} <= there
 
     bucket.step = lambda: None
     mend(bucket)
-    assert {upload: place(row) for upload, row in bucket.outcomes().items()} == {
-        upload: place(row) for upload, row in best(written).items()
+    assert {upload: sort_key(row) for upload, row in bucket.outcomes().items()} == {
+        upload: sort_key(row) for upload, row in best(written).items()
     }
 
 
