@@ -317,7 +317,7 @@ def _avif(data: bytes) -> Claim:
         boxes = AvifBoxes(data)
     except TooManyParts as error:
         raise RejectedImage("corrupt", f"AVIF: it is made of more than {MAX_PIECES:,} pieces") from error
-    # A picture that is coded of no frame here is coded in a way that is not known here.
+    # Where no frame is found, the picture is coded in a way that this reader does not support.
     return Claim(
         boxes.plain,
         decoded_px=boxes.coded_px,
