@@ -58,7 +58,7 @@ class Upload:
         if self.version_id:
             stored["version-id"] = self.version_id
         return {
-            "time": self.uploaded_at.isoformat().replace("+00:00", "Z"),
+            "time": utc_text(self.uploaded_at),
             "detail": {"bucket": {"name": self.bucket}, "object": stored},
         }
 
@@ -78,6 +78,17 @@ class Upload:
     @property
     def _version(self) -> str:
         return self.version_id or self.etag
+
+
+def utc_text(at: datetime, timespec: str = "auto") -> str:
+    """Return a UTC time as events have it: `2026-11-24T09:30:00Z`."""
+    return at.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """Split `s3://bucket/key`; the key, or prefix, is empty for a whole bucket."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 def _digest(*parts: str) -> str:

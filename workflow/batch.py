@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
-from ingest.upload import Upload
+from ingest.upload import Upload, utc_text
 from workflow.aws import Answer
 from workflow.errors import EndpointFault, InvalidScores
 from workflow.outcome import Outcome, caught
@@ -64,7 +64,7 @@ class Steps:
         """
         prepared = list(self._prepare(events))
         decided = iter(self._decide([each for each in prepared if isinstance(each, _Prepared)]))
-        decided_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        decided_at = utc_text(datetime.now(UTC), "milliseconds")
         return [
             {
                 "event": event,

@@ -20,6 +20,7 @@ from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
 from infra.stack import STACK_NAME, Stack
 from ingest.errors import SconesError
+from ingest.upload import bucket_and_key
 from workflow.errors import InvalidScores
 from workflow.policy import Policy
 
@@ -187,7 +188,7 @@ def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[
 
 
 def _objects(s3: Any, address: str, done: Imported) -> Iterator[tuple[str, IO[bytes]]]:
-    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    bucket, prefix = bucket_and_key(address)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for key in [item["Key"] for item in page.get("Contents", ())]:
             if key.endswith(SUFFIX):

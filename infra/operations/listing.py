@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 import pyarrow.parquet as parquet
 
 from ingest.errors import SconesError
-from ingest.upload import Upload
+from ingest.upload import Upload, bucket_and_key
 
 _COLUMNS = {"Key", "VersionId", "IsDeleteMarker", "Size", "LastModifiedDate", "ETag"}
 """What an inventory has to have. In its Parquet files, `VersionId` is `version_id`, and so on."""
@@ -84,7 +84,7 @@ class _Inventory:
 
 
 def _inventory(s3: Any, manifest_url: str, bucket: str) -> _Inventory:
-    where, _, key = manifest_url.removeprefix("s3://").partition("/")
+    where, key = bucket_and_key(manifest_url)
     if not (manifest_url.startswith("s3://") and key.endswith("manifest.json")):
         raise UnusableInventory(f"{manifest_url}: name the inventory's s3://…/manifest.json")
     manifest = json.loads(s3.get_object(Bucket=where, Key=key)["Body"].read())

@@ -8,6 +8,7 @@ from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
 from analytics.review.labels import MAX_BYTES, UnusableLabels, classified_images, parse, to_files, too_large
 from infra.stack import Stack
+from ingest.upload import bucket_and_key
 
 
 def load_labels(stack: Stack, answers: Engine, source: str) -> int:
@@ -31,7 +32,7 @@ def load_labels(stack: Stack, answers: Engine, source: str) -> int:
 
 def _read(s3: Any, source: str) -> bytes:
     if source.startswith("s3://"):
-        bucket, _, key = source.removeprefix("s3://").partition("/")
+        bucket, key = bucket_and_key(source)
         response = s3.get_object(Bucket=bucket, Key=key)
         size_bytes, file = response["ContentLength"], response["Body"]
     else:

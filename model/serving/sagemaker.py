@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
+from ingest.upload import bucket_and_key
 from model import calibrate
 from model.data.dataset import Dataset, split
 from model.data.load import Progress, Steps, load
@@ -163,7 +164,7 @@ def trained_by(
 
 def put_object(url: str, content: bytes) -> None:
     """Write an object to `s3://bucket/key`."""
-    bucket, _, key = url.removeprefix("s3://").partition("/")
+    bucket, key = bucket_and_key(url)
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
 
 
@@ -211,7 +212,7 @@ def train(plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
     Raises:
         DeploymentError: the job failed.
     """
-    bucket, _, prefix = plan.data_url.removeprefix("s3://").partition("/")
+    bucket, prefix = bucket_and_key(plan.data_url)
     with steps("uploading") as progress:
         upload(boto3.client("s3"), bucket, prefix, images, validation_fold(images), progress)
     boto3.client("sagemaker").create_training_job(**requests.training_job(plan))

@@ -22,6 +22,7 @@ from infra.operations.backfill import wait
 from infra.stack import NotUp, Stack
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
+from ingest.upload import utc_text
 from tests.torture.plan import Drop, Plan
 from tests.torture.proxy import Proxy, Script
 from tests.torture.verdict import ExpectedOutcome, Name, Row, Verdict
@@ -177,7 +178,7 @@ def collect(run: Run) -> list[Name]:
 def _at_its_time(event: dict[str, Any], drop: Drop) -> dict[str, Any]:
     if drop.event_time is None:
         return event
-    return {**event, "time": drop.event_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {**event, "time": utc_text(drop.event_time, "milliseconds")}
 
 
 def redeliver_events(run: Run) -> None:
