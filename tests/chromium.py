@@ -9,17 +9,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
+
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
     None,
 )
-PATIENCE_S = 60.0
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
@@ -74,10 +74,7 @@ class Page:
 
     def wait_until(self, expression: str) -> None:
         """Wait until an expression is true."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.evaluate(expression):
-            assert time.monotonic() < deadline, f"{expression} never came to be"
-            time.sleep(0.05)
+        until(lambda: self.evaluate(expression), expression)
 
     def reload(self) -> None:
         self._load("Page.reload")
@@ -133,13 +130,12 @@ class Page:
         self._session = session
         before = set(folder.iterdir())
         start()
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            new = [path for path in set(folder.iterdir()) - before if path.suffix != ".crdownload"]
-            if new:
-                return new[0]
-            time.sleep(0.05)
-        raise AssertionError("Nothing was downloaded.")
+
+        def new() -> list[Path]:
+            return [path for path in set(folder.iterdir()) - before if path.suffix != ".crdownload"]
+
+        path: Path = until(new, "a download")[0]
+        return path
 
     def _load(self, method: str, **parameters: Any) -> None:
         self._events.clear()

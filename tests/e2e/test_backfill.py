@@ -2,8 +2,7 @@
 
 import json
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from infra.operations.rejected import download, rejected_images
 from infra.stack import Stack
 from model.data.drawings import draw
 from tests.builders import a_message, png_bytes
+from tests.waiting import PATIENCE_S, until
 from workflow.outcome import Outcome
 
 IMAGES = 24
 AT_ONCE = timedelta(0)
-PATIENCE_S = 180.0
 PROMISED_TO_BE_THE_SAME = [
     "upload_id",
     "result_id",
@@ -49,13 +48,6 @@ PROMISED_TO_BE_THE_SAME = [
     "etag",
     "uploaded_at",
 ]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.5)
 
 
 def ask(stack: Stack, sql: str) -> list[dict[str, Any]]:
@@ -97,7 +89,7 @@ def by_backfill(stack: Stack, by_events: dict[str, dict[str, Any]]) -> dict[str,
         (ended,) = wait(stack, [run], progress)
     assert ended.went_well, ended.why
     sql = "SELECT * FROM predictions WHERE execution_arn LIKE '%-backfill%'"
-    until(lambda: len(ask(stack, sql)) == IMAGES)
+    until(lambda: len(ask(stack, sql)) == IMAGES, "rows of the backfill")
     return {row["key"]: row for row in ask(stack, sql)}
 
 
@@ -141,7 +133,7 @@ def without_events(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_events")
-def test_what_is_missing_is_found_and_redriven_with_the_letters(
+def test_what_is_missing_is_found_and_redriven_with_the_messages(
     stack: Stack, by_backfill: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     s3, sqs = stack.client("s3"), stack.client("sqs")
@@ -169,7 +161,7 @@ def test_what_is_missing_is_found_and_redriven_with_the_letters(
 
     done = redrive(stack, apply=True, in_flight=AT_ONCE)
     assert [each.went_well for each in waited(stack, done)] == [True]
-    until(lambda: audited(stack, tmp_path).totals.missing == 0)
+    until(lambda: audited(stack, tmp_path).totals.missing == 0, "nothing missing")
     settled = audited(stack, tmp_path)
     assert settled.totals.is_clean
     assert settled.totals.uploaded == IMAGES + 3
@@ -202,6 +194,6 @@ def test_rejected_images_are_listed_copied_and_replaced_by_a_fixed_upload(
     version = stack.client("s3").put_object(Bucket=stack.incoming_bucket, Key=cut.key, Body=fixed)[
         "VersionId"
     ]
-    until(lambda: bool(ask(stack, f"SELECT key FROM outcomes WHERE version_id = '{version}'")))
+    until(lambda: ask(stack, f"SELECT key FROM outcomes WHERE version_id = '{version}'"), "a row")
     with engine(stack) as answers:
         assert {image.key for image in rejected_images(answers)} == wanted - {cut.key}

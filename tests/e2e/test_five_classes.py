@@ -18,10 +18,10 @@ from model.data.drawn import write_archive
 from model.data.load import load
 from model.files import read_card
 from model.training import card, light
+from tests.waiting import PATIENCE_S
 
 FLOWERS = ("poppy", "tulip", "willow_tree")
 EACH = 8
-PATIENCE_S = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
-
-PATIENCE_S = 180.0
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ its children.
 
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,9 +30,9 @@ from infra.stack import STACK_NAME, Stack, depth
 from tests.builders import an_event, an_sqs_event, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type
+from tests.waiting import until
 from workflow.outcome import Outcome
 
-PATIENCE_S = 180.0
 MONDAY = {"time": "2026-11-23T06:00:00Z"}
 """What the schedule sends the digest."""
 
@@ -139,16 +138,6 @@ class System:
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def until(find: Callable[[], Any], what: str) -> Any:
-    """Return what is found, as soon as it is."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := find():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {PATIENCE_S} s")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ def run(notebook: Path, out: Path, folder: Path) -> subprocess.CompletedProcess[
 
 
 def nothing_is_left(folder: Path) -> bool:
-    return wait_until_none(folder) == [] and not list(folder.glob("scones-tour-*"))
+    wait_until_none(folder)
+    return not list(folder.glob("scones-tour-*"))
 
 
 def outputs_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from infra.operations.drop import Dropped, settle
 from infra.stack import STACK_NAME, NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
-
-PATIENCE_S = 300.0
-"""A busy machine is slow; each wait ends as soon as what it waits for is there."""
+from tests.waiting import PATIENCE_S, until
 
 UP = (
     "import sys; from pathlib import Path; from infra.laptop.local import up\n"
@@ -51,18 +48,8 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def wait_until_none(home: Path) -> list[str]:
-    deadline = time.monotonic() + PATIENCE_S
-    while (left := processes_of(home)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return left
+def wait_until_none(home: Path) -> None:
+    until(lambda: not processes_of(home), "the end of every process")
 
 
 @pytest.fixture
@@ -116,7 +103,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     with progress_bar(Console(quiet=True)) as progress:
         assert settle(first, [Dropped("kept.png", version)], progress, PATIENCE_S).missing == []
     local.down(stack_file)
-    assert wait_until_none(home) == []
+    wait_until_none(home)
     with pytest.raises(NotUp):
         Stack.load(stack_file)
 
@@ -131,7 +118,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
         settled = settle(second, dropped, progress, PATIENCE_S)
     assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
     local.down(stack_file)
-    assert wait_until_none(home) == []
+    wait_until_none(home)
 
 
 @needs_proc
@@ -144,7 +131,7 @@ def test_a_command_that_dies_takes_its_system_along(
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal_)
     process.wait(PATIENCE_S)
-    assert wait_until_none(home) == []
+    wait_until_none(home)
 
 
 @needs_proc
@@ -162,13 +149,13 @@ def test_ended_while_it_starts_it_leaves_nothing(
 ) -> None:
     # A script's background jobs are started with SIGINT ignored.
     process = start(UP, ignored=(signal.SIGINT,))
-    until(lambda: moment <= set(local.processes(home).values()), "it never started")
+    until(lambda: moment <= set(local.processes(home).values()), "a start")
     process.send_signal(signal_)
     process.wait(PATIENCE_S)
     assert process.returncode != 0
     if signal_ != signal.SIGKILL:  # all is over before the command ends
         assert local.processes(home) == {}
-    assert wait_until_none(home) == []
+    wait_until_none(home)
     assert not list((home / "tmp").iterdir())
     with pytest.raises(NotUp):
         local.current(tmp_path / "stack.json")
@@ -181,12 +168,12 @@ def test_a_start_goes_on_after_a_hang_up_that_is_ignored(
     home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start(UP, ignored=(signal.SIGHUP,))  # as with `nohup`
-    until(lambda: "aws" in local.processes(home).values(), "it never started")
+    until(lambda: "aws" in local.processes(home).values(), "a start")
     process.send_signal(signal.SIGHUP)
     assert process.wait(PATIENCE_S) == 0
     assert local.is_up(local.current(tmp_path / "stack.json"))
     local.down(tmp_path / "stack.json")
-    assert wait_until_none(home) == []
+    wait_until_none(home)
 
 
 @needs_proc
@@ -194,12 +181,12 @@ def test_a_start_is_found_and_ended_by_down(
     home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start(UP)
-    until(lambda: "supervisor" in local.processes(home).values(), "it never started")
+    until(lambda: "supervisor" in local.processes(home).values(), "a start")
     with pytest.raises(NotUp, match="has not come up"):
         local.current(tmp_path / "stack.json")
     local.down(tmp_path / "stack.json")
     assert process.wait(PATIENCE_S) == 1
-    assert wait_until_none(home) == []
+    wait_until_none(home)
 
 
 @needs_proc
@@ -207,7 +194,7 @@ def test_a_second_start_on_the_same_home_is_refused_whatever_its_stack_file(
     home: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start(UP)
-    until(lambda: "supervisor" in local.processes(home).values(), "it never started")
+    until(lambda: "supervisor" in local.processes(home).values(), "a start")
     scratch = list((home / "tmp").iterdir())
     with pytest.raises(local.CannotStart, match="another system runs on"):
         local.up(home, None, tmp_path / "other.json")
@@ -232,7 +219,7 @@ def test_what_a_killed_supervisor_leaves_ends_before_the_next_start(
     assert not set(first.pids.values()) & set(second.pids.values())
     assert set(local.processes(home)) == set(second.pids.values())
     local.down(tmp_path / stack_file)
-    assert wait_until_none(home) == []
+    wait_until_none(home)
 
 
 def test_files_that_an_earlier_start_still_writes_are_not_in_the_way(home: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
 from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen, main
 from model.training.onnx_file import Graph
+from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
 RED, GREEN, BLUE = (220, 10, 10), (10, 220, 10), (10, 10, 220)
@@ -50,16 +51,28 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
     return folder
 
 
+STARTED: list[subprocess.Popen[str]] = []
+"""Endpoints in processes of their own. They end with the test that started them, also if that fails."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    before = len(STARTED)
+    yield
+    while len(STARTED) > before:
+        process = STARTED.pop()
+        process.kill()
+        process.communicate()
+
+
 def start(weights, tmp_path):
     ready_file = tmp_path / "ready"
     command = [sys.executable, "-m", "model.serving.serve", str(weights), "0", str(ready_file)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    STARTED.append(process)
     assert process.stderr
-    give_up_at = time.monotonic() + 30
-    while not ready_file.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < give_up_at
-        time.sleep(0.02)
+    until(lambda: ready_file.exists() or process.poll() is not None, "a ready endpoint")
+    assert process.poll() is None, process.stderr.read()
     return process, ready_file.read_text(encoding="utf-8")
 
 
@@ -78,19 +91,16 @@ def in_thread(load, started=lambda _: None):
                 yield client
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
 
 def wait_until_warm(client):
-    give_up_at = time.monotonic() + 10
-    while client.get("/ping").status_code != 200:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
+    until(lambda: client.get("/ping").status_code == 200, "a warm model")
 
 
 def stop(process):
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=PATIENCE_S)
     return log
 
 
@@ -257,7 +267,7 @@ def test_a_client_that_stops_sending_gives_its_place_back(tmp_path, monkeypatch)
         wait_until_warm(client)
         monkeypatch.setattr("model.serving.serve.MAX_IN_FLIGHT", 1)
         address = ("127.0.0.1", client.base_url.port)
-        with socket.create_connection(address, timeout=10) as sock:
+        with socket.create_connection(address, timeout=PATIENCE_S) as sock:
             head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 999"
             sock.sendall(head + b"\r\n\r\nhalf of it")
             assert sock.recv(4096).startswith(b"HTTP/1.1 408")
@@ -322,13 +332,13 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path):
         lines = [f"Host: {':'.join(address)}", "Content-Type: image/png", f"Content-Length: {len(body)}"]
         head = "\r\n".join(["POST /invocations HTTP/1.1", *lines])
         sock.sendall(head.encode() + b"\r\n\r\n" + body[:10])
-        time.sleep(0.2)
+        time.sleep(1)  # so that the request is in flight on a busy machine, too
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert process.poll() is None
         sock.sendall(body[10:])
         assert sock.recv(4096).startswith(b"HTTP/1.1 200")
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 
@@ -404,7 +414,7 @@ def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
 
 def test_without_a_usable_model_the_process_ends_with_an_error(tmp_path):
     command = [sys.executable, "-m", "model.serving.serve", str(tmp_path), "0"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 1
     assert f"no usable model in {tmp_path}" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -421,7 +431,7 @@ def test_ping_and_invocations_are_503_until_the_model_is_warm(tmp_path):
     told: list[Exception | None] = []
 
     def load():
-        assert may_load.wait(10)
+        assert may_load.wait(PATIENCE_S)
         return Model.load(write_colour_model(tmp_path), threads=1)
 
     with in_thread(load, told.append) as client:
