@@ -1,4 +1,4 @@
-"""The demo's images: in every format, size and orientation that people send, and some that nobody should."""
+"""The demo's images: in every format, size and orientation that people send, and broken or hostile ones."""
 
 import io
 import random

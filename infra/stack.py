@@ -36,12 +36,12 @@ class Stack:
     workgroup: str
     notifications_topic_arn: str
     endpoint_url: str | None = None
-    """Of the embedded AWS; None means AWS itself."""
+    """URL of the embedded AWS. None stands for AWS itself."""
     model_endpoint_url: str | None = None
     ca_bundle: str | None = None
-    """Certificate that the embedded AWS shows, if it speaks TLS."""
+    """Certificate of the embedded AWS, if it uses TLS."""
     access_key_id: str = ""
-    """What the embedded AWS wants requests to be signed with; other users of the machine do not have it."""
+    """Secret that requests to the embedded AWS are signed with. Other users of the machine do not have it."""
     secret_access_key: str = field(default="", repr=False)
     home: str | None = None
     """Folder of the laptop system's state."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from infra.cli.terminal import Terminal
 from infra.installation import how
+from infra.stack import Stack
 from workflow.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +30,16 @@ _SHOWN = 20
 
 def print_json(data: object) -> None:
     """Print an answer as JSON, in ASCII, so that any terminal and any pipe takes it."""
-    click.echo(json.dumps(data, indent=2, default=str))
+    click.echo(json.dumps(data, indent=2, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def stack_facts(stack: Stack) -> dict[str, Any]:
+    """Return a stack for JSON, without its secret, which is in the file that `up` names."""
+    return {name: value for name, value in asdict(stack).items() if name != "secret_access_key"}
 
 
 def shown(path: Path) -> str:

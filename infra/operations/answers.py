@@ -17,7 +17,7 @@ from infra.stack import Stack
 
 @contextmanager
 def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
-    """Have an engine that sees what the stack has recorded by the time of each query.
+    """Open an engine that sees what the stack has recorded by the time of each query.
 
     Args:
         stack: whose results to ask for.
@@ -31,7 +31,7 @@ def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
 
 
 class _Mirrored:
-    """The local Athena, which looks into the bucket before it answers."""
+    """The local Athena, which brings its copy of the bucket up to date before it answers."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self._bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)

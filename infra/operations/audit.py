@@ -1,4 +1,4 @@
-"""The audit of a stack: the incoming bucket's listing against the table, and what waits in the queues."""
+"""The audit of a stack: reconciles the incoming bucket with the table, and counts waiting messages."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from infra.stack import Stack, depth
 
 @dataclass(frozen=True)
 class Queues:
-    """Messages that wait, as SQS estimates them."""
+    """Numbers of messages that wait, as SQS estimates them."""
 
     results: int
     """Outcomes on their way into the table."""
@@ -33,7 +33,7 @@ class Audited:
     totals: Audit
     queues: Queues
     listed_in: dict[str, Path]
-    """`missing` and `doubled` → the file that lists them, one JSON object a line."""
+    """The file that lists the `missing` and the `doubled` uploads, one JSON object a line."""
 
 
 def audit(

@@ -1,4 +1,4 @@
-"""Uploads → manifests in the results bucket → executions that classify them in batches."""
+"""Backfill: writes uploads as manifests, and starts executions that classify them in batches."""
 
 import json
 import tempfile
@@ -20,12 +20,12 @@ from ingest.upload import Upload
 from workflow.manifest import MANIFEST_LINES, batches
 
 PREFIX = "manifests/"
-"""In the results bucket: in the incoming one, a manifest would be an image."""
+"""Prefix of manifests in the results bucket. In the incoming bucket, a manifest would count as an image."""
 POLL_S = 0.5
 
 
 class NothingToDo(SconesError):
-    """There is not one image to classify."""
+    """There is no image to classify."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +39,29 @@ class Run:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended."""
+    """An execution that has ended."""
 
     run: Run
     status: str
-    """Of Step Functions: `SUCCEEDED`, `FAILED`, …"""
+    """Status that Step Functions gives it: `SUCCEEDED`, `FAILED`, …"""
     why: str
-    """Error and cause of one that did not succeed."""
+    """Error and cause, if it did not succeed."""
 
     @property
     def went_well(self) -> bool:
-        """Whether all but a few of its batches went through."""
+        """Whether it succeeded: Step Functions tolerates few failed batches."""
         return self.status == "SUCCEEDED"
 
 
 def backfill(stack: Stack, prefix: str) -> list[Run]:
-    """Start classifying every object version under a prefix, those that have an outcome included.
+    """Start classifying every object version under a prefix, also those that have an outcome.
 
     A new decision takes the place of an earlier one about the same upload, unless it is a worse outcome.
 
     Raises:
         NothingToDo: there is no object under the prefix.
     """
-    # With the time of the rows that there are: another row of an upload has to land on the same day.
+    # `account.upload` has the time of its rows, so that a new row is in the same partition.
     uploads = (account.upload for account in accounts_of(stack, prefix) if account.is_listed)
     runs = list(start(stack, uploads))
     if not runs:
@@ -112,7 +112,7 @@ def _wait(stepfunctions: Any, run: Run, progress: Progress) -> Ended:
 
 
 def _done(stepfunctions: Any, run: Run) -> int:
-    """Return the batches that have ended; it is only for the bar."""
+    """Return the number of batches that have ended, for the progress bar."""
     with suppress(stepfunctions.exceptions.ClientError):
         for map_run in stepfunctions.list_map_runs(executionArn=run.execution_arn)["mapRuns"]:
             counts = stepfunctions.describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]

@@ -23,11 +23,11 @@ from workflow.outcome import Outcome
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
 _NAMED = 5
-"""Most names in a note."""
+"""Most names in one note."""
 
 
 class NothingToDrop(SconesError):
-    """The folder has no files."""
+    """The folder has no images."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of the objects of a drop."""
+    """The outcomes of the objects of a drop."""
 
     outcomes: dict[str, int]
-    """Uploads by outcome; every outcome is there."""
+    """Number of uploads by outcome. Every outcome is a key."""
     missing: list[Dropped] = field(default_factory=list)
     duplicates: int = 0
     """Rows beyond the first for one upload."""
@@ -53,8 +53,8 @@ class Settled:
 def files_of(folder: Path) -> dict[str, Path]:
     """Return every file below a folder by its key: its path from there, with slashes.
 
-    Files of operating systems are left out; see `notes_on`. A key is UTF-8. Bytes of a name that are not are
-    written as in Python, `\\xff`.
+    Files of operating systems are left out; see `notes_on`. A key is UTF-8. Other bytes of a
+    name are written as in Python, `\\xff`.
 
     Raises:
         NothingToDrop: there is none.
@@ -87,7 +87,7 @@ def notes_on(folder: Path) -> list[str]:
 
 
 def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:
-    """Put files into the incoming bucket, several at a time, and say which versions they became."""
+    """Put files into the incoming bucket, several at a time, and return their versions."""
     s3 = stack.client("s3")
     task = progress.add_task("dropped", total=len(files))
 

@@ -1,4 +1,4 @@
-"""History that exists elsewhere: SageMaker's data-capture files become rows of the table, as if we had asked.
+"""Imports SageMaker's data-capture files as rows of the table, as if Scones had sent the requests.
 
 Rows go through the same writer as those of the queue. What is imported twice counts once.
 """
@@ -26,18 +26,18 @@ from workflow.policy import Policy
 
 SUFFIX = ".jsonl"
 ROWS_AT_ONCE = 10_000
-"""Held in memory, and written together: one file for each of their days."""
+"""Rows that are held in memory and written together, one file for each of their days."""
 LINE_MAX_BYTES = 64_000_000
-"""More than any request that an endpoint takes, in base64."""
+"""Longer than any request that an endpoint accepts, in base64."""
 
 
 class CannotImport(SconesError):
-    """There is no capture file, or nothing to judge by; says what is wrong."""
+    """There is no capture file, or the classes or thresholds cannot be used."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line that is no row."""
+    """A line that could not be imported, with the reason."""
 
     place: str
     """`file:line`."""
@@ -46,33 +46,33 @@ class Line:
 
 @dataclass
 class Imported:
-    """What came of an import."""
+    """The result of an import."""
 
     at: datetime
-    """UTC; of the decisions."""
+    """Time of the decisions (UTC)."""
     days: set[date] = field(default_factory=set)
-    """Of the images."""
+    """Days of the images."""
     files: int = 0
     lines: int = 0
     on_record: int = 0
-    """Lines about requests of ours, whose images have their rows."""
+    """Lines about Scones' own requests, whose images have their rows already."""
     other_files: int = 0
-    """By their names no captures, and not read."""
+    """Files that were not read, because of their names."""
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Images by outcome; copies that are written together count once."""
+    """Images by outcome. Copies that are written together count once."""
     bad: list[Line] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What scores mean here, and at which size images are measured."""
+    """The policy to decide by, and the size at which images are measured."""
 
     policy: Policy
     size_px: int
 
 
 def judgement(stack: Stack, classes: str | None = None, threshold: str | None = None) -> Judgement:
-    """Return what the stack decides by; or, with `classes` of another endpoint, by them and one threshold.
+    """Return what the stack decides by, or the given classes of another endpoint and one threshold.
 
     Raises:
         CannotImport: they contradict each other.
@@ -113,7 +113,7 @@ def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
                     rows = []
     if not done.files:
         others = f", and {done.other_files:,} other" if done.other_files else ""
-        raise CannotImport(f"no {SUFFIX} file under {source}{others}: name what SageMaker captures into")
+        raise CannotImport(f"no {SUFFIX} file under {source}{others}: name SageMaker's capture folder")
     _write(results, rows, done)
     return done
 
@@ -134,7 +134,7 @@ def new_and_known(answers: Engine, done: Imported) -> tuple[int, int]:
 def _rows(
     place: str, line: bytes, source: Source, judged: Judgement, now: datetime, done: Imported
 ) -> list[dict[str, Any]]:
-    """Return the records, as of the queue, that a line becomes; what is wrong with it is noted."""
+    """Return a line's records, as the queue has them. Note the reason if it has none."""
     if not line.strip():
         return []
     done.lines += 1
@@ -161,7 +161,7 @@ def _write(results: ResultsBucket, records: list[dict[str, Any]], done: Imported
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines; of one that is too long, as much as tells that it is no JSON."""
+    """Yield lines. A line that is too long is cut, so that it is not JSON."""
     while line := file.readline(LINE_MAX_BYTES):
         yield line
         while not line.endswith(b"\n") and len(line) == LINE_MAX_BYTES:

@@ -17,15 +17,15 @@ from ingest.errors import SconesError
 from ingest.upload import Upload, bucket_and_key
 
 _COLUMNS = {"Key", "VersionId", "IsDeleteMarker", "Size", "LastModifiedDate", "ETag"}
-"""What an inventory has to have. In its Parquet files, `VersionId` is `version_id`, and so on."""
+"""Fields that an inventory needs. In its Parquet files, `VersionId` is `version_id`, and so on."""
 
 
 class UnusableInventory(SconesError):
-    """What is named is no S3 Inventory of the bucket's versions; says what is wrong."""
+    """The address is not that of an S3 Inventory of the bucket's versions."""
 
 
 def listed(s3: Any, bucket: str, prefix: str = "") -> Iterator[Upload]:
-    """Yield every object version under a prefix as an upload; delete markers are none.
+    """Yield every object version under a prefix as an upload. Delete markers are skipped.
 
     Its time is when S3 stored it, which for an upload in parts is when that began.
     """
@@ -43,7 +43,7 @@ def listed(s3: Any, bucket: str, prefix: str = "") -> Iterator[Upload]:
 
 
 def inventoried(s3: Any, manifest_url: str, bucket: str, prefix: str = "") -> Iterator[Upload]:
-    """Yield what an S3 Inventory lists under a prefix, as `listed` does; it is a day old, or more.
+    """Yield what an S3 Inventory lists under a prefix, as `listed` does. It is a day old, or more.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
 
@@ -93,15 +93,15 @@ def _inventory(s3: Any, manifest_url: str, bucket: str) -> _Inventory:
         keys = [file["key"] for file in manifest["files"]]
         destination = manifest["destinationBucket"].rpartition(":")[2]
     except (KeyError, TypeError) as error:
-        raise UnusableInventory(f"{manifest_url} is no manifest of an inventory: it lacks {error}") from error
+        raise UnusableInventory(f"{manifest_url} is not an inventory's manifest: it lacks {error}") from error
     columns = [column.strip() for column in schema.split(",")] if format_ == "CSV" else []
     if of != bucket:
         raise UnusableInventory(f"{manifest_url} is of the bucket {of}, not of {bucket}")
     if format_ not in ("CSV", "Parquet"):
-        raise UnusableInventory(f"{manifest_url} is in {format_}; CSV and Parquet can be read")
+        raise UnusableInventory(f"{manifest_url} is in {format_}; only CSV and Parquet are supported")
     if lacking := [] if format_ == "Parquet" else sorted(_COLUMNS - set(columns)):
         raise UnusableInventory(
-            f"{manifest_url} lacks {', '.join(lacking)}: let it include all versions, and these fields"
+            f"{manifest_url} lacks {', '.join(lacking)}: the inventory needs all versions and these fields"
         )
     return _Inventory(destination, keys, columns, format_ == "Parquet")
 

@@ -1,4 +1,4 @@
-"""Takes a labels file into the table of a stack."""
+"""Loads a labels file into the table of a stack."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -21,7 +21,7 @@ from analytics.questions.queries import internal_query
 from ingest.upload import NULL_VERSION
 
 INDEX = "rejected.jsonl"
-"""In the folder of a download: a JSON object a line, the fields of `Rejected` and `file`."""
+"""File in the folder of a download: one JSON object a line, with the fields of `Rejected` and `file`."""
 
 _NAME_MAX_CHARS = 80
 _NOT_READABLE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "PreconditionFailed", "InvalidObjectState"}
@@ -31,7 +31,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Rejected:
-    """An image that is at fault, as its row says."""
+    """A rejected image, as its row describes it."""
 
     key: str
     version_id: str | None
@@ -45,7 +45,7 @@ class Rejected:
 
     @property
     def file_name(self) -> str:
-        """A name that is one on any system, whatever the key is, and no other image's."""
+        """A file name that is valid on any system, whatever the key is, and unique."""
         safe = _UNSAFE.sub("_", self.key.rstrip("/").rpartition("/")[2]).lstrip(".-")
         return f"{self.upload_id[:16]}-{safe[-_NAME_MAX_CHARS:]}"
 

@@ -17,7 +17,7 @@ FILE = "review.html"
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A sheet, if there was anything to put on it."""
+    """The images that wait, and the sheet's page, if there are any."""
 
     queue: Queue
     page: Path | None

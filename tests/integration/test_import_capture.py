@@ -234,7 +234,7 @@ def test_what_cannot_be_imported_is_named(stack: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("", encoding="utf-8")
     judged = judgement(stack)
     for source, said in (
-        (tmp_path, rf"no \.jsonl file under {tmp_path}, and 1 other: name what SageMaker captures into"),
+        (tmp_path, rf"no \.jsonl file under {tmp_path}, and 1 other: name SageMaker's capture folder"),
         (tmp_path / "none", f"there is no file or folder {tmp_path}/none"),
         ("s3://theirs/capture", "no \\.jsonl file under s3://theirs/capture: name"),
         ("s3://nobodys/capture", "there is no bucket nobodys on the laptop: bring its files into a folder"),

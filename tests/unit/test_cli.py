@@ -32,6 +32,8 @@ A_STACK = Stack(
     workgroup="scones",
     notifications_topic_arn="arn",
     endpoint_url="http://127.0.0.1:1",
+    access_key_id="an id",
+    secret_access_key="a secret",
     pids={},
 )
 

@@ -10,11 +10,12 @@ import pytest
 
 from analytics.reconciliation import Audit
 from infra.cli.terminal import Terminal
-from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected
+from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected, stack_facts
 from infra.operations.audit import Audited, Queues
 from infra.operations.backfill import Ended, Run
 from infra.operations.redrive import Message, Plan, Redriven
 from infra.operations.rejected import Rejected
+from tests.unit.test_cli import A_STACK
 from workflow.outcome import Outcome
 
 CLEAN = Audited(
@@ -92,6 +93,11 @@ def test_text_of_others_cannot_command_the_terminal(printed):
     text = printed(show_rejected, [image])
     assert "\x1b" not in text
     assert "[red]d" in text
+
+
+def test_a_stack_is_printed_without_its_secret():
+    assert "access_key_id" in stack_facts(A_STACK)
+    assert "a secret" not in str(stack_facts(A_STACK))
 
 
 def test_an_execution_that_failed_says_why(printed):

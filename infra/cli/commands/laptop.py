@@ -2,14 +2,13 @@
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from infra.cli.command_line import ATTENTION, FOLDER, as_json, option, scones
 from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, shown
+from infra.cli.words import print_json, shown, stack_facts
 from infra.installation import how, stack_file, state_folder
 from infra.stack import NotUp
 from model.files import DEFAULT_MODEL
@@ -29,7 +28,7 @@ def up(model: Path, as_json: bool) -> None:
     with words.working("Starting the embedded AWS and the endpoint, and deploying the template …"):
         stack = local.up(state_folder() / "home", port, stack_file(), model=model)
     if as_json:
-        print_json(asdict(stack))
+        print_json(stack_facts(stack))
     else:
         answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
     words.print(

@@ -8,7 +8,7 @@ import click
 from infra.cli import systems
 from infra.cli.command_line import FOLDER, argument, as_json, option, scones
 from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, show_undeployed
+from infra.cli.words import print_json, show_undeployed, stack_facts
 from infra.installation import how
 from infra.stack import STACK_NAME
 from model.files import DEFAULT_MODEL
@@ -30,7 +30,7 @@ def deploy(parameters: tuple[str, ...], model: Path, as_json: bool) -> None:
         deploy_to_aws(session, STACK_NAME, given, model)
         stack = stack_on_aws(session, STACK_NAME)
     if as_json:
-        print_json(asdict(stack))
+        print_json(stack_facts(stack))
     else:
         answers.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}", soft_wrap=True)
     words.print(f"Ask with `{how('query', ON='aws')}`.")
