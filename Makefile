@@ -126,6 +126,7 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group sagemaker -o requirements/sagemaker.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group checkov -o requirements/checkov.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group packages -o requirements/packages.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group images --group dev pyproject.toml -o requirements/images.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
 clean: ## remove all that was built, the environment and the laptop's state included

@@ -26,6 +26,8 @@ class AvifBoxes:
     """Pixels of the largest picture that is coded in the file."""
     frames: int
     """Frames of all pictures that are coded in the file, those that are never shown included."""
+    metadata_bytes: int
+    """Size of the boxes that describe pictures."""
     plain: bytes
     """The file with its EXIF renamed, so that a decoder does not parse it. AVIF has its own orientation."""
 
@@ -37,7 +39,7 @@ class AvifBoxes:
             Exception: a box is damaged.
         """
         self._data, self._parts, self._joined_bytes = data, 0, 0
-        self.coded_px, self.frames, self.plain = 0, 0, data
+        self.coded_px, self.frames, self.plain, self.metadata_bytes = 0, 0, data, 0
         boxes = list(self._boxes(0, len(data)))
         infos = [(start, end) for kind, start, end in boxes if kind == b"iinf"]
         inside = [start for kind, start, _ in boxes if kind == b"idat"]
@@ -75,6 +77,8 @@ class AvifBoxes:
             following = min(at + size, end) if size else end
             if following < start:
                 return
+            if kind in {b"meta", b"moov"}:
+                self.metadata_bytes += following - start
             if kind in _CONTAINERS:
                 yield from self._boxes(start + (4 if kind == b"meta" else 0), following)
             else:

@@ -28,9 +28,13 @@ MAX_SIDE_PX = 65_535
 """Limit of JPEG and GIF themselves. Each row of a PNG costs its decoder time, however short the row is."""
 MAX_SCAN_PIXELS = 500_000_000
 """Limit of pixels times scans of a JPEG: half a second. Encoders write 10; 25 megapixels may have 20."""
+MAX_JPEG_TABLE_BYTES = 100_000
+"""Limit of a JPEG's quantization tables and frame headers, which Pillow parses. Encoders write 300."""
 MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
 """Limits of a run-length encoded BMP, which Pillow decodes in Python."""
+MAX_AVIF_METADATA_BYTES = 64 * 1024
+"""Beyond it, an AVIF is decoded in a process of its own: libavif compares each item with each other."""
 MAX_SHARED_WORK = 25_000_000
 """Pixels of a PNG that are decoded in the caller's process: 0.5 s. A process of its own costs up to 13 ms of
 CPU, which is little only beside more work than that."""
@@ -138,17 +142,26 @@ def _check_pieces(count: int, format_: str) -> None:
 
 def _png(data: bytes) -> Claim:
     count, at = 0, 8
+    kept, kept_until, has_profile = [], 0, False
     while at + 8 <= len(data) and count <= MAX_PIECES:
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data.startswith(b"iCCP", at + 4):
+            # Pillow decompresses each colour profile, though a file has one.
+            if has_profile:
+                kept.append(data[kept_until:at])
+                kept_until = end
+            has_profile = True
+        at = end
         count += 1
     _check_pieces(count, "PNG")
-    return Claim(data, *struct.unpack_from(">II", data, 16))
+    plain = b"".join((*kept, memoryview(data)[kept_until:])) if kept else data
+    return Claim(plain, *struct.unpack_from(">II", data, 16))
 
 
 # ── JPEG ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 _FILL = re.compile(rb"\xff+")
-_START_OF_SCAN, _HIERARCHICAL, _COMMENT = 0xDA, 0xDE, 0xFE
+_START_OF_SCAN, _QUANTIZATION_TABLES, _HIERARCHICAL, _COMMENT = 0xDA, 0xDB, 0xDE, 0xFE
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xCA}
 _UNSUPPORTED_FRAMES = {
@@ -163,12 +176,16 @@ _READ_METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
 
 
 def _jpeg(data: bytes) -> Claim:
-    claim, components, count = Claim(data), 0, 0
+    claim, components, table_bytes = Claim(data), 0, 0
     kept, kept_until, read = [], 0, set()
     for count, (marker, at) in enumerate(_segments(data), 1):
         _check_pieces(count, "JPEG")
         if marker in _UNSUPPORTED_FRAMES:
             raise unsupported(_UNSUPPORTED_FRAMES[marker])
+        if marker in _FRAMES or marker == _QUANTIZATION_TABLES:
+            table_bytes += _segment_bytes(data, at)
+            if table_bytes > MAX_JPEG_TABLE_BYTES:
+                raise RejectedImage("corrupt", f"JPEG: more than {MAX_JPEG_TABLE_BYTES:,} bytes of tables")
         if marker in _FRAMES:
             precision, height_px, width_px, components = struct.unpack_from(">BHHB", data, at + 2)
             if precision == 12:
@@ -323,7 +340,7 @@ def _avif(data: bytes) -> Claim:
         decoded_px=boxes.coded_px,
         scans=boxes.frames,
         work_per_px=2.0,
-        is_opaque=not boxes.coded_px * boxes.frames,
+        is_opaque=not boxes.coded_px * boxes.frames or boxes.metadata_bytes > MAX_AVIF_METADATA_BYTES,
     )
 
 

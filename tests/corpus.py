@@ -105,6 +105,22 @@ def large_odd_images() -> Iterator[Odd]:
     gif = _gif(8, 8, b"\x21\xfe\x01x\0" * 6_000_000)
     yield Odd("GIF of 30 MB of comments", gif, "corrupt")
     yield Odd("PNG of 24 MB of chunks", _png(8, 8, 8, 2, b"", _chunk(b"prVt", b"") * 2_000_000), "corrupt")
+    profile = _chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000), 9))
+    row = zlib.compress((b"\0" + bytes(24)) * 8)
+    yield Odd("PNG of 30 MB of colour profiles", _png(8, 8, 8, 2, row, profile * 29_000), None)
+    tables = b"\xff\xdb" + struct.pack(">H", 65_002) + (b"\0" + b"\x10" * 64) * 1_000
+    yield Odd("JPEG of 30 MB of tables", jpeg[:20] + tables * 470 + jpeg[20:], "corrupt")
+    rationals = struct.pack("<II", 72, 1) * 3_800_000
+    tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: 64}
+    entries = [(tag, 4, 1, value) for tag, value in tags.items()] + [(282, 5, 3_800_000, 200)]
+    yield Odd("TIFF of a tag of 30 MB of rationals", _tags(entries).ljust(200, b"\0") + rationals, None)
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 282, 5, 3_700_000, 26) + bytes(4) + rationals
+    parts = [exif[at : at + 65_000] for at in range(0, 29_000_000, 65_000)]
+    segments = [b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts]
+    yield Odd("JPEG of EXIF of 30 MB of rationals", jpeg[:2] + b"".join(segments) + jpeg[20:], None)
+    lying = _encoded(Image.new("L", (16_384, 4_096), 90), "AVIF", speed=10)
+    lying = lying.replace(struct.pack(">II", 16_384, 4_096), struct.pack(">II", 64, 64))
+    yield Odd("AVIF whose container lies about its frame", lying, "too_many_pixels")
     runs = b"\1\0" * 15_000_000
     yield Odd("BMP of 30 MB of runs", _run_length_bmp(_LARGE_PX, runs), "too_large")
     yield Odd(
@@ -228,6 +244,7 @@ def _claims() -> Iterator[Odd]:
     webp = bytearray(_encoded(Image.new("RGB", (8, 8)), "WEBP", lossless=True))
     webp[21:25] = (16_382 | 16_382 << 14).to_bytes(4, "little")
     yield Odd("WebP claims 16383 × 16383", bytes(webp), "too_many_pixels")
+    yield Odd("BigTIFF without a directory", bytes.fromhex("49492b0008000000ffffffffffffffff"), "corrupt")
     tall = _png(1, 70_000, 8, 0, zlib.compress(bytes(140_000)))
     yield Odd("PNG of 1 × 70,000", tall, "too_many_pixels")
     tiles = {256: 100, 257: 100, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: 8, 325: 8}

@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 import warnings
+import zlib
 from collections import defaultdict
 from typing import Any
 
@@ -124,6 +125,33 @@ def test_exif_of_millions_of_values_is_not_parsed(format_, tag):
 )
 def test_a_directory_beyond_the_end_is_corrupt(data):
     assert rejection_of(data) == "corrupt"
+
+
+# ── PNG and JPEG ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def png_chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("at", [33, -12])
+def test_one_colour_profile_of_a_png_is_parsed(at):
+    profile = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000), 9))
+    plain = png_bytes()
+    data = plain[:at] + profile * 29_000 + plain[at:]
+    assert prepare(data, 32).pixels.tobytes() == prepare(plain, 32).pixels.tobytes()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("marker", [0xC0, 0xDB])
+def test_a_jpeg_of_very_many_tables_is_corrupt(marker):
+    plain = jpeg_bytes()
+    at = plain.index(bytes([0xFF, marker]))
+    content = plain[at + 4 : at + 2 + struct.unpack_from(">H", plain, at + 2)[0]]
+    segment = bytes([0xFF, marker]) + struct.pack(">H", 65_002)
+    segment += (content[:65] * 1_000)[:65_000] if marker == 0xDB else content.ljust(65_000, b"\0")
+    assert rejection_of(plain[:at] + segment * 470 + plain[at:]) == "corrupt"
 
 
 # ── AVIF ───────────────────────────────────────────────────────────────────────────────────────────────────
