@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from ingest.upload import Upload
+from workflow.outcome import Outcome
 
 EVENTS = sorted((Path(__file__).parent / "events").glob("*.json"))
 """`Object Created` events as AWS sends them."""
@@ -85,7 +86,7 @@ def a_message(
         rejection = {"errorMessage": "corrupt: PNG: broken data stream", "errorType": "RejectedImage"}
         error = {"Error": "RejectedImage", "Cause": json.dumps(rejection)}
         message |= {"image": None, "prediction": None, "error": error}
-    if outcome == "failed":
+    elif not Outcome(outcome).is_classified:
         error = {"Error": "States.Timeout", "Cause": "Task timed out after 6 seconds"}
         message |= {"prediction": None, "error": error}
     return {**message, **changes}

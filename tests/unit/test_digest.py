@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -28,18 +28,18 @@ WEEK = IsoWeek.parse("2026-W47")
 COLUMNS = ["week", "outcome", "images", "uploaded", "mean_confidence", "total_p50_ms", "total_p95_ms"]
 
 
-def a_week(monday: str, counts: Sequence[int], precision: str) -> list[list[str | None]]:
+def a_week(monday: str, counts: Mapping[str, int], precision: str) -> list[list[str | None]]:
     """Return a week as Athena answers `weekly_summary.sql`: a row for each outcome, and one of them all."""
-    rows: list[list[str | None]] = [[monday, None, str(sum(counts)), "0", "0.95", "850", "1449.5"]]
+    rows: list[list[str | None]] = [[monday, None, str(sum(counts.values())), "0", "0.95", "850", "1449.5"]]
     uploaded = {"needs_review": "118"}
-    for outcome, count in zip(Outcome, counts, strict=True):
-        confidence = precision if outcome is Outcome.ACCEPTED else None
+    for outcome, count in counts.items():
+        confidence = precision if outcome == Outcome.ACCEPTED else None
         rows.append([monday, outcome, str(count), uploaded.get(outcome, str(count)), confidence, None, None])
     return rows
 
 
-BEFORE = a_week("2026-11-09", (700, 80, 15, 5), "0.97")
-NOW = a_week("2026-11-16", (840, 120, 30, 10), "0.961")
+BEFORE = a_week("2026-11-09", {"accepted": 700, "needs_review": 80, "rejected": 15, "failed": 5}, "0.97")
+NOW = a_week("2026-11-16", {"accepted": 840, "needs_review": 120, "rejected": 30, "failed": 10}, "0.961")
 CONTEXT: Any = SimpleNamespace(
     function_name="digest",
     memory_limit_in_mb=256,
@@ -148,7 +148,7 @@ def test_an_empty_week_is_said_so():
 
 
 def test_a_row_without_classified_images_has_no_precision():
-    rows = a_week("2026-11-16", (0, 0, 30, 10), "")
+    rows = a_week("2026-11-16", {"rejected": 30, "failed": 10}, "")
     assert "precision" not in digest_of(answer(rows), WEEK)
 
 

@@ -22,6 +22,7 @@ from analytics.questions.queries import views
 from analytics.report.build import build_report
 from analytics.report.isoweek import IsoWeek
 from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
+from workflow.outcome import Outcome
 
 MONDAY = date(2026, 12, 28)
 """Of 2026-W53, which ends in another year."""
@@ -167,7 +168,7 @@ def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
         change = 0 if before is None else of / before - 1
         return "" if before is None else f"{'▲' if change > 0 else '▼'} {abs(change):.1%}".replace("%", " %")
 
-    names = {"accepted": "Accepted", "needs_review": "For review", "rejected": "Rejected", "failed": "Failed"}
+    names = {outcome.value: outcome.heading for outcome in Outcome}
     precision = points(
         "Expected precision", now["expected_precision"], then["expected_precision"] if then else None
     )
@@ -324,8 +325,7 @@ def _took_ms(frame: pd.DataFrame) -> pd.Series:
 
 
 def _tally(frame: pd.DataFrame) -> dict[str, int]:
-    names = ("accepted", "needs_review", "rejected", "failed")
-    return {"images": len(frame), **{name: int((frame.outcome == name).sum()) for name in names}}
+    return {"images": len(frame), **{each.value: int((frame.outcome == each).sum()) for each in Outcome}}
 
 
 def _summary(monday: date, frame: pd.DataFrame) -> dict[str, Any]:
