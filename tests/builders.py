@@ -86,7 +86,7 @@ def a_message(
         rejection = {"errorMessage": "corrupt: PNG: broken data stream", "errorType": "RejectedImage"}
         error = {"Error": "RejectedImage", "Cause": json.dumps(rejection)}
         message |= {"image": None, "prediction": None, "error": error}
-    elif not Outcome(outcome).is_classified:
+    elif outcome in set(Outcome) and not Outcome(outcome).is_classified:
         error = {"Error": "States.Timeout", "Cause": "Task timed out after 6 seconds"}
         message |= {"prediction": None, "error": error}
     return {**message, **changes}
