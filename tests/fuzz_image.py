@@ -71,7 +71,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
         seeds = [
-            odd.data for odd in (*small_odd_images(), *odd_tiffs()) if len(odd.data) <= LONGEST_SEED_BYTES
+            odd.data for odd in [*small_odd_images(), *odd_tiffs()] if len(odd.data) <= LONGEST_SEED_BYTES
         ]
         for number, data in enumerate(seeds):
             (Path(folder) / str(number)).write_bytes(data)

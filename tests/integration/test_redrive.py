@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.operations import redrive as redriving
 from infra.operations.backfill import Run
+from infra.operations.redrive import redrive
 from infra.stack import depth
 from tests.builders import a_message, an_event
 
@@ -70,22 +70,22 @@ def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int
         seen["start"] = queues.waiting()
         yield Run("arn", "manifest", 1)
 
-    monkeypatch.setattr(redriving, "_sightings", lambda stack: [])
-    monkeypatch.setattr(redriving, "accounts_of", lambda stack: [])
-    monkeypatch.setattr(redriving, "start", start)
+    monkeypatch.setattr("infra.operations.redrive._sightings", lambda stack: [])
+    monkeypatch.setattr("infra.operations.redrive.accounts_of", lambda stack: [])
+    monkeypatch.setattr("infra.operations.redrive.start", start)
     for step in STEPS[1:]:
 
         def note(*_: Any, step: str = step) -> None:
             seen[step] = queues.waiting()
 
-        monkeypatch.setattr(redriving, step, note)
+        monkeypatch.setattr(f"infra.operations.redrive.{step}", note)
     return seen
 
 
 def test_a_message_is_there_until_all_steps_are_done(
     queues: Queues, seen: dict[str, tuple[int, int]]
 ) -> None:
-    done = redriving.redrive(queues.stack, apply=True)
+    done = redrive(queues.stack, apply=True)
     assert seen == dict.fromkeys(STEPS, (1, 2))
     assert [run.execution_arn for run in done.runs] == ["arn"]
     assert queues.waiting() == (0, 1)  # what is not an outcome stays, for people
@@ -99,15 +99,15 @@ def test_a_redrive_that_ends_early_leaves_every_message_to_the_next_one(
     def end(*_: Any) -> None:
         raise Ended
 
-    monkeypatch.setattr(redriving, step, end)
+    monkeypatch.setattr(f"infra.operations.redrive.{step}", end)
     with pytest.raises(Ended):
-        redriving.redrive(queues.stack, apply=True)
+        redrive(queues.stack, apply=True)
     assert queues.waiting() == (1, 2)
     assert queues.held() == 0
 
 
 def test_a_plan_changes_nothing(queues: Queues, seen: dict[str, tuple[int, int]]) -> None:
-    planned = redriving.redrive(queues.stack, apply=False)
+    planned = redrive(queues.stack, apply=False)
     assert (planned.plan.to_classify, planned.runs, seen) == (1, [], {})
     assert queues.waiting() == (1, 2)
     assert queues.held() == 0

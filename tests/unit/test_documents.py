@@ -84,7 +84,8 @@ def check_options(command: click.Command, words: list[str]) -> None:
 def test_every_command_exists_with_its_options(document, line):
     program, *words = shlex.split(line)
     if program == "scones":
-        words[:1] in (["--help"], ["--version"]) or check_options(command_of(words[0]), words[1:])
+        if words[:1] not in (["--help"], ["--version"]):
+            check_options(command_of(words[0]), words[1:])
         return
     targets = [word for word in words if "=" not in word]
     variables = {word.partition("=")[0] for word in words if "=" in word} - {"PYTHON"}
@@ -116,9 +117,9 @@ def test_the_cost_in_the_documents_is_the_reports_estimate():
 def test_the_index_of_decisions_has_each_with_its_title():
     index = text_of(Path("docs/decisions/README.md"))
     for path in DECISIONS:
-        number, title = re.fullmatch(
-            r"# (\d+)\. (.+)", path.read_text(encoding="utf-8").partition("\n")[0]
-        ).groups()
+        match = re.fullmatch(r"# (\d+)\. (.+)", path.read_text(encoding="utf-8").partition("\n")[0])
+        assert match
+        number, title = match.groups()
         assert path.name.startswith(f"{int(number):04}-")
         assert f"| {number} | [{title}]({path.name}) |" in index
 

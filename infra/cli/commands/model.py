@@ -94,9 +94,9 @@ def evaluate(
     """Measure a model on labelled images that it has not seen."""
     if endpoint_url and endpoint_name:
         raise click.UsageError("give either --endpoint-url or --endpoint-name")
-    from model.training.evaluate import evaluate as evaluate_model
+    from model.training.evaluate import evaluate
 
-    evaluated = evaluate_model(
+    evaluated = evaluate(
         data,
         part=part,  # type: ignore[arg-type]
         model=model,

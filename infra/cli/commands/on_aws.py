@@ -40,11 +40,11 @@ def deploy(parameters: tuple[str, ...], model: Path, as_json: bool) -> None:
 @as_json
 def undeploy(as_json: bool) -> None:
     """Delete what `deploy` made on AWS, except the images and the results."""
-    from infra.aws.undeploy import undeploy as undeploy_from_aws
+    from infra.aws.undeploy import undeploy
 
     session = systems.aws_session()
     with words.working(f"Deleting {STACK_NAME!r} from {session.region_name}, some minutes …"):
-        undeployed = undeploy_from_aws(session, STACK_NAME)
+        undeployed = undeploy(session, STACK_NAME)
     if as_json:
         print_json(asdict(undeployed))
     else:

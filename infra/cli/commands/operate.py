@@ -96,10 +96,10 @@ def compact(on: str | None, as_json: bool) -> None:
     """Rewrite each day's many small files as few large ones, today's too; a Lambda does it every night."""
     stack = systems.current_stack(on)
     from analytics.lake.aws import ResultsBucket
-    from analytics.lake.compaction import compact as compact_days
+    from analytics.lake.compaction import compact
 
     days = []
-    for day in compact_days(ResultsBucket(stack.client("s3"), stack.results_bucket)):
+    for day in compact(ResultsBucket(stack.client("s3"), stack.results_bucket)):
         days.append({"day": day.dt, "files_before": day.files_before, "files": day.files})
         if not as_json:
             answers.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.current} uploads")
