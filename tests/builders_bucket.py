@@ -71,7 +71,9 @@ class Bucket:
         for _, paths in groupby(sorted(self.files), key=lambda path: path.split("/")[1]):
             of_day = list(paths)
             if len({generation_of(path) or path for path in of_day}) == 1 and generation_of(of_day[0]):
-                current = [row for path in of_day if "/current-" in path for row in rows_of(self.files[path])]
+                current = [
+                    row for path in of_day if "/rows-current-" in path for row in rows_of(self.files[path])
+                ]
                 found += [row for each in current for row in best([each]).values()]
             else:
                 found += best(row for path in of_day for row in rows_of(self.files[path])).values()

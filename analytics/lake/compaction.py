@@ -4,8 +4,8 @@ Readers count each upload once after every step, whatever runs in parallel and w
 
 - A new generation is written completely before anything is deleted, and only what was read into it is
   deleted. Files are named after a hash of their rows, so that the same name always means the same rows.
-- Readers (the view `outcomes`) read a day's `current-` files as they are only if all files of the day are of
-  one generation. Otherwise they choose among the rows of each upload.
+- Readers (the view `outcomes`) read a day's `rows-current-` files as they are only if all files of the day
+  are of one generation. Otherwise they choose among the rows of each upload.
 - Two compactions of one day at the same time write two generations, each with all rows that it deletes. The
   next run merges them.
 """

@@ -1,8 +1,12 @@
 """Parquet files of a day → one generation of files: sorted, each row once, in bounded memory.
 
-A generation has two kinds of files. `current-GENERATION-NNNN.parquet` hold the current row of each upload,
-with the time of its first outcome of equal rank. `history-GENERATION-NNNN.parquet` hold all other rows of the
-same uploads: of other model versions and of other attempts. GENERATION is a hash of all its rows.
+A generation has two kinds of files. `rows-current-GENERATION-NNNN.parquet` hold the current row of each
+upload, with the time of its first outcome of equal rank. `rows-history-GENERATION-NNNN.parquet` hold all
+other rows of the same uploads: of other model versions and of other attempts. GENERATION is a hash of all its
+rows.
+
+The names sort after those of Record's files, which are hexadecimal: a reader who lists a day page by page
+while it is compacted finds both the old and the new files of a row, never neither.
 """
 
 import hashlib
@@ -27,7 +31,7 @@ ROWS_PER_FILE = 400_000
 ROWS_AT_ONCE = 50_000
 """About 50 MB in memory, and several times as much while they are sorted."""
 
-_GENERATION = re.compile(r"/(?:current|history)-([0-9a-f]{32})-\d{4}\.parquet$")
+_GENERATION = re.compile(r"/rows-(?:current|history)-([0-9a-f]{32})-\d{4}\.parquet$")
 _HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
 _OUTCOMES = pa.array([outcome.value for outcome in Outcome])
 _RANKS = pa.array([outcome.rank for outcome in Outcome])
@@ -101,7 +105,7 @@ def merge(
         history.write(others)
     digest = hashlib.sha256(f"{current.digest()} {history.digest()}".encode()).hexdigest()[:32]
     files = {
-        f"{prefix}{writer.kind}-{digest}-{number:04}.parquet": path
+        f"{prefix}rows-{writer.kind}-{digest}-{number:04}.parquet": path
         for writer in (history, current)
         for number, path in enumerate(writer.close())
     }

@@ -68,7 +68,7 @@ def write_week(folder: Path) -> None:
     """Write a week of rows as compaction leaves them, one file a day, below `folder`."""
     for day in range(DAYS):
         dt = MONDAY + timedelta(days=day)
-        path = folder / "predictions" / f"dt={dt}" / f"current-{day:032x}-0.parquet"
+        path = folder / "predictions" / f"dt={dt}" / f"rows-current-{day:032x}-0.parquet"
         path.parent.mkdir(parents=True)
         with duckdb.connect() as database:
             database.execute("SET threads = 2; SET memory_limit = '1GB'")

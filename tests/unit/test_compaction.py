@@ -175,7 +175,7 @@ def test_a_day_becomes_one_sorted_file(tmp_path: Path) -> None:
     (day,) = compact(bucket)
     assert (day.dt, day.files_before, day.files) == ("2026-11-16", 30, 1)
     (path,) = bucket.files
-    assert path.startswith(f"{PREFIX}dt=2026-11-16/current-")
+    assert path.startswith(f"{PREFIX}dt=2026-11-16/rows-current-")
     ids = [row["upload_id"] for row in bucket.rows()]
     assert ids == sorted(ids)
     assert len(ids) == 30
@@ -239,7 +239,9 @@ def test_a_late_failure_does_not_take_the_place_of_an_answer() -> None:
 def test_an_outcome_that_is_not_known_takes_the_place_of_no_other(known: str) -> None:
     bucket = bucket_of([decision(1, 0, known, "m1")], [decision(1, 9, "unheard_of", "m2")])
     compact_all(bucket)
-    counting = [row for path in bucket.files if "/current-" in path for row in rows_of(bucket.files[path])]
+    counting = [
+        row for path in bucket.files if "/rows-current-" in path for row in rows_of(bucket.files[path])
+    ]
     assert [row["outcome"] for row in counting] == [known]
 
 
@@ -247,7 +249,7 @@ def test_what_other_models_said_is_kept_beside_what_counts() -> None:
     bucket = bucket_of([decision(1, 0, "accepted", "m1"), decision(1, 5, "accepted", "m2")])
     compact_all(bucket)
     by_kind = {
-        path.split("/")[2][:7]: [row["model_version"] for row in bucket.rows()] for path in bucket.files
+        path.split("/")[2][5:12]: [row["model_version"] for row in bucket.rows()] for path in bucket.files
     }
     assert sorted(by_kind) == ["current", "history"]
     assert [row["model_version"] for row in bucket.outcomes().values()] == ["m2"]
@@ -300,6 +302,15 @@ def test_a_day_with_an_unreadable_file_stays_as_it_is_and_the_others_are_compact
     assert [generation_of(path) is None for path in bucket.files if "dt=2026-11-17" in path] == [False]
 
 
+def test_a_generation_s_files_are_listed_after_those_of_record() -> None:
+    """A reader who lists page by page while a day is compacted must not miss both."""
+    rows = [decision(1, 0, "accepted", "m1"), decision(1, 5, "accepted", "m2")]
+    bucket = bucket_of(rows)
+    compact_all(bucket)
+    assert len(bucket.files) == 2
+    assert min(bucket.files) > f"{PREFIX}dt=2026-11-16/{'f' * 64}.parquet"
+
+
 def test_files_of_an_earlier_version_s_generation_are_read_and_compacted(
     folder: Path, athena: LocalEngine
 ) -> None:
@@ -308,14 +319,14 @@ def test_files_of_an_earlier_version_s_generation_are_read_and_compacted(
     bucket = bucket_of(rows)
     compact_all(bucket)
     bucket.files = {
-        path.replace("/current-", "/once-").replace("/history-", "/rest-"): body
+        path.replace("/rows-current-", "/once-").replace("/rows-history-", "/rest-"): body
         for path, body in bucket.files.items()
     }
     assert_counts_right(bucket, rows)
     assert_view_reads_the_same(bucket, folder, athena)
     assert compact_all(bucket) == ["2026-11-16"]
     assert_counts_right(bucket, rows)
-    assert all("/current-" in path or "/history-" in path for path in bucket.files)
+    assert all("/rows-current-" in path or "/rows-history-" in path for path in bucket.files)
 
 
 def test_files_without_rows_vanish() -> None:
@@ -331,8 +342,8 @@ def test_days_are_chosen_by_their_generations_and_the_smallest_comes_first() -> 
     def path(day: int, name: str) -> str:
         return f"{PREFIX}dt=2026-11-{day:02}/{name}.parquet"
 
-    current, history = (f"{kind}-{GENERATION}-0000" for kind in ("current", "history"))
-    other = f"current-{'f' * 32}-0000"
+    current, history = (f"rows-{kind}-{GENERATION}-0000" for kind in ("current", "history"))
+    other = f"rows-current-{'f' * 32}-0000"
     files = [
         *((path(1, name), 10) for name in (current, history)),
         *((path(2, name), 30) for name in (current, other)),

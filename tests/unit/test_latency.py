@@ -140,7 +140,7 @@ def test_what_failed_took_until_it_was_answered_after_all(table: Table) -> None:
         list(compact(bucket))
 
 
-@pytest.mark.parametrize("name", ["current-" + "a" * 32 + "-0000", "a" * 64])
+@pytest.mark.parametrize("name", ["rows-current-" + "a" * 32 + "-0000", "a" * 64])
 def test_files_from_before_there_was_a_first_decision_say_what_they_said(table: Table, name: str) -> None:
     body = io.BytesIO()
     parquet.write_table(to_table(first_answers()).drop_columns(["first_decided_at"]), body)

@@ -755,7 +755,7 @@ def test_pictures_are_small_sound_and_square(tmp_path):
 def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
     rows = sorted(rows_of(Week(WEEK.monday, images_a_day=300), seed=2), key=partition)
     for dt, of_day in groupby(rows, key=partition):
-        write_day(tmp_path, dt, many(to_table(of_day), copies=100), file="current-0abc-0")
+        write_day(tmp_path, dt, many(to_table(of_day), copies=100), file="rows-current-0abc-0")
     report = build_report(LocalEngine(tmp_path, views()), WEEK, None, now=NOW)
     check_page(report)
     assert report.numbers.summary.tally.images == 100 * len(rows)

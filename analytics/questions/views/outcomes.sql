@@ -1,8 +1,8 @@
 -- Current outcome of each upload: one row for each. The outcome with the smallest rank wins, then the latest decision.
 -- first_decided_at is the time of the first outcome of equal rank: for a classified image, of the model's first answer.
 --
--- Compaction writes a day as one generation of files: current-GENERATION-… hold one row for each upload of the day,
--- history-GENERATION-… all other rows. A day of one generation and nothing else is read as it is. Any other day may
+-- Compaction writes a day as one generation of files: rows-current-GENERATION-… hold one row for each upload of the day,
+-- rows-history-GENERATION-… all other rows. A day of one generation and nothing else is read as it is. Any other day may
 -- hold an upload several times: delivered twice, retried, redriven, classified by several model versions, or in two
 -- generations while one replaces the other. All rows of an upload are in one day, and a filter on dt reaches each part.
 --
@@ -10,7 +10,7 @@
 WITH mixed AS (
     SELECT dt
     FROM (
-        SELECT dt, regexp_extract("$path", '/(current|history)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
+        SELECT dt, regexp_extract("$path", '/rows-(current|history)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
         FROM predictions
     )
     GROUP BY dt
@@ -54,7 +54,7 @@ FROM (
         coalesce(stored.first_decided_at, stored.decided_at) AS first_at
     FROM predictions AS stored
     LEFT JOIN mixed ON mixed.dt = stored.dt
-    WHERE stored."$path" LIKE '%/current-%' AND mixed.dt IS NULL
+    WHERE stored."$path" LIKE '%/rows-current-%' AND mixed.dt IS NULL
     UNION ALL
     SELECT
         stored.*,
