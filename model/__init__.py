@@ -1,1 +1,1 @@
-"""Where the scores come from."""
+"""The model: data, training, calibration, and serving."""

@@ -1,8 +1,8 @@
 """CIFAR-100: the official archive → labelled images of any of its classes; small archives in its layout.
 
 The archive (https://www.cs.toronto.edu/~kriz/cifar.html, "CIFAR-100 python version") holds `meta`, `train`
-and `test` in `cifar-100-python/`, each a pickled dictionary. Nothing of it is written to disk, and nothing in
-it can make the unpickler run code.
+and `test` in `cifar-100-python/`, each a pickled dictionary. Its files are not written to disk, and the
+unpickler cannot be made to run code.
 """
 
 import codecs
@@ -27,7 +27,7 @@ from model.data.dataset import SIZE_PX, DataError, Dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 MD5 = "eb9058c3a382ffc7106e4002c42a8d85"
-"""Of the file at `URL`, as its page gives it: guards against damage, not against malice."""
+"""MD5 of the file at `URL`, from its page: it detects damage, not malice."""
 
 FOLDER = "cifar-100-python"
 PART_MAX_BYTES = 256 * 1024 * 1024
@@ -37,11 +37,11 @@ _TIMEOUT_S = 30
 
 Part = Literal["train", "test"]
 Progress = Callable[[int, int], None]
-"""Called with the bytes there are and the bytes there will be."""
+"""Called with the bytes received and the bytes in total."""
 
 
 def download(path: Path, progress: Progress, url: str = URL, md5: str = MD5) -> None:
-    """Download the official archive to `path`, unless it is there; a broken download is continued.
+    """Download the official archive to `path`, unless it exists; an interrupted download is continued.
 
     Raises:
         DataError: the server cannot be reached, or what it sent is not the archive.
@@ -65,9 +65,9 @@ def download(path: Path, progress: Progress, url: str = URL, md5: str = MD5) -> 
 
 
 def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
-    """Return the images of these classes; if none is given, of all that there are images of.
+    """Return the images of these classes; if none is given, of all classes that have images.
 
-    Labels are places in `classes`. An archive need not hold images of every class, nor both parts.
+    Labels are indices into `classes`. An archive may lack classes or a part.
 
     Raises:
         DataError: the file is not such an archive, is damaged, lacks the part, or has no such class.
@@ -76,7 +76,7 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
     for name in ("meta", part):
         if name not in members:
             raise DataError(
-                f"{path.name} has no {FOLDER}/{name}: it is no CIFAR-100 archive, or only a part of one"
+                f"{path.name} has no {FOLDER}/{name}: it is not a CIFAR-100 archive, or only a part of one"
             )
     meta, content = (_unpickle(members[name], f"{path.name}: {FOLDER}/{name}") for name in ("meta", part))
     known = _texts(meta, "fine_label_names", path)
@@ -88,7 +88,7 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
     data, fine = content.get("data"), content.get("fine_labels")
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3 * SIZE_PX**2,):
         raise DataError(f"{path.name}: the images of {FOLDER}/{part} are not rows of {3 * SIZE_PX**2} bytes")
-    if not isinstance(fine, list) or len(fine) != len(data) or not all(_is_place(i, known) for i in fine):
+    if not isinstance(fine, list) or len(fine) != len(data) or not all(_is_index(i, known) for i in fine):
         raise DataError(f"{path.name}: the labels of {FOLDER}/{part} do not fit its images and classes")
     chosen = tuple(classes) or tuple(name for i, name in enumerate(known) if i in set(fine))
     place = {known.index(name): i for i, name in enumerate(chosen)}
@@ -148,12 +148,12 @@ def parts_of(path: Path) -> set[str]:
 
 def _fetch(url: str, partial: Path, progress: Progress) -> None:
     there = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})  # noqa: S310 - ours
+    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})  # noqa: S310 - fixed URL
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - the URL is ours
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - fixed URL
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # all of it was there already
+            return  # the file is complete already
         raise
     with response:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
@@ -169,7 +169,7 @@ def _fetch(url: str, partial: Path, progress: Progress) -> None:
 
 
 def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
-    """Return the archive's parts by name: the content of the wanted ones, nothing for the others."""
+    """Return the archive's parts by name, with the content of the wanted ones only."""
     members = {}
     try:
         with tarfile.open(path, "r:*") as archive:
@@ -196,7 +196,7 @@ def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes lists, dictionaries, numbers, texts and plain numpy arrays, and nothing else."""
+    """Unpickles lists, dictionaries, numbers, texts and plain numpy arrays only."""
 
     def find_class(self, module: str, name: str) -> Any:
         match module, name:
@@ -218,7 +218,7 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 def _unpickle(data: bytes, where: str) -> dict[str, Any]:
-    """Return a pickled dictionary, its keys as text whatever Python wrote them."""
+    """Return a pickled dictionary with text keys, whichever version of Python wrote it."""
     try:
         content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a hostile or damaged pickle raises anything
@@ -239,5 +239,5 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _is_place(label: Any, known: Sequence[str]) -> bool:
+def _is_index(label: Any, known: Sequence[str]) -> bool:
     return isinstance(label, int) and 0 <= label < len(known)

@@ -1,4 +1,4 @@
-"""Labelled images, wherever they came from: what training and evaluation both start with."""
+"""Labelled images, the input of training and of evaluation."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ingest.errors import SconesError
 
 SIZE_PX = 32
-"""What CIFAR-100 has, and what every model here sees."""
+"""Width and height of the images of CIFAR-100, and of the input of every model in this project."""
 
 _THUMBNAIL_PX = 8
 NEAR_DISTANCE = 6.0
-"""Root mean square difference, in grey levels of 255, between 8 × 8 thumbnails of nearly the same images. A
+"""Root mean square difference, in grey levels of 255, between 8 × 8 thumbnails of nearly identical images. A
 recompressed or slightly resized copy stays below it; another picture of the same thing does not."""
 
 
@@ -30,14 +30,14 @@ class Dataset:
     pixels: NDArray[np.uint8]
     """`(n, 32, 32, 3)`, RGB."""
     labels: NDArray[np.int64]
-    """`(n,)`, places in `classes`."""
+    """`(n,)`, indices into `classes`."""
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    """Where each image came from, for people."""
+    """Origin of each image, for people."""
     unreadable: tuple[str, ...] = ()
-    """Which files were left out, and why."""
+    """Files that were left out, each with its reason."""
     notes: tuple[str, ...] = ()
-    """What else was not read, a sentence each."""
+    """Other things that were not read, one sentence each."""
 
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
         """Return these images alone, in this order."""
@@ -79,11 +79,11 @@ def normalised(
 
 
 def check_classes(names: Sequence[str]) -> None:
-    """Refuse what no model can be trained for, before anything is trained.
+    """Check the class names before anything is trained.
 
     Raises:
-        DataError: there are fewer than two, one is there twice, or a name would not get to where images are
-            decided on: the stack's parameters are lists as in `a,b` and `a=0.9,b=0.8`.
+        DataError: there are fewer than two, one occurs twice, or the stack's parameters cannot hold a name:
+            they are lists like `a,b` and `a=0.9,b=0.8`.
     """
     for name in names:
         if names.count(name) > 1:
@@ -99,7 +99,7 @@ def check_classes(names: Sequence[str]) -> None:
 
 
 def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
-    """Keep one of each image, and none that has two labels; return also what was left out, and why."""
+    """Keep one copy of each image, and none that has two labels; also return what was left out, and why."""
     hashes = [hashlib.sha256(image.tobytes()).digest() for image in dataset.pixels]
     labels_of: dict[bytes, set[int]] = {}
     for digest, label in zip(hashes, dataset.labels.tolist(), strict=True):
@@ -118,9 +118,9 @@ def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
 
 
 def near_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None) -> list[tuple[int, int]]:
-    """Return the pairs (i in first, j in second) of nearly the same images, mirrored ones included.
+    """Return the pairs (i in first, j in second) of nearly identical images, mirrored ones included.
 
-    Without a second, pairs within the first: each is there once, and no image is its own pair.
+    Without a second array, return the pairs within the first, each once, no image with itself.
     """
     within, second = second is None, first if second is None else second
     left, right = _thumbnails(first), _thumbnails(second)
@@ -137,7 +137,7 @@ def near_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None
 
 
 def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
-    """Return each image's fold, `(n,)`: each class spread evenly, nearly the same images in the same fold.
+    """Return each image's fold, `(n,)`: each class spread evenly, nearly identical images in the same fold.
 
     Raises:
         DataError: a class has fewer images than there are folds.
@@ -163,7 +163,7 @@ def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
 
 
 def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> list[str]:
-    """Return what is worth knowing about data before a model is trained on it, a line each."""
+    """Describe data before a model is trained on it, in lines."""
     counts = dataset.counts()
     lines = [f"{name}: {count} images" for name, count in counts.items()]
     smallest, largest = min(counts.values()), max(counts.values())

@@ -1,7 +1,7 @@
-"""Drawn images of every class that Scones Unlimited sorts: something to try out and test with.
+"""Draws images of five classes, to try things out and to test with.
 
-They are drawings, not data to judge a model by: varied enough to learn from, plain enough to recognise at 32
-pixels. Each class is drawn in a square of width 1, y downwards, and a `Pen` places that square in the image.
+They do not measure a model. They are varied enough to learn from, and plain enough to recognise at 32
+pixels. Each class is drawn in a square of width 1, y downwards. A `Pen` puts that square into the image.
 """
 
 import math
@@ -14,7 +14,7 @@ Point = tuple[float, float]
 Colour = tuple[int, int, int]
 
 _CANVAS_MIN_PX, _CANVAS_MAX_PX = 128, 768
-"""The longer side of what is really drawn; the image asked for is resized from it, so 12 MP cost little."""
+"""Longer side of the canvas. The image is resized from it, so 12 MP cost little."""
 
 
 class Pen:
@@ -69,7 +69,7 @@ def draw(label: str, width_px: int, height_px: int, rng: random.Random) -> Image
     """Return a new RGB drawing of this class, another one for every state of `rng`.
 
     Raises:
-        KeyError: the label is none of `LABELS`.
+        KeyError: the label is not one of `LABELS`.
     """
     artist = _ARTISTS[label]
     longer_px = max(width_px, height_px)

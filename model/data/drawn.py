@@ -18,12 +18,13 @@ _TEST_SHARE = 0.2
 
 
 def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
-    """Return `each` drawings of each class, prepared as they are when they are served.
+    """Return `each` drawings of each class, prepared like images that are classified.
 
-    The same purpose gives the same drawings, another one others: no training image is a demo's or a test's.
+    The same purpose gives the same drawings, and another purpose gives others: the demo and the tests use no
+    training image.
 
     Raises:
-        KeyError: a class is none of `model.data.drawings.LABELS`.
+        KeyError: a class is not one of `model.data.drawings.LABELS`.
     """
     pixels, labels, names = [], [], []
     for label, name in enumerate(classes):
@@ -48,7 +49,7 @@ def write_archive(path: Path, classes: Sequence[str], each: int) -> None:
     """Write drawings in CIFAR-100's layout: `each` training images of a class, and a fifth of it to test.
 
     Raises:
-        KeyError: a class is none of `model.data.drawings.LABELS`.
+        KeyError: a class is not one of `model.data.drawings.LABELS`.
     """
     test = max(1, round(each * _TEST_SHARE))
     cifar100.write(path, {"train": drawn(classes, each, "training"), "test": drawn(classes, test, "test")})

@@ -1,6 +1,6 @@
 """A folder of labelled images: `class/…` or, already split, `train/class/…` and `test/class/…`.
 
-The test images may also lie in a folder `val`, `valid` or `validation`, if there is no `test`.
+The test images may also be in a folder `val`, `valid` or `validation`, if there is no `test`.
 """
 
 import unicodedata
@@ -16,23 +16,23 @@ from ingest.system_files import system_part, twins
 from model.data.dataset import SIZE_PX, DataError, Dataset
 
 Progress = Callable[[int, int], None]
-"""Called with the images read so far and the images there are."""
+"""Called with the images read and the images in total."""
 
 _PART_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
-"""Names of the folder of a part, the first that is there counts; capitals make no difference."""
+"""Names of the folder of a part; the first that exists counts, in any case."""
 
 
 def parts_of(path: Path) -> set[str]:
-    """Return the parts, `train` and `test`, that the folder is split into; an unsplit one is all `train`."""
+    """Return the parts, `train` and `test`, of the folder; an unsplit one is all `train`."""
     return set(_split(path)) or {"train"}
 
 
 def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> Dataset:
     """Return the images of these classes; if none is given, of every class that has a folder.
 
-    An image is prepared exactly as it is when it is served. A file that cannot be is listed as unreadable.
-    Hidden files and those of operating systems are not read, nor is what a folder of such a name holds. The
-    notes name all that was not read.
+    An image is prepared exactly like one that is classified. A file that cannot be is listed as unreadable.
+    Hidden files, files of operating systems and folders of such names are not read. The notes name everything
+    that was not read.
 
     Raises:
         DataError: there is no such folder, part or class, or no readable image.
@@ -84,9 +84,9 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
 
 
 def _split(path: Path) -> dict[str, Path]:
-    """Return the folder of each part; of an unsplit folder, none.
+    """Return the folder of each part, or nothing for an unsplit folder.
 
-    A folder `train` without folders, among others than parts, holds images of trains.
+    A folder `train` without subfolders, beside folders that are not parts, holds images of trains.
     """
     folders = {_nfc(folder.name).casefold(): folder for folder in _folders(path)}
     split = {

@@ -1,4 +1,4 @@
-"""Whatever `DATA=` names, a CIFAR-100 archive or a folder of labelled images → clean labelled images."""
+"""Load labelled images from a CIFAR-100 archive or a folder, without duplicates."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ Steps = Callable[[str], AbstractContextManager[Progress]]
 
 @dataclass(frozen=True)
 class Data:
-    """What a model is trained on, what it may be tested on, and what is worth knowing about both."""
+    """Training images, test images if there are any, and a description of both."""
 
     train: Dataset
     test: Dataset | None
@@ -26,7 +26,7 @@ class Data:
 def load(path: Path, classes: Sequence[str], progress: Progress) -> Data:
     """Read the training images and, where the data has a part for it, the test images.
 
-    Duplicates are left out of the training images alone: a test is to be taken as it is given.
+    Duplicates are removed from the training images only: a test set is used as it is.
 
     Raises:
         DataError: the data cannot be used.
@@ -43,7 +43,7 @@ def load(path: Path, classes: Sequence[str], progress: Progress) -> Data:
 
 
 def load_part(path: Path, classes: Sequence[str], part: cifar100.Part, progress: Progress) -> Dataset:
-    """Read one part as it is.
+    """Read one part, unchanged.
 
     Raises:
         DataError: the data cannot be used.

@@ -1,4 +1,4 @@
-"""Evaluation's only door to AWS."""
+"""Requests of the evaluation to SageMaker."""
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -7,10 +7,10 @@ from model.serving.endpoint import CONTENT_TYPE, Classify, EndpointError, scores
 
 
 def over_sagemaker(endpoint_name: str) -> Classify:
-    """Return what asks a SageMaker endpoint, with the credentials and in the region of the environment.
+    """Return a function that asks a SageMaker endpoint, with the environment's credentials and region.
 
     Raises:
-        EndpointError: there is no region to look for it in.
+        EndpointError: no region is set.
     """
     try:
         client = boto3.client("sagemaker-runtime")

@@ -1,6 +1,6 @@
-"""Brings a model behind an endpoint, checks that it answers, and goes back where it does not.
+"""Deploys a model to an endpoint, tests it, and rolls back if the test fails.
 
-What each step asks of AWS is behind `ControlPlane`; the order of the steps is here.
+The order of the steps is here; `ControlPlane` does what each needs from AWS.
 """
 
 import gzip
@@ -33,14 +33,14 @@ Say = Callable[[str], None]
 
 
 class DeploymentError(SconesError):
-    """A deployment that did not come to be, in one sentence for people."""
+    """A deployment that failed, in one sentence for people."""
 
 
 class ControlPlane(Protocol):
-    """What a deployment needs of AWS."""
+    """Requests to AWS that a deployment needs."""
 
     def config_of(self, endpoint: str) -> str | None:
-        """Return the configuration that an endpoint runs, or None where there is no such endpoint."""
+        """Return the configuration that an endpoint runs, or None if there is no such endpoint."""
 
     def configs(self, endpoint: str) -> list[str]:
         """Return the endpoint's configurations, newest first."""
@@ -59,7 +59,7 @@ class ControlPlane(Protocol):
         """
 
     def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
-        """Create the endpoint, or let it run another configuration; wait until it does.
+        """Create the endpoint or change its configuration, and wait until it is in service.
 
         Raises:
             DeploymentError: it does not come into service with that configuration.
@@ -69,7 +69,7 @@ class ControlPlane(Protocol):
         """Let the number of instances follow the load."""
 
     def stop_scaling(self, endpoint: str) -> Callable[[], None]:
-        """Leave the number of instances as it is, and return what lets it follow the load as before."""
+        """Stop autoscaling, and return a function that resumes it."""
 
     def delete_endpoint(self, endpoint: str) -> None:
         """Delete it and wait until it is gone."""
@@ -139,15 +139,15 @@ def package(weights: Path) -> bytes:
 def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) -> str:
     """Create or update the endpoint, smoke-test it, and return the name of what it runs.
 
-    The configuration before it is kept, to roll back to; older ones are deleted. An endpoint that runs this
-    very deployment already is only tested.
+    The previous configuration is kept for a rollback; older ones are deleted. If the endpoint already runs
+    exactly this deployment, it is only tested.
 
     Raises:
-        DeploymentError: the endpoint does not run or does not answer as it should; it was put back.
+        DeploymentError: the endpoint does not run or does not answer as it should; it was rolled back.
     """
     endpoint = deployment.endpoint
     if plane.config_of(endpoint):
-        plane.wait(endpoint)  # for what an interrupted deployment began
+        plane.wait(endpoint)  # an interrupted deployment may still be under way
     before = plane.config_of(endpoint)
     if before and before.endswith(f"-{deployment.digest}") and is_name_of(endpoint, before):
         say(f"{endpoint} runs {before} already: nothing to change")
@@ -159,7 +159,9 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
         plane.create(model(deployment, name), endpoint_config(deployment, name))
         resume_scaling = plane.stop_scaling(endpoint)
     except Exception:
-        plane.discard(name)  # the model may be there without its configuration, by which all else is found
+        plane.discard(
+            name
+        )  # the model may exist without its configuration, by which everything else is found
         raise
     try:
         say(f"{'updating' if before else 'creating'} the endpoint {endpoint}: this takes minutes")
@@ -169,7 +171,7 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
             plane.scale(endpoint, deployment.capacity)
     except Exception:
         say(f"it failed: {f'going back to {before}' if before else f'deleting {endpoint}'}")
-        _put_back(plane, endpoint, name, before)
+        _restore(plane, endpoint, name, before)
         resume_scaling()
         raise
     for older in plane.configs(endpoint):
@@ -179,7 +181,7 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
     return name
 
 
-def _put_back(plane: ControlPlane, endpoint: str, name: str, before: str | None) -> None:
+def _restore(plane: ControlPlane, endpoint: str, name: str, before: str | None) -> None:
     running = plane.config_of(endpoint)
     if running is not None:
         plane.stop_scaling(endpoint)
@@ -191,19 +193,19 @@ def _put_back(plane: ControlPlane, endpoint: str, name: str, before: str | None)
 
 
 def roll_back(plane: ControlPlane, endpoint: str, say: Say) -> str:
-    """Let the endpoint run the configuration before its present one, delete that, and return its name.
+    """Return to the previous configuration, delete the present one, and return the previous name.
 
-    Autoscaling is left off: what instances there were before is part of the configuration.
+    Autoscaling stays off: the number of instances is part of the configuration.
 
     Raises:
-        DeploymentError: there is no such endpoint, or nothing before.
+        DeploymentError: there is no such endpoint, or no previous configuration.
     """
     present, known = plane.config_of(endpoint), plane.configs(endpoint)
     if present is None:
         raise DeploymentError(f"there is no endpoint {endpoint}")
     older = known[known.index(present) + 1 :] if present in known else []
     if not older:
-        raise DeploymentError(f"{endpoint} runs {present}, and there is none before it to go back to")
+        raise DeploymentError(f"{endpoint} runs {present}, and there is none before it to roll back to")
     say(f"going back from {present} to {older[0]}")
     plane.stop_scaling(endpoint)
     plane.switch(endpoint, older[0], exists=True)
@@ -212,7 +214,7 @@ def roll_back(plane: ControlPlane, endpoint: str, say: Say) -> str:
 
 
 def delete(plane: ControlPlane, endpoint: str, say: Say) -> None:
-    """Delete the endpoint and everything that was deployed behind it; what is gone already is no error."""
+    """Delete the endpoint and everything that was deployed to it; nothing to delete is not an error."""
     if plane.config_of(endpoint) is not None:
         say(f"deleting the endpoint {endpoint}")
         plane.stop_scaling(endpoint)
@@ -223,7 +225,7 @@ def delete(plane: ControlPlane, endpoint: str, say: Say) -> None:
 
 
 def smoke_test(plane: ControlPlane, deployment: Deployment) -> None:
-    """Ask about one drawing.
+    """Classify one drawing.
 
     Raises:
         DeploymentError: the answer is not one probability per class, or is another model's.

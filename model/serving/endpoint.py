@@ -1,4 +1,4 @@
-"""Asks an endpoint that speaks SageMaker's contract: raw image bytes in, a JSON list of probabilities out."""
+"""Client of an endpoint with SageMaker's contract: raw image bytes in, a JSON list of probabilities out."""
 
 import http
 import http.client
@@ -23,19 +23,19 @@ Classify = Callable[[bytes], list[float]]
 
 
 class EndpointError(SconesError):
-    """An endpoint that cannot be reached or does not answer as it should, in one sentence."""
+    """An endpoint that cannot be reached or answers wrongly, in one sentence."""
 
 
 @contextmanager
 def over_http(url: str) -> Iterator[Classify]:
-    """Give what asks the endpoint at `url`, on one connection.
+    """Give a function that asks the endpoint at `url` over one connection.
 
     Raises:
-        EndpointError: it is no URL.
+        EndpointError: it is not an HTTP URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise EndpointError(f"{url} is no http or https URL")
+        raise EndpointError(f"{url} is not an http or https URL")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = parts.path.rstrip("/") + "/invocations"
 
@@ -63,7 +63,7 @@ def scores(body: bytes) -> list[float]:
     try:
         return [float(value) for value in list(json.loads(body))]
     except (ValueError, TypeError) as error:
-        raise EndpointError(f"the endpoint's answer is no list of numbers: {body[:200]!r}") from error
+        raise EndpointError(f"the endpoint's answer is not a list of numbers: {body[:200]!r}") from error
 
 
 def ask(classify: Classify, data: Dataset, progress: Callable[[int, int], None]) -> NDArray[np.float64]:

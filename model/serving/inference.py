@@ -10,12 +10,12 @@ import onnxruntime
 from model.files import MODEL_FILE, UnusableModel, read_card
 
 RUN_IMAGES = 64
-"""Images in one run of the network: more are no faster, and take more memory."""
+"""Images per run of the network: more are not faster, and take more memory."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network and what its card says of it."""
+    """A network, with the facts of its card."""
 
     session: onnxruntime.InferenceSession
     classes: tuple[str, ...]

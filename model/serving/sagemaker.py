@@ -1,4 +1,4 @@
-"""The model's door to SageMaker.
+"""SageMaker through boto3 and its SDK.
 
 Requests are sent with boto3 as `sagemaker_requests` builds them; the `sagemaker` SDK (an extra) finds the
 built-in algorithm's image and waits, with progress and logs. Its resource classes create nothing here: as of
@@ -53,7 +53,7 @@ class SageMaker:
         return cls(*(boto3.client(name) for name in names))
 
     def config_of(self, endpoint: str) -> str | None:
-        """Return the configuration that an endpoint runs, or None where there is no such endpoint."""
+        """Return the configuration that an endpoint runs, or None if there is no such endpoint."""
         described = _unless_missing(lambda: self.control.describe_endpoint(EndpointName=endpoint))
         return described["EndpointConfigName"] if described else None
 
@@ -89,7 +89,7 @@ class SageMaker:
             raise DeploymentError(f"{endpoint}: {error}") from error
 
     def switch(self, endpoint: str, config: str, *, exists: bool) -> None:
-        """Create the endpoint, or let it run another configuration; wait until it does.
+        """Create the endpoint or change its configuration, and wait until it is in service.
 
         Raises:
             DeploymentError: it does not come into service with that configuration.
@@ -109,7 +109,7 @@ class SageMaker:
         self.autoscaling.put_scaling_policy(**policy)
 
     def stop_scaling(self, endpoint: str) -> Callable[[], None]:
-        """Leave the number of instances as it is, and return what lets it follow the load as before."""
+        """Stop autoscaling, and return a function that resumes it."""
         variant = requests.scalable_variant(endpoint)
         one = {"ServiceNamespace": variant["ServiceNamespace"], "ResourceId": variant["ResourceId"]}
         policies = self.autoscaling.describe_scaling_policies(**one)["ScalingPolicies"]
@@ -143,7 +143,7 @@ class SageMaker:
 def trained_by(
     training_job: str, endpoint: str, role_arn: str, capacity: requests.Serverless | requests.RealTime
 ) -> requests.Deployment:
-    """Return the deployment of what a job of the built-in algorithm trained.
+    """Return the deployment of a model that a job of the built-in algorithm trained.
 
     Raises:
         DeploymentError: the job is not done.
@@ -169,7 +169,7 @@ def put_object(url: str, content: bytes) -> None:
 
 
 def built_in_image(region: str) -> str:
-    """Return where the built-in Image Classification algorithm's container lies in a region."""
+    """Return the image URI of the built-in Image Classification algorithm in a region."""
     with _sdk():
         from sagemaker.core import image_uris
     return str(image_uris.retrieve(ALGORITHM, region))
@@ -226,10 +226,10 @@ def train(plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
 
 
 def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask, progress: Progress) -> None:
-    """Put images and `.lst` files where the built-in algorithm's four channels look."""
+    """Upload images and `.lst` files for the four channels of the built-in algorithm."""
     objects: list[tuple[str, bytes]] = []
     for channel, chosen in (("train", ~validates), ("validation", validates)):
-        # A folder's images come class by class; batches of one class alone teach nothing.
+        # The images of a folder are sorted by class, and batches of one class teach nothing.
         part = images.take(np.random.default_rng(0).permutation(np.flatnonzero(chosen)))
         labels = [int(label) for label in part.labels]
         paths = [f"{images.classes[label]}/{i}.png" for i, label in enumerate(labels)]
@@ -285,7 +285,7 @@ def calibration(
 
 @contextmanager
 def _sdk() -> Iterator[None]:
-    """Say what to install where the SDK is not there: it is 1 GB that nothing else needs."""
+    """Explain what to install if the SDK is missing: it has 1 GB, and nothing else needs it."""
     try:
         yield
     except ImportError as error:
@@ -293,7 +293,7 @@ def _sdk() -> Iterator[None]:
 
 
 def _unless_missing(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, or None where what it names is not there."""
+    """Return the result of a call, or None if the named resource does not exist."""
     try:
         return call()
     except ClientError as error:

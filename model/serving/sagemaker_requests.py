@@ -1,4 +1,4 @@
-"""What is asked of SageMaker, as plain requests and their prices. Pure: nothing here talks to AWS.
+"""SageMaker requests as plain dictionaries, and their prices. Nothing here calls AWS.
 
 Requests are spelled as the API spells them, so that botocore's own models can check them.
 """
@@ -22,12 +22,12 @@ VARIANT = "AllTraffic"
 SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 """Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html"""
 MIN_EPOCHS = 4
-"""Of the built-in algorithm: the learning rate falls after half and after three quarters of them."""
+"""Least epochs of the built-in algorithm: the learning rate falls after half and three quarters of them."""
 ENDPOINT_NAME_MAX_CHARS = 39
-"""SageMaker allows 63; a deployment's name adds a time and a digest."""
+"""SageMaker allows 63; a deployment's name adds a time and a hash."""
 
 PRICES_SAY = (
-    "list prices of us-east-1 as remembered in October 2025, not read from a price list; "
+    "list prices of us-east-1 of October 2025, not verified against a price list; "
     "see https://aws.amazon.com/sagemaker/ai/pricing/"
 )
 SERVERLESS_USD_PER_GB_S = 0.00002
@@ -61,7 +61,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Serverless:
-    """An endpoint that costs nothing while nobody asks; for small loads."""
+    """A serverless endpoint: it costs nothing while it is idle; for small loads."""
 
     memory_mb: int = 1024
     concurrency: int = 20
@@ -69,7 +69,7 @@ class Serverless:
 
 @dataclass(frozen=True)
 class RealTime:
-    """An endpoint on instances of its own, as many as the load asks for."""
+    """An endpoint on instances, whose number follows the load."""
 
     instance_type: str = "ml.c5.large"
     instances_min: int = 1
@@ -89,26 +89,26 @@ class Deployment:
     """`model.tar.gz` on S3."""
     class_count: int
     model_version: str | None
-    """None for the built-in algorithm, which does not tell."""
+    """None for the built-in algorithm, which does not name it."""
     capacity: Serverless | RealTime
 
     @property
     def digest(self) -> str:
-        """8 hex digits that tell one deployment from another."""
+        """8 hex digits that identify the deployment."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     def name(self, at: datetime) -> str:
-        """Return the name of the model and of the endpoint configuration: when, and what."""
+        """Return the name of the model and of the endpoint configuration: endpoint, time and hash."""
         return f"{self.endpoint}-{at:%Y%m%d%H%M%S}-{self.digest}"
 
 
 def is_name_of(endpoint: str, name: str) -> bool:
-    """Say whether a model or a configuration is one of this endpoint's."""
+    """Tell whether a model or a configuration belongs to this endpoint."""
     return re.fullmatch(re.escape(endpoint) + r"-\d{14}-[0-9a-f]{8}", name) is not None
 
 
 def lst_file(labels: Sequence[int], paths: Sequence[str]) -> str:
-    """Return the list that tells the built-in algorithm each image's label: index, label and path a line.
+    """Return the list of labels for the built-in algorithm: index, label and path in each line.
 
     Raises:
         ValueError: the labels are not 0, 1, … without a gap: there would be a class without images.
@@ -121,21 +121,21 @@ def lst_file(labels: Sequence[int], paths: Sequence[str]) -> str:
 
 
 def training_job(plan: TrainingPlan) -> Request:
-    """Return the request that trains.
+    """Return the request of a training job.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html
 
     Raises:
-        ValueError: it has no network of so many layers for 32 px, or too few images, classes or epochs.
+        ValueError: there is no network of so many layers for 32 px, or too few images, classes or epochs.
     """
     if plan.layers not in BUILT_IN_LAYERS:
-        raise ValueError(f"{plan.layers} layers; for 32 × 32 px it has one of {BUILT_IN_LAYERS}")
+        raise ValueError(f"{plan.layers} layers; for 32 × 32 px it must be one of {BUILT_IN_LAYERS}")
     if plan.class_count < 2:
-        raise ValueError(f"{plan.class_count} class; to classify takes at least 2")
+        raise ValueError(f"{plan.class_count} class; at least 2 are needed")
     if plan.train_images < MINI_BATCH_IMAGES:
-        raise ValueError(f"{plan.train_images} images to train on; at least {MINI_BATCH_IMAGES} are needed")
+        raise ValueError(f"{plan.train_images} training images; at least {MINI_BATCH_IMAGES} are needed")
     if plan.epochs < MIN_EPOCHS:
-        raise ValueError(f"{plan.epochs} epochs; it takes at least {MIN_EPOCHS}")
+        raise ValueError(f"{plan.epochs} epochs; at least {MIN_EPOCHS} are needed")
     size_px = BUILT_IN_IMAGE_SIZE_PX
     hyperparameters = {
         "num_classes": plan.class_count,
@@ -180,7 +180,7 @@ def _channel(name: str, data_url: str) -> Request:
 
 
 def model(deployment: Deployment, name: str) -> Request:
-    """Return the request that registers container and weights."""
+    """Return the request that registers the container and the weights."""
     return {
         "ModelName": name,
         "ExecutionRoleArn": deployment.role_arn,
@@ -189,7 +189,7 @@ def model(deployment: Deployment, name: str) -> Request:
 
 
 def endpoint_config(deployment: Deployment, name: str) -> Request:
-    """Return the request that says what the endpoint runs on."""
+    """Return the request of an endpoint configuration."""
     variant: Request = {"VariantName": VARIANT, "ModelName": name}
     match deployment.capacity:
         case Serverless(memory_mb, concurrency):
@@ -200,7 +200,7 @@ def endpoint_config(deployment: Deployment, name: str) -> Request:
 
 
 def scalable_variant(endpoint: str) -> Request:
-    """Return how Application Auto Scaling names an endpoint's instances."""
+    """Return the identity of an endpoint's instances in Application Auto Scaling."""
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
@@ -209,7 +209,7 @@ def scalable_variant(endpoint: str) -> Request:
 
 
 def scaling(endpoint: str, capacity: RealTime) -> tuple[Request, Request]:
-    """Return the requests that let the instances follow the load: their bounds, and the target."""
+    """Return the two requests of autoscaling: the bounds and the target."""
     variant = scalable_variant(endpoint)
     bounds = {"MinCapacity": capacity.instances_min, "MaxCapacity": capacity.instances_max}
     target = {
@@ -227,23 +227,23 @@ def scaling(endpoint: str, capacity: RealTime) -> tuple[Request, Request]:
 
 
 def hourly_cost(capacity: Serverless | RealTime) -> str:
-    """Say what an endpoint costs an hour, data transfer apart, and how sure that is."""
+    """Return the cost of an endpoint per hour without data transfer, and the source of the price."""
     match capacity:
         case Serverless(memory_mb, concurrency):
             busy = SERVERLESS_USD_PER_GB_S * memory_mb / 1024 * 3600 * concurrency
-            cost = f"US$ 0 an hour while nobody asks, {busy:.2f} with all {concurrency} at work"
+            cost = f"US$ 0 an hour while it is idle, {busy:.2f} with all {concurrency} workers busy"
         case RealTime(instance_type, least, most):
             price = HOSTING_USD_PER_HOUR.get(instance_type)
             cost = (
                 f"US$ {least * price:.2f} to {most * price:.2f} an hour"
                 if price
-                else f"no price known of {instance_type}"
+                else f"unknown price of {instance_type}"
             )
     return f"{cost} ({PRICES_SAY})"
 
 
 def training_cost(plan: TrainingPlan) -> str:
-    """Say what a training job costs an hour, and how sure that is."""
+    """Return the cost of a training job per hour, and the source of the price."""
     price = TRAINING_USD_PER_HOUR.get(plan.instance_type)
-    cost = f"US$ {price:.2f} an hour" if price else f"no price known of {plan.instance_type}"
+    cost = f"US$ {price:.2f} an hour" if price else f"unknown price of {plan.instance_type}"
     return f"{cost}, for {plan.timeout_s / 3600:g} h at the most ({PRICES_SAY})"

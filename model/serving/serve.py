@@ -54,9 +54,9 @@ BATCH_TYPE = "application/x-npy"
 MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128
-"""Requests held at once; one more is told to come back (503) rather than to wait in memory."""
+"""Requests held at once; further ones are refused with 503 instead of waiting in memory."""
 BODY_TIMEOUT_S = 30
-"""For a body to arrive: a client that stops sending must not keep its place among those in flight."""
+"""Time for a body to arrive: a client that stops sending must not occupy a slot for ever."""
 VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 _USAGE = "usage: python -m model.serving.serve serve | FOLDER PORT [READY_FILE]\n"
 _GRACE_S = 25
@@ -72,7 +72,7 @@ def custom_attributes(model_version: str) -> str:
 
 
 class Refused(Exception):
-    """A request that is answered with an error: its status, a reason for machines, a detail for people."""
+    """A request that is refused: status, a reason for machines, a detail for people."""
 
     def __init__(self, status: int, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -84,7 +84,7 @@ def answer(model: Model, content_type: str, body: bytes) -> list[Any]:
 
     Raises:
         Refused: the body is not what its content type says.
-        RejectedImage: it is no sound image.
+        RejectedImage: the image is at fault.
     """
     if content_type == BATCH_TYPE:
         return model.probabilities(read_batch(body, model.image_size_px))
@@ -96,7 +96,7 @@ def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
     """Return the (n, size, size, 3) uint8 images of an `.npy` file, without copying them.
 
     Raises:
-        Refused: it is not such a file; nothing is allocated before that is known.
+        Refused: it is not such a file. This is checked before anything is allocated.
     """
     stream = io.BytesIO(body)
     try:
@@ -104,9 +104,9 @@ def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
             raise ValueError("its version is not 1.0")
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:
-        # The header is a Python literal: parsed safely, but it fails in every way that Python does.
+        # The header is a Python literal: parsing is safe, but can raise any exception.
         first_line = str(error).partition("\n")[0]
-        raise Refused(400, "corrupt", f"the batch is no .npy file: {first_line[:200]}") from error
+        raise Refused(400, "corrupt", f"the batch is not an .npy file: {first_line[:200]}") from error
     wanted = (size_px, size_px, 3)
     if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
         raise Refused(400, "wrong_shape", f"expected uint8 (n, {size_px}, {size_px}, 3), got {dtype} {shape}")
@@ -116,7 +116,7 @@ def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
 
 
 class Service:
-    """Answers requests from a bounded number of threads; until the model is warm, with 503."""
+    """Answers requests in a bounded number of threads, and with 503 until the model is warm."""
 
     def __init__(self, load: Callable[[], Model], workers: int) -> None:
         self._load = load
@@ -125,7 +125,7 @@ class Service:
         self._in_flight = 0
 
     async def warm_up(self) -> None:
-        """Load the model in a thread; `/ping` is answered meanwhile."""
+        """Load the model in a thread, while `/ping` is answered."""
         self._model = await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
 
     async def ping(self, request: Request) -> Response:
@@ -150,7 +150,7 @@ class Service:
             self._in_flight -= 1
 
     async def runtime_invocations(self, request: Request) -> Response:
-        """Answer as SageMaker's runtime does, which wraps a container's error in one of its own."""
+        """Answer like SageMaker's runtime, which wraps an error of the container."""
         response = await self.invocations(request)
         response.headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
         if response.status_code < 400:
@@ -248,7 +248,7 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
             return
         logger.info("ready on %s", url)
         if ready_file:
-            # In one step, so that whoever waits for the file never reads half of it.
+            # Atomically, so that a reader never sees half of it.
             partial = ready_file.with_name(ready_file.name + ".partial")
             partial.write_text(url, encoding="utf-8")
             partial.replace(ready_file)

@@ -1,4 +1,4 @@
-"""Random changes to a batch that leave its labels true, or change them just as much. In torch."""
+"""Augmentation in torch: random changes to a batch that keep its labels, or change them accordingly."""
 
 import math
 
@@ -11,7 +11,7 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tensor:
     """Mirror, turn, scale, stretch and shift each image, and sample it at `size_px`.
 
-    `(n, 3, h, w)` → `(n, 3, size_px, size_px)`; what comes in from outside is the image reflected.
+    `(n, 3, h, w)` → `(n, 3, size_px, size_px)`; pixels from outside are reflected ones.
     """
     count = len(images)
 

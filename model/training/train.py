@@ -1,7 +1,7 @@
 """Trains the model; needs torch.
 
-Five networks, each trained without a fifth of the images, say how good such a network is on images it has not
-seen, and choose temperature and thresholds; the one that is kept is trained on all images.
+Five networks are each trained without a fifth of the images. Their predictions of that fifth measure the
+accuracy and choose temperature and thresholds. The network that is kept is trained on all images.
 """
 
 import math
@@ -33,14 +33,14 @@ from model.training.run import Trained, run
 
 FOLDS = 5
 MAX_EXPORT_ERROR = 0.1
-"""Between the probabilities of what was trained and those of the file, whose weights are rounded: less comes
-of rounding, and is in the figures, which are the file's; more is a mistake in writing it."""
+"""Largest allowed difference between the probabilities of the network and those of the file. Rounding the
+weights causes less, and the figures are the file's; more is a bug in writing it."""
 _DRAWN_TEST = 100
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One network to train: on which images, and which images to predict then."""
+    """One network to train, and the images to predict afterwards."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -54,7 +54,7 @@ class _Job:
 class _Trained:
     body: Body
     logits: Floats
-    """`(m, k)`, of the held-out images, up to a constant each: what the file computes, weights rounded."""
+    """`(m, k)`, logits of the held-out images by the file with rounded weights, each up to a constant."""
     export_error: float
     """The largest difference between the file's probabilities and the network's."""
 
@@ -181,13 +181,13 @@ def train_and_write(
 
 
 def _drawings(images: Dataset, share: float) -> Dataset | None:
-    """Return drawings to learn from as well, where every class can be drawn."""
+    """Return additional drawings to learn from, if every class can be drawn."""
     each = math.ceil(len(images.labels) * share / len(images.classes))
     return drawn(images.classes, each, "training") if each and set(images.classes) <= set(LABELS) else None
 
 
 def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recipe: Recipe, seed: int) -> _Job:
-    """Return the job of one network; trained on all images, it predicts them all: to check its file with."""
+    """Return the job of one network; one trained on all images predicts them all, to check its file."""
     pixels, labels = images.pixels[learn], images.labels[learn]
     if extra is not None:
         pixels = np.concatenate([pixels, extra.pixels])
@@ -197,7 +197,7 @@ def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recip
 
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> list[_Trained]:
-    """Train every network, several at once, each in a process and on a core of its own."""
+    """Train the networks in parallel, each in a process of its own."""
     total = sum(job.recipe.epochs_over(len(job.pixels)) for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
     epochs = spawn.Queue()
@@ -220,7 +220,7 @@ def _listen(epochs: Any) -> None:
 
 
 _epochs: Any
-"""In a worker process: the queue that tells the parent of every epoch."""
+"""In a worker process: the queue that reports every epoch to the parent."""
 
 
 def _train_one(job: _Job) -> _Trained:

@@ -81,8 +81,8 @@ def test_images_go_to_the_endpoint_as_png_and_come_back_as_probabilities(serve):
     ("status", "body", "sentence"),
     [
         (503, b"warming up", "answered 503: warming up"),
-        (200, b"<html>", "no list of numbers"),
-        (200, b'{"error": 1}', "no list of numbers"),
+        (200, b"<html>", "not a list of numbers"),
+        (200, b'{"error": 1}', "not a list of numbers"),
         (200, b"[0.2, 0.3, 0.5]", "knows 3 classes, the card 2"),
     ],
 )
@@ -100,7 +100,7 @@ def test_an_endpoint_out_of_reach_is_one_clear_sentence():
         pytest.raises(EndpointError, match=r"no answer from http://127\.0\.0\.1:9"),
     ):
         classify(b"")
-    with pytest.raises(EndpointError, match="no http or https URL"), over_http("localhost:8080"):
+    with pytest.raises(EndpointError, match="not an http or https URL"), over_http("localhost:8080"):
         pass
 
 

@@ -116,7 +116,7 @@ def test_its_four_channels_lie_side_by_side():
     [
         ({"layers": 18}, "18 layers"),
         ({"class_count": 1}, "1 class"),
-        ({"train_images": 10}, "10 images"),
+        ({"train_images": 10}, "10 training images"),
         ({"epochs": 1}, "1 epochs"),
     ],
 )
@@ -140,7 +140,7 @@ def test_labels_with_a_gap_are_refused(labels):
 def test_the_cost_of_an_hour_is_the_price_times_what_runs():
     assert "US$ 0.10 to 0.41 an hour" in requests.hourly_cost(REAL_TIME)
     assert "1.44 with all 20" in requests.hourly_cost(requests.Serverless(1024, 20))
-    assert "no price known" in requests.hourly_cost(requests.RealTime("ml.x9.huge"))
+    assert "unknown price" in requests.hourly_cost(requests.RealTime("ml.x9.huge"))
     assert "US$ 0.74 an hour" in requests.training_cost(PLAN)
 
 

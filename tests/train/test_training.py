@@ -53,7 +53,7 @@ def test_the_file_computes_what_the_network_does(data):
 
 def test_other_weights_than_the_known_ones_are_refused(monkeypatch):
     monkeypatch.setattr(pretrained, "SHA256", "0" * 64)
-    with pytest.raises(DataError, match="is not the file of pretrained weights that we know"):
+    with pytest.raises(DataError, match="is not the known file of pretrained weights"):
         pretrained.network(2)
 
 

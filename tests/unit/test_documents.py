@@ -84,7 +84,7 @@ def check_options(command: click.Command, words: list[str]) -> None:
 def test_every_command_exists_with_its_options(document, line):
     program, *words = shlex.split(line)
     if program == "scones":
-        if words[:1] not in (["--help"], ["--version"]):
+        if words[0] not in ("--help", "--version"):
             check_options(command_of(words[0]), words[1:])
         return
     targets = [word for word in words if "=" not in word]
@@ -117,11 +117,11 @@ def test_the_cost_in_the_documents_is_the_reports_estimate():
 def test_the_index_of_decisions_has_each_with_its_title():
     index = text_of(Path("docs/decisions/README.md"))
     for path in DECISIONS:
-        match = re.fullmatch(r"# (\d+)\. (.+)", path.read_text(encoding="utf-8").partition("\n")[0])
-        assert match
-        number, title = match.groups()
-        assert path.name.startswith(f"{int(number):04}-")
-        assert f"| {number} | [{title}]({path.name}) |" in index
+        title = path.read_text(encoding="utf-8").partition("\n")[0]
+        found = re.fullmatch(r"# (\d+)\. (.+)", title)
+        assert found, f"{path.name} begins with {title!r}"
+        assert path.name.startswith(f"{int(found[1]):04}-")
+        assert f"| {found[1]} | [{found[2]}]({path.name}) |" in index
 
 
 def test_a_readme_is_short():
