@@ -70,9 +70,8 @@ def main() -> None:
     Claim.is_costly = property(lambda _: False)  # type: ignore[method-assign, assignment]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
-        seeds = [
-            odd.data for odd in [*small_odd_images(), *odd_tiffs()] if len(odd.data) <= LONGEST_SEED_BYTES
-        ]
+        odd = [*(each.data for each in small_odd_images()), *(each.data for each in odd_tiffs())]
+        seeds = [data for data in odd if len(data) <= LONGEST_SEED_BYTES]
         for number, data in enumerate(seeds):
             (Path(folder) / str(number)).write_bytes(data)
         options = [f"-rss_limit_mb={MAX_MEMORY_MB}", "-timeout=20", f"-max_len={LONGEST_SEED_BYTES}"]

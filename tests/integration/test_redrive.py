@@ -15,7 +15,7 @@ from infra.operations.redrive import redrive
 from infra.stack import depth
 from tests.builders import a_message, an_event
 
-STEPS = ("start", "take_out", "resend")
+STEPS = ("start", "remove_duplicates", "resend")
 
 
 class Ended(Exception):
@@ -70,7 +70,7 @@ def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int
         seen["start"] = queues.waiting()
         yield Run("arn", "manifest", 1)
 
-    monkeypatch.setattr("infra.operations.redrive._sightings", lambda stack: [])
+    monkeypatch.setattr("infra.operations.redrive._visible_rows", lambda stack: [])
     monkeypatch.setattr("infra.operations.redrive.accounts_of", lambda stack: [])
     monkeypatch.setattr("infra.operations.redrive.start", start)
     for step in STEPS[1:]:
