@@ -1,25 +1,27 @@
 """Runs the embedded AWS (ministack), with two additions and eight corrections where it departs from AWS.
 
-SIGUSR1 makes it write its state down, as it does of itself only at a clean stop: what was saved after a
-deployment is there again after a crash. And its CloudFormation knows saved queries, as its Athena does.
+SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
+deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
+`infra.laptop.guard` stands before all of it.
 
-Each correction changes one thing in the pinned release, and each has a test that fails once it is not needed
-any more:
+Each correction changes one thing in the pinned release, and each has a test that fails once the correction
+is no longer needed:
 
-1. A Lambda that raises goes on living, and its error keeps its class name, which the state machine catches
-   by. ministack ends the process and calls every error `Runtime.HandlerError`.
+1. A Lambda survives an exception of its handler, and the error keeps its class name, which the state machine
+   matches. ministack ends the process and calls every error `Runtime.HandlerError`.
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
-3. Tasks under way are bounded, and the rest waits for its turn. ministack starts a process of 60 MB for each
-   Lambda invocation under way, so that 200 uploads at once took 9.5 GB. AWS has the machines for that.
-4. Tasks may take longer than the state machine allows on AWS: their processes start from nothing, on the few
+3. The number of concurrent tasks is bounded, and the rest waits for its turn. ministack starts a process of
+   60 MB for each concurrent Lambda invocation, so that 200 uploads at once took 9.5 GB.
+4. Tasks may take longer than the state machine allows on AWS: their processes are started first, on a few
    cores that everything else shares.
-5. Queues are found again after a restart on another port. ministack has the port in their addresses, which it
-   keeps; boto3 and the AWS CLI do not look at them when they are given the endpoint.
-6. Athena answers in its own dialect, about our tables and views alone: see `infra/laptop/embedded_athena.py`.
+5. Queues are found again after a restart on another port. ministack has the port in their addresses, which
+   it stores. boto3 and the AWS CLI ignore the addresses when they are given the endpoint.
+6. Athena answers in its own dialect, and reads Scones' tables and views alone: see
+   `infra/laptop/embedded_athena.py`.
 7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
-   22 expressions for every image: a seventh of all that it does for one.
-8. A listing of versions has its keys encoded where that is asked for, as boto3 does. ministack writes them as
-   they are, and one control character makes no XML of the whole.
+   22 expressions for every image: a seventh of its work for one image.
+8. A listing of versions has encoded keys where that is requested, as boto3 does. ministack writes them as
+   they are, and one control character makes the whole response invalid XML.
 """
 
 import json
@@ -42,13 +44,13 @@ from infra.laptop import embedded_athena, enforced, guard
 from infra.laptop.lifeline import end_with_parent
 
 TASKS_AT_ONCE = 6
-"""More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
+"""Concurrent tasks. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
 
 TIMEOUT_SCALE = 8
 
 _PORT_IN_QUEUE_URLS = "4566"
 
-# How ministack's worker answers when the handler raised, and how it shall: as a result, so that it lives on.
+# The response of ministack's worker when the handler raised, and the one that lets the worker live: a result.
 _RAISED = 'json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})'
 _RETURNED = (
     'json.dumps({"status": "ok", "result": {"__raised__": {"errorType": type(e).__name__, '
@@ -87,7 +89,7 @@ def main() -> None:
 
 
 class ParsedOnce(Parser):  # type: ignore[misc]
-    """A parser of JSONata for all threads, which keeps what it has parsed: evaluating changes no tree."""
+    """A JSONata parser for all threads, which caches its results: evaluation does not change a tree."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +100,7 @@ class ParsedOnce(Parser):  # type: ignore[misc]
         """Return the expression's tree.
 
         Raises:
-            jsonata.jexception.JException: it is no expression.
+            jsonata.jexception.JException: it is not a valid expression.
         """
         with self._lock:
             if expression not in self._trees:
@@ -107,7 +109,7 @@ class ParsedOnce(Parser):  # type: ignore[misc]
 
 
 def surviving_errors(worker_script: str) -> str:
-    """Return ministack's worker with errors of the handler as results, so that it lives on."""
+    """Return ministack's worker script with errors of the handler as results, so that the worker lives."""
     if worker_script.count(_RAISED) != 1:
         raise RuntimeError(
             "this release of ministack has another Lambda worker: see infra/laptop/embedded.py"
@@ -146,7 +148,7 @@ def _with_version(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def encoding_keys(list_versions: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ministack's listing of versions, which lets `encoded` know what is asked for."""
+    """Return ministack's listing of versions, extended to tell `encoded` what was requested."""
 
     def wrapped(bucket: str, query: dict[str, Any]) -> Any:
         _encodes_keys.set(s3._qp(query, "encoding-type") == "url")
@@ -156,7 +158,7 @@ def encoding_keys(list_versions: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def encoded(xml_body: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Return ministack's writer of XML, which encodes the keys of a listing of versions."""
+    """Return ministack's XML writer, extended to encode the keys of a listing of versions."""
 
     def wrapped(root: Any) -> bytes:
         if root.tag == "ListVersionsResult" and _encodes_keys.get():

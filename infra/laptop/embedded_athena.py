@@ -1,7 +1,7 @@
-"""The embedded AWS's Athena, over its S3: our translation of Athena's SQL, and our views.
+"""The embedded AWS's Athena, over its S3: the local Athena's translation of SQL, and Scones' views.
 
-ministack hands SQL to DuckDB as it stands, where `approx_percentile` is unknown and 1 / 2 is a half.
-What this needs of ours is loaded with the first query: pandas, pyarrow and DuckDB are 150 MB.
+ministack passes SQL to DuckDB unchanged, where `approx_percentile` does not exist and 1 / 2 is 0.5. The local
+Athena is loaded with the first query: pandas, pyarrow and DuckDB take 150 MB.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from urllib.parse import urlparse
 from ministack.core.responses import get_account_id
 from ministack.services import glue, s3
 
-_parameters: ContextVar[list[str]] = ContextVar("parameters", default=[])  # noqa: B039 - nobody changes it
+_parameters: ContextVar[list[str]] = ContextVar("parameters", default=[])  # noqa: B039 - never changed
 
 
 async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, Any]:
     """Run a query of ministack's Athena and return its columns, their types and its rows.
 
     Raises:
-        LookupError: the database has no table of results. ministack would read any file for it.
+        LookupError: the database has no table of results. ministack would read any file.
         localathena.errors.QueryRefused, localathena.errors.QueryFailed: with the reason.
     """
     folder = _folder_of(database)
@@ -32,7 +32,7 @@ async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, 
 
 
 def remembering_parameters(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Return what starts a query and hands on what its `?` stand for, which ministack does not."""
+    """Return ministack's start of a query, extended to pass on the values of its `?` placeholders."""
 
     def wrapped(request: dict[str, Any]) -> Any:
         _parameters.set(request.get("ExecutionParameters", []))
@@ -42,7 +42,7 @@ def remembering_parameters(start: Callable[[dict[str, Any]], Any]) -> Callable[[
 
 
 def _folder_of(database: str) -> Path | None:
-    """Return where the embedded S3 keeps the bucket of a database's results, if it has any."""
+    """Return the folder of the embedded S3 with the results of a database, if there is one."""
     from analytics.lake.schema import TABLE
 
     status, _, body = glue._get_table({"DatabaseName": database, "Name": TABLE})
@@ -75,11 +75,11 @@ def _answer(sql: str, database: str, folder: Path) -> dict[str, Any]:
 
 
 _NAMES = {"real": "float"}
-"""Athena's own for some of Trino's types."""
+"""Trino's type → Athena's name for it, where they differ."""
 
 
 def _unquoted(parameter: str) -> str:
-    """Return the text of a parameter, which Athena wants as SQL; ours takes texts alone."""
+    """Return the text of a parameter, which Athena expects as SQL. Only texts are supported."""
     if len(parameter) < 2 or not parameter.startswith("'") or not parameter.endswith("'"):
         raise ValueError(f"the embedded Athena takes texts as parameters, not {parameter}")
     return parameter[1:-1].replace("''", "'")

@@ -1,14 +1,14 @@
-"""Checks what services do in the name of a role, where the embedded AWS checks only what functions do.
+"""Enforces IAM on what services do in the name of a role, where ministack enforces it on requests alone.
 
 With AUTH=true, ministack enforces IAM on requests. Its rules, state machines and queue pollers make none:
-they reach their targets within its process, whatever their roles allow. Here each asks its role first, by
-ministack's own evaluation of policies, and does as AWS does if the answer is no: the event is not delivered,
-the task fails, the queue is not read. Athena reads and writes in the name of whoever asks: their query fails.
-The log says what was denied.
+they reach their targets within its process, whatever their roles allow. Here each first evaluates the
+policies of its role, with ministack's own evaluation. When the answer is no, it does as AWS does: the event
+is not delivered, the task fails, the queue is not read. Athena reads and writes in the name of the caller,
+whose query fails. The log says what was denied.
 
-Three corrections besides, of the pinned release: a batch of SQS needs no other permission than its single
-messages; what is done to a query of Athena's is done to its workgroup; and the end of a TLS connection is not
-waited for, half a minute long, from those that are gone.
+Three further corrections of the pinned release: a batch of SQS needs no other permission than single
+messages; an action on an Athena query is an action on its workgroup; and the end of a TLS connection to a
+client that is gone is awaited for 1 s instead of 30 s.
 """
 
 import asyncio.constants
@@ -29,7 +29,7 @@ _role_arn: ContextVar[str] = ContextVar("role_arn", default="")
 
 
 def install() -> None:
-    """Put the checks where ministack's services reach their targets."""
+    """Install the checks where ministack's services reach their targets."""
     iam_actions.extract_iam_action = _without_batch(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _of_workgroup(iam_actions.extract_resource_arn)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = 1.0
@@ -90,7 +90,7 @@ def _if_task_is_allowed(invoke: Callable[..., Any]) -> Callable[..., Any]:
         elif "sqs:sendMessage" in resource:
             action, target = "sqs:SendMessage", _queue_arn(arguments["QueueUrl"])
         else:
-            raise NotImplementedError(f"infra/laptop/enforced.py knows no action for {resource}")
+            raise NotImplementedError(f"infra/laptop/enforced.py has no action for {resource}")
         if not may(_role_arn.get(), action, target):
             raise stepfunctions._ExecutionError("States.Permissions", f"{action} on {target} is denied")
         return invoke(resource, arguments)
@@ -148,7 +148,7 @@ def _if_asker_may_read(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reads(database: str) -> Iterator[tuple[str, str]]:
-    """Yield what Athena asks of Glue and S3 about the table of results.
+    """Yield the actions of Athena on Glue and S3 when it reads the table of results.
 
     Source: https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
     """
@@ -192,7 +192,11 @@ def _answer_arn(query_id: str) -> str:
 
 
 def _ensure_asker_may(action: str, resource_arn: str) -> None:
-    """See whether the role in whose name the request came may do this; the account itself may do all."""
+    """Check that the caller's role allows an action; the account itself may do everything.
+
+    Raises:
+        PermissionError: it does not.
+    """
     _, is_role, role = iam_evaluator.caller_arn().partition(":assumed-role/")
     if is_role and not may(role.partition("/")[0], action, resource_arn):
         raise PermissionError(f"AccessDenied: {action} on {resource_arn}")

@@ -1,8 +1,8 @@
-"""What the processes of the laptop's system get instead of the user's environment.
+"""Environments of the laptop system's processes, and its credentials.
 
 A profile, an endpoint, a proxy, a certificate bundle or a Python path that the user has set is for other
-programs: with it, the laptop's system would not start, or would talk to real AWS. So nothing is taken out of
-the user's environment: each one is made from nothing. `infra.clients` does the same for clients.
+programs: with it, the laptop's system would not start, or would send requests to AWS. Each environment is
+therefore made from nothing, and not from the user's. `infra.clients` does the same for clients.
 """
 
 import json
@@ -17,14 +17,14 @@ import scones
 from infra.stack import write_privately
 
 _KEPT = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
-"""Where programs and the libraries of Python itself are, and the time zone."""
+"""Variables of the user that are kept: where programs and Python's own libraries are, and the time zone."""
 
 _LETTERS = string.ascii_uppercase + string.digits
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What requests to the embedded AWS are signed with."""
+    """Credentials that requests to the embedded AWS are signed with."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)

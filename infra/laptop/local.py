@@ -29,16 +29,16 @@ from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
 
 ACCOUNT_ID = "000000000000"
-"""The embedded AWS's own; any access key that is not itself an account's number belongs to it."""
+"""Account of the embedded AWS: that of every access key that is not itself an account number."""
 
 ARTIFACTS_BUCKET = "scones-artifacts"
 _PORTS = range(20_000, 30_000)
-"""Below those that the system gives to outgoing connections: one of them could take a port between the check
-and the server's start."""
+"""Ports to choose from, below those of outgoing connections: one of these could take a port between the check
+and the start of the server."""
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 90
-"""More than the supervisor's own patience with both of its processes."""
+"""Longer than the supervisor waits for both of its processes."""
 _KILL_TIMEOUT_S = 5
 
 _PROCESSES = {
@@ -46,15 +46,14 @@ _PROCESSES = {
     "aws": "infra.laptop.embedded",
     "endpoint": "infra.laptop.endpoint",
 }
-"""The processes of a system, in the order in which they are stopped, and the module that each runs."""
+"""Process of a system → the module that it runs, in the order in which they are stopped."""
 
 _supervisors: dict[int, subprocess.Popen[bytes]] = {}
-"""Those that this very process started. One that does not stay ends when its standard input closes, which
-this keeps open."""
+"""Supervisors that this process started. It keeps their standard input open, without which they end."""
 
 
 class CannotStart(SconesError):
-    """The system cannot be started here; says why, and what to do."""
+    """The system cannot be started."""
 
 
 def up(
@@ -66,17 +65,17 @@ def up(
     stays: bool = True,
     enforce_iam: bool = False,
 ) -> Stack:
-    """Start the system on what `home` keeps, deploy to it, and write down where it is.
+    """Start the system on the state in `home`, deploy to it, and write the stack file.
 
-    A signal that ends this process meanwhile ends the system first, and SIGKILL shortly afterwards.
+    A signal that ends this process ends the system first; after SIGKILL, the system ends by itself.
 
     Args:
-        home: folder of its state; what an earlier run left there is there again.
-        port: of the embedded AWS; None takes any free one.
-        stack_file: where to write the stack.
-        model: folder of the model to serve, whose classes and thresholds the stack gets.
-        stays: whether it goes on when this process ends.
-        enforce_iam: whether each role may do no more than its policies allow, and only over TLS, as on AWS.
+        home: folder of its state, with what an earlier run left there.
+        port: port of the embedded AWS; None means any free one.
+        stack_file: file to write the stack to.
+        model: folder of the model, which also has the classes and thresholds for the stack.
+        stays: whether the system outlives this process.
+        enforce_iam: whether policies of roles are enforced, and TLS is required, as on AWS.
 
     Raises:
         CannotStart: with the reason.
@@ -109,7 +108,7 @@ def up(
 
 
 def down(stack_file: Path) -> None:
-    """Stop what `up` started, or was starting when it ended; its state stays in its home.
+    """Stop the system, even if its start did not finish; its state stays in its home.
 
     Raises:
         NotUp: nothing is running here.
@@ -128,7 +127,7 @@ def down(stack_file: Path) -> None:
 def running(
     home: Path, stack_file: Path, *, model: Path = DEFAULT_MODEL, enforce_iam: bool = False
 ) -> Iterator[Stack]:
-    """Have the system for the time of a `with`; it ends with this process, however that ends."""
+    """Run a system for the duration of a `with` block; it ends with this process, however that ends."""
     stack = up(home, None, stack_file, model=model, stays=False, enforce_iam=enforce_iam)
     try:
         yield stack
@@ -137,7 +136,7 @@ def running(
 
 
 def current(stack_file: Path) -> Stack:
-    """Return the stack that `up` left, if it is still running.
+    """Return the running stack.
 
     Raises:
         NotUp: nothing is running here.
@@ -154,7 +153,7 @@ def is_up(stack: Stack) -> bool:
 
 
 def processes(home: Path) -> dict[int, str]:
-    """Return the processes of a home's system, and which of them each is; found by their command lines."""
+    """Return the process ids and names of a home's system, found by their command lines."""
     found = {}
     for pid, command in _commands():
         for name, module in _PROCESSES.items():
@@ -164,7 +163,11 @@ def processes(home: Path) -> dict[int, str]:
 
 
 def _refuse_if_up(stack_file: Path) -> None:
-    """See to it that the stack file may be written: what it names is neither up nor being started."""
+    """Check that the system of the stack file is neither up nor starting; stop what is left of it.
+
+    Raises:
+        CannotStart: it is.
+    """
     if not stack_file.exists():
         return
     said = json.loads(stack_file.read_text(encoding="utf-8"))
@@ -176,13 +179,13 @@ def _refuse_if_up(stack_file: Path) -> None:
 
 
 def _is_whole(said: dict[str, Any]) -> bool:
-    """Tell whether a stack file is of a system that came up; until then, it names the home alone."""
+    """Tell whether the start of a stack file's system finished; until then, it names the home alone."""
     return set(said) != {"home"}
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[int]:
-    """Have the lock on a home; the processes started meanwhile inherit it, so that it is free when all ended.
+    """Hold the lock on a home. Processes started meanwhile inherit it: it is free when all have ended.
 
     Raises:
         CannotStart: another system is on this home.
@@ -213,9 +216,9 @@ def _take(lock: int) -> bool:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Turn the signals that end a process into exceptions, so that what was started is ended first.
+    """Turn the signals that end a process into exceptions, so that the system is ended first.
 
-    SIGINT as well where the shell has it ignored, as in a script's background jobs.
+    SIGINT counts even where the shell has it ignored, as in a script's background jobs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -238,7 +241,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _new_scratch(home: Path) -> Path:
-    """Return a new folder for temporary files; a worker of an earlier start may still write into its own."""
+    """Return a new folder for temporary files. A worker of an earlier start may still write into its own."""
     shutil.rmtree(home / "tmp", ignore_errors=True)
     (home / "tmp").mkdir(exist_ok=True)
     return Path(tempfile.mkdtemp(dir=home / "tmp"))
@@ -276,7 +279,7 @@ def _start_supervisor(
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            # A Ctrl-C in the terminal is for the command in the foreground, which then ends this one.
+            # Ctrl-C in the terminal is for the command in the foreground, which then ends this process.
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -299,7 +302,7 @@ def _deployed(
     *,
     enforce_iam: bool,
 ) -> Stack:
-    # Both bring boto3, which `scones down` does without.
+    # Both import boto3, which `scones down` does not need.
     from infra.aws.deploy import deploy, outputs
     from infra.clients import client
 
@@ -355,7 +358,7 @@ def _wait_for(
 
 
 def _ends_of(logs: Path, lines: int = 5) -> str:
-    """Return what the processes said last; the supervisor says which of the others ended."""
+    """Return the last lines of the logs; the supervisor's names the process that ended."""
     ends = {
         log: log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         for log in sorted(logs.glob("*.log"))
@@ -364,20 +367,20 @@ def _ends_of(logs: Path, lines: int = 5) -> str:
 
 
 def _end_all(home: Path) -> bool:
-    """Stop the processes of a home's system; tell whether there were any."""
+    """Stop the processes of a home's system; return whether there were any."""
     found = processes(home)
-    for name in _PROCESSES:  # those of the supervisor are only there if it was killed
+    for name in _PROCESSES:  # after a supervisor that was killed, its processes may still run
         for pid in [pid for pid, each in found.items() if each == name]:
             _end(home, pid)
     return bool(found)
 
 
 def _end(home: Path, pid: int) -> None:
-    """Stop one process, politely first."""
+    """Stop one process: with SIGTERM, and after STOP_TIMEOUT_S with SIGKILL."""
     for signal_, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, _KILL_TIMEOUT_S)):
         if pid not in processes(home):
             break
-        # The group: the workers of the embedded AWS are in its own.
+        # SIGKILL goes to the group, which includes the workers of the embedded AWS.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal_) if signal_ is signal.SIGTERM else os.killpg(pid, signal_)
         deadline = time.monotonic() + patience_s
@@ -394,7 +397,7 @@ def _is_reaped(pid: int) -> bool:
 
 
 def _commands() -> Iterator[tuple[int, str]]:
-    """Yield the processes of this machine and what each was started with."""
+    """Yield the id and command line of every process of this machine."""
     if Path("/proc/self").exists():
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ from infra.laptop.lifeline import at_end_of_input
 from infra.stack import REGION
 
 GRACE_S = 30
-"""The embedded AWS writes its state down when it is asked to stop; that takes longer, the more it holds."""
+"""The embedded AWS saves its state when it is stopped, which takes longer the more it holds."""
 
 
 def main(arguments: list[str]) -> int:
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:
     credentials = Credentials.of(home)
     return {
-        # With TLS, as the bucket policies demand; ministack makes itself a certificate below TMPDIR.
+        # TLS, which the bucket policies require; ministack creates a certificate below TMPDIR.
         **({"AUTH": "true", "USE_SSL": "1"} if enforce_iam else {}),
         "GATEWAY_PORT": port,
         "BIND_HOST": "127.0.0.1",
@@ -74,9 +74,9 @@ def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": f"{home}/s3",
         "LOG_LEVEL": "WARNING",
-        # The state machine's waits are made for AWS; nobody waits for a laptop that long.
+        # The waits of the state machine are made for AWS, and too long for a laptop.
         "SFN_WAIT_SCALE": "0.2",
-        # Servers for MQTT and SFTP, which listen on every interface.
+        # Servers for MQTT and SFTP, which would listen on every interface.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
@@ -93,7 +93,7 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        # The workers of the embedded AWS share its session; those that outlived it end here.
+        # The workers of the embedded AWS share its session; those that outlived it are ended here.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Measures what the README claims: `make bench` prints a table and writes `build/bench.json`."""
+"""Measures speed and memory: `make bench` prints a table and writes `build/bench.json`."""
 
 import io
 import json
@@ -44,7 +44,7 @@ HOT_LAMBDAS = ("ingest.serialize", "workflow.classify", "workflow.decide")
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement, beside what it should be."""
+    """One measurement and its budget."""
 
     what: str
     value: float
@@ -53,7 +53,7 @@ class Figure:
 
 
 def run(console: Console, images: int) -> list[Figure]:
-    """Measure everything, print it as a table, and write it down."""
+    """Measure everything, print it as a table, and write it to a file."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     figures = [*_serialize_cpu(), *_cold_imports()]
     with running(FOLDER / "home", FOLDER / "stack.json") as stack:
@@ -90,7 +90,7 @@ def _cold_imports() -> Iterator[Figure]:
 
 
 def _endpoint(stack: Stack) -> Iterator[Figure]:
-    """Ask for batches over HTTP, and of onnxruntime itself in the same minute: their ratio is what counts."""
+    """Measure batches over HTTP and in onnxruntime itself within the same minute: their ratio counts."""
     model = Model.load(DEFAULT_MODEL, threads=1)
     size_px = model.image_size_px
     batch = np.random.default_rng(SEED).integers(0, 256, (RUN_IMAGES, size_px, size_px, 3), dtype=np.uint8)
@@ -110,7 +110,7 @@ def _endpoint(stack: Stack) -> Iterator[Figure]:
 
 
 def _rate(call: Callable[[], object]) -> float:
-    """Return how many calls a second there are, with one under way for each core."""
+    """Return the number of calls per second, with one concurrent call per core."""
     with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(lambda _: call(), range(CORES)))
         started = time.perf_counter()
@@ -131,7 +131,7 @@ def _event_path(console: Console, stack: Stack, images: int) -> Iterator[Figure]
 
 
 def _backfill_path(console: Console, stack: Stack, images: int, so_far: Iterable[Figure]) -> Iterator[Figure]:
-    """Classify what came by events once more; the same load on the machine is part of both."""
+    """Classify the images of the event path once more; both are measured under the same load."""
     (by_events,) = [figure.value for figure in so_far if figure.what.startswith(f"event path, {images:,} ")]
     _again(console, stack, "small/", images)  # so that as many Lambdas are warm as will be needed
     rate = images / _again(console, stack, "small/", images)
@@ -169,7 +169,7 @@ def _ten_million_rows() -> Iterator[Figure]:
 
 
 def _files(name: str, count: int, least_px: int, most_px: int) -> dict[str, Path]:
-    """Draw a few images and name each many times: drawing must not be what is measured."""
+    """Draw a few images and use each under many keys: drawing is not measured."""
     rng = random.Random(SEED)
     folder = FOLDER / name
     folder.mkdir(parents=True)
@@ -183,7 +183,7 @@ def _files(name: str, count: int, least_px: int, most_px: int) -> dict[str, Path
 
 
 def _through(console: Console, stack: Stack, files: dict[str, Path]) -> tuple[float, float]:
-    """Drop files, wait for their outcomes; return the seconds, and the most MB that all processes held."""
+    """Drop files, wait for their outcomes; return seconds and the peak memory of all processes in MB."""
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool, progress_bar(console) as progress:
         done: list[bool] = []
@@ -208,7 +208,7 @@ def _peak_memory_mb(pids: Iterable[int], done: list[bool]) -> float:
 
 
 def _memory_mb(sessions: set[int]) -> float:
-    """Sum the proportional memory of all processes of these sessions; pages that they share count once."""
+    """Return the proportional set size of all processes of these sessions: shared pages count once."""
     total_kb = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:

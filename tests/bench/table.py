@@ -1,4 +1,4 @@
-"""Ten million rows of a made-up week, and how long each of the report's questions takes over them."""
+"""Ten million rows of a synthetic week, and the time that each question of the report takes."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MONDAY = date(2026, 11, 16)
 DAYS = 7
 
 _LISTS = {"latest_outcome_per_upload", "duplicates_removed"}
-"""Questions with a row for each image; those with a limit are lists too."""
+"""Questions that return a row per image, like those with a limit."""
 
 _ROWS = """
 COPY (
@@ -56,16 +56,16 @@ COPY (
 
 @dataclass(frozen=True)
 class Asked:
-    """What one question took, in a process of its own."""
+    """Time and memory of one question, in a process of its own."""
 
     name: str
     seconds: float
-    """Warm: the second time."""
+    """Duration of the second run, which is warm."""
     peak_mb: float
 
 
 def write_week(folder: Path) -> None:
-    """Write a week of rows as compaction leaves them, one file a day, below `folder`."""
+    """Write a week of rows below `folder`, one file a day, as compaction does."""
     for day in range(DAYS):
         dt = MONDAY + timedelta(days=day)
         path = folder / "predictions" / f"dt={dt}" / f"rows-current-{day:032x}-0.parquet"
@@ -79,7 +79,7 @@ def write_week(folder: Path) -> None:
 
 
 def ask_all(folder: Path) -> Iterator[Asked]:
-    """Ask each of the report's questions about that week, one after the other."""
+    """Run each question of the report about that week, one after the other."""
     for name in saved_queries():
         if name in _LISTS or "limit" in parameters(name):
             continue

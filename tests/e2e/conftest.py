@@ -1,4 +1,4 @@
-"""One system for the tests of a module: its own home, its own ports, gone afterwards whatever happens."""
+"""One system for the tests of a module: its own home, its own ports, ended afterwards in every case."""
 
 from collections.abc import Iterator
 from pathlib import Path
