@@ -1,4 +1,4 @@
-"""Each correction of the embedded AWS: that the pinned release still needs it, and that it works."""
+"""Each correction of the embedded AWS: the pinned release still needs it, and it works."""
 
 import gc
 import inspect
@@ -50,7 +50,7 @@ leaves_pipes_open = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def invoke(monkeypatch):
-    """Invoke a Lambda of its own as ministack does, in a worker process."""
+    """Invoke a Lambda as ministack does, in a worker process."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zip_:
         zip_.writestr("handler.py", HANDLER)
@@ -72,13 +72,13 @@ def invoke(monkeypatch):
 
 
 @leaves_pipes_open
-def test_ministack_loses_the_name_of_a_lambda_s_error(invoke):
+def test_ministack_loses_the_class_name_of_a_lambda_error(invoke):
     result = invoke(lambda_svc._execute_function_warm, {"broken": True})
     assert result["body"]["errorType"] == "Runtime.HandlerError"
 
 
 @leaves_pipes_open
-def test_a_lambda_s_error_keeps_its_name_and_the_lambda_its_life(invoke, monkeypatch):
+def test_a_lambda_error_keeps_its_class_name_and_the_worker_survives(invoke, monkeypatch):
     script = embedded.surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
     monkeypatch.setattr(lambda_runtime, "_PYTHON_WORKER_SCRIPT", script)
     execute = embedded._raising_again(lambda_svc._execute_function_warm)
@@ -93,8 +93,8 @@ def test_a_lambda_s_error_keeps_its_name_and_the_lambda_its_life(invoke, monkeyp
     assert before["body"]["pid"] == after["body"]["pid"]
 
 
-def test_another_worker_than_the_pinned_one_is_noticed():
-    with pytest.raises(RuntimeError, match=r"infra/embedded\.py"):
+def test_another_worker_script_than_the_pinned_one_is_noticed():
+    with pytest.raises(RuntimeError, match=r"infra/laptop/embedded\.py"):
         embedded.surviving_errors("import sys")
 
 
@@ -103,7 +103,7 @@ def test_another_worker_than_the_pinned_one_is_noticed():
 
 @pytest.fixture
 def dispatched(monkeypatch):
-    """Return the events that S3 hands to EventBridge."""
+    """Return the events that S3 sends to EventBridge."""
     events = []
 
     def dispatch(event, *_):
@@ -154,7 +154,7 @@ def test_ministack_takes_a_task_s_resource_its_input_and_its_time():
     assert parameters == ["resource", "input_data", "timeout"]
 
 
-def test_tasks_under_way_are_bounded_and_the_rest_waits():
+def test_concurrent_tasks_are_bounded_and_the_rest_waits():
     lock, under_way, most, times = threading.Lock(), 0, 0, []
 
     def invoke(resource, arguments, timeout_s):
@@ -198,7 +198,7 @@ def tasks(states):
     "path", sorted((PROJECT / "workflow").glob("*.asl.json")), ids=lambda path: path.name
 )
 def test_every_lambda_that_a_machine_calls_is_bounded(path):
-    """Without a time limit, ministack calls it another way, which is not."""
+    """Without a time limit, ministack calls it by another function, which is not bounded."""
     lambdas = [
         task
         for task in tasks(json.loads(path.read_text(encoding="utf-8"))["States"])
@@ -221,11 +221,11 @@ def test_ministack_has_its_port_in_the_addresses_of_queues(monkeypatch):
 # ── saved queries ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_ministack_s_cloudformation_knows_no_saved_queries():
+def test_ministack_s_cloudformation_does_not_support_saved_queries():
     assert "AWS::Athena::NamedQuery" not in provisioners._RESOURCE_HANDLERS
 
 
-def test_a_saved_query_comes_changes_and_goes_with_its_stack():
+def test_a_saved_query_is_created_changed_and_deleted_with_its_stack():
     saved = {"Name": "review_queue", "WorkGroup": "scones", "Database": "scones", "QueryString": "SELECT 1"}
     handler: dict[str, Any] = embedded._NAMED_QUERY
     first, _ = handler["create"]("ReviewQueueQuery", saved, "scones")
@@ -307,7 +307,7 @@ def test_an_expression_is_parsed_once_and_means_the_same_in_every_thread(monkeyp
     assert results == [{"n": [n, 1, 5], "sum": n + 6, "big": [n, 5] if n > 2 else 5} for n in range(200)]
 
 
-def test_an_expression_that_is_none_is_refused_each_time(monkeypatch):
+def test_an_invalid_expression_is_refused_each_time(monkeypatch):
     parser = embedded.ParsedOnce()
     monkeypatch.setattr(Jsonata, "get_parser", staticmethod(lambda: parser))
     for _ in range(2):

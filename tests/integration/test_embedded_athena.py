@@ -1,4 +1,4 @@
-"""The embedded AWS's Athena: ministack's own gets it wrong, and ours answers as the library does."""
+"""The embedded AWS's Athena: ministack's own answers wrongly, and this one as the local Athena does."""
 
 import asyncio
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ from tests.builders_table import Week, rows_of, write_rows
 
 MONDAY = date(2026, 11, 16)
 EMPTY = ("confusions", "failures_by_reason", "measured_precision", "rejects_by_reason")
-"""Questions that have no answer about these rows."""
+"""Questions without an answer for these rows."""
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     glue._delete_database({"Name": "scones"})
 
 
-def test_ministack_hands_sql_to_duckdb_as_it_stands() -> None:
+def test_ministack_passes_sql_to_duckdb_unchanged() -> None:
     with pytest.raises(Exception, match="approx_percentile"):
         asyncio.run(athena._run_duckdb("SELECT approx_percentile(1, 0.5)", "scones"))
 
 
 @pytest.mark.parametrize("name", saved_queries())
-def test_an_answer_over_the_api_is_the_library_s(ask: Any, folder: Path, name: str) -> None:
+def test_an_answer_of_the_api_is_that_of_the_local_athena(ask: Any, folder: Path, name: str) -> None:
     sql = week_query(name, MONDAY, MONDAY + timedelta(days=6))
     answer = ask(sql)
     names_and_types = list(zip(answer["columns"], answer["column_types"], strict=True))
