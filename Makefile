@@ -18,6 +18,7 @@ UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
 SCONES = $(BIN)/python scones.py
 WITH_CHECKOV := .venv-checkov
 WITH_PIP_AUDIT := .venv-packages
+WITH_IMAGES := .venv-images
 
 COMMANDS := demo up down deploy undeploy drop evaluate query import-capture report backfill audit redrive rejected \
   review label compact
@@ -41,7 +42,7 @@ export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train check \
+.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders fuzz check \
   check-security check-packages fix lock clean
 
 help: ## list these commands
@@ -94,6 +95,13 @@ $(PROOFS): $(READY)
 
 test-train: $(WITH_TORCH)/.ready ## run the tests that need torch
 	@$(WITH_TORCH)/bin/python -m pytest tests/train
+
+test-decoders: $(WITH_IMAGES)/.ready ## compare what Scones reads of images with two other decoders
+	@$(WITH_IMAGES)/bin/python -m pytest tests/unit/test_second_decoder.py
+
+fuzz: $(WITH_IMAGES)/.ready ## fuzz the image step for an hour; its inputs stay in build/fuzz
+	@mkdir -p build/fuzz
+	@$(WITH_IMAGES)/bin/python -m tests.fuzz_image build/fuzz -max_total_time=3600 -artifact_prefix=build/
 
 # Two files at a time: the tests of whole systems wait more than they compute.
 test: $(READY) ## run every test
