@@ -27,7 +27,7 @@ from workflow.outcome import IMPORTED_BUCKET
 from workflow.policy import INFERENCE_ID_PREFIX, Policy, decide
 
 FIRST_AT = datetime(2019, 12, 1, tzinfo=UTC)
-"""Before it, SageMaker captured nothing; the table's partitions begin with it."""
+"""SageMaker has captured data since then; the table's partitions begin with it."""
 
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 

@@ -1,4 +1,4 @@
-"""A batch of the results queue → the Parquet files that it becomes. Pure."""
+"""A batch of the results queue → Parquet files. Pure."""
 
 import hashlib
 from collections import defaultdict
@@ -11,18 +11,18 @@ import pyarrow as pa
 from analytics.lake.schema import PREFIX, partition, row_from_message, to_table
 from workflow.outcome import messages_of
 
-# All that a message of any shape leads to: a message is not refused by letting a thousand others fail.
+# Every error that an invalid message can cause: it must not make a thousand others fail.
 _NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be written, and what cannot be."""
+    """Files to write, and messages that are invalid."""
 
     files: dict[str, pa.Table]
     """Path in the results bucket → its rows."""
     refused: list[tuple[str, Exception]]
-    """Message id, and why the message is no outcome message."""
+    """Message id, and why the message is invalid."""
 
     @property
     def row_count(self) -> int:
@@ -31,17 +31,17 @@ class Batch:
 
 
 def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
-    """Sort SQS records into one table per day, each decision once, and the records that are not rows.
+    """Sort SQS records into one table per day, each decision once, and into invalid records.
 
     The order of rows does not depend on the order of the records, which a redelivery changes. All decisions
-    on an upload are kept: which of them counts, and since when there was one, is for readers to say.
+    on an upload are kept: readers choose the current one, and the time of the first.
     """
     rows: list[tuple[str, dict[str, Any]]] = []
     refused: list[tuple[str, Exception]] = []
     for record in records:
         try:
             messages = messages_of(record["body"])
-            # All of them or none: what is refused stays whole.
+            # All or none of a message's rows: a refused message stays complete.
             rows += [(record["messageId"], row) for row in [row_from_message(each) for each in messages]]
         except _NOT_A_ROW as error:
             refused.append((record["messageId"], error))
@@ -58,16 +58,16 @@ def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:
 
 
 def path_of(day: str, decisions: Iterable[str]) -> str:
-    """Name a file by its decisions, so that the same ones written again overwrite it, and no others do.
+    """Name a file by its decisions, so that only the same decisions overwrite it.
 
-    Result ids would not do: a rejection and a later failure of the same upload have the same one.
+    Result ids are not enough: a rejection and a later failure of the same upload have the same one.
     """
     digest = hashlib.sha256("\n".join(sorted(decisions)).encode()).hexdigest()
     return f"{PREFIX}dt={day}/{digest}.parquet"
 
 
 def _misfits(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Exception]]:
-    """Find the rows with a value that fits no column: each costs its own message only."""
+    """Find rows with a value that does not fit its column: each costs its own message only."""
     if _error([row for _, row in rows]):  # all at once is a hundred times faster than one by one
         for message_id, row in rows:
             if error := _error([row]):

@@ -17,7 +17,7 @@ metrics = Metrics(namespace="Scones", service="record")
 
 @cache
 def results_bucket() -> ResultsBucket:
-    """Return the results bucket, made at the first use and kept for the life of the container."""
+    """Return the results bucket, created at the first use and kept for the container's lifetime."""
     return ResultsBucket.connect(os.environ["RESULTS_BUCKET"])
 
 

@@ -1,4 +1,4 @@
-"""The tables: pyarrow's schemas, a row of results, its path and Glue's columns, all from one definition."""
+"""The tables: schemas, rows of results, partitions and Glue columns, all from one definition."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from workflow.outcome import IMPORTED_BUCKET, Outcome, reason_and_detail
 
 TABLE = "predictions"
 PREFIX = f"{TABLE}/"
-"""Where the table's files lie in the results bucket."""
+"""Prefix of the table's files in the results bucket."""
 
-# Milliseconds: Athena reads nanoseconds as nonsense. No zone: Athena's `timestamp` has none, all are UTC.
+# Milliseconds: Athena misreads nanoseconds. No zone: Athena's `timestamp` has none; all times are UTC.
 _TIMESTAMP = pa.timestamp("ms")
 
 SCHEMA = pa.schema(
@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
         pa.field("execution_arn", pa.string()),
     ]
 )
-"""Every column but the partition `dt`, which is in the path: the UTC date of `uploaded_at`."""
+"""Every column but the partition `dt`: the UTC date of `uploaded_at`, which is in the path."""
 
 OUTCOMES_SCHEMA = pa.schema(
     [
@@ -67,10 +67,10 @@ LABELS_SCHEMA = pa.schema(
         pa.field("labelled_at", _TIMESTAMP, nullable=False),
     ]
 )
-"""What people say images show, NULL for none of the classes; `dt` is that of the upload's results."""
+"""Labels that people gave. `true_label` is NULL for none of the classes; `dt` is the upload's."""
 
 SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
-"""Each table's columns by its name, which is also its folder in the results bucket."""
+"""Table, and folder in the results bucket → its columns."""
 
 COMMENTS: Mapping[str, str] = {
     "result_id": "SHA-256 that identifies one upload as decided by one model version.",
@@ -128,7 +128,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
     """Turn an outcome message (see `workflow.outcome`) into a row of `SCHEMA`.
 
     Raises:
-        KeyError, ValueError, TypeError: the message is not one; no retry will make it one.
+        KeyError, ValueError, TypeError: the message is invalid; a retry does not help.
     """
     upload = Upload.from_event(message["event"])
     outcome = Outcome(message["outcome"])
@@ -161,7 +161,7 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ensure_answered(prediction: Mapping[str, Any]) -> None:
-    """Refuse an answer that every question about the week would stumble over."""
+    """Refuse an answer that would break every query about its week."""
     for name in ("label", "confidence", "threshold"):
         if prediction.get(name) is None:
             raise ValueError(f"the prediction has no {name}")
@@ -170,7 +170,7 @@ def _ensure_answered(prediction: Mapping[str, Any]) -> None:
 
 
 def partition(row: Mapping[str, Any]) -> str:
-    """Return the row's `dt`, as YYYY-MM-DD: every copy of a row has the same one."""
+    """Return the row's `dt` as YYYY-MM-DD: every duplicate of a row has the same."""
     return str(row["uploaded_at"].date())
 
 
@@ -179,7 +179,7 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
     Raises:
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
-        ValueError: a column that must not is empty; pyarrow says so only as it writes.
+        ValueError: a required column is empty; pyarrow would only notice when it writes.
     """
     table = pa.Table.from_pylist(
         [{**row, "probabilities": _pairs(row["probabilities"])} for row in rows], SCHEMA
@@ -191,7 +191,7 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def glue_columns(schema: pa.Schema) -> list[dict[str, str]]:
-    """Return a table's columns as Glue wants them: `{"Name", "Type", "Comment"}`, in Hive's types."""
+    """Return a table's columns for Glue: `{"Name", "Type", "Comment"}`, in Hive's types."""
     return [
         {"Name": field.name, "Type": _hive_type(field.type), "Comment": COMMENTS[field.name]}
         for field in schema

@@ -1,4 +1,4 @@
--- Which share of each week's classified images has each label?
+-- What share of each week's classified images has each label?
 SELECT
     date_trunc('week', CAST(dt AS date)) AS week,
     label,

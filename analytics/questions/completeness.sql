@@ -1,5 +1,5 @@
--- How many uploads of each day are on record, and how many of them were decided more than an hour later?
--- Compare with a listing of the incoming bucket. What was imported was decided at the import, and is not late.
+-- How many uploads of each day are recorded, and how many of them were decided more than an hour later?
+-- Compare with a listing of the incoming bucket. Imported images were decided at the import and never count as late.
 SELECT
     dt,
     count(*) AS recorded,

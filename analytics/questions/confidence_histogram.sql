@@ -1,5 +1,5 @@
--- How are confidences spread, week by week?
--- In steps of 0.01: bin 57 is from 0.57 to just below 0.58. Rounded before it is floored, since 0.57 * 100 is 56.99999999999999.
+-- How are confidences distributed in each week?
+-- In steps of 0.01: bin 57 is from 0.57 to just below 0.58. Rounding first is necessary: 0.57 * 100 is 56.99999999999999.
 SELECT
     date_trunc('week', CAST(dt AS date)) AS week,
     least(CAST(floor(round(confidence * 100, 9)) AS integer), 99) AS bin,

@@ -1,5 +1,5 @@
--- How sure is the model of each label, week by week?
--- Percentiles are counted, not estimated: to a ten-thousandth.
+-- How confident is the model in each label, by week?
+-- Percentiles are exact, of confidences rounded to a ten-thousandth.
 WITH ranked AS (
     SELECT
         week,

@@ -1,5 +1,5 @@
--- What do the images of each class really show, where people have said so?
--- An image that shows none of the classes has NULL as its true label.
+-- What do labelled images of each class really show?
+-- The true label is NULL for an image that shows none of the classes.
 SELECT
     outcomes.label,
     true_labels.true_label,

@@ -1,5 +1,5 @@
--- What if the threshold were another: which share would be accepted, and which share of that would be right?
--- Expected precision is the mean confidence of what is accepted: it holds as far as confidences are calibrated.
+-- What would another threshold accept: what share of the images, and what share of those correctly?
+-- Expected precision is the mean confidence of accepted images. It is valid as far as confidences are calibrated.
 WITH bins AS (
     SELECT
         floor(round(confidence * 100, 9)) AS bin, -- 0.57 * 100 is 56.99999999999999

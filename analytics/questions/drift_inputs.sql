@@ -1,5 +1,5 @@
--- Do the images themselves look different, week by week?
--- Percentiles are counted, not estimated: brightness and sharpness to a tenth, size to 16 bytes.
+-- Do the images themselves change from week to week?
+-- Percentiles are exact, of brightness and sharpness rounded to a tenth, and of sizes to 16 bytes.
 WITH counted AS (
     SELECT
         week,

@@ -1,4 +1,4 @@
--- How many rows of the table are copies or earlier outcomes of an upload, and are not counted?
+-- How many rows of the table are duplicates or earlier outcomes of an upload, which are not counted?
 SELECT
     stored.week,
     stored.rows_stored,

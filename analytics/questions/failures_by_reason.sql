@@ -1,5 +1,5 @@
--- Why did we fail to classify images?
--- With the latest key of each reason; redrive brings them back.
+-- Why did images fail to be classified?
+-- With the latest key of each reason. A redrive classifies them again.
 SELECT
     reason,
     count(*) AS images,

@@ -1,4 +1,4 @@
--- How are brightness, sharpness and size spread, week by week?
+-- How are brightness, sharpness and size distributed in each week?
 -- Brightness in steps of 8 of 255; the others by half octaves: bin 9 is from 2 ** 4.5 to just below 2 ** 5.
 SELECT
     week,

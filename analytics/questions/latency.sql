@@ -1,5 +1,5 @@
 -- How long did images take, by week and (where dt is not null) by day?
--- Percentiles are counted, not estimated. Total is from upload to the first answer of the model, queues and retries included, whatever was decided anew since; the others are within Serialize and Classify. What was imported was not timed, and is left out.
+-- Percentiles are exact. Total is from the upload to the model's first answer, including queues and retries; later decisions do not count. The others are within Serialize and Classify. Imported images are not timed and are left out.
 WITH counted AS (
     SELECT
         dt,

@@ -1,4 +1,4 @@
--- What became of each upload, the latest first?
+-- What is the current outcome of each upload, the latest first?
 -- One row per upload, whatever was retried or delivered twice.
 SELECT
     uploaded_at,

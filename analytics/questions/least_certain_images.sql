@@ -1,4 +1,4 @@
--- Of which images was the model least sure?
+-- Which images was the model least certain about?
 SELECT
     bucket,
     key,

@@ -1,5 +1,5 @@
--- How often is the model right, where people have said what an image shows?
--- By confidence, in steps of 0.05. An image that shows none of the classes has no true label: no answer to it is right.
+-- How often is the model correct on labelled images?
+-- By confidence, in steps of 0.05. For an image that shows none of the classes every answer is wrong.
 SELECT
     least(CAST(floor(round(outcomes.confidence * 20, 9)) AS integer), 19) AS bin,
     least(floor(round(outcomes.confidence * 20, 9)), 19e0) / 20 AS from_confidence,

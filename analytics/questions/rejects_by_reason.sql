@@ -1,4 +1,4 @@
--- Why were images turned away?
+-- Why were images rejected?
 -- With the latest key of each reason.
 SELECT
     reason,

@@ -1,5 +1,5 @@
--- Which images wait for a person, the least certain first?
--- Those below the threshold that nobody has labelled; `waiting` is how many there are in all.
+-- Which images wait for review, the least certain first?
+-- Images below the threshold without a label; `waiting` is their number in all.
 SELECT
     outcomes.upload_id,
     outcomes.bucket,

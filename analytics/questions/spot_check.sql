@@ -1,5 +1,5 @@
--- Which accepted images should a person look at, to measure how often what is accepted is right?
--- A fair sample of those that nobody has labelled: ids are digests, so that their order has to do with nothing.
+-- Which accepted images should a person label, to measure how often accepted images are correct?
+-- A random sample of accepted images without a label: ids are hashes, so their order is random.
 SELECT
     outcomes.upload_id,
     outcomes.bucket,

@@ -1,4 +1,4 @@
--- At which hours (UTC) do images come?
+-- At which hours (UTC) are images uploaded?
 SELECT dt, hour(uploaded_at) AS hour, count(*) AS images
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt

@@ -1,4 +1,4 @@
-"""The weekly report: ask the saved queries, work out the numbers, write the page and what goes with it."""
+"""The weekly report: run the saved queries, compute the numbers, write the page, JSON and digest."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Thumbnail = Callable[[str, str, str | None], bytes | None]
 
 LEAST_CERTAIN = 24
 _EXACT_DOTS = 5_000
-"""Up to here every image has a dot of its own."""
+"""Most images for which each has a dot of its own."""
 
 _OF_BOTH_WEEKS = (
     *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
@@ -38,7 +38,7 @@ _OF_THE_WEEK = (
 
 @dataclass(frozen=True)
 class WeeklyReport:
-    """One week's numbers, what they mean, and pictures of the least certain images."""
+    """One week's numbers, the verdict, and pictures of the least certain images."""
 
     numbers: Numbers
     verdict: Verdict
@@ -47,7 +47,7 @@ class WeeklyReport:
     generated_at: datetime
 
     def to_html(self) -> str:
-        """Return the page: one file that needs no network."""
+        """Return the page: one self-contained file."""
         return render(self.numbers, self.verdict, self.thumbnails, self.generated_at)
 
     def to_json(self) -> str:
@@ -67,7 +67,7 @@ class WeeklyReport:
         )
 
     def to_text(self) -> str:
-        """Return a digest for chat or mail, in Markdown that reads well as text."""
+        """Return a digest for chat or mail, in Markdown that is readable as plain text."""
         numbers = self.numbers
         return digest_text(
             numbers.summary,
@@ -101,7 +101,7 @@ def build_report(
 
     `uploaded` is how many of the week's uploads a listing of the bucket counted, and `just_uploaded` how many
     of them are so young that they may still be on their way. Without `uploaded` the report says
-    what it cannot know.
+    that it is unknown.
 
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
@@ -131,7 +131,7 @@ def build_report(
 
 
 class _Asked:
-    """An engine, and what it was asked."""
+    """An engine, and the statements that it ran."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -169,4 +169,4 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
 def _as_text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
-    raise TypeError(f"{value!r} has no place in the report's JSON.")
+    raise TypeError(f"{value!r} cannot be written into the report's JSON.")

@@ -22,17 +22,17 @@ _LIGHT = dict(re.findall(r"--([\w-]+): (#\w+);", _THEME.partition("@media")[0]))
 """Colours of Okabe and Ito, which differ for every eye; position and shape say the same again."""
 
 WIDE, HALF = 720.0, 500.0
-"""Widths of the charts that take a row of the page, and of those that share one."""
+"""Width of a chart that takes a row of the page, and of one that shares it."""
 GUTTER = 40.0
-"""Left of what is drawn: the values of the level lines stand there."""
+"""Space on the left for the values of the level lines."""
 _BOTTOMS = (0.96, 0.9, 0.8, 0.6, 0.2, 0.0)
-"""Of an axis of shares: the highest below them all, so that differences show. Quarters are round."""
+"""Lower ends of an axis of shares. The highest below all values is used, so that differences show."""
 MAX_CLASSES = 12
-"""Drawn; the table below the chart has all."""
+"""Most classes in a chart; the table below has all."""
 
 _LABEL_CHARS = 40
 _LABEL_HEIGHT = 26.0
-"""Of a wide chart, on a phone."""
+"""Height of a label in a wide chart on a phone."""
 _HEIGHT_LIMIT = -math.log(0.005)
 _TIMES = ((1_000, "s"), (60_000, "min"), (3_600_000, "h"))
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -89,7 +89,8 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
 
 
 def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], monday: date) -> str:
-    """Return each image at its time and confidence, with the thresholds; neighbours share a dot."""
+    """Return each image at its time and confidence, with the thresholds; images of about the same time and
+    confidence share a dot."""
     x, y = _linear(0, 168, GUTTER, WIDE), _linear(0, _HEIGHT_LIMIT, 312, 14)
     parts = [
         part
@@ -185,7 +186,7 @@ def histogram(
     for edge, text in ticks:
         anchor = "start" if edge <= 0 else "end" if edge >= len(bins) else "middle"
         parts.append(_label(GUTTER + edge * width, 194, text, anchor))
-    described = f"{plural(total, 'image')} this week, {before:,} in the week compared with."
+    described = f"{plural(total, 'image')} this week, {before:,} in the compared week."
     return _svg(slug, title, described, HALF, 200, parts)
 
 
@@ -261,9 +262,9 @@ def reliability(bins: Sequence[Bin]) -> str:
         low, high = wilson_interval(bin_.correct, bin_.images)
         parts.append(_line(x(mean), y(low), x(mean), y(high), "accepted", 1.6))
         dot = _circle(x(mean), y(bin_.correct / bin_.images), 4.4, "accepted", "card")
-        parts.append(_titled(dot, f"{bin_.correct} of {bin_.images} right at {mean:.2f}"))
+        parts.append(_titled(dot, f"{bin_.correct} of {bin_.images} correct at {mean:.2f}"))
     described = f"{plural(sum(bin_.images for bin_ in bins), 'labelled image')}."
-    return _svg("reliability", "Right answers by confidence", described, side, side, parts)
+    return _svg("reliability", "Correct answers by confidence", described, side, side, parts)
 
 
 def latency(days: Sequence[Latency]) -> str:
@@ -293,12 +294,12 @@ def latency(days: Sequence[Latency]) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """Return a tile's small line over the weeks, its last point marked; decoration, hidden from readers."""
+    """Return a tile's small line over the weeks, its last point marked; hidden from screen readers."""
     known = [(place, value) for place, value in enumerate(values) if value is not None]
     if len(known) < 2:
         return ""
     low, high = min(value for _, value in known), max(value for _, value in known)
-    # What hardly changes is drawn as hardly changing: the line's height is a tenth of the value at least.
+    # The scale covers at least a tenth of the value, so that small changes look small.
     least = high / 10 or 1.0
     low, high = (low, high) if high - low >= least else ((low + high - least) / 2, (low + high + least) / 2)
     x = _linear(0, len(values) - 1, 3, 93)
@@ -309,7 +310,7 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def bar(*parts: tuple[float, str]) -> str:
-    """Return a table cell's bar, of shares above 0 and their colours; decoration, hidden from readers."""
+    """Return a table cell's bar, of shares above 0 and their colours; hidden from screen readers."""
     inner, left = "", 0.0
     for share, name in parts:
         width = max(120 * min(share, 1.0), 1)
@@ -348,7 +349,7 @@ def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "
 
 
 def _halo(x: float, y: float, text: str, anchor: str) -> str:
-    """Return a label that stays readable above dots."""
+    """Return a label with an outline, readable above dots."""
     return (
         f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-ink s-card" fill="{_LIGHT["ink"]}" '
         f'stroke="{_LIGHT["card"]}" stroke-width="4" stroke-linejoin="round" paint-order="stroke" '
@@ -369,7 +370,7 @@ def _opacity(shape: str) -> str:
 
 
 def _titled(shape: str, title: str) -> str:
-    """Return a shape that says what it is to a pointer."""
+    """Return a shape with a tooltip."""
     return f"<g><title>{escape(title)}</title>{shape}</g>"
 
 

@@ -1,4 +1,4 @@
-"""What a week's images cost on AWS, estimated from list prices and the measured durations."""
+"""Cost of a week's images on AWS, estimated from list prices and measured durations."""
 
 import math
 from collections.abc import Sequence
@@ -54,12 +54,12 @@ _EXPRESS_GB = 64 / _MB_PER_GB  # billed in steps of 64 MB and 100 ms
 _LOG_BYTES_PER_LAMBDA = 1_000
 _MESSAGES_PER_SQS_REQUEST = 10
 RECORD_GB_S = 0.5
-"""What a file takes in the Record Lambda, at most."""
+"""Most GB-seconds of the Record Lambda per file."""
 _HOURS_A_WEEK = 168
 _FILES_A_WEEK = _HOURS_A_WEEK * 60
-"""Record gathers outcomes for a minute, and writes what there is."""
+"""Record gathers outcomes for a minute and writes them as one file."""
 ATHENA_LEAST_BYTES = 10_000_000
-"""Of a query, at least so much is billed. Source: https://aws.amazon.com/athena/pricing/"""
+"""Minimum bytes billed per query. Source: https://aws.amazon.com/athena/pricing/"""
 
 
 def query_usd(scanned_bytes: int) -> float:
@@ -69,7 +69,7 @@ def query_usd(scanned_bytes: int) -> float:
 
 @dataclass(frozen=True)
 class CostLine:
-    """One service's part."""
+    """Cost of one service."""
 
     service: str
     usd: float
@@ -78,17 +78,17 @@ class CostLine:
 
 @dataclass(frozen=True)
 class WeeklyCost:
-    """What the week's images cost, and what the endpoint costs beside them."""
+    """Cost of the week's images, and of the endpoint."""
 
     images: int
-    """Those that came by events."""
+    """Images classified by events."""
     lines: list[CostLine]
     usd: float
     """The sum of the lines."""
     usd_per_million_images: float | None
-    """Of what grows with the images: all but Athena."""
+    """Without Athena, whose cost does not grow with the images."""
     endpoint_usd: float
-    """One instance all week, if there is one; on a laptop there is none."""
+    """One instance all week; a laptop has none."""
     prices_as_of: date
     region: str
     endpoint_instance: str

@@ -1,7 +1,7 @@
-"""How much two weeks differ, how sure that is, and what a confidence is worth. Pure functions on counts.
+"""How much two weeks differ, and whether that is significant. Pure functions on counts.
 
-Effect (how large) and evidence (how sure) are told apart: with enough images every p-value is tiny, and
-with few every effect is large. An alert wants both.
+Effect (how large) and evidence (how significant) are separate: with enough images every p-value is tiny, and
+with few images every effect is large. An alert needs both.
 """
 
 import heapq
@@ -14,26 +14,26 @@ from typing import NamedTuple
 from ingest.stats import Interval
 
 PSI_FLOOR = 1e-4
-"""What a smaller share, nothing included, counts as in the PSI: else one empty class made it infinite."""
+"""Smaller shares count as this in the PSI: one empty class would make it infinite."""
 _EXPECTED = 5.0
 """Images that chance alone puts into a column of either row, for chi-squared to know how they scatter.
 Source: Cochran, Biometrics 10 (1954)."""
 _SCATTERING = 20
-"""Images in each week: fewer scatter by chance, whatever else moves them."""
+"""Least images in each week: with fewer, chance dominates."""
 _MEDIAN_SQUARE = 0.4549
-"""Of a normal variable's square, as often exceeded as not."""
+"""Median of the square of a normal variable."""
 _TINY = 1e-300
 _EPSILON = 1e-16
 
 
 class Evidence(NamedTuple):
-    """A test's statistic and its p-value: how often chance alone does as much."""
+    """A test's statistic and its p-value."""
 
     test: str
     statistic: float
     p_value: float
     degrees_of_freedom: int | None = None
-    """Of chi-squared."""
+    """Degrees of freedom of chi-squared."""
 
 
 def population_stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:
@@ -70,7 +70,7 @@ def chi_squared(baseline: Sequence[int], current: Sequence[int]) -> Evidence:
     expected fewer than five times in a row; where two are left and that is still so, p is exact (Fisher), and
     the statistic is the gap of the shares. Which columns are put together must not depend on how they differ:
     give them in an order that has nothing to do with counts. With fewer than two columns, or an empty row,
-    there is nothing to tell apart: p is 1.
+    there is nothing to test: p is 1.
     """
     rows = sum(baseline), sum(current)
     pairs = zip(baseline, current, strict=True)
@@ -159,11 +159,11 @@ def kolmogorov_smirnov(baseline: Sequence[int], current: Sequence[int]) -> Evide
 def control_band(history: Sequence[tuple[int, int]], trials: int, sigmas: float = 3.0) -> Interval | None:
     """Return where a day's share of `trials` images is usual, from earlier days' (successes, trials).
 
-    A p'-chart: the binomial band, widened by how much days really scatter, so that it does not cry at
-    every day when images are many. Source: Laney, Quality Engineering 14 (2002). So that it does not when
-    they are few either, it is wider by what the earlier days leave open about the share (Jeffreys' half an
-    image keeps one that never was from being impossible) and by one image, the step that shares come in.
-    None for fewer than five earlier days with images, or none today.
+    A p'-chart: the binomial band, widened by how much days really scatter, so that it does not alarm every
+    day when images are many. Source: Laney, Quality Engineering 14 (2002). So that it does not when they are
+    few either, it is wider by what the earlier days leave open about the share (Jeffreys' half an image keeps
+    one that never was from being impossible) and by one image, the step that shares come in. None for fewer
+    than five earlier days with images, or none today.
     """
     days = [(k, n) for k, n in history if n]
     if len(days) < 5 or not trials:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
-"""The weeks before and after these have their days too, written with four digits."""
+"""Years whose first and last weeks, and the weeks beside them, have dates of four digits."""
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -25,7 +25,7 @@ class IsoWeek:
         """Read `2026-W47`.
 
         Raises:
-            ValueError: it is not written so, that year has no such week, or nothing can be asked about it.
+            ValueError: it is not written so, that year has no such week, or it is out of range.
         """
         match = re.fullmatch(r"(\d{4})-W(\d{2})", text.strip().upper(), re.ASCII)
         if match is None:

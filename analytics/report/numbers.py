@@ -1,6 +1,6 @@
 """The numbers of one week, as the report shows them and `report.json` holds them.
 
-A number that does not exist, like a share of no images, is None.
+A number that does not exist, such as a share of zero images, is None.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ from ingest.stats import Bin, Interval
 from workflow.outcome import Outcome
 
 LARGE_PSI, MODERATE_PSI = 0.2, 0.1
-"""The usual lines for the population stability index, from credit scoring."""
+"""Common limits of the population stability index, from credit scoring."""
 FOLDER_POINTS = 0.10
-"""A folder's images differ more from week to week than those of all folders together."""
+"""Least fall of a folder's accepted share that is reported: single folders vary more than all together."""
 SIGNIFICANT_P = 0.001
 """Significance level. With about ten tests a week, 0.01 would raise a false alarm every tenth week."""
 
@@ -68,9 +68,9 @@ class WeekSummary:
     week: str
     tally: Tally
     to_review: int
-    """Of those that need it: were uploaded, and can be looked at."""
+    """Images for review that were uploaded: imported ones have no picture to look at."""
     expected_precision: float | None
-    """Of the accepted ones: their mean confidence."""
+    """Mean confidence of the accepted images."""
     mean_confidence: float | None
     total_p50_ms: float | None
     total_p95_ms: float | None
@@ -94,12 +94,12 @@ class WeekSummary:
 
 @dataclass(frozen=True)
 class Day:
-    """One day, and where its share below the threshold would usually be."""
+    """One day, and the usual band of its share below the threshold."""
 
     dt: date
     tally: Tally
     below_share: float | None
-    """Of the classified ones, those that need review."""
+    """Share of classified images that need review."""
     usual: Interval | None
     in_week: bool
 
@@ -113,7 +113,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Shift:
-    """How much a distribution differs from the compared week's, and how sure that is."""
+    """How much a distribution differs from the compared week's, and whether that is significant."""
 
     images: int
     baseline_images: int
@@ -139,7 +139,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class ClassShare:
-    """One label's part of the classified images."""
+    """One label's share of the classified images."""
 
     label: str
     images: int
@@ -153,17 +153,17 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class Folder:
-    """The first folder of keys: where images came from."""
+    """Images by the first folder of their keys."""
 
     folder: str | None
-    """Empty: of keys without one. None: all the folders that do not stand for themselves."""
+    """Empty for keys without a folder; None for all folders that have no row of their own."""
     tally: Tally
     accepted_share: float | None
-    """Of those that did not fail, which is no fault of theirs."""
+    """Share of the images that did not fail."""
     interval: Interval
     mean_confidence: float | None
     baseline: Tally | None
-    """None where the compared week may have had it among all the others."""
+    """None where the compared week may have counted the folder among all others."""
     baseline_accepted_share: float | None
     p_value: float
     """That the accepted share is what it was, by chance and by how much other folders' shares scatter; times
@@ -190,7 +190,7 @@ class HistogramBin:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What another threshold would do."""
+    """What another threshold would accept."""
 
     threshold: float
     accepted: int
@@ -200,7 +200,7 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Cell:
-    """Images that are neighbours in time and confidence: one dot."""
+    """Images of about the same time and confidence: one dot."""
 
     hours: float
     """From the week's start to the middle of the cell."""
@@ -212,44 +212,44 @@ class Cell:
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """What people's labels say about the images that the model took for one class."""
+    """How often the model's answers for one class are correct, by people's labels."""
 
     label: str
     accepted: int
-    """With a label, as all here."""
+    """Accepted images with a label; all counts here are of labelled images."""
     accepted_correct: int
     interval: Interval
-    """Of the share of right ones among the accepted."""
+    """Confidence interval of the share of correct ones among the accepted."""
     needs_review: int
     needs_review_correct: int
     wrong: int
     mostly_shows: str | None
-    """What most of the wrong ones show; None where that is none of the classes."""
+    """What most of the wrong ones show; None for none of the classes."""
     mostly_shows_images: int
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What people's labels say about the model's."""
+    """How often the model is correct, by people's labels."""
 
     images: int
-    """Of this week, classified, with a label."""
+    """Classified images of this week with a label."""
     accepted: int
-    """Of them."""
+    """Accepted ones among them."""
     correct: int
-    """Of the accepted ones."""
+    """Correct ones among the accepted."""
     precision: float | None
     interval: Interval
     expected_precision: float | None
     calibration_error: float | None
     bins: list[Bin]
     classes: list[ClassPrecision]
-    """The one with the most mistakes first."""
+    """Sorted by the most errors."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """A property of the images themselves."""
+    """One measured property of the images."""
 
     name: str
     unit: str
@@ -274,7 +274,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """In milliseconds; 50, 95 and 99 of 100 images took no longer."""
+    """Milliseconds that 50, 95 and 99 % of images did not exceed."""
 
     p50: float | None
     p95: float | None
@@ -299,14 +299,14 @@ class Completeness:
 
     recorded: int
     uploaded: int | None
-    """By a listing of the incoming bucket; None when nobody counted."""
+    """Number of objects in a listing of the incoming bucket; None if it was not listed."""
     just_uploaded: int
-    """Of the uploaded ones, those that may still be on their way."""
+    """Recent uploads, which may still be in flight."""
     missing: int | None
     imported: int
-    """Of the recorded ones, those that came from data-capture files."""
+    """Recorded images that were imported from data-capture files."""
     late: int
-    """Decided more than an hour after the upload."""
+    """Images decided more than an hour after the upload."""
     last_decided_at: datetime | None
     rows_stored: int
     duplicates_removed: int
@@ -314,7 +314,7 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Model:
-    """What decided."""
+    """A model version with the endpoint and the threshold that it decided with."""
 
     model_version: str | None
     endpoint: str | None
@@ -326,7 +326,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Uncertain:
-    """An image that the model was unsure of."""
+    """An image with a low confidence."""
 
     bucket: str
     key: str
@@ -339,7 +339,7 @@ class Uncertain:
 
 @dataclass(frozen=True)
 class Statement:
-    """One query that the report asked."""
+    """One query of the report."""
 
     name: str
     sql: str
@@ -355,7 +355,7 @@ class Numbers:
     compare: IsoWeek | None
     summary: WeekSummary
     baseline: WeekSummary | None
-    """None without a week to compare with, or when it has no images."""
+    """None without a week to compare with, or if that week has no images."""
     history: list[WeekSummary]
     """This week and those before it, the oldest first; empty weeks included."""
     days: list[Day]
@@ -365,7 +365,7 @@ class Numbers:
     classes: list[ClassShare]
     class_shift: Shift
     folders: list[Folder]
-    """The one that surely does worst first; what sends no more, and all the others, come last."""
+    """Sorted by lowest acceptance rate; folders without new images and all others come last."""
     confidence: list[HistogramBin]
     confidence_shift: Shift
     cells: list[Cell]

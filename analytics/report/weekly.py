@@ -1,4 +1,4 @@
-"""From what the queries return to the numbers of one week. Pure: frames in, dataclasses out."""
+"""Answers to the queries → the numbers of one week. Pure: frames in, dataclasses out."""
 
 import math
 from collections import Counter
@@ -38,7 +38,7 @@ from ingest.stats import Bin, expected_calibration_error, wilson_interval
 from workflow.outcome import Outcome
 
 HISTORY_WEEKS = 4
-"""How many weeks before this one say what is usual."""
+"""Number of earlier weeks that define what is usual."""
 
 Frames = Mapping[str, pd.DataFrame]
 Row = Mapping[Hashable, Any]
@@ -132,7 +132,7 @@ def _summary_row(row: Row) -> SummaryRow:
 
 
 def _tally(rows: Iterable[Row]) -> Tally:
-    """Pivot rows of one day, week or folder: of each outcome its images."""
+    """Pivot the rows of one day, week or folder into images by outcome."""
     images: Counter[str] = Counter()
     for row in rows:
         if (outcome := _text(row["outcome"])) is not None:
@@ -201,7 +201,7 @@ def _class_balance(
 
 def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> list[Folder]:
     now, then = (_grouped(_of(frame, each), lambda row: _text(row["folder"])) for each in (week, compare))
-    # A folder that a week does not name had no images then, or is one of its others.
+    # A folder that a week does not name had no images, or is among "all others".
     gone = [] if None in now else [name for name in then if name is not None and name not in now]
     tallies = {name: _tally(now.get(name, ())) for name in (*now, *gone)}
     baselines = {
@@ -239,7 +239,7 @@ def _worst_first(of: Folder) -> tuple[bool, bool, bool, float, int, str]:
 
 
 def _accepted(tally: Tally) -> tuple[int, int]:
-    """Return how many of those that did not fail were accepted, and how many were not."""
+    """Return how many images were accepted and how many were not, without failed ones."""
     return tally[Outcome.ACCEPTED], tally.not_failed - tally[Outcome.ACCEPTED]
 
 
@@ -345,7 +345,7 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
                 right[row["outcome"]] += images
             else:
                 wrong[true_label] += images
-        # Of what they show equally often, the first by name; none of the classes is the last.
+        # Ties are broken by name; none of the classes comes last.
         by_name = sorted(wrong.items(), key=lambda shown: (shown[0] is None, shown[0] or ""))
         mostly_shows, mostly_shows_images = max(by_name, key=lambda shown: shown[1], default=(None, 0))
         found.append(
@@ -365,7 +365,7 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
 
 
 def _half_octave(bin_: int) -> float:
-    """Return a bin's lower edge; what is less than 1 is in the first, too."""
+    """Return a bin's lower edge; values below 1 are in the first bin."""
     return 2 ** (bin_ / 2) if bin_ else 0.0
 
 
@@ -479,7 +479,7 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 
 
 def _of(frame: pd.DataFrame, week: IsoWeek | None) -> list[Row]:
-    """Return the rows of one week; no week has none."""
+    """Return the rows of one week; without a week, none."""
     return [row for row in _rows(frame) if week and _date(row["week"]) == week.monday]
 
 
@@ -509,7 +509,7 @@ def _text(value: Any) -> str | None:
 
 
 def _date(value: Any) -> date:
-    """Return a day from what engines call one: a date, a timestamp, or text."""
+    """Return a day from an engine's date, timestamp or text."""
     day: date = pd.Timestamp(value).date()
     return day
 

@@ -1,4 +1,4 @@
-"""Labels files: what people say that images show, checked line by line, since anybody may have written them.
+"""Labels files: what people say that images show. They are untrusted, and checked line by line.
 
 A file is JSON Lines, as a review sheet saves it; `label` is null for an image that shows none of the classes:
 
@@ -24,47 +24,47 @@ from analytics.questions.queries import internal_query
 from ingest.errors import SconesError
 
 MAX_BYTES = 16_000_000
-"""Of a file: some 70,000 labels."""
+"""Most bytes of a file: about 70,000 labels."""
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{64}")
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 _IDS_AT_ONCE = 2_000
-"""In one statement, of which Athena takes 262,144 bytes."""
+"""Most ids in one statement, which Athena limits to 262,144 bytes."""
 _NAMED = 10
 _SHOWN_CHARS = 100
 
 
 class UnusableLabels(SconesError):
-    """A labels file cannot be loaded: which line it is, and why. Nothing of it has been."""
+    """A labels file cannot be loaded: which line is wrong, and why. Nothing was loaded."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What somebody says that an image shows."""
+    """A label that a person gave to an image."""
 
     line: int
-    """In the file, from 1."""
+    """Line number in the file, from 1."""
     upload_id: str
     key: str
-    """As the file has it, for people."""
+    """Key as the file has it, for messages."""
     true_label: str | None
-    """None: none of the classes."""
+    """None means none of the classes."""
     labelled_at: datetime
-    """UTC, without a zone, in milliseconds, as the table has times."""
+    """UTC, without a zone, in milliseconds, as in the table."""
 
 
 @dataclass(frozen=True)
 class Classified:
-    """An image as the table knows it."""
+    """An image in the table."""
 
     key: str
     dt: str
     classes: Sequence[str]
-    """That the model told apart; none, where the image was rejected or failed."""
+    """Classes of the model; empty if the image was rejected or failed."""
 
 
 def parse(data: bytes, now: datetime) -> list[Label]:
-    """Read a labels file; `now` bounds its times, since the latest label of an image wins.
+    """Read a labels file; `now` bounds its times, because the latest label of an image wins.
 
     Raises:
         UnusableLabels: a line is not a label, or there is none.
@@ -72,7 +72,7 @@ def parse(data: bytes, now: datetime) -> list[Label]:
     if len(data) > MAX_BYTES:
         raise too_large(len(data))
     labels = []
-    # At line feeds only: a text may hold other characters that Python takes for the end of a line.
+    # Split at line feeds only: Python's splitlines() also splits at characters that a text may contain.
     for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if line.strip():
             try:
@@ -84,17 +84,17 @@ def parse(data: bytes, now: datetime) -> list[Label]:
             except ValueError as error:
                 raise UnusableLabels(f"line {number}: {error}") from error
     if not labels:
-        raise UnusableLabels("it holds no label")
+        raise UnusableLabels("it contains no label")
     return labels
 
 
 def too_large(size_bytes: int) -> UnusableLabels:
     """Return the error for a file of this size."""
-    return UnusableLabels(f"it has {size_bytes:,} bytes, and may have {MAX_BYTES:,}: split it")
+    return UnusableLabels(f"it has {size_bytes:,} bytes, more than {MAX_BYTES:,}: split it")
 
 
 def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Classified]:
-    """Return what the table knows of uploads, by their ids; those that it does not know are not there.
+    """Return uploads by their ids, as the table has them; unknown ones are left out.
 
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
@@ -111,10 +111,10 @@ def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Cl
 def to_files(labels: Sequence[Label], images: Mapping[str, Classified]) -> dict[str, pa.Table]:
     """Return the files that labels become, by their paths in the results bucket.
 
-    A file is named by what is in it: loaded again, it takes the place of itself.
+    A file is named after a hash of its labels: loading it again overwrites it.
 
     Raises:
-        UnusableLabels: an image is not in the table or has no prediction, or a label is no class of theirs.
+        UnusableLabels: an image is not in the table or has no prediction, or a label is not a class.
     """
     _ensure_known(labels, images)
     classes = sorted({name for image in images.values() for name in image.classes})
@@ -122,7 +122,7 @@ def to_files(labels: Sequence[Label], images: Mapping[str, Classified]) -> dict[
     for label in sorted(labels, key=lambda label: (label.labelled_at, label.line)):
         if label.true_label is not None and label.true_label not in classes:
             raise UnusableLabels(
-                f"line {label.line}: {_shown(label.true_label)} is none of the classes: {', '.join(classes)}"
+                f"line {label.line}: {_shown(label.true_label)} is not a class: {', '.join(classes)}"
             )
         image = images[label.upload_id]
         rows[image.dt][label.upload_id] = {
@@ -170,7 +170,7 @@ def _ensure_known(labels: Sequence[Label], images: Mapping[str, Classified]) -> 
         raise UnusableLabels(f"images that are not in the table: {'; '.join(_named(unknown))}")
     unseen = [label for label in labels if not images[label.upload_id].classes]
     if unseen:
-        raise UnusableLabels(f"images that the model gave no answer to: {'; '.join(_named(unseen))}")
+        raise UnusableLabels(f"images without an answer of the model: {'; '.join(_named(unseen))}")
 
 
 def _named(labels: Sequence[Label]) -> Iterator[str]:
@@ -186,6 +186,6 @@ def _file(dt: str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, pa.Table]:
 
 
 def _shown(value: Any) -> str:
-    """Return what others wrote so that it is one line, not too long, and cannot command a terminal."""
+    """Return untrusted text on one line, shortened, and without control characters."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -1,6 +1,6 @@
 "use strict";
-// A review sheet: one image after the other, a key each. What is said is kept in this browser, image by image,
-// so that a reload loses nothing and two windows do not write over each other.
+// A review sheet: one image after the other, one key each. Labels are stored in this browser by image,
+// so that a reload loses nothing and two windows do not overwrite each other.
 (() => {
   const $ = (id) => document.getElementById(id);
   const images = [...document.querySelectorAll("#sheet li")];
@@ -17,7 +17,7 @@
   function recall() {
     for (const image of images) {
       let answer = null;
-      try { answer = JSON.parse(localStorage.getItem(place(image))); } catch { /* kept by nobody, or broken */ }
+      try { answer = JSON.parse(localStorage.getItem(place(image))); } catch { /* not stored, or broken */ }
       const known = answer && answers.some((button) => labelOf(button) === answer.label);
       if (known && !Number.isNaN(Date.parse(answer.labelled_at))) said.set(image, answer);
       else said.delete(image);
@@ -78,7 +78,7 @@
   function answer(label) {
     past.push([current, said.get(images[current]) ?? null]);
     keep(images[current], { label, labelled_at: new Date().toISOString() });
-    const all = said.size === images.length ? "All are labelled. " : "";
+    const all = said.size === images.length ? "All images are labelled. " : "";
     show(following(current), `${inWords(label)}. ${all}`);
   }
 

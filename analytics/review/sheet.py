@@ -1,4 +1,4 @@
-"""Review sheets: images that wait for a person, on one page that takes a key press for what each shows."""
+"""Review sheets: a page of images that wait for review, to be labelled with one key press each."""
 
 import base64
 import hashlib
@@ -16,18 +16,18 @@ from analytics.html import template
 from analytics.questions.queries import saved_query
 
 MAX_IMAGES = 200
-"""On a sheet that needs review: a quarter of an hour's work, and a page of about 4 MB."""
+"""Most images for review on a sheet: a quarter of an hour's work, and a page of about 4 MB."""
 PICTURE_PX = 256
 
 NONE_KEY = "0"
-"""Says that an image shows none of the classes."""
+"""Key for an image that shows none of the classes."""
 
 _SCRIPT = Path(__file__).with_name("review.js")
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """An image to look at."""
+    """An image to label."""
 
     upload_id: str
     bucket: str
@@ -43,19 +43,19 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """What a sheet is made of."""
+    """The images of a sheet."""
 
     images: Sequence[Waiting]
     """The least certain first."""
     waiting: int
-    """Images that need review and have no label; more than fit on a sheet, maybe."""
+    """Number of images for review without a label; possibly more than fit on a sheet."""
     sampled: int
     """Accepted images among `images`."""
     since: date
 
     @property
     def classes(self) -> list[str]:
-        """Every class that an image could have, in the order of the alphabet."""
+        """Every class, in alphabetical order."""
         return sorted({name for image in self.images for name in image.scores})
 
 
@@ -63,10 +63,10 @@ def review_queue(engine: Engine, since: date, until: date, sample: int = 0) -> Q
     """Return the images to look at, uploaded from `since` to `until`, both included.
 
     Args:
-        engine: that knows them.
+        engine: that answers.
         since: UTC date.
         until: UTC date.
-        sample: how many accepted images to add: only their labels say how often what is accepted is right.
+        sample: how many accepted images to add; only their labels measure the precision.
 
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
@@ -96,10 +96,10 @@ def keys_of(classes: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime) -> str:
-    """Return the page, with a small JPEG of each image, or None where it could not be had.
+    """Return the page, with a small JPEG of each image, or None if it could not be read.
 
-    It needs no network, and its security policy lets no script run but ours. All that came from images, keys
-    or the model is escaped.
+    It needs no network, and its security policy allows only its own script. Text from images, keys and the
+    model is escaped.
     """
     script = _SCRIPT.read_text(encoding="utf-8")
     return template("review/review.html.j2").render(
@@ -112,7 +112,7 @@ def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime
         none_key=NONE_KEY,
         file_name=f"labels-{generated_at:%Y%m%d-%H%M%S}.jsonl",
         generated_at=generated_at,
-        script=Markup(script),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - a file of this package
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         words=words,
     )
@@ -136,6 +136,6 @@ def _images(frame: pd.DataFrame) -> list[Waiting]:
 
 
 def _scores(classes: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
-    """Return the scores, the highest first. In a map of Athena's a class `007` would be a number."""
+    """Return the scores, the highest first. In Athena's text of a map, a class `007` would be a number."""
     pairs = zip(classes, probabilities, strict=True)
     return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))

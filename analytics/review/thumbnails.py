@@ -1,4 +1,4 @@
-"""Small pictures for the report and for review sheets, made from bytes that nobody vouches for."""
+"""Small pictures for the report and for review sheets, made from untrusted bytes."""
 
 import io
 
@@ -9,9 +9,9 @@ SIZE_PX = 96
 
 
 def small_jpeg(data: bytes | None, size_px: int = SIZE_PX) -> bytes | None:
-    """Return an image as a small square JPEG, or None when there is no sound image.
+    """Return an image as a small square JPEG, or None if the bytes are not a valid image.
 
-    It is decoded by the same guarded code as the model's input, and squeezed into the square like it.
+    It is decoded by the same guarded code as the model's input, and scaled into a square like it.
     """
     if data is None:
         return None

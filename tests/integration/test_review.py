@@ -152,7 +152,7 @@ def test_of_a_file_with_one_bad_line_nothing_is_loaded(stack, answers, tmp_path)
         load_labels(stack, answers, str(file))
     classes = "bicycle, motorcycle, willow_tree"
     assert str(raised.value) == (
-        f"{file}: line 2: 'tulip' is none of the classes: {classes}. Nothing was loaded."
+        f"{file}: line 2: 'tulip' is not a class: {classes}. Nothing was loaded."
     )
     assert labelled(answers) == {}
 
@@ -193,7 +193,7 @@ def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path
     with pytest.raises(SystemExit, match="1"):
         main()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is none of the classes: bicycle,")
+    assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is not a class: bicycle,")
 
 
 # ── the sheet ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,7 +250,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
         assert browser.text("#where") == f"Image {number} of 11"
         browser.press("2" if number == 6 else "1")
     assert browser.evaluate("!document.querySelector('#done').hidden")
-    assert browser.text("#status").startswith("bicycle. All are labelled.")
+    assert browser.text("#status").startswith("bicycle. All images are labelled.")
 
     file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
     assert file.suffix == ".jsonl"

@@ -63,7 +63,7 @@ def test_without_a_question_all_are_listed(asked):
     result = run()
     assert result.exit_code == 0
     assert all(name in result.output for name in saved_queries())
-    assert "Which images wait for a person" in result.output
+    assert "Which images wait for review" in result.output
     assert asked == []
 
 
