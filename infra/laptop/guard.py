@@ -27,7 +27,7 @@ PATHS_WITHOUT_SIGNATURE = frozenset({"/_ministack/health"})
 
 _SIGN = "Sign it with access_key_id and secret_access_key of stack.json."
 _CODE = "InvalidSignature"
-"""None of AWS's own: ministack would put AWS's message in place of ours."""
+"""Not a code of AWS: for those, ministack replaces the message."""
 _NOT_HASHED = frozenset({sigv4.UNSIGNED_PAYLOAD, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
 _CHUNKS_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

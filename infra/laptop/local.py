@@ -86,7 +86,8 @@ def up(
     _refuse_if_up(stack_file)
     parameters = parameters_of_model(model)
     home = home.resolve()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # other users of the machine read neither images nor credentials
     with _locked(home) as lock, _ended_by_signals():
         ports = _free_ports(port)
         # Before anything starts: `down` finds it by this.

@@ -140,7 +140,7 @@ def test_an_event_names_the_version_of_its_own_upload(dispatched, monkeypatch):
 def test_an_event_of_another_source_is_left_as_it_is():
     seen = []
     embedded._version_id.set("v1")
-    event = {"Source": "ours", "Detail": json.dumps({"object": {}})}
+    event = {"Source": "scones", "Detail": json.dumps({"object": {}})}
     embedded._with_version(lambda event: seen.append(event))(dict(event))
     embedded._version_id.set(None)
     assert seen == [event]

@@ -16,14 +16,14 @@ from infra.laptop.guard import guarded
 
 PORT = 27_447
 URL = f"http://127.0.0.1:{PORT}"
-OURS = Credentials("SCONESABCDEFGHIJKLMN", "the secret of this system")
+OWNER = Credentials("SCONESABCDEFGHIJKLMN", "the secret of this system")
 BODY = b'{"FunctionName": "evil"}'
 
 
 @pytest.fixture(autouse=True)
-def ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OURS.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", OURS.secret_key)
+def owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OWNER.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", OWNER.secret_key)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -43,7 +43,7 @@ def request(
     url: str = f"{URL}/2015-03-31/functions",
     body: bytes = BODY,
     service: str = "lambda",
-    credentials: Credentials = OURS,
+    credentials: Credentials = OWNER,
     signer: Any = SigV4Auth,
     **headers: str,
 ) -> AWSRequest:
@@ -174,7 +174,7 @@ def test_without_a_signature_there_is_health_alone() -> None:
         assert send(AWSRequest("POST", URL + path, data=b"x"))[0] == 403, path
 
 
-@pytest.mark.parametrize("access_key", ["test", "000000000000", "", OURS.access_key, "AKIAIOSFODNN7EXAMPLE"])
+@pytest.mark.parametrize("access_key", ["test", "000000000000", "", OWNER.access_key, "AKIAIOSFODNN7EXAMPLE"])
 @pytest.mark.parametrize("secret", ["test", "another"])
 def test_no_access_key_goes_without_the_secret(access_key: str, secret: str) -> None:
     status, _, body = send(request(credentials=Credentials(access_key, secret)))
@@ -183,7 +183,7 @@ def test_no_access_key_goes_without_the_secret(access_key: str, secret: str) -> 
 
 
 def test_the_account_s_number_is_a_key_with_the_same_secret_as_lambdas_have_it() -> None:
-    assert send(request(credentials=Credentials("000000000000", OURS.secret_key)))[0] == 200
+    assert send(request(credentials=Credentials("000000000000", OWNER.secret_key)))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_body_is_signed_also_where_no_header_has_its_hash() -> None:
 
 
 def test_a_second_credential_in_the_header_is_refused() -> None:
-    sent = request(credentials=OURS)
+    sent = request(credentials=OWNER)
     authorization = sent.headers["Authorization"]
     twice = authorization.replace(
         "Credential=", "Credential=test/20261129/us-east-1/lambda/aws4_request, Credential="
@@ -223,7 +223,7 @@ def test_a_presigned_url_is_good_until_it_expires(monkeypatch: pytest.MonkeyPatc
     url = f"{URL}/b/k%20with%20spaces.png"
     assert send(request("GET", url, b"", "s3", signer=presigner(60)))[0] == 200
     assert send(request("PUT", url, b"", "s3", signer=presigner(60)), b"any body")[0] == 200
-    assert send(request("GET", url, b"", "s3", Credentials(OURS.access_key, "x"), presigner(60)))[0] == 403
+    assert send(request("GET", url, b"", "s3", Credentials(OWNER.access_key, "x"), presigner(60)))[0] == 403
     longer = request("GET", url, b"", "s3", signer=presigner(60))
     longer.url = longer.url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000")
     assert send(longer)[0] == 403
@@ -244,22 +244,22 @@ def test_a_presigned_url_of_version_2_is_good_until_it_expires(monkeypatch: pyte
         signer(credentials).add_auth(sent)
         return sent
 
-    assert send(presigned(OURS))[0] == 200
+    assert send(presigned(OWNER))[0] == 200
     for key, secret in (
-        (OURS.access_key, "x"),
+        (OWNER.access_key, "x"),
         ("test", "test"),
-        ("", OURS.secret_key),
+        ("", OWNER.secret_key),
         ("000000000000", "test"),
     ):
         assert send(presigned(Credentials(key, secret)))[0] == 403
-    changed = presigned(OURS)
+    changed = presigned(OWNER)
     changed.url = changed.url.replace("/b/k", "/b/other")
     assert send(changed)[0] == 403
-    changed = presigned(OURS)
+    changed = presigned(OWNER)
     changed.method = "PUT"
     assert send(changed)[0] == 403
     in_a_while = time.time() + 61
-    sent = presigned(OURS)
+    sent = presigned(OWNER)
     monkeypatch.setattr("time.time", lambda: in_a_while)
     assert send(sent)[0] == 403
 
@@ -271,7 +271,7 @@ def test_an_unsigned_payload_is_the_client_s_choice_and_other_marks_are_not() ->
         ("NOTHING", 403),
     ):
         sent = AWSRequest("PUT", f"{URL}/b/k", {"X-Amz-Content-SHA256": mark}, b"image")
-        SigV4Auth(OURS, "s3", "us-east-1").add_auth(sent)
+        SigV4Auth(OWNER, "s3", "us-east-1").add_auth(sent)
         assert send(sent)[0] == status, mark
 
 

@@ -112,9 +112,9 @@ class Script:
 
     def counts(self) -> Counter[str]:
         """Return how often each fault occurred; repetitions for one image count once."""
-        of_images = {met for met in self.occurrences if met.image is not None}
+        of_images = {each for each in self.occurrences if each.image is not None}
         return Counter(
-            met.name for met in [*of_images, *(met for met in self.occurrences if met.image is None)]
+            each.name for each in [*of_images, *(each for each in self.occurrences if each.image is None)]
         )
 
     def _for(self, seam: Seam, known: list[tuple[int, Injection]]) -> Fault | None:

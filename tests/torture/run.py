@@ -102,9 +102,9 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path | No
 
 def went_well(report: Mapping[str, Any]) -> bool:
     """Tell whether nothing was lost, doubled or wrong, here and in the audit."""
-    books = report["audit"]
+    audited = report["audit"]
     return not (
-        report["lost"] or report["doubled"] or report["wrong"] or books["missing"] or books["doubled"]
+        report["lost"] or report["doubled"] or report["wrong"] or audited["missing"] or audited["doubled"]
     )
 
 
@@ -221,9 +221,9 @@ def _show(run: Run, report: Mapping[str, Any]) -> None:
             for name in found.keys() - shown:
                 run.console.print(f"{what} {when}: {name!r} {found[name]}", soft_wrap=True, markup=False)
             shown |= found.keys()
-    books = report["audit"]
+    audited = report["audit"]
     run.console.print(
         f"{report['faults']} faults, {report['events_repeated']} events repeated. "
         f"Lost: {report['lost']}, doubled: {report['doubled']}, wrong: {report['wrong']}. "
-        f"The audit: {books['missing']} missing, {books['doubled']} doubled."
+        f"The audit: {audited['missing']} missing, {audited['doubled']} doubled."
     )
