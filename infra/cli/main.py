@@ -7,7 +7,7 @@ import click
 
 from infra.cli.command_line import INTERRUPTED, Argument, Command, Option, is_under_make, scones
 from infra.cli.commands import data, laptop, model, on_aws, operate, sagemaker, shell
-from infra.cli.terminal import errors
+from infra.cli.terminal import end_quietly, errors
 from ingest.errors import SconesError
 
 __all__ = ["main", "run", "scones"]
@@ -29,6 +29,7 @@ def run(command: click.Command, name: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding than UTF-8 gets a `?` for what it cannot show.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    stdout = sys.stdout
     try:
         command(prog_name=name, standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
@@ -37,6 +38,12 @@ def run(command: click.Command, name: str) -> None:
         _fail(_missing(error))
     except click.ClickException as error:
         _fail(error.format_message())
+    except SystemExit:
+        if (
+            sys.stdout is not stdout
+        ):  # click meets a broken pipe by taking the stream's place, and ends with 1
+            end_quietly()
+        raise
     except Exception as error:
         if not _is_for_people(error):
             raise

@@ -1,5 +1,6 @@
 """Which deployed system a command is about."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from infra.installation import stack_file
@@ -32,7 +33,8 @@ def aws_session() -> "boto3.Session":
     """
     import boto3
 
-    session: Any = boto3.Session()
+    # boto3 reads AWS_DEFAULT_REGION alone, all other SDKs of AWS and its CLI v2 read AWS_REGION first.
+    session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
     if not session.region_name:
         raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
     return session

@@ -1,10 +1,11 @@
 """The terminal that commands print to: much of what they print was written by others."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -30,6 +31,10 @@ class Terminal(Console):
         if not self.is_terminal and "width" not in options and "COLUMNS" not in os.environ:
             self.width = WIDEST
 
+    def on_broken_pipe(self) -> None:
+        """End quietly when nobody reads on, as in `scones query … | head`: that is no failure."""
+        end_quietly()
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Return text as rich shows it, with a � for each non-printable character."""
         return super().render_str(visible(text), **options)
@@ -43,6 +48,12 @@ class Terminal(Console):
         else:
             self.print(text, highlight=False)
             yield
+
+
+def end_quietly() -> NoReturn:
+    """End the process with 0; what is still to be written to standard output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 answers = Terminal()

@@ -91,7 +91,9 @@ def show_audit(console: Terminal, audited: "Audited") -> None:
     in_queues = queues.undelivered + queues.unrecorded
     if totals.missing or totals.doubled or totals.by_outcome[Outcome.FAILED] or in_queues:
         console.print(f"`{how('redrive')}` shows what can be done again.")
-    if totals.is_clean:
+    if totals.is_clean and totals.in_flight:
+        console.print(f"Nothing is lost so far: {totals.in_flight:,} in flight. Nothing is counted twice.")
+    elif totals.is_clean:
         console.print("Nothing is lost, nothing is counted twice.")
     else:
         console.print("Something is lost, or counted twice.", style="bold red")

@@ -1,5 +1,6 @@
 """Loads a labels file into the table of a stack."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,17 @@ from infra.stack import Stack
 from ingest.upload import bucket_and_key
 
 
-def load_labels(stack: Stack, answers: Engine, source: str) -> int:
-    """Load a labels file, `s3://bucket/key` or a local one; return how many images it labels.
+@dataclass(frozen=True)
+class Loaded:
+    """What a labels file held."""
+
+    images: int
+    new: int
+    """Images that had no label before."""
+
+
+def load_labels(stack: Stack, answers: Engine, source: str) -> Loaded:
+    """Load a labels file, `s3://bucket/key` or a local one.
 
     Raises:
         UnusableLabels: the file is not one of labels, or not of this stack's images; nothing is loaded.
@@ -24,10 +34,12 @@ def load_labels(stack: Stack, answers: Engine, source: str) -> int:
         files = to_files(labels, classified_images(answers, (label.upload_id for label in labels)))
     except UnusableLabels as error:
         raise UnusableLabels(f"{source}: {error}. Nothing was loaded.") from error
+    known = set(answers.query("SELECT upload_id FROM true_labels").frame["upload_id"])
+    labelled = {label.upload_id for label in labels}
     bucket = ResultsBucket(s3, stack.results_bucket)
     for path, table in files.items():
         bucket.write(path, table)
-    return sum(table.num_rows for table in files.values())
+    return Loaded(len(labelled), len(labelled - known))
 
 
 def _read(s3: Any, source: str) -> bytes:

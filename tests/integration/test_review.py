@@ -21,7 +21,7 @@ from analytics.report.isoweek import IsoWeek
 from analytics.review.labels import UnusableLabels
 from infra.cli.main import main, scones
 from infra.operations.answers import engine
-from infra.operations.load_labels import load_labels
+from infra.operations.load_labels import Loaded, load_labels
 from infra.operations.write_sheet import Reviewed, review
 from tests.builders import jpeg_bytes, noise
 from tests.builders_table import a_row
@@ -123,9 +123,9 @@ def report_of_the_week(answers: Any) -> WeeklyReport:
 def test_a_file_that_is_loaded_twice_counts_once(stack, answers, tmp_path):
     file = a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None, 6: "motorcycle"})
     assert report_of_the_week(answers).numbers.measured is None
-    assert load_labels(stack, answers, str(file)) == 3
+    assert load_labels(stack, answers, str(file)) == Loaded(3, 3)
     once = answers.query("SELECT count(*) AS rows FROM labels").frame["rows"][0]
-    assert load_labels(stack, answers, str(file)) == 3
+    assert load_labels(stack, answers, str(file)) == Loaded(3, 0)
     assert answers.query("SELECT count(*) AS rows FROM labels").frame["rows"][0] == once == 3
     assert labelled(answers) == {NASTY: "bicycle", LONG: None, ROWS[6]["key"]: "motorcycle"}
 
@@ -141,7 +141,7 @@ def test_a_later_label_wins_whenever_it_is_loaded(stack, answers, tmp_path):
 def test_a_file_comes_from_a_bucket_too(stack, answers, tmp_path, s3):
     body = a_file(tmp_path / "labels.jsonl", {0: "bicycle"}).read_bytes()
     s3.put_object(Bucket="results", Key="from/him & her?#.jsonl", Body=body)
-    assert load_labels(stack, answers, "s3://results/from/him & her?#.jsonl") == 1
+    assert load_labels(stack, answers, "s3://results/from/him & her?#.jsonl") == Loaded(1, 1)
     with pytest.raises(ClientError, match="NoSuchKey"):
         load_labels(stack, answers, "s3://results/nothing.jsonl")
 
@@ -181,7 +181,11 @@ def test_the_commands_say_where_the_sheet_is_and_what_was_loaded(stack, tmp_path
     assert "Open sheets/review.html" in said.output
     assert (tmp_path / "sheets" / "review.html").is_file()
     a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None})
-    assert "Labels of 2 images" in CliRunner().invoke(scones, ["label", "labels.jsonl"]).output
+    for new in (2, 0):
+        loaded = CliRunner().invoke(scones, ["label", "labels.jsonl"]).output
+        assert f"Labels of 2 images loaded; {new} of them had none before." in loaded
+    loaded = CliRunner().invoke(scones, ["label", "labels.jsonl", "--json"]).stdout
+    assert json.loads(loaded) == {"images": 2, "new": 0}
     assert "a date is like" in CliRunner().invoke(scones, ["review", "--since", "monday"]).output
 
 
@@ -255,7 +259,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
     assert file.suffix == ".jsonl"
     assert browser.said == []
-    assert load_labels(stack, answers, str(file)) == 11
+    assert load_labels(stack, answers, str(file)).images == 11
     found = labelled(answers)
     assert (found[NASTY], found[LONG], found["van-01/gone.jpg"]) == ("bicycle", "motorcycle", None)
     assert (found["van-01/4.jpg"], found["van-01/5.jpg"]) == ("motorcycle", "bicycle")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from infra.cli import systems
 from infra.cli.main import main, scones
 from infra.installation import PROJECT
 from infra.stack import Stack
@@ -271,3 +272,54 @@ def test_a_stack_is_found_where_the_home_is(monkeypatch, tmp_path) -> None:
     A_STACK.save(tmp_path / "stack.json")
     result = CliRunner().invoke(scones, ["audit"])
     assert "it was up, but its processes are gone" in str(result.exception)
+
+
+@pytest.mark.parametrize("arguments", [("--week", "2099-W01"), ("--compare", "2099-W01")])
+def test_a_report_on_a_week_that_has_not_begun_is_refused(monkeypatch, capsys, arguments) -> None:
+    line = said_by(monkeypatch, capsys, "report", *arguments)
+    assert line.startswith("error: 2099-W01 has not begun: this week is 20")
+
+
+@pytest.mark.parametrize(
+    "prints",
+    [
+        "from infra.cli.terminal import answers; answers.print('line')",
+        "import click; click.echo('line')",
+        "from infra.cli.words import print_json; print_json({'a': 1})",
+    ],
+)
+def test_a_reader_that_has_seen_enough_is_no_failure(prints) -> None:
+    code = (
+        "import click\n"
+        "from infra.cli.main import run\n"
+        "@click.command()\n"
+        "def query():\n"
+        "    for _ in range(10_000):\n"
+        f"        {prints}\n"
+        "run(query, 'query')\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+    ],
+)
+def test_the_region_is_the_one_that_is_exported(monkeypatch, environment, region) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert systems.aws_session().region_name == region

@@ -40,8 +40,13 @@ def printed():
 def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
     text = printed(show_audit, CLEAN)
     assert "1,003" in text
-    assert "Nothing is lost" in text
+    assert "Nothing is lost so far: 3 in flight. Nothing is counted twice." in text
     assert "redrive" not in text
+
+
+def test_a_clean_audit_with_nothing_in_flight_is_final(printed):
+    done = replace(CLEAN, totals=Audit(uploaded=2, by_outcome=Counter({Outcome.ACCEPTED: 2})))
+    assert "Nothing is lost, nothing is counted twice." in printed(show_audit, done)
 
 
 @pytest.mark.parametrize(

@@ -126,10 +126,13 @@ def report(week: str | None, compare: str | None, out: Path | None, on: str | No
     from analytics.report.isoweek import IsoWeek
 
     try:
-        chosen = IsoWeek.parse(week) if week else IsoWeek.of(datetime.now(UTC).date())
+        this = IsoWeek.of(datetime.now(UTC).date())
+        chosen = IsoWeek.parse(week) if week else this
         other = IsoWeek.parse(compare) if compare else chosen.back()
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    if max(chosen, other) > this:
+        raise click.ClickException(f"{max(chosen, other)} has not begun: this week is {this}")
     if other == chosen:
         raise click.ClickException(f"{chosen} cannot be compared with itself")
     stack = systems.current_stack(on)
@@ -203,11 +206,12 @@ def label(source: str, on: str | None, as_json: bool) -> None:
     from infra.operations.load_labels import load_labels
 
     with engine(stack) as athena:
-        images = load_labels(stack, athena, source)
+        loaded = load_labels(stack, athena, source)
     if as_json:
-        print_json({"images": images})
+        print_json(asdict(loaded))
     else:
-        answers.print(f"Labels of {plural(images, 'image')} loaded.")
+        images = plural(loaded.images, "image")
+        answers.print(f"Labels of {images} loaded; {loaded.new:,} of them had none before.")
     words.print(f"`{how('report')}` measures precision with them.")
 
 

@@ -65,7 +65,9 @@ _name = option(
     help="name of the endpoint",
 )
 _dry_run = option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
-_region = option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)
+_region = option(
+    "--region", default="us-east-1", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], show_default=True
+)
 
 
 @scones.command("endpoint-train")
