@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra.aws import package
-from infra.installation import state_folder
+from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
 from ingest.errors import SconesError
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
@@ -76,7 +76,7 @@ def described(session: "boto3.Session", stack_name: str) -> dict[str, Any]:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise NotUp(
-            f"no stack {stack_name!r} in {session.region_name}: deploy it with `make deploy`"
+            f"no stack {stack_name!r} in {session.region_name}: deploy it with `{how('deploy')}`"
         ) from error
     return dict(stack)
 
@@ -98,7 +98,7 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
     except (UnusableModel, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error if isinstance(error, UnusableModel) else f"{CARD_FILE}: {error!r}"
         raise DeployFailed(
-            f"{model} is not a folder of a model, as `make train` writes one: {why}"
+            f"{model} is not a folder of a model, as `{how('train')}` writes one: {why}"
         ) from error
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import WaiterError
 
 from analytics.text import plural
 from infra.aws.deploy import artifacts_bucket, described
+from infra.installation import how
 from infra.stack import NotUp, depth
 from ingest.errors import SconesError
 
@@ -63,7 +64,7 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
     """Delete a stack in any state; return the names of the buckets that stay."""
     if MARKER not in {parameter["ParameterKey"] for parameter in stack.get("Parameters", ())}:
         raise CannotUndeploy(
-            f"the stack {stack['StackName']!r} was not created by `make deploy`: it is left alone"
+            f"the stack {stack['StackName']!r} was not created by `{how('deploy')}`: it is left alone"
         )
     cloudformation = session.client("cloudformation")
     stack_id = stack["StackId"]  # a deleted stack is found by its id only
@@ -84,7 +85,7 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
     except WaiterError as error:
         (left,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
         why = left.get("StackStatusReason") or left["StackStatus"]
-        raise CannotUndeploy(f"the stack still exists: {why} `make undeploy` tries again.") from error
+        raise CannotUndeploy(f"the stack still exists: {why} `{how('undeploy')}` tries again.") from error
     return [there[name] for name in KEPT if name in there]
 
 
