@@ -193,15 +193,15 @@ def _locked(home: Path) -> Iterator[int]:
     """
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _take(lock):
-            left = processes(home)
-            if not left or "supervisor" in left.values():
-                pids = ", ".join(map(str, left))
-                who = f" (process {pids})" if left else ""
-                raise CannotStart(f"another system runs on {home}, or is being started or stopped{who}")
-            _end_all(home)
-            if not _take(lock):
-                raise CannotStart(f"{home} is in use, though no process of it is known: {home / 'lock'}")
+        is_held, left = _take(lock), processes(home)
+        if not is_held and (not left or "supervisor" in left.values()):
+            pids = ", ".join(map(str, left))
+            who = f" (process {pids})" if left else ""
+            raise CannotStart(f"another system runs on {home}, or is being started or stopped{who}")
+        # What a killed supervisor left, or a system whose folder was deleted, lock included.
+        _end_all(home)
+        if not is_held and not _take(lock):
+            raise CannotStart(f"{home} is in use, though no process of it is known: {home / 'lock'}")
         yield lock
     finally:
         os.close(lock)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -219,6 +220,18 @@ def test_what_a_killed_supervisor_leaves_ends_before_the_next_start(
     assert not set(first.pids.values()) & set(second.pids.values())
     assert set(local.processes(home)) == set(second.pids.values())
     local.down(tmp_path / stack_file)
+    wait_until_none(home)
+
+
+@needs_proc
+def test_a_system_whose_folder_was_deleted_ends_before_the_next_start(home: Path, tmp_path: Path) -> None:
+    first = local.up(home, None, tmp_path / "stack.json")
+    shutil.rmtree(home)
+    (tmp_path / "stack.json").unlink()
+    second = local.up(home, None, tmp_path / "stack.json")
+    assert not set(first.pids.values()) & set(second.pids.values())
+    assert set(local.processes(home)) == set(second.pids.values())
+    local.down(tmp_path / "stack.json")
     wait_until_none(home)
 
 

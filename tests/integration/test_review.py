@@ -151,9 +151,7 @@ def test_of_a_file_with_one_bad_line_nothing_is_loaded(stack, answers, tmp_path)
     with pytest.raises(UnusableLabels) as raised:
         load_labels(stack, answers, str(file))
     classes = "bicycle, motorcycle, willow_tree"
-    assert str(raised.value) == (
-        f"{file}: line 2: 'tulip' is not a class: {classes}. Nothing was loaded."
-    )
+    assert str(raised.value) == (f"{file}: line 2: 'tulip' is not a class: {classes}. Nothing was loaded.")
     assert labelled(answers) == {}
 
 

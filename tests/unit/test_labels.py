@@ -185,9 +185,7 @@ def test_the_table_has_the_key_that_the_image_really_has():
 
 def test_an_unknown_class_is_answered_with_the_known_ones():
     labels = parse(a_file(a_line(), a_line(label="bicicle")), NOW)
-    with pytest.raises(
-        UnusableLabels, match=r"line 2: 'bicicle' is not a class: bicycle, motorcycle$"
-    ):
+    with pytest.raises(UnusableLabels, match=r"line 2: 'bicicle' is not a class: bicycle, motorcycle$"):
         to_files(labels, known(ID))
 
 
