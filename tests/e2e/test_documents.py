@@ -22,7 +22,8 @@ def block(document: str, first_word: str, language: str = "sh") -> str:
     """Return the code block of a document that begins with this text."""
     text = (PROJECT / document).read_text(encoding="utf-8")
     blocks = re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
-    return next(each for each in blocks if each.startswith(first_word))
+    found: str = next(each for each in blocks if each.startswith(first_word))
+    return found
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def server():
     server.close()
 
 
-def test_a_download_is_checked_and_tells_how_far_it_is(server, tmp_path):
+def test_a_download_is_checked_and_reports_its_progress(server, tmp_path):
     seen = []
     path = tmp_path / "new folder" / "archive"
     cifar100.download(path, lambda done, total: seen.append((done, total)), server.url, MD5)
@@ -75,7 +75,7 @@ def test_a_broken_download_is_continued_where_it_stopped(server, tmp_path):
     assert server.ranges == [None, "bytes=1000000-"]
 
 
-def test_a_server_that_knows_no_ranges_sends_all_of_it_again(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
     path = tmp_path / "archive"
     (tmp_path / "archive.part").write_bytes(CONTENT[:1000])
     server.knows_ranges = False
@@ -97,7 +97,7 @@ def test_another_file_than_the_archive_is_deleted(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_not_downloaded(server, tmp_path):
+def test_an_existing_file_is_not_downloaded(server, tmp_path):
     path = tmp_path / "archive"
     path.write_bytes(b"there")
     cifar100.download(path, lambda done, total: None, server.url, MD5)

@@ -129,7 +129,7 @@ def test_an_endpoint_is_measured_instead_of_the_file(tmp_path, serve):
     assert evaluation.figures["recall"] == {"bicycle": 1.0, "motorcycle": 0.0}
 
 
-def test_what_is_wrong_is_one_sentence(tmp_path):
+def test_unusable_data_and_models_are_one_sentence(tmp_path):
     with pytest.raises(SconesError) as caught:
         evaluate(tmp_path / "none.tar.gz", steps=steps)
     assert str(caught.value) == f"there is no file {tmp_path / 'none.tar.gz'}"
@@ -144,7 +144,7 @@ def test_the_default_model_knows_the_demos_drawings():
     assert sum(right) >= 95
 
 
-def test_the_images_of_the_demo_can_be_evaluated_as_they_lie(tmp_path):
+def test_the_images_of_the_demo_can_be_evaluated_in_place(tmp_path):
     write_images(tmp_path, 60, seed=1)
     measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))
     assert min(measured.data.counts().values()) > 10
@@ -152,7 +152,7 @@ def test_the_images_of_the_demo_can_be_evaluated_as_they_lie(tmp_path):
     assert measured.figures["accuracy"] > 0.9
 
 
-def test_validation_images_beside_training_images_are_what_is_measured(tmp_path):
+def test_validation_images_beside_training_images_are_measured(tmp_path):
     write_images(tmp_path / "train", 30, seed=1)
     write_images(tmp_path / "val", 40, seed=2)
     measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))

@@ -70,7 +70,7 @@ def test_the_validator_itself_finds_a_misspelt_name():
 
 
 @pytest.mark.parametrize("capacity", [requests.Serverless(), REAL_TIME])
-def test_every_request_is_one_that_the_api_knows(capacity):
+def test_every_request_is_valid_for_the_api(capacity):
     deployment = replace(OURS, capacity=capacity)
     name = deployment.name(NOON)
     bounds, policy = requests.scaling("scones", REAL_TIME)
@@ -92,7 +92,7 @@ def test_the_longest_endpoint_name_makes_names_that_sagemaker_allows():
     assert not requests.is_name_of("scones", replace(OURS, endpoint="my-scones").name(NOON))
 
 
-def test_the_algorithm_is_told_of_every_class_and_image():
+def test_the_training_job_counts_every_class_and_image():
     hyperparameters = requests.training_job(PLAN)["HyperParameters"]
     assert hyperparameters["num_classes"] == "5"
     assert hyperparameters["num_training_samples"] == "800"
@@ -100,7 +100,7 @@ def test_the_algorithm_is_told_of_every_class_and_image():
     assert all(isinstance(value, str) for value in hyperparameters.values())
 
 
-def test_its_four_channels_lie_side_by_side():
+def test_the_four_channels_are_side_by_side():
     channels = requests.training_job(PLAN)["InputDataConfig"]
     assert {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels
@@ -120,7 +120,7 @@ def test_its_four_channels_lie_side_by_side():
         ({"epochs": 1}, "1 epochs"),
     ],
 )
-def test_what_the_algorithm_cannot_train_is_refused_before_it_costs_anything(change, said):
+def test_a_job_that_the_algorithm_cannot_train_is_refused_before_it_costs_anything(change, said):
     with pytest.raises(ValueError, match=said):
         requests.training_job(replace(PLAN, **change))
 
@@ -155,7 +155,7 @@ def test_a_package_holds_the_model_at_its_root_and_is_the_same_each_time(tmp_pat
     assert (tmp_path / "unpacked/model.onnx").read_bytes() == b"network"
 
 
-def test_half_a_model_is_not_packed(tmp_path):
+def test_an_incomplete_model_is_not_packed(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"network")
     with pytest.raises(DeploymentError, match=r"card\.json"):
         package(tmp_path)
@@ -220,7 +220,7 @@ def test_a_first_deployment_creates_the_endpoint():
     assert plane.scaled == {}
 
 
-def test_a_second_one_updates_it_and_keeps_the_first_to_go_back_to():
+def test_a_second_deployment_updates_the_endpoint_and_keeps_the_first_for_a_rollback():
     plane = FakePlane()
     first = deploy(plane, OURS, NOON, quiet)
     plane.attributes = "model_version=v2"
@@ -231,7 +231,7 @@ def test_a_second_one_updates_it_and_keeps_the_first_to_go_back_to():
     assert plane.registered == [first]
 
 
-def test_only_one_is_kept_to_go_back_to():
+def test_only_one_deployment_is_kept_for_a_rollback():
     plane = FakePlane()
     names = [
         deploy(plane, replace(OURS, capacity=requests.Serverless(1024, n)), NOON.replace(hour=n), quiet)
@@ -246,7 +246,7 @@ def test_the_same_deployment_again_changes_nothing():
     assert len(plane.registered) == 1
 
 
-def test_what_an_interrupted_update_began_is_waited_for():
+def test_an_interrupted_update_is_waited_for():
     plane = FakePlane()
     deploy(plane, OURS, NOON, quiet)
     begun = V2.name(LATER)
@@ -263,7 +263,7 @@ def test_a_first_deployment_that_answers_wrongly_leaves_nothing_behind():
     assert (plane.endpoints, plane.registered) == ({}, [])
 
 
-def test_an_update_that_runs_another_model_than_asked_for_is_put_back():
+def test_an_update_that_runs_another_model_is_rolled_back():
     plane = FakePlane()
     first = deploy(plane, OURS, NOON, quiet)
     with pytest.raises(DeploymentError, match="model_version=v1, not model_version=v2"):
@@ -272,7 +272,7 @@ def test_an_update_that_runs_another_model_than_asked_for_is_put_back():
     assert plane.registered == [first]
 
 
-def test_an_update_that_fails_is_put_back_with_its_scaling():
+def test_an_update_that_fails_is_rolled_back_with_its_scaling():
     plane = FakePlane()
     real_time = replace(OURS, capacity=REAL_TIME)
     first = deploy(plane, real_time, NOON, quiet)
@@ -284,7 +284,7 @@ def test_an_update_that_fails_is_put_back_with_its_scaling():
 
 
 @pytest.mark.parametrize("step", ["create", "stop_scaling"])
-def test_what_fails_before_the_endpoint_is_touched_leaves_nothing_behind(monkeypatch, step):
+def test_a_failure_before_the_endpoint_changes_leaves_nothing_behind(monkeypatch, step):
     plane = FakePlane()
     first = deploy(plane, OURS, NOON, quiet)
 
@@ -307,7 +307,7 @@ def test_an_update_to_serverless_ends_scaling():
     assert plane.scaled == {}
 
 
-def test_there_must_be_something_to_go_back_to():
+def test_a_rollback_needs_a_previous_deployment():
     plane = FakePlane()
     with pytest.raises(DeploymentError, match="no endpoint scones"):
         roll_back(plane, "scones", quiet)
@@ -362,7 +362,7 @@ def sagemaker(aws, monkeypatch):
     return plane
 
 
-def test_deploying_updating_going_back_and_deleting_on_moto(sagemaker):
+def test_deploying_updating_rolling_back_and_deleting_on_moto(sagemaker):
     first = deploy(sagemaker, OURS, NOON, quiet)
     second = deploy(sagemaker, replace(OURS, capacity=REAL_TIME), LATER, quiet)
     assert sagemaker.config_of("scones") == second
@@ -395,7 +395,7 @@ def test_scaling_that_was_stopped_resumes_as_it_was_on_moto(sagemaker):
     )
 
 
-def test_an_endpoint_that_sagemaker_itself_put_back_is_a_failed_deployment(sagemaker, monkeypatch):
+def test_a_rollback_by_sagemaker_itself_is_a_failed_deployment(sagemaker, monkeypatch):
     first = deploy(sagemaker, OURS, NOON, quiet)
     monkeypatch.setattr(sagemaker.control, "update_endpoint", lambda **_: None)
     with pytest.raises(DeploymentError, match=f"put {first} back"):
@@ -403,7 +403,7 @@ def test_an_endpoint_that_sagemaker_itself_put_back_is_a_failed_deployment(sagem
     assert sagemaker.configs("scones") == [first]
 
 
-def test_another_error_of_aws_is_not_taken_for_a_missing_endpoint(sagemaker, monkeypatch):
+def test_another_error_of_aws_is_not_mistaken_for_a_missing_endpoint(sagemaker, monkeypatch):
     def forbidden(**_):
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeEndpoint")
 
@@ -453,7 +453,7 @@ def test_a_list_is_not_sorted_by_class_even_where_the_images_are(aws):
     assert labels != sorted(labels)
 
 
-def test_a_fitted_temperature_makes_decide_as_sure_as_it_is_right():
+def test_with_a_fitted_temperature_the_confidence_of_decide_matches_its_accuracy():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 2))
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -497,7 +497,7 @@ def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():
         ("--bucket", "s3://mine", "bucket's name"),
     ],
 )
-def test_what_sagemaker_would_refuse_is_refused_in_the_plan_already(option, value, said):
+def test_the_plan_refuses_what_sagemaker_would_refuse(option, value, said):
     options = {"--role-arn": ROLE, "--bucket": "models", "--image": IMAGE, option: value}
     result = run("endpoint", "--dry-run", *(text for pair in options.items() for text in pair))
     assert result.exit_code == 2
@@ -511,7 +511,7 @@ def test_one_source_of_the_model_must_be_named(extra):
     assert "either --image" in result.stderr
 
 
-def test_what_a_training_job_trained_is_deployed_with_its_own_container(aws):
+def test_the_model_of_a_training_job_is_deployed_with_its_own_container(aws):
     boto3.client("sagemaker").create_training_job(**requests.training_job(PLAN))
     deployment = on_aws.trained_by(PLAN.job_name, "scones", ROLE, requests.Serverless())
     assert deployment.image_uri == PLAN.image_uri

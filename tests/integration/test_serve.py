@@ -260,7 +260,7 @@ def test_a_body_without_a_declared_length_is_bounded_too(endpoint):
     assert response.status_code == 413
 
 
-def test_a_client_that_stops_sending_gives_its_place_back(tmp_path, monkeypatch):
+def test_a_client_that_stops_sending_frees_its_slot(tmp_path, monkeypatch):
     monkeypatch.setattr("model.serving.serve.BODY_TIMEOUT_S", 0.2)
     model = Model.load(write_colour_model(tmp_path), threads=1)
     with in_thread(lambda: model) as client:
@@ -386,13 +386,13 @@ def test_the_containers_packages_are_the_locks_with_all_that_they_need():
             if "python_full_version < '3.12'" not in block.partition("\n")[0]
         }
 
-    ours, lock = pinned("model/requirements.txt"), pinned("requirements.lock")
-    assert all(hashes == lock[name] for name, hashes in ours.items())
-    assert {"onnxruntime", "numpy", "pillow", "starlette", "uvicorn"} <= set(ours)
-    for name in ours:
+    container, lock = pinned("model/requirements.txt"), pinned("requirements.lock")
+    assert all(hashes == lock[name] for name, hashes in container.items())
+    assert {"onnxruntime", "numpy", "pillow", "starlette", "uvicorn"} <= set(container)
+    for name in container:
         for needed in metadata.requires(name) or []:
             if ";" not in needed:
-                assert re.split(r"[^\w-]", needed)[0].replace("_", "-").lower() in ours
+                assert re.split(r"[^\w-]", needed)[0].replace("_", "-").lower() in container
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_the_containers_packages_are_the_locks_with_all_that_they_need():
         (lambda folder: write_colour_model(folder, classes=("red", "green")), "3 scores"),
     ],
 )
-def test_a_spoiled_model_is_named_in_one_sentence(tmp_path, spoil, said):
+def test_a_damaged_model_is_named_in_one_sentence(tmp_path, spoil, said):
     write_colour_model(tmp_path)
     spoil(tmp_path)
     with pytest.raises(UnusableModel, match=said) as caught:
@@ -444,7 +444,7 @@ def test_ping_and_invocations_are_503_until_the_model_is_warm(tmp_path):
     assert told == [None]
 
 
-def test_beyond_its_limit_it_says_busy_rather_than_hold_more(tmp_path, monkeypatch):
+def test_requests_beyond_the_limit_are_refused_as_busy(tmp_path, monkeypatch):
     monkeypatch.setattr("model.serving.serve.MAX_IN_FLIGHT", 0)
     model = Model.load(write_colour_model(tmp_path), threads=1)
     with in_thread(lambda: model) as client:
@@ -453,7 +453,7 @@ def test_beyond_its_limit_it_says_busy_rather_than_hold_more(tmp_path, monkeypat
     assert (response.status_code, response.json()["reason"]) == (503, "busy")
 
 
-def test_a_fault_of_the_network_is_a_500_that_tells_nothing_more(tmp_path, monkeypatch):
+def test_an_error_of_the_network_is_a_500_without_details(tmp_path, monkeypatch):
     model = Model.load(write_colour_model(tmp_path), threads=1)
 
     def broken(*_):

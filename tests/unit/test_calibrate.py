@@ -24,7 +24,7 @@ def test_the_temperature_that_made_the_logits_too_small_is_found():
     assert calibrate.fit_temperature(logits * 3.0, labels) == pytest.approx(3.0, rel=0.05)
 
 
-def test_predictions_without_an_error_are_not_made_infinitely_sure():
+def test_predictions_without_an_error_do_not_get_infinite_confidence():
     logits = np.tile([[1.0, 0.0]], (50, 1))
     fitted = calibrate.fit_temperature(logits, np.zeros(50, dtype=int))
     assert fitted == pytest.approx(calibrate.TEMPERATURES[0], rel=0.01)
@@ -123,7 +123,7 @@ def test_a_class_that_is_seen_to_be_imprecise_is_reviewed(rare, wrong):
     }
 
 
-def test_where_nothing_can_be_shown_no_class_has_a_threshold_of_its_own():
+def test_without_evidence_no_class_has_a_threshold_of_its_own():
     probabilities, labels = predictions([0.97] * 50, [True] * 50)
     assert calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99) == (1.0, {})
 
@@ -135,7 +135,7 @@ def test_acceptance_counts_the_errors():
     assert calibrate.acceptance(probabilities, labels, 0.95)["precision"] is None
 
 
-def test_cross_fitting_measures_only_images_that_had_no_part_in_the_choice():
+def test_cross_fitting_measures_only_images_that_did_not_choose_the_threshold():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 1000)
     logits = np.stack([np.zeros(1000), (labels * 2 - 1) * 2 + rng.normal(0, 1, 1000)], axis=1)
@@ -145,7 +145,7 @@ def test_cross_fitting_measures_only_images_that_had_no_part_in_the_choice():
     assert 0.5 <= result["coverage"] < 1.0
 
 
-def test_risk_grows_with_what_the_model_is_less_sure_of():
+def test_risk_grows_with_coverage():
     probabilities, labels = predictions([0.6, 0.9, 0.8, 0.7], [False, True, True, False])
     coverage, risk = calibrate.risk_coverage(probabilities, labels)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]

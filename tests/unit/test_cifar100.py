@@ -42,7 +42,7 @@ def archive_of(path, parts):
 META = pickle.dumps({b"fine_label_names": [b"bicycle", b"motorcycle"]}, protocol=2)
 
 
-def test_what_was_written_is_read_again(archive, dataset):
+def test_a_written_archive_is_read_back(archive, dataset):
     read = cifar100.read(archive, CLASSES)
     assert read.sha256() == dataset.sha256()
     assert read.names == dataset.names
@@ -57,7 +57,7 @@ def test_classes_are_chosen_by_name_and_labelled_in_the_order_asked_for(archive,
     assert (read.pixels[read.labels == 1] == dataset.pixels[dataset.labels == 0]).all()
 
 
-def test_without_names_the_classes_are_those_that_there_are_images_of(tmp_path, dataset):
+def test_without_names_all_classes_with_images_are_read(tmp_path, dataset):
     path = tmp_path / "two.tar.gz"
     cifar100.write(path, {"train": dataset.take(np.flatnonzero(dataset.labels != 1))})
     assert cifar100.read(path, []).classes == ("bicycle", "poppy")
@@ -68,21 +68,21 @@ def test_an_unknown_class_is_named_with_what_it_may_have_meant(archive):
         cifar100.read(archive, ["motorcycles"])
 
 
-def test_an_archive_without_a_part_says_so(tmp_path, dataset):
+def test_an_archive_without_a_part_is_refused_with_a_sentence(tmp_path, dataset):
     path = tmp_path / "train-only.tar.gz"
     cifar100.write(path, {"train": dataset})
     with pytest.raises(DataError, match="has no cifar-100-python/test"):
         cifar100.read(path, CLASSES, "test")
 
 
-def test_an_archive_cut_short_says_so(archive):
+def test_a_truncated_archive_is_refused_with_a_sentence(archive):
     archive.write_bytes(archive.read_bytes()[:-2000])
     with pytest.raises(DataError, match=r"small\.tar\.gz is damaged, cut short or no tar archive"):
         cifar100.read(archive, CLASSES)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\x1f\x8b\x08 no gzip"])
-def test_a_file_of_another_kind_says_so(tmp_path, content):
+def test_a_file_of_another_kind_is_refused_with_a_sentence(tmp_path, content):
     path = tmp_path / "wrong.tar.gz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged, cut short or no tar archive") as caught:
@@ -98,7 +98,7 @@ def test_one_changed_byte_is_found(archive):
         cifar100.read(archive, CLASSES)
 
 
-def test_an_archive_that_was_packed_from_where_it_lay_is_read(archive, tmp_path):
+def test_an_archive_with_paths_that_begin_with_a_dot_is_read(archive, tmp_path):
     again = tmp_path / "again.tar.gz"
     with tarfile.open(archive) as old, tarfile.open(again, "w:gz") as new:
         for entry in old:
@@ -108,7 +108,7 @@ def test_an_archive_that_was_packed_from_where_it_lay_is_read(archive, tmp_path)
     assert cifar100.read(again, CLASSES).sha256() == cifar100.read(archive, CLASSES).sha256()
 
 
-def test_a_missing_file_says_so(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="there is no file"):
         cifar100.read(tmp_path / "none.tar.gz", CLASSES)
 

@@ -92,7 +92,7 @@ def test_the_report_says_what_is_wrong_with_the_data():
     )
 
 
-def test_the_hash_knows_pixels_labels_and_classes_but_not_names():
+def test_the_hash_depends_on_pixels_labels_and_classes_but_not_on_names():
     data = dataset(images(3), [0, 1, 0])
     renamed = Dataset(data.pixels, data.labels, data.classes, ("x", "y", "z"))
     assert renamed.sha256() == data.sha256()
@@ -121,14 +121,14 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_a_folder_is_read_as_it_would_be_served(photos):
+def test_images_of_a_folder_are_prepared_like_images_to_classify(photos):
     data = folder.read(photos, [], "train", quiet)
     assert data.counts() == {"bicycle": 3, "motorcycle": 2}
     served = prepare((photos / "bicycle" / "1.png").read_bytes(), 32).pixels
     assert (data.pixels[data.names.index("bicycle/1.png")] == np.asarray(served)).all()
 
 
-def test_what_is_no_image_is_listed_and_left_out(photos):
+def test_a_file_that_is_not_an_image_is_listed_and_left_out(photos):
     (photos / "bicycle" / "notes.txt").write_text("not an image", encoding="utf-8")
     (photos / "bicycle" / ".DS_Store").write_bytes(b"\0")
     (photos / "motorcycle" / "cut.png").write_bytes((photos / "motorcycle" / "0.png").read_bytes()[:200])
@@ -142,7 +142,7 @@ def test_a_class_without_a_folder_is_named_with_those_that_have_one(photos):
         folder.read(photos, ["tulip"], "train", quiet)
 
 
-def test_a_folder_without_images_says_so(tmp_path):
+def test_a_folder_without_images_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "bicycle").mkdir()
     with pytest.raises(DataError, match="no readable image of bicycle"):
         folder.read(tmp_path, [], "train", quiet)
@@ -165,7 +165,7 @@ def test_an_unsplit_folder_has_no_test_part(photos):
 
 
 @pytest.mark.parametrize("name", ["car,van", "a=b", " car", "car ", "tab\there"])
-def test_a_class_whose_name_cannot_travel_to_the_stack_is_refused(photos, name):
+def test_a_class_name_that_the_stacks_parameters_cannot_hold_is_refused(photos, name):
     (photos / "motorcycle").rename(photos / name)
     with pytest.raises(DataError, match=r"has a comma, an equals sign, .*: rename it"):
         load(photos, [], quiet)
@@ -177,17 +177,17 @@ def test_a_class_may_have_any_other_name(photos, name):
     assert name in load(photos, [], quiet).train.classes
 
 
-def test_a_model_tells_at_least_two_classes_apart(photos):
+def test_at_least_two_classes_are_needed(photos):
     with pytest.raises(DataError, match="only the class 'bicycle'; at least two"):
         load(photos, ["bicycle"], quiet)
 
 
-def test_a_class_is_named_once(photos):
+def test_a_class_that_is_named_twice_is_refused(photos):
     with pytest.raises(DataError, match="the class 'bicycle' is named twice"):
         load(photos, ["bicycle", "motorcycle", "bicycle"], quiet)
 
 
-def test_data_of_which_nothing_is_left_says_so(photos):
+def test_data_without_any_usable_image_is_refused(photos):
     for name in ("bicycle", "motorcycle"):
         for file in (photos / name).iterdir():
             Image.new("RGB", (32, 32)).save(file)
@@ -197,7 +197,7 @@ def test_data_of_which_nothing_is_left_says_so(photos):
         load(photos, [], quiet)
 
 
-def test_what_a_hidden_folder_holds_is_no_image(photos):
+def test_files_of_a_hidden_folder_are_not_read(photos):
     (photos / "bicycle" / ".thumbnails").mkdir()
     (photos / "bicycle" / "deep" / "er").mkdir(parents=True)
     Image.fromarray(images(1, seed=9)[0]).save(photos / "bicycle" / ".thumbnails" / "small.png")
@@ -230,7 +230,7 @@ def test_without_a_folder_test_the_validation_images_are_the_test(tmp_path, phot
     assert f"the test images are those of {name}/" in data.report
 
 
-def test_what_lies_beside_the_parts_is_named(tmp_path, photos):
+def test_folders_beside_the_parts_are_named(tmp_path, photos):
     root = split_into(tmp_path / "split", photos, "train", "test", "val", "extra")
     data = folder.read(root, [], "test", quiet)
     assert data.notes == ("not read, beside train/ and test/: extra/, val/",)
@@ -264,7 +264,7 @@ def test_a_flat_folder_is_told_how_to_be_sorted(photos):
             folder.read(flat, classes, "train", quiet)
 
 
-def test_what_operating_systems_leave_is_no_class_and_no_image(photos):
+def test_files_of_operating_systems_are_neither_classes_nor_images(photos):
     small = (photos / "bicycle" / "0.png").read_bytes()
     for name in ("__MACOSX/bicycle/._0.png", "@eaDir/x.png", "bicycle/@eaDir/0.png/SYNOPHOTO_THUMB_M.png"):
         (photos / name).parent.mkdir(parents=True)

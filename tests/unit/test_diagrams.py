@@ -10,7 +10,7 @@ from model.training.diagrams import reliability_svg, risk_coverage_svg, risk_top
 
 
 def texts(svg):
-    return [element.text for element in ET.fromstring(svg).iter() if element.tag.endswith("text")]  # noqa: S314 - ours
+    return [element.text for element in ET.fromstring(svg).iter() if element.tag.endswith("text")]  # noqa: S314 - made here
 
 
 def curve(errors, count=200):
@@ -20,7 +20,7 @@ def curve(errors, count=200):
 
 
 @given(st.floats(0, 1))
-def test_the_risk_axis_holds_the_risk_and_its_ticks_are_said_in_full(risk):
+def test_the_risk_axis_holds_the_risk_and_its_ticks_are_exact(risk):
     top = risk_top(risk)
     assert top >= min(risk, 1.0)
     assert top <= max(0.01, 3 * risk)
@@ -28,7 +28,7 @@ def test_the_risk_axis_holds_the_risk_and_its_ticks_are_said_in_full(risk):
         assert float(f"{i / 5 * top:.2g}") == pytest.approx(i / 5 * top)
 
 
-def test_the_risk_diagram_says_what_its_axes_and_its_dot_are():
+def test_the_risk_diagram_labels_its_axes_and_its_dot():
     coverage, risk = curve(48)
     said = texts(risk_coverage_svg(coverage, risk, (0.7, 0.01)))
     assert "coverage: share of the images that is accepted" in said

@@ -12,6 +12,8 @@ from analytics.report.cost import weekly_cost
 from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
 from infra.installation import PROJECT
+from ingest.errors import REJECT_REASONS
+from workflow.outcome import Outcome
 
 DOCUMENTS = sorted(
     path.relative_to(PROJECT)
@@ -122,6 +124,11 @@ def test_the_index_of_decisions_has_each_with_its_title():
         assert found, f"{path.name} begins with {title!r}"
         assert path.name.startswith(f"{int(found[1]):04}-")
         assert f"| {found[1]} | [{found[2]}]({path.name}) |" in index
+
+
+def test_the_readme_names_every_outcome_and_every_reason_to_reject():
+    readme = text_of(Path("README.md"))
+    assert [word for word in (*Outcome, *REJECT_REASONS) if f"`{word}`" not in readme] == []
 
 
 def test_a_readme_is_short():

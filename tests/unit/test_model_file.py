@@ -80,7 +80,7 @@ def test_the_file_computes_what_was_learned(data, learned):
     assert metadata["model_version"] == file.model_version
 
 
-def test_both_sides_make_an_image_and_its_mirror_image_one(data, learned):
+def test_an_image_and_its_mirror_image_get_the_same_scores(data, learned):
     x, classifier = learned
     file = file_of(BothSides(classifier, len(CLASSES)), data, temperature=1.0)
     result, _ = run(file.content, images=data.pixels)
@@ -90,7 +90,7 @@ def test_both_sides_make_an_image_and_its_mirror_image_one(data, learned):
     assert result == pytest.approx(calibrate.softmax(expected), abs=2e-3)
 
 
-def test_the_version_changes_with_what_is_computed_and_with_nothing_else(data, learned):
+def test_the_version_changes_with_the_computation_and_with_nothing_else(data, learned):
     _, classifier = learned
     file = file_of(classifier, data, temperature=1.0)
     assert file.model_version.startswith("small-")
