@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +116,11 @@ def deploy_to_aws(
         model: folder of the model that the endpoint serves.
 
     Raises:
-        DeployFailed: the model or a parameter is wrong, or the AWS CLI failed.
+        DeployFailed: the model or a parameter is wrong or unknown, or the AWS CLI failed.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: the artifacts bucket could not be created.
     """
+    _ensure_known(parameters)
     wanted = consistent({**parameters_of_model(model), **parameters})
     account_id = session.client("sts").get_caller_identity()["Account"]
     bucket = artifacts_bucket(account_id, session.region_name)
@@ -125,6 +128,16 @@ def deploy_to_aws(
     template = package.build(state_folder() / "aws", with_libraries=True)
     environment = {**os.environ, "AWS_DEFAULT_REGION": session.region_name}
     deploy(template, stack_name, bucket, wanted, environment)
+
+
+def _ensure_known(parameters: Mapping[str, str]) -> None:
+    """Refuse a parameter that the template does not have, before AWS is asked for anything."""
+    _, _, after = package.TEMPLATE.read_text(encoding="utf-8").partition("\nParameters:\n")
+    known = re.findall(r"^  (\w+):", re.split(r"^\b", after, maxsplit=1, flags=re.M)[0], re.M)
+    for name in parameters:
+        if name not in known:
+            near = "".join(f" Perhaps {each}?" for each in get_close_matches(name, known, 1))
+            raise DeployFailed(f"PARAMETERS: the template has no parameter {name!r}.{near}")
 
 
 def consistent(parameters: dict[str, str]) -> dict[str, str]:

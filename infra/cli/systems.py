@@ -29,7 +29,7 @@ def aws_session() -> "boto3.Session":
     """Return the user's own AWS session.
 
     Raises:
-        NotUp: it has no region.
+        NotUp: it has no region, or no credentials.
     """
     import boto3
 
@@ -37,4 +37,6 @@ def aws_session() -> "boto3.Session":
     session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
     if not session.region_name:
         raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
+    if session.get_credentials() is None:
+        raise NotUp("no AWS credentials are set: choose a profile with AWS_PROFILE, or run aws configure")
     return session

@@ -1,10 +1,20 @@
 """What a deployment to AWS does besides CloudFormation, and what it gives the template."""
 
+from types import SimpleNamespace
+
 import boto3
 import pytest
 from moto import mock_aws
 
-from infra.aws.deploy import DeployFailed, _make_artifacts_bucket, consistent, parameters_of_model
+from infra.aws.deploy import (
+    DeployFailed,
+    _ensure_known,
+    _make_artifacts_bucket,
+    consistent,
+    deploy_to_aws,
+    parameters_of_model,
+)
+from tests.template import template
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
@@ -16,7 +26,21 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["scones-artifacts"]
 
 
+from tests.template import TEMPLATE_PARAMETERS_PLACEHOLDER
+
+
 def test_other_classes_want_thresholds_of_their_own() -> None:
     with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy, tulip"):
         consistent({**parameters_of_model(), "ClassNames": "poppy,tulip"})
     consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": ""})
+
+
+def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_asked(fake_aws: None) -> None:
+    session = SimpleNamespace(region_name="us-east-1")  # it has no client
+    with pytest.raises(DeployFailed, match=r"no parameter 'EndpointNam'\. Perhaps EndpointName\?"):
+        deploy_to_aws(session, "scones", {"EndpointNam": "mine"})
+
+
+def test_every_parameter_of_the_template_is_known() -> None:
+    for name in template()["Parameters"]:
+        _ensure_known({name: ""})

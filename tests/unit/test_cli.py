@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from infra.cli import systems
 from infra.cli.main import main, scones
 from infra.installation import PROJECT
-from infra.stack import Stack
+from infra.stack import NotUp, Stack
 
 A_STACK = Stack(
     region="us-east-1",
@@ -322,4 +322,17 @@ def test_the_region_is_the_one_that_is_exported(monkeypatch, environment, region
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
     assert systems.aws_session().region_name == region
+
+
+def test_without_credentials_the_session_says_what_to_choose(monkeypatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with pytest.raises(NotUp, match="no AWS credentials are set: choose a profile with AWS_PROFILE"):
+        systems.aws_session()
