@@ -158,7 +158,8 @@ def processes(home: Path) -> dict[int, str]:
     found = {}
     for pid, command in _commands():
         for name, module in _PROCESSES.items():
-            if f" -m {module} {home} " in f"{command} ":
+            arguments = f"\0-m\0{module}\0{home}\0"
+            if arguments in command or arguments.replace("\0", " ") in f"{command} ":
                 found[pid] = name
     return {pid: name for pid, name in found.items() if not _is_reaped(pid)}
 
@@ -398,12 +399,11 @@ def _is_reaped(pid: int) -> bool:
 
 
 def _commands() -> Iterator[tuple[int, str]]:
-    """Yield the id and command line of every process of this machine."""
+    """Yield the id and command line of every process of this machine; /proc ends each argument with NUL."""
     if Path("/proc/self").exists():
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                yield int(folder.name), command
+                yield int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace")
         return
     listed = subprocess.run(
         ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True

@@ -235,6 +235,25 @@ def test_a_system_whose_folder_was_deleted_ends_before_the_next_start(home: Path
     wait_until_none(home)
 
 
+@pytest.mark.parametrize("separator", ["\0", " "])
+def test_processes_of_a_home_with_a_similar_name_are_not_its_own(
+    monkeypatch: pytest.MonkeyPatch, separator: str
+) -> None:
+    def command(module: str, home: str) -> str:
+        return separator.join(["python", "-m", f"infra.laptop.{module}", home, "1234", ""])
+
+    commands = [
+        (1, command("supervisor", "/a/home")),
+        (2, command("embedded", "/a/home")),
+        (3, command("endpoint", "/a/home2")),
+        (4, command("embedded", "/b/a/home")),
+        (5, command("elsewhere", "/a/home")),
+        (6, command("endpoint", "/a/home 2") if separator == "\0" else ""),  # which `ps` cannot tell
+    ]
+    monkeypatch.setattr(local, "_commands", lambda: iter(commands))
+    assert local.processes(Path("/a/home")) == {1: "supervisor", 2: "aws"}
+
+
 def test_files_that_an_earlier_start_still_writes_are_not_in_the_way(home: Path, tmp_path: Path) -> None:
     (home / "tmp" / "ministack-lambda-old").mkdir(parents=True)
     (home / "tmp" / "ministack-lambda-old" / "file").write_text("left", encoding="utf-8")
