@@ -26,9 +26,6 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["scones-artifacts"]
 
 
-from tests.template import TEMPLATE_PARAMETERS_PLACEHOLDER
-
-
 def test_other_classes_want_thresholds_of_their_own() -> None:
     with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy, tulip"):
         consistent({**parameters_of_model(), "ClassNames": "poppy,tulip"})
