@@ -13,6 +13,7 @@ from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
 from infra.installation import PROJECT
 from ingest.errors import REJECT_REASONS
+from model.files import DEFAULT_MODEL, read_card
 from workflow.outcome import Outcome
 
 DOCUMENTS = sorted(
@@ -124,6 +125,17 @@ def test_the_index_of_decisions_has_each_with_its_title():
         assert found, f"{path.name} begins with {title!r}"
         assert path.name.startswith(f"{int(found[1]):04}-")
         assert f"| {found[1]} | [{found[2]}]({path.name}) |" in index
+
+
+def test_the_readme_has_the_figures_of_the_default_models_card():
+    figures = read_card(DEFAULT_MODEL)["out_of_fold"]
+    low, high = figures["accuracy_interval_95"]
+    at = figures["at_threshold"]
+    readme = text_of(Path("README.md"))
+    assert f"{figures['accuracy']:.1%} of the photos right".replace("%", " %") in readme
+    assert f"(95 % interval: {100 * low:.1f} to {100 * high:.1f})" in readme
+    assert f"it accepts {at['coverage']:.0%} of them".replace("%", " %") in readme
+    assert f"a precision of {at['precision']:.1%}".replace("%", " %") in readme
 
 
 def test_the_readme_names_every_outcome_and_every_reason_to_reject():
