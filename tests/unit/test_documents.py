@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from analytics.report.cost import weekly_cost
 from infra.cli.command_line import Argument, Option
@@ -141,6 +142,22 @@ def test_the_readme_has_the_figures_of_the_default_models_card():
 def test_the_readme_names_every_outcome_and_every_reason_to_reject():
     readme = text_of(Path("README.md"))
     assert [word for word in (*Outcome, *REJECT_REASONS) if f"`{word}`" not in readme] == []
+
+
+def test_ci_pins_its_actions_and_may_only_read():
+    text = text_of(Path(".github/workflows/ci.yml"))
+    uses = re.findall(r"uses: (.+)", text)
+    assert uses
+    assert [each for each in uses if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [job for job, each in workflow["jobs"].items() if "permissions" in each] == []
+
+
+def test_ci_runs_every_python_that_the_package_supports():
+    matrix = yaml.safe_load(text_of(Path(".github/workflows/ci.yml")))["jobs"]["test"]["strategy"]["matrix"]
+    supported = re.findall(r"Python :: (3\.\d+)", text_of(Path("pyproject.toml")))
+    assert matrix["python"] == supported
 
 
 def test_a_readme_is_short():
