@@ -85,7 +85,7 @@ def read_line(line: bytes, now: datetime) -> Capture:
 
     Raises:
         NotACapture: with what is wrong with it.
-        OnRecord: it is about a request of ours.
+        OnRecord: it is about a request of Scones itself.
     """
     said = _object(_json(line), "the line")
     metadata = _object(said.get("eventMetadata"), "eventMetadata")

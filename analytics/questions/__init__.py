@@ -1,1 +1,1 @@
-"""Every SQL text of the project: the saved questions, the views, and the audit's."""
+"""Every SQL text of Scones: the saved queries, the views, and internal queries."""

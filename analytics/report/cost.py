@@ -44,7 +44,7 @@ PRICES = Prices(
     endpoint_instance="ml.m5.large",
     endpoint_hour=0.115,
 )
-"""The one place for prices. Sources: the services' pricing pages, us-east-1, first tier."""
+"""List prices. Sources: the services' pricing pages, us-east-1, first tier."""
 
 MEMORY_MB = {"Serialize": 1024, "Classify": 256, "Decide": 256}
 """The template's `MemorySize` of each function that an image passes; a test holds the two together."""

@@ -166,8 +166,9 @@ class Folder:
     """None where the compared week may have counted the folder among all others."""
     baseline_accepted_share: float | None
     p_value: float
-    """That the accepted share is what it was, by chance and by how much other folders' shares scatter; times
-    the number of folders asked about (Bonferroni)."""
+    """p-value of the change of the accepted share, given chance and the variation of other folders' shares,
+    times
+    the number of folders tested (Bonferroni)."""
 
     @property
     def fallen(self) -> bool:
