@@ -75,7 +75,7 @@ def test_the_small_picture_and_the_facts_travel_on(s3):
         "sharpness",
         "serialize_ms",
     }
-    assert facts["serialize_ms"] > 0
+    assert 0 < facts["serialize_ms"] < 60_000
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import REJECT_REASONS, RejectedImage
 from tests.builders import LONGEST_KEY
-from workflow.outcome import DETAIL_MAX_CHARS, Outcome, reason_and_detail
+from workflow.outcome import DETAIL_MAX_CHARS, Outcome, rank_of, reason_and_detail
 
 CAUSE_MAX_CHARS = 4_000
 """Where the state machine cuts a cause."""
@@ -87,3 +87,18 @@ def test_a_detail_is_no_longer_than_people_read():
 
 def test_outcomes_are_the_words_that_the_table_has():
     assert [str(outcome) for outcome in Outcome] == ["accepted", "needs_review", "rejected", "failed"]
+
+
+def test_a_failure_is_named_after_its_error_even_if_its_text_looks_like_a_rejection():
+    error = an_error("corrupt: the model's file", "EndpointFault")
+    assert reason_and_detail(Outcome.FAILED, error) == ("EndpointFault", "corrupt: the model's file")
+
+
+def test_a_cause_with_raw_control_characters_is_read():
+    error = {"Error": "E", "Cause": '{"errorMessage": "one\ntwo\t."}'}
+    assert reason_and_detail(Outcome.FAILED, error) == ("E", "one\ntwo\t.")
+
+
+def test_an_answer_of_the_model_comes_before_a_rejection_a_failure_and_what_a_later_release_writes():
+    ranks = [rank_of(outcome) for outcome in ("accepted", "needs_review", "rejected", "failed", "postponed")]
+    assert ranks == [0, 0, 1, 2, 3]

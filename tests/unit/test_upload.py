@@ -135,3 +135,13 @@ def test_an_identity_is_one_of_bucket_key_and_version_only(upload):
     other = replace(upload, size_bytes=upload.size_bytes + 1)
     assert other.upload_id == upload.upload_id
     assert other.result_id("m") == upload.result_id("m")
+
+
+def test_identities_are_the_same_from_release_to_release():
+    """Another id for an upload that has one would count it twice."""
+    upload = an_upload()
+    assert upload.upload_id == "0f601ec29672ea5140f52d1399631a45c63a5ff85e0fb585d2b135ea943483d5"
+    assert upload.result_id("m1") == "0374db8796ebcf5f67cca4a1da204b8cb72a861ecccf788c1f03f141778a13e6"
+    assert upload.result_id(None) == "3362a1fb722d47993e8d47be131845f09946187c519796c325974cb193425988"
+    without_a_version = "83d58adbd8d81fae9a3d1339675b31d4bf1709b0f3dbe8ed7fb59107196e82b8"
+    assert an_upload(version_id=None).upload_id == without_a_version
