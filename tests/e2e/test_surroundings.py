@@ -117,7 +117,7 @@ def user(folder: Path, files: dict[str, str]) -> dict[str, str]:
     for name, text in files.items():
         path = home / ".aws" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.format(home=home))
+        path.write_text(text.format(home=home), encoding="utf-8")
     return {"HOME": str(home), "PATH": os.environ["PATH"], "SCONES_HOME": str(folder / "state")}
 
 
