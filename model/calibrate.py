@@ -1,4 +1,4 @@
-"""From predictions to numbers that can be trusted: temperature, threshold, every figure of the card.
+"""Calibration: temperature, thresholds, and every figure of the card, from predictions.
 
 Pure functions on `probabilities` `(n, k) float` and `labels` `(n,) int`; numpy is all they need.
 """
@@ -16,12 +16,12 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 ECE_BINS = 15
-"""Of equal width: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599"""
+"""Bins of equal width: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599"""
 THRESHOLDS = np.concatenate([np.arange(500, 1000) / 1000, [0.9995, 0.9999, 1.0]])
-"""What a threshold is chosen from: numbers that a person can read, write and compare. None is below a half:
-what is more likely something else is never accepted, however well all went so far."""
+"""Candidates for a threshold: numbers that a person can read, write and compare. None is below a half: a
+label that is less likely than all others together is never accepted."""
 TEMPERATURES = 0.25, 10.0
-"""The range that is searched: predictions without an error would otherwise be made infinitely sure."""
+"""Range of the search. Without it, predictions without an error would get infinite confidence."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Bin:
     high: float
     images: int
     confidence: float
-    """Mean."""
+    """Mean confidence."""
     accuracy: float
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return probabilities `(n, k)`; above 1 a temperature makes them less sure, below 1 surer."""
+    """Return probabilities `(n, k)`; a temperature above 1 lowers confidence, one below 1 raises it."""
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     result: Floats = powers / powers.sum(axis=1, keepdims=True)
@@ -67,7 +67,7 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
 
 
 def reliability(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> list[Bin]:
-    """Return the bins of confidence that hold any prediction, from unsure to sure."""
+    """Return the bins of confidence that hold predictions, in ascending order."""
     confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return [
@@ -93,7 +93,7 @@ def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 
 
 
 def choose_threshold(confidence: Floats, correct: NDArray[np.bool_], target_precision: float) -> float:
-    """Return the lowest of `THRESHOLDS` at which what is accepted is as precise as asked for.
+    """Return the lowest of `THRESHOLDS` that reaches the target precision.
 
     Accepted is `confidence >= threshold`. One error more than was seen is counted,
     (errors + 1) / (accepted + 1), so that the precision holds for new images on average and not just for
@@ -132,7 +132,7 @@ def choose_thresholds(
 
 
 def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -> dict[str, Any]:
-    """Say what a threshold, or one for each class `(k,)`, accepts: how much, and how right it is.
+    """Return how many predictions a threshold, or one per class `(k,)`, accepts, and their precision.
 
     `precision` is None when nothing is accepted.
     """
@@ -151,7 +151,7 @@ def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -
 def cross_fitted_acceptance(
     logits: Floats, labels: Ints, fold: Ints, target_precision: float
 ) -> dict[str, Any]:
-    """Say what a threshold accepts of images that had no part in choosing it.
+    """Return what a threshold accepts of images that did not choose it.
 
     Temperature and threshold are fitted on all folds but one and applied to that one, `fold` `(n,) int`.
     """
@@ -173,7 +173,7 @@ def cross_fitted_acceptance(
 
 
 def risk_coverage(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats]:
-    """Return coverage and risk, each `(n,)`, when the surest 1, 2, … n predictions are accepted."""
+    """Return coverage and risk, each `(n,)`, when the 1, 2, … n most confident predictions are accepted."""
     order = np.argsort(-_confidence(probabilities), kind="stable")
     errors = np.cumsum(~_correct(probabilities, labels)[order])
     counts = np.arange(1, len(labels) + 1)
