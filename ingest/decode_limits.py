@@ -24,6 +24,8 @@ MAX_PIXELS = 150_000_000
 MAX_DECODED_PIXELS = 25_000_000
 """Limit of what is held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
 width and height, so its original may be larger."""
+MAX_TILES_PIXELS = 2 * MAX_DECODED_PIXELS
+"""Limit of the tiles of a TIFF, which reach beyond its image."""
 MAX_SIDE_PX = 65_535
 """Limit of JPEG and GIF themselves. Each row of a PNG costs its decoder time, however short the row is."""
 MAX_SCAN_PIXELS = 500_000_000
@@ -346,6 +348,7 @@ def _avif(data: bytes) -> Claim:
 
 def _tiff(data: bytes) -> Claim:
     tiff = plain_tiff(data)
+    _check_pixels(tiff.tiles_px, MAX_TILES_PIXELS)
     return Claim(
         data=tiff.data,
         width_px=tiff.width_px,

@@ -126,7 +126,9 @@ class PlainTiff:
     """Width as stored, before any orientation."""
     height_px: int
     decoded_px: int
-    """Lower bound: a tile is decoded as a whole, however small its image is."""
+    """Pixels of 8 bytes that a decoder holds: the image, and its largest strip or tile."""
+    tiles_px: int
+    """Pixels of all tiles, which are decoded whole."""
     orientation: int
     white: float | None
     """Grey level of white, where the bits of a sample state it."""
@@ -230,17 +232,33 @@ def plain_tiff(data: bytes) -> PlainTiff:
     if layout.order != directory.order:
         raw = {tag: _swapped(entry) for tag, entry in raw.items()}
     width_px, height_px = directory.integer(_WIDTH), directory.integer(_HEIGHT)
-    tile_px = directory.integer(_TILE_WIDTH, 0) * directory.integer(_TILE_HEIGHT, 0)
+    decoded_px, tiles_px = _pixels(directory, width_px, height_px, sum(layout.bits))
     return PlainTiff(
         data=_written(data, layout.order, tags, raw),
         width_px=width_px,
         height_px=height_px,
-        decoded_px=max(width_px * height_px, tile_px),
+        decoded_px=decoded_px,
+        tiles_px=tiles_px,
         orientation=directory.integer(_ORIENTATION, 1),
         white=4095.0 if is_deep_grey and layout.bits[0] == 12 else None,
         is_inverted=is_deep_grey and layout.photometric == _WHITE_IS_ZERO,
         is_opaque=directory.integer(_COMPRESSION, _RAW) in _OPAQUE_COMPRESSIONS,
     )
+
+
+def _pixels(directory: _Directory, width_px: int, height_px: int, pixel_bits: int) -> tuple[int, int]:
+    """Return `PlainTiff.decoded_px` and `PlainTiff.tiles_px`."""
+    image_px = width_px * height_px
+    if _TILE_OFFSETS in directory.entries:
+        across_px, down_px = directory.integer(_TILE_WIDTH), directory.integer(_TILE_HEIGHT)
+        if across_px < 1 or down_px < 1:
+            raise ValueError("its tiles have no size")
+        tiles = -(-width_px // across_px) * -(-height_px // down_px)
+    else:
+        across_px, down_px = width_px, min(max(directory.integer(_ROWS_PER_STRIP, height_px), 1), height_px)
+        tiles = 0
+    piece_bytes = across_px * down_px * pixel_bits // 8
+    return max(image_px, (4 * image_px + piece_bytes) // 8), tiles * across_px * down_px
 
 
 @dataclass(frozen=True)

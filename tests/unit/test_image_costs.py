@@ -21,7 +21,7 @@ from ingest.errors import RejectedImage
 from ingest.image import MAX_BYTES, prepare
 from ingest.isolation import Crashed, TooCostly, run_isolated
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
-from tests.odd_tiffs import a_tiff
+from tests.odd_tiffs import a_tiff, tiff
 
 MANY = 3_800_000
 """Rationals: 30 MB of them."""
@@ -78,6 +78,32 @@ def test_a_tiff_whose_size_has_millions_of_values_is_read_or_rejected(tag):
     except RejectedImage as rejected:
         if rejected.reason not in {"corrupt", "unsupported_format"}:
             raise
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("image", "tile"), [((65_520, 380), (16, 1_500_000)), ((380, 65_520), (1_500_000, 16))]
+)
+def test_tiles_that_reach_far_beyond_their_image_are_refused(image, tile):
+    tiles = -(-image[0] // tile[0]) * -(-image[1] // tile[1])
+    sides = {256: image[0], 257: image[1], 258: 8, 259: 8, 262: 1, 277: 1, 322: tile[0], 323: tile[1]}
+    assert rejection_of(tiff(sides, [zlib.compress(bytes(16))] * tiles)) == "too_many_pixels"
+
+
+def test_tiles_that_reach_a_little_beyond_their_image_are_read():
+    sides = {256: 5_000, 257: 4_900, 258: 8, 259: 8, 262: 1, 277: 1, 322: 512, 323: 512}
+    assert prepare(tiff(sides, [zlib.compress(bytes(512 * 512))] * 100), 32).height_px == 4_900
+
+
+@pytest.mark.parametrize(("rows", "is_read"), [(10, True), (5_000, False)])
+def test_a_large_strip_of_16_bit_colours_counts_as_what_it_takes(rows, is_read):
+    sides = {256: 4_000, 257: 5_000, 258: [16] * 4, 259: 8, 262: 2, 277: 4, 278: rows}
+    strip = zlib.compress(bytes(4_000 * rows * 8), 1)
+    data = tiff(sides, [strip] * (5_000 // rows))
+    if is_read:
+        assert prepare(data, 32).width_px == 4_000
+    else:
+        assert rejection_of(data) == "too_many_pixels"
 
 
 @pytest.mark.usefixtures("quick")
