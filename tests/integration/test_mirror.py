@@ -56,7 +56,12 @@ class Meddled:
 class Counting(Meddled):
     def __init__(self, s3: Any) -> None:
         self.got: list[str] = []
+        self.listings = 0
         super().__init__(s3, self.got.append)
+
+    def get_paginator(self, name: str) -> Any:
+        self.listings += 1
+        return self._s3.get_paginator(name)
 
 
 def test_an_empty_bucket_gives_an_empty_folder(s3: Any, tmp_path: Path):
@@ -92,7 +97,7 @@ def test_nothing_new_is_one_listing(s3: Any, tmp_path: Path):
     index = (tmp_path / INDEX).stat()
     counting = Counting(s3)
     assert mirror(ResultsBucket(counting, BUCKET), tmp_path) == MirrorReport(1, 0, 0, 0)
-    assert counting.got == []
+    assert (counting.got, counting.listings) == ([], 1)
     assert (tmp_path / INDEX).stat().st_mtime_ns == index.st_mtime_ns
 
 

@@ -1,5 +1,6 @@
 import io
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +130,15 @@ def test_an_image_has_the_same_row_as_by_its_event(one_by_one, takes_batches):
         assert {k: v for k, v in in_batch.items() if k not in measured} == {
             k: v for k, v in alone.items() if k not in measured
         }
+
+
+def test_the_time_of_an_image_holds_that_of_reading_it():
+    def slowly(upload):
+        time.sleep(0.03)
+        return read(upload)
+
+    (message,) = run(["good.png"], read=slowly)
+    assert 30 <= message["image"]["serialize_ms"] < 60_000
 
 
 def test_a_bad_image_affects_no_other():
