@@ -7,7 +7,7 @@ Sources: ISO/IEC 14496-12 (boxes), ISO/IEC 23008-12 (items), the AV1 bitstream s
 import struct
 from collections.abc import Iterator
 
-MAX_PARTS = 50_000
+MAX_PARTS = 10_000
 """Limit of the boxes, items, extents, samples and units of a file."""
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
@@ -107,6 +107,8 @@ class AvifBoxes:
             base = number(base_bytes)
             extents = []
             for _ in range(number(2)):
+                if at >= end:
+                    return
                 self._count()
                 number(index_bytes)
                 offset, length = base + number(offset_bytes), number(length_bytes)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ingest.av1 import AvifBoxes, TooManyParts
+from ingest.av1 import MAX_PARTS, AvifBoxes, TooManyParts
 from ingest.errors import RejectedImage
 from ingest.formats import unsupported
 from ingest.tiff import MAX_ENTRIES, plain_tiff
@@ -335,7 +335,7 @@ def _avif(data: bytes) -> Claim:
     try:
         boxes = AvifBoxes(data)
     except TooManyParts as error:
-        raise RejectedImage("corrupt", f"AVIF: it is made of more than {MAX_PIECES:,} pieces") from error
+        raise RejectedImage("corrupt", f"AVIF: more than {MAX_PARTS:,} pieces") from error
     # Where no frame is found, the picture is coded in a way that this reader does not support.
     return Claim(
         boxes.plain,

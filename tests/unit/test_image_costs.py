@@ -190,7 +190,6 @@ def avif_that_claims(width_px, height_px, image):
     return data.replace(real, struct.pack(">II", width_px, height_px))
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("animated", [False, True])
 def test_an_avif_whose_container_lies_about_its_frame_is_refused(animated):
     image = Image.new("L", (5_000, 3_000), 90)
