@@ -74,7 +74,12 @@ def main() -> None:
         seeds = [data for data in odd if len(data) <= LONGEST_SEED_BYTES]
         for number, data in enumerate(seeds):
             (Path(folder) / str(number)).write_bytes(data)
-        options = [f"-rss_limit_mb={MAX_MEMORY_MB}", "-timeout=120", "-report_slow_units=60", f"-max_len={LONGEST_SEED_BYTES}"]
+        options = [
+            f"-rss_limit_mb={MAX_MEMORY_MB}",
+            "-timeout=120",
+            "-report_slow_units=60",
+            f"-max_len={LONGEST_SEED_BYTES}",
+        ]
         atheris.Setup([sys.argv[0], *options, *sys.argv[1:], folder], try_one, custom_mutator=mutate)
         atheris.Fuzz()
 
