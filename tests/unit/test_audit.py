@@ -268,3 +268,24 @@ def test_neither_the_listing_nor_the_accounts_are_held_in_memory(folder, monkeyp
     assert sum(1 for _ in accounts(folder, BUCKET, listing())) == 1000
     assert [rows for rows, _ in written if rows] == [100] * 10
     assert all(seen - 100 * number <= 100 for number, (_, seen) in enumerate(written))
+
+
+@pytest.mark.parametrize(
+    ("is_listed", "outcome", "rows", "uploaded_at", "fault"),
+    [
+        (True, None, 0, OLD, "missing"),
+        (True, None, 0, NOON, None),
+        (True, None, 0, OLD + timedelta(seconds=1), None),  # just in flight
+        (True, Outcome.ACCEPTED, 2, NOON, "doubled"),
+        (False, Outcome.ACCEPTED, 2, NOON, "doubled"),
+        (True, Outcome.FAILED, 1, OLD, None),
+        (False, Outcome.ACCEPTED, 1, NOON, None),
+    ],
+)
+def test_the_fault_of_an_account_is_named_so_that_it_can_be_listed(
+    is_listed, outcome, rows, uploaded_at, fault
+):
+    account = Account(an_upload(uploaded_at=uploaded_at), is_listed, outcome, rows)
+    audit = Audit()
+    assert audit.add(account, NOON, IN_FLIGHT) == fault
+    assert (audit.missing, audit.doubled) == (fault == "missing", fault == "doubled")
