@@ -40,6 +40,8 @@ START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 90
 """Longer than the supervisor waits for both of its processes."""
 _KILL_TIMEOUT_S = 5
+_LOCK_TIMEOUT_S = 10
+"""A process that has ended holds the lock for a moment longer than it is listed."""
 
 _PROCESSES = {
     "supervisor": "infra.laptop.supervisor",
@@ -194,15 +196,16 @@ def _locked(home: Path) -> Iterator[int]:
     """
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        is_held, left = _take(lock), processes(home)
-        if not is_held and (not left or "supervisor" in left.values()):
-            pids = ", ".join(map(str, left))
-            who = f" (process {pids})" if left else ""
-            raise CannotStart(f"another system runs on {home}, or is being started or stopped{who}")
-        # What a killed supervisor left, or a system whose folder was deleted, lock included.
-        _end_all(home)
-        if not is_held and not _take(lock):
-            raise CannotStart(f"{home} is in use, though no process of it is known: {home / 'lock'}")
+        deadline = time.monotonic() + _LOCK_TIMEOUT_S
+        while not _take(lock):
+            left = processes(home)
+            if "supervisor" in left.values() or time.monotonic() > deadline:
+                pids = f" (process {', '.join(map(str, left))})" if left else ""
+                raise CannotStart(f"another system runs on {home}, or is being started or stopped{pids}")
+            if _end_all(home):  # what a killed supervisor left
+                deadline = time.monotonic() + _LOCK_TIMEOUT_S
+            time.sleep(0.05)
+        _end_all(home)  # a system whose folder was deleted, lock included
         yield lock
     finally:
         os.close(lock)

@@ -127,8 +127,8 @@ def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, t
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": stack.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": stack.secret_access_key,
         "AWS_DEFAULT_REGION": stack.region,
     }
     target = f"s3://{stack.incoming_bucket}/by-cli/"

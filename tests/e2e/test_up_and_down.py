@@ -216,6 +216,7 @@ def test_what_a_killed_supervisor_leaves_ends_before_the_next_start(
 ) -> None:
     first = local.up(home, None, tmp_path / "stack.json")
     os.kill(first.pids["supervisor"], signal.SIGKILL)
+    until(lambda: "supervisor" not in local.processes(home).values(), "its end")
     second = local.up(home, None, tmp_path / stack_file)
     assert not set(first.pids.values()) & set(second.pids.values())
     assert set(local.processes(home)) == set(second.pids.values())
