@@ -190,6 +190,7 @@ def test_uploads_are_matched_across_midnight(folder):
     record(folder, [decided(event)])
     (account,) = audit_of(folder, [listed])[1]
     assert (account.outcome, account.outcomes) == (Outcome.ACCEPTED, 1)
+    assert account.upload.size_bytes == event.size_bytes  # by which batches are filled
     # Another row of it, made from the account, has to land beside the first.
     record(folder, [decided(account.upload, at=NOON + timedelta(days=2))])
     (account,) = audit_of(folder, [listed])[1]

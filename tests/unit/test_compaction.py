@@ -277,6 +277,24 @@ def test_a_large_day_is_cut_into_files_of_bounded_size(
     assert names[0] == names[1]
 
 
+def test_a_large_day_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "ROWS_AT_ONCE", 50)
+    loaded: list[int] = []
+    load = merging._load
+
+    def counting(part: Path) -> pa.Table:
+        table = load(part)
+        loaded.append(table.num_rows)
+        return table
+
+    monkeypatch.setattr(merging, "_load", counting)
+    source = tmp_path / "source.parquet"
+    parquet.write_table(to_table([a_row(number) for number in range(500)]), source)
+    merge([source], tmp_path, "day/")
+    assert (len(loaded), sum(loaded)) == (10, 500)
+    assert max(loaded) < 100
+
+
 def test_columns_that_are_younger_than_a_file_are_null(tmp_path: Path) -> None:
     old = tmp_path / "old.parquet"
     parquet.write_table(to_table([a_row(1)]).drop_columns(["sharpness", "execution_arn"]), old)

@@ -30,18 +30,13 @@ def test_a_folder_without_files_is_nothing_to_drop(tmp_path: Path) -> None:
 
 
 def test_files_of_operating_systems_are_left_out_and_named(tmp_path: Path) -> None:
-    for name in (
-        "a.png",
-        ".DS_Store",
-        "b/Thumbs.db",
-        "b/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg",
-        "__MACOSX/._a.png",
-    ):
+    thumbnail = "b/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg"
+    for name in ("a.png", "._a.png", ".DS_Store", "b/Thumbs.db", thumbnail, "__MACOSX/._a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"image")
     assert files_of(tmp_path).keys() == {"a.png"}
     (note,) = notes_on(tmp_path)
-    assert note.endswith("left out: .DS_Store (1), @eaDir (1), Thumbs.db (1), __MACOSX (1)")
+    assert note.endswith("left out: .DS_Store (1), ._* (1), @eaDir (1), Thumbs.db (1), __MACOSX (1)")
 
 
 def test_nothing_but_files_of_operating_systems_is_nothing_to_drop(tmp_path: Path) -> None:
