@@ -25,7 +25,7 @@ MAX_DECODED_PIXELS = 25_000_000
 """Limit of what is held in memory, at 4 bytes a pixel. A baseline JPEG is decoded at down to an eighth of its
 width and height, so its original may be larger."""
 MAX_TILES_PIXELS = 2 * MAX_DECODED_PIXELS
-"""Limit of the tiles of a TIFF, which reach beyond its image."""
+"""Limit of all tiles of a TIFF together. Tiles may reach beyond the image, and each is decoded whole."""
 MAX_SIDE_PX = 65_535
 """Limit of JPEG and GIF themselves. Each row of a PNG costs its decoder time, however short the row is."""
 MAX_SCAN_PIXELS = 500_000_000
@@ -36,9 +36,9 @@ MAX_RUN_LENGTH_BYTES = 4_000_000
 MAX_RUN_LENGTH_PIXELS = 2_000_000
 """Limits of a run-length encoded BMP, which Pillow decodes in Python."""
 MAX_AVIF_METADATA_BYTES = 64 * 1024
-"""Beyond it, an AVIF is decoded in a process of its own: libavif compares each item with each other."""
+"""An AVIF with more metadata is decoded in a separate process: libavif's work grows with their square."""
 MAX_SHARED_WORK = 25_000_000
-"""Pixels of a PNG that are decoded in the caller's process: 0.5 s. A process of its own costs up to 13 ms of
+"""Limit of `Claim.work` for decoding in the caller's process: 0.5 s. A separate process costs up to 13 ms of
 CPU, which is little only beside more work than that."""
 _WORK_PER_BYTE = 0.5
 
@@ -59,9 +59,9 @@ class Claim:
     scans: int = 1
     """Number of passes of the decoder over the pixels."""
     work_per_px: float = 1.0
-    """CPU time for a pixel and scan, that of a PNG being 1."""
+    """CPU time of a pixel and scan, relative to a PNG's."""
     is_opaque: bool = False
-    """Whether the decoder trusts more than the headers that are read here."""
+    """Whether the decoder's work depends on more than the headers that are read here."""
     orientation: int | None = None
     """EXIF orientation; None where the format's own header does not have it."""
     white: float | None = None
@@ -71,13 +71,13 @@ class Claim:
 
     @property
     def work(self) -> float:
-        """Return the CPU time of decoding, in pixels of a PNG."""
+        """Return the CPU time of decoding, in pixels of a PNG (27 ns)."""
         pixels = self.decoded_px or (self.width_px or 0) * (self.height_px or 0)
         return pixels * self.work_per_px * self.scans + len(self.data) * _WORK_PER_BYTE
 
     @property
     def is_costly(self) -> bool:
-        """Return whether the file is to be decoded in a process of its own, under limits."""
+        """Return whether the file must be decoded in a separate process, under limits."""
         return self.is_opaque or self.work > MAX_SHARED_WORK
 
 
@@ -148,7 +148,7 @@ def _png(data: bytes) -> Claim:
     while at + 8 <= len(data) and count <= MAX_PIECES:
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if data.startswith(b"iCCP", at + 4):
-            # Pillow decompresses each colour profile, though a file has one.
+            # A PNG has at most one colour profile. Pillow would decompress each.
             if has_profile:
                 kept.append(data[kept_until:at])
                 kept_until = end
@@ -170,7 +170,7 @@ _UNSUPPORTED_FRAMES = {
     **dict.fromkeys((0xC3, 0xCB), "lossless JPEG"),
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _HIERARCHICAL), "hierarchical JPEG"),
 }
-# As Pillow skips them.
+# Pillow's rule.
 _WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xFF}
 # APP0 and APP14 state how the colours are coded.
 _METADATA = {*range(0xE1, 0xEE), 0xEF, _COMMENT}
@@ -268,7 +268,6 @@ def _gif(data: bytes) -> Claim:
 # ── BMP ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _BMP_COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK run lengths", 13: "CMYK run lengths"}
-_BMP_BITS = {1, 4, 8, 16, 24, 32}
 _RUN_LENGTHS = {1, 2}
 _BMP_HEADERS_BYTES = {12, 40, 52, 56, 64, 108, 124}
 _OS2_HEADER_BYTES, _OS2_HUFFMAN, _OS2_RUN_LENGTHS = 64, 3, 4
@@ -305,9 +304,9 @@ def _bmp(data: bytes) -> Claim:
 
 
 def _with_palette(data: bytes, at: int, entry_bytes: int, bits: int) -> bytes:
-    """Return the file with a palette that Pillow does not take for a grey one.
+    """Return the file with a palette that Pillow does not mistake for a grey one.
 
-    It would drop a grey palette, and with it how many bits a pixel has.
+    Pillow drops a grey palette, and then reads pixels of 8 bits (of 1 bit, if the palette has two entries).
     """
     (colours,) = struct.unpack_from("<I", data, 46) if entry_bytes == 4 else (0,)
     if data[at : at + 3] != bytes(3) or (bits == 8 and colours != 2):
@@ -319,7 +318,7 @@ def _with_palette(data: bytes, at: int, entry_bytes: int, bits: int) -> bytes:
 
 
 def _webp(data: bytes) -> Claim:
-    """Read the size as libwebp does, which refuses a picture of another size than its canvas."""
+    """Read the size of the canvas. libwebp refuses a picture of another size."""
     kind = data[12:16]
     if kind == b"VP8X":
         width_px, height_px = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))

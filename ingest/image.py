@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,6 +137,8 @@ def _judged(format_: str, read: Callable[[], T]) -> T:
         raise RejectedImage("too_many_pixels", f"more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
         raise RejectedImage("corrupt", f"begins like {format_} but its header is broken") from error
+    except (struct.error, IndexError) as error:
+        raise RejectedImage("corrupt", f"{format_}: the file is cut off or damaged ({error})") from error
     except MemoryError as error:
         raise RejectedImage("too_costly", f"{format_}: decoding takes too much memory") from error
     except Exception as error:

@@ -1,8 +1,8 @@
 """Reads the first directory of a TIFF within limits, and writes the part of it that a decoder needs.
 
 Pillow and libtiff parse every tag of a directory, however many values it has: 4 million cost 18 s. They also
-read some sound files wrong without a word. So the directory is read here, checked, and handed on as a small
-classic one. EXIF is a TIFF directory too; of it, the orientation alone is read.
+misread some sound files without an error. So the directory is read here, checked, and replaced by a small
+one. EXIF is a TIFF directory too. Only its orientation is read.
 """
 
 import struct
@@ -20,13 +20,8 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258,
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR = 273, 274, 277, 278, 279, 284
 _PREDICTOR, _COLOR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 317, 320, 322, 323, 324, 325
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES, _SUBSAMPLING = 338, 339, 347, 530
-_T4_OPTIONS, _T6_OPTIONS, _YCBCR_COEFFICIENTS, _YCBCR_POSITION, _REFERENCE_BLACK_WHITE = (
-    292,
-    293,
-    529,
-    531,
-    532,
-)
+_YCBCR_COEFFICIENTS, _YCBCR_POSITION, _REFERENCE_BLACK_WHITE = 529, 531, 532
+_T4_OPTIONS, _T6_OPTIONS = 292, 293
 _OLD_JPEG = tuple(range(512, 522))
 
 # Tag → largest number of values. Other tags are left out: a decoder does not need them.
@@ -46,29 +41,17 @@ _AS_THEY_ARE = {_JPEG_TABLES: 65_536, _YCBCR_COEFFICIENTS: 3, _REFERENCE_BLACK_W
 # Source: TIFF 6.0, section 2; types 13 and up: TIFF technical note 1 and BigTIFF.
 _INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _TYPE_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
+    **dict.fromkeys((1, 2, 6, 7), 1),
+    **dict.fromkeys((3, 8), 2),
+    **dict.fromkeys((4, 9, 11, 13), 4),
+    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
 
 _RAW, _OLD_STYLE_JPEG = 1, 6
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
-"""What Pillow's wheels read."""
+"""Compressions that Pillow's wheels read."""
 _OPAQUE_COMPRESSIONS = {6, 7, 34925, 50000}
-"""Formats of their own (JPEG, LZMA, Zstandard), which say for themselves how much they take."""
+"""JPEG, LZMA and Zstandard: their own headers determine how much memory they need."""
 _OTHER_COMPRESSIONS = {
     9: "JBIG (T.85)",
     10: "JBIG (T.43)",
@@ -126,16 +109,16 @@ class PlainTiff:
     """Width as stored, before any orientation."""
     height_px: int
     decoded_px: int
-    """Pixels of 8 bytes that a decoder holds: the image, and its largest strip or tile."""
+    """Memory of a decoder, in pixels of 8 bytes: the image, and its largest strip or tile."""
     tiles_px: int
     """Pixels of all tiles, which are decoded whole."""
     orientation: int
     white: float | None
     """Grey level of white, where the bits of a sample state it."""
     is_inverted: bool
-    """Whether level 0 is white, and the decoder will not know."""
+    """Whether level 0 is white without the decoder knowing it."""
     is_opaque: bool
-    """Whether the compressed data say for themselves how much memory they take."""
+    """Whether the headers of the compressed data determine how much memory they need."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +144,8 @@ class _Directory:
             raise RejectedImage("corrupt", f"TIFF: more than {MAX_ENTRIES:,} pieces")
         at += struct.calcsize(self.order + head)
         for _ in range(entries):
+            if len(self.entries) == len(wanted):
+                break  # what follows may be damaged
             tag, type_, count, inline = struct.unpack_from(self.order + entry, data, at)
             at += struct.calcsize(self.order + entry)
             if tag == _ORIENTATION and type_ not in _INTEGER_TYPES:

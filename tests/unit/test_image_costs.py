@@ -153,6 +153,13 @@ def test_a_directory_beyond_the_end_is_corrupt(data):
     assert rejection_of(data) == "corrupt"
 
 
+def test_an_orientation_before_damage_counts():
+    entries = struct.pack("<HHHII", 9, 0x0112, 3, 1, 3)
+    data = jpeg_bytes(exif=b"Exif\0\0II*\0\x08\0\0\0" + entries + b"cut")
+    turned = prepare(jpeg_bytes(), 32).pixels.transpose(Image.Transpose.ROTATE_180)
+    assert prepare(data, 32).pixels.tobytes() == turned.tobytes()
+
+
 # ── PNG and JPEG ───────────────────────────────────────────────────────────────────────────────────────────
 
 
