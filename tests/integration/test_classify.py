@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import socket
 import threading
@@ -6,6 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
+import numpy as np
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -172,6 +174,16 @@ def test_the_scores_of_500_classes_are_not_too_long(runtime, endpoint):
 
 
 # ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_batch_is_sent_as_one_array_of_pixels(runtime, endpoint):
+    runtime.answer([[0.5, 0.5]] * 2)
+    assert endpoint.classify_batch([bytes(range(12)), bytes(range(12, 24))], 2).scores == [[0.5, 0.5]] * 2
+    ((_, headers, body),) = runtime.asked
+    pixels = np.load(io.BytesIO(body), allow_pickle=False)
+    assert headers["Content-Type"] == "application/x-npy"
+    assert (pixels == np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)).all()
+    assert pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("answers", [[], [[0.5, 0.5]], [[0.5, 0.5]] * 3])

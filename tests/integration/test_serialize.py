@@ -218,6 +218,12 @@ def test_an_object_that_its_event_calls_too_large_is_not_requested(stubbed):
         incoming.read(an_upload(size_bytes=MAX_BYTES + 1))
 
 
+def test_an_object_of_the_largest_size_is_read(stubbed):
+    incoming, stubber = stubbed
+    stubber.add_response("get_object", {"ContentLength": MAX_BYTES, "Body": io.BytesIO(b"hi")})
+    assert incoming.read(an_upload(size_bytes=MAX_BYTES)) == b"hi"
+
+
 class Unreadable(io.RawIOBase):
     def read(self, *_):
         raise AssertionError("read")
