@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_only_what_changed_is_copied_and_what_is_gone_is_deleted(s3: Any, tmp_pa
     s3.delete_object(Bucket=BUCKET, Key=key(3))
     counting = Counting(s3)
     assert mirror(ResultsBucket(counting, BUCKET), tmp_path) == MirrorReport(3, 2, 8, 1)
-    assert sorted(counting.got) == [key(2), key(4)]
+    assert (sorted(counting.got), counting.listings) == ([key(2), key(4)], 1)
     assert files(tmp_path) == {key(1): b"rows", key(2): b"ROWS", key(4): b"rows"}
 
 
@@ -161,6 +162,26 @@ def test_a_row_that_moves_between_two_pages_of_the_listing_is_not_missed(s3: Any
     meddled.get_paginator = lambda _: Paginator()  # type: ignore[attr-defined]
     mirror(ResultsBucket(meddled, BUCKET), tmp_path)
     assert b"the rows" in files(tmp_path).values()
+
+
+def test_rows_that_move_during_one_listing_after_the_other_are_not_missed(s3: Any, tmp_path: Path):
+    put(s3, key(1, "m"))
+    for name in ("y", "z"):
+        put(s3, key(2, name), name.encode())
+    moves = iter([("z", "b"), ("y", "a")])
+
+    class Paginator:
+        def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+            yield {"Contents": s3.list_objects_v2(**request)["Contents"][:1]}
+            for old, new in islice(moves, 1):
+                put(s3, key(1, new), old.encode())
+                s3.delete_object(Bucket=BUCKET, Key=key(2, old))
+            yield {"Contents": s3.list_objects_v2(**request)["Contents"][1:]}
+
+    meddled = Meddled(s3)
+    meddled.get_paginator = lambda _: Paginator()  # type: ignore[attr-defined]
+    mirror(ResultsBucket(meddled, BUCKET), tmp_path)
+    assert sorted(files(tmp_path).values()) == [b"rows", b"y", b"z"]
 
 
 def test_a_bucket_that_keeps_changing_is_given_up(s3: Any, tmp_path: Path):

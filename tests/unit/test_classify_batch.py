@@ -2,6 +2,7 @@ import io
 import json
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ingest import serialize
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
-from workflow import classify, decide
+from workflow import classify, classify_batch, decide
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
 from workflow.batch import ATTEMPTS, Steps
 from workflow.errors import EndpointBusy, EndpointFault
@@ -139,6 +140,18 @@ def test_the_time_of_an_image_holds_that_of_reading_it():
 
     (message,) = run(["good.png"], read=slowly)
     assert 30 <= message["image"]["serialize_ms"] < 60_000
+
+
+@pytest.mark.filterwarnings("ignore:Metrics and metadata")
+def test_the_lambda_sends_one_outcome_for_each_image(monkeypatch):
+    sent: list[Any] = []
+    steps = Steps(read, SIZE_PX, FakeEndpoint(), POLICY)
+    monkeypatch.setattr(classify_batch, "steps", lambda: steps)
+    monkeypatch.setattr(classify_batch, "results_queue", lambda: SimpleNamespace(send=sent.extend))
+    request = {"events": [an_event(key) for key in OBJECTS], "execution_arn": "arn:children"}
+    assert classify_batch.lambda_handler(request, FakeContext()) == {"images": len(OBJECTS)}
+    assert [message["event"] for message in sent] == request["events"]
+    assert {message["execution_arn"] for message in sent} == {"arn:children"}
 
 
 def test_a_bad_image_affects_no_other():
