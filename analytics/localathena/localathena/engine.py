@@ -5,21 +5,20 @@ import json
 import re
 import shutil
 import tempfile
-import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.files import TableFiles, table_names
+from localathena.process import Duck, DuckError
 from localathena.results import frame_of, is_athenas_json
 from localathena.tables import Table, Translation
 from localathena.translate import translate
@@ -28,7 +27,7 @@ from localathena.values import FAILURE
 
 _MOST_CELLS = 20_000_000
 """Most values of a result held in memory. As Python objects they take some GB."""
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,15 @@ class LocalAthena:
         schemas: Mapping[str, pa.Schema] = {},
         database: str | None = None,
         threads: int = 2,
-        memory_limit: str = "2GB",
+        memory_bytes: int = 2_000_000_000,
         timeout_s: float = 600.0,
     ) -> None:
         """Open a folder, and create the views, each an Athena SELECT over the tables and views before it.
 
         A table named in `schemas` exists without a file too, and older files may lack some of its columns.
         Any other table has the schema of its first file. With a `database`, tables can be qualified with that
-        one only; else with any. A statement that is not through after `timeout_s` is stopped.
+        one only; else with any. A statement that is not through after `timeout_s`, or that needs more than
+        `memory_bytes`, is stopped.
 
         Raises:
             QueryRefused: a view's SELECT cannot be translated.
@@ -72,32 +72,31 @@ class LocalAthena:
         self._timeout_s = timeout_s
         scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
         self._clean_up = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
-        self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
-        self._connection.execute("SET TimeZone='UTC'")
-        with suppress(
-            duckdb.InvalidInputException
-        ):  # Jupyter without ipywidgets: it is off, and cannot be set
-            self._connection.execute("SET enable_progress_bar=false")
+        self._memory_bytes = memory_bytes
+        self._duck = Duck(threads=threads, memory_bytes=memory_bytes, timeout_s=timeout_s)
         self._files = [
             TableFiles(name, folder, scratch, schemas.get(name))
             for name in sorted({*schemas, *table_names(folder)})
         ]
         self._tables = {files.name: files.table for files in self._files}
-        self._look_for_files()
+        self._definitions = {files.name: files.changed_definition() or "" for files in self._files}
         for name, sql in views.items():
-            self._create_view(name, sql)
-        for setting in (
-            "disabled_optimizers='window_self_join'",  # its copy of a scan reads every partition
-            "enable_external_file_cache=false",  # or a second run would report zero bytes read
-            "enable_profiling='no_output'",
-            f"temp_directory={text(str(scratch / 'spill'))}",
-            f"allowed_directories=[{text(str(folder))}, {text(str(scratch))}]",
-            "enable_external_access=false",
-            "autoinstall_known_extensions=false",
-            "autoload_known_extensions=false",
-            "lock_configuration=true",
-        ):
-            self._connection.execute(f"SET {setting}")
+            self._define_view(name, sql)
+        self._settings = [
+            f"SET {setting}"
+            for setting in (
+                "enable_progress_bar=false",
+                "disabled_optimizers='window_self_join'",  # its copy of a scan reads every partition
+                "enable_external_file_cache=false",  # or a second run would report zero bytes read
+                "enable_profiling='no_output'",
+                f"temp_directory={text(str(scratch / 'spill'))}",
+                f"allowed_directories=[{text(str(folder))}, {text(str(scratch))}]",
+                "enable_external_access=false",
+                "autoinstall_known_extensions=false",
+                "autoload_known_extensions=false",
+                "lock_configuration=true",
+            )
+        ]
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         """Run one read-only statement; each `?` in it stands for the text of one parameter.
@@ -109,7 +108,7 @@ class LocalAthena:
         started = time.perf_counter()
         columns, rows = self.rows(sql, parameters)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        profile = json.loads(self._connection.get_profiling_information("json"))
+        profile = json.loads(self._duck.profile())
         scanned_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
         return QueryResult(frame_of(columns, rows), scanned_bytes, elapsed_ms)
 
@@ -142,22 +141,21 @@ class LocalAthena:
             QueryRefused, QueryFailed: as `query` does.
         """
         translation = self._translated(sql, parameters)
-        with self._deadline(translation):
-            cursor = self._execute(translation.sql)
-            rows = cursor.fetchmany(_ROWS_AT_ONCE)
+        with self._reasons(translation):
+            self._execute(translation.sql)
+            rows = self._duck.fetch(_ROWS_AT_ONCE)
         while rows:
             yield from rows
-            with self._deadline(translation):
-                rows = cursor.fetchmany(_ROWS_AT_ONCE)
+            with self._reasons(translation):
+                rows = self._duck.fetch(_ROWS_AT_ONCE)
 
     def close(self) -> None:
         """Release the memory and delete what was spilled to disk."""
-        self._connection.close()
+        self._duck.end()
         self._clean_up()
 
     def _translated(self, sql: str, parameters: Sequence[str]) -> Translation:
         translation = translate(sql, self._tables, parameters, self._database)
-        self._look_for_files()
         if any(column.type.contains("interval year to month") for column in translation.columns):
             raise QueryRefused(
                 "A result of the type interval year to month is not supported: use date_diff('month', a, b)."
@@ -171,8 +169,19 @@ class LocalAthena:
 
     def _fetched(self, translation: Translation) -> list[tuple[Any, ...]]:
         most_rows = _MOST_CELLS // len(translation.columns)
-        with self._deadline(translation):
-            rows = self._execute(translation.sql).fetchmany(most_rows + 1)
+        rows: list[tuple[Any, ...]] = []
+        ends_at = time.monotonic() + self._timeout_s
+        with self._reasons(translation):
+            self._execute(translation.sql)
+            while len(rows) <= most_rows and (
+                more := self._duck.fetch(_ROWS_AT_ONCE, ends_at - time.monotonic())
+            ):
+                rows += more
+                if self._duck.fetched_bytes > self._memory_bytes / 4:  # as Python objects they take more
+                    raise QueryFailed(
+                        f"The result has more than {self._memory_bytes / 4e9:g} GB: "
+                        "select fewer rows or columns."
+                    )
         if len(rows) > most_rows:
             raise QueryFailed(
                 f"The result has more than {most_rows:,} rows: aggregate them, or write LIMIT {most_rows}."
@@ -180,54 +189,63 @@ class LocalAthena:
         return rows
 
     @contextmanager
-    def _deadline(self, translation: Translation) -> Iterator[None]:
-        """Stop DuckDB after the timeout, and raise its errors as `QueryFailed`."""
-        timer = threading.Timer(self._timeout_s, self._connection.interrupt)
-        timer.start()
+    def _reasons(self, translation: Translation) -> Iterator[None]:
+        """Raise DuckDB's errors as `QueryFailed`."""
         try:
             yield
-        except duckdb.InterruptException as error:
-            raise QueryFailed(
-                f"The query took longer than {self._timeout_s:g} s. Ask for fewer days or fewer rows."
-            ) from error
-        except duckdb.Error as error:
-            raise QueryFailed(_reason(error, translation.names)) from error
-        finally:
-            timer.cancel()
+        except DuckError as error:
+            if error.kind == "Timeout":
+                why = f"The query took longer than {self._timeout_s:g} s. Ask for fewer days or fewer rows."
+            elif error.kind in ("OutOfMemoryException", "Died"):
+                why = (
+                    f"The query needs more than {self._memory_bytes / 1e9:g} GB of memory. "
+                    "Ask for fewer days, or for shorter texts and lists."
+                )
+            else:
+                why = _reason(str(error), translation.names)
+            raise QueryFailed(why) from error
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connection.execute(sql)
-        except duckdb.IOException:  # a mirror took a file away after DuckDB had listed it
-            return self._connection.execute(sql)
-        except duckdb.InvalidInputException as error:
-            if "union_by_name" not in str(error):
-                raise
-        # A file lacks a column that was added later. To know that, DuckDB has to open all files.
-        for files in self._files:
-            files.may_differ = True
+    def _execute(self, sql: str) -> None:
         self._look_for_files()
-        return self._connection.execute(sql)
+        try:
+            self._duck.execute(sql)
+            return
+        except DuckError as error:
+            is_short_file = error.kind == "InvalidInputException" and "union_by_name" in str(error)
+            # A mirror may have taken a file away after DuckDB had listed it.
+            if not is_short_file and error.kind != "IOException":
+                raise
+        if is_short_file:
+            # A file lacks a column that was added later. To know that, DuckDB has to open all files.
+            for files in self._files:
+                files.may_differ = True
+            self._look_for_files()
+        self._duck.execute(sql)
 
-    def _create_view(self, name: str, sql: str) -> None:
+    def _define_view(self, name: str, sql: str) -> None:
         try:
             translation = translate(sql, self._tables, (), self._database)
         except QueryRefused as error:
             raise QueryRefused(f"The view {name}: {error}") from error
         names = ", ".join(quoted(column.name) for column in translation.columns)
-        self._connection.execute(f"CREATE VIEW {quoted(name)}({names}) AS {translation.sql}")
+        self._definitions[name] = f"CREATE VIEW {quoted(name)}({names}) AS {translation.sql}"
         self._tables[name] = Table(name, translation.columns)
 
     def _look_for_files(self) -> None:
-        for files in self._files:
-            definition = files.changed_definition()
-            if definition:
-                self._connection.execute(definition)
+        """Start DuckDB if it does not run, and define the tables again whose files have changed."""
+        changed = {files.name: files.changed_definition() for files in self._files}
+        definitions = {name: definition for name, definition in changed.items() if definition}
+        self._definitions |= definitions
+        if self._duck.is_running:
+            for definition in definitions.values():
+                self._duck.execute(definition)
+        else:
+            self._duck.start(["SET TimeZone='UTC'", *self._definitions.values(), *self._settings])
 
 
-def _reason(error: duckdb.Error, names: Mapping[str, str]) -> str:
+def _reason(error: str, names: Mapping[str, str]) -> str:
     """Return DuckDB's reason, without the translated statement and its generated names."""
-    said = str(error).split("\n\nLINE ")[0].strip()
+    said = error.split("\n\nLINE ")[0].strip()
     failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
     if failure:
         return failure[1]

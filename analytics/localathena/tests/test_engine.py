@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +13,7 @@ import pytest
 import localathena.engine
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
+from localathena.process import DuckError
 from support import PREDICTIONS, SCHEMAS
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
@@ -248,12 +248,15 @@ def test_a_database_other_than_its_own_is_refused(folder: Path):
 def test_duckdb_itself_is_locked_in_case_the_translation_lets_something_through(
     folder: Path, engine: LocalAthena, sql: str
 ):
-    with pytest.raises(duckdb.Error):
-        engine._connection.execute(sql.format(folder=folder))
+    engine.query("SELECT 1")
+    with pytest.raises(DuckError):
+        engine._duck.execute(sql.format(folder=folder))
 
 
 def test_duckdb_draws_no_progress_bar_into_what_is_printed(engine: LocalAthena):
-    assert engine._connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
+    engine.query("SELECT 1")
+    engine._duck.execute("SELECT current_setting('enable_progress_bar')")
+    assert engine._duck.fetch(1) == [(False,)]
 
 
 def test_the_time_zone_is_utc_whatever_the_machine_uses(folder: Path, monkeypatch: pytest.MonkeyPatch):

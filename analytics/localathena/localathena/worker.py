@@ -1,0 +1,70 @@
+"""The process in which DuckDB runs: it can be ended at any time, and its memory has a limit.
+
+`process` starts this file by its path. It reads requests from stdin and writes answers to stdout, pickled.
+"""
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+
+with contextlib.suppress(ImportError):  # Windows has none
+    import resource
+
+_ADDRESSES = Path("/proc/self/statm")
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    """Let this process take so much more memory than it has now. Without /proc nothing holds it."""
+    if _ADDRESSES.exists():
+        taken_bytes = int(_ADDRESSES.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken_bytes + limit_bytes,) * 2)
+
+
+def _receive(requests: "queue.SimpleQueue[Any]", source: BinaryIO) -> None:
+    """Pass the requests on, and end this process with the one that started it, also within a query."""
+    with contextlib.suppress(EOFError):
+        while True:
+            requests.put(pickle.load(source))  # noqa: S301 - what `process` wrote
+    os._exit(0)
+
+
+def main() -> None:
+    """Open a DuckDB and answer requests until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what DuckDB prints is no answer
+    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(requests, sys.stdin.buffer), daemon=True).start()
+    config, limit_bytes = requests.get()
+    connection = duckdb.connect(config=config)
+    _limit_memory(limit_bytes)
+    while True:
+        pickle.dump(_answer(connection, *requests.get()), answers)
+        answers.flush()
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, what: str, argument: Any) -> tuple[str | None, Any]:
+    """Return the name of the error, if there was one, and its text or the answer."""
+    done: dict[str, Callable[[Any], Any]] = {
+        "execute": lambda sql: connection.execute(sql) and None,
+        "fetch": lambda most_rows: pickle.dumps(connection.fetchmany(most_rows)),
+        "profile": connection.get_profiling_information,
+    }
+    try:
+        return None, done[what](argument)
+    except MemoryError as error:
+        return "OutOfMemoryException", str(error)
+    except duckdb.Error as error:
+        return type(error).__name__, str(error)
+
+
+main()

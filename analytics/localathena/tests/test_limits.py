@@ -1,0 +1,52 @@
+"""Statements that would take all memory or go on for minutes: each ends in time, with a sentence."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from localathena.engine import LocalAthena
+from localathena.errors import QueryFailed, QueryRefused
+from support import SCHEMAS
+
+LIMIT_S = 5.0
+TEXT = "array_join(repeat('0123456789', 10000), '')"
+MANY = "UNNEST(sequence(1, 10000)) AS m (i)"
+DOUBLING = "reduce(sequence(1, {}), {}, (s, x) -> {}, s -> s)"
+
+COSTLY = [
+    "SELECT format('%2000000000d', 1)",
+    "SELECT format('%02000000000d', i) FROM (VALUES 1) AS t (i)",
+    "SELECT format('%-2000000000s|', 'a')",
+    "SELECT format('%2000000000.2f', 1.5e0)",
+    "SELECT lpad('a', 2000000000, 'b')",
+    f"SELECT {TEXT} || CAST(i AS varchar) FROM {MANY}",
+    f"SELECT max(lpad('a', i * 1000000, 'b')) FROM {MANY}",
+    f"SELECT max(length({DOUBLING.format(40, repr('x'), 's || s')}))",
+    f"SELECT cardinality({DOUBLING.format(40, 'ARRAY[1]', 's || s')})",
+    f"SELECT max(length(replace({TEXT}, '0', {TEXT})))",
+    f"SELECT max(levenshtein_distance({TEXT} || CAST(i AS varchar), reverse({TEXT}))) FROM {MANY}",
+    f"SELECT max(length(concat({', '.join([TEXT] * 20)}, CAST(i AS varchar)))) FROM {MANY}",
+    f"SELECT max(regexp_replace({TEXT} || CAST(i AS varchar), '(.)', '$1{'x' * 500}')) FROM {MANY}",
+    f"SELECT sum(a.i * b.i % c.i) FROM {MANY.replace('m (', 'a (')}, {MANY.replace('m (', 'b (')}, "
+    f"{MANY.replace('m (', 'c (')}",
+    f"SELECT array_agg(a.i), map_agg(a.i * 10000 + b.i, {TEXT} || CAST(b.i AS varchar)) "
+    f"FROM {MANY.replace('m (', 'a (')}, {MANY.replace('m (', 'b (')}",
+]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
+    athena = LocalAthena(tmp_path_factory.mktemp("empty"), schemas=SCHEMAS, threads=1, timeout_s=LIMIT_S)
+    athena.query("SELECT 1")
+    yield athena
+    athena.close()
+
+
+@pytest.mark.parametrize("sql", COSTLY)
+def test_a_costly_statement_ends_in_time_with_a_sentence(engine: LocalAthena, sql: str) -> None:
+    started = time.monotonic()
+    with pytest.raises((QueryFailed, QueryRefused), match=r"(took longer than|GB of memory|more than|wide)"):
+        engine.rows(sql)
+    assert time.monotonic() - started < LIMIT_S + 10
+    assert engine.rows("SELECT 1")[1] == [(1,)]
