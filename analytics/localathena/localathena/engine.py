@@ -170,11 +170,10 @@ class LocalAthena:
     def _fetched(self, translation: Translation) -> list[tuple[Any, ...]]:
         most_rows = _MOST_CELLS // len(translation.columns)
         rows: list[tuple[Any, ...]] = []
-        ends_at = time.monotonic() + self._timeout_s
         with self._reasons(translation):
             self._execute(translation.sql)
             while len(rows) <= most_rows and (
-                more := self._duck.fetch(_ROWS_AT_ONCE, ends_at - time.monotonic())
+                more := self._duck.fetch(_ROWS_AT_ONCE, self._duck.ends_at - time.monotonic())
             ):
                 rows += more
                 if self._duck.fetched_bytes > self._memory_bytes / 4:  # as Python objects they take more

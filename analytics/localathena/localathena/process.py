@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +42,8 @@ class Duck:
         self._end: Callable[[], object] = lambda: None
         self.fetched_bytes = 0
         """Size of the last statement's rows so far."""
+        self.ends_at = 0.0
+        """Monotonic time at which the last statement has taken too long."""
 
     @property
     def is_running(self) -> bool:
@@ -74,6 +77,7 @@ class Duck:
             DuckError: it failed.
         """
         self.fetched_bytes = 0
+        self.ends_at = time.monotonic() + self._timeout_s
         self._ask("execute", sql, self._timeout_s)
 
     def fetch(self, most_rows: int, within_s: float | None = None) -> list[tuple[Any, ...]]:
