@@ -7,8 +7,9 @@
   const answers = [...document.querySelectorAll("#answers button")];
   const wide = matchMedia("(min-width: 900px)");
   const place = (image) => `scones-label-${image.dataset.upload}`;
-  const labelOf = (button) => (button.dataset.none === undefined ? button.dataset.label : null);
-  const inWords = (label) => (label === null ? "none of these" : label);
+  // data-label and data-key are JSON, exact and in ASCII; data-name is for people.
+  const labelOf = (button) => JSON.parse(button.dataset.label);
+  const inWords = (label) => answers.find((button) => labelOf(button) === label).dataset.name;
 
   const said = new Map();  // image → { label, labelled_at }
   const past = [];  // what was there before each answer: [number, answer or null]
@@ -33,7 +34,7 @@
   }
 
   function describe(number) {
-    return `Image ${number + 1} of ${images.length}: ${images[number].dataset.key}, ${images[number].dataset.says}.`;
+    return `Image ${number + 1} of ${images.length}: ${images[number].dataset.name}, ${images[number].dataset.says}.`;
   }
 
   function draw() {
@@ -59,7 +60,7 @@
     current = number;
     const face = images[number].querySelector(".face").cloneNode(true);
     const picture = face.querySelector("img");
-    if (picture) picture.alt = images[number].dataset.key;
+    if (picture) picture.alt = images[number].dataset.name;
     $("current").replaceChildren(face);
     $("where").textContent = `Image ${number + 1} of ${images.length}`;
     draw();
@@ -96,7 +97,7 @@
 
   function save() {
     const lines = images.filter((image) => said.has(image)).map((image) => `${JSON.stringify({
-      upload_id: image.dataset.upload, key: image.dataset.key, ...said.get(image),
+      upload_id: image.dataset.upload, key: JSON.parse(image.dataset.key), ...said.get(image),
     })}\n`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));

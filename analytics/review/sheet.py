@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -99,10 +100,11 @@ def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime
     """Return the page, with a small JPEG of each image, or None if it could not be read.
 
     It needs no network, and its security policy allows only its own script. Text from images, keys and the
-    model is escaped.
+    model is escaped, and its non-printable characters are replaced by �. Exact labels and keys, which the
+    saved file needs, are JSON in ASCII.
     """
     script = _SCRIPT.read_text(encoding="utf-8")
-    return template("review/review.html.j2").render(
+    page = template("review/review.html.j2").render(
         queue=queue,
         images=[
             (image, base64.b64encode(picture).decode() if picture else None)
@@ -115,7 +117,9 @@ def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime
         script=Markup(script),  # noqa: S704 - a file of this package
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         words=words,
+        exactly=json.dumps,
     )
+    return words.visible(page)
 
 
 def _images(frame: pd.DataFrame) -> list[Waiting]:

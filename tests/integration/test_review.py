@@ -246,7 +246,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     assert browser.text("#where") == "Image 4 of 11"
     browser.press("x")
     assert browser.text("#count") == "4 of 11 labelled"
-    browser.click('#answers [data-label="motorcycle"]')
+    browser.click('#answers [data-name="motorcycle"]')
     browser.click("#sheet li:nth-child(6) button")
     for number in range(6, 12):  # what was accepted comes last
         assert browser.text("#where") == f"Image {number} of 11"

@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
+from unicodedata import category
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from analytics.athena.local import LocalEngine
 from analytics.questions.queries import views
 from analytics.review import sheet as reviewing
 from analytics.review.sheet import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
+from analytics.text import visible
 from localathena.results import frame_of, typed_rows
 from tests.builders import png_bytes
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
@@ -24,6 +27,13 @@ from workflow.outcome import IMPORTED_BUCKET
 
 SINCE, UNTIL = date(2026, 11, 1), date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
+HOSTILE = (
+    "gnp.\u202eexe",
+    "\u2066a\u2069\u200b\u200f\ufeff\u061c",
+    "\x00\x07\x1b[2J\x7f\x85\r",
+    "\u2028\u2029\ud800",
+    "\U000e0041\u00ad\ufff9",
+)
 NASTY = "</script><script>alert(1)</script><!--\"' onerror=alert(2) {{ 7 * 7 }}\u2028"
 
 
@@ -199,20 +209,33 @@ def test_the_page_needs_no_network_and_runs_no_script_but_ours():
 
 
 @given(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1)
-    | st.sampled_from([NASTY, "'\"><img src=x onerror=alert(1)>", "{% raw %}", "&amp;&lt;"])
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+    | st.sampled_from([NASTY, "'\"><img src=x onerror=alert(1)>", "{% raw %}", "&amp;&lt;", *HOSTILE])
 )
-def test_a_key_and_a_class_are_shown_as_they_are_and_do_nothing(text):
+def test_a_key_and_a_class_are_shown_and_do_nothing(text):
     image = waiting(key=text, label=text, scores={text: 1.0})
     tags = parsed(page_of(image))
     plain = parsed(page_of(waiting(key="k", label="k", scores={"k": 1.0})))
     assert [tag for tag, _ in tags.found if tag != "kbd"] == [tag for tag, _ in plain.found if tag != "kbd"]
     assert tags.scripts == plain.scripts
-    assert text in tags.text
+    assert visible(text) in tags.text
     attributes = [attrs for _, attrs in tags.found]
-    assert [attrs["data-key"] for attrs in attributes if "data-key" in attrs] == [text]
-    assert [attrs["data-label"] for attrs in attributes if "data-label" in attrs] == [text]
+    assert [json.loads(attrs["data-key"]) for attrs in attributes if "data-key" in attrs] == [text]
+    labels = [json.loads(attrs["data-label"]) for attrs in attributes if "data-label" in attrs]
+    assert labels == [text, None]
     assert not [name for attrs in attributes for name in attrs if name.startswith("on")]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_character_of_a_key_or_a_class_hides_or_turns_round_what_is_beside_it(text):
+    image = waiting(key=text, label=text, scores={text: 0.6, f"other {text}": 0.4})
+    page = page_of(image)
+    assert not [char for char in page if category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char != "\n"]
+    page.encode()
+    for _, attrs in parsed(page).found:
+        for name in attrs.keys() & {"data-key", "data-label"}:
+            assert attrs[name].isascii()
+        assert not [value for value in attrs.values() if value and visible(value) != value]
 
 
 def test_an_image_without_a_picture_is_there_all_the_same():
@@ -232,14 +255,14 @@ def test_more_that_wait_are_said_so():
 def test_every_button_has_a_name_and_its_keys():
     tags = parsed(page_of(waiting()))
     keys = {
-        attrs.get("data-label", attrs.get("id")): attrs["data-keys"]
+        attrs.get("data-name", attrs.get("id")): attrs["data-keys"]
         for _, attrs in tags.found
         if "data-keys" in attrs
     }
     assert keys == {
         "bicycle": "1 b",
         "motorcycle": "2 m",
-        None: "0",
+        "none of these": "0",
         "back": "ArrowLeft",
         "undo": "Backspace",
         "skip": "ArrowRight",
