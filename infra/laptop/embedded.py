@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and eight corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and nine corrections where it departs from AWS.
 
 SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
 deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
@@ -22,6 +22,8 @@ is no longer needed:
    22 expressions for every image: a seventh of its work for one image.
 8. A listing of versions has encoded keys where that is requested, as boto3 does. ministack writes them as
    they are, and one control character makes the whole response invalid XML.
+9. An object is on the disk before it is acknowledged, and is refused if the disk does not take it: see
+   `infra/laptop/durable.py`.
 """
 
 import json
@@ -40,7 +42,7 @@ from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
-from infra.laptop import embedded_athena, enforced, guard
+from infra.laptop import durable, embedded_athena, enforced, guard
 from infra.laptop.lifeline import end_with_parent
 
 TASKS_AT_ONCE = 6
@@ -71,6 +73,7 @@ def main() -> None:
     lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
     lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
+    durable.install()
     s3._list_object_versions = encoding_keys(s3._list_object_versions)
     s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)

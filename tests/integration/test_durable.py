@@ -1,0 +1,278 @@
+"""The embedded S3 on a disk that refuses: what it acknowledges is on the disk, and what is not is refused."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ministack.services import s3
+
+from infra.laptop import durable
+
+BUCKET = "images"
+HALF_WRITTEN_BYTES = 3_000
+
+COMPLETE = (
+    b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%s</ETag></Part>"
+    b"</CompleteMultipartUpload>"
+)
+REPLACED = (
+    "_persist_object",
+    "_persist_displaced_version",
+    "_persist_delete_marker",
+    "_read_body",
+    "_version_body",
+    "_record_object_version",
+    "_record_delete_marker",
+    "_complete_multipart_upload",
+    "_dispatch",
+)
+
+
+class Disk:
+    """S3's disk, which can be filled, and read by another process as after a restart."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.events: list[str] = []
+        self._patch = patch
+        self._fails_after: int | None = None
+
+    def refuse(self, number: int = errno.ENOSPC, after_writes: int = 0) -> None:
+        """Refuse every new file, after some that are still written."""
+        left = after_writes
+        opened = os.open
+
+        def full(path: Any, flags: int, *more: Any, **options: Any) -> int:
+            nonlocal left
+            if flags & os.O_CREAT and str(path).startswith(str(self.folder)):
+                if left == 0:
+                    raise OSError(number, os.strerror(number), path)
+                left -= 1
+            return opened(path, flags, *more, **options)
+
+        self._patch.setattr(os, "open", full)
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    for name in REPLACED:
+        monkeypatch.setattr(s3, name, getattr(s3, name))
+    monkeypatch.setattr(s3, "S3_PERSIST", True)
+    monkeypatch.setattr(s3, "DATA_DIR", str(tmp_path))
+    found = Disk(tmp_path, monkeypatch)
+    monkeypatch.setattr(s3, "_fire_s3_event_async", lambda _, key, *more, **options: found.events.append(key))
+    s3.reset()
+    durable.install()
+    request("PUT", "")
+    request(
+        "PUT",
+        "",
+        b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        versioning="",
+    )
+    yield found
+    monkeypatch.undo()
+    s3.reset()
+
+
+def request(
+    method: str, key: str, body: bytes = b"", headers: dict[str, str] | None = None, **query: str
+) -> Any:
+    said = {name: [value] for name, value in query.items()}
+    status, answered, content = s3._dispatch(method, BUCKET, key, headers or {}, body, said)
+    return SimpleNamespace(status=status, headers=answered, body=content)
+
+
+def put(key: str, body: bytes) -> Any:
+    return request("PUT", key, body)
+
+
+def versions() -> Any:
+    return request("GET", "", versions="").body.count(b"<Version>")
+
+
+def uploads(key: str) -> str:
+    found = request("POST", key, uploads="").body
+    return str(found.partition(b"<UploadId>")[2].partition(b"<")[0].decode())
+
+
+def complete(key: str, body: bytes) -> Callable[[], Any]:
+    upload_id = uploads(key)
+    part = request("PUT", key, body, uploadId=upload_id, partNumber="1")
+    return lambda: request("POST", key, COMPLETE % part.headers["ETag"].encode(), uploadId=upload_id)
+
+
+def form(key: str, body: bytes) -> Any:
+    lines = [
+        b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\n' + key.encode(),
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + body,
+        b"--b--\r\n",
+    ]
+    return request("POST", "", b"\r\n".join(lines), {"content-type": "multipart/form-data; boundary=b"})
+
+
+def copy(key: str, source: str) -> Any:
+    return request("PUT", key, headers={"x-amz-copy-source": f"/{BUCKET}/{source}"})
+
+
+# ── refused ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+@pytest.mark.parametrize("how", ["put", "form", "copy", "multipart"])
+def test_an_upload_that_the_disk_does_not_take_is_refused_and_leaves_nothing(
+    disk: Disk, how: str, writes: int
+) -> None:
+    put("there.png", b"there")
+    ways: dict[str, Callable[[], Any]] = {
+        "put": lambda: put("new.png", b"new"),
+        "form": lambda: form("new.png", b"new"),
+        "copy": lambda: copy("new.png", "there.png"),
+        "multipart": complete("new.png", b"new"),
+    }
+    before = disk.files()
+    with pytest.MonkeyPatch.context() as patch:
+        disk._patch = patch
+        disk.refuse(after_writes=writes)
+        refused = ways[how]()
+    assert refused.status == 507
+    assert b"<Code>InsufficientStorage</Code>" in refused.body
+    assert b"No space left on device" in refused.body
+    assert request("GET", "new.png").status == 404
+    assert (versions(), disk.events) == (1, ["there.png"])
+    assert disk.files() == before
+    # With space again, the same request is taken: a multipart upload has kept its parts.
+    assert ways[how]().status in (200, 204)
+    assert disk.events == ["there.png", "new.png"]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_version_that_was_to_be_replaced_stands_where_the_new_one_is_refused(
+    disk: Disk, writes: int
+) -> None:
+    first = put("a.png", b"first").headers["x-amz-version-id"]
+    before = disk.files()
+    with pytest.MonkeyPatch.context() as patch:
+        disk._patch = patch
+        disk.refuse(after_writes=writes)
+        assert put("a.png", b"second").status == 507
+    assert request("GET", "a.png").body == b"first"
+    assert request("GET", "a.png").headers["x-amz-version-id"] == first
+    assert (versions(), disk.files()) == (1, before)
+
+
+def test_a_deletion_that_the_disk_does_not_take_is_refused(disk: Disk) -> None:
+    put("a.png", b"first")
+    with pytest.MonkeyPatch.context() as patch:
+        disk._patch = patch
+        disk.refuse()
+        assert request("DELETE", "a.png").status == 507
+    assert request("GET", "a.png").body == b"first"
+
+
+def test_where_files_run_out_a_later_retry_is_asked_for(disk: Disk) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        disk._patch = patch
+        disk.refuse(errno.EMFILE)
+        refused = put("a.png", b"first")
+    assert refused.status == 503
+    assert b"<Code>ServiceUnavailable</Code>" in refused.body
+
+
+def test_a_body_that_cannot_be_read_is_an_error_and_not_an_empty_image(disk: Disk) -> None:
+    """ministack answers with an empty body, which would be rejected as `empty`."""
+    put("a.png", b"first")
+    (file,) = (path for path in disk.folder.rglob("a.png"))
+    file.unlink()
+    assert request("GET", "a.png").status == 503
+
+
+# ── kept ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_bodies_are_on_the_disk_and_not_in_memory(disk: Disk) -> None:
+    ids = [put("a.png", body).headers["x-amz-version-id"] for body in (b"first", b"second", b"third")]
+    assert all(version["data"] is None for version in s3._object_versions[BUCKET, "a.png"])
+    assert s3._buckets[BUCKET]["objects"]["a.png"]["body"] is None
+    bodies = [request("GET", "a.png", versionId=version_id).body for version_id in ids]
+    assert bodies == [b"first", b"second", b"third"]
+
+
+def test_an_older_version_is_read_after_the_newest_is_deleted(disk: Disk) -> None:
+    put("a.png", b"first")
+    second = put("a.png", b"second").headers["x-amz-version-id"]
+    assert request("DELETE", "a.png", versionId=second).status == 204
+    assert request("GET", "a.png").body == b"first"
+
+
+WRITE_UNTIL_FULL = """
+import os, resource, sys
+os.environ.update(S3_PERSIST="1", S3_DATA_DIR=sys.argv[1])
+from ministack.services import s3
+from infra.laptop import durable
+durable.install()
+s3._dispatch("PUT", "images", "", {}, b"", {})
+versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+s3._dispatch("PUT", "images", "", {}, versioning, {"versioning": [""]})
+for size in map(int, sys.argv[2:]):
+    print(s3._dispatch("PUT", "images", f"{size}.png", {}, bytes(size), {})[0], flush=True)
+os.kill(os.getpid(), 9)
+"""
+READ_AGAIN = """
+import os, sys
+os.environ.update(S3_PERSIST="1", S3_DATA_DIR=sys.argv[1])
+from ministack.services import s3
+print(*sorted(len(s3._get_object_data("images", key)) for key in s3._buckets["images"]["objects"]))
+"""
+
+
+SIZES = ("10", "9999", "2000", "5000", "20")
+
+
+def written_until_full(script: str, folder: Path) -> list[str]:
+    """Return the statuses of uploads to a disk that takes the beginning of a file, and not its end.
+
+    A limit of file size stands for it.
+    """
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (HALF_WRITTEN_BYTES, HALF_WRITTEN_BYTES))
+
+    written = subprocess.run(
+        [sys.executable, "-c", script, folder, *SIZES],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,
+    )
+    assert written.returncode == -signal.SIGKILL
+    return written.stdout.split()
+
+
+def test_ministack_acknowledges_what_it_could_not_write(tmp_path: Path) -> None:
+    alone = WRITE_UNTIL_FULL.replace("durable.install()\n", "")
+    assert written_until_full(alone, tmp_path) == ["200"] * len(SIZES)
+
+
+def test_what_is_acknowledged_is_there_after_a_kill_and_a_restart_and_nothing_else(tmp_path: Path) -> None:
+    assert written_until_full(WRITE_UNTIL_FULL, tmp_path) == ["200", "507", "200", "507", "200"]
+    read = subprocess.run(
+        [sys.executable, "-c", READ_AGAIN, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert read.stdout.split() == ["10", "20", "2000"]
