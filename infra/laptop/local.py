@@ -24,6 +24,7 @@ from infra.aws import package
 from infra.installation import PROJECT, how
 from infra.laptop.environment import Credentials, aws_variables, environment
 from infra.laptop.lifeline import STAY
+from infra.space import check_space
 from infra.stack import REGION, STACK_NAME, NotUp, Stack, write_privately
 from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
@@ -35,6 +36,9 @@ ARTIFACTS_BUCKET = "scones-artifacts"
 _PORTS = range(20_000, 30_000)
 """Ports to choose from, below those of outgoing connections: one of these could take a port between the check
 and the start of the server."""
+
+START_BYTES = 64_000_000
+"""Free disk space that a start needs: the package, the state, and temporary files of the Lambdas."""
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 90
@@ -81,6 +85,7 @@ def up(
 
     Raises:
         CannotStart: with the reason.
+        infra.space.NotEnoughSpace: the disk is nearly full.
         infra.aws.deploy.DeployFailed: the folder has no model, or the template was refused.
     """
     from infra.aws.deploy import parameters_of_model
@@ -89,6 +94,7 @@ def up(
     parameters = parameters_of_model(model)
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
+    check_space(home, START_BYTES)
     home.chmod(0o700)  # other users of the machine read neither images nor credentials
     with _locked(home) as lock, _ended_by_signals():
         ports = _free_ports(port)

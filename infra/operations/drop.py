@@ -1,5 +1,6 @@
 """Drops files into the incoming bucket, and waits until each has its outcome."""
 
+import math
 import os
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from rich.progress import Progress
 from analytics.athena.engine import Engine
 from analytics.questions.queries import internal_query
 from infra.operations.answers import engine
+from infra.space import check_space
 from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.system_files import system_part, twins
@@ -22,6 +24,9 @@ from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
+BLOCK_BYTES = 4_096
+BLOCKS_BESIDE = 4
+"""Blocks of disk that an image takes on this machine besides its own: S3's metadata, and its outcome."""
 _NAMED = 5
 """Most names in one note."""
 
@@ -87,7 +92,14 @@ def notes_on(folder: Path) -> list[str]:
 
 
 def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:
-    """Put files into the incoming bucket, several at a time, and return their versions."""
+    """Put files into the incoming bucket, several at a time, and return their versions.
+
+    Raises:
+        infra.space.NotEnoughSpace: the system is on this machine, whose disk cannot hold them.
+        botocore.exceptions.ClientError: S3 did not take a file; others are there.
+    """
+    if stack.home:
+        check_space(Path(stack.home), disk_bytes(path.stat().st_size for path in files.values()))
     s3 = stack.client("s3")
     task = progress.add_task("dropped", total=len(files))
 
@@ -100,6 +112,13 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         return list(pool.map(put, files.items()))
+
+
+def disk_bytes(sizes_bytes: Iterable[int]) -> int:
+    """Return how many bytes of disk the images and their outcomes take on this machine."""
+    return sum(
+        math.ceil(size_bytes / BLOCK_BYTES + BLOCKS_BESIDE) * BLOCK_BYTES for size_bytes in sizes_bytes
+    )
 
 
 def version_of(stored: Mapping[str, Any]) -> str:

@@ -1,11 +1,16 @@
 """infra.operations.drop: every file of a folder has a key of its own, whatever its name."""
 
 import os
+import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, files_of, notes_on
+from infra.operations.drop import NothingToDrop, disk_bytes, drop, files_of, notes_on
+from infra.space import NotEnoughSpace
 
 
 def test_a_file_s_key_is_its_path_from_the_folder(tmp_path: Path) -> None:
@@ -57,3 +62,31 @@ def test_an_ordinary_folder_needs_no_note(tmp_path: Path) -> None:
     (tmp_path / ".hidden.png").write_bytes(b"image")
     assert notes_on(tmp_path) == []
     assert files_of(tmp_path).keys() == {".hidden.png"}
+
+
+# ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_image_takes_whole_blocks_for_itself_its_metadata_and_its_outcome() -> None:
+    assert disk_bytes([]) == 0
+    assert disk_bytes([1]) == disk_bytes([4_096]) == 5 * 4_096
+    assert disk_bytes([4_097, 20_000_000]) == (6 + 4_883 + 4) * 4_096
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(5_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=24_575))
+    stack: Any = SimpleNamespace(home=str(tmp_path))  # without a client: nothing is sent
+    progress: Any = None
+    said = f"{tmp_path}: 24,576 bytes of disk are needed, 24,575 are free."
+    with pytest.raises(NotEnoughSpace, match=re.escape(said)):
+        drop(stack, files_of(tmp_path), progress)
+
+
+def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(b"image")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    s3 = SimpleNamespace(put_object=lambda **_: {"VersionId": "1"})
+    stack: Any = SimpleNamespace(home=None, incoming_bucket="images", client=lambda _: s3)
+    progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
+    assert [each.key for each in drop(stack, files_of(tmp_path), progress)] == ["a.png"]

@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "infra/installation": set(),
     "infra/clients": set(),
+    "infra/space": {"ingest"},
     "infra/stack": {"ingest", "infra/clients", "infra/installation"},
     "infra/aws": {
         "ingest",
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "infra/stack",
     },
     "infra/laptop": {
+        "infra/space",
         "ingest",
         "model/files",
         "analytics/lake",
@@ -71,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model/serving",
     },
     "infra/operations": {
+        "infra/space",
         "ingest",
         "workflow",
         "analytics/athena",
