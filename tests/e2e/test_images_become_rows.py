@@ -22,7 +22,7 @@ from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
 from model.data.drawings import draw
-from tests.builders import png_bytes
+from tests.builders import encoded, png_bytes
 from tests.waiting import PATIENCE_S
 
 
@@ -102,6 +102,13 @@ def test_a_new_upload_under_an_old_name_is_an_image_of_its_own(stack: Stack, tmp
         first.version_id: 64,
         second.version_id: 96,
     }
+
+
+def test_an_image_that_is_decoded_in_a_process_of_its_own_has_its_row(stack: Stack, tmp_path: Path) -> None:
+    picture = draw("bicycle", 64, 64, random.Random(3))
+    wait(stack, put(stack, "opaque.tif", encoded(picture, "TIFF", compression="lzma")))
+    (row,) = ask(stack, tmp_path, "SELECT image_format, width_px FROM outcomes WHERE key = 'opaque.tif'")
+    assert row == {"image_format": "tiff", "width_px": 64}
 
 
 @pytest.mark.parametrize(
