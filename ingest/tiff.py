@@ -274,7 +274,7 @@ def _layout(directory: _Directory) -> _Layout:
     planar, fill_order = directory.integer(_PLANAR, 1), directory.integer(_FILL_ORDER, 1)
     if not (
         photometric in _PHOTOMETRICS
-        and _COLOUR_SAMPLES.get(photometric, 1) <= samples
+        and _COLOUR_SAMPLES.get(photometric, 1) <= samples < 1 << 16
         and all(0 < each <= 64 for each in bits)
         and all(each in _SAMPLE_FORMATS for each in formats)
         and planar in {1, 2}

@@ -6,6 +6,7 @@ import signal
 import struct
 import threading
 import time
+import tracemalloc
 import warnings
 import zlib
 from collections import defaultdict
@@ -151,6 +152,17 @@ def test_exif_of_millions_of_values_is_not_parsed(format_, tag):
 )
 def test_a_directory_beyond_the_end_is_corrupt(data):
     assert rejection_of(data) == "corrupt"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("samples", [70_000, 419_503_104, 0xFFFFFFFF])
+def test_millions_of_samples_to_a_pixel_are_corrupt_and_take_no_memory(samples):
+    tracemalloc.start()
+    try:
+        assert rejection_of(a_tiff("<", 1, 1, 8, tags={277: samples, 258: 1})) == "corrupt"
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_orientation_before_damage_counts():
