@@ -6,10 +6,13 @@ HOME names the system that the process belongs to, in the list of processes.
 """
 
 import sys
+from pathlib import Path
 
+from infra.laptop.environment import Credentials
 from infra.laptop.lifeline import end_with_parent
 from model.serving import serve
 
 if __name__ == "__main__":
     end_with_parent()
-    sys.exit(serve.main(sys.argv[2:]))
+    home, *arguments = sys.argv[1:]
+    sys.exit(serve.main(arguments, Credentials.of(Path(home)).model_path))

@@ -5,6 +5,7 @@ programs: with it, the laptop's system would not start, or would send requests t
 therefore made from nothing, and not from the user's. `infra.clients` does the same for clients.
 """
 
+import hmac
 import json
 import os
 import secrets
@@ -38,6 +39,11 @@ class Credentials:
         """
         access_key_id = "SCONES" + "".join(secrets.choice(_LETTERS) for _ in range(14))
         return cls(access_key_id, secrets.token_urlsafe(30))
+
+    @property
+    def model_path(self) -> str:
+        """Path of the model's endpoint, which nobody can guess: the endpoint verifies no signatures."""
+        return "/" + hmac.digest(self.secret_access_key.encode(), b"model endpoint", "sha256").hex()
 
     @classmethod
     def of(cls, home: Path) -> "Credentials":

@@ -319,11 +319,12 @@ def _deployed(
 
     ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{ports[0]}"
-    model_endpoint_url = f"http://127.0.0.1:{ports[1]}"
+    model_url = f"http://127.0.0.1:{ports[1]}"
     _wait_for(f"{endpoint_url}/_ministack/health", supervisor, home / "logs", ca_bundle)
-    _wait_for(f"{model_endpoint_url}/ping", supervisor, home / "logs")
+    _wait_for(f"{model_url}/ping", supervisor, home / "logs")
 
     credentials = Credentials.of(home)
+    model_endpoint_url = model_url + credentials.model_path
     where = (REGION, endpoint_url, credentials.access_key_id, credentials.secret_access_key, ca_bundle)
     client("s3", *where).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False)

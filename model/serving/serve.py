@@ -194,9 +194,20 @@ async def _read_body(request: Request) -> bytes:
 
 
 def create_app(
-    load: Callable[[], Model], *, workers: int, started: Callable[[Exception | None], None]
+    load: Callable[[], Model],
+    *,
+    workers: int,
+    started: Callable[[Exception | None], None],
+    prefix: str = "",
 ) -> Starlette:
-    """Return the ASGI application; `started` is called once, when the model is warm or cannot be loaded."""
+    """Return the ASGI application.
+
+    Args:
+        load: loads the model.
+        workers: threads that run it.
+        started: called once, when the model is warm or cannot be loaded.
+        prefix: of the paths that ask the model; a secret one lets in only those who know it.
+    """
     service = Service(load, workers)
 
     async def warm_up() -> None:
@@ -215,8 +226,8 @@ def create_app(
 
     routes = [
         Route("/ping", service.ping),
-        Route("/invocations", service.invocations, methods=["POST"]),
-        Route("/endpoints/{name}/invocations", service.runtime_invocations, methods=["POST"]),
+        Route(f"{prefix}/invocations", service.invocations, methods=["POST"]),
+        Route(f"{prefix}/endpoints/{{name}}/invocations", service.runtime_invocations, methods=["POST"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
@@ -235,7 +246,9 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready_file: Path | None) -> int:
+def serve(
+    sock: socket.socket, load: Callable[[], Model], *, workers: int, ready_file: Path | None, prefix: str
+) -> int:
     """Serve a model on a bound socket until SIGTERM or SIGINT; return an exit status."""
     url = "http://{}:{}".format(*sock.getsockname()[:2])
     failures: list[Exception] = []
@@ -253,7 +266,7 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
             partial.write_text(url, encoding="utf-8")
             partial.replace(ready_file)
 
-    app = create_app(load, workers=workers, started=started)
+    app = create_app(load, workers=workers, started=started, prefix=prefix)
     is_on_loopback = ip_address(sock.getsockname()[0]).is_loopback
     config = uvicorn.Config(
         LoopbackOnly(app) if is_on_loopback else app,
@@ -269,8 +282,11 @@ def serve(sock: socket.socket, load: Callable[[], Model], *, workers: int, ready
     return 1 if failures else 0
 
 
-def main(arguments: list[str]) -> int:
-    """Run the endpoint until SIGTERM or SIGINT; return an exit status."""
+def main(arguments: list[str], prefix: str = "") -> int:
+    """Run the endpoint until SIGTERM or SIGINT; return an exit status.
+
+    `prefix` is what `create_app` takes: the laptop's endpoint has one.
+    """
     match arguments:
         case ["serve"]:
             host, port = "0.0.0.0", os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")  # noqa: S104
@@ -290,6 +306,7 @@ def main(arguments: list[str]) -> int:
             lambda: Model.load(folder, threads=1),
             workers=os.cpu_count() or 1,
             ready_file=ready_file,
+            prefix=prefix,
         )
 
 

@@ -80,10 +80,20 @@ def test_a_function_is_not_created_for_pages_and_strangers(stack: Stack, headers
 )
 def test_the_model_s_endpoint_does_not_answer_pages(stack: Stack, headers: dict[str, str]) -> None:
     port = port_of(stack.model_endpoint_url)
-    status, answered, _ = post(port, "/invocations", png_bytes(), Content_Type="image/png", **headers)
+    path = urlsplit(str(stack.model_endpoint_url)).path + "/invocations"
+    status, answered, _ = post(port, path, png_bytes(), Content_Type="image/png", **headers)
     assert status == 403
     assert not [name for name in answered if name.startswith("access-control")]
-    assert post(port, "/invocations", png_bytes(), Content_Type="image/png")[0] == 200
+    assert post(port, path, png_bytes(), Content_Type="image/png")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["", "/" + 64 * "0"])
+def test_the_model_s_endpoint_answers_only_at_the_address_that_stack_json_holds(
+    stack: Stack, path: str
+) -> None:
+    port = port_of(stack.model_endpoint_url)
+    for route in ("/invocations", "/endpoints/scones/invocations"):
+        assert post(port, path + route, png_bytes(), Content_Type="image/png")[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
         S3SigV4Auth(self.server.proxy.credentials, "s3", REGION).add_auth(request)
         try:
             # Not by URL, which would normalise a key that contains `..`.
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                self.command, where.path + self.path, skip_host=True, skip_accept_encoding=True
+            )
             for name, value in request.headers.items():
                 connection.putheader(name, value)
             connection.putheader("Content-Length", str(len(body)))
