@@ -1,5 +1,6 @@
 """Odd images and odd keys: what people and programs send by mistake, or on purpose."""
 
+import base64
 import io
 import random
 import struct
@@ -7,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from PIL import Image
 
@@ -128,6 +130,12 @@ def large_odd_images() -> Iterator[Odd]:
     )
     big = _tags([(number, 1, 20_000_000, 8) for number in range(1, 40_000)]) + bytes(20_000_000)
     yield Odd("TIFF of tags upon each other", big, "corrupt")
+
+
+def fuzzed() -> tuple[bytes, ...]:
+    """Return inputs that `make fuzz` kept: two for each way that one ends, and all that cost too much once."""
+    lines = (Path(__file__).parent / "fuzz_corpus.txt").read_text(encoding="ascii").splitlines()
+    return tuple(base64.b64decode(line) for line in lines)
 
 
 def cut_everywhere() -> Iterator[Odd]:

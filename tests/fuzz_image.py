@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["PIL", "ingest"]):
     from ingest.errors import REJECT_REASONS, RejectedImage
     from ingest.image import prepare
 
-from tests.corpus import small_odd_images
+from tests.corpus import fuzzed, small_odd_images
 from tests.odd_tiffs import odd_tiffs
 
 MAX_CPU_S = 1.0
@@ -70,8 +70,8 @@ def main() -> None:
     Claim.is_costly = property(lambda _: False)  # type: ignore[method-assign, assignment]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
-        odd = [*(each.data for each in small_odd_images()), *(each.data for each in odd_tiffs())]
-        seeds = [data for data in odd if len(data) <= LONGEST_SEED_BYTES]
+        made = [*(each.data for each in small_odd_images()), *(each.data for each in odd_tiffs())]
+        seeds = [data for data in (*made, *fuzzed()) if len(data) <= LONGEST_SEED_BYTES]
         for number, data in enumerate(seeds):
             (Path(folder) / str(number)).write_bytes(data)
         options = [

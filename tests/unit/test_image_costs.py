@@ -18,10 +18,11 @@ from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlu
 from ingest import decode_limits, isolation
 from ingest.av1 import AvifBoxes, TooManyParts
 from ingest.decode_limits import Claim, claim_of
-from ingest.errors import RejectedImage
+from ingest.errors import REJECT_REASONS, RejectedImage
 from ingest.image import MAX_BYTES, prepare
 from ingest.isolation import Crashed, TooCostly, run_isolated
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
+from tests.corpus import fuzzed
 from tests.odd_tiffs import a_tiff, tiff
 
 MANY = 3_800_000
@@ -412,6 +413,18 @@ def test_memory_that_is_not_there_is_too_costly(error, monkeypatch):
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     assert rejection_of(png_bytes()) == "too_costly"
+
+
+def test_each_input_of_the_fuzzer_is_a_picture_or_rejected_and_costs_little():
+    assert len(fuzzed()) > 100
+    for data in fuzzed():
+        started = time.process_time()
+        try:
+            assert prepare(data, 32).pixels.size == (32, 32)
+        except RejectedImage as rejected:
+            if rejected.reason not in REJECT_REASONS:
+                raise
+        assert time.process_time() - started < 1, data
 
 
 # ── what is used of Pillow beyond its documentation ────────────────────────────────────────────────────────
