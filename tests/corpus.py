@@ -133,7 +133,7 @@ def large_odd_images() -> Iterator[Odd]:
 
 
 def fuzzed() -> tuple[bytes, ...]:
-    """Return inputs that `make fuzz` kept: two for each way that one ends, and all that cost too much once."""
+    """Return inputs that `make fuzz` kept: two for each outcome, and those that once cost too much."""
     lines = (Path(__file__).parent / "fuzz_corpus.txt").read_text(encoding="ascii").splitlines()
     return tuple(base64.b64decode(line) for line in lines)
 
