@@ -33,13 +33,13 @@ ranked AS (
         sum(images) OVER (PARTITION BY week, dt, step ORDER BY ms) AS up_to,
         sum(images) OVER (PARTITION BY week, dt, step) AS in_all
     FROM (
-        SELECT date_trunc('week', CAST(dt AS date)) AS week, dt, step, ms, sum(images) AS images
-        FROM counted
-        WHERE ms IS NOT NULL
-        GROUP BY GROUPING SETS (
-            (date_trunc('week', CAST(dt AS date)), step, ms),
-            (date_trunc('week', CAST(dt AS date)), dt, step, ms)
+        SELECT week, dt, step, ms, sum(images) AS images
+        FROM (
+            SELECT date_trunc('week', CAST(dt AS date)) AS week, dt, step, ms, images
+            FROM counted
+            WHERE ms IS NOT NULL
         )
+        GROUP BY GROUPING SETS ((week, step, ms), (week, dt, step, ms))
     )
 )
 SELECT

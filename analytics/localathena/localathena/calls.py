@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from localathena import aggregates
+from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.functions import call
 from localathena.functions.arrays import fold
@@ -30,7 +31,8 @@ class Calls:
     def call(self, node: exp.Expr, condition: str = "", over: str = "", nulls: str = "") -> Value:
         """Translate a call, with the SQL of FILTER, OVER and IGNORE NULLS that stand around it."""
         if isinstance(node, exp.Filter):
-            condition = self.expressions.condition(node.expression.this, "FILTER")
+            with self.names.at(Place.AGGREGATE):
+                condition = self.expressions.condition(node.expression.this, "FILTER")
             return self.call(node.this, condition, over, nulls)
         if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
             word = " IGNORE NULLS" if isinstance(node, exp.IgnoreNulls) else ""
@@ -64,7 +66,7 @@ class Calls:
         distinct = order = ""
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             return aggregates.aggregate(
-                aggregates.Call("count", self._never_null(), "", "", condition, over, nulls)
+                aggregates.Call("count", self._never_null(bool(over)), "", "", condition, over, nulls)
             )
         if name == "count" and not arguments:
             raise QueryRefused("count needs * or an expression.")
@@ -74,7 +76,8 @@ class Calls:
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             distinct, arguments = "DISTINCT ", arguments[0].expressions
         before = len(self.names.are_outer)
-        values = [self.expressions.value(node) for node in arguments]
+        with self.names.at(self.names.scope.place if over else Place.AGGREGATE):
+            values = [self.expressions.value(node) for node in arguments]
         if self.names.are_outer[before:] and all(self.names.are_outer[before:]):
             # DuckDB would aggregate the rows of the outer query.
             raise QueryRefused(f"{name} of nothing but an outer query's columns is not allowed on Athena.")
@@ -100,11 +103,13 @@ class Calls:
         why = "reduce_agg with this start has no defined result on Athena: start with a neutral value"
         return replace(reduced, sql=refuse_if(f"{again.sql} IS DISTINCT FROM {first.sql}", why, reduced.sql))
 
-    def _never_null(self) -> list[Value]:
+    def _never_null(self, is_window: bool) -> list[Value]:
         """Return a column to count rows by, if there is one that is never NULL.
 
         Where a query counts the rows of a UNION and names no column, DuckDB reads all of them.
         """
+        if is_window and self.names.scope.is_grouped:
+            return []  # it counts groups
         return [column.value for column in self.names.scope.columns if column.value.is_partition][:1]
 
     def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:

@@ -10,6 +10,7 @@ from sqlglot import exp
 from localathena import types
 from localathena.aggregates import is_aggregate
 from localathena.calls import Calls
+from localathena.correlation import Kind
 from localathena.errors import QueryRefused
 from localathena.functions import call, time
 from localathena.functions.general import row_of, subscript
@@ -139,6 +140,7 @@ class Expressions:
 
     def matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
         """Return SQL for whether a query has a row, and for whether a NULL leaves that undecided."""
+        self.names.kind = Kind.MATCHED
         relation = self.queries.query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != len(value.type.arguments):
             raise QueryRefused(
@@ -228,6 +230,7 @@ class Expressions:
 
     def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
         """Return a value and the query whose rows it is compared with, in one type and without NaN."""
+        self.names.kind = Kind.MATCHED
         relation = self.queries.query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
             raise QueryRefused(f"{where} needs a query of one column: use EXISTS for more.")
@@ -391,15 +394,16 @@ class Expressions:
         return cast(now, TIMESTAMP) if isinstance(node, exp.Localtimestamp) else now
 
     def _scalar_subquery(self, node: exp.Subquery) -> Value:
+        self.names.kind = Kind.SCALAR
         relation = self.queries.query(node, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
             raise QueryRefused("A query in an expression must have one column.")
         return Value(f"({relation.sql})", relation.columns[0].type)
 
     def _exists(self, node: exp.Exists) -> Value:
-        return Value(
-            f"(EXISTS ({self.queries.query(node.this, self.names.with_, self.names.scope).sql}))", BOOLEAN
-        )
+        self.names.kind = Kind.EXISTS
+        relation = self.queries.query(node.this, self.names.with_, self.names.scope)
+        return Value(f"(EXISTS ({relation.sql}))", BOOLEAN)
 
     def _identifier(self, node: exp.Identifier) -> Value:
         value = self.names.find(node.name, None)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from sqlglot import exp
 
+from localathena.correlation import Kind, Place, check_place
 from localathena.errors import QueryRefused
 from localathena.tables import Table
 from localathena.types import Column
@@ -34,6 +35,12 @@ class Scope:
     """Names of the results, which ORDER BY resolves first."""
     aliases: Sequence[str] = ()
     """Aliases of the SELECT, which only ORDER BY can use."""
+    place: Place = Place.OTHER
+    """Where in the SELECT the translation is."""
+    outer_places: list[Place] = field(default_factory=list)
+    """Where columns of an outer query stand."""
+    is_grouped: bool = False
+    """Whether it has GROUP BY."""
     sampled: Sequence[str] = ()
     """Conditions that keep a random sample of the rows."""
 
@@ -70,6 +77,8 @@ class Names:
         """For each column resolved so far: whether it belongs to an outer query."""
         self.called: dict[str, str] = {}
         """DuckDB's name of a column → the statement's."""
+        self.kind = Kind.RELATION
+        """What the next query is there for."""
         self._count = 0
 
     def is_in_database(self, node: exp.Table) -> bool:
@@ -113,13 +122,30 @@ class Names:
             if name.lower() in self.scope.outputs:
                 return self.scope.outputs[name.lower()]
         scope: Scope | None = self.scope
+        inner: list[Scope] = []
         while scope is not None:
             found = only(name, table, scope.columns)
             if found is not None:
                 self.are_outer.append(scope is not self.scope)
+                for below in inner:
+                    check_place(below.place, len(inner))
+                    below.outer_places.append(below.place)
+                if inner and scope.place == Place.OUTER_ON:
+                    check_place(scope.place, 1)
                 return found.value
+            inner.append(scope)
             scope = scope.outer
         return None
+
+    @contextmanager
+    def at(self, place: Place) -> Iterator[None]:
+        """Enter a part of a SELECT."""
+        scope = self.scope
+        outside, scope.place = scope.place, place
+        try:
+            yield
+        finally:
+            scope.place = outside
 
     def hint(self, name: exp.Identifier) -> str:
         """Suggest what an unknown column may mean."""

@@ -1,17 +1,18 @@
 """SELECT, VALUES, set operations and WITH."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
 
-from localathena import types
+from localathena import grouping, types
+from localathena.correlation import IsOuter, Kind, Place, check_select
 from localathena.errors import QueryRefused
 from localathena.expressions import Expressions
 from localathena.names import Names, Relation, Scope, With, renamed
 from localathena.ordering import limit, order_by
-from localathena.parsing import refuse_others
+from localathena.parsing import refuse_others, spelled
 from localathena.relations import SAMPLE_BESIDE_A_JOIN, Relations
 from localathena.tables import Table
 from localathena.types import Column, quoted
@@ -39,10 +40,11 @@ class Queries:
         if isinstance(node, exp.Subquery) and not node.args.get("alias"):
             refuse_others(node, "this", "with_", "order", "limit", "offset")
             if not any(node.args.get(part) for part in ("with_", "order", "limit", "offset")):
-                return self.query(node.this, with_, outer)
+                return self.query(node.this, with_, outer)  # of the same kind
+        kind, self.names.kind = self.names.kind, Kind.RELATION
         prefix, with_ = self._common_tables(node, with_, outer)
         if isinstance(node, exp.Select):
-            relation = self._select(node, with_, outer)
+            relation = self._select(node, with_, outer, kind)
         elif isinstance(node, tuple(_SET_OPERATIONS)):
             relation = self._ended(node, self._set_operation(node, with_, outer))
         elif isinstance(node, exp.Values):
@@ -77,7 +79,10 @@ class Queries:
 
     def _set_operation(self, node: exp.Expr, with_: With, outer: Scope | None) -> Relation:
         refuse_others(node, "this", "expression", "distinct", "with_", "order", "limit", "offset")
-        sides = [self.query(node.args[side], with_, outer) for side in ("this", "expression")]
+        sides = []
+        for side in ("this", "expression"):
+            self.names.kind = Kind.SIDE
+            sides.append(self.query(node.args[side], with_, outer))
         word = _SET_OPERATIONS[type(node)]
         if len(sides[0].columns) != len(sides[1].columns):
             raise QueryRefused(f"The sides of {word} have different numbers of columns.")
@@ -117,7 +122,7 @@ class Queries:
         return replace(relation, sql=relation.sql + order + limit(node))
 
     def _values(self, node: exp.Values, outer: Scope | None) -> Relation:
-        with self.names.within(Scope(outer)):
+        with self.names.within(Scope(outer, place=Place.VALUES)):
             rows = [self._cells(row) for row in node.expressions]
         if len({len(row) for row in rows}) != 1:
             raise QueryRefused("The rows of VALUES have different numbers of columns.")
@@ -136,7 +141,7 @@ class Queries:
             return [row_field(cells[0], index) for index in range(len(cells[0].type.arguments))]
         return cells
 
-    def _select(self, node: exp.Select, with_: With, outer: Scope | None) -> Relation:
+    def _select(self, node: exp.Select, with_: With, outer: Scope | None, kind: Kind) -> Relation:
         refuse_others(
             node, "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit",
             "offset", "windows", "with_",
@@ -146,7 +151,11 @@ class Queries:
             scope = Scope(outer, windows=node.args.get("windows") or ())
             scope.aliases = [p.alias.lower() for p in node.expressions if isinstance(p, exp.Alias)]
             with self.names.within(scope):
-                return self._select_within(node, scope)
+                relation = self._select_within(node, scope)
+            if scope.outer_places:
+                own = [(column.table, column.name.lower()) for column in scope.columns]
+                check_select(node, kind, scope.outer_places, IsOuter(own))
+            return relation
         finally:
             self.names.with_ = outer_with
 
@@ -156,11 +165,16 @@ class Queries:
         if scope.sampled and node.args.get("joins"):
             raise QueryRefused(SAMPLE_BESIDE_A_JOIN)
         where = node.args.get("where")
-        if conditions := [*([self.expressions.kept(where.this)] if where else []), *scope.sampled]:
+        with self.names.at(Place.WHERE):
+            conditions = [*([self.expressions.kept(where.this)] if where else []), *scope.sampled]
+        if conditions:
             pieces.append(f" WHERE {' AND '.join(conditions)}")
+        group = node.args.get("group")
+        scope.is_grouped = group is not None
         outputs = self._outputs(node, scope)
-        if group := node.args.get("group"):
+        if group:
             pieces.append(f" GROUP BY {self._group(group, outputs)}")
+            self._check_groups(node, group)
         if having := node.args.get("having"):
             pieces.append(f" HAVING {self.expressions.condition(having.this, 'HAVING')}")
         scope.outputs = {name.lower(): value for name, value in outputs}
@@ -199,6 +213,29 @@ class Queries:
                 outputs.append((name, self.expressions.value(projection)))
         return outputs
 
+    def _check_groups(self, node: exp.Select, group: exp.Expr) -> None:
+        """Check that GROUP BY covers what is selected, as Trino compares expressions."""
+
+        def resolve(column: exp.Expr) -> str:
+            """Return a column's SQL; an empty text for one of an outer query."""
+            before = len(self.names.are_outer)
+            sql = self.expressions.value(column).sql
+            return "" if any(self.names.are_outer[before:]) else sql
+
+        outputs = [part.this if isinstance(part, exp.Alias) else part for part in node.expressions]
+        if any(_star(output) is not None for output in outputs):
+            return  # what it stands for is no part of the tree; DuckDB finds what is missing
+        groups: set[Hashable] = set()
+        for item in group.expressions:
+            parts = item.find_all(exp.Column) if isinstance(item, _SEVERAL_GROUPINGS) else [item]
+            for key in parts:
+                for part in key.expressions if isinstance(key, exp.Tuple) else [key]:
+                    is_position = isinstance(part, exp.Literal) and part.is_int
+                    expression = outputs[int(part.this) - 1] if is_position else part
+                    groups.add(grouping.form(expression, resolve))
+        for output in outputs:
+            grouping.check(output, groups, resolve)
+
     def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
         if group.args.get("all"):
             raise QueryRefused("Athena has no GROUP BY ALL: list the columns, or their positions.")
@@ -218,6 +255,16 @@ class Queries:
             # DuckDB would take a literal number for the position of a result.
             return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
 
+        def columns(node: exp.Expr) -> str:
+            of = node.expressions if isinstance(node, exp.Tuple) else [node]
+            for part in of:
+                if not isinstance(part.unnest(), exp.Column):
+                    raise QueryRefused(
+                        f"GROUPING SETS, ROLLUP and CUBE take columns alone on Athena, not {spelled(part)}: "
+                        "compute and name it in a subquery."
+                    )
+            return keys(node)
+
         def keys(node: exp.Expr) -> str:
             if isinstance(node, exp.Tuple):
                 return "(" + ", ".join(map(key, node.expressions)) + ")"
@@ -227,9 +274,9 @@ class Queries:
         for node in group.expressions:
             if isinstance(node, exp.Rollup | exp.Cube):
                 word = "ROLLUP" if isinstance(node, exp.Rollup) else "CUBE"
-                pieces.append(f"{word} ({', '.join(map(keys, node.expressions))})")
+                pieces.append(f"{word} ({', '.join(map(columns, node.expressions))})")
             elif isinstance(node, exp.GroupingSets):
-                pieces.append(f"GROUPING SETS ({', '.join(map(keys, node.expressions))})")
+                pieces.append(f"GROUPING SETS ({', '.join(map(columns, node.expressions))})")
             elif isinstance(node, exp.Tuple):
                 pieces += list(map(key, node.expressions))
             else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.names import Names, Scope, Seen, aliased, only, optional, reference
 from localathena.parsing import refuse_others, spelled
@@ -92,7 +93,8 @@ class Relations:
             if kind == "INNER" or side:
                 raise QueryRefused("A JOIN needs ON or USING.")
             return f"{left} CROSS JOIN {sql}"
-        on = self.expressions.condition(condition, "ON")
+        with self.names.at(Place.OUTER_ON if side else Place.OTHER):
+            on = self.expressions.condition(condition, "ON")
         if side in ("RIGHT", "FULL"):
             scope.columns[:before] = map(optional, scope.columns[:before])
         if side in ("LEFT", "FULL"):
@@ -219,8 +221,10 @@ class Relations:
     def _first_unnest(self, node: exp.Unnest) -> tuple[str, list[Seen]]:
         """Translate FROM UNNEST(...); the arrays may belong to an outer query."""
         local = self.names.fresh("t")
-        with self.names.within(Scope(self.names.scope.outer)):
+        outside = self.names.scope
+        with self.names.within(Scope(outside.outer, place=Place.UNNEST)) as scope:
             lists, columns = self._lists(node, keep_empty=False)
+        outside.outer_places += scope.outer_places
         if len(lists) == 1:
             return f"unnest({lists[0]}) AS {local}({local}u)", aliased(
                 [Seen(columns[0].name, None, Value(f"{local}.{local}u", columns[0].type))],

@@ -271,7 +271,6 @@ QUERIES = [
     ("SELECT count(*) FROM (VALUES nan()) AS a (x) JOIN (VALUES nan()) AS b (y) ON x = y", [[0]]),
     ("SELECT * FROM (VALUES ROW(1, 2), (3, 4)) AS t (a, b) ORDER BY a", [[1, 2], [3, 4]]),
     ("SELECT x, y FROM UNNEST(CAST(ARRAY[ROW(1, 2)] AS array(row(x integer, y integer))))", [[1, 2]]),
-    ("SELECT x, (SELECT max(x + z) FROM (VALUES 1, 2) AS s (z)) FROM (VALUES 1) AS t (x)", [[1, 3]]),
     ("SELECT 1 UNION SELECT 2 INTERSECT SELECT 3", [[1]]),
     ("SELECT CAST(ROW(1) AS row(x integer)) UNION SELECT CAST(ROW(1) AS row(x integer))", [[{"x": 1}]]),
     ("SELECT label FROM predictions ORDER BY confidence NULLS FIRST", []),
