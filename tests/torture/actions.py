@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,16 +39,22 @@ QUIET_POLLS = 3
 DUPLICATE = "duplicate event"
 
 
-@dataclass
-class Run:
+@dataclass(kw_only=True)
+class System:
+    """A system that faults are injected into."""
+
+    console: Console
+    folder: Path
+    stack: Stack
+
+
+@dataclass(kw_only=True)
+class Run(System):
     """One run of the fault injection."""
 
     plan: Plan
     script: Script
     proxy: Proxy
-    console: Console
-    folder: Path
-    stack: Stack
     clean: dict[int, ExpectedOutcome] = field(default_factory=dict)
     """Number of an image → its outcome without faults."""
     dropped: dict[Name, Drop] = field(default_factory=dict)
@@ -104,10 +110,15 @@ def install_proxy(run: Run) -> None:
         lambda_.update_function_configuration(
             FunctionName=function["FunctionName"], Environment={"Variables": variables}
         )
-    sqs, events = stack.client("sqs"), stack.client("events")
-    sqs.set_queue_attributes(
+    stack.client("sqs").set_queue_attributes(
         QueueUrl=stack.results_queue_url, Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
     )
+    copy_events(stack)
+
+
+def copy_events(stack: Stack) -> None:
+    """Copy all events of the incoming bucket into a queue."""
+    sqs, events = stack.client("sqs"), stack.client("events")
     url = _events_queue_url(stack)
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [stack.incoming_bucket]}}}
@@ -122,19 +133,21 @@ def _events_queue_url(stack: Stack) -> str:
 
 def predict_outcomes(run: Run) -> None:
     """Compute the outcome of each image without faults, and hand the planned faults to the proxy."""
-    runtime = run.stack.model_client()
-    model = parameters_of_model()
-    policy = Policy.from_mapping(model)
-    size_px = int(model["ImageSizePx"])
     for drop in run.plan.drops:
-        try:
-            image = prepare(drop.data, size_px)
-        except RejectedImage as rejected:
-            run.clean[drop.number] = ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
-            continue
-        run.clean[drop.number] = _answer(Endpoint(runtime, "scones"), image, policy)
-        if drop.injection:
+        image, run.clean[drop.number] = clean_outcome(run.stack, drop.data)
+        if image and drop.injection:
             run.script.inject(drop.number, drop.key, image, drop.injection)
+
+
+def clean_outcome(stack: Stack, data: bytes) -> tuple[PreparedImage | None, ExpectedOutcome]:
+    """Return an image as the model gets it, if it is not rejected, and its outcome without faults."""
+    model = parameters_of_model()
+    try:
+        image = prepare(data, int(model["ImageSizePx"]))
+    except RejectedImage as rejected:
+        return None, ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
+    endpoint = Endpoint(stack.model_client(), "scones")
+    return image, _answer(endpoint, image, Policy.from_mapping(model))
 
 
 def _answer(endpoint: Endpoint, image: PreparedImage, policy: Policy) -> ExpectedOutcome:
@@ -157,22 +170,27 @@ def put(run: Run, drops: Iterable[Drop]) -> dict[Name, Drop]:
 
 def collect(run: Run) -> list[Name]:
     """Collect the events that S3 has sent since; return the uploads that they are about."""
-    sqs, url = run.stack.client("sqs"), _events_queue_url(run.stack)
     names = []
+    for name, event in collect_events(run.stack):
+        if name in run.dropped:
+            run.events[name] = _at_its_time(event, run.dropped[name])
+            names.append(name)
+    return names
+
+
+def collect_events(stack: Stack) -> Iterator[tuple[Name, dict[str, Any]]]:
+    """Yield the events that S3 has sent since, and the uploads that they are about."""
+    sqs, url = stack.client("sqs"), _events_queue_url(stack)
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             event = json.loads(message["Body"])
             stored = event["detail"]["object"]
-            name = stored["key"], stored["version-id"]
-            if name in run.dropped:
-                run.events[name] = _at_its_time(event, run.dropped[name])
-                names.append(name)
+            yield (stored["key"], stored["version-id"]), event
         entries = [
             {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
             for number, message in enumerate(messages)
         ]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-    return names
 
 
 def _at_its_time(event: dict[str, Any], drop: Drop) -> dict[str, Any]:
@@ -191,18 +209,23 @@ def redeliver_events(run: Run) -> None:
 
 def start(run: Run, name: Name) -> None:
     """Start an execution with an upload's event, as the rule does."""
-    run.stack.client("stepfunctions").start_execution(
-        stateMachineArn=run.stack.state_machine_arn, input=json.dumps(run.events[name])
+    start_execution(run.stack, run.events[name])
+
+
+def start_execution(stack: Stack, event: Mapping[str, Any]) -> None:
+    """Start an execution with an event."""
+    stack.client("stepfunctions").start_execution(
+        stateMachineArn=stack.state_machine_arn, input=json.dumps(event)
     )
 
 
-def wait_for(run: Run, runs: Iterable[Any]) -> None:
+def wait_for(run: System, runs: Iterable[Any]) -> None:
     """Wait until backfills have ended."""
     with progress_bar(Console(quiet=True)) as progress:
         wait(run.stack, runs, progress)
 
 
-def settle(run: Run) -> None:
+def settle(run: System, patience_s: float = PATIENCE_S) -> None:
     """Wait until nothing is in flight: no execution, no outcome in the queue.
 
     Raises:
@@ -215,7 +238,7 @@ def settle(run: Run) -> None:
         quiet = 0 if queues(run.stack).results or _is_running(run.stack) else quiet + 1
         return quiet >= QUIET_POLLS
 
-    until(is_quiet, "something is in flight and does not end")
+    until(is_quiet, "something is in flight and does not end", patience_s)
 
 
 def _is_running(stack: Stack) -> bool:
@@ -226,7 +249,7 @@ def _is_running(stack: Stack) -> bool:
     )
 
 
-def rows(run: Run) -> list[tuple[Name, Row]]:
+def rows(run: System) -> list[tuple[Name, Row]]:
     """Return the rows of the view `outcomes`."""
     with engine(run.stack, run.folder / "results") as answers:
         frame = answers.query(
@@ -249,13 +272,13 @@ def _number(value: Any) -> float | None:
     return None if value is None or value != value else float(value)
 
 
-def until(condition: Callable[[], bool], otherwise: str) -> None:
+def until(condition: Callable[[], bool], otherwise: str, patience_s: float = PATIENCE_S) -> None:
     """Wait until a condition holds.
 
     Raises:
-        TimeoutError: it does not within PATIENCE_S, with `otherwise` as the text.
+        TimeoutError: it does not within `patience_s`, with `otherwise` as the text.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(otherwise)

@@ -89,13 +89,13 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
         now: a moment of the second of the two days at midnight.
     """
     rng = random.Random(seed)
-    pictures = _pictures(images, rng)
+    drawn = pictures(images, rng)
     waves = [Wave.CRASH] * (images // 4) + [Wave.MIDNIGHT] * (images // 5)
     waves += [Wave.STORM] * (images - len(waves))
     injections = _injections(rng)
     keys = _keys(rng)
     drops: list[Drop] = []
-    for number, (wave, (data, is_sound)) in enumerate(zip(waves, pictures, strict=True)):
+    for number, (wave, (data, is_sound)) in enumerate(zip(waves, drawn, strict=True)):
         key = f"{wave}/{number:04} {next(keys)}"
         if wave is Wave.STORM:
             # Every fault occurs; two of five images have none.
@@ -118,16 +118,16 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
     )
 
 
-def _pictures(count: int, rng: random.Random) -> list[tuple[bytes, bool]]:
+def pictures(count: int, rng: random.Random) -> list[tuple[bytes, bool]]:
     """Return images in random order, a tenth of them odd, and whether each is sound."""
     odd = [one.data for one in small_odd_images()]
     chosen = rng.sample(odd, min(len(odd), count // 10))
-    pictures = [(data, False) for data in chosen]
+    drawn = [(data, False) for data in chosen]
     for number in range(count - len(chosen)):
         picture = draw(rng.choice(_LABELS), rng.randint(40, 160), rng.randint(40, 160), rng)
-        pictures.append((_encoded(picture, _FORMATS[number % len(_FORMATS)]), True))
-    rng.shuffle(pictures)
-    return pictures
+        drawn.append((_encoded(picture, _FORMATS[number % len(_FORMATS)]), True))
+    rng.shuffle(drawn)
+    return drawn
 
 
 def _encoded(picture: Image.Image, format_: str) -> bytes:

@@ -63,7 +63,7 @@ def torture(console: Console, seed: int, images: int = IMAGES, folder: Path | No
     planned = plan(seed, images, datetime.now(UTC))
     script = Script(planned.writes)
     with up(folder) as stack, Proxy(script, stack.incoming_bucket, stack.results_bucket) as proxy:
-        run = Run(planned, script, proxy, console, folder, stack)
+        run = Run(console=console, folder=folder, stack=stack, plan=planned, script=script, proxy=proxy)
         install_proxy(run)
         predict_outcomes(run)
         _storm(run)
