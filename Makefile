@@ -27,7 +27,7 @@ SAGEMAKER_COMMANDS := endpoint endpoint-delete endpoint-train endpoint-calibrate
 PROOFS := torture bench
 # NAME=value counts from the environment too, where it always did. Windows' Linux sets NAME itself.
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \
-  MODEL ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SEED SINCE SQL THRESHOLD URL WEEK
+  MODEL ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
 
 # What was typed is text: without `override`, make would expand `$(...)` in it on its way to every process.
 define forward
@@ -80,7 +80,7 @@ $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS):
 endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an hour (same variables)
 	@$(SCONES) endpoint --dry-run
 
-torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500]
+torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
 bench: ## measure speed and memory against their budgets [IMAGES=1000]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@

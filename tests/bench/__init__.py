@@ -1,1 +1,5 @@
 """Speed and memory against their budgets: `make bench`."""
+
+import scones
+
+scones.put_on_path()

@@ -4,4 +4,9 @@
 the faults and the outcomes that they may lead to, `proxy.py` injects them between the Lambdas and S3 or the
 endpoint, `actions.py` has the single steps, and `verdict.py` counts what is lost, doubled or wrong.
 `tests/corpus.py` has odd images, for the fault injection and for the tests.
+`scenarios.py` has what is tried beside the default run.
 """
+
+import scones
+
+scones.put_on_path()

@@ -1,10 +1,13 @@
 """The fault injection itself: its plan repeats, and its verdict can fail."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from infra.installation import PROJECT
 from tests.torture.faults import FAULTS, Lasts
 from tests.torture.plan import Injection, Wave, plan
 from tests.torture.run import went_well
@@ -162,3 +165,15 @@ def test_some_uploads_take_the_place_of_others(drops):
     keys = [drop.key for drop in drops]
     assert all(keys.count(drop.key) == 1 for drop in drops if drop.injection)
     assert {drop.wave for drop in drops} == set(Wave)
+
+
+# ── as a program ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("module", ["tests.torture", "tests.bench"])
+def test_the_proofs_find_all_that_they_import(module):
+    """They are run outside of pytest, whose configuration puts the packages on the path."""
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "--images" in shown.stdout
