@@ -10,43 +10,40 @@ READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _HEAD_BYTES = 512
 
 # First bytes → one of READABLE, or the name of an image format that is not supported.
-_SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), name)
-    for pattern, name in (
-        (rb"\x89PNG\r\n\x1a\n.{4}CgBI", "PNG in Apple's CgBI variant"),
-        (rb"\x89PNG\r\n\x1a\n", "PNG"),
-        (rb"\xff\xd8\xff\xf7", "JPEG-LS"),
-        (rb"\xff\xd8\xff", "JPEG"),
-        (rb"GIF8[79]a", "GIF"),
-        (rb"RIFF....WEBP", "WEBP"),
-        (rb"II\x2a\0|MM\0\x2a|II\x2b\0|MM\0\x2b", "TIFF"),
-        (rb"BM.{8}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
-        (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG 2000"),
-        (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", "JPEG XL"),
-        (rb"II\xbc[\0\x01]", "JPEG XR"),
-        (rb"8BPS", "Photoshop (PSD)"),
-        (rb"gimp xcf", "GIMP (XCF)"),
-        (rb"\0\0\x01\0[^\0]\0", "Windows icon (ICO)"),
-        (rb"\0\0\x02\0[^\0]\0", "Windows cursor (CUR)"),
-        (rb"icns", "Apple icon (ICNS)"),
-        (rb"qoif", "QOI"),
-        (rb"DDS ", "DDS"),
-        (rb"P[1-7]\s", "Netpbm (PBM, PGM, PPM, PAM)"),
-        (rb"P[fF]\s", "Portable FloatMap (PFM)"),
-        (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
-        (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "Windows metafile (WMF, EMF)"),
-        (rb"#\?(RADIANCE|RGBE)", "Radiance HDR"),
-        (rb"\x76\x2f\x31\x01", "OpenEXR"),
-        (rb"SDPX|XPDS", "DPX"),
-        (rb"SIMPLE  =", "FITS"),
-        (rb".{128}DICM", "DICOM"),
-        (rb"AT&TFORM", "DjVu"),
-        (rb"\x8a[JM]NG\r\n\x1a\n", "MNG"),
-        (rb"FLIF", "FLIF"),
-        (rb"BPG\xfb", "BPG"),
-        (rb"IIU\0|II(RO|RS)|MMOR|FUJIFILMCCD-RAW", "camera raw"),
-        (rb"(\xef\xbb\xbf)?\s*(<(\?xml|!--).*)?<(svg[\s:>]|!DOCTYPE svg)", "SVG"),
-    )
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (rb"\x89PNG\r\n\x1a\n.{4}CgBI", "PNG in Apple's CgBI variant"),
+    (rb"\x89PNG\r\n\x1a\n", "PNG"),
+    (rb"\xff\xd8\xff\xf7", "JPEG-LS"),
+    (rb"\xff\xd8\xff", "JPEG"),
+    (rb"GIF8[79]a", "GIF"),
+    (rb"RIFF....WEBP", "WEBP"),
+    (rb"II\x2a\0|MM\0\x2a|II\x2b\0|MM\0\x2b", "TIFF"),
+    (rb"BM.{8}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", "JPEG XL"),
+    (rb"II\xbc[\0\x01]", "JPEG XR"),
+    (rb"8BPS", "Photoshop (PSD)"),
+    (rb"gimp xcf", "GIMP (XCF)"),
+    (rb"\0\0\x01\0[^\0]\0", "Windows icon (ICO)"),
+    (rb"\0\0\x02\0[^\0]\0", "Windows cursor (CUR)"),
+    (rb"icns", "Apple icon (ICNS)"),
+    (rb"qoif", "QOI"),
+    (rb"DDS ", "DDS"),
+    (rb"P[1-7]\s", "Netpbm (PBM, PGM, PPM, PAM)"),
+    (rb"P[fF]\s", "Portable FloatMap (PFM)"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
+    (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "Windows metafile (WMF, EMF)"),
+    (rb"#\?(RADIANCE|RGBE)", "Radiance HDR"),
+    (rb"\x76\x2f\x31\x01", "OpenEXR"),
+    (rb"SDPX|XPDS", "DPX"),
+    (rb"SIMPLE  =", "FITS"),
+    (rb".{128}DICM", "DICOM"),
+    (rb"AT&TFORM", "DjVu"),
+    (rb"\x8a[JM]NG\r\n\x1a\n", "MNG"),
+    (rb"FLIF", "FLIF"),
+    (rb"BPG\xfb", "BPG"),
+    (rb"IIU\0|II(RO|RS)|MMOR|FUJIFILMCCD-RAW", "camera raw"),
+    (rb"(\xef\xbb\xbf)?\s*(<(\?xml|!--).*)?<(svg[\s:>]|!DOCTYPE svg)", "SVG"),
 )
 
 # Brands of an ISO base media file's `ftyp` box. Source: ISO/IEC 23008-12 (HEIF), and the registry at
@@ -83,16 +80,13 @@ _HEIF_BRANDS = {
 }
 
 # Names for the message, of files that people send by mistake.
-_OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), name)
-    for pattern, name in (
-        (rb"%PDF-", "a PDF document"),
-        (rb"PK\x03\x04", "a ZIP archive or an Office document"),
-        (rb"\x1f\x8b", "a gzip archive"),
-        (rb"....ftyp|RIFF....AVI |\x1aE\xdf\xa3", "a video"),
-        (rb"\s*<(!doctype )?html", "an HTML page"),
-        (rb"<\?xml", "an XML document"),
-    )
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (rb"%PDF-", "a PDF document"),
+    (rb"PK\x03\x04", "a ZIP archive or an Office document"),
+    (rb"\x1f\x8b", "a gzip archive"),
+    (rb"....ftyp|RIFF....AVI |\x1aE\xdf\xa3", "a video"),
+    (rb"\s*<(!doctype )?html", "an HTML page"),
+    (rb"<\?xml", "an XML document"),
 )
 
 
@@ -103,14 +97,12 @@ def format_of(data: bytes) -> str:
         RejectedImage: `unsupported_format`, with the format's name, or `not_an_image`.
     """
     head = data[:_HEAD_BYTES]
-    name = _iso_media_format(head) or next(
-        (name for pattern, name in _SIGNATURES if pattern.match(head)), None
-    )
+    name = _iso_media_format(head) or _first_match(_SIGNATURES, head, re.DOTALL)
     if name in READABLE:
         return name
     if name:
         raise unsupported(name)
-    other = next((name for pattern, name in _OTHERS if pattern.match(head)), None)
+    other = _first_match(_OTHERS, head, re.DOTALL | re.IGNORECASE)
     raise RejectedImage(
         "not_an_image", other or f"begins with {data[:8].hex(' ')}, as no known image format does"
     )
@@ -119,6 +111,11 @@ def format_of(data: bytes) -> str:
 def unsupported(name: str) -> RejectedImage:
     """Return the rejection of an image of this kind, which is not supported."""
     return RejectedImage("unsupported_format", f"{name} is not supported: send one of {', '.join(READABLE)}")
+
+
+def _first_match(named: tuple[tuple[bytes, str], ...], head: bytes, flags: re.RegexFlag) -> str | None:
+    # `re` compiles a pattern at its first use: most images need the first few, and a cold start none.
+    return next((name for pattern, name in named if re.match(pattern, head, flags)), None)
 
 
 def _iso_media_format(head: bytes) -> str | None:
