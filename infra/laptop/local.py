@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -39,6 +40,9 @@ and the start of the server."""
 
 START_BYTES = 64_000_000
 """Free disk space that a start needs: the package, the state, and temporary files of the Lambdas."""
+
+OPEN_FILES = 256
+"""Open files that the embedded AWS needs at least."""
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 90
@@ -91,6 +95,7 @@ def up(
     from infra.aws.deploy import parameters_of_model
 
     _refuse_if_up(stack_file)
+    _check_open_files()
     parameters = parameters_of_model(model)
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -186,6 +191,19 @@ def _refuse_if_up(stack_file: Path) -> None:
         raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
     with contextlib.suppress(NotUp):
         down(stack_file)
+
+
+def _check_open_files() -> None:
+    """Check the hard limit of open files; the supervisor raises the soft one.
+
+    Raises:
+        CannotStart: it is too low.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < OPEN_FILES:
+        raise CannotStart(
+            f"{OPEN_FILES} open files are needed, and the hard limit is {hard}: raise it with `ulimit -Hn`"
+        )
 
 
 def _is_whole(said: dict[str, Any]) -> bool:

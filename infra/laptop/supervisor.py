@@ -10,6 +10,7 @@ system is alive holds it.
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,9 @@ from pathlib import Path
 from infra.laptop.environment import Credentials, environment
 from infra.laptop.lifeline import at_end_of_input
 from infra.stack import REGION
+
+OPEN_FILES = 4_096
+"""Soft limit of open files for the system. A user's own may be 64, and each request and Lambda takes some."""
 
 GRACE_S = 30
 """The embedded AWS saves its state when it is stopped, which takes longer the more it holds."""
@@ -32,6 +36,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
     at_end_of_input(ended.set)
+    allow_open_files(OPEN_FILES)
     enforce_iam = "--enforce-iam" in options
     commands = {
         "aws": (["infra.laptop.embedded", home], _aws_variables(Path(home), gateway_port, enforce_iam)),
@@ -59,6 +64,14 @@ def main(arguments: list[str]) -> int:
     finally:
         _stop(list(processes.values()))
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files of this process and those that it starts, as far as is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:

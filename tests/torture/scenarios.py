@@ -97,7 +97,7 @@ def run_scenario(
     folder.mkdir(parents=True)
     began = time.monotonic()
     play, images_of_it = SCENARIOS[name]
-    with up(folder) as stack:
+    with _open_files(OPEN_FILES if play is few_open_files else None), up(folder) as stack:
         act = Act(console=console, folder=folder, stack=stack, seed=seed, images=images or images_of_it)
         console.print(f"{name}: {act.images:,} images, seed {seed} …", highlight=False)
         play(act)
@@ -223,16 +223,15 @@ def _judge_labels(act: Act, when: str, chosen: Mapping[str, str | None], *, may_
 
 
 def few_open_files(act: Act) -> None:
-    """Let no process of the system open more than 64 files while images go in."""
-    for pid in _pids(act):
-        _limit(pid, resource.RLIMIT_NOFILE, OPEN_FILES)
-    _put_all(act)
+    """Run the system, and commands, where no more than 64 open files are allowed unless they raise it."""
+    _write_images(act)
+    _to_its_end(act, "drop", str(act.folder / "images"))
     settle(act)
-    _judge(act, "with few open files", may_fail=True)
-    for pid in _pids(act):
-        _limit(pid, resource.RLIMIT_NOFILE, 4_096)
-    _redrive(act)
-    _judge(act, "after the redrive")
+    _judge(act, "after a drop")
+    _to_its_end(act, "backfill", "00")
+    _to_its_end(act, "compact")
+    settle(act)
+    _judge(act, "after a backfill and a compaction")
 
 
 def many_at_once(act: Act) -> None:
@@ -317,6 +316,18 @@ SCENARIOS: dict[str, tuple[Callable[[Act], None], int]] = {
 
 
 # ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _open_files(most: int | None) -> Iterator[None]:
+    """Limit the open files of this process, and of those that it starts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def _images(act: Act) -> dict[str, bytes]:

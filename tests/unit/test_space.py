@@ -1,5 +1,6 @@
-"""infra.space: a disk that is nearly full is named before anything starts."""
+"""Limits of the machine: those that are too low are named before anything starts, or raised."""
 
+import resource
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from infra.laptop import local
+from infra.laptop.local import CannotStart
+from infra.laptop.supervisor import OPEN_FILES, allow_open_files
 from infra.space import NotEnoughSpace, check_space
 
 
@@ -25,3 +28,32 @@ def test_up_starts_nothing_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Mo
         local.up(tmp_path / "home", None, tmp_path / "stack.json")
     assert not (tmp_path / "stack.json").exists()
     assert local.processes(tmp_path / "home") == {}
+
+
+def test_up_starts_nothing_where_too_few_files_may_be_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    with pytest.raises(CannotStart, match="256 open files are needed, and the hard limit is 64"):
+        local.up(tmp_path / "home", None, tmp_path / "stack.json")
+    assert not (tmp_path / "stack.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((64, 1_024), (1_024, 1_024)),
+        ((64, 1_000_000), (4_096, 1_000_000)),
+        ((64, resource.RLIM_INFINITY), (4_096, resource.RLIM_INFINITY)),
+        ((20_000, 1_000_000), None),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_a_low_soft_limit_of_open_files_is_raised_and_a_high_one_stays(
+    before: tuple[int, int], after: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: before)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: said.append(limits))
+    allow_open_files(OPEN_FILES)
+    assert said == ([after] if after else [])
