@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.installation import PROJECT
 from ingest.errors import REJECT_REASONS, RejectedImage
 from tests.builders import LONGEST_KEY
 from workflow.outcome import DETAIL_MAX_CHARS, Outcome, rank_of, reason_and_detail
@@ -102,3 +103,11 @@ def test_a_cause_with_raw_control_characters_is_read():
 def test_an_answer_of_the_model_comes_before_a_rejection_a_failure_and_what_a_later_release_writes():
     ranks = [rank_of(outcome) for outcome in ("accepted", "needs_review", "rejected", "failed", "postponed")]
     assert ranks == [0, 0, 1, 2, 3]
+
+
+def test_an_outcome_has_a_heading_and_a_colour_of_the_theme():
+    headings = [outcome.heading for outcome in Outcome]
+    assert headings == ["Accepted", "For review", "Rejected", "Failed"]
+    theme = (PROJECT / "analytics" / "theme.css").read_text(encoding="utf-8")
+    assert all(f"--{outcome.colour}:" in theme for outcome in Outcome)
+    assert [outcome.is_classified for outcome in Outcome] == [True, True, False, False]
