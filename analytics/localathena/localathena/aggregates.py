@@ -75,6 +75,11 @@ def is_aggregate(name: str) -> bool:
     return name in _HANDLERS
 
 
+def is_window(name: str) -> bool:
+    """Whether a function needs OVER."""
+    return name in _WINDOW
+
+
 def names() -> list[str]:
     """Return the names of these functions."""
     return list(_HANDLERS)

@@ -35,6 +35,8 @@ class Calls:
                 condition = self.expressions.condition(node.expression.this, "FILTER")
             return self.call(node.this, condition, over, nulls)
         if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+            if not (isinstance(node.this, exp.Anonymous) and aggregates.is_window(node.this.name.lower())):
+                raise QueryRefused(f"{spelled(node)}: an aggregate takes neither IGNORE nor RESPECT NULLS.")
             word = " IGNORE NULLS" if isinstance(node, exp.IgnoreNulls) else ""
             return self.call(node.this, condition, over, word)
         if isinstance(node, exp.GroupConcat):

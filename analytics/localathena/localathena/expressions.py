@@ -60,6 +60,10 @@ _COMPARISONS: Mapping[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
+_EXTRACTED = (
+    "year", "quarter", "month", "week", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy",
+    "year_of_week", "yow", "hour", "minute", "second", "timezone_hour", "timezone_minute",
+)  # fmt: skip
 _PREDICATES = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
 
 
@@ -334,6 +338,8 @@ class Expressions:
         return from_local(local.sql, types.zoned(zone_name, target.precision))
 
     def _extract(self, node: exp.Extract) -> Value:
+        if node.name.lower() not in _EXTRACTED:
+            raise QueryRefused(f"extract has no {node.name.lower()}: write {node.name.lower()}(x).")
         return time.extract(node.name.lower(), self.value(node.expression))
 
     def _position(self, node: exp.StrPosition) -> Value:
@@ -368,6 +374,8 @@ class Expressions:
         return Value(f"[{', '.join(element.sql for element in elements)}]", types.array(type_))
 
     def _tuple(self, node: exp.Tuple) -> Value:
+        if not node.expressions:
+            raise QueryRefused("() is no expression.")
         return row_of([self.value(element) for element in node.expressions])
 
     def _dot(self, node: exp.Dot) -> Value:

@@ -22,6 +22,12 @@ class Dialect(Trino):
     class Parser(TrinoParser):
         """Parses only the functions that have a syntax of their own."""
 
+        UNARY_PARSERS: ClassVar[dict[Any, Any]] = {
+            **TrinoParser.UNARY_PARSERS,
+            TokenType.PLUS: lambda self: self.expression(
+                exp.Anonymous(this="+", expressions=[self._parse_unary()])
+            ),
+        }
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: TrinoParser.FUNCTION_PARSERS[name]
@@ -58,7 +64,7 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
     for identifier in trees[0].find_all(exp.Identifier):
         name = identifier.name
         if not identifier.args.get("quoted") and (
-            name.upper() in RESERVED or not re.match("[A-Za-z_]", name)
+            name.upper() in RESERVED or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)
         ):
             raise QueryRefused(f'{name} is not a name on Athena unless it is in quotes: "{name}".')
     return trees[0]

@@ -7,6 +7,8 @@ _COUNTED = "GROUP BY x ORDER BY count(*) DESC LIMIT 10"
 
 _ELSEWHERE = {
     "array_contains": "contains(array, x)",
+    "array_first": "element_at(array, 1)",
+    "array_last": "element_at(array, -1)",
     "array_length": "cardinality(array)",
     "array_sum": "reduce(array, 0e0, (s, x) -> s + x, s -> s)",
     "ascii": "codepoint(x)",
@@ -22,6 +24,7 @@ _ELSEWHERE = {
     "datediff": "date_diff('day', a, b)",
     "datepart": "extract(hour FROM x)",
     "decode": "CASE x WHEN ... THEN ... END",
+    "ends_with": "text LIKE '%end', or substr(text, -length(part)) = part",
     "explode": "CROSS JOIN UNNEST(x) AS t (y)",
     "first": "min_by(x, y), or first_value(x) OVER (...)",
     "get_json_object": "json_extract_scalar(x, '$.name')",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlglot.tokenizer_core import Token, TokenType
 
+from localathena import strictness
 from localathena.errors import QueryRefused
 
 _FOREIGN = {
@@ -70,6 +71,7 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
         if kinds[::2] == (TokenType.LIMIT, TokenType.COMMA):
             raise QueryRefused(f"Athena has no LIMIT {token.text}, n: write OFFSET {token.text} LIMIT n.")
     _check_clauses(tokens)
+    strictness.check(tokens, sql)
     for index, token in enumerate(tokens[:-1]):
         if tokens[index + 1].token_type == TokenType.L_PAREN:
             is_clause = index > 0 and tokens[index - 1].token_type == TokenType.R_PAREN
@@ -81,7 +83,11 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
 
 RESERVED = frozenset(
     [
-        "ALTER", "AND", "AS", "BETWEEN", "BY", "CASE", "CAST", "CONSTRAINT", "CREATE", "CROSS", "CUBE",
+        "ALTER", "AND", "AS", "AUTO", "BETWEEN", "BY", "CASE", "CAST", "CONSTRAINT", "CREATE", "CROSS",
+        "CUBE",
+        "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_PATH", "CURRENT_ROLE", "CURRENT_SCHEMA", "CURRENT_TIME",
+        "CURRENT_TIMESTAMP", "CURRENT_USER", "JSON_ARRAY", "JSON_EXISTS", "JSON_OBJECT", "JSON_QUERY",
+        "JSON_TABLE", "JSON_VALUE", "LISTAGG", "LOCALTIME", "LOCALTIMESTAMP", "SKIP", "TRIM", "UESCAPE",
         "DEALLOCATE", "DELETE", "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END", "ESCAPE", "EXCEPT", "EXECUTE",
         "EXISTS", "EXTRACT", "FALSE", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "HAVING", "IN", "INNER",
         "INSERT", "INTERSECT", "INTO", "IS", "JOIN", "LEFT", "LIKE", "NATURAL", "NORMALIZE", "NOT", "NULL",
@@ -254,6 +260,7 @@ def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) 
         raise QueryRefused("The field of extract() must not be in quotes: extract(day FROM x).")
     if name == "POSITION" and TokenType.IN not in kinds:
         raise QueryRefused("position() is written position(part IN text); strpos(text, part) has a comma.")
+    strictness.check_call(name, [inside[position].text.upper() for position in positions])
     if name == "IN" and not kinds:
         raise QueryRefused("IN needs at least one value.")
     if name in ("CAST", "TRY_CAST"):

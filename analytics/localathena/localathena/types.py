@@ -281,6 +281,8 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
         return Type("time", precision=_fraction(arguments)), parts
     if name == "decimal":
         digits = [int(argument[0]) for argument in arguments] or [38]
+        if len(digits) > 2 or not 1 <= digits[0] <= MAX_PRECISION or digits[-1] > digits[0]:
+            raise ValueError(digits)
         return decimal(digits[0], digits[1] if len(digits) > 1 else 0), parts
     if name == "row":
         return row(*zip(*[_parse_field(argument) for argument in arguments], strict=True)), parts
@@ -288,6 +290,8 @@ def _parse(parts: list[str]) -> tuple[Type, list[str]]:
         if len(arguments) != {"array": 1, "map": 2}[name]:
             raise KeyError(name)
         return Type(name, tuple(_parse(argument)[0] for argument in arguments)), parts
+    if arguments and name != "varchar":
+        raise KeyError(name)
     if name not in _DUCKDB and not name.startswith("variable_"):
         raise KeyError(name)
     return Type(name), parts

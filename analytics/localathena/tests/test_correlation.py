@@ -71,12 +71,16 @@ NOT_PLANNED = [
 
 
 @pytest.mark.parametrize(("sql", "expected"), PLANNED)
-def test_a_correlated_subquery_that_trino_plans_is_answered(engine: LocalAthena, sql, expected):
+def test_a_correlated_subquery_that_trino_plans_is_answered(
+    engine: LocalAthena, sql: str, expected: list[object]
+) -> None:
     assert [value for (value,) in engine.rows(sql)[1]] == expected
 
 
 @pytest.mark.parametrize(("sql", "why"), NOT_PLANNED)
-def test_a_correlated_subquery_that_trino_does_not_plan_is_refused_with_what_to_write(engine, sql, why):
+def test_a_correlated_subquery_that_trino_does_not_plan_is_refused_with_what_to_write(
+    engine: LocalAthena, sql: str, why: str
+) -> None:
     with pytest.raises(QueryRefused, match="Athena cannot plan this subquery") as refusal:
         engine.rows(sql)
     assert why in str(refusal.value)

@@ -36,11 +36,13 @@ NOT_COVERED = [
 
 
 @pytest.mark.parametrize(("sql", "expected"), COVERED)
-def test_what_group_by_covers_is_answered(engine: LocalAthena, sql, expected):
+def test_what_group_by_covers_is_answered(engine: LocalAthena, sql: str, expected: list[object]) -> None:
     assert engine.rows(sql)[1] == expected
 
 
 @pytest.mark.parametrize(("sql", "why"), NOT_COVERED)
-def test_what_is_spelled_otherwise_than_in_group_by_is_refused(engine: LocalAthena, sql, why):
+def test_what_is_spelled_otherwise_than_in_group_by_is_refused(
+    engine: LocalAthena, sql: str, why: str
+) -> None:
     with pytest.raises(QueryRefused, match=why):
         engine.rows(sql)

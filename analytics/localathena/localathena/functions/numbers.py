@@ -6,6 +6,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from localathena import types
+from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import by_signature, of_values
 from localathena.types import BIGINT, DOUBLE, array
@@ -20,6 +21,13 @@ from localathena.values import (
 def _modulo(translator: Translator, arguments: Arguments) -> Value:
     a, b = arguments
     return translator.value(exp.Mod(this=a.copy(), expression=b.copy()))
+
+
+def _plus(translator: Translator, arguments: Arguments) -> Value:
+    (value,) = map(translator.value, arguments)
+    if not (value.type.is_integer or value.type.is_floating):
+        raise QueryRefused(f"Athena does not define +{value.type}.")
+    return value
 
 
 def _whole(name: str, sql: str) -> Handler:
@@ -82,6 +90,7 @@ def _wilson(sign: str) -> Handler:
 
 HANDLERS: Mapping[str, Handler] = {
     "%": _modulo,
+    "+": _plus,
     "random": _random,
     "ceil": _whole("ceil", "ceil({0})"),
     "floor": _whole("floor", "floor({0})"),
