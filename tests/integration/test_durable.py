@@ -276,3 +276,56 @@ def test_what_is_acknowledged_is_there_after_a_kill_and_a_restart_and_nothing_el
         [sys.executable, "-c", READ_AGAIN, tmp_path], capture_output=True, text=True, check=True
     )
     assert read.stdout.split() == ["10", "20", "2000"]
+
+
+KILLED_AT_RENAME = """
+import os, sys
+os.environ.update(S3_PERSIST="1", S3_DATA_DIR=sys.argv[1])
+from pathlib import Path
+from ministack.services import s3
+from infra.laptop import durable
+durable.install()
+s3._dispatch("PUT", "images", "", {}, b"", {})
+versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+s3._dispatch("PUT", "images", "", {}, versioning, {"versioning": [""]})
+s3._dispatch("PUT", "images", "a.png", {}, b"first", {})
+left, replace = int(sys.argv[2]), Path.replace
+def dying(self, target):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), 9)
+    left -= 1
+    return replace(self, target)
+Path.replace = dying
+s3._dispatch("PUT", "images", sys.argv[3], {}, b"second", {})
+print("acknowledged", flush=True)
+"""
+READ_VERSIONS = """
+import os, sys
+os.environ.update(S3_PERSIST="1", S3_DATA_DIR=sys.argv[1])
+from ministack.services import s3
+for (bucket, key), versions in s3._object_versions.items():
+    for version in versions:
+        body = s3._version_body(s3._buckets[bucket], bucket, key, version)
+        assert len(body) == version["size"]
+        print(key, body.decode())
+"""
+
+
+@pytest.mark.parametrize(("key", "renames"), [("b.png", 2), ("a.png", 3)], ids=["new", "replaced"])
+def test_a_kill_between_two_renames_leaves_what_was_acknowledged(
+    tmp_path: Path, key: str, renames: int
+) -> None:
+    for number in range(renames + 1):
+        folder = tmp_path / str(number)
+        arguments = [sys.executable, "-c", KILLED_AT_RENAME, str(folder), str(number), key]
+        killed = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        read = subprocess.run(
+            [sys.executable, "-c", READ_VERSIONS, folder], capture_output=True, text=True, check=True
+        )
+        is_acknowledged = number == renames
+        assert killed.stdout == ("acknowledged\n" if is_acknowledged else "")
+        assert read.stdout.splitlines() == [
+            "a.png first",
+            *([f"{key} second"] if is_acknowledged else []),
+        ]

@@ -79,10 +79,15 @@ def up(folder: Path) -> Iterator[Stack]:
 def crash(run: Run) -> None:
     """Kill the embedded AWS, and start it again on the state that it kept."""
     run.script.note("embedded AWS killed")
-    os.kill(run.stack.pids["aws"], signal.SIGKILL)
-    until(lambda: not local.is_up(run.stack), "it survived SIGKILL")
-    run.stack = local.up(run.folder / "home", None, run.folder / "stack.json", stays=False)
+    run.stack = crash_aws(run.stack, run.folder)
     install_proxy(run)
+
+
+def crash_aws(stack: Stack, folder: Path) -> Stack:
+    """Kill the embedded AWS of a system, and start the system again on the state that it kept."""
+    os.kill(stack.pids["aws"], signal.SIGKILL)
+    until(lambda: not local.is_up(stack), "it survived SIGKILL")
+    return local.up(folder / "home", None, folder / "stack.json", stays=False)
 
 
 def compact(run: Run) -> bool:

@@ -8,7 +8,6 @@ import os
 import random
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -27,7 +26,6 @@ from PIL import Image
 from rich.console import Console
 
 from infra.installation import PROJECT, state_folder
-from infra.laptop import local
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill
 from infra.operations.redrive import redrive
@@ -36,6 +34,7 @@ from tests.torture.actions import (
     clean_outcome,
     collect_events,
     copy_events,
+    crash_aws,
     rows,
     settle,
     start_execution,
@@ -164,10 +163,8 @@ def kill_compaction(act: Act) -> None:
         _judge(act, f"after kill {round_ + 1}")
     process = _command(act, "compact")
     time.sleep(act.rng.uniform(1, MOST_DELAY_S / 2))
-    os.killpg(act.stack.pids["aws"], signal.SIGKILL)
+    act.stack = crash_aws(act.stack, act.folder)
     process.wait()
-    until(lambda: not local.is_up(act.stack), "it survived SIGKILL")
-    act.stack = local.up(act.folder / "home", None, act.folder / "stack.json", stays=False)
     act.facts["killed"] = killed
     _judge(act, "after the kill of the embedded AWS")
     _to_its_end(act, "compact")
