@@ -138,21 +138,30 @@ def _events_queue_url(stack: Stack) -> str:
 
 def predict_outcomes(run: Run) -> None:
     """Compute the outcome of each image without faults, and hand the planned faults to the proxy."""
+    clean_outcome = predictor(run.stack)
     for drop in run.plan.drops:
-        image, run.clean[drop.number] = clean_outcome(run.stack, drop.data)
+        image, run.clean[drop.number] = clean_outcome(drop.data)
         if image and drop.injection:
             run.script.inject(drop.number, drop.key, image, drop.injection)
 
 
-def clean_outcome(stack: Stack, data: bytes) -> tuple[PreparedImage | None, ExpectedOutcome]:
-    """Return an image as the model gets it, if it is not rejected, and its outcome without faults."""
-    model = parameters_of_model()
-    try:
-        image = prepare(data, int(model["ImageSizePx"]))
-    except RejectedImage as rejected:
-        return None, ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
+def predictor(stack: Stack) -> Callable[[bytes], tuple[PreparedImage | None, ExpectedOutcome]]:
+    """Return what predicts an image's outcome without faults.
+
+    It returns the image as the model gets it, if it is not rejected, and the outcome.
+    """
     endpoint = Endpoint(stack.model_client(), "scones")
-    return image, _answer(endpoint, image, Policy.from_mapping(model))
+    model = parameters_of_model()
+    policy, size_px = Policy.from_mapping(model), int(model["ImageSizePx"])
+
+    def predict(data: bytes) -> tuple[PreparedImage | None, ExpectedOutcome]:
+        try:
+            image = prepare(data, size_px)
+        except RejectedImage as rejected:
+            return None, ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
+        return image, _answer(endpoint, image, policy)
+
+    return predict
 
 
 def _answer(endpoint: Endpoint, image: PreparedImage, policy: Policy) -> ExpectedOutcome:

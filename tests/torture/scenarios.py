@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ from infra.operations.backfill import backfill
 from infra.operations.redrive import redrive
 from tests.torture.actions import (
     System,
-    clean_outcome,
     collect_events,
     copy_events,
     crash_aws,
+    predictor,
     rows,
     settle,
     start_execution,
@@ -53,6 +54,7 @@ MANY, SOME = 5_000, 200
 UPLOADS_AT_ONCE = 8
 PATIENCE_OF_MANY_S = 3_600.0
 SAMPLE_S = 0.5
+LOOK_S = 0.02
 MOST_DELAY_S = 8.0
 """A process is killed at a random moment up to here: a command takes some seconds."""
 ROUNDS = 4
@@ -76,11 +78,6 @@ class Act(System):
     refused: int = 0
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def rng(self) -> random.Random:
-        """Random numbers that depend on the seed, and on what was judged before."""
-        return random.Random(self.seed + len(self.verdicts))
 
 
 def run_scenario(
@@ -142,10 +139,11 @@ def kill_drop(act: Act) -> None:
 
 
 def kill_backfill(act: Act) -> None:
-    """Kill `backfill` at random moments, and let one end."""
+    """Kill `backfill` again and again, and let one end."""
     _put_all(act)
     settle(act)
-    act.facts["killed"] = sum(_killed(act, "backfill", PREFIX) for _ in range(ROUNDS))
+    for round_ in range(ROUNDS):
+        _kill(act, round_, "backfill", PREFIX)
     settle(act)
     _judge(act, "after the kills")
     _to_its_end(act, "backfill", PREFIX)
@@ -154,25 +152,25 @@ def kill_backfill(act: Act) -> None:
 
 
 def kill_compaction(act: Act) -> None:
-    """Kill `compact` at random moments, then the embedded AWS while a compaction runs, and let one end."""
-    _put_all(act)
-    settle(act)
-    killed = 0
-    for round_ in range(ROUNDS):
-        killed += _killed(act, "compact")
+    """Kill `compact`, then the embedded AWS while a compaction runs, and let one end."""
+    images = list(_under_prefix(act).items())
+    for round_ in range(ROUNDS + 1):
+        _put(act, dict(images[round_ :: ROUNDS + 1]))
+        settle(act)
+        if round_ < ROUNDS:
+            _kill(act, round_, "compact")
+        else:
+            process = _command(act, "compact")
+            time.sleep(random.Random(act.seed).uniform(1, MOST_DELAY_S / 2))
+            act.stack = crash_aws(act.stack, act.folder)
+            process.wait()
         _judge(act, f"after kill {round_ + 1}")
-    process = _command(act, "compact")
-    time.sleep(act.rng.uniform(1, MOST_DELAY_S / 2))
-    act.stack = crash_aws(act.stack, act.folder)
-    process.wait()
-    act.facts["killed"] = killed
-    _judge(act, "after the kill of the embedded AWS")
     _to_its_end(act, "compact")
     _judge(act, "after a whole compaction")
 
 
 def kill_label(act: Act) -> None:
-    """Kill `label` at random moments, and let one end: each image has its one label."""
+    """Kill `label` again and again, and let one end: each image has its one label."""
     _put_all(act)
     settle(act)
     file = act.folder / "labels.jsonl"
@@ -190,11 +188,9 @@ def kill_label(act: Act) -> None:
         for upload_id, label in chosen.items()
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    killed = 0
     for round_ in range(ROUNDS):
-        killed += _killed(act, "label", str(file))
+        _kill(act, round_, "label", str(file))
         _judge_labels(act, f"labels after kill {round_ + 1}", chosen, may_be_missing=True)
-    act.facts["killed"] = killed
     _to_its_end(act, "label", str(file))
     _judge_labels(act, "labels after all", chosen, may_be_missing=False)
     _judge(act, "after all")
@@ -244,7 +240,7 @@ def large_images(act: Act) -> None:
         _limit(pid, resource.RLIMIT_DATA, MEMORY_BYTES)
     data = _large_image(act.folder / "large.bmp", act.seed)
     act.facts["image_bytes"] = len(data)
-    _, outcome = clean_outcome(act.stack, data)
+    _, outcome = predictor(act.stack)(data)
     images = {f"{PREFIX}{number:04}.bmp": data for number in range(act.images)}
     act.clean = dict.fromkeys(images, outcome)
     with _measured(act):
@@ -328,15 +324,15 @@ def _open_files(most: int | None) -> Iterator[None]:
 
 
 def _images(act: Act) -> dict[str, bytes]:
-    """Draw the images, and predict the outcome of each."""
-    drawn = {
-        f"{number:04}.png": data
-        for number, (data, _) in enumerate(pictures(act.images, random.Random(act.seed)))
-    }
-    with ThreadPoolExecutor(2) as pool:
-        outcomes = pool.map(lambda data: clean_outcome(act.stack, data)[1], drawn.values())
-    act.clean = dict(zip(drawn, outcomes, strict=True))
-    return drawn
+    """Draw the images, and predict the outcome of each. Some pictures come again under other keys."""
+    predict = predictor(act.stack)
+    drawn = [data for data, _ in pictures(min(act.images, SOME), random.Random(act.seed))]
+    outcomes = [predict(data)[1] for data in drawn]
+    images = {}
+    for number, (data, outcome) in enumerate(islice(cycle(zip(drawn, outcomes, strict=True)), act.images)):
+        key = f"{number:04}.png"
+        images[key], act.clean[key] = data, outcome
+    return images
 
 
 def _write_images(act: Act) -> None:
@@ -346,9 +342,13 @@ def _write_images(act: Act) -> None:
 
 
 def _put_all(act: Act) -> None:
+    _put(act, _under_prefix(act))
+
+
+def _under_prefix(act: Act) -> dict[str, bytes]:
     images = {f"{PREFIX}{key}": data for key, data in _images(act).items()}
     act.clean = {f"{PREFIX}{key}": outcome for key, outcome in act.clean.items()}
-    _put(act, images)
+    return images
 
 
 def _put(act: Act, images: Mapping[str, bytes]) -> None:
@@ -408,15 +408,31 @@ def _command(act: Act, *arguments: str) -> "subprocess.Popen[bytes]":
         )
 
 
-def _killed(act: Act, *arguments: str) -> bool:
-    """Start a command, and kill it at a random moment; tell whether it still ran."""
+def _kill(act: Act, round_: int, *arguments: str) -> None:
+    """Start a command, and kill it: in odd rounds at its first write, else at a random moment."""
+    is_at_write = round_ % 2 == 1
+    before = _written(act)
+    delay_s = random.Random(act.seed + round_).uniform(1, MOST_DELAY_S)
     process = _command(act, *arguments)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(random.uniform(1, MOST_DELAY_S))
-        return False
+    began = time.monotonic()
+    while process.poll() is None:
+        if _written(act) != before if is_at_write else time.monotonic() - began > delay_s:
+            break
+        time.sleep(LOOK_S)
+    is_killed = process.poll() is None
     process.kill()
     process.wait()
-    return True
+    act.facts["killed"] = act.facts.get("killed", 0) + is_killed
+
+
+def _written(act: Act) -> set[tuple[str, datetime]]:
+    """Return the files of the results bucket, with their times."""
+    pages = act.stack.client("s3").get_paginator("list_objects_v2")
+    return {
+        (each["Key"], each["LastModified"])
+        for page in pages.paginate(Bucket=act.stack.results_bucket)
+        for each in page.get("Contents", ())
+    }
 
 
 def _to_its_end(act: Act, *arguments: str) -> None:
