@@ -182,9 +182,12 @@ def kill_label(act: Act) -> None:
         upload_id: ("bicycle", "motorcycle", None)[number % 3]
         for number, upload_id in enumerate(frame["upload_id"])
     }
+    keys = dict(zip(frame["upload_id"], frame["key"], strict=True))
     labelled_at = datetime.now().astimezone().isoformat()
     lines = [
-        json.dumps({"upload_id": upload_id, "label": label, "labelled_at": labelled_at})
+        json.dumps(
+            {"upload_id": upload_id, "key": keys[upload_id], "label": label, "labelled_at": labelled_at}
+        )
         for upload_id, label in chosen.items()
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -266,7 +269,7 @@ def little_memory(act: Act) -> None:
 
 
 def clock_jumps(act: Act) -> None:
-    """Let the clock jump by seconds to a year between the events, and decide everything again."""
+    """Let the clock jump by seconds to a year between events, and between decisions."""
     copy_events(act.stack)
     events = act.stack.client("events")
     (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "ImageUploaded" in rule["Name"]]
@@ -285,6 +288,19 @@ def clock_jumps(act: Act) -> None:
         jumped = {**event, "time": at.isoformat().replace("+00:00", "Z")}
         for _ in range(1 + number % 2):  # every other one twice
             start_execution(act.stack, jumped)
+        # A failure, decided before or long after: it never replaces a better outcome.
+        late = {
+            "event": jumped,
+            "outcome": Outcome.FAILED,
+            "decided_at": jumped["time"],
+            "execution_arn": "of another clock",
+            "image": None,
+            "prediction": None,
+            "error": {"Error": "States.Timeout", "Cause": "timed out"},
+        }
+        act.stack.client("sqs").send_message(
+            QueueUrl=act.stack.results_queue_url, MessageBody=json.dumps(late)
+        )
     settle(act)
     _judge(act, "after the jumps")
     wait_for(act, backfill(act.stack, PREFIX))
