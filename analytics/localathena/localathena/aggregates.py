@@ -130,6 +130,7 @@ def _extreme(call: Call) -> Value:
     ensure_simple(value.type, call.name)
     if count:
         (number,) = count
+        _ensure_few(number, call.name)
         most = expect(number, BIGINT, call.name).sql
         return Value(call.of(call.name, without_nan(value, call.name).sql, most), array(value.type))
     sql = call.of(call.name, value.sql)
@@ -138,6 +139,14 @@ def _extreme(call: Call) -> Value:
     ):  # NaN is the greatest number in DuckDB, and is ignored by Trino
         sql = f"coalesce({call.of('max', value.sql, condition=f'NOT isnan({value.sql})')}, {sql})"
     return Value(sql, value.type)
+
+
+def _ensure_few(number: Value, name: str) -> None:
+    if number.constant is not None and float(number.constant) > _MOST_EXTREMES:
+        raise QueryRefused(f"{name} returns {_MOST_EXTREMES} values at most.")
+
+
+_MOST_EXTREMES = 10_000
 
 
 def _extreme_by(function: str, direction: str) -> Handler:
@@ -150,6 +159,7 @@ def _extreme_by(function: str, direction: str) -> Handler:
         (number,) = count
         if call.order or call.distinct or call.over:
             raise QueryRefused(f"{call.name} of several values is supported without ORDER BY and OVER only.")
+        _ensure_few(number, call.name)
         most = _written_out(number, call.name, least=1)
         ordered = replace(call, order=f" ORDER BY {by.sql} {direction}")
         found = ordered.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
@@ -194,7 +204,10 @@ def _statistic(function: str, arguments: int) -> Handler:
         if len(call.arguments) != arguments:
             raise ValueError
         numbers = [expect(value, DOUBLE, call.name).sql for value in call.arguments]
-        return Value(f"nullif({call.of(function, *numbers)}, CAST('nan' AS DOUBLE))", DOUBLE)
+        sql = f"nullif({call.of(function, *numbers)}, CAST('nan' AS DOUBLE))"
+        if arguments == 2 and all(value.type != DOUBLE for value in call.arguments):
+            return Value(f"CAST({sql} AS FLOAT)", Type("real"))
+        return Value(sql, DOUBLE)
 
     return handle
 
@@ -276,23 +289,38 @@ def _approx_distinct(call: Call) -> Value:
     value, *error = call.arguments
     if len(error) > 1:
         raise ValueError
+    if error and error[0].constant is not None and not 0.0040625 <= float(error[0].constant) <= 0.26:
+        raise QueryRefused("The standard error of approx_distinct must be from 0.0040625 to 0.26.")
     ensure_distinct(value.type, "approx_distinct")
     return Value(replace(call, distinct="DISTINCT ").of("count", value.sql), BIGINT)
 
 
 def _approx_percentile(call: Call) -> Value:
-    """Take the exact percentile, which is one of the values: the same on every run."""
+    """Take the exact percentile: the value that has n * p others below it, as Trino does with few values."""
     value, share = call.arguments
-    if _number(value, call.name).type.name == "decimal":
-        value = coerce(value, DOUBLE)
+    source = _number(value, call.name).type
+    type_ = BIGINT if source.is_integer else Type("real") if source.name == "decimal" else source
+    value = coerce(value, type_)
+    values, count = (
+        call.of("list", value.sql, condition=f"{value.sql} IS NOT NULL"),
+        call.of("count", value.sql),
+    )
+    if type_.is_floating:
+        finite = f"{call.of('count', value.sql, condition=f'NOT isfinite({value.sql})')} > 0"
+        values = fail_if(finite, "approx_percentile needs finite values", values)
     if share.type.name == "array":
         shares = expect(share, array(DOUBLE), call.name).sql
         outside = f"list_min({shares}) < 0 OR list_max({shares}) > 1"
         shares = fail_if(outside, _SHARE, shares)
-        return Value(call.of("quantile_disc", value.sql, shares), array(value.type))
+        return Value(call.of("quantile_disc", value.sql, shares), array(type_))
     one = expect(share, DOUBLE, call.name).sql
     one = fail_if(f"{one} < 0 OR {one} > 1", _SHARE, one)
-    return Value(call.of("quantile_disc", value.sql, one), value.type)
+    return Value(_of_rank(f"list_sort({values})", count, one), type_)
+
+
+def _of_rank(ordered: str, count: str, share: str) -> str:
+    """Return SQL for the value with so many of the others below it."""
+    return f"list_extract({ordered}, CAST(least(floor({share} * {count}) + 1, {count}) AS BIGINT))"
 
 
 _SHARE = "Percentile must be between 0 and 1"

@@ -14,7 +14,7 @@ from localathena.functions.arrays import fold
 from localathena.names import Names
 from localathena.ordering import order_by
 from localathena.parsing import refuse_others, spelled
-from localathena.types import BIGINT, VARCHAR
+from localathena.types import INTEGER, VARCHAR, Type
 from localathena.values import Value, expect, refuse_if
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Calls:
             if not all(isinstance(key, exp.Column) for key in node.expressions):
                 raise QueryRefused("grouping() needs columns, by their names.")
             keys = ", ".join(self.expressions.value(key).sql for key in node.expressions)
-            return Value(f"CAST(GROUPING({keys}) AS BIGINT)", BIGINT)
+            return Value(f"CAST(GROUPING({keys}) AS INTEGER)", INTEGER)
         return call(self.expressions, name, node.expressions)
 
     def _aggregate(
@@ -135,8 +135,18 @@ class Calls:
         if keys:
             pieces.append("PARTITION BY " + ", ".join(self.expressions.value(key).sql for key in keys))
         pieces.append(order_by(self.expressions, order).strip())
-        pieces.append(self._frame(frame))
+        if frame is not None and _called(node) in _RANKING:
+            raise QueryRefused(f"{_called(node)} takes no frame on Athena: leave {frame.args['kind']} out.")
+        key = self.expressions.value(order.expressions[0].this).type if order else None
+        pieces.append(self._frame(frame, key))
         return self.call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
+
+    def check_window(self, node: exp.Expr) -> None:
+        """Resolve the names in the definition of a window that no function may use."""
+        keys, order, _ = self._window_parts(node)
+        for key in keys or ():
+            self.expressions.value(key)
+        order_by(self.expressions, order)
 
     def _window_parts(self, node: exp.Expr) -> tuple[Any, Any, Any]:
         """Return a window's PARTITION BY, ORDER BY and frame, with what it takes from a named one.
@@ -163,14 +173,39 @@ class Calls:
             )
         return base[0], parts[1] or base[1], parts[2]
 
-    def _frame(self, spec: exp.WindowSpec | None) -> str:
+    def _frame(self, spec: exp.WindowSpec | None, key: Type | None) -> str:
         if spec is None:
             return ""
         refuse_others(spec, "kind", "start", "start_side", "end", "end_side")
 
         def bound(side: str) -> str:
             value = spec.args.get(side) or "CURRENT ROW"
-            sql = self.expressions.value(value).sql if isinstance(value, exp.Expr) else str(value)
+            sql = str(value)
+            if isinstance(value, exp.Expr):
+                distance = self.expressions.value(value)
+                _check_distance(str(spec.args["kind"]).upper(), distance.type, key)
+                sql = distance.sql
             return f"{sql} {spec.args.get(f'{side}_side') or ''}".strip()
 
         return f"{spec.args['kind']} BETWEEN {bound('start')} AND {bound('end')}"
+
+
+_RANKING = ("rank", "dense_rank", "row_number", "percent_rank", "cume_dist", "ntile")
+
+
+def _called(window: exp.Window) -> str:
+    return window.this.name.lower() if isinstance(window.this, exp.Anonymous) else ""
+
+
+def _check_distance(kind: str, distance: Type, key: Type | None) -> None:
+    """Check the type of a frame's bound: how many rows or groups, or how far from the row's own key."""
+    if kind != "RANGE":
+        if not distance.is_integer:
+            raise QueryRefused(f"The bound of a frame of {kind} must be a whole number, not {distance}.")
+    elif key is None or not (
+        distance.is_interval if key.is_datetime else key.is_number and distance.is_number
+    ):
+        raise QueryRefused(
+            f"The bound of a frame of RANGE is {distance}, which does not fit ORDER BY {key or 'nothing'}: "
+            "a date needs INTERVAL '6' DAY."
+        )

@@ -18,7 +18,18 @@ from localathena.functions.handlers import literal
 from localathena.functions.text import concatenate
 from localathena.names import Names
 from localathena.parsing import Dialect, refuse_others, spelled
-from localathena.types import BIGINT, BOOLEAN, DATE, TIMESTAMP, VARBINARY, VARCHAR, Column, Type, text
+from localathena.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    TIMESTAMP,
+    VARBINARY,
+    VARCHAR,
+    Column,
+    Type,
+    text,
+)
 from localathena.values import (
     NULL,
     Value,
@@ -64,6 +75,7 @@ _EXTRACTED = (
     "year", "quarter", "month", "week", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy",
     "year_of_week", "yow", "hour", "minute", "second", "timezone_hour", "timezone_minute",
 )  # fmt: skip
+_LEAST = {"2147483648": INTEGER, "9223372036854775808": BIGINT}
 _PREDICATES = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
 
 
@@ -194,10 +206,15 @@ class Expressions:
         return call(self, "json_parse", [node.this])
 
     def _negative(self, node: exp.Neg) -> Value:
+        if isinstance(node.this, exp.Literal) and node.this.name in _LEAST:
+            type_ = _LEAST[node.this.name]
+            return Value(f"CAST('-{node.this.name}' AS {type_.duckdb})", type_, f"-{node.this.name}")
         value = self.value(node.this)
         if not (value.type.is_number or value.type.is_interval):
             raise QueryRefused(f"Athena does not define -{value.type}.")
         constant = None if value.constant is None else f"-{value.constant}"
+        if value.type.is_integer and constant is None:  # DuckDB may compute it in a wider type
+            return Value(f"CAST((-{value.sql}) AS {value.type.duckdb})", value.type)
         return Value(f"(-{value.sql})", value.type, constant)
 
     def _not(self, node: exp.Not) -> Value:
@@ -313,6 +330,8 @@ class Expressions:
                 raise QueryRefused(
                     "Write DECIMAL '1.5' as the number 1.5, or with CAST(... AS decimal(2, 1))."
                 )
+        if re.search(r"(?i).\bvarchar\(", spelling):
+            raise QueryRefused(f"{spelling}: a length within a type is not supported: write varchar.")
         length = re.fullmatch(r"(?i)varchar\((\d+)\)", spelling)
         return _shortened(value, int(length[1])) if length else cast(value, target)
 

@@ -172,6 +172,8 @@ class Queries:
         group = node.args.get("group")
         scope.is_grouped = group is not None
         outputs = self._outputs(node, scope)
+        for window in scope.windows:
+            self.expressions.calls.check_window(window)
         if group:
             pieces.append(f" GROUP BY {self._group(group, outputs)}")
             self._check_groups(node, group)
@@ -207,9 +209,8 @@ class Queries:
             elif isinstance(projection, exp.Alias):
                 outputs.append((projection.alias, self.expressions.value(projection.this)))
             else:
-                name = (
-                    projection.name if isinstance(projection, exp.Column | exp.Dot) else f"_col{len(outputs)}"
-                )
+                bare = projection.unnest()
+                name = bare.name if isinstance(bare, exp.Column) else f"_col{len(outputs)}"
                 outputs.append((name, self.expressions.value(projection)))
         return outputs
 

@@ -202,6 +202,8 @@ def _check_clauses(tokens: Sequence[Token]) -> None:
                 raise QueryRefused("A `)` has no matching `(`.")
             _check_open(open_joins.pop(), open_betweens.pop())
             ends.pop()
+        elif kind == TokenType.COMMA and open_joins[-1] > 0:
+            raise QueryRefused("A JOIN needs ON or USING before the next comma.")
         elif kind == TokenType.BETWEEN:
             open_betweens[-1] += 1
         elif kind == TokenType.AND:

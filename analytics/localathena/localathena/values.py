@@ -397,7 +397,7 @@ def _from_json(sql: str, target: Type) -> str:
     if target.name == "array":
         made = f"list_transform(CAST({sql} AS JSON[]), lambda j: {_from_json('j', target.arguments[0])})"
         return fail_if(f"{kind} NOT IN ('ARRAY', 'NULL')", why, made)
-    if target.name == "map":
+    if target.name == "map" and not target.arguments[0].is_datetime:
         key, item = _cast("e.key", VARCHAR, target.arguments[0]), _from_json("e.value", target.arguments[1])
         entries = f"map_entries(CAST({sql} AS MAP(VARCHAR, JSON)))"
         made = f"map_from_entries(list_transform({entries}, lambda e: {{'k': {key}, 'v': {item}}}))"
@@ -537,6 +537,9 @@ def arithmetic(operator: str, a: Value, b: Value) -> Value:
         QueryRefused: Trino does not define it on these types.
     """
     if UNKNOWN in (a.type, b.type):
+        other = b.type if a.type == UNKNOWN else a.type
+        if other.is_interval or other.is_datetime or (operator == "*" and other in (BIGINT, DOUBLE)):
+            raise QueryRefused(f"{a.type} {operator} {b.type} is ambiguous on Athena: cast NULL to a type.")
         a, b = (coerce(x, y.type) if x.type == UNKNOWN else x for x, y in ((a, b), (b, a)))
     if a.type.is_number and b.type.is_number:
         return _numeric(operator, a, b)

@@ -179,7 +179,8 @@ def _array_join(translator: Translator, arguments: Arguments) -> Value:
         string = f"coalesce({string}, {replacement[0]})"
     texts = f"list_transform({sql}, lambda {parameter.sql}: {string})"
     given = " AND ".join(f"{part} IS NOT NULL" for part in (separator, *replacement))
-    joined = f"(CASE WHEN {given} THEN array_to_string({texts}, {separator}) END)"
+    given = f"{given} AND {sql} IS NOT NULL"
+    joined = f"(CASE WHEN {given} THEN coalesce(array_to_string({texts}, {separator}), '') END)"
     return Value(joined, VARCHAR)
 
 
@@ -229,16 +230,21 @@ def _transform(translator: Translator, arguments: Arguments) -> Value:
     return Value(f"list_transform({sql}, {function})", array(body.type))
 
 
+def _ensure_boolean(body: Value, name: str) -> None:
+    if body.type != BOOLEAN:
+        raise QueryRefused(f"The function in {name} must return a boolean, not {body.type}.")
+
+
 def _filter(translator: Translator, arguments: Arguments) -> Value:
     sql, body, function = _mapped(translator, arguments, "filter")
-    expect(body, BOOLEAN, "filter")
+    _ensure_boolean(body, "filter")
     return Value(f"list_filter({sql}, {function})", translator.value(arguments[0]).type)
 
 
 def _match_elements(name: str, decisive: str, decided: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
         sql, body, function = _mapped(translator, arguments, name)
-        expect(body, BOOLEAN, name)
+        _ensure_boolean(body, name)
         answers = f"list_transform({sql}, {function})"
         return Value(
             f"(CASE WHEN {sql} IS NULL THEN NULL WHEN list_contains({answers}, {decisive}) THEN {decided} "

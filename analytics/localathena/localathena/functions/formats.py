@@ -53,7 +53,8 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
         sql = f"printf('%{left}{width}s', {expect(string, VARCHAR, '%s in format()').sql})"
     else:
         raise QueryRefused(f"format() with {found[0]} for {value.type} is not supported.")
-    return f"coalesce({sql}, 'null')"
+    missing = "'null'" if kind == "f" else f"printf('%{left}{width}s', 'null')"
+    return f"coalesce({sql}, {missing})"
 
 
 _MOST_PLACES = 18

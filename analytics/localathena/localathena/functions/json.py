@@ -34,7 +34,7 @@ def _json_format(translator: Translator, arguments: Arguments) -> Value:
     return Value(refuse_if(f"{nested} OR ({mixed})", why, sql), VARCHAR)
 
 
-_JSON_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d+)\]|\["([^"\\]*)"\]""")
+_JSON_STEP = re.compile(r"""\.([A-Za-z_]\w*)|\[(\d+)\]|\["([^"\\]*)"\]""")
 
 
 def _json(translator: Translator, arguments: Arguments) -> tuple[str, str]:

@@ -24,7 +24,8 @@ def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
     sql = expect(translator.value(string), VARCHAR, "split_to_map").sql
     x = translator.parameter(VARCHAR).sql
     parts = f"string_split({x}, {text(pair)})"
-    entries = f"list_filter(string_split({sql}, {text(entry)}), lambda {x}: {x} <> '')"
+    split = f"string_split({sql}, {text(entry)})"
+    entries = f"(CASE WHEN {split}[-1] = '' THEN list_slice({split}, 1, len({split}) - 1) ELSE {split} END)"
     bad = f"len(list_filter({entries}, lambda {x}: len({parts}) <> 2)) > 0"
     made = f"map_from_entries(list_transform({entries}, lambda {x}: {{'k': {parts}[1], 'v': {parts}[2]}}))"
     why = "Key-value delimiter must appear exactly once in each entry"

@@ -42,7 +42,15 @@ def _whole(name: str, sql: str) -> Handler:
         if len(values) == 2 and name == "round" and values[0].type.name == "decimal":
             type_ = types.decimal(values[0].type.precision + 1, values[0].type.scale)
             positions = expect(values[1], types.INTEGER, "round").sql
-            return Value(f"CAST(round({coerce(values[0], type_).sql}, {positions}) AS {type_.duckdb})", type_)
+            rounded = f"CAST(round({coerce(values[0], type_).sql}, {positions}) AS {type_.duckdb})"
+            return Value(fail_if(f"{positions} < -38", "round: decimal overflow", rounded), type_)
+        if len(values) == 2 and name == "round" and values[0].type.is_integer:
+            value = of_values(name, values)
+            return replace(
+                value, sql=fail_if(f"{values[1].sql} < -18", "round: numerical overflow", value.sql)
+            )
+        if len(values) == 1 and name == "truncate" and values[0].type.is_integer:
+            return coerce(values[0], types.as_decimal(values[0].type))
         return of_values(name, values)
 
     return handle
@@ -63,17 +71,19 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
         bins = expect(values[1], array(DOUBLE), "width_bucket").sql
         bucket = f"len(list_filter({bins}, lambda b: b <= {x}))"
         unsorted = f"len({bins}) <> list_count({bins}) OR {bins} <> list_sort({bins})"
-        bad = f"len({bins}) = 0 OR isnan({x}) OR {unsorted}"
+        infinite = f"len(list_filter({bins}, lambda b: NOT isfinite(b))) > 0"
+        bad = f"len({bins}) = 0 OR {infinite} OR isnan({x}) OR {unsorted}"
         bucket = unless_null(values, bucket)
         return Value(fail_if(bad, "Bins must be a sorted array that is not empty", bucket), BIGINT)
     low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
     count = expect(values[3], BIGINT, "width_bucket").sql
+    infinite = f"NOT isfinite({low}) OR NOT isfinite({high})"
     least, most = f"least({low}, {high})", f"greatest({low}, {high})"
     bucket = (
         f"(CASE WHEN {x} < {least} THEN 0 WHEN {x} >= {most} THEN {count} + 1 "
         f"ELSE CAST(trunc({count} * ({x} - {least}) / ({most} - {least}) + 1) AS BIGINT) END)"
     )
-    bad = f"{count} < 1 OR isnan({x}) OR {low} = {high}"
+    bad = f"{count} < 1 OR isnan({x}) OR {infinite} OR {low} = {high}"
     bucket = f"(CASE WHEN {low} > {high} THEN {count} - {bucket} + 1 ELSE {bucket} END)"
     nulls = [*values[:3], values[3]]
     return Value(fail_if(bad, "width_bucket: bad bounds or bucket count", unless_null(nulls, bucket)), BIGINT)
@@ -83,7 +93,10 @@ def _wilson(sign: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
         k, n, z = (expect(translator.value(node), DOUBLE, "wilson_interval").sql for node in arguments)
         spread = f"{z} * sqrt({k} / {n} * (1 - {k} / {n}) / {n} + {z} * {z} / (4 * {n} * {n}))"
-        return Value(f"(({k} / {n} + {z} * {z} / (2 * {n}) {sign} {spread}) / (1 + {z} * {z} / {n}))", DOUBLE)
+        bad = f"{k} < 0 OR {n} <= 0 OR {k} > {n} OR {z} < 0"
+        why = "wilson_interval needs 0 <= successes <= trials, trials above 0, and z of 0 or more"
+        interval = f"(({k} / {n} + {z} * {z} / (2 * {n}) {sign} {spread}) / (1 + {z} * {z} / {n}))"
+        return Value(fail_if(bad, why, interval), DOUBLE)
 
     return handle
 

@@ -46,6 +46,9 @@ def _sequence(translator: Translator, arguments: Arguments) -> Value:
     end = f"(CASE WHEN {many} THEN NULL ELSE {ends[1]} END)"
     sql = f"CAST(generate_series({ends[0]}, {end}, {step or default}) AS {type_.duckdb}[])"
     sql = fail_if(many, f"result of sequence function must not have more than {MOST_ELEMENTS} entries", sql)
+    if step and type_ == types.DATE:
+        part = f"epoch_ms({step}) % 86400000 <> 0"
+        sql = fail_if(part, "sequence step must be a day interval if start and end values are dates", sql)
     if step:
         backwards = f"({backwards}) AND {start.sql} <> {stop.sql}"
         sql = fail_if(backwards, "sequence stop value should be on the step's side of the start value", sql)

@@ -42,12 +42,18 @@ def concatenate(a: Value, b: Value) -> Value:
             raise QueryRefused(
                 "An array || NULL is ambiguous: cast NULL to the element's type or the array's."
             )
+        if array(types.UNKNOWN) in (a.type, b.type):
+            raise QueryRefused("ARRAY[] || is ambiguous: write CAST(ARRAY[] AS array(type)).")
+        elements = [value.sql for value in (a, b) if value.type.name != "array"]
         if a.type.name != "array":
             a = Value(f"[{a.sql}]", array(a.type))
         if b.type.name != "array":
             b = Value(f"[{b.sql}]", array(b.type))
         (a, b), type_ = common([a, b], "||")
-        return Value(f"({a.sql} || {b.sql})", type_)
+        joined = f"({a.sql} || {b.sql})"
+        if elements:  # NULL is taken for an array
+            joined = f"(CASE WHEN {elements[0]} IS NOT NULL THEN {joined} END)"
+        return Value(joined, type_)
     a, b = (_text_in_concat(value) for value in (a, b))
     return Value(f"({a.sql} || {b.sql})", VARCHAR)
 
@@ -73,6 +79,8 @@ def _concat(translator: Translator, arguments: Arguments) -> Value:
     if len(arguments) < 2:
         raise ValueError
     first, *others = map(translator.value, arguments)
+    if others[1:] and len({value.type.name == "array" for value in (first, *others)}) > 1:
+        raise QueryRefused("concat of three or more takes texts or arrays, not both: write ARRAY[x].")
     for other in others:
         first = concatenate(first, other)
     return first
@@ -82,13 +90,17 @@ def _concat_ws(translator: Translator, arguments: Arguments) -> Value:
     separator, *values = map(translator.value, arguments)
     separator = expect(separator, VARCHAR, "concat_ws")
     if len(values) == 1 and values[0].type == array(VARCHAR):
-        return Value(f"array_to_string({values[0].sql}, {separator.sql})", VARCHAR)
+        joined = f"array_to_string({values[0].sql}, {separator.sql})"
+        return Value(unless_null([separator, values[0]], f"coalesce({joined}, '')"), VARCHAR)
+    if [value.type for value in values] == [types.UNKNOWN]:
+        raise QueryRefused("concat_ws of NULL is ambiguous: write CAST(NULL AS varchar).")
     texts = ", ".join(expect(value, VARCHAR, "concat_ws").sql for value in values)
     return Value(f"concat_ws({separator.sql}, {texts})", VARCHAR)
 
 
 def _substr(translator: Translator, arguments: Arguments) -> Value:
     string, start, *length = map(translator.value, arguments)
+    values = [string, start, *length]
     string = expect(string, VARCHAR, "substr")
     start = expect(start, BIGINT, "substr")
     empty = [f"{start.sql} = 0", f"-{start.sql} > length({string.sql})"]
@@ -97,7 +109,7 @@ def _substr(translator: Translator, arguments: Arguments) -> Value:
         (count,) = (expect(value, BIGINT, "substr") for value in length)
         empty.append(f"{count.sql} <= 0")
         sql = f"substr({string.sql}, {start.sql}, {count.sql})"
-    return Value(f"(CASE WHEN {' OR '.join(empty)} THEN '' ELSE {sql} END)", VARCHAR)
+    return Value(unless_null(values, f"(CASE WHEN {' OR '.join(empty)} THEN '' ELSE {sql} END)"), VARCHAR)
 
 
 def _strpos(translator: Translator, arguments: Arguments) -> Value:

@@ -24,6 +24,7 @@ from localathena.values import (
     cast,
     common,
     expect,
+    fail_if,
     from_local,
     in_its_precision,
     in_milliseconds,
@@ -135,7 +136,12 @@ def _date_add(translator: Translator, arguments: Arguments) -> Value:
     unit_node, count_node, node = arguments
     timestamp = _datetime(translator.value(node), "date_add")
     unit = _unit(unit_node, timestamp, "date_add")
-    interval = _interval(unit, expect(translator.value(count_node), BIGINT, "date_add").sql)
+    count = translator.value(count_node)
+    sql = expect(count, BIGINT, "date_add").sql
+    if count.type == BIGINT:
+        why = "date_add takes numbers up to 2147483647; from_unixtime takes a double"
+        sql = fail_if(f"abs({sql}) > 2147483647", why, sql)
+    interval = _interval(unit, sql)
     if unit in _DATE_UNITS:
         return from_local(f"({local_timestamp(timestamp)} + {interval})", timestamp.type)
     return in_its_precision(Value(f"({timestamp.sql} + {interval})", timestamp.type))
@@ -408,6 +414,8 @@ def interval(count: str, unit: str) -> Value:
     """
     if not re.fullmatch(r"[+-]?\d+", count):
         raise QueryRefused(f"INTERVAL '{count}' {unit} is not supported: write a whole number of one unit.")
+    if abs(int(count)) > 2147483647:
+        raise QueryRefused(f"INTERVAL '{count}' {unit}: the number must be 2147483647 at most.")
     unit = unit.lower()
     if unit not in ("second", "minute", "hour", "day", "month", "year"):
         raise QueryRefused(f"Athena has no INTERVAL of the unit {unit}.")
