@@ -301,7 +301,7 @@ def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_
     assert known(report.numbers.measured).precision is None
     check_page(report)
     assert "Unknown: no accepted image has a label." in page_text(report)
-    assert "1 of 1 right at 0.60" in report.to_html()
+    assert "1 of 1 correct at 0.60" in report.to_html()
 
 
 def test_without_labels_the_page_says_that_it_cannot_know(report):
