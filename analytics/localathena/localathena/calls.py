@@ -66,12 +66,10 @@ class Calls:
         self, name: str, arguments: Sequence[exp.Expr], condition: str, over: str, nulls: str
     ) -> Value:
         distinct = order = ""
-        if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
+        if name == "count" and (not arguments or isinstance(arguments[0], exp.Star)):
             return aggregates.aggregate(
                 aggregates.Call("count", self._never_null(bool(over)), "", "", condition, over, nulls)
             )
-        if name == "count" and not arguments:
-            raise QueryRefused("count needs * or an expression.")
         if arguments and isinstance(arguments[-1], exp.Order):
             order = order_by(self.expressions, arguments[-1])
             arguments = [*arguments[:-1], arguments[-1].this]

@@ -252,7 +252,7 @@ def _reason(error: str, names: Mapping[str, str]) -> str:
         if found := re.search(form, said):
             column = names.get(found[1], found[1]) if found.groups() else ""
             return reason.format(column)
-    return said.splitlines()[0]
+    return f"The local Athena cannot run this, though Athena may. DuckDB says: {said.splitlines()[0]}"
 
 
 _REASONS = {
@@ -268,5 +268,18 @@ _REASONS = {
     "aggregate function calls cannot be nested": "Aggregates cannot be nested: move one into a subquery.",
     "More than one row returned by a subquery": "A query in an expression returned more than one row.",
     "Map keys must be unique": "A map's keys must be unique, and two are equal.",
+    "not allowed in(?:side the)? (?:TRY|try)": (
+        "TRY around an aggregate or a window function is not supported: write x / nullif(y, 0), or TRY in an "
+        "outer query."
+    ),
+    '"string_agg" must be a constant': "A separator that differs from row to row is not supported here.",
+    "ORDER BY non-integer literal": "ORDER BY of a constant is not supported: leave it out.",
+    "Failure in decode": "from_utf8 of bytes that are not UTF-8 is not supported.",
+    '"precision" argument': "round to NULL places is not supported.",
+    "can not contain NULL values": "NULL within an array is not supported in this function.",
+    "^Out of Range Error|Could not cast value|[Oo]verflow": (
+        "Overflow: a number is too large for its type. Cast it to double, or to a decimal of more digits."
+    ),
+    "Could not convert string '(.*?)' to": "The text {0} cannot be cast.",
 }
 """DuckDB's message → the same for the author of Athena SQL."""

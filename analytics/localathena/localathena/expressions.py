@@ -212,7 +212,7 @@ class Expressions:
         value = self.value(node.this)
         if not (value.type.is_number or value.type.is_interval):
             raise QueryRefused(f"Athena does not define -{value.type}.")
-        constant = None if value.constant is None else f"-{value.constant}"
+        constant = None if value.constant is None else f"-{value.constant}".replace("--", "")
         if value.type.is_integer and constant is None:  # DuckDB may compute it in a wider type
             return Value(f"CAST((-{value.sql}) AS {value.type.duckdb})", value.type)
         return Value(f"(-{value.sql})", value.type, constant)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -56,7 +56,7 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
             parts[index] = Token(TokenType.STRING, text=parameter)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
-        raise QueryRefused(f"This is not Athena SQL: {_without_colours(str(error))}") from error
+        raise QueryRefused(f"This is not Athena SQL: {_where(error)}") from error
     except (AttributeError, TypeError) as error:  # sqlglot raises these where a name is missing
         raise QueryRefused("This is not Athena SQL: a name or an expression is missing.") from error
     if len(trees) != 1:
@@ -70,8 +70,13 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
     return trees[0]
 
 
-def _without_colours(message: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()[0]
+def _where(error: SqlglotError) -> str:
+    """Return where a statement cannot be read."""
+    found = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    if not found.get("line"):
+        return "a quote or a comment is not closed, or a character is not known."
+    line, column, near = (found[part] for part in ("line", "col", "highlight"))
+    return f"it cannot be read at line {line}, column {column}, at or before {near!r}."
 
 
 def spelled(node: exp.Expr) -> str:

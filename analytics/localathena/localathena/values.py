@@ -353,7 +353,7 @@ def scientific(sql: str) -> str:
         "|| 'E' || p.e), 1)"
     )
     sign = f"(CASE WHEN signbit({sql}) THEN '-' ELSE '' END)"
-    size = f"(CASE WHEN isinf({sql}) THEN 'Infinity' WHEN {sql} = 0 THEN '0.0E0' ELSE {written} END)"
+    size = f"(CASE WHEN isinf({sql}) THEN 'Infinity' WHEN {sql} = 0 THEN '0E0' ELSE {written} END)"
     return f"(CASE WHEN {sql} IS NULL THEN NULL WHEN isnan({sql}) THEN 'NaN' ELSE {sign} || {size} END)"
 
 
@@ -538,6 +538,8 @@ def arithmetic(operator: str, a: Value, b: Value) -> Value:
     """
     if UNKNOWN in (a.type, b.type):
         other = b.type if a.type == UNKNOWN else a.type
+        if operator == "-" and a.type == DATE:
+            return Value("CAST(NULL AS DATE)", DATE)
         if other.is_interval or other.is_datetime or (operator == "*" and other in (BIGINT, DOUBLE)):
             raise QueryRefused(f"{a.type} {operator} {b.type} is ambiguous on Athena: cast NULL to a type.")
         a, b = (coerce(x, y.type) if x.type == UNKNOWN else x for x, y in ((a, b), (b, a)))

@@ -117,7 +117,7 @@ VALUES = [
     ("CAST(0.5e0 AS varchar)", "5.0E-1"),
     ("CAST(-12345678.5e0 AS varchar)", "-1.23456785E7"),
     ("CAST(100e0 AS varchar)", "1.0E2"),
-    ("CAST(0e0 AS varchar) || CAST(nan() AS varchar) || CAST(-infinity() AS varchar)", "0.0E0NaN-Infinity"),
+    ("CAST(0e0 AS varchar) || CAST(nan() AS varchar) || CAST(-infinity() AS varchar)", "0E0NaN-Infinity"),
     ("CAST(CAST(NULL AS double) AS varchar)", None),
     ("CAST(ARRAY[0.5e0, NULL] AS array(varchar))", ["5.0E-1", None]),
     ("array_join(ARRAY[0.5e0, NULL, 2e0], ',')", "5.0E-1,2.0E0"),

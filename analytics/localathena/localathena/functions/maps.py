@@ -36,6 +36,8 @@ def _map(translator: Translator, arguments: Arguments) -> Value:
     if not arguments:
         return Value("MAP([], [])", map_of(types.UNKNOWN, types.UNKNOWN))
     keys, values = map(translator.value, arguments)
+    if keys.type.contains("json"):
+        raise QueryRefused("A map with JSON in its keys is not supported: cast them to varchar.")
     type_ = map_of(array_of(keys, "map")[1], array_of(values, "map")[1])
     return Value(f"CAST(MAP({keys.sql}, {values.sql}) AS {type_.duckdb})", type_)
 

@@ -206,7 +206,7 @@ def extract(name: str, value: Value) -> Value:
     if value.type == YEAR_TO_MONTH and field in ("year", "month"):
         return Value(f"CAST({field}({value.sql}) AS BIGINT)", BIGINT)
     if field in _TIME_FIELDS and value.type == DATE:
-        raise QueryRefused(f"A date has no {field} on Athena.")
+        return Value(f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST(0 AS BIGINT) END)", BIGINT)
     if value.type.name == "time" and field in _TIME_FIELDS:
         return Value(f"CAST({_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
     if field not in _FIELDS:
