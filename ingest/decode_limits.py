@@ -97,10 +97,10 @@ def claim_of(data: bytes, format_: str) -> Claim:
         Exception: its header is damaged.
     """
     claim = FORMATS[format_].claim(data)
+    if not claim.is_reducible:  # first: its limit is the lower one, and the message names it
+        check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
     if claim.width_px is not None and claim.height_px is not None:
         check_size(claim.width_px, claim.height_px)
-    if not claim.is_reducible:
-        check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
     return claim
 
 

@@ -548,6 +548,12 @@ def test_a_bomb_is_refused_before_it_is_decoded(format_, side_px):
 
 
 @pytest.mark.usefixtures("no_decoding")
+def test_a_bomb_is_refused_with_the_limit_of_its_format():
+    with pytest.raises(RejectedImage, match="at most 25,000,000 are decoded"):
+        prepare(bomb("PNG", 60_000, 60_000), SIZE_PX)
+
+
+@pytest.mark.usefixtures("no_decoding")
 @pytest.mark.parametrize("format_", ["PNG", "GIF", "BMP", "TIFF"])
 def test_what_cannot_be_decoded_small_may_have_fewer_pixels(format_):
     assert MAX_DECODED_PIXELS < 6_000**2 < MAX_PIXELS
