@@ -65,6 +65,10 @@ class Argument(click.Argument):
         """NAME in make's NAME=value."""
         return str(self.metavar)
 
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Put an argument that may be left out into brackets, as click does for its own names."""
+        return self.make_name if self.required else f"[{self.make_name}]"
+
     def typed(self, value: str) -> Iterator[str]:
         """Yield what would have been typed for make's NAME=value; an empty one counts if required."""
         if self.nargs == -1:

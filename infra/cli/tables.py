@@ -99,7 +99,7 @@ def show_saved_queries(console: Terminal) -> None:
     """Print the name of each saved query, and what it answers."""
     from rich.table import Table
 
-    by_name, by_sql = how("query", NAME="… WEEK=2026-W47"), how("query", SQL='"SELECT …"')
+    by_name, by_sql = how("query", NAME="…", WEEK="2026-W47"), how("query", SQL='"SELECT …"')
     table = Table(title=f"Saved queries: {by_name}, or {by_sql}", title_justify="left")
     table.add_column("name", no_wrap=True)
     table.add_column("question")

@@ -207,6 +207,11 @@ def test_every_command_can_be_quiet() -> None:
         assert "--quiet" in CliRunner().invoke(scones, [name, "--help"]).output
 
 
+def test_help_shows_an_argument_that_may_be_left_out_in_brackets() -> None:
+    assert "scones query [OPTIONS] [SQL]\n" in CliRunner().invoke(scones, ["query", "--help"]).output
+    assert "scones drop [OPTIONS] FROM\n" in CliRunner().invoke(scones, ["drop", "--help"]).output
+
+
 def test_quiet_leaves_the_answer_and_errors(monkeypatch) -> None:
     def engine(stack):
         answer = SimpleNamespace(frame=pd.DataFrame({"n": [1]}), scanned_bytes=1)

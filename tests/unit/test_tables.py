@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infra.cli.tables import format_of, write_answer
+from infra import installation
+from infra.cli.tables import format_of, show_saved_queries, write_answer
 from infra.cli.terminal import Terminal
 
 FRAME = pd.DataFrame(
@@ -94,6 +95,15 @@ def test_a_table_that_is_cut_says_how_to_get_the_rest(capsys: Any, limit: int | 
     table, said, _ = written(capsys, frame, "table", limit=limit)
     assert said == f"{shown} of 1,234 rows shown: LIMIT=1234 shows all\n"
     assert table.count("│") == 2 * shown
+
+
+def test_the_list_of_saved_queries_is_titled_in_one_command_line_s_spelling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(installation, "is_checkout", lambda: False)
+    table = io.StringIO()
+    show_saved_queries(Terminal(file=table))
+    assert "scones query --name … --week 2026-W47, or scones query" in table.getvalue()
 
 
 @pytest.mark.parametrize("format_", ["csv", "json"])
