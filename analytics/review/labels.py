@@ -80,7 +80,7 @@ def parse(data: bytes, now: datetime) -> list[Label]:
             except UnicodeDecodeError as error:
                 raise UnusableLabels(f"line {number}: it is not UTF-8") from error
             except (json.JSONDecodeError, RecursionError) as error:
-                raise UnusableLabels(f"line {number}: it is not JSON: {_shown(line)}") from error
+                raise UnusableLabels(f"line {number}: it is not JSON: {_shown(line.decode())}") from error
             except ValueError as error:
                 raise UnusableLabels(f"line {number}: {error}") from error
     if not labels:

@@ -61,7 +61,7 @@ def test_a_key_may_hold_what_other_programs_take_for_the_end_of_a_line():
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b"{", "line 2: it is not JSON: b'{'"),
+        (b"{", "line 2: it is not JSON: '{'"),
         (b"\xff", "line 2: it is not UTF-8"),
         (b"[" * 100_000, "line 2: it is not JSON"),
         (b"9" * 5_000, "line 2: "),
