@@ -1,10 +1,15 @@
 """Statements that would take all memory or go on for minutes: each ends in time, with a sentence."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import localathena
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
 from support import SCHEMAS
@@ -50,3 +55,30 @@ def test_a_costly_statement_ends_in_time_with_a_sentence(engine: LocalAthena, sq
         engine.rows(sql)
     assert time.monotonic() - started < LIMIT_S + 10
     assert engine.rows("SELECT 1")[1] == [(1,)]
+
+
+def test_duckdbs_process_ends_with_the_one_that_started_it_also_within_a_query(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys, threading\n"
+        "from localathena.engine import LocalAthena\n"
+        "engine = LocalAthena(pathlib.Path(sys.argv[1]))\n"
+        "engine.rows('SELECT 1')\n"
+        "print(engine._duck._process.pid, flush=True)\n"
+        "threading.Timer(0.5, os._exit, [0]).start()\n"
+        f"engine.rows({COSTLY[-2]!r})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(localathena.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    worker = int(done.stdout)
+    ends_at = time.monotonic() + 10
+    while time.monotonic() < ends_at:
+        try:
+            os.kill(worker, 0)
+            if Path(f"/proc/{worker}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z":
+                return  # nobody has collected it yet
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        time.sleep(0.05)
+    pytest.fail("DuckDB's process is still there")
