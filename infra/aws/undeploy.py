@@ -90,7 +90,7 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
 
 
 def _emptied(session: "boto3.Session", name: str, account_id: str) -> Any:
-    """Delete the objects of an unversioned bucket of the account; return the bucket, which may not exist."""
+    """Delete the objects of an unversioned bucket of the account, and return it. It need not exist."""
     bucket = session.resource("s3").Bucket(name)
     with contextlib.suppress(bucket.meta.client.exceptions.NoSuchBucket):
         bucket.objects.filter(ExpectedBucketOwner=account_id).delete(ExpectedBucketOwner=account_id)

@@ -21,7 +21,7 @@ ROWS_OF_A_TABLE = 200
 """Most rows of a table, unless a limit is given."""
 
 _NULLS = ("NaTType", "NAType")
-"""Types of pandas' values that stand for NULL, as NaN does."""
+"""Names of the pandas types that stand for NULL, besides NaN."""
 
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 

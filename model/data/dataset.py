@@ -163,7 +163,7 @@ def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
 
 
 def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> list[str]:
-    """Describe data before a model is trained on it, in lines."""
+    """Return the lines that describe the data before training."""
     counts = dataset.counts()
     lines = [f"{name}: {count} images" for name, count in counts.items()]
     smallest, largest = min(counts.values()), max(counts.values())

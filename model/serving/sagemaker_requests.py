@@ -126,7 +126,7 @@ def training_job(plan: TrainingPlan) -> Request:
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html
 
     Raises:
-        ValueError: there is no network of so many layers for 32 px, or too few images, classes or epochs.
+        ValueError: the layers are not supported for 32 px, or images, classes or epochs are too few.
     """
     if plan.layers not in BUILT_IN_LAYERS:
         raise ValueError(f"{plan.layers} layers; for 32 × 32 px it must be one of {BUILT_IN_LAYERS}")

@@ -101,7 +101,7 @@ def enlarged(images: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Folded:
-    """A convolution with its batch normalisation multiplied in."""
+    """Convolution with its batch normalisation folded into weight and bias."""
 
     weight: Array
     bias: Array

@@ -153,7 +153,7 @@ def test_risk_grows_with_coverage():
 
 
 def test_the_figures_show_what_accuracy_alone_hides():
-    # 90 of 100 are bicycles and everything is called one: .90 accuracy, worth nothing.
+    # 90 of 100 images are bicycles, and every image is classified as one: accuracy .90, without any skill.
     probabilities, labels = np.tile([[0.9, 0.1]], (100, 1)), np.array([0] * 90 + [1] * 10)
     result = calibrate.figures(probabilities, labels, CLASSES, 0.8, dict.fromkeys(CLASSES, 0.8))
     assert result["accuracy"] == result["majority_baseline"] == 0.9

@@ -213,7 +213,7 @@ def _statistic(function: str, arguments: int) -> Handler:
 
 
 def _moments(least: int, form: str) -> Handler:
-    """Return a statistic of the sums of powers of the distances from the mean: {m2}, {m3} and {m4}.
+    """Return the handler of a statistic of the sums {m2}, {m3} and {m4} of powers of (x - mean).
 
     DuckDB's own loses digits where values are far from zero. Equal values have none, which is NaN.
     Source: https://trino.io/docs/current/functions/aggregate.html#statistical-aggregate-functions

@@ -107,7 +107,7 @@ class Relations:
         for identifier in using:
             a, b = (only(identifier.name, None, columns) for columns in (scope.columns, right))
             if a is None or b is None:
-                raise QueryRefused(f"USING: the column {identifier.name} is not on both sides.")
+                raise QueryRefused(f"USING: the column {identifier.name} is not in both tables.")
             (x, y), type_ = common([a.value, b.value], "USING")
             conditions.append(comparison("=", x, y).sql)
             sql = {"RIGHT": y.sql, "FULL": f"coalesce({x.sql}, {y.sql})"}.get(side, x.sql)

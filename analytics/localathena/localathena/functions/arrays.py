@@ -294,7 +294,9 @@ HANDLERS: Mapping[str, Handler] = {
         f"{{1}} < 0 OR {{1}} > {MOST_ELEMENTS}",
         f"repeat makes 0 to {MOST_ELEMENTS} elements",
     ),
-    "trim_array": guarded("trim_array", fail_if, "{1} < 0 OR {1} > len({0})", "size must be 0 to the length"),
+    "trim_array": guarded(
+        "trim_array", fail_if, "{1} < 0 OR {1} > len({0})", "size must be from 0 to the length of the array"
+    ),
     "array_distinct": _array_distinct,
     "array_except": _array_filtered("array_except", "IS NULL"),
     "array_intersect": _array_filtered("array_intersect", "IS NOT NULL"),

@@ -40,7 +40,7 @@ def literal(node: exp.Expr, what: str) -> str:
     """
     if isinstance(node, exp.Literal) and node.is_string:
         return str(node.this)
-    raise QueryRefused(f"{what} must be a text in quotes, not an expression.")
+    raise QueryRefused(f"{what} must be a string literal, not an expression.")
 
 
 def unless_null(values: Sequence[Value], sql: str) -> str:
