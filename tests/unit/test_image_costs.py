@@ -1,5 +1,6 @@
 """Bytes never cost much, and end as a picture or a rejection, whatever they make a decoder do."""
 
+import faulthandler
 import io
 import os
 import signal
@@ -305,6 +306,7 @@ def test_work_that_takes_too_much_memory_ends(monkeypatch):
 
 
 def ended_by(number):
+    faulthandler.disable()  # pytest's would print where this process ended
     os.kill(os.getpid(), number)
     return b""
 
