@@ -154,7 +154,7 @@ def _json(text: str | bytes) -> Any:
 
 def _object(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise NotACapture(f"{name} is no JSON object: {_short(value)}")
+        raise NotACapture(f"{name} is not a JSON object: {_short(value)}")
     return value
 
 
@@ -163,7 +163,7 @@ def _time(text: Any, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
         at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError) as error:
-        raise NotACapture(f"inferenceTime is no time: {_short(text)}") from error
+        raise NotACapture(f"inferenceTime is not a time: {_short(text)}") from error
     if not FIRST_AT <= at < now + _CLOCKS_DIFFER_BY:
         raise NotACapture(f"inferenceTime is not between {FIRST_AT:%Y-%m-%d} and now: {_short(text)}")
     return at
@@ -175,7 +175,7 @@ def _decoded(part: dict[str, Any]) -> bytes:
     if encoding == "JSON" and isinstance(data, list | dict):
         return json.dumps(data).encode()
     if not isinstance(data, str):
-        raise NotACapture(f"data is no text: {_short(data)}")
+        raise NotACapture(f"data is not text: {_short(data)}")
     try:
         if encoding == "BASE64":
             return base64.b64decode(data, validate=True)
@@ -191,7 +191,7 @@ def _scores(answer: bytes) -> list[Any]:
     try:
         text = answer.decode("utf-8-sig").strip()
     except ValueError as error:
-        raise NotACapture(f"the answer is no text: {_short(answer)}") from error
+        raise NotACapture(f"the answer is not text: {_short(answer)}") from error
     if text[:1] in ("[", "{"):
         found = [each for value in _values(text) for each in _probabilities(value)]
     else:

@@ -10,8 +10,8 @@ import scones
 
 scones.put_on_path()
 
-# A slow machine is no failure, and so many examples keep the unit tests within a minute or two. In continuous
-# integration they are always the same ones: it judges a change, and new examples are looked for at a desk.
+# Hypothesis must not fail on a slow machine; so many examples keep the unit tests within a minute or two. In
+# continuous integration they are always the same ones: it judges a change, and new examples are looked for at a desk.
 settings.register_profile(
     "scones",
     max_examples=40,

@@ -1,4 +1,4 @@
-"""Waits of tests: generous, for a busy machine is no failure, and over as soon as the condition holds."""
+"""Waits of tests: long enough for a busy machine, and over as soon as the condition holds."""
 
 import time
 from collections.abc import Callable

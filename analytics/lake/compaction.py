@@ -40,7 +40,7 @@ class Files(Protocol):
         """Put a file where it belongs; it is there whole or not at all."""
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Delete files; one that is gone already is no error."""
+        """Delete files; one that is already gone is not an error."""
 
 
 @dataclass(frozen=True)

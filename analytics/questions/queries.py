@@ -168,4 +168,4 @@ def _literal(value: Value) -> str:
         case float():
             raise ValueError(f"{value} is not a number that SQL knows.")
         case _:
-            raise TypeError(f"{value!r} is no parameter's value.")
+            raise TypeError(f"{value!r} is not a value for a parameter.")

@@ -32,7 +32,7 @@ class Terminal(Console):
             self.width = WIDEST
 
     def on_broken_pipe(self) -> None:
-        """End quietly when nobody reads on, as in `scones query … | head`: that is no failure."""
+        """End quietly when nobody reads on, as in `scones query … | head`: that is not a failure."""
         end_quietly()
 
     def render_str(self, text: str, **options: Any) -> Text:

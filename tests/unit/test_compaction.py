@@ -12,10 +12,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import analytics.lake.merge as merging
 from analytics.athena.local import LocalEngine
 from analytics.lake.compaction import CompactionFailed, compact, compact_day, day_of, to_compact
-from analytics.lake.merge import generation_of, merge
+from analytics.lake.merge import _load, generation_of, merge
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
 from tests.builders_bucket import Actor, Bucket, Row, best, ending, rows_of, sort_key
@@ -259,11 +258,11 @@ def test_what_other_models_said_is_kept_beside_what_counts() -> None:
 def test_a_large_day_is_cut_into_files_of_bounded_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "ROWS_PER_FILE", 100)
+    monkeypatch.setattr("analytics.lake.merge.ROWS_PER_FILE", 100)
     rows = [a_row(number) for number in range(250)]
     names = []
     for rows_at_once in (1000, 30):  # in memory as a whole, or in many parts
-        monkeypatch.setattr(merging, "ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr("analytics.lake.merge.ROWS_AT_ONCE", rows_at_once)
         source, folder = tmp_path / "source.parquet", tmp_path / str(rows_at_once)
         folder.mkdir()
         parquet.write_table(to_table(rows), source)
@@ -278,16 +277,16 @@ def test_a_large_day_is_cut_into_files_of_bounded_size(
 
 
 def test_a_large_day_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr("analytics.lake.merge.ROWS_AT_ONCE", 50)
     loaded: list[int] = []
-    load = merging._load
+    load = _load
 
     def counting(part: Path) -> pa.Table:
         table = load(part)
         loaded.append(table.num_rows)
         return table
 
-    monkeypatch.setattr(merging, "_load", counting)
+    monkeypatch.setattr("analytics.lake.merge._load", counting)
     source = tmp_path / "source.parquet"
     parquet.write_table(to_table([a_row(number) for number in range(500)]), source)
     merge([source], tmp_path, "day/")
@@ -389,7 +388,7 @@ def test_only_what_was_read_is_deleted() -> None:
         for _ in range(2):  # listed
             slow.go_on()
         del bucket.files[gone]
-        while len(bucket.files) == 2:  # read, until the edition is written
+        while len(bucket.files) == 2:  # read, until the generation is written
             slow.go_on()
         bucket.files[gone] = body
         while not slow.done:
@@ -398,13 +397,13 @@ def test_only_what_was_read_is_deleted() -> None:
     assert_counts_right(bucket, rows)
 
 
-@pytest.mark.parametrize("what", ["a day", "a day without its strays"])
+@pytest.mark.parametrize("what", ["a day", "a day without its duplicates"])
 def test_what_is_written_while_a_day_is_compacted_stays(what: str) -> None:
     bucket = bucket_of([decision(0, 0, "accepted", "m1")], [decision(1, 0, "accepted", "m1")])
     day = day_of(bucket, "2026-11-16")
     late = decision(2, 0, "accepted", "m1")
     bucket.record([late])
-    first = {a_row(9)["upload_id"]: (0, 0.0, "", "")} if "strays" in what else {}
+    first = {a_row(9)["upload_id"]: (0, 0.0, "", "")} if "duplicates" in what else {}
     compact_day(bucket, day, first)
     assert late["upload_id"] in {row["upload_id"] for row in bucket.rows()}
     assert len(bucket.rows()) == 3

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA
 from analytics.questions.queries import views
-from analytics.review import labels as labelling
 from analytics.review.labels import Classified, UnusableLabels, classified_images, parse, to_files
 from tests.builders_table import a_rejected_row, a_row, write_rows
 
@@ -95,7 +94,7 @@ def test_a_file_without_labels_is_refused(data):
 
 
 def test_a_file_that_is_too_large_is_refused_unread(monkeypatch):
-    monkeypatch.setattr(labelling, "MAX_BYTES", 10)
+    monkeypatch.setattr("analytics.review.labels.MAX_BYTES", 10)
     with pytest.raises(UnusableLabels, match="more than 10: split it"):
         parse(a_file(a_line()), NOW)
 
@@ -203,7 +202,7 @@ def test_an_image_without_an_answer_cannot_have_a_label():
 
 
 def test_the_table_says_which_images_are_known_and_their_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr(labelling, "_IDS_AT_ONCE", 2)
+    monkeypatch.setattr("analytics.review.labels._IDS_AT_ONCE", 2)
     rows = [a_row(number) for number in range(5)]
     rows.append(a_rejected_row(5, uploaded_at=rows[0]["uploaded_at"] + timedelta(days=1)))
     write_rows(tmp_path, rows)

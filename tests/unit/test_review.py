@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
 from analytics.questions.queries import views
-from analytics.review import sheet as reviewing
 from analytics.review.sheet import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
 from analytics.text import visible
 from localathena.results import frame_of, typed_rows
@@ -94,7 +93,7 @@ def test_an_image_with_a_label_waits_no_more_be_it_none_of_the_classes(tmp_path)
 
 
 def test_a_sheet_is_bounded_and_knows_how_many_wait(tmp_path, monkeypatch):
-    monkeypatch.setattr(reviewing, "MAX_IMAGES", 3)
+    monkeypatch.setattr("analytics.review.sheet.MAX_IMAGES", 3)
     queue = queue_of(tmp_path, [unsure(n, 0.5 + n / 100) for n in range(8)])
     assert [round(image.confidence, 2) for image in queue.images] == [0.5, 0.51, 0.52]
     assert queue.waiting == 8

@@ -87,8 +87,8 @@ def test_a_run_with_anything_lost_doubled_or_wrong_did_not_go_well(what):
     assert went_well(report)
     assert not went_well({**report, what: 1})
     if what != "wrong":
-        books = {"missing": int(what == "lost"), "doubled": int(what == "doubled")}
-        assert not went_well({**report, "audit": books})
+        audit = {"missing": int(what == "lost"), "doubled": int(what == "doubled")}
+        assert not went_well({**report, "audit": audit})
 
 
 # ── expected outcomes ───────────────────────────────────────────────────────────────────────────────────────

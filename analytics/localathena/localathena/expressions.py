@@ -394,7 +394,7 @@ class Expressions:
 
     def _tuple(self, node: exp.Tuple) -> Value:
         if not node.expressions:
-            raise QueryRefused("() is no expression.")
+            raise QueryRefused("() is not an expression.")
         return row_of([self.value(element) for element in node.expressions])
 
     def _dot(self, node: exp.Dot) -> Value:

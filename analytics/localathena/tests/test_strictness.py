@@ -28,7 +28,7 @@ SYNTAX = [
     ("SELECT CAST(1 AS decimal(39, 2))", "not supported"),
     ("SELECT CAST(1 AS decimal(3, 2, 1))", "not supported"),
     ("SELECT CAST('2026-01-01' AS date(3))", "not supported"),
-    ("SELECT ()", "no expression"),
+    ("SELECT ()", "not an expression"),
     ("WITH a AS (SELECT 1 AS x) WITH b AS (SELECT 2 AS y) SELECT x FROM a", "one WITH"),
     ("WITH a AS NOT MATERIALIZED (SELECT 1 AS x) SELECT x FROM a", "MATERIALIZED"),
     ("(WITH a AS (SELECT 1 AS x) SELECT x FROM a)", "parentheses"),
