@@ -11,7 +11,7 @@ import scones
 scones.put_on_path()
 
 # Hypothesis must not fail on a slow machine; so many examples keep the unit tests within a minute or two. In
-# continuous integration they are always the same ones: it judges a change, and new examples are looked for at a desk.
+# continuous integration they are always the same ones, since it judges a change; at a desk they are new.
 settings.register_profile(
     "scones",
     max_examples=40,
