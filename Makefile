@@ -29,6 +29,11 @@ PROOFS := torture bench
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \
   MODEL ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
 
+# Names alone, for a command to refuse what it does not know. Before `override`, which changes their origin.
+SCONES_TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+SCONES_GOALS := $(MAKECMDGOALS)
+export SCONES_TYPED SCONES_GOALS
+
 # What was typed is text: without `override`, make would expand `$(...)` in it on its way to every process.
 define forward
 export SCONES_MAKE_$(1) := $$(value $(1))

@@ -7,6 +7,7 @@ neither make nor a shell interprets a value: docs/decisions/0074-one-command-lin
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,30 @@ _NOT_FOR_MAKE = ("completion",)
 
 _UNDER_MAKE = "SCONES_MAKE"
 _VALUE = "SCONES_MAKE_"
+_TYPED = "SCONES_TYPED"
+"""Names that were typed to make, apart by blanks."""
+_GOALS = "SCONES_GOALS"
+"""Targets that were typed to make."""
+
+_SETTINGS = (
+    "BIN",
+    "HOME",
+    "LANG",
+    "ON",
+    "READY",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "VENV",
+    "VPATH",
+    "no_proxy",
+)
+_SETTINGS_BEGIN = (
+    *("MAKE", "PYTHON", "SCONES", "WITH_"),
+    *("AWS_", "CUDA_", "HTTP", "http", "LC_", "NO_", "OMP_", "PIP_", "UV_", "XDG_"),
+)
+"""Variables of make, of the Makefile and of programs' environments, which every command may be given."""
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -85,7 +110,10 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what was typed, here or to make."""
-        typed = _typed_to_make(self, os.environ) if is_under_make() else []
+        typed = []
+        if is_under_make():
+            _refuse_unknown(self, os.environ)
+            typed = _typed_to_make(self, os.environ)
         return super().parse_args(ctx, [*args, *typed])
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -137,6 +165,28 @@ _QUIET = Option(
 
 def _is_rare(parameter: Option | Argument) -> bool:
     return parameter.make_name in ("JSON", "ON", "QUIET")
+
+
+def _refuse_unknown(command: Command, environment: Mapping[str, str]) -> None:
+    """Refuse a name that was typed to make and that the command does not have.
+
+    With several targets, what another command has is fine. The environment's names are not looked at.
+    """
+    goals = environment.get(_GOALS, "").split()
+    several = scones.commands.values() if len(goals) > 1 else ()
+    known = {name for each in (command, *several) for name in _make_names(each)}
+    for name in environment.get(_TYPED, "").split():
+        if name in known or name in _SETTINGS or name.startswith(_SETTINGS_BEGIN):
+            continue
+        near = get_close_matches(name.upper(), sorted(known), 1)
+        target = goals[0] if len(goals) == 1 else command.name
+        hint = f"perhaps {near[0]}?" if near else f"make {command.for_make()}"
+        raise click.ClickException(f"make {target} has no variable {name}: {hint}")
+
+
+def _make_names(command: click.Command) -> list[str]:
+    parameters = [*command.params, _QUIET]
+    return [each.make_name for each in parameters if isinstance(each, Option | Argument)]
 
 
 def _typed_to_make(command: click.Command, environment: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cli.command_line import Argument, Command, Option, _typed_to_make
+from infra.cli.command_line import Argument, Command, Option, _refuse_unknown, _typed_to_make
 from infra.cli.main import scones
 from infra.installation import PROJECT
 from tests.bench.__main__ import main as bench
@@ -190,3 +190,45 @@ def test_make_fails_when_its_command_does_and_names_the_exit_code(ready: list[st
 def test_no_recipe_has_a_value_of_a_user() -> None:
     recipes = "".join(line for line in MAKEFILE.splitlines(keepends=True) if line.startswith("\t"))
     assert [name for name in VARIABLES if f"$({name})" in recipes or f"${{{name}}}" in recipes] == []
+
+
+def refused(command: click.Command, typed: str, goals: str) -> str:
+    assert isinstance(command, Command)
+    with pytest.raises(click.ClickException) as error:
+        _refuse_unknown(command, {"SCONES_TYPED": typed, "SCONES_GOALS": goals})
+    return error.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "said"),
+    [
+        ("up", "MODLE", "make up has no variable MODLE: perhaps MODEL?"),
+        ("report", "OUT WEKE", "make report has no variable WEKE: perhaps WEEK?"),
+        ("report", "week", "make report has no variable week: perhaps WEEK?"),
+        ("down", "MODEL", "make down has no variable MODEL: make down"),
+    ],
+)
+def test_a_name_that_the_command_does_not_have_is_refused(name: str, typed: str, said: str) -> None:
+    assert refused(scones.commands[name], typed, name) == said
+
+
+def test_a_name_that_only_another_target_has_is_fine_but_a_mistyped_one_is_not() -> None:
+    up = scones.commands["up"]
+    assert isinstance(up, Command)
+    _refuse_unknown(up, {"SCONES_TYPED": "FROM", "SCONES_GOALS": "up drop"})
+    assert refused(up, "FRMO", "up drop") == "make up has no variable FRMO: perhaps FROM?"
+
+
+def test_make_says_which_names_were_typed_to_it(made: Made) -> None:
+    _, environment = made("report", "WEKE=2026-W40", FROM="a folder")
+    assert "WEKE" in environment["SCONES_TYPED"].split()
+    assert "FROM" not in environment["SCONES_TYPED"].split()
+    assert environment["SCONES_GOALS"] == "report"
+
+
+def test_settings_of_make_and_of_the_environment_are_no_mistakes(made: Made) -> None:
+    down = scones.commands["down"]
+    assert isinstance(down, Command)
+    settings = ("PYTHON=python3", "SCONES_HOME=/x", "SCONES_PORT=1", "ON=aws", "AWS_PROFILE=a", "QUIET=1")
+    _, environment = made("down", *settings, "SHELL=/bin/sh", "MAKEFLAGS=k")
+    _refuse_unknown(down, environment)
