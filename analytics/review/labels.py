@@ -140,7 +140,7 @@ def _label(line: int, said: Any, now: datetime) -> Label:
         raise ValueError(f"it is not a JSON object: {_shown(said)}")
     for name in ("upload_id", "key", "label", "labelled_at"):
         if name not in said:
-            raise ValueError(f"it has no {name}")
+            raise ValueError(f'the field "{name}" is missing')
     upload_id, key, label = said["upload_id"], said["key"], said["label"]
     if not (isinstance(upload_id, str) and _UPLOAD_ID.fullmatch(upload_id)):
         raise ValueError(f"upload_id is 64 hexadecimal digits, not {_shown(upload_id)}")

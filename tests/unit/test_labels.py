@@ -65,7 +65,7 @@ def test_a_key_may_hold_what_other_programs_take_for_the_end_of_a_line():
         (b"[" * 100_000, "line 2: it is not JSON"),
         (b"9" * 5_000, "line 2: "),
         (b"[1]", r"line 2: it is not a JSON object: \[1\]"),
-        (a_file({"key": "a.png"}), "line 2: it has no upload_id"),
+        (a_file({"key": "a.png"}), 'line 2: the field "upload_id" is missing'),
         (
             a_file(a_line(upload_id="'); DROP TABLE labels")),
             "line 2: upload_id is 64 hexadecimal digits, not",
