@@ -116,8 +116,14 @@ def saved_query_list() -> list[dict[str, str]]:
 
 
 def _csv(frame: "pd.DataFrame") -> bytes:
-    text: str = frame.to_csv(index=False)
+    text: str = frame.map(_cell).to_csv(index=False)
     return text.encode("utf-8", "backslashreplace")
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell of CSV: a map, an array and a row are JSON."""
+    nested = isinstance(value, dict | list | tuple) or type(value).__name__ == "ndarray"
+    return json.dumps(_plain(value), ensure_ascii=False) if nested else value
 
 
 def _json(frame: "pd.DataFrame") -> bytes:

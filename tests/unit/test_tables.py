@@ -81,6 +81,21 @@ def test_csv_has_all_rows_and_a_head(capsys: Any) -> None:
     ]
 
 
+def test_a_map_and_an_array_are_json_in_csv(capsys: Any) -> None:
+    nested = pd.DataFrame({"map": [{"ä": np.float64(0.55)}, None], "array": [np.array([1, 2]), None]})
+    _, _, out = written(capsys, nested, "csv")
+    assert list(csv.reader(io.StringIO(out))) == [["map", "array"], ['{"ä": 0.55}', "[1, 2]"], ["", ""]]
+
+
+def test_csv_leaves_every_other_value_as_pandas_writes_it(capsys: Any) -> None:
+    """A column of numbers with NULL, of whole numbers, of times and of truths."""
+    flat = FRAME.drop(columns=["probabilities", "counts"]).assign(
+        whole=pd.array([1, None], dtype="Int64"), truth=[True, False]
+    )
+    _, _, out = written(capsys, flat, "csv")
+    assert out == flat.to_csv(index=False)
+
+
 def test_parquet_is_read_back_as_it_was(capsys: Any, tmp_path: Path) -> None:
     frame = FRAME[["key", "images", "share", "at"]]
     _, said, out = written(capsys, frame, "parquet", out=tmp_path / "answer.parquet")
