@@ -341,3 +341,13 @@ def test_without_credentials_the_session_says_what_to_choose(monkeypatch) -> Non
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     with pytest.raises(NotUp, match="no AWS credentials are set: choose a profile with AWS_PROFILE"):
         systems.aws_session()
+
+
+def test_up_names_no_command_that_would_ask_the_real_aws(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    monkeypatch.delenv("SCONES_PORT", raising=False)
+    monkeypatch.setattr("infra.laptop.local.up", lambda *_, **__: A_STACK)
+    result = CliRunner().invoke(scones, ["up"])
+    assert result.exit_code == 0
+    assert "s3://" not in result.output
+    assert f"{tmp_path / 'stack.json'} has the bucket" in result.stderr

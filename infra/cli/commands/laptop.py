@@ -32,7 +32,8 @@ def up(model: Path, as_json: bool) -> None:
     else:
         answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
     words.print(
-        f"Drop images: {how('drop', FROM='folder')}, or aws s3 cp to s3://{stack.incoming_bucket}",
+        f"Drop images: {how('drop', FROM='folder')}, or with any S3 client: {shown(stack_file())} has the "
+        "bucket, and the address and the credentials to use.",
         soft_wrap=True,
     )
 
