@@ -40,7 +40,7 @@ def digest_text(
         lines += [
             "",
             f"{plural(summary.to_review, 'image')} below the threshold: "
-            "make review shows those without a label.",
+            "scones review shows those without a label.",
         ]
     return "\n".join(lines) + "\n"
 

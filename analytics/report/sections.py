@@ -385,9 +385,9 @@ def _measured(numbers: Numbers) -> Section:
             "measured",
             "Measured precision",
             "Unknown: no image has a label.",
-            note="Nobody has labelled images of this week yet. `make review SAMPLE=50` makes a page to label "
-            "them, one key press each, and `make label` loads the labels. This card then shows the measured "
-            "precision and how reliable confidences are. Until then, only the expected precision is known.",
+            note="Nobody has labelled images of this week yet. The command scones review --sample 50 makes a "
+            "page to label them, one key press each, and scones label loads the labels. This card then shows the "
+            "measured precision and how reliable confidences are. Until then, only the expected precision is known.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
@@ -396,7 +396,7 @@ def _measured(numbers: Numbers) -> Section:
         f"(95{words.SPACE}% interval {low} – {high}); "
         f"{words.percent(measured.expected_precision)} was expected."
         if measured.accepted
-        else "Unknown: no accepted image has a label. `make review SAMPLE=50` adds some to the review page."
+        else "Unknown: no accepted image has a label. scones review --sample 50 adds some to the review page."
     )
     return Section(
         "measured",

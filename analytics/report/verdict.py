@@ -146,7 +146,7 @@ def _missing(numbers: Numbers) -> list[Finding]:
                 "Fine if they were uploaded just now: run the report again later.",
             )
         ]
-    return [Finding(True, what, "Find them and send them again: make audit, then make redrive.")]
+    return [Finding(True, what, "Find them and send them again: scones audit, then scones redrive.")]
 
 
 def _failed(numbers: Numbers) -> list[Finding]:
@@ -157,7 +157,7 @@ def _failed(numbers: Numbers) -> list[Finding]:
     most = numbers.failures[0]
     why = mostly(most.reason, most.images, failed)
     what = f"{plural(failed, 'image')} failed ({percent(share)}), {why}."
-    return [Finding(share > FAILED_SHARE, what, "Classify them again: make redrive.")]
+    return [Finding(share > FAILED_SHARE, what, "Classify them again: scones redrive.")]
 
 
 def _unclassified(numbers: Numbers) -> list[Finding]:

@@ -133,16 +133,16 @@ def test_whenever_it_is_asked_the_last_whole_week_is_meant(day, hour):
 def test_the_digest_says_what_became_of_the_images_and_what_to_do():
     text = digest_of(answer([*BEFORE, *NOW]), WEEK).replace("\u00a0", " ")
     assert text.startswith("**Scones, week 2026-W47.** 1,000 images, 84.0 % accepted.")
-    assert "- 10 images failed. Classify them again: make redrive." in text
+    assert "- 10 images failed. Classify them again: scones redrive." in text
     assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
     assert "Expected precision of accepted images: 96.1 %" in text
     assert "95 % of images were decided within 1.4 s" in text
-    assert text.endswith("118 images below the threshold: make review shows those without a label.\n")
+    assert text.endswith("118 images below the threshold: scones review shows those without a label.\n")
 
 
 def test_an_empty_week_is_said_so():
     text = digest_of(answer(BEFORE), WEEK)
-    assert "make review" not in text
+    assert "scones review" not in text
     assert "No images were recorded." in text
     assert "was 800" in text
 

@@ -38,7 +38,7 @@ def _findings(tally: Tally) -> list[tuple[str, str]]:
     if not tally.images:
         return [("Nothing was recorded all week.", "Upload an image and check that its outcome is recorded.")]
     if (tally.share(Outcome.FAILED) or 0) > FAILED_SHARE:
-        return [(f"{plural(tally[Outcome.FAILED], 'image')} failed.", "Classify them again: make redrive.")]
+        return [(f"{plural(tally[Outcome.FAILED], 'image')} failed.", "Classify them again: scones redrive.")]
     return []
 
 
