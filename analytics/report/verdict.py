@@ -22,6 +22,8 @@ PRECISION_POINTS = 0.02
 """Smaller differences of a share are not reported, however significant they are."""
 STEADY_IMAGES = 20
 """A folder with fewer images in a week may have none in the next by chance."""
+ENOUGH_LABELS = 20
+"""With fewer labels of accepted images, the model is not to be recalibrated."""
 SLOWER = 2.0
 SLOW_MS = 2_000.0
 """Report a latency that is at least `SLOWER` times the previous one and at least `SLOW_MS`."""
@@ -265,11 +267,12 @@ def _calibration(numbers: Numbers) -> list[Finding]:
     if low <= measured.expected_precision <= high or abs(gap) < PRECISION_POINTS:
         return []
     what = (
-        f"{percent(measured.precision)} of the accepted images with a label are correct; "
+        f"{measured.correct:,} of {plural(measured.accepted, 'accepted image')} with a label "
+        f"{'is' if measured.correct == 1 else 'are'} correct ({percent(measured.precision)}); "
         f"{percent(measured.expected_precision)} was expected from their confidence."
     )
     low, high = wilson_interval(measured.correct, measured.accepted, _Z_SIGNIFICANT)
-    if low <= measured.expected_precision <= high:
+    if low <= measured.expected_precision <= high or measured.accepted < ENOUGH_LABELS:
         return [Finding(False, what, "This may be chance: label more images.")]
     return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
 

@@ -616,6 +616,16 @@ def test_measured_precision_alarms_when_it_is_surely_not_what_was_promised(tmp_p
     assert [finding.attention for finding in found] == ([] if seen is None else [seen == "attention"])
 
 
+def test_one_wrong_label_is_a_note_with_its_counts(tmp_path):
+    row = at(1)
+    write_labels(tmp_path, str(row["uploaded_at"].date()), [a_label(row, None)])
+    report = report_of(tmp_path, [row, *(at(n) for n in range(2, 30))], compare=None)
+    (found,) = [each for each in report.verdict.findings if "expected from their" in each.what]
+    assert not found.attention
+    assert found.what.startswith("0 of 1 accepted image with a label are correct (0.0\u00a0%); ")
+    assert found.action == "This may be chance: label more images."
+
+
 def test_a_change_of_the_model_or_of_the_threshold_between_the_weeks_is_said(tmp_path):
     changed: dict[str, Any] = {"model_version": "a new one", "threshold": 0.8}
     text = page_text(report_of(tmp_path, [*last_week(30), *(at(n, n % 7, **changed) for n in range(30))]))
