@@ -7,6 +7,7 @@ from localathena.errors import QueryRefused
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
 _READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
+_WORD_CHARS = 30
 
 
 def ensure_it_reads(sql: str) -> None:
@@ -19,7 +20,8 @@ def ensure_it_reads(sql: str) -> None:
     word = re.match(r"\w*", bare)
     if word is None or word[0].upper() not in _READING:
         prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
+        begins = f" It begins with {word[0][:_WORD_CHARS]!r}." if word and word[0] else ""
         raise QueryRefused(
-            "Only a statement that reads can run: SELECT, WITH or VALUES."
+            f"Only a statement that reads can run: SELECT, WITH, VALUES, DESCRIBE or SHOW.{begins}"
             + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
         )

@@ -325,6 +325,14 @@ def test_explain_of_a_statement_that_reads_only_reads(sql):
     ensure_it_reads(sql)
 
 
+def test_a_mistyped_first_word_is_named():
+    said = (
+        "Only a statement that reads can run: SELECT, WITH, VALUES, DESCRIBE or SHOW. It begins with 'SELEC'."
+    )
+    with pytest.raises(QueryRefused, match=f"^{re.escape(said)}$"):
+        ensure_it_reads("-- a comment\nSELEC 1")
+
+
 def test_a_sample_is_of_about_the_share_that_is_asked_for(engine: LocalAthena):
     many = "WITH t AS (SELECT x FROM UNNEST(sequence(1, 10000)) AS t (x))"
     sql = f"{many} SELECT count(*) AS n FROM t TABLESAMPLE BERNOULLI (10)"
