@@ -387,7 +387,8 @@ def _measured(numbers: Numbers) -> Section:
             "Unknown: no image has a label.",
             note="Nobody has labelled images of this week yet. The command scones review --sample 50 makes a "
             "page to label them, one key press each, and scones label loads the labels. This card then shows "
-            "the measured precision and how reliable confidences are. Until then, only the expected one is known.",
+            "the measured precision and how reliable confidences are. "
+            "Until then, only the expected precision is known.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
