@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from analytics.reconciliation import IN_FLIGHT
 from infra.cli import systems
 from infra.cli.main import main, scones
 from infra.installation import PROJECT
@@ -351,3 +352,9 @@ def test_up_names_no_command_that_would_ask_the_real_aws(monkeypatch, tmp_path) 
     assert result.exit_code == 0
     assert "s3://" not in result.output
     assert f"{tmp_path / 'stack.json'} has the bucket" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["audit", "redrive"])
+def test_the_help_says_how_long_an_upload_may_take(command) -> None:
+    said = CliRunner().invoke(scones, [command, "--help"]).output
+    assert f"Left out: {IN_FLIGHT.total_seconds():.0f}." in " ".join(said.split())

@@ -21,7 +21,9 @@ from infra.cli.words import (
 if TYPE_CHECKING:
     from infra.operations.backfill import Ended
 
-in_flight = option("--in-flight", "in_flight_s", type=float, help="Seconds that an upload may take.")
+in_flight = option(
+    "--in-flight", "in_flight_s", type=float, help="Seconds that an upload may take. Left out: 900."
+)
 
 
 @scones.command()
