@@ -85,6 +85,11 @@ class Option(click.Option):
 class Argument(click.Argument):
     """An argument, which make calls by its metavar."""
 
+    def __init__(self, *declarations: Any, may_be_empty: bool = False, **attributes: Any) -> None:
+        """Take click's declarations, and whether make's empty NAME= is a value: else it is missing."""
+        super().__init__(*declarations, **attributes)
+        self.may_be_empty = may_be_empty
+
     @property
     def make_name(self) -> str:
         """NAME in make's NAME=value."""
@@ -95,13 +100,13 @@ class Argument(click.Argument):
         return self.make_name if self.required else f"[{self.make_name}]"
 
     def typed(self, value: str) -> Iterator[str]:
-        """Yield what would have been typed for make's NAME=value; an empty one counts if required."""
+        """Yield what would have been typed for make's NAME=value."""
         if self.nargs == -1:
             try:
                 yield from shlex.split(value)
             except ValueError as error:
                 raise click.BadParameter(f"{value!r}: {error}", param=self) from error
-        elif value or self.required:
+        elif value or self.may_be_empty:
             yield value
 
 
@@ -201,6 +206,21 @@ def _typed_to_make(command: click.Command, environment: Mapping[str, str]) -> li
 
 option = partial(click.option, cls=Option)
 argument = partial(click.argument, cls=Argument)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        return super().convert(number, param, ctx)
+
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """Type of an option that names a folder, which need not be there."""

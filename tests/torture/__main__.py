@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from infra.cli.command_line import ATTENTION, Command, option
+from infra.cli.command_line import ATTENTION, Command, WholeNumber, option
 from infra.cli.main import run
 from infra.cli.terminal import answers
 from tests.torture.run import IMAGES, torture, went_well
@@ -14,7 +14,7 @@ from tests.torture.scenarios import SCENARIOS, run_scenario
 @click.command(cls=Command)
 @option("--seed", default=1, show_default=True, help="Seed of all that is random: same seed, same faults.")
 @option(
-    "--images", type=click.IntRange(min=20), help=f"How many to drop. Left out: {IMAGES}, or the scenario's."
+    "--images", type=WholeNumber(min=20), help=f"How many to drop. Left out: {IMAGES}, or the scenario's."
 )
 @option("--scenario", type=click.Choice([*SCENARIOS, "all"]), help="Scenario in place of the default run.")
 def main(seed: int, images: int | None, scenario: str | None) -> None:

@@ -161,6 +161,13 @@ def test_an_empty_prefix_that_was_typed_means_all() -> None:
         command.make_context("backfill", _typed_to_make(command, {}))
 
 
+@pytest.mark.parametrize("name", ["drop", "label", "import-capture"])
+def test_any_other_value_that_is_empty_is_missing(name: str) -> None:
+    command = scones.commands[name]
+    with pytest.raises(click.MissingParameter):
+        command.make_context(name, _typed_to_make(command, {"SCONES_MAKE_FROM": ""}))
+
+
 def test_parameters_of_a_deployment_are_words() -> None:
     typed = {"SCONES_MAKE_PARAMETERS": "EndpointName=a 'ClassNames=b c' X=$(id)"}
     arguments = _typed_to_make(scones.commands["deploy"], typed)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, FOLDER, argument, as_json, on, option, scones
+from infra.cli.command_line import ATTENTION, FOLDER, WholeNumber, argument, as_json, on, option, scones
 from infra.cli.terminal import answers, progress_bar, words
 from infra.cli.words import (
     import_facts,
@@ -71,7 +71,7 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
     type=click.Choice(["table", "csv", "json", "parquet"]),
     help="Format of the answer. Left out: that of the file's name, or a table.",
 )
-@option("--limit", type=click.IntRange(0), help="Most rows to print. Left out: 200 of a table, else all.")
+@option("--limit", type=WholeNumber(0), help="Most rows to print. Left out: 200 of a table, else all.")
 @option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write the answer to.")
 @on
 @as_json
@@ -175,7 +175,7 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 @option(
     "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
 )
-@option("--sample", type=click.IntRange(0, 1000), default=0, help="How many accepted images to add.")
+@option("--sample", type=WholeNumber(0, 1000), default=0, help="How many accepted images to add.")
 @option("--out", type=FOLDER, help="Folder of the page.")
 @on
 @as_json

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from infra.cli.command_line import FOLDER, as_json, option, scones
+from infra.cli.command_line import FOLDER, WholeNumber, as_json, option, scones
 from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
 from infra.installation import is_checkout, state_folder
@@ -25,7 +25,7 @@ from model.files import DEFAULT_MODEL
     show_default=True,
     help="Precision of accepted images; chooses the thresholds.",
 )
-@option("--epochs", type=click.IntRange(1), help="Left out: as many as the recipe takes.")
+@option("--epochs", type=WholeNumber(1), help="Left out: as many as the recipe takes.")
 @option(
     "--drawn-share",
     type=click.FloatRange(0),
@@ -33,7 +33,7 @@ from model.files import DEFAULT_MODEL
     show_default=True,
     help="Drawings to learn from for every image, where all classes can be drawn.",
 )
-@option("--workers", type=click.IntRange(1), help="Processes. Left out: one a core.")
+@option("--workers", type=WholeNumber(1), help="Processes. Left out: one a core.")
 @as_json
 def train(
     data: Path | None,

@@ -27,7 +27,7 @@ in_flight = option(
 
 
 @scones.command()
-@argument("prefix", metavar="PREFIX")
+@argument("prefix", metavar="PREFIX", may_be_empty=True)
 @on
 @as_json
 def backfill(prefix: str, on: str | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from infra.cli.command_line import FOLDER, option, scones
+from infra.cli.command_line import FOLDER, WholeNumber, option, scones
 from infra.cli.terminal import steps, words
 from infra.cli.words import print_json
 from model.files import DEFAULT_MODEL
@@ -130,13 +130,13 @@ def endpoint_train(
     default="1024",
     show_default=True,
 )
-@option("--concurrency", type=click.IntRange(1, 200), default=20, show_default=True)
+@option("--concurrency", type=WholeNumber(1, 200), default=20, show_default=True)
 @option(
     "--instance-type",
     callback=_matching(r"ml\..+", "a type that begins with ml."),
     help="real-time on such instances, instead of serverless",
 )
-@option("--instances-max", type=click.IntRange(1), default=4, show_default=True)
+@option("--instances-max", type=WholeNumber(1), default=4, show_default=True)
 def endpoint(
     name: str,
     role_arn: str,
