@@ -42,7 +42,10 @@ def page(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     rows = weeks_of_rows(Week(WEEK.monday, images_a_day=50, certainty=6, brightness=90))
     at = rows[-1]["uploaded_at"]
-    rows += [a_rejected_row(99_991, key=LONG, uploaded_at=at), a_failed_row(99_992, key=LONG, uploaded_at=at)]
+    rows += [
+        a_rejected_row(99_991, "unsupported_format", key=LONG, uploaded_at=at),
+        a_failed_row(99_992, "EndpointUnavailable", key=LONG, uploaded_at=at),
+    ]
     write_rows(folder, rows)
     sunday = str(WEEK.sunday)
     write_labels(folder, sunday, [a_label(row, "bicycle") for row in rows if partition(row) == sunday])
@@ -120,6 +123,25 @@ def test_nothing_is_wider_than_the_screen(page, tmp_path, width_px):
     found = re.search(r"<output>(.*?)</output>", dom)
     assert found
     assert found[1] == f"[{width_px},[]]"
+
+
+def test_no_reason_is_broken_within_a_word(page, tmp_path):
+    probe = tmp_path / "probe.html"
+    script = (
+        "<output></output><script>onload=()=>{document.querySelector('output').textContent="
+        "[...document.querySelectorAll('#rejects td:first-child, #failures td:first-child')].map(e=>{"
+        "const r=document.createRange();r.selectNodeContents(e);"
+        "return e.textContent+' '+r.getClientRects().length})"
+        "}</script>"
+    )
+    text = page.read_text(encoding="utf-8").replace("default-src 'none';", "")
+    probe.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    dom = chromium("--window-size=1280,900", "--dump-dom", probe.as_uri()).stdout
+    found = re.search(r"<output>(.*?)</output>", dom)
+    assert found
+    reasons = dict(entry.rsplit(" ", 1) for entry in found[1].split(","))
+    assert "unsupported_format" in reasons
+    assert set(reasons.values()) == {"1"}, reasons
 
 
 def test_the_page_prints_in_light_colours_on_a_few_sheets(page, tmp_path):
