@@ -15,7 +15,7 @@ from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from ingest.upload import Upload, utc_text
 from workflow.aws import Answer
-from workflow.errors import EndpointFault, InvalidScores
+from workflow.errors import EndpointFault, InvalidScores, WrongModel
 from workflow.outcome import Outcome, caught
 from workflow.payload import to_payload
 from workflow.policy import Policy, decide
@@ -118,8 +118,9 @@ class Steps:
                 "classify_ms": classify_ms,
             }
             try:
+                self.policy.check_version(answer.model_version)
                 yield {**to_payload(decide(answer.scores, self.policy), source), "error": None}
-            except InvalidScores as error:
+            except (InvalidScores, WrongModel) as error:
                 yield _failed(error)
 
     def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:

@@ -27,7 +27,9 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
 
     Raises:
         InvalidScores: the scores are not one finite probability per class.
+        WrongModel: the policy is for another model version.
     """
+    policy().check_version(request["model_version"])
     decided = to_payload(decide(request["scores"], policy()), request)
     outcome, prediction = decided["outcome"], decided["prediction"]
     measure([decided])

@@ -3,7 +3,8 @@
     Exception
     ├── EndpointBusy       the model is throttled, scaling or unreachable: retried, then `failed`
     ├── EndpointFault      the model answered with an error: retried twice, then `failed`
-    └── InvalidScores      not one finite probability per class: never retried, ends as `failed`
+    ├── InvalidScores      not one finite probability per class: never retried, ends as `failed`
+    └── WrongModel         another model answered than the policy is for: never retried, ends as `failed`
 
 Renaming a class here changes the state machine: see `ingest.errors`.
 """
@@ -19,3 +20,7 @@ class EndpointFault(Exception):
 
 class InvalidScores(Exception):
     """The endpoint's answer is not one finite probability for each class."""
+
+
+class WrongModel(Exception):
+    """Another model version answered than the one whose classes and thresholds the policy has."""

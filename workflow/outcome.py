@@ -21,9 +21,13 @@ from enum import StrEnum
 from typing import Any
 
 from ingest.errors import REJECT_REASONS
+from workflow.errors import WrongModel
 
 # Of a cause that the machine cut, which no parser of JSON reads.
 _ERROR_MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)')
+
+_REASONS = {WrongModel.__name__: "wrong_model"}
+"""Error → the reason of the failed row, where it is not the error's name: people filter on this one."""
 
 DETAIL_MAX_CHARS = 500
 """A detail is for people to read; whatever is longer is in the logs."""
@@ -93,7 +97,8 @@ def caught(error: Exception) -> dict[str, str]:
 def reason_and_detail(outcome: Outcome, error: Mapping[str, Any]) -> tuple[str, str]:
     """Say why an image was rejected or failed, from the machine's `{"Error", "Cause"}`.
 
-    The reason of a rejected image is one of `REJECT_REASONS`; that of a failed one is the error's name.
+    The reason of a rejected image is one of `REJECT_REASONS`; that of a failed one is the error's name, or
+    `wrong_model`.
     A Lambda's cause is JSON with an `errorMessage`; Step Functions' own causes are plain text.
     """
     message = _message(error.get("Cause") or "")
@@ -101,7 +106,7 @@ def reason_and_detail(outcome: Outcome, error: Mapping[str, Any]) -> tuple[str, 
         reason, _, detail = message.partition(": ")
         if reason in REJECT_REASONS:
             return reason, detail[:DETAIL_MAX_CHARS]
-    return error["Error"], message[:DETAIL_MAX_CHARS]
+    return _REASONS.get(error["Error"], error["Error"]), message[:DETAIL_MAX_CHARS]
 
 
 def _message(cause: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workflow.errors import InvalidScores
+from workflow.errors import InvalidScores, WrongModel
 from workflow.outcome import Outcome
 
 INFERENCE_ID_PREFIX = "scones-"
@@ -26,6 +26,8 @@ class Policy:
     class_thresholds: Mapping[str, float]
     temperature: float = 1.0
     """Calibrates the scores of an endpoint that does not do so itself; 1 leaves them unchanged."""
+    model_version: str = ""
+    """Model version that the classes and thresholds belong to; empty for any."""
 
     @classmethod
     def from_mapping(cls, said: Mapping[str, Any]) -> "Policy":
@@ -44,6 +46,7 @@ class Policy:
             threshold=_probability(_either(said, "Threshold", "threshold")),
             class_thresholds=_class_thresholds(_either(said, "ClassThresholds", "thresholds"), classes),
             temperature=_temperature(said.get("Temperature", 1)),
+            model_version=str(said.get("ModelVersion", said.get("model_version", ""))),
         )
 
     def to_parameters(self) -> dict[str, str]:
@@ -53,12 +56,24 @@ class Policy:
         """
         own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
         optional = {"Temperature": str(self.temperature)} if self.temperature != 1 else {}
+        optional |= {"ModelVersion": self.model_version} if self.model_version else {}
         return {
             "ClassNames": ",".join(self.classes),
             "Threshold": str(self.threshold),
             "ClassThresholds": own,
             **optional,
         }
+
+    def check_version(self, answered: str) -> None:
+        """Check that the model version that answered is the one that the policy is for.
+
+        Raises:
+            WrongModel: it is another one, so that its scores may mean other classes.
+        """
+        if self.model_version and answered != self.model_version:
+            raise WrongModel(
+                f"the policy is for model {self.model_version!r}, and {answered!r} answered"[:500]
+            )
 
     def threshold_of(self, label: str) -> float:
         """Return the least confidence that is accepted for a class."""

@@ -186,6 +186,16 @@ def test_what_stops_failing_is_accepted_in_the_end(steps, run, step, errors):
     assert the_row(steps)["outcome"] == "accepted"
 
 
+def test_scores_of_another_model_than_the_policy_s_end_as_failed_with_no_label(steps, run, monkeypatch):
+    monkeypatch.setenv("ModelVersion", "m2")
+    decide.policy.cache_clear()
+    assert run()["status"] == "FAILED"
+    row = the_row(steps)
+    assert (row["outcome"], row["reason"], row["label"]) == ("failed", "wrong_model", None)
+    assert row["detail"] == "the policy is for model 'm2', and 'm1' answered"
+    assert len(steps.requests["Decide"]) == 1
+
+
 def test_invalid_scores_that_the_endpoint_sends_end_as_failed(steps, run):
     steps.answers["Classify"] = [classified([0.97, None])]
     assert run()["error"] == "InvalidScores"

@@ -201,6 +201,13 @@ def test_invalid_scores_fail_only_their_image(scores):
     assert rows["other.jpg"]["outcome"] != "failed"
 
 
+def test_an_answer_of_another_model_version_fails_and_is_no_label():
+    policy = Policy(POLICY.classes, POLICY.threshold, {}, model_version="m2")
+    steps = Steps(read, SIZE_PX, FakeEndpoint(), policy)  # it says m1
+    for row in map(row_from_message, steps.run([an_event(key) for key in SOUND], "arn:children")):
+        assert (row["outcome"], row["reason"], row["label"]) == ("failed", "wrong_model", None)
+
+
 def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_retried():
     fault = EndpointFault("endpoint scones: it is broken")
     endpoint = FakeEndpoint(spoils={pixels_of(key): fault for key in SOUND})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workflow.errors import InvalidScores
+from workflow.errors import InvalidScores, WrongModel
 from workflow.outcome import Outcome
 from workflow.policy import SUM_TOLERANCE, Policy, decide
 
@@ -210,7 +210,7 @@ def test_the_template_s_parameters_make_a_policy():
 
 def test_a_model_s_card_makes_a_policy():
     card = {"classes": list(TWO), "threshold": 0.94, "thresholds": {"bicycle": 0.9}, "model_version": "m"}
-    assert Policy.from_mapping(card) == Policy(TWO, 0.94, {"bicycle": 0.9})
+    assert Policy.from_mapping(card) == Policy(TWO, 0.94, {"bicycle": 0.9}, model_version="m")
 
 
 def test_the_temperature_of_a_card_is_not_applied_again():
@@ -219,14 +219,31 @@ def test_the_temperature_of_a_card_is_not_applied_again():
 
 
 @pytest.mark.parametrize(
-    "policy", [Policy(TWO, 0.94, {}), Policy(TWO, 0.5, {"bicycle": 0.25, "motorcycle": 1.0}, 0.7)]
+    "policy",
+    [
+        Policy(TWO, 0.94, {}),
+        Policy(TWO, 0.5, {"bicycle": 0.25, "motorcycle": 1.0}, 0.7),
+        Policy(TWO, 0.94, {}, model_version="m-2"),
+    ],
 )
 def test_the_template_s_parameters_carry_the_whole_policy(policy):
     assert Policy.from_mapping(policy.to_parameters()) == policy
 
 
 def test_an_optional_parameter_at_its_default_is_left_out_so_that_a_deployment_keeps_its_own():
-    assert "Temperature" not in Policy(TWO, 0.94, {}).to_parameters()
+    assert not {"Temperature", "ModelVersion"} & Policy(TWO, 0.94, {}).to_parameters().keys()
+
+
+def test_a_policy_takes_no_answer_of_another_model_version():
+    policy = Policy(TWO, 0.94, {}, model_version="m-2")
+    policy.check_version("m-2")
+    for other in ("m-1", "m-20", "scones/AllTraffic"):
+        with pytest.raises(WrongModel, match=rf"for model 'm-2', and '{other}' answered"):
+            policy.check_version(other)
+
+
+def test_a_policy_without_a_version_takes_every_answer():
+    Policy(TWO, 0.94, {}).check_version("scones/AllTraffic")
 
 
 @pytest.mark.parametrize("missing", ["ClassNames", "Threshold", "ClassThresholds"])

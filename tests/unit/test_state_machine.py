@@ -51,7 +51,7 @@ def longest_way_s(state):
 def test_the_machine_names_each_error_of_scones_and_no_other():
     named = set().union(*map(handled, STATES.values()))
     assert {name for name in named if not name.startswith(("States.", "Lambda."))} == ERRORS
-    assert len(ERRORS) == 4
+    assert len(ERRORS) == 5
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_machine_names_each_error_of_scones_and_no_other():
     [
         ("Serialize", {"RejectedImage"}),
         ("Classify", {"EndpointBusy", "EndpointFault"}),
-        ("Decide", {"InvalidScores"}),
+        ("Decide", {"InvalidScores", "WrongModel"}),
         ("Record", set()),
     ],
 )
@@ -67,7 +67,10 @@ def test_each_step_handles_what_it_raises(state, raises):
     assert handled(STATES[state]) & ERRORS == raises
 
 
-@pytest.mark.parametrize(("state", "error"), [("Serialize", "RejectedImage"), ("Decide", "InvalidScores")])
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [("Serialize", "RejectedImage"), ("Decide", "InvalidScores"), ("Decide", "WrongModel")],
+)
 def test_what_would_fail_again_is_not_retried(state, error):
     # The first retrier that matches decides, so that it must come before States.ALL.
     first = next(r for r in retriers(STATES[state]) if {error, "States.ALL"} & {*r["ErrorEquals"]})
