@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from ingest.errors import SconesError
 
 MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
+PROBABILITIES, UNFAMILIARITY = "probabilities", "unfamiliarity"
+"""Names of the outputs of a model's file. The second one may be missing."""
 DEFAULT_MODEL = Path(__file__).parent / "weights"
 IMAGE_SIZES_PX = range(8, 1025)
 """Widths and heights of a model's input that its process has memory for: it is run on 64 images at once."""

@@ -1,13 +1,15 @@
 """A trained model, run by onnxruntime: `model.onnx` and `card.json` in one folder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from model.files import MODEL_FILE, UnusableModel, read_card
+from model.files import MODEL_FILE, PROBABILITIES, UNFAMILIARITY, UnusableModel, read_card
 
 RUN_IMAGES = 64
 """Images per run of the network: more are not faster, and take more memory."""
@@ -21,6 +23,11 @@ class Model:
     classes: tuple[str, ...]
     image_size_px: int
     version: str
+
+    @property
+    def tells_unfamiliarity(self) -> bool:
+        """Whether the network has the second output, which says how unlike its classes an image is."""
+        return any(output.name == UNFAMILIARITY for output in self.session.get_outputs())
 
     @classmethod
     def load(cls, folder: Path, threads: int) -> "Model":
@@ -41,6 +48,8 @@ class Model:
             model = cls(session, tuple(card["classes"]), int(card["image_size_px"]), card["model_version"])
             blank = np.zeros((RUN_IMAGES, model.image_size_px, model.image_size_px, 3), np.uint8)
             scores = model.probabilities(blank)[0]
+            if model.tells_unfamiliarity:
+                model.scores(blank)
         except Exception as error:
             # onnxruntime raises a dozen kinds of its own, all as plain exceptions.
             raise UnusableModel(f"no usable model in {folder}: {type(error).__name__}: {error}") from error
@@ -52,8 +61,22 @@ class Model:
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> list[list[float]]:
         """Return k probabilities for each of n images; `images` is (n, size, size, 3) uint8."""
-        scores: list[list[float]] = []
+        return [row for (part,) in self._run([PROBABILITIES], images) for row in part]
+
+    def scores(self, images: npt.NDArray[np.uint8]) -> tuple[list[list[float]], list[float]]:
+        """Return k probabilities and the unfamiliarity, 0 to 1, of each of n images.
+
+        Only a network that `tells_unfamiliarity` can.
+        """
+        probabilities: list[list[float]] = []
+        unfamiliarity: list[float] = []
+        for rows, values in self._run([PROBABILITIES, UNFAMILIARITY], images):
+            probabilities += rows
+            unfamiliarity += values
+        return probabilities, unfamiliarity
+
+    def _run(self, outputs: list[str], images: npt.NDArray[np.uint8]) -> Iterator[list[Any]]:
+        """Give the named outputs of a few images at a time, as lists."""
         for start in range(0, len(images), RUN_IMAGES):
-            feed = {"images": images[start : start + RUN_IMAGES]}
-            scores += self.session.run(["probabilities"], feed)[0].tolist()
-        return scores
+            answers = self.session.run(outputs, {"images": images[start : start + RUN_IMAGES]})
+            yield [answer.tolist() for answer in answers]

@@ -16,6 +16,10 @@ travels as NumPy's own file format (`application/x-npy`): uint8, (n, size, size,
 `ingest.image.prepare`; it is answered with a list of n such lists. Each answer names the model's version in
 the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
 
+A request whose `Accept` names `application/vnd.scones.scores+json` gets `{"probabilities", "unfamiliarity"}`
+in place of each list, if the model tells the unfamiliarity. The answer's Content-Type says which of the two
+it is.
+
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
@@ -24,6 +28,7 @@ import io
 import logging
 import math
 import os
+import re
 import signal
 import socket
 import sys
@@ -44,13 +49,15 @@ from starlette.routing import Route
 
 from ingest.errors import RejectedImage
 from ingest.image import prepare
-from model.files import UnusableModel
+from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
 from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
 from model.serving.loopback import LoopbackOnly
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
 BATCH_TYPE = "application/x-npy"
+SCORES_TYPE = "application/vnd.scones.scores+json"
+"""Media type of an answer with the unfamiliarity beside the probabilities."""
 MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128
@@ -58,6 +65,8 @@ MAX_IN_FLIGHT = 128
 BODY_TIMEOUT_S = 30
 """Time for a body to arrive: a client that stops sending must not occupy a slot for ever."""
 VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+_NOT_ACCEPTED = re.compile(r"q\s*=\s*0(\.0*)?")
+"""The weight by which an `Accept` header excludes a media type. Source: RFC 9110, section 12.4.2."""
 _USAGE = "usage: python -m model.serving.serve serve | FOLDER PORT [READY_FILE]\n"
 _GRACE_S = 25
 """SageMaker kills a container 30 s after SIGTERM."""
@@ -79,17 +88,38 @@ class Refused(Exception):
         self.status, self.reason, self.detail = status, reason, detail
 
 
-def answer(model: Model, content_type: str, body: bytes) -> list[Any]:
+def answer(
+    model: Model, content_type: str, body: bytes, with_unfamiliarity: bool
+) -> list[Any] | dict[str, Any]:
     """Return one image's probabilities, or those of each image of a batch.
+
+    With unfamiliarity, each list of probabilities is the entry of an object that has both.
 
     Raises:
         Refused: the body is not what its content type says.
         RejectedImage: the image is at fault.
     """
-    if content_type == BATCH_TYPE:
-        return model.probabilities(read_batch(body, model.image_size_px))
-    pixels = np.asarray(prepare(body, model.image_size_px).pixels)
-    return model.probabilities(pixels[np.newaxis])[0]
+    is_batch = content_type == BATCH_TYPE
+    if is_batch:
+        pixels = read_batch(body, model.image_size_px)
+    else:
+        pixels = np.asarray(prepare(body, model.image_size_px).pixels)[np.newaxis]
+    answers: list[Any]
+    if with_unfamiliarity:
+        pairs = zip(*model.scores(pixels), strict=True)
+        answers = [{PROBABILITIES: row, UNFAMILIARITY: value} for row, value in pairs]
+    else:
+        answers = model.probabilities(pixels)
+    return answers if is_batch else answers[0]
+
+
+def accepts_scores(accept: str) -> bool:
+    """Return whether an `Accept` header names the media type with the unfamiliarity."""
+    ranges = (part.split(";") for part in accept.lower().split(","))
+    return any(
+        name.strip() == SCORES_TYPE and not any(_NOT_ACCEPTED.fullmatch(one.strip()) for one in parameters)
+        for name, *parameters in ranges
+    )
 
 
 def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
@@ -174,8 +204,10 @@ class Service:
             raise Refused(415, "unsupported_content_type", f"{content_type!r}; send one of {accepted}")
         body = await _read_body(request)
         loop = asyncio.get_running_loop()
-        scores = await loop.run_in_executor(self._pool, answer, self._model, content_type, body)
-        return JSONResponse(scores, headers={VERSION_HEADER: custom_attributes(self._model.version)})
+        both = self._model.tells_unfamiliarity and accepts_scores(request.headers.get("accept", ""))
+        scores = await loop.run_in_executor(self._pool, answer, self._model, content_type, body, both)
+        version = {VERSION_HEADER: custom_attributes(self._model.version)}
+        return JSONResponse(scores, headers=version, media_type=SCORES_TYPE if both else None)
 
 
 async def _read_body(request: Request) -> bytes:

@@ -35,16 +35,20 @@ ROOT = Path(__file__).parents[2]
 RED, GREEN, BLUE = (220, 10, 10), (10, 220, 10), (10, 10, 220)
 
 
-def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32):
-    """A network that tells an image's most frequent colour."""
+def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32, tells_unfamiliarity=False):
+    """A network that tells an image's most frequent colour. The darker a colour, the less familiar."""
     graph = Graph("colours")
     pixels = graph.node("Cast", ["images"], to=1)
     means = graph.node("ReduceMean", [pixels], axes=[1, 2], keepdims=0)
     logits = graph.node("Mul", [means, graph.constant(np.float32(0.05).reshape(1))])
     graph.node("Softmax", [logits], "probabilities", axis=1)
-    network = graph.to_bytes(
-        {"images": ("uint8", ["n", size_px, size_px, 3])}, {"probabilities": ("float32", ["n", 3])}, {}
-    )
+    outputs = {"probabilities": ("float32", ["n", 3])}
+    if tells_unfamiliarity:
+        brightest = graph.node("ReduceMax", [means], axes=[1], keepdims=0)
+        lit = graph.node("Div", [brightest, graph.constant(np.array(255, np.float32))])
+        graph.node("Sub", [graph.constant(np.array(1, np.float32)), lit], "unfamiliarity")
+        outputs["unfamiliarity"] = ("float32", ["n"])
+    network = graph.to_bytes({"images": ("uint8", ["n", size_px, size_px, 3])}, outputs, {})
     (folder / "model.onnx").write_bytes(network)
     card = {"classes": list(classes), "image_size_px": size_px, "model_version": "colours-1"}
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
@@ -192,6 +196,47 @@ def test_a_batch_needs_only_the_standard_library_to_write(endpoint):
     body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"".join(pixels)
     assert body == npy(flat(RED, GREEN))
     assert len(send(endpoint, body, "application/x-npy").json()) == 2
+
+
+BOTH = "application/vnd.scones.scores+json"
+
+
+@pytest.fixture(scope="module")
+def two_outputs(tmp_path_factory):
+    folder = write_colour_model(tmp_path_factory.mktemp("two"), tells_unfamiliarity=True)
+    model = Model.load(folder, threads=1)
+    with in_thread(lambda: model) as client:
+        wait_until_warm(client)
+        yield client
+
+
+def ask(client, body, content_type, accept):
+    return client.post("/invocations", content=body, headers={"Content-Type": content_type, "Accept": accept})
+
+
+@pytest.mark.parametrize("accept", [BOTH, f"application/json;q=0.5, {BOTH.upper()} ; q=0.9"])
+def test_unfamiliarity_travels_beside_the_probabilities_where_it_is_asked_for(two_outputs, accept):
+    response = ask(two_outputs, encoded((51, 0, 0)), "image/png", accept)
+    assert response.headers["Content-Type"] == BOTH
+    assert response.json()["unfamiliarity"] == pytest.approx(0.8)
+    assert sum(response.json()["probabilities"]) == pytest.approx(1)
+    batch = ask(two_outputs, npy(flat(*[RED, (0, 51, 0)] * 40)), "application/x-npy", accept).json()
+    assert [round(one["unfamiliarity"], 2) for one in batch] == [0.14, 0.8] * 40
+    assert [np.argmax(one["probabilities"]) for one in batch] == [0, 1] * 40
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/json", f"{BOTH};q=0", f"{BOTH}s"])
+def test_other_requests_get_the_plain_list(two_outputs, accept):
+    response = ask(two_outputs, encoded(GREEN), "image/png", accept)
+    assert response.headers["Content-Type"] == "application/json"
+    assert len(response.json()) == 3
+    assert len(ask(two_outputs, npy(flat(RED)), "application/x-npy", accept).json()[0]) == 3
+
+
+def test_a_model_without_unfamiliarity_answers_with_the_plain_list(endpoint):
+    response = ask(endpoint, encoded(GREEN), "image/png", BOTH)
+    assert response.headers["Content-Type"] == "application/json"
+    assert len(response.json()) == 3
 
 
 def test_every_answer_names_the_models_version(endpoint):
