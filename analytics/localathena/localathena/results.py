@@ -80,7 +80,8 @@ def _is_canonical(value: Any, type_: Type) -> bool:
     if isinstance(value, dict) and type_.name == "row":
         return all(map(_is_canonical, value.values(), type_.arguments))
     if isinstance(value, dict):
-        return all(_is_canonical(part, type_.arguments[1]) for part in value.values())
+        key, item = type_.arguments
+        return all(_is_canonical(k, key) and _is_canonical(v, item) for k, v in items_of(value, type_))
     if isinstance(value, list):
         return all(_is_canonical(element, type_.arguments[0]) for element in value)
     return True
@@ -131,10 +132,21 @@ def text_of(value: Any, type_: Type) -> str:
             return f"[{', '.join(text_of(element, type_.arguments[0]) for element in value)}]"
         case dict():
             key, item = type_.arguments
-            return "{" + ", ".join(f"{text_of(k, key)}={text_of(v, item)}" for k, v in value.items()) + "}"
+            return (
+                "{"
+                + ", ".join(f"{text_of(k, key)}={text_of(v, item)}" for k, v in items_of(value, type_))
+                + "}"
+            )
         case bytes():
             return value.hex(" ")
     return str(value)
+
+
+def items_of(value: Mapping[Any, Any], type_: Type) -> list[tuple[Any, Any]]:
+    """Return the keys and values of a map. DuckDB returns two lists where Python cannot hash the keys."""
+    if type_.arguments[0].name in ("array", "row", "map"):
+        return list(zip(value["key"], value["value"], strict=True))
+    return list(value.items())
 
 
 def _double_text(value: float) -> str:
