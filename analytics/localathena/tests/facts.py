@@ -1,6 +1,6 @@
 """What a real Trino answers to statements, and how the local Athena differs from it.
 
-`facts.jsonl` has one statement a line, and Trino's answer: `{"sql", "columns", "rows"}` or `{"sql", "error"}`.
+`facts.jsonl` has one statement a line, with Trino's answer: `sql`, and `columns` and `rows`, or `error`.
 Rows are left out where only the columns are certain, as of `now()`. `differences.jsonl` has the statements of
 which the local Athena says something else.
 
