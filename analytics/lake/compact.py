@@ -27,11 +27,13 @@ def results_bucket() -> ResultsBucket:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Compact every day before today that needs it; files of today are still being written.
 
+    What a new generation was made of is deleted the night after.
+
     Raises:
         analytics.lake.compaction.CompactionFailed: some days could not be compacted; the others are done.
     """
     days = []
-    for day in compact(results_bucket(), before=datetime.now(UTC).date()):
+    for day in compact(results_bucket(), before=datetime.now(UTC).date(), keep_inputs=True):
         logger.info(
             "compacted", dt=day.dt, files_before=day.files_before, files=day.files, rows=day.rows.current
         )

@@ -4,6 +4,10 @@ Readers count each upload once after every step, whatever runs in parallel and w
 
 - A new generation is written completely before anything is deleted, and only what was read into it is
   deleted. Files are named after a hash of their rows, so that the same name always means the same rows.
+- With `keep_inputs`, a run that writes a generation deletes nothing. The next run reads it back with the files
+  that it was made of, gets the same generation again, and only then deletes them. So queries that run while a
+  day is written keep their files, and a row's last copy outside a generation goes only after a later run has
+  read it from there.
 - Readers (the view `outcomes`) read a day's `rows-current-` files as they are only if all files of the day
   are of one generation. Otherwise they choose among the rows of each upload.
 - Two compactions of one day at the same time write two generations, each with all rows that it deletes. The
@@ -82,8 +86,13 @@ def to_compact(files: Iterable[tuple[str, int]], before: date | None = None) -> 
     return sorted(chosen, key=lambda day: (day.size_bytes, day.dt))
 
 
-def compact(files: Files, before: date | None = None) -> Iterator[Compacted]:
+def compact(files: Files, before: date | None = None, *, keep_inputs: bool = False) -> Iterator[Compacted]:
     """Compact each day that needs it, and yield each when it is done.
+
+    Args:
+        files: of the results bucket.
+        before: leaves this day and later ones alone; None takes all.
+        keep_inputs: leaves the files that a new generation was made of to the next run.
 
     Raises:
         CompactionFailed: at the end, if days were left as they are.
@@ -91,7 +100,7 @@ def compact(files: Files, before: date | None = None) -> Iterator[Compacted]:
     failed: dict[str, Exception] = {}
     for day in to_compact(files.list_files(PREFIX), before):
         try:
-            compacted = compact_day(files, day)
+            compacted = compact_day(files, day, keep_inputs=keep_inputs)
         except Exception as error:  # an unreadable file of one day must not stop the others
             failed[day.dt] = error
         else:
@@ -107,7 +116,9 @@ def day_of(files: Files, dt: str) -> Day:
     return Day(dt, tuple(sorted(sizes)), sum(sizes.values()))
 
 
-def compact_day(files: Files, day: Day, keep_to: Mapping[str, SortKey] | None = None) -> Compacted:
+def compact_day(
+    files: Files, day: Day, keep_to: Mapping[str, SortKey] | None = None, *, keep_inputs: bool = False
+) -> Compacted:
     """Write the day's next generation, then delete the files that were read into it.
 
     Needs about three times the day's size on the local disk.
@@ -116,6 +127,7 @@ def compact_day(files: Files, day: Day, keep_to: Mapping[str, SortKey] | None = 
         files: of the results bucket.
         day: the files to read.
         keep_to: upload id → sort key of a row on another day; rows of the upload after it are left out.
+        keep_inputs: deletes only if the generation was there before.
 
     Raises:
         analytics.lake.merge.UnreadableFile: a file is not one of the table's; nothing was changed.
@@ -125,7 +137,8 @@ def compact_day(files: Files, day: Day, keep_to: Mapping[str, SortKey] | None = 
         merged = merge(list(read.values()), Path(folder), f"{PREFIX}dt={day.dt}/", keep_to or {})
         for path, file in merged.files.items():
             files.upload(file, path)
-        files.delete(sorted(read.keys() - merged.files.keys()))
+        if not keep_inputs or merged.files.keys() <= read.keys():
+            files.delete(sorted(read.keys() - merged.files.keys()))
     return Compacted(day.dt, len(day.paths), len(merged.files), merged.rows)
 
 

@@ -237,7 +237,8 @@ def put_rows(system: System, name: str, rows: list[dict[str, Any]]) -> None:
 def a_day_is_not_compacted(system: System, role: str, action: str) -> None:
     for number in range(2):
         put_rows(system, f"2026-11-16/{number:064}", [a_row(number)])
-    raised = system.invoke("CompactFunction", {})
+    # The first run writes, the second deletes what the first one has merged.
+    raised = system.invoke("CompactFunction", {}) or system.invoke("CompactFunction", {})
     assert raised
     assert "AccessDenied" in raised
 
@@ -336,6 +337,7 @@ def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
     event = system.drop()
     until(lambda: system.rows_of(event), "a row")
     assert system.invoke("CompactFunction", {}) is None
+    assert system.invoke("CompactFunction", {}) is None  # deletes what the first one has merged
     listed = system.client("s3").list_objects_v2(
         Bucket=system.stack.results_bucket, Prefix=f"{PREFIX}dt=2026-11-16/"
     )

@@ -164,12 +164,13 @@ def _redrive(run: Run) -> None:
 
 
 def _compactions(run: Run) -> None:
-    _say(run, "Compaction: killed at one request after the other, until it succeeds")
-    for request in count(step=run.plan.compactor_stride):
-        run.script.let_compactor_die(request)
-        if compact(run):
-            break
-        _judge(run, f"after the compactor's death at request {request}", after_redrive=True)
+    for night in ("writes the days", "deletes what they were made of"):
+        _say(run, f"Compaction that {night}: killed at one request after the other, until it succeeds")
+        for request in count(step=run.plan.compactor_stride):
+            run.script.let_compactor_die(request)
+            if compact(run):
+                break
+            _judge(run, f"after the compactor's death at request {request}", after_redrive=True)
     run.script.let_compactor_die(None)
     _judge(run, "after compaction", after_redrive=True)
 

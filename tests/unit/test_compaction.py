@@ -58,8 +58,8 @@ def assert_counts_right(bucket: Bucket, written: Sequence[Row]) -> None:
     assert {row["result_id"] for row in bucket.rows()} == {row["result_id"] for row in written}
 
 
-def compact_all(bucket: Bucket) -> list[str]:
-    return [day.dt for day in compact(bucket)]
+def compact_all(bucket: Bucket, *, keep_inputs: bool = False) -> list[str]:
+    return [day.dt for day in compact(bucket, keep_inputs=keep_inputs)]
 
 
 def bucket_of(*batches: Sequence[Row]) -> Bucket:
@@ -86,7 +86,10 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
 
     actors = [
         Actor(record),
-        *(Actor(lambda actor: compact_all(bucket)) for _ in range(compactors)),
+        *(
+            Actor(lambda actor, kept=number % 2: compact_all(bucket, keep_inputs=kept))
+            for number in range(compactors)
+        ),
     ]
     with ending(actors):
         while alive := [actor for actor in actors if not actor.done]:
@@ -186,6 +189,32 @@ def test_a_day_that_is_one_generation_is_left_alone() -> None:
     before = dict(bucket.files)
     assert compact_all(bucket) == []
     assert bucket.files == before
+
+
+def test_what_a_generation_was_made_of_is_deleted_by_the_next_run() -> None:
+    """A query that has listed the files still reads them while the night's run goes on."""
+    bucket = bucket_of([a_row(1)], [a_row(2)])
+    listed = dict(bucket.files)
+    assert compact_all(bucket, keep_inputs=True) == ["2026-11-16"]
+    assert listed.items() <= bucket.files.items()
+    (generation,) = bucket.files.keys() - listed.keys()
+    assert compact_all(bucket, keep_inputs=True) == ["2026-11-16"]
+    assert [*bucket.files] == [generation]
+    assert compact_all(bucket, keep_inputs=True) == []
+
+
+def test_inputs_stay_while_rows_of_their_day_still_come() -> None:
+    first, late = decision(1, 0, "accepted", "m1"), decision(2, 5, "accepted", "m1")
+    bucket = bucket_of([first])
+    compact_all(bucket, keep_inputs=True)
+    bucket.record([late])
+    before = dict(bucket.files)
+    compact_all(bucket, keep_inputs=True)
+    assert before.items() <= bucket.files.items()
+    assert_counts_right(bucket, [first, late])
+    compact_all(bucket, keep_inputs=True)
+    assert len(bucket.files) == 1
+    assert_counts_right(bucket, [first, late])
 
 
 def test_a_late_row_reopens_its_day_and_no_other() -> None:

@@ -342,6 +342,24 @@ def test_a_bucket_is_private_encrypted_and_tls_only(name):
 
 def test_uploads_are_versioned_and_announced_and_only_they():
     assert BUCKETS["IncomingBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
+    bucket = BUCKETS["ResultsBucket"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    kept_days = {
+        rule["Prefix"]: rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+        if "Prefix" in rule
+    }
+    assert kept_days.keys() == {"manifests/", *(f"{table}/" for table in SCHEMAS)}
+    assert kept_days["labels/"] > kept_days["predictions/"] >= 14
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_every_bucket_forgets_uploads_that_were_never_finished(name):
+    rules = BUCKETS[name]["LifecycleConfiguration"]["Rules"]
+    assert [rule for rule in rules if "AbortIncompleteMultipartUpload" in rule]
     announcing = [name for name, bucket in BUCKETS.items() if "NotificationConfiguration" in bucket]
     assert announcing == ["IncomingBucket"]
     (rule,) = resources_of_type("AWS::Events::Rule").values()

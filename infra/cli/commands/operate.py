@@ -101,14 +101,20 @@ def compact(on: str | None, as_json: bool) -> None:
     from analytics.lake.compaction import compact
 
     days = []
-    for day in compact(ResultsBucket(stack.client("s3"), stack.results_bucket)):
+    # On AWS, queries of others may be reading the files. On a laptop, each query has a copy of its own.
+    keep_inputs = stack.endpoint_url is None
+    for day in compact(ResultsBucket(stack.client("s3"), stack.results_bucket), keep_inputs=keep_inputs):
         days.append({"day": day.dt, "files_before": day.files_before, "files": day.files})
         if not as_json:
             answers.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.current} uploads")
     if as_json:
         print_json({"days": days})
     else:
-        answers.print("Every day is compact.")
+        answers.print(
+            "Every day is compact. The files that were merged are deleted by the next run."
+            if days and keep_inputs
+            else "Every day is compact."
+        )
 
 
 def _in_flight(seconds: float | None) -> timedelta:
