@@ -84,12 +84,12 @@ def test_readers_count_right_at_every_step_whoever_goes_next_and_whoever_dies(
             bucket.record(batch)
             written.extend(batch)
 
+    def night(actor: Actor) -> None:
+        compact_all(bucket, keep_inputs=True)
+
     actors = [
         Actor(record),
-        *(
-            Actor(lambda actor, kept=number % 2: compact_all(bucket, keep_inputs=kept))
-            for number in range(compactors)
-        ),
+        *(Actor(night if number % 2 else lambda actor: compact_all(bucket)) for number in range(compactors)),
     ]
     with ending(actors):
         while alive := [actor for actor in actors if not actor.done]:

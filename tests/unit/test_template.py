@@ -13,6 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.lake.aws import ResultsBucket
+from analytics.lake.schema import SCHEMAS
 from analytics.report.cost import MEMORY_MB
 from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, TEMPLATE, build
@@ -342,6 +343,10 @@ def test_a_bucket_is_private_encrypted_and_tls_only(name):
 
 def test_uploads_are_versioned_and_announced_and_only_they():
     assert BUCKETS["IncomingBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    announcing = [name for name, bucket in BUCKETS.items() if "NotificationConfiguration" in bucket]
+    assert announcing == ["IncomingBucket"]
+    (rule,) = resources_of_type("AWS::Events::Rule").values()
+    assert rule["EventPattern"]["detail"] == {"bucket": {"name": [{"Ref": "IncomingBucket"}]}}
 
 
 def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
@@ -360,10 +365,6 @@ def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
 def test_every_bucket_forgets_uploads_that_were_never_finished(name):
     rules = BUCKETS[name]["LifecycleConfiguration"]["Rules"]
     assert [rule for rule in rules if "AbortIncompleteMultipartUpload" in rule]
-    announcing = [name for name, bucket in BUCKETS.items() if "NotificationConfiguration" in bucket]
-    assert announcing == ["IncomingBucket"]
-    (rule,) = resources_of_type("AWS::Events::Rule").values()
-    assert rule["EventPattern"]["detail"] == {"bucket": {"name": [{"Ref": "IncomingBucket"}]}}
 
 
 def test_state_machines_log_no_payloads():
