@@ -1,6 +1,7 @@
 """No test meets an account, a profile or a network of whoever runs it."""
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,3 +42,12 @@ def fake_aws() -> None:
 @pytest.fixture(autouse=True)
 def loopback_only(fake_aws: None) -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep all temporary files below pytest's folder, which later runs delete, also after a test was killed.
+
+    That of a browser, of a system's worker or of the local Athena would stay for ever elsewhere.
+    """
+    tempfile.tempdir = os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("t"))

@@ -8,9 +8,9 @@ than `MAX_CPU_S` or `MAX_MEMORY_MB`, or that crashes a decoder. libFuzzer writes
 """
 
 import resource
+import shutil
 import struct
 import sys
-import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -29,6 +29,7 @@ MAX_CPU_S = 1.0
 MAX_MEMORY_MB = 600
 LONGEST_SEED_BYTES = 4_096
 SIZE_PX = 32
+SEEDS = Path("build") / "fuzz-seeds"
 
 
 class TooMuch(Exception):
@@ -69,19 +70,21 @@ def main() -> None:
     # In a process of its own, no decoder would be covered, and its costs not be seen.
     Claim.is_costly = property(lambda _: False)  # type: ignore[method-assign, assignment]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with tempfile.TemporaryDirectory() as folder:
-        made = [*(each.data for each in small_odd_images()), *(each.data for each in odd_tiffs())]
-        seeds = [data for data in (*made, *fuzzed()) if len(data) <= LONGEST_SEED_BYTES]
-        for number, data in enumerate(seeds):
-            (Path(folder) / str(number)).write_bytes(data)
-        options = [
-            f"-rss_limit_mb={MAX_MEMORY_MB}",
-            "-timeout=120",
-            "-report_slow_units=60",
-            f"-max_len={LONGEST_SEED_BYTES}",
-        ]
-        atheris.Setup([sys.argv[0], *options, *sys.argv[1:], folder], try_one, custom_mutator=mutate)
-        atheris.Fuzz()
+    # Not a temporary folder: libFuzzer ends the process, and nothing is left to delete it.
+    shutil.rmtree(SEEDS, ignore_errors=True)
+    SEEDS.mkdir(parents=True)
+    made = [*(each.data for each in small_odd_images()), *(each.data for each in odd_tiffs())]
+    seeds = [data for data in (*made, *fuzzed()) if len(data) <= LONGEST_SEED_BYTES]
+    for number, data in enumerate(seeds):
+        (SEEDS / str(number)).write_bytes(data)
+    options = [
+        f"-rss_limit_mb={MAX_MEMORY_MB}",
+        "-timeout=120",
+        "-report_slow_units=60",
+        f"-max_len={LONGEST_SEED_BYTES}",
+    ]
+    atheris.Setup([sys.argv[0], *options, *sys.argv[1:], str(SEEDS)], try_one, custom_mutator=mutate)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from infra.installation import stack_file
+import click
+
+from infra.cli.scratch import temporary_files
+from infra.installation import stack_file, state_folder
 from infra.stack import STACK_NAME, NotUp, Stack
 
 if TYPE_CHECKING:
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def current_stack(on: str | None) -> Stack:
-    """Return the system on this machine, or the one on AWS.
+    """Return the system on this machine, or the one on AWS, for the command that runs.
 
     Raises:
         NotUp: it is not there.
@@ -19,10 +22,19 @@ def current_stack(on: str | None) -> Stack:
     if on == "aws":
         from infra.aws.deploy import stack_on_aws
 
-        return stack_on_aws(aws_session(), STACK_NAME)
-    from infra.laptop.local import current
+        stack = stack_on_aws(aws_session(), STACK_NAME)
+    else:
+        from infra.laptop.local import current
 
-    return current(stack_file())
+        stack = current(stack_file())
+    keep_temporary_files()
+    return stack
+
+
+def keep_temporary_files() -> None:
+    """Keep the temporary files of the command that runs in the state folder, until it ends."""
+    if context := click.get_current_context(silent=True):
+        context.with_resource(temporary_files(state_folder() / "tmp"))
 
 
 def aws_session() -> "boto3.Session":

@@ -6,13 +6,17 @@ its signature must be by the credentials of this system, or by those that its ST
 version 4, in the header or in the query, or of version 2 in the query: so the AWS CLI presigns URLs. The
 functions that compare signatures are ministack's own, which uses them only with AUTH=true, and there not for
 the account's own key.
+
+A request is refused before its body is read, so that a stranger cannot fill the memory. Where the signature
+covers the body itself, the access key, which is secret as well, and the time are checked first.
 """
 
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -41,7 +45,10 @@ class _Request:
     """As it was sent, percent-encoded."""
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
-    body: bytes
+
+
+class Denied(Exception):
+    """A request without a valid signature. The text says why."""
 
 
 def guarded(application: Application) -> Application:
@@ -60,12 +67,15 @@ class SignedOnly:
         if scope["type"] != "http" or scope["path"] in PATHS_WITHOUT_SIGNATURE:
             await self._application(scope, receive, send)
             return
-        body = await _read(receive)
-        if body is None:
-            return
-        request = _request(scope, body)
-        if why := failure(request):
-            await answer(send, *_denial(request, why))
+        request = _request(scope)
+        try:
+            check_body = check(request)
+            body = await _read(receive)
+            if body is None:
+                return
+            check_body(body)
+        except Denied as denied:
+            await answer(send, *_denial(request, str(denied)))
             return
         await self._application(scope, _again(body, receive), send)
 
@@ -92,20 +102,25 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return wrapped
 
 
-def _request(scope: Message, body: bytes) -> _Request:
+def _request(scope: Message) -> _Request:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), sigv4.decode_header_value(value)
         headers[key] = f"{headers[key]},{text}" if key in headers else text
     query = parse_qs(scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
-    return _Request(scope["method"], scope["path"], scope["raw_path"].decode("latin-1"), query, headers, body)
+    return _Request(scope["method"], scope["path"], scope["raw_path"].decode("latin-1"), query, headers)
 
 
-def failure(request: _Request) -> str | None:
-    """Return why a request's signature is not valid; None if it is."""
+def check(request: _Request) -> Callable[[bytes], None]:
+    """Check the signature of a request, and return what checks its body.
+
+    Raises:
+        Denied: it is not valid; what is returned raises the same.
+    """
     authorization = request.headers.get("authorization", "")
     if not authorization and "AWSAccessKeyId" in request.query:
-        return _failure_of_version_2(request)
+        _check_version_2(request)
+        return lambda _: None
     is_presigned = not authorization and "X-Amz-Algorithm" in request.query
     if is_presigned:
         algorithm, signature = request.query["X-Amz-Algorithm"][0], sigv4.parse_query_signature(request.query)
@@ -115,39 +130,54 @@ def failure(request: _Request) -> str | None:
             sigv4.parse_header_signature(request.headers),
         )
     if algorithm != "AWS4-HMAC-SHA256" or isinstance(signature, tuple):
-        return "The request is not signed."
+        raise Denied("The request is not signed.")
     if "host" not in signature.signed_headers.split(";"):
-        return "The signature leaves out Host."
+        raise Denied("The signature leaves out Host.")
     # The signer must be the one whom ministack takes for the caller.
     if not signature.access_key_id or signature.access_key_id != router.extract_access_key_id(
         dict(request.headers), dict(request.query)
     ):
-        return "The request names two access keys, or none."
+        raise Denied("The request names two access keys, or none.")
     credential = _credential(request, signature.access_key_id, is_presigned=is_presigned)
     if credential is None:
-        return "The access key is not known."
+        raise Denied("The access key is not known.")
     if _is_expired(request, signature, is_presigned=is_presigned):
-        return "The signature is too old, or of the future."
-    if not is_presigned and not _is_body_of_its_hash(request):
-        return "The body is not what was signed."
-    mismatch = sigv4.header_signature_failure(
-        signature,
-        credential.secret_access_key,
-        request.method,
-        request.raw_path,
-        request.query,
-        request.headers,
-        request.body,
-        presigned=is_presigned,
-    )
-    return "The signature does not match." if mismatch else None
+        raise Denied("The signature is too old, or of the future.")
+
+    def compare(body: bytes) -> None:
+        if sigv4.header_signature_failure(
+            signature,
+            credential.secret_access_key,
+            request.method,
+            request.raw_path,
+            request.query,
+            request.headers,
+            body,
+            presigned=is_presigned,
+        ):
+            raise Denied("The signature does not match.")
+
+    said = request.headers.get("x-amz-content-sha256", "")
+    if not is_presigned and (not said or said.startswith(_CHUNKS_SIGNED)):
+        return compare
+    compare(b"")
+    return (lambda _: None) if is_presigned or said in _NOT_HASHED else partial(_compare_hash, said)
 
 
-def _failure_of_version_2(request: _Request) -> str | None:
-    """Return why a URL of S3 that was presigned by version 2 is not valid."""
+def _compare_hash(said: str, body: bytes) -> None:
+    if not _SHA256.fullmatch(said) or hashlib.sha256(body).hexdigest() != said:
+        raise Denied("The body is not what was signed.")
+
+
+def _check_version_2(request: _Request) -> None:
+    """Check a URL of S3 that was presigned by version 2.
+
+    Raises:
+        Denied: it is not valid.
+    """
     access_key_id = request.query["AWSAccessKeyId"][0]
     if not access_key_id or not {"Signature", "Expires"} <= request.query.keys():
-        return "The request is not signed."
+        raise Denied("The request is not signed.")
     bucket = app._extract_s3_vhost_bucket(request.headers["host"])
     signed = iam_evaluator.SignedRequest(
         access_key_id,
@@ -158,8 +188,8 @@ def _failure_of_version_2(request: _Request) -> str | None:
         sigv2=True,
         auth_path=f"/{bucket}{request.raw_path}" if bucket else request.raw_path,
     )
-    checked = iam_evaluator._sigv2_check(signed, get_account_id())
-    return "The signature does not match." if isinstance(checked, iam_evaluator.AuthError) else None
+    if isinstance(iam_evaluator._sigv2_check(signed, get_account_id()), iam_evaluator.AuthError):
+        raise Denied("The signature does not match.")
 
 
 def _credential(request: _Request, access_key_id: str, *, is_presigned: bool) -> Any:
@@ -180,14 +210,6 @@ def _is_expired(request: _Request, signature: sigv4.HeaderSignature, *, is_presi
         return bool(sigv4.presigned_request_is_expired(signature.amz_date, seconds))
     except (KeyError, ValueError):
         return True
-
-
-def _is_body_of_its_hash(request: _Request) -> bool:
-    """Tell whether the body is what its header says; without the header, the signature is of the body."""
-    said = request.headers.get("x-amz-content-sha256", "")
-    if not said or said in _NOT_HASHED or said.startswith(_CHUNKS_SIGNED):
-        return True
-    return bool(_SHA256.fullmatch(said)) and hashlib.sha256(request.body).hexdigest() == said
 
 
 def _denial(request: _Request, why: str) -> tuple[int, dict[str, str], bytes]:

@@ -211,14 +211,22 @@ class Service:
 
 
 async def _read_body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        Refused: it is too large, of which nothing is read if its length is declared, or comes too slowly.
+    """
     body = bytearray()
+    too_large = Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
     declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise too_large
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BODY_BYTES or (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
-                    raise Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
+                if len(body) > MAX_BODY_BYTES:
+                    raise too_large
     except TimeoutError as error:
         detail = f"after {BODY_TIMEOUT_S} s, {len(body):,} bytes of the body had come"
         raise Refused(408, "body_too_slow", detail) from error

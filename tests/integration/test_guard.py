@@ -283,3 +283,28 @@ def test_a_websocket_is_closed() -> None:
 
     asyncio.run(guarded(application)({"type": "websocket"}, reply, reply))  # type: ignore[arg-type]
     assert [message["type"] for message in closed] == ["websocket.close"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [
+        (request(), {"authorization": None}),
+        (request(credentials=Credentials("SCONESABCDEFGHIJKLM0", OWNER.secret_key)), {}),
+        (request("PUT", service="s3", signer=S3SigV4Auth), {"authorization": None}),
+        (
+            request(
+                "PUT", service="s3", credentials=Credentials(OWNER.access_key, "wrong"), signer=S3SigV4Auth
+            ),
+            {},
+        ),
+        (request("PUT", service="s3", credentials=Credentials("x", "wrong"), signer=presigner(60)), {}),
+    ],
+)
+def test_a_request_that_is_refused_is_refused_before_its_body_is_read(
+    sent: AWSRequest, changed: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(_: Any) -> bytes:
+        raise AssertionError("the body was read")
+
+    monkeypatch.setattr("infra.laptop.guard._read", read)
+    assert send(sent, **changed)[0] == 403

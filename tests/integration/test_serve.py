@@ -305,6 +305,22 @@ def test_a_body_without_a_declared_length_is_bounded_too(endpoint):
     assert response.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type", "length", "status"),
+    [
+        ("/invocations", "image/png", MAX_BODY_BYTES + 1, 413),
+        ("/invocations", "text/plain", 1_000, 415),
+        ("/another/invocations", "image/png", 1_000, 404),  # as without the secret path of a laptop's system
+    ],
+)
+def test_a_request_is_refused_before_its_body_comes(endpoint, path, content_type, length, status):
+    host = f"127.0.0.1:{endpoint.base_url.port}"
+    lines = [f"Host: {host}", f"Content-Type: {content_type}", f"Content-Length: {length}"]
+    with socket.create_connection(("127.0.0.1", endpoint.base_url.port), timeout=10) as sock:
+        sock.sendall("\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode())
+        assert sock.recv(4096).startswith(f"HTTP/1.1 {status}".encode())
+
+
 def test_a_client_that_stops_sending_frees_its_slot(tmp_path, monkeypatch):
     monkeypatch.setattr("model.serving.serve.BODY_TIMEOUT_S", 0.2)
     model = Model.load(write_colour_model(tmp_path), threads=1)

@@ -1,11 +1,19 @@
 """Settings and the engine that the tests share."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from localathena.engine import LocalAthena
 from support import SCHEMAS
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep temporary files below pytest's folder, which later runs delete, also after a test was killed."""
+    tempfile.tempdir = os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("t"))
 
 
 @pytest.fixture(scope="module")
