@@ -20,15 +20,26 @@ def client(
     access_key_id: str,
     secret_access_key: str,
     ca_bundle: str | None = None,
+    timeout_s: float | None = None,
 ) -> Any:
-    """Return a boto3 client of the embedded AWS, or of the model's endpoint."""
+    """Return a boto3 client of the embedded AWS, or of the model's endpoint.
+
+    With a `timeout_s`, a request that takes longer fails, and is not tried again.
+    """
+    patience: dict[str, Any] = {}
+    if timeout_s is not None:
+        patience = {
+            "connect_timeout": timeout_s,
+            "read_timeout": timeout_s,
+            "retries": {"total_max_attempts": 1},
+        }
     return _session(access_key_id, secret_access_key).client(
         service,
         region_name=region,
         endpoint_url=endpoint_url,
         # Not None, which stands for what the environment says. Without TLS there is nothing to verify.
         verify=ca_bundle or False,
-        config=Config(proxies={}),
+        config=Config(proxies={}, **patience),
     )
 
 

@@ -85,13 +85,16 @@ class Stack:
         """Write it where `load` finds it, whole or not at all."""
         write_privately(path, json.dumps(asdict(self), indent=2) + "\n")
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client: of the embedded AWS, or of AWS as the user is set up."""
+    def client(self, service: str, timeout_s: float | None = None) -> Any:
+        """Return a boto3 client: of the embedded AWS, or of AWS as the user is set up.
+
+        With a `timeout_s`, a request to the embedded AWS that takes longer fails, and is not tried again.
+        """
         if self.endpoint_url is None:
             import boto3  # takes most of a second, and `scones down` does without
 
             return boto3.client(service, region_name=self.region)
-        return self._laptop_client(service, self.endpoint_url)
+        return self._laptop_client(service, self.endpoint_url, timeout_s)
 
     def model_client(self) -> Any:
         """Return a boto3 client of SageMaker's runtime: of the laptop's endpoint, or of AWS."""
@@ -99,11 +102,11 @@ class Stack:
             return self.client("sagemaker-runtime")
         return self._laptop_client("sagemaker-runtime", self.model_endpoint_url)
 
-    def _laptop_client(self, service: str, url: str) -> Any:
+    def _laptop_client(self, service: str, url: str, timeout_s: float | None = None) -> Any:
         from infra.clients import client
 
         keys = self.access_key_id, self.secret_access_key
-        return client(service, self.region, url, *keys, self.ca_bundle)
+        return client(service, self.region, url, *keys, self.ca_bundle, timeout_s)
 
 
 def write_privately(file: Path, text: str) -> None:

@@ -19,6 +19,7 @@ from infra.cli.terminal import progress_bar
 from infra.installation import PROJECT
 from infra.laptop import local
 from infra.operations.drop import Dropped, settle
+from infra.operations.in_flight import resume, wait
 from infra.stack import STACK_NAME, NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
@@ -103,6 +104,8 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     ]
     with progress_bar(Console(quiet=True)) as progress:
         assert settle(first, [Dropped("kept.png", version)], progress, PATIENCE_S).missing == []
+    left = first.client("s3").put_object(Bucket=first.incoming_bucket, Key="in flight.png", Body=body)
+    os.kill(first.pids["aws"], signal.SIGKILL)
     local.down(stack_file)
     wait_until_none(home)
     with pytest.raises(NotUp):
@@ -111,13 +114,19 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     second = local.up(home, None, stack_file)
     assert second.incoming_bucket == first.incoming_bucket
     assert (second.access_key_id, second.secret_access_key) == (first.access_key_id, first.secret_access_key)
+    assert resume(second) == 1
     again = second.client("s3").put_object(Bucket=second.incoming_bucket, Key="new.png", Body=body)[
         "VersionId"
     ]
-    dropped = [Dropped("kept.png", version), Dropped("new.png", again)]
+    dropped = [
+        Dropped("kept.png", version),
+        Dropped("new.png", again),
+        Dropped("in flight.png", left["VersionId"]),
+    ]
     with progress_bar(Console(quiet=True)) as progress:
         settled = settle(second, dropped, progress, PATIENCE_S)
     assert (settled.missing, settled.duplicates, settled.outcomes["failed"]) == ([], 0, 0)
+    assert not wait(second)
     local.down(stack_file)
     wait_until_none(home)
 

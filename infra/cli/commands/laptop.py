@@ -3,15 +3,20 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from infra.cli import systems
 from infra.cli.command_line import ATTENTION, FOLDER, as_json, option, scones
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, shown, stack_facts
 from infra.installation import how, stack_file, state_folder
-from infra.stack import NotUp
+from infra.stack import NotUp, Stack
 from model.files import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from infra.operations.in_flight import InFlight
 
 
 @scones.command()
@@ -27,10 +32,13 @@ def up(model: Path, as_json: bool) -> None:
 
     with words.working("Starting the embedded AWS and the endpoint, and deploying the template …"):
         stack = local.up(state_folder() / "home", port, stack_file(), model=model)
+        resumed = _resumed(stack)
     if as_json:
         print_json(stack_facts(stack))
     else:
         answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
+    if resumed:
+        words.print(f"Images without an outcome since it last stopped: {resumed:,}. They are classified now.")
     words.print(
         f"Drop images: {how('drop', FROM='folder')}, or with any S3 client: {shown(stack_file())} has the "
         "bucket, and the address and the credentials to use.",
@@ -40,15 +48,21 @@ def up(model: Path, as_json: bool) -> None:
 
 @scones.command()
 def down() -> None:
-    """Stop what `up` started; its state is kept."""
+    """Stop what `up` started; its state is kept.
+
+    Waits up to a minute for images that are in flight. Ctrl-C stops at once. `up` classifies what is left.
+    """
     from infra.laptop import local
 
+    left = _wait_for_images()
     try:
         local.down(stack_file())
     except NotUp:
         answers.print("Nothing is up.")
-    else:
-        answers.print(f"Down. Its state is kept; `{how('up')}` brings it back.")
+        return
+    if left:
+        answers.print(f"Stopped with {left} in flight: `{how('up')}` classifies what has no outcome.")
+    answers.print(f"Down. Its state is kept; `{how('up')}` brings it back.")
 
 
 @scones.command()
@@ -60,6 +74,39 @@ def demo(as_json: bool) -> None:
     summary = run(words, words if as_json else answers, state_folder() / "demo")
     print_json(summary)
     sys.exit(0 if went_well(summary) else ATTENTION)
+
+
+def _wait_for_images() -> "InFlight | None":
+    """Wait until nothing is in flight; return what is left, if that is known."""
+    from infra.laptop import local
+
+    try:
+        stack = local.current(stack_file())
+    except NotUp:
+        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from infra.operations.in_flight import WAIT_S, in_flight, wait
+
+    try:
+        left = in_flight(stack)
+        if not left:
+            return None
+        try:
+            with words.working(f"{left} in flight: waiting up to {WAIT_S:.0f} s, Ctrl-C stops at once …"):
+                return wait(stack)
+        except KeyboardInterrupt:
+            return in_flight(stack)
+    except (BotoCoreError, ClientError):  # it does not answer, which may be why it is stopped
+        return None
+
+
+def _resumed(stack: Stack) -> int:
+    """Start to classify what has no outcome; return the number of images."""
+    from infra.operations.in_flight import resume
+
+    systems.keep_temporary_files()
+    return resume(stack)
 
 
 def _port() -> int | None:
