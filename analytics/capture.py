@@ -23,7 +23,10 @@ from typing import Any
 from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare
 from ingest.upload import Upload
+from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer
+from workflow.errors import UnclearAnswer
 from workflow.outcome import IMPORTED_BUCKET
+from workflow.payload import to_payload
 from workflow.policy import INFERENCE_ID_PREFIX, Policy, decide
 
 FIRST_AT = datetime(2019, 12, 1, tzinfo=UTC)
@@ -32,12 +35,6 @@ FIRST_AT = datetime(2019, 12, 1, tzinfo=UTC)
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 
 _LAYOUT = re.compile(r"(?:^|/)([^/]+)/([^/]+)/\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
-_ANSWERS = ("probabilities", "scores", "score", "predictions", "prediction")
-"""An object has its probabilities under the first of these that it has; predictions may be labels.
-
-Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html#IC-inputoutput
-https://docs.aws.amazon.com/sagemaker/latest/dg/LL-in-formats.html
-"""
 
 
 class OnRecord(Exception):
@@ -76,12 +73,12 @@ class Capture:
     """UTC."""
     sent: bytes
     """The body of the request; empty if it was not captured."""
-    scores: Sequence[Any]
+    scores: Sequence[Scores]
     """What the endpoint said about each image of the request, unchecked."""
 
 
-def read_line(line: bytes, now: datetime) -> Capture:
-    """Read one line of a file, which is of the past.
+def read_line(line: bytes, now: datetime, scores_are: str = PROBABILITIES) -> Capture:
+    """Read one line of a file, which is of the past; `scores_are` as in `workflow.answers.read_answer`.
 
     Raises:
         NotACapture: with what is wrong with it.
@@ -99,7 +96,7 @@ def read_line(line: bytes, now: datetime) -> Capture:
         raise NotACapture("no endpointOutput: let the endpoint capture its answers, too")
     answer = _decoded(_object(data["endpointOutput"], "endpointOutput"))
     sent = _decoded(_object(data["endpointInput"], "endpointInput")) if "endpointInput" in data else b""
-    return Capture(event_id, _time(metadata.get("inferenceTime"), now), sent, _scores(answer))
+    return Capture(event_id, _time(metadata.get("inferenceTime"), now), sent, _scores(answer, scores_are))
 
 
 def messages(
@@ -112,9 +109,10 @@ def messages(
     at as Serialize would, at `size_px`, if it is one.
 
     Raises:
-        workflow.errors.InvalidScores: the answer is not one probability for each of the policy's classes.
+        InvalidScores, UnknownLabel: see `workflow.policy.decide`.
     """
     image = _image(capture.sent, size_px) if len(capture.scores) == 1 else None
+    origin = {"model_version": source.model_version, "endpoint": source.endpoint, "classify_ms": None}
     for number, scores in enumerate(capture.scores):
         decided = decide(scores, policy)
         upload = Upload(
@@ -128,19 +126,10 @@ def messages(
         )
         yield {
             "event": upload.to_event(),
-            "outcome": decided.outcome,
             "decided_at": now.isoformat(),
             "execution_arn": None,
             "image": image,
-            "prediction": {
-                "label": decided.label,
-                "confidence": decided.confidence,
-                "threshold": decided.threshold,
-                "probabilities": dict(decided.probabilities),
-                "model_version": source.model_version,
-                "endpoint": source.endpoint,
-                "classify_ms": None,
-            },
+            **to_payload(decided, origin),
             "error": None,
         }
 
@@ -186,51 +175,14 @@ def _decoded(part: dict[str, Any]) -> bytes:
     raise NotACapture(f"encoding is none of JSON, CSV, BASE64: {_short(encoding)}")
 
 
-def _scores(answer: bytes) -> list[Any]:
-    """Return the probabilities of each image: of one list or of several, of JSON Lines, of lines of CSV."""
+def _scores(answer: bytes, scores_are: str) -> list[Scores]:
     try:
-        text = answer.decode("utf-8-sig").strip()
-    except ValueError as error:
-        raise NotACapture(f"the answer is not text: {_short(answer)}") from error
-    if text[:1] in ("[", "{"):
-        found = [each for value in _values(text) for each in _probabilities(value)]
-    else:
-        found = [[_number(cell) for cell in line.split(",")] for line in text.splitlines()]
-    if not found:
-        raise NotACapture(f"the answer holds no probabilities: {_short(text)}")
+        found = read_answer(answer, scores_are)
+    except (NotReadable, UnclearAnswer) as error:
+        raise NotACapture(f"the answer holds no scores: {error}") from error
+    if not any(each.values for each in found):
+        raise NotACapture(f"the answer holds no scores: {_short(answer)}")
     return found
-
-
-def _values(text: str) -> list[Any]:
-    """Return what JSON or JSON Lines hold."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    try:
-        return [_json(text)]
-    except NotACapture:
-        if len(lines) == 1:
-            raise
-        return [_json(line) for line in lines]
-
-
-def _probabilities(value: Any) -> list[Any]:
-    unwrapped = _unwrapped(value)
-    if not isinstance(unwrapped, list):
-        return []
-    if any(isinstance(each, list | dict) for each in unwrapped):
-        return [_unwrapped(each) for each in unwrapped]
-    return [unwrapped] if unwrapped else []
-
-
-def _unwrapped(value: Any) -> Any:
-    name = next((name for name in _ANSWERS if isinstance(value, dict) and name in value), None)
-    return value[name] if name else value
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise NotACapture(f"the answer holds no probabilities: {_short(cell)}") from error
 
 
 def _image(data: bytes, size_px: int) -> dict[str, Any] | None:

@@ -13,11 +13,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from workflow.errors import EndpointBusy, EndpointFault
+from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
+from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX
 
-ANSWER_MAX_BYTES = 12_000
-"""Limit of one image's answer: a list of some 500 probabilities. A larger answer must not fill the state."""
+ANSWER_MAX_BYTES = 80_000
+"""Limit of one image's answer: 1,000 labels with their scores. A larger answer must not fill the state."""
 
 BATCH_TYPE = "application/x-npy"
 """NumPy's file format, for the pixels of many images as one array. Scones' own container takes it."""
@@ -49,42 +50,56 @@ _SERVER_ERROR = 500
 class Answer:
     """The endpoint's answer to one image."""
 
-    scores: list[Any]
-    """Scores as received, unchecked. NaN and Infinity, which Step Functions cannot carry, are None."""
+    scores: Scores
     model_version: str
 
 
 class Endpoint:
-    """A SageMaker endpoint that speaks the built-in algorithm's contract: image bytes in, a JSON list out."""
+    """A SageMaker endpoint: image bytes in, scores out, in one of the forms of `workflow.answers`."""
 
-    def __init__(self, runtime: "boto3.client", name: str) -> None:
+    def __init__(
+        self,
+        runtime: "boto3.client",
+        name: str,
+        accept: str = "application/json",
+        scores_are: str = PROBABILITIES,
+    ) -> None:
         self._runtime = runtime
         self.name = name
+        self._accept = accept
+        self._scores_are = scores_are
 
     @classmethod
-    def connect(cls, name: str, read_timeout_s: float = 4) -> "Endpoint":
-        """Return an endpoint with its own client, which times out before the Lambda does.
+    def connect(cls, name: str, accept: str, scores_are: str, read_timeout_s: float = 4) -> "Endpoint":
+        """Return an endpoint with its own client.
 
-        The client does not retry: the state machine does.
+        Args:
+            name: of the endpoint.
+            accept: content type that it is asked to answer with.
+            scores_are: see `workflow.answers.read_answer`.
+            read_timeout_s: time for an answer.
+
+        The client times out before the Lambda does, and does not retry: the state machine does.
         """
         config = Config(
             connect_timeout=1,
             read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": 1},
         )
-        return cls(boto3.client("sagemaker-runtime", config=config), name)
+        return cls(boto3.client("sagemaker-runtime", config=config), name, accept, scores_are)
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the endpoint's answer to one image.
 
         Raises:
             EndpointBusy: the endpoint is throttled, scaling or unreachable.
-            EndpointFault: it answered with an error, or with something other than a JSON list.
+            EndpointFault: it answered with an error, or with something that is not an answer.
+            UnclearAnswer: the form of its answer has several meanings, or none.
         """
-        return self._ask(image, content_type, ANSWER_MAX_BYTES)
+        return self._ask(image, content_type, 1)[0]
 
-    def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
-        """Return the endpoint's answer to many images: a list with the answer to each.
+    def classify_batch(self, images: Sequence[bytes], size_px: int) -> list[Answer]:
+        """Return the endpoint's answers to many images, in their order.
 
         Args:
             images: RGB pixels, `size_px` × `size_px` × 3 bytes each.
@@ -92,29 +107,31 @@ class Endpoint:
 
         Raises:
             EndpointBusy: as `classify`.
-            EndpointFault: as `classify`; or the endpoint does not take batches, or left out images.
+            EndpointFault: as `classify`; or the endpoint does not take batches.
+            UnclearAnswer: as `classify`; or it did not answer to each image.
         """
         body = npy_header((len(images), size_px, size_px, 3)) + b"".join(images)
-        answer = self._ask(body, BATCH_TYPE, ANSWER_MAX_BYTES * len(images))
-        if len(answer.scores) != len(images):
-            raise EndpointFault(f"endpoint {self.name}: {len(answer.scores)} answers to {len(images)} images")
-        return answer
+        return self._ask(body, BATCH_TYPE, len(images))
 
-    def _ask(self, body: bytes, content_type: str, answer_max_bytes: int) -> Answer:
+    def _ask(self, body: bytes, content_type: str, images: int) -> list[Answer]:
+        max_bytes = ANSWER_MAX_BYTES * images
         try:
             response = self._runtime.invoke_endpoint(
                 EndpointName=self.name,
                 Body=body,
                 ContentType=content_type,
-                Accept="application/json",
+                Accept=self._accept,
                 InferenceId=f"{INFERENCE_ID_PREFIX}{uuid4().hex}",
             )
-            answer = response["Body"].read(answer_max_bytes + 1)
+            answer = response["Body"].read(max_bytes + 1)
         except ClientError as error:
             raise self._translated(error) from error
         except (BotoConnectionError, HTTPClientError) as error:
             raise EndpointBusy(f"endpoint {self.name}: {error}") from error
-        return Answer(self._scores(answer, answer_max_bytes), self._model_version(response))
+        if len(answer) > max_bytes:
+            raise EndpointFault(f"endpoint {self.name} answered with more than {max_bytes:,} bytes")
+        version = self._model_version(response)
+        return [Answer(scores, version) for scores in self._scores(answer, images)]
 
     def _translated(self, error: ClientError) -> Exception:
         code = error.response["Error"]["Code"]
@@ -128,18 +145,13 @@ class Endpoint:
         unforeseen: Exception = error
         return unforeseen
 
-    def _scores(self, body: bytes, max_bytes: int) -> list[Any]:
-        if len(body) > max_bytes:
-            raise EndpointFault(f"endpoint {self.name} answered with more than {max_bytes:,} bytes")
+    def _scores(self, answer: bytes, images: int) -> list[Scores]:
         try:
-            scores = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
-        except (ValueError, RecursionError) as error:
-            raise EndpointFault(
-                f"endpoint {self.name} answered without a JSON list: {body[:80]!r}"
-            ) from error
-        if not isinstance(scores, list):
-            raise EndpointFault(f"endpoint {self.name} answered without a JSON list: {body[:80]!r}")
-        return scores
+            return read_answer_to(images, answer, self._scores_are)
+        except NotReadable as error:
+            raise EndpointFault(f"endpoint {self.name} answered with {error}") from error
+        except UnclearAnswer as error:
+            raise UnclearAnswer(f"endpoint {self.name}: {error}") from error
 
     def _model_version(self, response: dict[str, Any]) -> str:
         """Return the version that Scones' container names, or else the endpoint and its variant."""
@@ -148,11 +160,6 @@ class Endpoint:
         if prefix == "model_version" and version:
             return str(version)
         return f"{self.name}/{response.get('InvokedProductionVariant', '')}"
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)  # "1e999" is infinity
-    return number if math.isfinite(number) else None
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

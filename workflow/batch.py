@@ -15,7 +15,7 @@ from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from ingest.upload import Upload, utc_text
 from workflow.aws import Answer
-from workflow.errors import EndpointFault, InvalidScores, WrongModel
+from workflow.errors import EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel, WrongModel
 from workflow.outcome import Outcome, caught
 from workflow.payload import to_payload
 from workflow.policy import Policy, decide
@@ -35,8 +35,8 @@ class Classifier(Protocol):
         """Return the answer to one image."""
         ...
 
-    def classify_batch(self, images: Sequence[bytes], size_px: int) -> Answer:
-        """Return the answers to many images as one list."""
+    def classify_batch(self, images: Sequence[bytes], size_px: int) -> list[Answer]:
+        """Return the answers to many images, in their order."""
         ...
 
 
@@ -109,7 +109,7 @@ class Steps:
         # Each image gets its share of the batch's time.
         classify_ms = round((perf_counter() - started) * 1000 / len(prepared), 2)
         for answer in answers:
-            if isinstance(answer, EndpointFault):
+            if isinstance(answer, Exception):
                 yield _failed(answer)
                 continue
             source = {
@@ -120,24 +120,22 @@ class Steps:
             try:
                 self.policy.check_version(answer.model_version)
                 yield {**to_payload(decide(answer.scores, self.policy), source), "error": None}
-            except (InvalidScores, WrongModel) as error:
+            except (InvalidScores, UnknownLabel, WrongModel) as error:
                 yield _failed(error)
 
-    def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:
+    def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
         """Send the whole batch; where that fails, each image on its own.
 
         This serves an endpoint that takes single images only, such as SageMaker's built-in algorithm. It also
         isolates an image that makes the model fail.
         """
         try:
-            answer = self.endpoint.classify_batch(
-                [image.pixels.tobytes() for image in images], self.image_size_px
-            )
-        except EndpointFault:
+            pixels = [image.pixels.tobytes() for image in images]
+            return [*self.endpoint.classify_batch(pixels, self.image_size_px)]
+        except (EndpointFault, UnclearAnswer):
             return self._answers_one_by_one(images)
-        return [Answer(scores, answer.model_version) for scores in answer.scores]
 
-    def _answers_one_by_one(self, images: Sequence[PreparedImage]) -> list[Answer | EndpointFault]:
+    def _answers_one_by_one(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
         with ThreadPoolExecutor(THREADS) as pool:
             answers = list(pool.map(self._ask, images))
         faults = [answer for answer in answers if isinstance(answer, EndpointFault)]
@@ -145,11 +143,11 @@ class Steps:
             raise faults[0]
         return answers
 
-    def _ask(self, image: PreparedImage) -> Answer | EndpointFault:
+    def _ask(self, image: PreparedImage) -> Answer | Exception:
         try:
             return self.endpoint.classify(image.to_png(), "image/png")
-        except EndpointFault as fault:
-            return fault
+        except (EndpointFault, UnclearAnswer) as error:
+            return error
 
 
 def _seen(prepared: _Prepared) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from dataclasses import asdict
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -19,7 +20,9 @@ metrics = Metrics(namespace="Scones", service="classify")
 @cache
 def endpoint() -> Endpoint:
     """Return the endpoint's client, created once per container."""
-    return Endpoint.connect(os.environ["ENDPOINT_NAME"])
+    return Endpoint.connect(
+        os.environ["ENDPOINT_NAME"], os.environ["ENDPOINT_ACCEPT"], os.environ["EndpointScores"]
+    )
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
@@ -28,7 +31,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     """Take `{"body", "content_type", "execution_arn"}`; return the scores and their origin.
 
     Raises:
-        EndpointBusy, EndpointFault: see `workflow.errors`.
+        EndpointBusy, EndpointFault, UnclearAnswer: see `workflow.errors`.
     """
     started = perf_counter()
     answer = endpoint().classify(base64.b64decode(request["body"]), request["content_type"])
@@ -36,7 +39,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     metrics.add_metric(name="ClassifyTime", unit=MetricUnit.Milliseconds, value=classify_ms)
     logger.info("classified", model_version=answer.model_version, classify_ms=classify_ms)
     return {
-        "scores": answer.scores,
+        "scores": asdict(answer.scores),
         "model_version": answer.model_version,
         "endpoint": endpoint().name,
         "classify_ms": classify_ms,

@@ -25,7 +25,12 @@ def steps() -> Steps:
     return Steps(
         read=IncomingBucket.connect().read,
         image_size_px=int(os.environ["IMAGE_SIZE_PX"]),
-        endpoint=Endpoint.connect(os.environ["ENDPOINT_NAME"], read_timeout_s=ENDPOINT_TIMEOUT_S),
+        endpoint=Endpoint.connect(
+            os.environ["ENDPOINT_NAME"],
+            os.environ["ENDPOINT_ACCEPT"],
+            os.environ["EndpointScores"],
+            read_timeout_s=ENDPOINT_TIMEOUT_S,
+        ),
         policy=Policy.from_mapping(os.environ),
     )
 

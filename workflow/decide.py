@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from workflow.answers import Scores
 from workflow.metrics import measure, metrics
 from workflow.payload import to_payload
 from workflow.policy import Policy, decide
@@ -26,11 +27,11 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     """Take what Classify returns; return `{"outcome", "prediction"}`.
 
     Raises:
-        InvalidScores: the scores are not one finite probability per class.
+        InvalidScores, UnknownLabel: see `workflow.policy.decide`.
         WrongModel: the policy is for another model version.
     """
     policy().check_version(request["model_version"])
-    decided = to_payload(decide(request["scores"], policy()), request)
+    decided = to_payload(decide(Scores(**request["scores"]), policy()), request)
     outcome, prediction = decided["outcome"], decided["prediction"]
     measure([decided])
     logger.info("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])

@@ -3,6 +3,8 @@
     Exception
     ├── EndpointBusy       the model is throttled, scaling or unreachable: retried, then `failed`
     ├── EndpointFault      the model answered with an error: retried twice, then `failed`
+    ├── UnclearAnswer      its form has several meanings, or none: never retried, ends as `failed`
+    ├── UnknownLabel       it names a class that the policy does not have: never retried, ends as `failed`
     ├── InvalidScores      not one finite probability per class: never retried, ends as `failed`
     └── WrongModel         another model answered than the policy is for: never retried, ends as `failed`
 
@@ -16,6 +18,14 @@ class EndpointBusy(Exception):
 
 class EndpointFault(Exception):
     """The endpoint was reached and answered with an error."""
+
+
+class UnclearAnswer(Exception):
+    """The form of the endpoint's answer has several meanings, or none: a retry gets the same one."""
+
+
+class UnknownLabel(Exception):
+    """The endpoint's answer names a class that is not one of the policy's."""
 
 
 class InvalidScores(Exception):

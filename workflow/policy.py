@@ -5,14 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workflow.errors import InvalidScores, WrongModel
+from workflow.answers import LOGITS, PROBABILITIES, Scores
+from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
 
 INFERENCE_ID_PREFIX = "scones-"
 """InferenceId prefix of Scones' own requests, so that an import of data capture can skip them."""
 
+UNLIKE_TRAINING = "unlike_training"
+"""Reason of an image that needs review because it is unlike the classes, whatever its confidence."""
+
+DEFAULT_UNFAMILIARITY_THRESHOLD = 0.95
+
 SUM_TOLERANCE = 0.01
 """Tolerance of the sum: float16 scores of a hundred classes and printed decimals do not add up to 1."""
+
+_MAX_LOGIT = 1e6
+"""Far above any logit; the exponential of its difference to another is finite."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,10 @@ class Policy:
     """Calibrates the scores of an endpoint that does not do so itself; 1 leaves them unchanged."""
     model_version: str = ""
     """Model version that the classes and thresholds belong to; empty for any."""
+    unfamiliarity_threshold: float = DEFAULT_UNFAMILIARITY_THRESHOLD
+    """Above it, an image needs review; an endpoint that gives no unfamiliarity is not affected."""
+    scores_are: str = PROBABILITIES
+    """`probabilities`, or `logits`, of which the softmax is taken."""
 
     @classmethod
     def from_mapping(cls, said: Mapping[str, Any]) -> "Policy":
@@ -35,6 +48,7 @@ class Policy:
 
         The environment and the template have the same names, with text: `a,b`, `0.9`, `a=0.8,b=0.95` (may be
         empty), `1`. A card has JSON values under its own names. Its `temperature` is already in the model.
+        Whatever is not listed in `Raises` is optional.
 
         Raises:
             KeyError: the classes, the threshold or the thresholds of classes are missing.
@@ -47,6 +61,13 @@ class Policy:
             class_thresholds=_class_thresholds(_either(said, "ClassThresholds", "thresholds"), classes),
             temperature=_temperature(said.get("Temperature", 1)),
             model_version=str(said.get("ModelVersion", said.get("model_version", ""))),
+            unfamiliarity_threshold=_probability(
+                said.get(
+                    "UnfamiliarityThreshold",
+                    said.get("unfamiliarity_threshold", DEFAULT_UNFAMILIARITY_THRESHOLD),
+                )
+            ),
+            scores_are=_scores_are(said.get("EndpointScores", PROBABILITIES)),
         )
 
     def to_parameters(self) -> dict[str, str]:
@@ -55,8 +76,16 @@ class Policy:
         An optional one at its default is left out, so that a deployment keeps its own value.
         """
         own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
-        optional = {"Temperature": str(self.temperature)} if self.temperature != 1 else {}
-        optional |= {"ModelVersion": self.model_version} if self.model_version else {}
+        optional = {
+            name: str(value)
+            for name, value, default in (
+                ("ModelVersion", self.model_version, ""),
+                ("Temperature", self.temperature, 1),
+                ("UnfamiliarityThreshold", self.unfamiliarity_threshold, DEFAULT_UNFAMILIARITY_THRESHOLD),
+                ("EndpointScores", self.scores_are, PROBABILITIES),
+            )
+            if value != default
+        }
         return {
             "ClassNames": ",".join(self.classes),
             "Threshold": str(self.threshold),
@@ -89,36 +118,111 @@ class Prediction:
     confidence: float
     threshold: float
     probabilities: Mapping[str, float]
+    """Of each class that the endpoint gave a score for: all of them, or the most probable."""
+    unfamiliarity: float | None
+    reason: str | None
+    """`UNLIKE_TRAINING`, or None: a confidence below the threshold is not named."""
+    detail: str | None
 
 
-def decide(scores: Sequence[Any], policy: Policy) -> Prediction:
-    """Decide on one image from the endpoint's scores, one for each of the policy's classes, in their order.
+def decide(scores: Scores, policy: Policy) -> Prediction:
+    """Decide on one image.
+
+    Where the endpoint names the classes of its scores, the names decide, and not the positions.
 
     Raises:
-        InvalidScores: the scores are not one finite probability per class.
+        InvalidScores: the scores are not finite probabilities that add up to 1, or logits, one per class.
+        UnknownLabel: the endpoint names a class that the policy does not have.
     """
-    probabilities = _temper(_checked(scores, policy.classes), policy.temperature)
-    by_class = dict(zip(policy.classes, probabilities, strict=True))
+    by_class = _probabilities(scores, policy)
     label = max(by_class, key=by_class.__getitem__)
     threshold = policy.threshold_of(label)
-    accepted = by_class[label] >= threshold
+    unfamiliarity = _unfamiliarity(scores.unfamiliarity)
+    is_unlike = unfamiliarity is not None and unfamiliarity > policy.unfamiliarity_threshold
+    is_accepted = by_class[label] >= threshold and not is_unlike
     return Prediction(
-        outcome=Outcome.ACCEPTED if accepted else Outcome.NEEDS_REVIEW,
+        outcome=Outcome.ACCEPTED if is_accepted else Outcome.NEEDS_REVIEW,
         label=label,
         confidence=by_class[label],
         threshold=threshold,
         probabilities=by_class,
+        unfamiliarity=unfamiliarity,
+        reason=UNLIKE_TRAINING if is_unlike else None,
+        detail=f"unfamiliarity {unfamiliarity:.3f}, above {policy.unfamiliarity_threshold:g}"
+        if is_unlike
+        else None,
     )
 
 
-def _checked(scores: Sequence[Any], classes: Sequence[str]) -> list[float]:
-    if not isinstance(scores, list) or len(scores) != len(classes):
-        raise InvalidScores(f"expected {len(classes)} probabilities, one per class, got {_short(scores)}")
+def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
+    """Return the probability of each class that has a score, in the order of the classes."""
+    values, labels = scores.values, scores.labels
+    if labels is None:
+        labels = list(policy.classes)
+        if not isinstance(values, list) or len(values) != len(labels):
+            raise InvalidScores(
+                f"expected {len(labels)} {policy.scores_are}, one per class, got {_short(values)}"
+            )
+    else:
+        _ensure_known(labels, policy.classes)
+    is_whole = len(labels) == len(policy.classes)
+    if not is_whole and (policy.temperature != 1 or policy.scores_are == LOGITS):
+        raise InvalidScores(
+            f"the endpoint names {len(labels)} of {len(policy.classes)} classes, but a temperature or logits "
+            "need all: let it answer with all classes, or set Temperature=1 and EndpointScores=probabilities"
+        )
+    if policy.scores_are == LOGITS:
+        probabilities = _softmax(_finite(values), policy.temperature)
+    else:
+        probabilities = _temper(_checked(values, is_whole=is_whole), policy.temperature)
+    found = dict(zip(labels, probabilities, strict=True))
+    return {name: found[name] for name in policy.classes if name in found}
+
+
+def _ensure_known(labels: Sequence[str], classes: Sequence[str]) -> None:
+    known = frozenset(classes)
+    for label in labels:
+        if label not in known:
+            raise UnknownLabel(
+                f"the endpoint names {label[:100]!r}, which is none of the {len(classes)} ClassNames "
+                f"{_short(', '.join(classes))}"
+            )
+
+
+def _checked(scores: Sequence[Any], *, is_whole: bool) -> list[float]:
+    """Return probabilities that add up to 1, or to at most 1 where some classes have none."""
     if not all(_is_number(score) and 0 <= score <= 1 for score in scores):
-        raise InvalidScores(f"expected numbers from 0 to 1, got {_short(scores)}")
-    if abs(math.fsum(scores) - 1) > SUM_TOLERANCE:
-        raise InvalidScores(f"expected probabilities that add up to 1, got {_short(scores)}")
+        raise InvalidScores(
+            f"expected numbers from 0 to 1, got {_short(scores)}; logits need EndpointScores=logits"
+        )
+    total = math.fsum(scores)
+    if total > 1 + SUM_TOLERANCE or (is_whole and total < 1 - SUM_TOLERANCE) or total <= 0:
+        raise InvalidScores(
+            f"expected probabilities that add up to 1, got {_short(scores)}; "
+            "logits need EndpointScores=logits"
+        )
     return [float(score) for score in scores]
+
+
+def _finite(scores: Sequence[Any]) -> list[float]:
+    if not all(_is_number(score) and abs(score) < _MAX_LOGIT for score in scores):
+        raise InvalidScores(f"expected finite logits, got {_short(scores)}")
+    return [float(score) for score in scores]
+
+
+def _softmax(logits: list[float], temperature: float) -> list[float]:
+    most = max(logits)
+    powers = [math.exp((logit - most) / temperature) for logit in logits]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
+
+
+def _unfamiliarity(said: Any) -> float | None:
+    if said is None:
+        return None
+    if not _is_number(said) or not 0 <= said <= 1:
+        raise InvalidScores(f"expected an unfamiliarity from 0 to 1, got {_short(said)}")
+    return float(said)
 
 
 def _is_number(score: Any) -> bool:
@@ -182,6 +286,12 @@ def _probability(said: str | float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"a threshold must be from 0 to 1: {said!r}")
     return value
+
+
+def _scores_are(said: str) -> str:
+    if said not in (PROBABILITIES, LOGITS):
+        raise ValueError(f"EndpointScores must be {PROBABILITIES} or {LOGITS}: {said!r}")
+    return said
 
 
 def _temperature(said: str | float) -> float:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET, Outcome, reason_and_detail
+from workflow.policy import UNLIKE_TRAINING
 
 TABLE = "predictions"
 PREFIX = f"{TABLE}/"
@@ -33,6 +34,7 @@ SCHEMA = pa.schema(
         pa.field("confidence", pa.float64()),
         pa.field("threshold", pa.float64()),
         pa.field("probabilities", pa.map_(pa.string(), pa.float64())),
+        pa.field("unfamiliarity", pa.float64()),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
         pa.field("model_version", pa.string()),
@@ -89,8 +91,11 @@ COMMENTS: Mapping[str, str] = {
     "confidence": "Calibrated probability of the label, 0 to 1.",
     "threshold": "Acceptance threshold that the confidence was compared with.",
     "probabilities": "Calibrated probability of each class.",
-    "reason": "Why the image was rejected or failed, in one word.",
-    "detail": "Why the image was rejected or failed, in a sentence.",
+    "unfamiliarity": "How unlike its classes the model finds the image, 0 to 1; NULL where the endpoint does "
+    "not give it.",
+    "reason": "Why the image was rejected or failed, in one word; "
+    f"{UNLIKE_TRAINING} where it needs review whatever its confidence.",
+    "detail": "The reason in a sentence.",
     "model_version": "Version that the model reports; if it reports none, endpoint and variant.",
     "endpoint": "Name of the SageMaker endpoint.",
     "image_format": "Image format, read from the bytes and not from the name.",
@@ -118,6 +123,7 @@ _FROM_PREDICTION = (
     "confidence",
     "threshold",
     "probabilities",
+    "unfamiliarity",
     "model_version",
     "endpoint",
     "classify_ms",
@@ -135,7 +141,9 @@ def row_from_message(message: Mapping[str, Any]) -> dict[str, Any]:
     image: Mapping[str, Any] = message.get("image") or {}
     prediction: Mapping[str, Any] = message.get("prediction") or {}
     error = message.get("error")
-    reason, detail = reason_and_detail(outcome, error) if error else (None, None)
+    reason, detail = (
+        reason_and_detail(outcome, error) if error else (prediction.get("reason"), prediction.get("detail"))
+    )
     if outcome.is_classified:
         _ensure_answered(prediction)
     elif reason is None:

@@ -1,13 +1,16 @@
 -- What would another threshold accept: what share of the images, and what share of those correctly?
 -- Expected precision is the mean confidence of accepted images. It is valid as far as confidences are calibrated.
+-- An image that is unlike the classes is not accepted at any threshold.
 WITH bins AS (
     SELECT
-        floor(round(confidence * 100, 9)) AS bin, -- 0.57 * 100 is 56.99999999999999
+        CASE WHEN reason = 'unlike_training' THEN -1
+            ELSE floor(round(confidence * 100, 9)) -- 0.57 * 100 is 56.99999999999999
+        END AS bin,
         count(*) AS images,
         sum(confidence) AS confidence_sum
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
-    GROUP BY floor(round(confidence * 100, 9))
+    GROUP BY 1
 )
 SELECT
     percent / 1e2 AS threshold,

@@ -18,6 +18,7 @@ from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
 from ingest.errors import SconesError
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
+from workflow.answers import SCORES_TYPE
 from workflow.policy import Policy
 
 
@@ -96,7 +97,11 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
     """
     try:
         card = read_card(model)
-        return {**Policy.from_mapping(card).to_parameters(), "ImageSizePx": str(card["image_size_px"])}
+        return {
+            **Policy.from_mapping(card).to_parameters(),
+            "ImageSizePx": str(card["image_size_px"]),
+            "EndpointAccept": SCORES_TYPE,
+        }
     except (UnusableModel, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error if isinstance(error, UnusableModel) else f"{CARD_FILE}: {error!r}"
         raise DeployFailed(
@@ -121,7 +126,7 @@ def deploy_to_aws(
         botocore.exceptions.ClientError: the artifacts bucket could not be created.
     """
     _ensure_known(parameters)
-    wanted = consistent({**parameters_of_model(model), **parameters})
+    wanted = consistent(with_model(parameters, model))
     account_id = session.client("sts").get_caller_identity()["Account"]
     bucket = artifacts_bucket(account_id, session.region_name)
     _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
@@ -138,6 +143,18 @@ def _ensure_known(parameters: Mapping[str, str]) -> None:
         if name not in known:
             near = "".join(f" Perhaps {each}?" for each in get_close_matches(name, known, 1))
             raise DeployFailed(f"PARAMETERS: the template has no parameter {name!r}.{near}")
+
+
+def with_model(parameters: Mapping[str, str], model: Path) -> dict[str, str]:
+    """Return the parameters, and those of the model's card for all others.
+
+    Other classes belong to another endpoint: it has another version, and may refuse to answer with the
+    content type of Scones' own container.
+    """
+    of_other = (
+        {"EndpointAccept": "application/json", "ModelVersion": ""} if "ClassNames" in parameters else {}
+    )
+    return {**parameters_of_model(model), **of_other, **parameters}
 
 
 def consistent(parameters: dict[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from analytics.questions.queries import internal_query
 from infra.stack import STACK_NAME, Stack
 from ingest.errors import SconesError
 from ingest.upload import bucket_and_key
-from workflow.errors import InvalidScores
+from workflow.errors import InvalidScores, UnknownLabel
 from workflow.policy import Policy
 
 SUFFIX = ".jsonl"
@@ -139,13 +139,13 @@ def _rows(
         return []
     done.lines += 1
     try:
-        capture = read_line(line, now)
+        capture = read_line(line, now, judged.policy.scores_are)
         found = messages(capture, source, judged.policy, judged.size_px, now)
         bodies = [json.dumps(message) for message in found]
     except OnRecord:
         done.on_record += 1
         return []
-    except (NotACapture, InvalidScores, RecursionError) as error:
+    except (NotACapture, InvalidScores, UnknownLabel, RecursionError) as error:
         done.bad.append(Line(place, str(error)))
         return []
     return [{"messageId": place, "body": body} for body in bodies]

@@ -15,12 +15,21 @@ from botocore.exceptions import ClientError
 from model.serving.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
+from workflow.answers import SCORES_TYPE, Scores
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
-from workflow.errors import EndpointBusy, EndpointFault
-from workflow.policy import INFERENCE_ID_PREFIX
+from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
+from workflow.policy import INFERENCE_ID_PREFIX, Policy
+from workflow.policy import decide as to_decision
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+ENVIRONMENT = {
+    "ENDPOINT_NAME": "scones",
+    "ENDPOINT_ACCEPT": "application/json",
+    "EndpointScores": "probabilities",
+}
 
 
 class Runtime:
@@ -78,9 +87,10 @@ def runtime(server):
     return server
 
 
-def endpoint_at(url, read_timeout_s=10.0):
+def endpoint_at(url, read_timeout_s=10.0, accept="application/json", scores_are="probabilities"):
     config = Config(connect_timeout=1, read_timeout=read_timeout_s, retries={"total_max_attempts": 1})
-    return Endpoint(boto3.client("sagemaker-runtime", endpoint_url=url, config=config), "scones")
+    client = boto3.client("sagemaker-runtime", endpoint_url=url, config=config)
+    return Endpoint(client, "scones", accept, scores_are)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +106,7 @@ def ask(endpoint):
 
 
 def test_the_image_is_sent_as_it_is_and_the_scores_come_back(runtime, endpoint):
-    assert ask(endpoint).scores == [0.25, 0.75]
+    assert ask(endpoint).scores == Scores([0.25, 0.75])
     ((path, headers, body),) = runtime.asked
     assert path == "/endpoints/scones/invocations"
     assert body == b"an image"
@@ -130,12 +140,12 @@ def test_another_container_s_version_is_its_endpoint_and_variant(runtime, endpoi
         (b"[Infinity, -Infinity]", [None, None]),
         (b"[1e999, -1e999, 0.5]", [None, None, 0.5]),
         (b"[]", []),
-        (b'["0.5", null, true, [1]]', ["0.5", None, True, [1]]),
+        (b'["0.5", null, true]', ["0.5", None, True]),
     ],
 )
 def test_what_json_and_step_functions_cannot_carry_becomes_null(runtime, endpoint, body, scores):
     runtime.answer(body)
-    answer = ask(endpoint).scores
+    answer = ask(endpoint).scores.values
     assert answer == scores
     json.dumps(answer, allow_nan=False)
 
@@ -147,30 +157,76 @@ def test_what_json_and_step_functions_cannot_carry_becomes_null(runtime, endpoin
         b"[0.5",
         b"<html>",
         b"\xff\xfe",
-        b"{}",
         b"null",
-        b"0.5",
         b'"[0.5]"',
         b"[" * 10_000,
         b"[" + b"9" * 9_999 + b"]",
     ],
     ids=lambda body: repr(body[:12]),
 )
-def test_an_answer_other_than_a_json_list_is_a_fault(runtime, endpoint, body):
+def test_an_answer_that_is_no_text_of_scores_is_a_fault(runtime, endpoint, body):
     runtime.answer(body)
-    with pytest.raises(EndpointFault, match=r"endpoint scones answered without (a )?JSON"):
+    with pytest.raises(EndpointFault, match=r"endpoint scones answered with neither JSON"):
         ask(endpoint)
 
 
 def test_an_answer_that_is_too_long_is_a_fault(runtime, endpoint):
     runtime.answer([0.5] * (ANSWER_MAX_BYTES // 4))
-    with pytest.raises(EndpointFault, match="more than 12,000 bytes"):
+    with pytest.raises(EndpointFault, match="more than 80,000 bytes"):
         ask(endpoint)
 
 
-def test_the_scores_of_500_classes_are_not_too_long(runtime, endpoint):
-    runtime.answer([0.0012345678901234567] * 500)
-    assert len(ask(endpoint).scores) == 500
+def test_the_named_scores_of_1000_classes_are_not_too_long(runtime, endpoint):
+    runtime.answer(
+        [{"label": f"class number {number:04}", "score": 0.0012345678901234567} for number in range(1_000)]
+    )
+    assert len(ask(endpoint).scores.values) == 1_000
+
+
+# ── each kind of endpoint, as its documents say ──
+
+
+KINDS = {
+    "built-in": ("[0.25, 0.75]", None),
+    "Scones": ('{"probabilities": [0.25, 0.75], "unfamiliarity": 0.97}', None),
+    "TensorFlow Serving": ('{"predictions": [[0.25, 0.75]]}', None),
+    "TensorFlow Serving, logits": ('{"predictions": [[-1.5, -0.4013877]]}', "logits"),
+    "Hugging Face": (
+        '[{"score": 0.75, "label": "motorcycle"}, {"score": 0.25, "label": "bicycle"}]',
+        None,
+    ),
+    "Hugging Face, the most probable": ('[{"score": 0.75, "label": "motorcycle"}]', None),
+    "JumpStart, verbose": (
+        '{"probabilities": [0.75, 0.25], "labels": ["motorcycle", "bicycle"], "predicted_label": "x"}',
+        None,
+    ),
+    "JSON Lines": ('{"prediction": [0.25, 0.75]}\n', None),
+    "CSV": ("0.25,0.75\n", None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_endpoint_of_each_kind_is_understood(runtime, kind):
+    body, scores_are = KINDS[kind]
+    runtime.answer(body.encode())
+    endpoint = endpoint_at(runtime.url, scores_are=scores_are or "probabilities")
+    policy = Policy(("bicycle", "motorcycle"), 0.7, {}, scores_are=scores_are or "probabilities")
+    decided = to_decision(ask(endpoint).scores, policy)
+    assert decided.label == "motorcycle"
+    assert decided.confidence == pytest.approx(0.75, abs=1e-6)
+    assert decided.outcome == ("needs_review" if kind == "Scones" else "accepted")
+
+
+def test_the_endpoint_is_asked_for_the_content_type_that_its_parameter_names(runtime, endpoint):
+    ask(endpoint_at(runtime.url, accept=SCORES_TYPE))
+    assert runtime.asked[0][1]["Accept"] == SCORES_TYPE
+
+
+def test_an_answer_with_two_meanings_names_the_endpoint_the_parameter_and_the_answer(runtime, endpoint):
+    runtime.answer(b'{"scores": [0.1, 0.9], "predictions": [0.2, 0.8]}')
+    says = r"endpoint scones: .* scores and predictions.* set EndpointAccept .* begins: {\"scores\": \[0.1"
+    with pytest.raises(UnclearAnswer, match=says):
+        ask(endpoint)
 
 
 # ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,7 +234,8 @@ def test_the_scores_of_500_classes_are_not_too_long(runtime, endpoint):
 
 def test_a_batch_is_sent_as_one_array_of_pixels(runtime, endpoint):
     runtime.answer([[0.5, 0.5]] * 2)
-    assert endpoint.classify_batch([bytes(range(12)), bytes(range(12, 24))], 2).scores == [[0.5, 0.5]] * 2
+    answers = endpoint.classify_batch([bytes(range(12)), bytes(range(12, 24))], 2)
+    assert [answer.scores for answer in answers] == [Scores([0.5, 0.5])] * 2
     ((_, headers, body),) = runtime.asked
     pixels = np.load(io.BytesIO(body), allow_pickle=False)
     assert headers["Content-Type"] == "application/x-npy"
@@ -186,10 +243,10 @@ def test_a_batch_is_sent_as_one_array_of_pixels(runtime, endpoint):
     assert pixels.dtype == np.uint8
 
 
-@pytest.mark.parametrize("answers", [[], [[0.5, 0.5]], [[0.5, 0.5]] * 3])
-def test_a_batch_that_is_not_answered_image_by_image_is_a_fault(runtime, endpoint, answers):
+@pytest.mark.parametrize("answers", [[[0.5, 0.5]], [[0.5, 0.5]] * 3])
+def test_a_batch_that_is_not_answered_image_by_image_is_unclear(runtime, endpoint, answers):
     runtime.answer(answers)
-    with pytest.raises(EndpointFault, match=f"{len(answers)} answers to 2 images"):
+    with pytest.raises(UnclearAnswer, match=f"{len(answers)} answers to 2 images"):
         endpoint.classify_batch([bytes(12)] * 2, 2)
 
 
@@ -275,7 +332,7 @@ def test_nothing_is_asked_twice(runtime, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     runtime.fail("ThrottlingException", 400)
     with pytest.raises(EndpointBusy):
-        ask(Endpoint.connect("scones"))
+        ask(Endpoint.connect(*ENVIRONMENT.values()))
     assert len(runtime.asked) == 1
 
 
@@ -291,7 +348,8 @@ def fresh_client():
 
 @pytest.fixture
 def classify_request(runtime, monkeypatch, fresh_client):
-    monkeypatch.setenv("ENDPOINT_NAME", "scones")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     return {
         "body": base64.b64encode(png_bytes()).decode(),
@@ -319,7 +377,7 @@ def test_the_lambda_sends_the_picture_and_returns_the_scores(runtime, classify_r
     payload = classify.lambda_handler(classify_request, FakeContext())
     assert runtime.asked[0][2] == png_bytes()
     assert payload.keys() == {"scores", "model_version", "endpoint", "classify_ms"}
-    assert (payload["scores"], payload["endpoint"]) == ([0.25, 0.75], "scones")
+    assert (payload["scores"]["values"], payload["endpoint"]) == ([0.25, 0.75], "scones")
     assert 0 < payload["classify_ms"] < 60_000  # a span of time, not a time of the clock
 
 
@@ -334,6 +392,9 @@ def test_the_next_lambda_takes_what_this_one_returns(classify_request):
             "confidence": 0.75,
             "threshold": 0.7,
             "probabilities": {"bicycle": 0.25, "motorcycle": 0.75},
+            "unfamiliarity": None,
+            "reason": None,
+            "detail": None,
             "model_version": scores["model_version"],
             "endpoint": "scones",
             "classify_ms": scores["classify_ms"],
@@ -357,7 +418,12 @@ def test_its_lines_hold_no_picture_and_no_scores(runtime, classify_request, line
 @pytest.mark.usefixtures("policy")
 def test_a_decision_s_lines_hold_its_label_and_no_other_scores(lines_of):
     read = lines_of(decide)
-    request = {"scores": [0.123456, 0.876544], "model_version": "m1", "endpoint": "e", "classify_ms": 1.0}
+    request = {
+        "scores": {"values": [0.123456, 0.876544]},
+        "model_version": "m1",
+        "endpoint": "e",
+        "classify_ms": 1.0,
+    }
     decide.lambda_handler({**request, "execution_arn": "one"}, FakeContext())
     text, (log, metrics) = read()
     assert (log["outcome"], log["label"], log["correlation_id"]) == ("accepted", "motorcycle", "one")

@@ -18,6 +18,7 @@ from ingest.aws import IncomingBucket
 from ingest.errors import REJECT_REASONS
 from tests.builders import LONGEST_KEY, FakeContext, an_event, an_sqs_event
 from tests.corpus import ODD_KEYS, Odd, cut_everywhere, large_odd_images, small_odd_images
+from workflow.answers import Scores
 from workflow.aws import Answer
 from workflow.batch import Steps
 from workflow.policy import Policy
@@ -149,8 +150,8 @@ class Model:
     def classify(self, image: bytes, content_type: str) -> Answer:
         raise AssertionError("asked for one image")
 
-    def classify_batch(self, images: Any, size_px: int) -> Answer:
-        return Answer([[0.99, 0.01] for _ in images], "model-1")
+    def classify_batch(self, images: Any, size_px: int) -> list[Answer]:
+        return [Answer(Scores([0.99, 0.01]), "model-1") for _ in images]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from ingest.serialize import to_payload
 from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
 from tests.template import template
 from workflow import decide
-from workflow.errors import EndpointBusy, EndpointFault, InvalidScores
+from workflow.answers import Scores
+from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -59,7 +61,12 @@ def serialized(size_px):
 
 
 def classified(scores):
-    return {"scores": scores, "model_version": "m1", "endpoint": "scones", "classify_ms": 34.21}
+    return {
+        "scores": asdict(Scores(scores)),
+        "model_version": "m1",
+        "endpoint": "scones",
+        "classify_ms": 34.21,
+    }
 
 
 def of_the_platform(name):
@@ -75,6 +82,7 @@ def policy(monkeypatch):
     monkeypatch.setenv("Threshold", "0.94")
     monkeypatch.setenv("ClassThresholds", "")
     monkeypatch.setenv("Temperature", "1")
+    monkeypatch.delenv("UnfamiliarityThreshold", raising=False)
     decide.policy.cache_clear()
     yield
     decide.policy.cache_clear()
@@ -126,7 +134,16 @@ def test_a_confident_image_is_accepted_and_recorded_with_all_that_is_known(steps
     assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "bicycle", 0.97)
     assert (row["reason"], row["detail"]) == (None, None)
     unknown = {column for column, value in row.items() if value is None}
-    assert unknown == {"reason", "detail", "first_decided_at"}
+    assert unknown == {"reason", "detail", "first_decided_at", "unfamiliarity"}
+
+
+def test_an_image_that_is_unlike_the_classes_needs_review_however_sure_the_model_is(steps, run):
+    scores = Scores([0.99, 0.01], unfamiliarity=0.97)
+    steps.answers["Classify"] = [{**classified([]), "scores": asdict(scores)}]
+    assert run()["status"] == "SUCCEEDED"
+    row = the_row(steps)
+    assert (row["outcome"], row["reason"], row["unfamiliarity"]) == ("needs_review", "unlike_training", 0.97)
+    assert row["detail"] == "unfamiliarity 0.970, above 0.95"
 
 
 def test_an_uncertain_image_needs_review(steps, run):
@@ -151,7 +168,9 @@ def test_a_rejected_image_is_recorded_without_a_retry_and_the_execution_succeeds
         ("Classify", EndpointBusy("throttled"), 5),
         ("Classify", EndpointFault("it failed"), 3),
         ("Classify", KeyError("body"), 2),
+        ("Classify", UnclearAnswer("two meanings"), 1),
         ("Decide", InvalidScores("too few"), 1),
+        ("Decide", UnknownLabel("a cat"), 1),
         ("Decide", ValueError("no threshold"), 2),
     ],
     ids=lambda value: repr(value),

@@ -28,6 +28,7 @@ from model.data.drawings import LABELS, draw
 from model.serving import sagemaker as on_aws
 from model.serving import sagemaker_requests as requests
 from model.serving.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
+from workflow.answers import Scores
 from workflow.policy import Policy, decide
 
 ROLE = "arn:aws:iam::123456789012:role/scones"
@@ -464,7 +465,7 @@ def test_with_a_fitted_temperature_the_confidence_of_decide_matches_its_accuracy
     assert float(said["Temperature"]) == pytest.approx(3, rel=0.1)
 
     policy = Policy.from_mapping(said)
-    confidence = [decide(scores, policy).confidence for scores in overconfident.tolist()]
+    confidence = [decide(Scores(scores), policy).confidence for scores in overconfident.tolist()]
     right = overconfident.argmax(axis=1) == labels
     assert math.fsum(confidence) / len(confidence) == pytest.approx(right.mean(), abs=0.02)
 

@@ -16,6 +16,7 @@ from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
 from workflow import classify, classify_batch, decide
+from workflow.answers import Scores
 from workflow.aws import Answer
 from workflow.batch import Classifier, Steps
 from workflow.policy import Policy
@@ -71,7 +72,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         write=lambda path, table: None,
         list_files=lambda prefix: iter(()),
     )
-    endpoint = SimpleNamespace(classify=lambda image, type_: Answer([0.9, 0.1], "m1"), name="scones")
+    endpoint = SimpleNamespace(classify=lambda image, type_: Answer(Scores([0.9, 0.1]), "m1"), name="scones")
     monkeypatch.setattr(serialize, "incoming_bucket", lambda: bucket)
     monkeypatch.setattr(serialize, "image_size_px", lambda: 32)
     monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
@@ -133,7 +134,12 @@ def test_the_average_of_needs_review_is_its_share(
     score: float, needs_review: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decide, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
-    request = {"scores": [score, 1 - score], "model_version": "m", "endpoint": "e", "classify_ms": 1.0}
+    request = {
+        "scores": {"values": [score, 1 - score]},
+        "model_version": "m",
+        "endpoint": "e",
+        "classify_ms": 1.0,
+    }
     decide.lambda_handler({**request, "execution_arn": "arn"}, FakeContext())
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert line["NeedsReview"] == [needs_review]
@@ -145,13 +151,12 @@ def test_the_images_of_a_batch_are_among_the_average(
 ) -> None:
     """One alarm watches single images and batches. A batch takes few lines, not one for each image."""
     scores = [[0.9, 0.1]] * 40 + [[0.99, 0.01]] * 59
+    answers = [Answer(Scores(each), "m1") for each in scores]
     objects = {"bad.png": b"no image"}
     steps = Steps(
         read=lambda upload: objects.get(upload.key, png_bytes()),
         image_size_px=8,
-        endpoint=cast(
-            Classifier, SimpleNamespace(name="scones", classify_batch=lambda *_: Answer(scores, "m1"))
-        ),
+        endpoint=cast(Classifier, SimpleNamespace(name="scones", classify_batch=lambda *_: answers)),
         policy=Policy(("bicycle", "motorcycle"), 0.94, {}),
     )
     monkeypatch.setattr(classify_batch, "steps", lambda: steps)

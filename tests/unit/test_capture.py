@@ -14,7 +14,8 @@ from analytics.capture import FIRST_AT, Capture, NotACapture, Source, messages, 
 from analytics.lake.batch import sort_out
 from tests.builders import png_bytes
 from tests.template import resources_of_type
-from workflow.errors import InvalidScores
+from workflow.answers import Scores
+from workflow.errors import InvalidScores, UnknownLabel
 from workflow.outcome import IMPORTED_BUCKET
 from workflow.policy import Policy
 
@@ -62,19 +63,19 @@ CSV = [("0.1,0.9", [[0.1, 0.9]]), ("0.1, 0.9\n1,0\n", [[0.1, 0.9], [1.0, 0.0]])]
 @pytest.mark.parametrize(("text", "scores"), FORMS)
 def test_json_is_read_as_text_as_itself_and_in_base64(text: str, scores: Any) -> None:
     for output in (part(text, "JSON"), part(json.loads(text), "JSON"), part(in_base64(text), "BASE64")):
-        assert read_line(a_line(output), NOW).scores == scores
+        assert read_line(a_line(output), NOW).scores == [Scores(each) for each in scores]
 
 
 @pytest.mark.parametrize(("text", "scores"), LINES)
 def test_json_may_have_lines_and_a_line_its_own_json(text: str, scores: Any) -> None:
     for output in (part(text, "JSON"), part(in_base64(text), "BASE64")):
-        assert read_line(a_line(output), NOW).scores == scores
+        assert read_line(a_line(output), NOW).scores == [Scores(each) for each in scores]
 
 
 @pytest.mark.parametrize(("text", "scores"), CSV)
 def test_csv_is_read_as_text_and_in_base64(text: str, scores: Any) -> None:
     for output in (part(text, "CSV"), part(in_base64(text), "BASE64")):
-        assert read_line(a_line(output), NOW).scores == scores
+        assert read_line(a_line(output), NOW).scores == [Scores(each) for each in scores]
 
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=5)
@@ -86,7 +87,7 @@ def test_whatever_the_probabilities_they_come_through_every_encoding(scores: Any
         "\n".join(",".join(map(repr, each)) for each in scores) if encoding == "CSV" else json.dumps(scores)
     )
     output = part(in_base64(text) if encoding == "BASE64" else text, encoding)
-    assert read_line(a_line(output), NOW).scores == scores
+    assert read_line(a_line(output), NOW).scores == [Scores(each) for each in scores]
 
 
 anything = st.recursive(
@@ -106,7 +107,7 @@ def test_any_line_is_a_capture_or_says_why_not(line: bytes) -> None:
     output=anything | st.builds(part, anything, st.sampled_from(["JSON", "CSV", "BASE64", "X"])), id_=anything
 )
 def test_any_answer_becomes_rows_or_says_why_not(output: Any, id_: Any) -> None:
-    with contextlib.suppress(NotACapture, InvalidScores):
+    with contextlib.suppress(NotACapture, InvalidScores, UnknownLabel):
         assert list(messages(read_line(a_line(output, eventId=id_), NOW), SOURCE, POLICY, 32, NOW))
 
 
@@ -127,13 +128,13 @@ def test_any_answer_becomes_rows_or_says_why_not(output: Any, id_: Any) -> None:
         (a_line(None), "endpointOutput is not a JSON object"),
         (a_line(part(None, "JSON")), "data is not text"),
         (a_line(part("[1, 0]", "NONE")), "encoding is none of"),
-        (a_line(part("[1,", "JSON")), "no JSON"),
+        (a_line(part("[1,", "JSON")), "neither JSON"),
         (a_line(part("%%", "BASE64")), "data is not BASE64"),
-        (a_line(part("/w==", "BASE64")), "the answer is not text"),
-        (a_line(part("a,b", "CSV")), "holds no probabilities"),
-        (a_line(part("", "CSV")), "holds no probabilities"),
-        (a_line(part("[]", "JSON")), "holds no probabilities"),
-        (a_line(part('{"label": "bicycle"}', "JSON")), "holds no probabilities"),
+        (a_line(part("/w==", "BASE64")), "neither JSON"),
+        (a_line(part("a,b", "CSV")), "holds no scores: neither JSON"),
+        (a_line(part("", "CSV")), "holds no scores"),
+        (a_line(part("[]", "JSON")), "holds no scores"),
+        (a_line(part('{"label": "bicycle"}', "JSON")), "holds no scores"),
         (
             json.dumps({"eventMetadata": {"eventId": "e"}, "captureData": {}}).encode(),
             "capture its answers, too",
@@ -221,7 +222,7 @@ def test_the_path_names_the_endpoint(path: str, source: Source) -> None:
 def test_a_time_without_a_zone_is_utc() -> None:
     line = a_line(part("[1, 0]", "JSON"), inferenceTime="2025-11-15T10:30:45.123")
     assert read_line(line, NOW) == Capture(
-        "e-1", datetime(2025, 11, 15, 10, 30, 45, 123_000, UTC), b"", [[1, 0]]
+        "e-1", datetime(2025, 11, 15, 10, 30, 45, 123_000, UTC), b"", [Scores([1, 0])]
     )
 
 

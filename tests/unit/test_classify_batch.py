@@ -17,6 +17,7 @@ from ingest.errors import RejectedImage
 from ingest.image import prepare
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
+from workflow.answers import Scores
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
 from workflow.batch import ATTEMPTS, Steps
 from workflow.errors import EndpointBusy, EndpointFault
@@ -59,7 +60,7 @@ class FakeEndpoint:
         answer = self._answer(Image.open(io.BytesIO(image)).tobytes())
         if isinstance(answer, Exception):
             raise answer
-        return Answer(answer, "m1")
+        return Answer(Scores(answer), "m1")
 
     def classify_batch(self, images, size_px):
         self.asked.append("batch")
@@ -67,7 +68,7 @@ class FakeEndpoint:
         answers = [self._answer(image) for image in images]
         if not self.takes_batches or any(isinstance(answer, Exception) for answer in answers):
             raise EndpointFault("endpoint scones: ModelError: 415")
-        return Answer(answers, "m1")
+        return [Answer(Scores(answer), "m1") for answer in answers]
 
     def _answer(self, pixels):
         return self.spoils.get(pixels, scores_of(pixels))

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workflow.errors import InvalidScores, WrongModel
+from workflow import policy as policy_module
+from workflow.answers import Scores
+from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
-from workflow.policy import SUM_TOLERANCE, Policy, decide
+from workflow.policy import SUM_TOLERANCE, UNLIKE_TRAINING, Policy
 
 TWO = ("bicycle", "motorcycle")
 
@@ -32,6 +34,10 @@ def scores_of_classes(draw, most=12):
     weights = draw(st.lists(st.floats(1e-6, 1), min_size=1, max_size=most))
     total = math.fsum(weights)
     return [weight / total for weight in weights]
+
+
+def decide(values, policy, labels=None, unfamiliarity=None):
+    return policy_module.decide(Scores(values, labels, unfamiliarity), policy)
 
 
 def names(scores):
@@ -200,6 +206,85 @@ def test_any_list_is_decided_on_or_invalid(scores):
     assert abs(math.fsum(prediction.probabilities.values()) - 1) <= SUM_TOLERANCE + 1e-9
 
 
+# ── scores with names ──
+
+
+def test_where_the_endpoint_names_the_classes_names_decide_and_not_positions():
+    prediction = decide([0.95, 0.05], a_policy(), labels=["motorcycle", "bicycle"])
+    assert prediction.label == "motorcycle"
+    assert prediction.probabilities == {"bicycle": 0.05, "motorcycle": 0.95}
+
+
+def test_the_most_probable_classes_are_enough():
+    prediction = decide([0.6, 0.3], a_policy("abcdef", 0.5), labels=["c", "a"])
+    assert (prediction.label, prediction.outcome) == ("c", Outcome.ACCEPTED)
+    assert prediction.probabilities == {"a": 0.3, "c": 0.6}
+
+
+def test_a_label_that_the_policy_does_not_have_is_an_error_of_its_own():
+    with pytest.raises(UnknownLabel, match="names 'LABEL_0', which is none of the 2 ClassNames 'bicycle, mo"):
+        decide([0.95], a_policy(), labels=["LABEL_0"])
+
+
+@pytest.mark.parametrize(("values", "labels"), [([0.9, 0.3], "ab"), ([0.0], "a"), ([None], "a"), ([2], "a")])
+def test_named_scores_are_probabilities_too(values, labels):
+    with pytest.raises(InvalidScores):
+        decide(values, a_policy("abc"), labels=list(labels))
+
+
+def test_some_of_the_probabilities_cannot_be_tempered():
+    with pytest.raises(InvalidScores, match="1 of 3 classes, but a temperature or logits need all"):
+        decide([0.9], a_policy("abc", temperature=2), labels=["a"])
+
+
+# ── logits ──
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=8), st.floats(0.05, 20))
+def test_the_softmax_of_logits_is_tempered_as_their_probabilities_would_be(logits, temperature):
+    policy = Policy(tuple(names(logits)), 0.9, {}, temperature, scores_are="logits")
+    probabilities = list(decide(logits, policy).probabilities.values())
+    powers = [math.exp((logit - max(logits)) / temperature) for logit in logits]
+    assert probabilities == pytest.approx([power / math.fsum(powers) for power in powers])
+    assert math.isclose(math.fsum(probabilities), 1, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("values", [[None, 1], [10**400, 1], ["1", 2], [True, 1], [1]])
+def test_what_is_not_a_finite_logit_per_class_is_invalid(values):
+    with pytest.raises(InvalidScores):
+        decide(values, Policy(TWO, 0.9, {}, scores_are="logits"))
+
+
+@pytest.mark.parametrize("values", [[-1.2, 3.4], [0.9, 0.9]])
+def test_what_may_be_logits_is_refused_with_the_parameter_that_says_so(values):
+    with pytest.raises(InvalidScores, match="logits need EndpointScores=logits"):
+        decide(values, a_policy())
+
+
+# ── unfamiliarity ──
+
+
+@pytest.mark.parametrize(
+    ("unfamiliarity", "reason"),
+    [(None, None), (0, None), (0.95, None), (math.nextafter(0.95, 1), UNLIKE_TRAINING), (1, UNLIKE_TRAINING)],
+)
+def test_above_its_threshold_unfamiliarity_means_review(unfamiliarity, reason):
+    prediction = decide([0.01, 0.99], a_policy(), unfamiliarity=unfamiliarity)
+    assert (prediction.reason, prediction.unfamiliarity) == (reason, unfamiliarity)
+    assert prediction.outcome == (Outcome.NEEDS_REVIEW if reason else Outcome.ACCEPTED)
+
+
+def test_an_uncertain_image_that_is_unlike_the_classes_says_so():
+    assert decide([0.5, 0.5], a_policy(), unfamiliarity=0.99).reason == UNLIKE_TRAINING
+    assert decide([0.5, 0.5], a_policy(), unfamiliarity=0.5).reason is None
+
+
+@pytest.mark.parametrize("unfamiliarity", [-0.1, 1.1, "0.5", True, [0.5]])
+def test_an_unfamiliarity_is_from_0_to_1(unfamiliarity):
+    with pytest.raises(InvalidScores, match="unfamiliarity from 0 to 1"):
+        decide([0.5, 0.5], a_policy(), unfamiliarity=unfamiliarity)
+
+
 # ── the policy ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -224,6 +309,7 @@ def test_the_temperature_of_a_card_is_not_applied_again():
         Policy(TWO, 0.94, {}),
         Policy(TWO, 0.5, {"bicycle": 0.25, "motorcycle": 1.0}, 0.7),
         Policy(TWO, 0.94, {}, model_version="m-2"),
+        Policy(TWO, 0.5, {}, unfamiliarity_threshold=0.8, scores_are="logits"),
     ],
 )
 def test_the_template_s_parameters_carry_the_whole_policy(policy):

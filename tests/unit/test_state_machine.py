@@ -51,15 +51,15 @@ def longest_way_s(state):
 def test_the_machine_names_each_error_of_scones_and_no_other():
     named = set().union(*map(handled, STATES.values()))
     assert {name for name in named if not name.startswith(("States.", "Lambda."))} == ERRORS
-    assert len(ERRORS) == 5
+    assert len(ERRORS) == 7
 
 
 @pytest.mark.parametrize(
     ("state", "raises"),
     [
         ("Serialize", {"RejectedImage"}),
-        ("Classify", {"EndpointBusy", "EndpointFault"}),
-        ("Decide", {"InvalidScores", "WrongModel"}),
+        ("Classify", {"EndpointBusy", "EndpointFault", "UnclearAnswer"}),
+        ("Decide", {"InvalidScores", "UnknownLabel", "WrongModel"}),
         ("Record", set()),
     ],
 )
@@ -69,7 +69,13 @@ def test_each_step_handles_what_it_raises(state, raises):
 
 @pytest.mark.parametrize(
     ("state", "error"),
-    [("Serialize", "RejectedImage"), ("Decide", "InvalidScores"), ("Decide", "WrongModel")],
+    [
+        ("Serialize", "RejectedImage"),
+        ("Classify", "UnclearAnswer"),
+        ("Decide", "InvalidScores"),
+        ("Decide", "UnknownLabel"),
+        ("Decide", "WrongModel"),
+    ],
 )
 def test_what_would_fail_again_is_not_retried(state, error):
     # The first retrier that matches decides, so that it must come before States.ALL.

@@ -103,7 +103,7 @@ def test_a_parameter_has_a_description_and_a_range(name):
 def test_what_the_model_s_card_says_has_no_default_and_everything_else_has_one():
     assert {
         name for name in PARAMETERS if "Default" not in PARAMETERS[name]
-    } == parameters_of_model().keys() - {"ModelVersion"}
+    } == parameters_of_model().keys() - {"ModelVersion", "EndpointAccept"}
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "Default" in PARAMETERS[name]])
@@ -212,7 +212,10 @@ def test_the_build_has_what_the_template_names(tmp_path):
     ("connect", "handler"),
     [
         (lambda: IncomingBucket.connect()._s3, "ingest.serialize.lambda_handler"),
-        (lambda: Endpoint.connect("scones")._runtime, "workflow.classify.lambda_handler"),
+        (
+            lambda: Endpoint.connect("scones", "application/json", "probabilities")._runtime,
+            "workflow.classify.lambda_handler",
+        ),
         (lambda: ResultsBucket.connect("results")._s3, "analytics.lake.record.lambda_handler"),
     ],
     ids=["serialize", "classify", "record"],
@@ -224,7 +227,7 @@ def test_a_client_times_out_before_its_lambda_does(connect, handler):
 
 
 def test_the_endpoint_s_client_times_out_before_the_state_machine_does():
-    config = Endpoint.connect("scones")._runtime.meta.config
+    config = Endpoint.connect("scones", "application/json", "probabilities")._runtime.meta.config
     machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
     assert config.retries["total_max_attempts"] == 1  # the machine retries
     assert config.connect_timeout + config.read_timeout < machine["States"]["Classify"]["TimeoutSeconds"]

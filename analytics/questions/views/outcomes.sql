@@ -32,6 +32,7 @@ SELECT
     confidence,
     threshold,
     probabilities,
+    unfamiliarity,
     reason,
     detail,
     model_version,

@@ -1,0 +1,164 @@
+"""workflow.answers: each form of an answer, and what is refused because it could mean two things."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow.answers import SHOWN_CHARS, NotReadable, Scores, read_answer, read_answer_to
+from workflow.errors import UnclearAnswer
+
+ONE, OTHER = Scores([0.1, 0.9]), Scores([0.6, 0.4])
+NAMED = Scores([0.9, 0.1], ["motorcycle", "bicycle"])
+TOP = Scores([0.9], ["motorcycle"])
+
+
+@pytest.mark.parametrize(
+    ("text", "scores"),
+    [
+        ("[0.1, 0.9]", [ONE]),
+        ("[[0.1, 0.9], [0.6, 0.4]]", [ONE, OTHER]),
+        ('{"predictions": [[0.1, 0.9]]}', [ONE]),
+        ('{"predictions": [[0.1, 0.9], [0.6, 0.4]]}', [ONE, OTHER]),
+        ('{"outputs": [[0.1, 0.9]]}', [ONE]),
+        ('{"probabilities": [0.1, 0.9]}', [ONE]),
+        ('{"predictions": [{"scores": [0.1, 0.9]}, {"scores": [0.6, 0.4]}]}', [ONE, OTHER]),
+        ('{"probabilities": [0.1, 0.9], "logits": [-2, 3]}', [ONE]),
+        ('{"scores": [0.1, 0.9], "predictions": [0.1, 0.9]}', [ONE]),
+        ('{"predictions": ["motorcycle"], "probabilities": [[0.1, 0.9]]}', [ONE]),
+        # Hugging Face
+        ('[{"label": "motorcycle", "score": 0.9}, {"label": "bicycle", "score": 0.1}]', [NAMED]),
+        ('[[{"label": "motorcycle", "score": 0.9}, {"label": "bicycle", "score": 0.1}]]', [NAMED]),
+        ('[[{"label": "motorcycle", "score": 0.9}], [{"label": "motorcycle", "score": 0.9}]]', [TOP, TOP]),
+        ('{"label": "motorcycle", "score": 0.9}', [TOP]),
+        # JumpStart
+        (
+            '{"probabilities": [0.9, 0.1], "labels": ["motorcycle", "bicycle"], "predicted_label": "x"}',
+            [NAMED],
+        ),
+        ('{"probabilities": [[0.9, 0.1]], "labels": [["motorcycle", "bicycle"]]}', [NAMED]),
+        ('{"probabilities": [[0.9, 0.1]], "labels": ["motorcycle", "bicycle"]}', [NAMED]),
+        # lines
+        ('{"prediction": [0.1, 0.9]}\n\n{"prediction": [0.6, 0.4]}\n', [ONE, OTHER]),
+        ("[0.1, 0.9]\r\n[0.6, 0.4]", [ONE, OTHER]),
+        ('{"label": "motorcycle", "score": 0.9}\n{"label": "motorcycle", "score": 0.9}', [TOP, TOP]),
+        ("\ufeff0.1, 0.9\n0.6,0.4\n", [ONE, OTHER]),
+        # Scones
+        ('{"probabilities": [0.1, 0.9], "unfamiliarity": 0.4}', [Scores([0.1, 0.9], None, 0.4)]),
+        (
+            '[{"probabilities": [0.1, 0.9], "unfamiliarity": 0.4}, {"probabilities": [0.6, 0.4]}]',
+            [Scores([0.1, 0.9], None, 0.4), OTHER],
+        ),
+        (
+            '{"probabilities": [[0.1, 0.9], [0.6, 0.4]], "unfamiliarity": [0.4, 0.5]}',
+            [Scores([0.1, 0.9], None, 0.4), Scores([0.6, 0.4], None, 0.5)],
+        ),
+    ],
+)
+def test_a_form_is_recognised_by_its_shape(text: str, scores: list[Scores]) -> None:
+    assert read_answer(text.encode()) == scores
+    assert read_answer_to(len(scores), text.encode()) == scores
+
+
+def test_logits_are_taken_where_the_scores_are_logits() -> None:
+    body = b'{"probabilities": [0.1, 0.9], "logits": [-2, 3]}'
+    assert read_answer(body, "logits") == [Scores([-2, 3])]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"logits": [-2, 3]}', 'only "logits": set EndpointScores=logits'),
+        (
+            '{"scores": [0.1, 0.9], "outputs": [0.2, 0.8]}',
+            "different scores under scores and outputs: set",
+        ),
+        ('{"probabilities": [0.9, 0.1], "labels": ["motorcycle"]}', "other classes than it has scores"),
+        ('{"probabilities": [1, 0], "labels": ["a", "b"], "classes": ["b", "a"]}', "other classes than"),
+        ('{"predictions": [{"label": "a", "score": 1}], "labels": ["b"]}', "other classes than it has"),
+        ('[{"label": "a", "score": 0.5}, {"label": "a", "score": 0.5}]', "a label has several scores"),
+        ('[{"label": 1, "score": 0.5}]', "the label 1 is not text: set EndpointAccept"),
+        ("[0.5, [0.5]]", "a list mixes scores and lists"),
+        ("[[[0.5, 0.5]]]", "a list within a list holds more than numbers"),
+        ('{"label": "bicycle"}', "a list of scores under none of probabilities, scores, "),
+        ('{"predictions": ["bicycle"]}', "a list of scores under none of"),
+        ("{}", "a list of scores under none of"),
+        ('[1]\n"bicycle"', "a value is not a list or an object"),
+        (
+            '{"probabilities": [[1, 0]], "unfamiliarity": [0.1, 0.2]}',
+            "2 values of unfamiliarity for 1",
+        ),
+    ],
+)
+def test_what_has_two_meanings_or_none_is_refused_with_the_parameter_to_set(text: str, says: str) -> None:
+    with pytest.raises(UnclearAnswer) as caught:
+        read_answer(text.encode())
+    assert says in str(caught.value)
+    assert str(caught.value).endswith(f"The answer begins: {text}")
+    assert ": set Endpoint" in str(caught.value)
+
+
+def test_a_refusal_shows_the_first_200_characters_of_the_answer() -> None:
+    text = json.dumps({"text": "x" * 500})
+    with pytest.raises(UnclearAnswer) as caught:
+        read_answer(text.encode())
+    assert str(caught.value).endswith(f"begins: {text[:SHOWN_CHARS]}")
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [
+        (1, "0.1\n0.9"),  # two classes of one image, or one class of two
+        (1, "[[0.1], [0.9]]"),
+        (1, '{"label": "a", "score": 0.6}\n{"label": "b", "score": 0.4}'),
+        (2, "[0.1, 0.9]"),
+        (2, '[{"label": "a", "score": 0.6}, {"label": "b", "score": 0.4}]'),
+        (2, '{"predictions": [0.1, 0.9]}'),
+    ],
+)
+def test_an_answer_to_another_number_of_images_is_refused(images: int, text: str) -> None:
+    with pytest.raises(UnclearAnswer, match=f"answers to {images} images: set EndpointAccept"):
+        read_answer_to(images, text.encode())
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"<html>", b"[0.5", b"\xff\xfe", b"a,b", b'{"a": 1}\n<', b"[" * 10**5]
+)
+def test_what_is_no_such_text_is_not_readable(body: bytes) -> None:
+    with pytest.raises(NotReadable, match="neither JSON nor JSON Lines nor CSV"):
+        read_answer(body)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["probabilities", "labels", "label", "score", "predictions", "unfamiliarity"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(anything)
+def test_any_json_is_scores_or_says_why_not(value: Any) -> None:
+    try:
+        found = read_answer(json.dumps(value).encode())
+    except (UnclearAnswer, NotReadable):
+        return
+    for scores in found:
+        assert scores.labels is None or len(scores.labels) == len(set(scores.labels)) == len(scores.values)
+        json.dumps(scores.values, allow_nan=False)
+
+
+@given(st.binary())
+def test_any_bytes_are_scores_or_say_why_not(body: bytes) -> None:
+    try:
+        read_answer(body)
+    except (UnclearAnswer, NotReadable):
+        return
