@@ -21,7 +21,7 @@ metrics = Metrics(namespace="Scones", service="classify")
 def endpoint() -> Endpoint:
     """Return the endpoint's client, created once per container."""
     return Endpoint.connect(
-        os.environ["ENDPOINT_NAME"], os.environ["ENDPOINT_ACCEPT"], os.environ["EndpointScores"]
+        os.environ["ENDPOINT_NAME"], os.environ["ENDPOINT_ACCEPT"], os.environ["ENDPOINT_SCORES"]
     )
 
 

@@ -28,7 +28,7 @@ def steps() -> Steps:
         endpoint=Endpoint.connect(
             os.environ["ENDPOINT_NAME"],
             os.environ["ENDPOINT_ACCEPT"],
-            os.environ["EndpointScores"],
+            os.environ["ENDPOINT_SCORES"],
             read_timeout_s=ENDPOINT_TIMEOUT_S,
         ),
         policy=Policy.from_mapping(os.environ),

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 ENVIRONMENT = {
     "ENDPOINT_NAME": "scones",
     "ENDPOINT_ACCEPT": "application/json",
-    "EndpointScores": "probabilities",
+    "ENDPOINT_SCORES": "probabilities",
 }
 
 
@@ -332,7 +332,7 @@ def test_nothing_is_asked_twice(runtime, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     runtime.fail("ThrottlingException", 400)
     with pytest.raises(EndpointBusy):
-        ask(Endpoint.connect(*ENVIRONMENT.values()))
+        ask(Endpoint.connect("scones", "application/json", "probabilities"))
     assert len(runtime.asked) == 1
 
 
