@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +14,7 @@ from analytics.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
 WIDEST = 10_000
 """Columns of a file or a pipe: nothing is cut or broken there."""
@@ -30,6 +31,19 @@ class Terminal(Console):
         super().__init__(emoji=False, markup=False, **options)
         if not self.is_terminal and "width" not in options and "COLUMNS" not in os.environ:
             self.width = WIDEST
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; in a file or a pipe, a table is columns alone: no frame, no blanks at the ends of lines."""
+        tables = [] if self.is_terminal or "rich.table" not in sys.modules else _tables(objects)
+        if not tables:
+            super().print(*objects, **options)
+            return
+        for table in tables:
+            table.box, table.pad_edge, table.padding = None, False, (0, 2, 0, 0)
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        lines = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+        super().print(lines, soft_wrap=True, highlight=False, end="")
 
     def on_broken_pipe(self) -> None:
         """End quietly when nobody reads on, as in `scones query … | head`: that is not a failure."""
@@ -48,6 +62,12 @@ class Terminal(Console):
         else:
             self.print(text, highlight=False)
             yield
+
+
+def _tables(objects: Sequence[Any]) -> "list[Table]":
+    from rich.table import Table
+
+    return [each for each in objects if isinstance(each, Table)]
 
 
 def end_quietly() -> NoReturn:

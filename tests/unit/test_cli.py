@@ -350,10 +350,12 @@ def test_up_names_no_command_that_would_ask_the_real_aws(monkeypatch, tmp_path) 
     monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     monkeypatch.delenv("SCONES_PORT", raising=False)
     monkeypatch.setattr("infra.laptop.local.up", lambda *_, **__: A_STACK)
+    monkeypatch.setattr("infra.operations.in_flight.resume", lambda _: 1_234)
     result = CliRunner().invoke(scones, ["up"])
     assert result.exit_code == 0
     assert "s3://" not in result.output
     assert f"{tmp_path / 'stack.json'} has the bucket" in result.stderr
+    assert "since it last stopped: 1,234. They are classified now." in result.stderr
 
 
 @pytest.mark.parametrize("command", ["audit", "redrive"])

@@ -109,7 +109,7 @@ def test_a_table_that_is_cut_says_how_to_get_the_rest(capsys: Any, limit: int | 
     frame = pd.DataFrame({"n": range(1_234)})
     table, said, _ = written(capsys, frame, "table", limit=limit)
     assert said == f"{shown} of 1,234 rows shown: LIMIT=1234 shows all\n"
-    assert table.count("│") == 2 * shown
+    assert len(table.splitlines()) == 1 + (shown or 1)  # without any, it says so
 
 
 def test_the_list_of_saved_queries_is_titled_in_one_command_line_s_spelling(

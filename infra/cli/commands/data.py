@@ -246,10 +246,9 @@ def import_capture(
 
 
 def _saved(name: str, week: str | None) -> str:
-    """Return a saved query's SQL; without such a query, show those that there are."""
+    """Return a saved query's SQL."""
     from analytics.questions.queries import UnknownQuery, console_query, saved_queries, week_query
     from analytics.report.isoweek import IsoWeek
-    from infra.cli.tables import show_saved_queries
 
     try:
         if week is None:
@@ -257,8 +256,9 @@ def _saved(name: str, week: str | None) -> str:
         chosen = IsoWeek.parse(week)
         return week_query(name, chosen.monday, chosen.sunday)
     except UnknownQuery as error:
-        show_saved_queries(words)
         near = "".join(f" Perhaps {each}?" for each in get_close_matches(name.lower(), saved_queries(), 1))
-        raise click.ClickException(f"There is no query {name!r}; those above are saved.{near}") from error
+        raise click.ClickException(
+            f"There is no query {name!r}.{near} `{how('query')}` lists them."
+        ) from error
     except ValueError as error:
         raise click.ClickException(str(error)) from error
