@@ -10,6 +10,9 @@ from infra.installation import how
 from ingest.errors import SconesError
 
 STACK_NAME = "scones"
+"""Name of the laptop's stack, and on AWS of the one that is not named."""
+STACK_NAME_PATTERN = r"[a-z][a-z0-9-]{0,49}"
+"""CloudFormation allows capitals, and Glue writes the names of databases without them."""
 REGION = "us-east-1"
 
 
@@ -35,6 +38,7 @@ class Stack:
     table: str
     workgroup: str
     notifications_topic_arn: str
+    name: str = STACK_NAME
     endpoint_url: str | None = None
     """URL of the embedded AWS. None stands for AWS itself."""
     model_endpoint_url: str | None = None

@@ -6,16 +6,17 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import IncomingBucket
 from ingest.image import PreparedImage, prepare
+from ingest.metrics import StackMetrics
 from ingest.upload import Upload
 
 logger = Logger(service="serialize")
-metrics = Metrics(namespace="Scones", service="serialize")
+metrics = StackMetrics("serialize")
 
 
 @cache

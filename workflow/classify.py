@@ -7,14 +7,15 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.metrics import StackMetrics
 from workflow.aws import Endpoint
 
 logger = Logger(service="classify")
-metrics = Metrics(namespace="Scones", service="classify")
+metrics = StackMetrics("classify")
 
 
 @cache

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from ingest.metrics import StackMetrics
 from workflow.outcome import Outcome
 
-metrics = Metrics(namespace="Scones", service="decisions")
+metrics = StackMetrics("decisions")
 """`service` is a dimension. It names what is counted, for Decide and ClassifyBatch alike."""
 
 

@@ -17,6 +17,17 @@ UNLIKE_TRAINING = "unlike_training"
 
 DEFAULT_UNFAMILIARITY_THRESHOLD = 0.95
 
+PARAMETERS = (
+    "ClassNames",
+    "Threshold",
+    "ClassThresholds",
+    "Temperature",
+    "ModelVersion",
+    "UnfamiliarityThreshold",
+    "EndpointScores",
+)
+"""The template's parameters that make a policy."""
+
 SUM_TOLERANCE = 0.01
 """Tolerance of the sum: float16 scores of a hundred classes and printed decimals do not add up to 1."""
 

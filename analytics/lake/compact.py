@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.compaction import compact
+from ingest.metrics import StackMetrics
 
 logger = Logger(service="compact")
-metrics = Metrics(namespace="Scones", service="compact")
+metrics = StackMetrics("compact")
 
 
 @cache

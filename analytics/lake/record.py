@@ -4,15 +4,16 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analytics.lake.aws import DeadLetterQueue, ResultsBucket
 from analytics.lake.batch import sort_out
+from ingest.metrics import StackMetrics
 
 logger = Logger(service="record")
-metrics = Metrics(namespace="Scones", service="record")
+metrics = StackMetrics("record")
 
 
 @cache

@@ -31,7 +31,7 @@ class Alarm:
             f"      AlarmDescription: {json.dumps(self.description)}\n"
             f"      Namespace: {self.namespace}\n"
             f"      MetricName: {self.metric}\n"
-            f"      Dimensions: [{DIMENSIONS[self.namespace].format(self.of)}]\n"
+            f"      Dimensions: [{dimensions(self.namespace, self.metric).format(self.of)}]\n"
             f"      {kind}: {self.statistic}\n"
             f"      Period: {self.period_s}\n"
             f"      EvaluationPeriods: {self.periods}\n"
@@ -47,11 +47,21 @@ DIMENSIONS = {
     "AWS/States": "{{ Name: StateMachineArn, Value: !Ref {} }}",
     "AWS/Events": "{{ Name: RuleName, Value: !Ref {} }}",
     "AWS/SQS": "{{ Name: QueueName, Value: !GetAtt {}.QueueName }}",
-    "AWS/SageMaker": "{{ Name: EndpointName, Value: !Ref {} }}, {{ Name: VariantName, Value: AllTraffic }}",
+    "AWS/SageMaker": "{{ Name: EndpointName, Value: !Ref {} }},"
+    " {{ Name: VariantName, Value: !Ref VariantName }}",
     "AWS/Lambda": "{{ Name: FunctionName, Value: !Ref {} }}",
-    "Scones": "{{ Name: service, Value: {} }}",
+    "Scones": "{{ Name: service, Value: {} }}, {{ Name: stack, Value: !Ref AWS::StackName }}",
 }
 """Namespace → the dimensions of its metrics."""
+
+_OF_AN_API = {("AWS/States", "ThrottledEvents"): "{{ Name: APIName, Value: {} }}"}
+"""Namespace and metric → its dimensions, where they are not those of the namespace."""
+
+
+def dimensions(namespace: str, metric: str) -> str:
+    """Return the dimensions of a metric, with a place for the resource."""
+    return _OF_AN_API.get((namespace, metric), DIMENSIONS[namespace])
+
 
 DOCUMENTED = {
     # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
@@ -60,8 +70,8 @@ DOCUMENTED = {
         "ExecutionsSucceeded",
         "ExecutionsFailed",
         "ExecutionsTimedOut",
-        "ExecutionThrottled",
         "ExecutionTime",
+        "ThrottledEvents",
     },
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     "AWS/Events": {"FailedInvocations", "InvocationsSentToDlq", "InvocationsFailedToBeSentToDlq"},
@@ -92,9 +102,10 @@ ALARMS = (
     Alarm(
         "ImagesThrottled",
         "AWS/States",
-        "ExecutionThrottled",
-        "ImageStateMachine",
-        "For 15 minutes, Step Functions has throttled executions because the account's limit is reached.",
+        "ThrottledEvents",
+        "StartExecution",
+        "For 15 minutes, Step Functions has throttled starts of executions: the account's quota is reached."
+        " EventBridge retries each for 24 hours.",
         periods=3,
     ),
     Alarm(

@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,68 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra.aws import package
+from infra.aws.account import Account
+from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
+from infra.aws.incoming import announce_uploads
+from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
-from ingest.errors import SconesError
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import SCORES_TYPE
 from workflow.policy import Policy
 
+__all__ = ["DeployFailed"]  # raised here, and by whatever changes a stack
 
-class DeployFailed(SconesError):
-    """The stack could not be deployed. The text has the reason, possibly in the words of the AWS CLI."""
+DEFAULT_ENDPOINT = "scones"
+"""The template's default of `EndpointName`."""
+
+CODE = "code"
+"""Folder of the artifacts bucket, with a folder for each stack."""
+POLICIES = "policies"
+"""The same for the policies that a rollback returns to: see `infra.aws.release`."""
+
+Say = Callable[[str], None]
+
+_LEFT_OVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
+"""States of a stack whose creation failed. CloudFormation can delete it, and cannot update it."""
+_DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A deployment that is ready to be made: its code is uploaded, and nothing is changed yet."""
+
+    account: Account
+    stack_name: str
+    stage: Stage
+    changes: ChangeSet | None
+    """None: the stack is as wanted already."""
+    parameters: Mapping[str, tuple[str | None, str]]
+    """Parameter → its value now (None: it has none) and then, where they differ."""
+    incoming: str
+    """Name of the bucket that is to announce its uploads; empty for the stack's own, which does."""
+
+    def apply(self, say: Say) -> None:
+        """Make the changes, and wait for them.
+
+        Raises:
+            DeployFailed: CloudFormation could not make them, and put back what it could.
+            botocore.exceptions.ClientError: AWS refused.
+        """
+        if self.changes:
+            self.changes.execute()
+        if self.stage.termination_protection is not None:
+            self.account.session.client("cloudformation").update_termination_protection(
+                EnableTerminationProtection=self.stage.termination_protection, StackName=self.stack_name
+            )
+        if self.incoming:
+            s3 = self.account.session.client("s3")
+            announce_uploads(s3, self.incoming, self.account.account_id, say)
+
+    def discard(self) -> None:
+        """Change nothing."""
+        if self.changes:
+            self.changes.discard()
 
 
 def deploy(
@@ -45,26 +98,47 @@ def deploy(
     Raises:
         DeployFailed: in the words of the AWS CLI.
     """
-    packaged = template.with_name("packaged.yaml")
-    upload = ["--template-file", str(template), "--s3-bucket", artifacts_bucket]
-    _aws(["cloudformation", "package", *upload, "--output-template-file", str(packaged)], environment)
-    command = ["cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", stack_name]
-    command += ["--s3-bucket", artifacts_bucket, "--no-fail-on-empty-changeset"]
-    command += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-    if parameters:
-        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    command = _deploy_command(template, stack_name, artifacts_bucket, parameters, environment)
     _aws(command, environment)
 
 
+def _deploy_command(
+    template: Path,
+    stack_name: str,
+    artifacts_bucket: str,
+    parameters: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> list[str]:
+    """Upload code and definitions; return the arguments of the AWS CLI that deploy them."""
+    packaged = template.with_name("packaged.yaml")
+    bucket = ["--s3-bucket", artifacts_bucket, "--s3-prefix", code_prefix(stack_name)]
+    upload = ["--template-file", str(template), *bucket, "--output-template-file", str(packaged)]
+    _aws(["cloudformation", "package", *upload], environment)
+    command = ["cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", stack_name]
+    command += [*bucket, "--no-fail-on-empty-changeset"]
+    command += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    if parameters:
+        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    return command
+
+
+def code_prefix(stack_name: str) -> str:
+    """Return the prefix of a stack's code in the artifacts bucket.
+
+    It is kept: CloudFormation needs the code of an earlier deployment to go back to it.
+    """
+    return f"{CODE}/{stack_name}"
+
+
 def stack_on_aws(session: "boto3.Session", stack_name: str) -> Stack:
-    """Return the stack that `deploy_to_aws` left.
+    """Return the stack that a deployment left.
 
     Raises:
         NotUp: there is no stack of that name in the account and region of the session.
     """
     named = _outputs_of(described(session, stack_name))
     account_id = session.client("sts").get_caller_identity()["Account"]
-    return Stack.from_outputs(named, region=session.region_name, account_id=account_id)
+    return Stack.from_outputs(named, region=session.region_name, account_id=account_id, name=stack_name)
 
 
 def described(session: "boto3.Session", stack_name: str) -> dict[str, Any]:
@@ -109,30 +183,164 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
         ) from error
 
 
-def deploy_to_aws(
-    session: "boto3.Session", stack_name: str, parameters: Mapping[str, str], model: Path = DEFAULT_MODEL
-) -> None:
-    """Build the Lambdas for AWS and deploy them there, as the user's AWS profile.
+def plan_deployment(
+    account: Account,
+    stack_name: str,
+    parameters: Mapping[str, str],
+    model: Path | None = None,
+    stage: Stage = NO_STAGE,
+    say: Say = lambda _: None,
+) -> Planned:
+    """Build the Lambdas for AWS, upload them, and let CloudFormation compute what a deployment changes.
+
+    What is not given keeps its value: the classes and thresholds of a stack are those of an earlier
+    deployment, unless a model or other parameters are given.
 
     Args:
-        session: selects the account and region.
+        account: account and region.
         stack_name: name of the CloudFormation stack.
-        parameters: parameters of the template, which take precedence over those of the model's card.
-        model: folder of the model that the endpoint serves.
+        parameters: parameters of the template. They take precedence over the stage's, those over the card's.
+        model: folder of the model that the endpoint serves. None: for a new stack, the default model.
+        stage: role, tags and parameters of the stage.
+        say: gets what is done on the way.
 
     Raises:
-        DeployFailed: the model or a parameter is wrong or unknown, or the AWS CLI failed.
+        DeployFailed: the model or a parameter is wrong or unknown, the stack cannot be changed now, or the
+            AWS CLI or CloudFormation failed.
+        WrongStage: the account or region is not the stage's.
         subprocess.CalledProcessError: a library could not be downloaded.
-        botocore.exceptions.ClientError: the artifacts bucket could not be created.
+        botocore.exceptions.ClientError: AWS refused.
+    """
+    given = {**stage.parameters, **parameters}
+    of_model = ensure_deployable(given, model)
+    stage.check(account)
+    session = account.session
+    stack = _changeable(session, stack_name, say)
+    present = parameters_of(stack) if stack else {}
+    if not stack and not model:
+        of_model = parameters_of_model()
+    wanted = wanted_parameters(given, of_model, present)
+    endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
+    if "VariantName" not in given and (variant := variant_of(session, endpoint)):
+        wanted["VariantName"] = variant
+
+    bucket = artifacts_bucket(account.account_id, account.region)
+    make_artifacts_bucket(session.client("s3"), bucket, account.region)
+    template = package.build(state_folder() / "aws", with_libraries=True)
+    environment = {**os.environ, "AWS_DEFAULT_REGION": account.region}
+    command = _deploy_command(template, stack_name, bucket, wanted, environment)
+    tags = stage.tags or {each["Key"]: each["Value"] for each in (stack or {}).get("Tags", [])}
+    return Planned(
+        account=account,
+        stack_name=stack_name,
+        stage=stage,
+        changes=_change_set(
+            session.client("cloudformation"), [*command, *_options(stage, tags)], environment
+        ),
+        parameters={
+            name: (present.get(name), value) for name, value in wanted.items() if present.get(name) != value
+        },
+        incoming={**present, **wanted}.get("IncomingBucketName", ""),
+    )
+
+
+def ensure_deployable(parameters: Mapping[str, str], model: Path | None) -> dict[str, str]:
+    """Check parameters and a model as far as that is possible without AWS; return the model's parameters.
+
+    Raises:
+        DeployFailed: the template does not have a parameter, or the folder has no usable model.
     """
     _ensure_known(parameters)
-    wanted = consistent(with_model(parameters, model))
-    account_id = session.client("sts").get_caller_identity()["Account"]
-    bucket = artifacts_bucket(account_id, session.region_name)
-    _make_artifacts_bucket(session.client("s3"), bucket, session.region_name)
-    template = package.build(state_folder() / "aws", with_libraries=True)
-    environment = {**os.environ, "AWS_DEFAULT_REGION": session.region_name}
-    deploy(template, stack_name, bucket, wanted, environment)
+    return parameters_of_model(model) if model else {}
+
+
+def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a stack that is there."""
+    return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
+
+
+def wanted_parameters(
+    given: Mapping[str, str], of_model: Mapping[str, str], present: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the parameters to deploy with; the others keep their value.
+
+    Args:
+        given: by people.
+        of_model: by a model's card. Empty: the policy stays, as far as nothing is given.
+        present: of the stack that is there.
+
+    Raises:
+        DeployFailed: they contradict each other.
+    """
+    # Other classes belong to another endpoint: it has another version, and may refuse to answer with the
+    # content type of Scones' own container.
+    of_other = {"EndpointAccept": "application/json", "ModelVersion": ""} if "ClassNames" in given else {}
+    wanted = {**of_model, **of_other, **given}
+    consistent({**present, **wanted})
+    return wanted
+
+
+def variant_of(session: "boto3.Session", endpoint: str) -> str | None:
+    """Return the variant of an endpoint, which its alarms watch, or None if the endpoint cannot be seen."""
+    try:
+        found = session.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+    except ClientError:  # it may come later, or not be for this user to see
+        return None
+    variants = found.get("ProductionVariants") or [{}]
+    name: str | None = variants[0].get("VariantName")
+    return name
+
+
+def _changeable(session: "boto3.Session", stack_name: str, say: Say) -> dict[str, Any] | None:
+    """Return the description of a stack that can be updated, or None if it is to be created.
+
+    What a creation that failed has left is deleted: CloudFormation can neither update nor create over it.
+
+    Raises:
+        DeployFailed: the stack is being changed, or cannot be.
+    """
+    try:
+        stack = described(session, stack_name)
+    except NotUp:
+        return None
+    status = stack["StackStatus"]
+    cloudformation = session.client("cloudformation")
+    if status == "REVIEW_IN_PROGRESS":  # changes were computed, and never made
+        return None
+    if status in _LEFT_OVER:
+        say(why_it_failed(cloudformation, stack_name))
+        say(f"Deleting what the failed creation of {stack_name!r} left, to create it again.")
+        cloudformation.delete_stack(StackName=stack_name)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=stack["StackId"], WaiterConfig=_DELETE_PATIENCE
+        )
+        return None
+    if status.endswith("_IN_PROGRESS"):
+        raise DeployFailed(
+            f"the stack {stack_name!r} is being changed ({status}): try again when that is over"
+        )
+    if status in ("UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"):
+        next_step = (
+            f"`aws cloudformation continue-update-rollback --stack-name {stack_name}` goes on"
+            if status == "UPDATE_ROLLBACK_FAILED"
+            else f"`{how('undeploy')}` tries again"
+        )
+        raise DeployFailed(f"{why_it_failed(cloudformation, stack_name)}\nIt is {status}: {next_step}.")
+    return stack
+
+
+def _options(stage: Stage, tags: Mapping[str, str]) -> Iterable[str]:
+    if tags:
+        yield from ("--tags", *(f"{key}={value}" for key, value in tags.items()))
+    if stage.role_arn:
+        yield from ("--role-arn", stage.role_arn)
+
+
+def _change_set(cloudformation: Any, command: list[str], environment: Mapping[str, str]) -> ChangeSet | None:
+    """Let the AWS CLI compute the changes, and return them; None if there are none."""
+    said = _aws([*command, "--no-execute-changeset"], environment)
+    found = re.search(r"arn:\S+:changeSet/\S+", said)
+    return ChangeSet.of(cloudformation, found[0]) if found else None
 
 
 def _ensure_known(parameters: Mapping[str, str]) -> None:
@@ -143,18 +351,6 @@ def _ensure_known(parameters: Mapping[str, str]) -> None:
         if name not in known:
             near = "".join(f" Perhaps {each}?" for each in get_close_matches(name, known, 1))
             raise DeployFailed(f"PARAMETERS: the template has no parameter {name!r}.{near}")
-
-
-def with_model(parameters: Mapping[str, str], model: Path) -> dict[str, str]:
-    """Return the parameters, and those of the model's card for all others.
-
-    Other classes belong to another endpoint: it has another version, and may refuse to answer with the
-    content type of Scones' own container.
-    """
-    of_other = (
-        {"EndpointAccept": "application/json", "ModelVersion": ""} if "ClassNames" in parameters else {}
-    )
-    return {**parameters_of_model(model), **of_other, **parameters}
 
 
 def consistent(parameters: dict[str, str]) -> dict[str, str]:
@@ -180,10 +376,15 @@ def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:
 
 
 def _outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    # CloudFormation leaves "Outputs" out of a stack whose creation has not finished.
+    if not stack.get("Outputs"):
+        raise NotUp(
+            f"the stack {stack['StackName']!r} is {stack['StackStatus']}: `{how('deploy')}` deploys it"
+        )
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def _make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
+def make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
     """Create the bucket if it is missing. S3 encrypts new buckets and blocks public access by default."""
     # us-east-1 is the default, and the one region that S3 refuses as a LocationConstraint.
     location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -191,7 +392,7 @@ def _make_artifacts_bucket(s3: "boto3.client", name: str, region: str) -> None:
         s3.create_bucket(Bucket=name, **location)
 
 
-def _aws(arguments: list[str], environment: Mapping[str, str]) -> None:
+def _aws(arguments: list[str], environment: Mapping[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "awscli", *arguments],
         env=environment,
@@ -201,3 +402,4 @@ def _aws(arguments: list[str], environment: Mapping[str, str]) -> None:
     )
     if done.returncode != 0:
         raise DeployFailed((done.stderr or done.stdout).strip())
+    return done.stdout

@@ -1,6 +1,7 @@
 """Deletes what `make deploy` created on AWS, except the buckets of the images and the results."""
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import boto3
 from botocore.exceptions import WaiterError
 
 from analytics.text import plural
-from infra.aws.deploy import artifacts_bucket, described
+from infra.aws.deploy import CODE, POLICIES, artifacts_bucket, described
 from infra.installation import how
 from infra.stack import NotUp, depth
 from ingest.errors import SconesError
@@ -54,10 +55,21 @@ def undeploy(session: "boto3.Session", stack_name: str) -> Undeployed:
         undeployed = Undeployed(was_there=False, kept=[])
     else:
         undeployed = Undeployed(was_there=True, kept=_delete_stack(session, stack, account_id))
-    bucket = _emptied(session, artifacts_bucket(account_id, session.region_name), account_id)
-    with contextlib.suppress(bucket.meta.client.exceptions.NoSuchBucket):
-        bucket.delete(ExpectedBucketOwner=account_id)
+    _delete_artifacts(session, stack_name, account_id)
     return undeployed
+
+
+def _delete_artifacts(session: "boto3.Session", stack_name: str, account_id: str) -> None:
+    """Delete the uploaded code, and its bucket if no other stack has code there."""
+    owner = {"ExpectedBucketOwner": account_id}
+    bucket = session.resource("s3").Bucket(artifacts_bucket(account_id, session.region_name))
+    with contextlib.suppress(bucket.meta.client.exceptions.NoSuchBucket):
+        keys = {each.key for each in bucket.objects.filter(**owner)}
+        others = {key for key in keys if re.match(rf"({CODE}|{POLICIES})/(?!{re.escape(stack_name)}/)", key)}
+        for key in sorted(keys - others):
+            bucket.Object(key).delete(**owner)
+        if not others:
+            bucket.delete(**owner)
 
 
 def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id: str) -> list[str]:
@@ -66,6 +78,10 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
         raise CannotUndeploy(
             f"the stack {stack['StackName']!r} was not created by `{how('deploy')}`: it is left alone"
         )
+    if stack.get("EnableTerminationProtection"):
+        command = "aws cloudformation update-termination-protection --no-enable-termination-protection"
+        name = stack["StackName"]
+        raise CannotUndeploy(f"the stack {name!r} is protected: `{command} --stack-name {name}` ends that")
     cloudformation = session.client("cloudformation")
     stack_id = stack["StackId"]  # a deleted stack is found by its id only
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)

@@ -5,6 +5,7 @@ neither make nor a shell interprets a value: docs/decisions/0074-one-command-lin
 """
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from typing import Any
 import click
 
 from infra.cli.terminal import words
+from infra.stack import STACK_NAME, STACK_NAME_PATTERN
 
 ATTENTION = 3
 """Exit code of a command that did its work and found something that asks for attention."""
@@ -39,6 +41,7 @@ _SETTINGS = (
     "ON",
     "READY",
     "SHELL",
+    "STACK",
     "TERM",
     "TMPDIR",
     "TZ",
@@ -51,6 +54,9 @@ _SETTINGS_BEGIN = (
     *("AWS_", "CUDA_", "HTTP", "http", "LC_", "NO_", "OMP_", "PIP_", "UV_", "XDG_"),
 )
 """Variables of make, of the Makefile and of programs' environments, which every command may be given."""
+
+_STACK = "scones.stack"
+"""Key of the chosen stack's name in click's context."""
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -169,7 +175,7 @@ _QUIET = Option(
 
 
 def _is_rare(parameter: Option | Argument) -> bool:
-    return parameter.make_name in ("JSON", "ON", "QUIET")
+    return parameter.make_name in ("JSON", "ON", "QUIET", "STACK")
 
 
 def _refuse_unknown(command: Command, environment: Mapping[str, str]) -> None:
@@ -226,7 +232,48 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 """Type of an option that names a folder, which need not be there."""
 
 as_json: Decorator = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-on: Decorator = option(
+
+
+class StackName(click.ParamType):
+    """The name of a stack."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check a name."""
+        if not re.fullmatch(STACK_NAME_PATTERN, value):
+            self.fail(f"{value!r}: lower-case letters, digits and hyphens, a letter first", param, ctx)
+        return str(value)
+
+
+def _choose_stack(context: click.Context, _: click.Parameter, name: str) -> None:
+    context.meta[_STACK] = name
+
+
+stack: Decorator = option(
+    "--stack",
+    type=StackName(),
+    default=STACK_NAME,
+    show_default=True,
+    envvar="SCONES_STACK",
+    expose_value=False,
+    callback=_choose_stack,
+    help="Name of the stack on AWS: one for each stage or team.",
+)
+
+
+def chosen_stack() -> str:
+    """Return the name of the stack on AWS that the command is about."""
+    context = click.get_current_context(silent=True)
+    return str(context.meta.get(_STACK, STACK_NAME)) if context else STACK_NAME
+
+
+def on(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose a system: `--on aws`, and `--stack` there."""
+    return _on(stack(command))
+
+
+_on: Decorator = option(
     "--on",
     type=click.Choice(["aws"]),
     envvar="SCONES_ON",

@@ -1,28 +1,35 @@
 """Which deployed system a command is about."""
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from infra.cli.command_line import chosen_stack
 from infra.cli.scratch import temporary_files
+from infra.cli.terminal import words
 from infra.installation import stack_file, state_folder
-from infra.stack import STACK_NAME, NotUp, Stack
+from infra.stack import Stack
 
 if TYPE_CHECKING:
     import boto3
+
+    from infra.aws.account import Account
 
 
 def current_stack(on: str | None) -> Stack:
     """Return the system on this machine, or the one on AWS, for the command that runs.
 
+    Of the one on AWS, the account and region are printed.
+
     Raises:
         NotUp: it is not there.
+        NotAws: requests to AWS would go to another server.
     """
     if on == "aws":
         from infra.aws.deploy import stack_on_aws
 
-        stack = stack_on_aws(aws_session(), STACK_NAME)
+        name = chosen_stack()
+        stack = stack_on_aws(aws_account(name).session, name)
     else:
         from infra.laptop.local import current
 
@@ -37,18 +44,23 @@ def keep_temporary_files() -> None:
         context.with_resource(temporary_files(state_folder() / "tmp"))
 
 
+def aws_account(stack_name: str | None = None) -> "Account":
+    """Return the user's account and region, and print them with the stack: the command acts there."""
+    from infra.aws.account import Account
+
+    account = Account.of(aws_session())
+    stack = f", stack {stack_name}" if stack_name else ""
+    words.print(f"AWS {account}{stack}", highlight=False, soft_wrap=True)
+    return account
+
+
 def aws_session() -> "boto3.Session":
     """Return the user's own AWS session.
 
     Raises:
         NotUp: it has no region, or no credentials.
+        NotAws: requests to AWS would go to another server.
     """
-    import boto3
+    from infra.aws.account import aws_session
 
-    # boto3 reads AWS_DEFAULT_REGION alone, all other SDKs of AWS and its CLI v2 read AWS_REGION first.
-    session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-    if not session.region_name:
-        raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
-    if session.get_credentials() is None:
-        raise NotUp("no AWS credentials are set: choose a profile with AWS_PROFILE, or run aws configure")
-    return session
+    return aws_session()

@@ -15,6 +15,8 @@ from infra.stack import Stack
 from workflow.outcome import Outcome
 
 if TYPE_CHECKING:
+    from infra.aws.changes import ChangeSet
+    from infra.aws.deploy import Planned
     from infra.aws.undeploy import Undeployed
     from infra.operations.audit import Audited
     from infra.operations.backfill import Ended
@@ -253,6 +255,28 @@ def import_facts(imported: "Imported", new: int, known: int) -> dict[str, Any]:
 
 
 # ── AWS ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_changes(console: Terminal, planned: "Planned") -> None:
+    """Print what a deployment changes: parameters with both values, and resources."""
+    for name, (before, after) in planned.parameters.items():
+        said = f"{after!r}" if before is None else f"{before!r} → {after!r}"
+        console.print(f"  {name}: {said}", highlight=False, soft_wrap=True)
+    if not planned.changes:
+        console.print("The stack has these resources and this code already: nothing to change.")
+        return
+    show_resources(console, planned.changes)
+
+
+def show_resources(console: Terminal, changes: "ChangeSet") -> None:
+    """Print what happens to the resources of a stack. Of a new stack, only their number."""
+    if changes.is_new:
+        console.print(f"  creates the stack {changes.stack_name!r}: {len(changes.changes)} resources")
+        return
+    for change in changes.changes:
+        replaced = {"True": ", replaced", "Conditional": ", perhaps replaced"}.get(change.replacement, "")
+        line = f"  {change.action.lower()} {change.resource} ({change.type}{replaced})"
+        console.print(line, highlight=False, soft_wrap=True, style="bold" if replaced else "")
 
 
 def show_undeployed(console: Terminal, done: "Undeployed", region: str) -> None:

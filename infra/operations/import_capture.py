@@ -18,7 +18,7 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
-from infra.stack import STACK_NAME, Stack
+from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.upload import bucket_and_key
 from workflow.errors import InvalidScores, UnknownLabel
@@ -77,7 +77,7 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     Raises:
         CannotImport: they contradict each other.
     """
-    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
     said = parameters
     if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them

@@ -6,16 +6,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from model.serving.endpoint import CONTENT_TYPE, Classify, EndpointError, scores
 
 
-def over_sagemaker(endpoint_name: str) -> Classify:
-    """Return a function that asks a SageMaker endpoint, with the environment's credentials and region.
-
-    Raises:
-        EndpointError: no region is set.
-    """
-    try:
-        client = boto3.client("sagemaker-runtime")
-    except BotoCoreError as error:
-        raise EndpointError(f"cannot ask the endpoint {endpoint_name}: {error}") from error
+def over_sagemaker(session: "boto3.Session", endpoint_name: str) -> Classify:
+    """Return a function that asks a SageMaker endpoint in the account and region of a session."""
+    client = session.client("sagemaker-runtime")
 
     def classify(image: bytes) -> list[float]:
         try:

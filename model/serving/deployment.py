@@ -42,6 +42,9 @@ class ControlPlane(Protocol):
     def config_of(self, endpoint: str) -> str | None:
         """Return the configuration that an endpoint runs, or None if there is no such endpoint."""
 
+    def is_serverless(self, config: str) -> bool:
+        """Tell whether a configuration is of a serverless endpoint, and not of one on instances."""
+
     def configs(self, endpoint: str) -> list[str]:
         """Return the endpoint's configurations, newest first."""
 
@@ -165,13 +168,13 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
         raise
     try:
         say(f"{'updating' if before else 'creating'} the endpoint {endpoint}: this takes minutes")
-        plane.switch(endpoint, name, exists=before is not None)
+        _switch(plane, endpoint, name, say)
         smoke_test(plane, deployment)
         if isinstance(deployment.capacity, RealTime):
             plane.scale(endpoint, deployment.capacity)
     except Exception:
         say(f"it failed: {f'going back to {before}' if before else f'deleting {endpoint}'}")
-        _restore(plane, endpoint, name, before)
+        _restore(plane, endpoint, name, before, say)
         resume_scaling()
         raise
     for older in plane.configs(endpoint):
@@ -181,12 +184,29 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
     return name
 
 
-def _restore(plane: ControlPlane, endpoint: str, name: str, before: str | None) -> None:
+def _switch(plane: ControlPlane, endpoint: str, config: str, say: Say) -> None:
+    """Let an endpoint run a configuration, whatever it runs now.
+
+    SageMaker makes a serverless endpoint real-time, but not the other way round.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-update.html
+    """
+    running = plane.config_of(endpoint)
+    if running and plane.is_serverless(config) and not plane.is_serverless(running):
+        say(
+            f"SageMaker cannot make a real-time endpoint serverless: {endpoint} is deleted and created anew. "
+            "Images that come meanwhile fail; redrive them afterwards"
+        )
+        plane.delete_endpoint(endpoint)
+        running = None
+    plane.switch(endpoint, config, exists=running is not None)
+
+
+def _restore(plane: ControlPlane, endpoint: str, name: str, before: str | None, say: Say) -> None:
     running = plane.config_of(endpoint)
     if running is not None:
         plane.stop_scaling(endpoint)
     if before is not None and running != before:
-        plane.switch(endpoint, before, exists=True)
+        _switch(plane, endpoint, before, say)
     elif before is None and running is not None:
         plane.delete_endpoint(endpoint)
     plane.discard(name)
@@ -200,16 +220,27 @@ def roll_back(plane: ControlPlane, endpoint: str, say: Say) -> str:
     Raises:
         DeploymentError: there is no such endpoint, or no previous configuration.
     """
+    older, present = previous(plane, endpoint), plane.config_of(endpoint)
+    assert present  # noqa: S101 - there is one before it
+    say(f"going back from {present} to {older}")
+    plane.stop_scaling(endpoint)
+    _switch(plane, endpoint, older, say)
+    plane.discard(present)
+    return older
+
+
+def previous(plane: ControlPlane, endpoint: str) -> str:
+    """Return the configuration that a rollback returns to.
+
+    Raises:
+        DeploymentError: there is no such endpoint, or no previous configuration.
+    """
     present, known = plane.config_of(endpoint), plane.configs(endpoint)
     if present is None:
         raise DeploymentError(f"there is no endpoint {endpoint}")
     older = known[known.index(present) + 1 :] if present in known else []
     if not older:
         raise DeploymentError(f"{endpoint} runs {present}, and there is none before it to roll back to")
-    say(f"going back from {present} to {older[0]}")
-    plane.stop_scaling(endpoint)
-    plane.switch(endpoint, older[0], exists=True)
-    plane.discard(present)
     return older[0]
 
 

@@ -6,6 +6,7 @@ built-in algorithm's image and waits, with progress and logs. Its resource class
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,15 +48,20 @@ class SageMaker:
     autoscaling: Any
 
     @classmethod
-    def connect(cls) -> "SageMaker":
-        """Return it with the credentials and in the region of the environment."""
+    def connect(cls, session: "boto3.Session") -> "SageMaker":
+        """Return it with the credentials and in the region of a session."""
         names = ("sagemaker", "sagemaker-runtime", "application-autoscaling")
-        return cls(*(boto3.client(name) for name in names))
+        return cls(*(session.client(name) for name in names))
 
     def config_of(self, endpoint: str) -> str | None:
         """Return the configuration that an endpoint runs, or None if there is no such endpoint."""
         described = _unless_missing(lambda: self.control.describe_endpoint(EndpointName=endpoint))
         return described["EndpointConfigName"] if described else None
+
+    def is_serverless(self, config: str) -> bool:
+        """Tell whether a configuration is of a serverless endpoint."""
+        (variant,) = self.control.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+        return "ServerlessConfig" in variant
 
     def configs(self, endpoint: str) -> list[str]:
         """Return the endpoint's configurations, newest first."""
@@ -80,7 +86,7 @@ class SageMaker:
         Raises:
             DeploymentError: it failed, or takes longer than half an hour.
         """
-        with _sdk():
+        with _sdk(self.control.meta.region_name):
             from sagemaker.core.resources import Endpoint
             from sagemaker.core.utils.exceptions import FailedStatusError, TimeoutExceededError
         try:
@@ -141,14 +147,18 @@ class SageMaker:
 
 
 def trained_by(
-    training_job: str, endpoint: str, role_arn: str, capacity: requests.Serverless | requests.RealTime
+    session: "boto3.Session",
+    training_job: str,
+    endpoint: str,
+    role_arn: str,
+    capacity: requests.Serverless | requests.RealTime,
 ) -> requests.Deployment:
     """Return the deployment of a model that a job of the built-in algorithm trained.
 
     Raises:
         DeploymentError: the job is not done.
     """
-    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=training_job)
+    job = session.client("sagemaker").describe_training_job(TrainingJobName=training_job)
     if job["TrainingJobStatus"] != "Completed":
         raise DeploymentError(f"training job {training_job} is {job['TrainingJobStatus']}, not Completed")
     return requests.Deployment(
@@ -162,15 +172,15 @@ def trained_by(
     )
 
 
-def put_object(url: str, content: bytes) -> None:
+def put_object(session: "boto3.Session", url: str, content: bytes) -> None:
     """Write an object to `s3://bucket/key`."""
     bucket, key = bucket_and_key(url)
-    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+    session.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
 
 
 def built_in_image(region: str) -> str:
     """Return the image URI of the built-in Image Classification algorithm in a region."""
-    with _sdk():
+    with _sdk(region):
         from sagemaker.core import image_uris
     return str(image_uris.retrieve(ALGORITHM, region))
 
@@ -206,7 +216,7 @@ def plan_training(
     )
 
 
-def train(plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
+def train(session: "boto3.Session", plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
     """Upload images, train on those that do not validate, and show the algorithm's log until it ends.
 
     Raises:
@@ -214,9 +224,9 @@ def train(plan: requests.TrainingPlan, images: Dataset, steps: Steps) -> None:
     """
     bucket, prefix = bucket_and_key(plan.data_url)
     with steps("uploading") as progress:
-        upload(boto3.client("s3"), bucket, prefix, images, validation_fold(images), progress)
-    boto3.client("sagemaker").create_training_job(**requests.training_job(plan))
-    with _sdk():
+        upload(session.client("s3"), bucket, prefix, images, validation_fold(images), progress)
+    session.client("sagemaker").create_training_job(**requests.training_job(plan))
+    with _sdk(session.region_name):
         from sagemaker.core.resources import TrainingJob
         from sagemaker.core.utils.exceptions import FailedStatusError
     try:
@@ -248,7 +258,12 @@ def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask, 
 
 
 def calibrate_endpoint(
-    endpoint: str, data: Path, classes: Sequence[str], target_precision: float, steps: Steps
+    session: "boto3.Session",
+    endpoint: str,
+    data: Path,
+    classes: Sequence[str],
+    target_precision: float,
+    steps: Steps,
 ) -> dict[str, str]:
     """Ask an endpoint about the validation images; return the template's parameters that calibrate it.
 
@@ -259,7 +274,7 @@ def calibrate_endpoint(
         images = load(data, classes, progress).train
     held_out = images.take(np.flatnonzero(validation_fold(images)))
     with steps("asking") as progress:
-        probabilities = ask(over_sagemaker(endpoint), held_out, progress)
+        probabilities = ask(over_sagemaker(session, endpoint), held_out, progress)
     return calibration(probabilities, held_out.labels, images.classes, target_precision)
 
 
@@ -284,8 +299,9 @@ def calibration(
 
 
 @contextmanager
-def _sdk() -> Iterator[None]:
+def _sdk(region: str) -> Iterator[None]:
     """Explain what to install if the SDK is missing: it has 1 GB, and nothing else needs it."""
+    os.environ["AWS_DEFAULT_REGION"] = region  # the SDK makes clients of its own, and reads no AWS_REGION
     try:
         yield
     except ImportError as error:

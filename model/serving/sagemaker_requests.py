@@ -64,7 +64,8 @@ class Serverless:
     """A serverless endpoint: it costs nothing while it is idle; for small loads."""
 
     memory_mb: int = 1024
-    concurrency: int = 20
+    concurrency: int = 5
+    """Requests at once. Many accounts may have 10 in all their serverless endpoints together."""
 
 
 @dataclass(frozen=True)

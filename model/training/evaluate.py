@@ -60,6 +60,7 @@ def evaluate(
     model: Path = DEFAULT_MODEL,
     endpoint_url: str | None = None,
     endpoint_name: str | None = None,
+    session: Any = None,
     steps: Steps,
 ) -> Evaluation:
     """Measure a model on labelled images that it has not seen.
@@ -71,6 +72,7 @@ def evaluate(
             one of the two endpoints is given.
         endpoint_url: ask `URL/invocations` instead.
         endpoint_name: ask this SageMaker endpoint instead.
+        session: boto3 session of the endpoint's account and region.
         steps: shows the progress of each step.
 
     Raises:
@@ -86,7 +88,7 @@ def evaluate(
             with over_http(endpoint_url) as classify:
                 probabilities = ask(classify, images, progress)
         elif endpoint_name:
-            probabilities = ask(aws.over_sagemaker(endpoint_name), images, progress)
+            probabilities = ask(aws.over_sagemaker(session, endpoint_name), images, progress)
         else:
             probabilities = np.array(Model.load(model, threads=1).probabilities(images.pixels))
     figures = calibrate.figures(

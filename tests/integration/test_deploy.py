@@ -6,13 +6,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from infra.aws.account import Account
 from infra.aws.deploy import (
     DeployFailed,
     _ensure_known,
-    _make_artifacts_bucket,
     consistent,
-    deploy_to_aws,
+    make_artifacts_bucket,
     parameters_of_model,
+    plan_deployment,
 )
 from tests.template import template
 
@@ -21,8 +22,8 @@ from tests.template import template
 def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region: str) -> None:
     with mock_aws():
         s3 = boto3.client("s3", region_name=region)
-        _make_artifacts_bucket(s3, "scones-artifacts", region)
-        _make_artifacts_bucket(s3, "scones-artifacts", region)
+        make_artifacts_bucket(s3, "scones-artifacts", region)
+        make_artifacts_bucket(s3, "scones-artifacts", region)
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["scones-artifacts"]
 
 
@@ -33,9 +34,9 @@ def test_other_classes_want_thresholds_of_their_own() -> None:
 
 
 def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_asked(fake_aws: None) -> None:
-    session = SimpleNamespace(region_name="us-east-1")  # it has no client
+    account = Account(SimpleNamespace(region_name="us-east-1"), "123456789012", "arn")  # it has no client
     with pytest.raises(DeployFailed, match=r"no parameter 'EndpointNam'\. Perhaps EndpointName\?"):
-        deploy_to_aws(session, "scones", {"EndpointNam": "mine"})
+        plan_deployment(account, "scones", {"EndpointNam": "mine"})
 
 
 def test_every_parameter_of_the_template_is_known() -> None:

@@ -80,6 +80,7 @@ def stack(s3: Any) -> Any:
         incoming_bucket="incoming",
         results_bucket="results",
         database="scones",
+        name="scones",
         endpoint_url="moto",
     )
 

@@ -169,15 +169,21 @@ class FakePlane:
         self.endpoints, self.registered, self.scaled = {}, [], {}
         self.answer, self.attributes, self.broken = answer, attributes, set()
         self.pending = {}
+        self.serverless = set()
 
     def config_of(self, endpoint):
         return self.endpoints.get(endpoint)
+
+    def is_serverless(self, config):
+        return config in self.serverless
 
     def configs(self, endpoint):
         return sorted((n for n in self.registered if requests.is_name_of(endpoint, n)), reverse=True)
 
     def create(self, model, config):
         self.registered.append(config["EndpointConfigName"])
+        if "ServerlessConfig" in config["ProductionVariants"][0]:
+            self.serverless.add(config["EndpointConfigName"])
 
     def discard(self, name):
         assert name not in self.endpoints.values(), "in use"
@@ -190,6 +196,8 @@ class FakePlane:
         assert exists == (endpoint in self.endpoints)
         if config in self.broken:
             raise DeploymentError("no capacity")
+        if exists and config in self.serverless and self.endpoints[endpoint] not in self.serverless:
+            raise DeploymentError("updating a real-time endpoint to serverless is not supported")
         self.endpoints[endpoint] = config
 
     def scale(self, endpoint, capacity):
@@ -308,6 +316,25 @@ def test_an_update_to_serverless_ends_scaling():
     assert plane.scaled == {}
 
 
+def test_a_rollback_from_instances_to_serverless_makes_the_endpoint_anew():
+    plane = FakePlane()
+    said: list[str] = []
+    first = deploy(plane, OURS, NOON, quiet)
+    deploy(plane, replace(OURS, capacity=REAL_TIME), LATER, quiet)
+    assert roll_back(plane, "scones", said.append) == first
+    assert plane.endpoints == {"scones": first}
+    assert "redrive them afterwards" in "".join(said)
+
+
+def test_a_failed_deployment_on_instances_puts_the_serverless_endpoint_back():
+    plane = FakePlane()
+    first = deploy(plane, OURS, NOON, quiet)
+    with pytest.raises(DeploymentError, match="not model_version=v2"):
+        deploy(plane, replace(V2, capacity=REAL_TIME), LATER, quiet)
+    assert plane.endpoints == {"scones": first}
+    assert plane.registered == [first]
+
+
 def test_a_rollback_needs_a_previous_deployment():
     plane = FakePlane()
     with pytest.raises(DeploymentError, match="no endpoint scones"):
@@ -351,7 +378,7 @@ def aws(monkeypatch):
 @pytest.fixture
 def sagemaker(aws, monkeypatch):
     """SageMaker as moto has it, with the update that moto lacks, and an endpoint that answers."""
-    plane = on_aws.SageMaker.connect()
+    plane = on_aws.SageMaker.connect(boto3.Session())
 
     def update(EndpointName, EndpointConfigName):
         plane.control.delete_endpoint(EndpointName=EndpointName)
@@ -514,7 +541,7 @@ def test_one_source_of_the_model_must_be_named(extra):
 
 def test_the_model_of_a_training_job_is_deployed_with_its_own_container(aws):
     boto3.client("sagemaker").create_training_job(**requests.training_job(PLAN))
-    deployment = on_aws.trained_by(PLAN.job_name, "scones", ROLE, requests.Serverless())
+    deployment = on_aws.trained_by(boto3.Session(), PLAN.job_name, "scones", ROLE, requests.Serverless())
     assert deployment.image_uri == PLAN.image_uri
     assert deployment.class_count == 5
     assert deployment.model_url.startswith("s3://data/models/")
@@ -543,7 +570,7 @@ def test_the_sdk_waits_until_an_endpoint_is_in_service(aws, monkeypatch):
         "response_object",
         property(lambda self: {key: value for key, value in whole(self).items() if value != {}}),
     )
-    plane = on_aws.SageMaker.connect()
+    plane = on_aws.SageMaker.connect(boto3.Session())
     name = OURS.name(NOON)
     plane.create(requests.model(OURS, name), requests.endpoint_config(OURS, name))
     plane.switch("scones", name, exists=False)

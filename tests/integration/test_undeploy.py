@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
-from infra.aws.deploy import _make_artifacts_bucket, artifacts_bucket
+from infra.aws.deploy import artifacts_bucket, make_artifacts_bucket
 from infra.aws.undeploy import EMPTIED, KEPT, MARKER, CannotUndeploy, undeploy
 from infra.cli.main import scones
 from infra.stack import STACK_NAME
@@ -76,7 +76,7 @@ def bucket_of(session: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(session, "client", client_of_stack)
     names["artifacts"] = artifacts_bucket(ACCOUNT_ID, REGION)
     for name in names.values():
-        _make_artifacts_bucket(s3, name, REGION)
+        make_artifacts_bucket(s3, name, REGION)
     buckets = {name: session.resource("s3").Bucket(id_) for name, id_ in names.items()}
     buckets["IncomingBucket"].Versioning().enable()
     for bucket in buckets.values():

@@ -2,16 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from analytics.lake import compact, record
-from infra.aws.alarms import DIMENSIONS, DOCUMENTED
+from infra.aws.alarms import DOCUMENTED, dimensions
 from infra.cli.main import scones
 from ingest import serialize
+from ingest.metrics import NO_STACK
 from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
@@ -19,12 +20,13 @@ from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
 from workflow.aws import Answer
 from workflow.batch import Classifier, Steps
+from workflow.metrics import metrics
 from workflow.policy import Policy
 
 Metric = tuple[str, str, tuple[str, ...]]
 
 SOURCES: set[Metric] = {
-    (namespace, name, tuple(sorted(re.findall(r"Name: (\w+)", DIMENSIONS[namespace]))))
+    (namespace, name, tuple(sorted(re.findall(r"Name: (\w+)", dimensions(namespace, name)))))
     for namespace, names in DOCUMENTED.items()
     for name in names
 }
@@ -89,9 +91,9 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         found: set[Metric] = set()
         for line in capsys.readouterr().out.splitlines():
             for group in json.loads(line).get("_aws", {}).get("CloudWatchMetrics", ()):
-                for dimensions in group["Dimensions"]:
+                for names in group["Dimensions"]:
                     for metric in group["Metrics"]:
-                        found.add((group["Namespace"], metric["Name"], tuple(sorted(dimensions))))
+                        found.add((group["Namespace"], metric["Name"], tuple(sorted(names))))
         return found
 
     return run
@@ -129,6 +131,21 @@ def test_the_handlers_print_the_metrics_of_scones_that_are_watched(
     assert watched <= printed()
 
 
+@pytest.fixture
+def in_production(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the Lambda a stack, as a container gets one, which no other test then has."""
+
+    def forget() -> None:
+        metrics.clear_default_dimensions()
+        metrics.clear_metrics()
+
+    forget()
+    monkeypatch.setenv("STACK_NAME", "scones-prod")
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("in_production")
 @pytest.mark.parametrize(("score", "needs_review"), [(0.9, 1), (0.99, 0)])
 def test_the_average_of_needs_review_is_its_share(
     score: float, needs_review: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -143,7 +160,9 @@ def test_the_average_of_needs_review_is_its_share(
     decide.lambda_handler({**request, "execution_arn": "arn"}, FakeContext())
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert line["NeedsReview"] == [needs_review]
-    assert {line["service"]} == {d["Value"] for d in ALARMS["ReviewShareHigh"]["Dimensions"]}
+    watched = {d["Name"]: d["Value"] for d in ALARMS["ReviewShareHigh"]["Dimensions"]}
+    assert watched == {"service": line["service"], "stack": {"Ref": "AWS::StackName"}}
+    assert line["stack"] == "scones-prod"  # and an alarm of another stack does not see it
 
 
 def test_the_images_of_a_batch_are_among_the_average(
@@ -165,23 +184,22 @@ def test_the_images_of_a_batch_are_among_the_average(
     classify_batch.lambda_handler({"events": events, "execution_arn": "arn"}, FakeContext())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert len(lines) == 1
-    assert {line["service"] for line in lines} == {
-        dimension["Value"] for dimension in ALARMS["ReviewShareHigh"]["Dimensions"]
-    }
+    assert {"service": "decisions", "stack": NO_STACK}.items() <= lines[0].items()
     assert sorted(value for line in lines for value in line["NeedsReview"]) == [0] * 59 + [1] * 40
     assert sorted(value for line in lines for value in line["Confidence"]) == [0.9] * 40 + [0.99] * 59
     assert lines[0]["Outcome_rejected"] == [1]
 
 
 def test_the_endpoint_s_variant_is_the_one_that_is_deployed() -> None:
-    named = {
+    named = [
         dimension["Value"]
         for alarm in ALARMS.values()
         for dimension in alarm["Dimensions"]
         if dimension["Name"] == "VariantName"
-    }
-    named |= {line[5] for line in dashboard_lines() if line[0] == "AWS/SageMaker"}
-    assert named == {VARIANT}
+    ]
+    assert {name["Ref"] for name in named} == {"VariantName"}
+    assert {line[5] for line in dashboard_lines() if line[0] == "AWS/SageMaker"} == {"${VariantName}"}
+    assert template()["Parameters"]["VariantName"]["Default"] == VARIANT
 
 
 def test_both_dead_letter_queues_and_the_age_of_outcomes_are_watched() -> None:

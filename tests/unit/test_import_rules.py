@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "infra/aws": {
         "ingest",
         "model/files",
+        "model/serving",
         "workflow",
         "analytics/lake",
         "analytics/questions",

@@ -279,6 +279,7 @@ def test_a_stack_is_read_from_the_outputs_and_leaves_none_out():
         "endpoint_url",
         "model_endpoint_url",
         "ca_bundle",
+        "name",
         "pids",
         "home",
         "access_key_id",
@@ -294,6 +295,28 @@ def test_every_output_is_described():
 
 
 # ── security ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["scones", "My-Endpoint-2", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"])
+def test_a_role_may_ask_the_endpoint_by_the_arn_that_sagemaker_gives_it(name):
+    """It has no capitals, and IAM compares exactly: https://github.com/philschmid/cdk-samples/issues/2."""
+
+    def value_of(expression):
+        if isinstance(expression, str):
+            return expression
+        ((function, argument),) = expression.items()
+        if function == "Ref":
+            assert argument == "EndpointName"
+            return name
+        between, parts = argument
+        return value_of(parts).split(between) if function == "Fn::Split" else between.join(value_of(parts))
+
+    asked = [s["Resource"] for _, s in statements() if s["Action"] == "sagemaker:InvokeEndpoint"]
+    assert len(asked) == 2
+    for resource in asked:
+        arn, values = resource["Fn::Sub"]
+        assert arn.endswith(":endpoint/${InLowerCase}")
+        assert value_of(values["InLowerCase"]) == name.lower()
 
 
 def test_only_log_delivery_may_act_on_everything():

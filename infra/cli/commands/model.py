@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from infra.cli import systems
 from infra.cli.command_line import FOLDER, WholeNumber, as_json, option, scones
 from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
@@ -102,6 +103,7 @@ def evaluate(
         model=model,
         endpoint_url=endpoint_url,
         endpoint_name=endpoint_name,
+        session=systems.aws_session() if endpoint_name else None,
         steps=steps,
     )
     out = out or state_folder() / "evaluation"

@@ -1,51 +1,95 @@
 """The system on AWS: deploy, undeploy."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import FOLDER, argument, as_json, option, scones
+from infra.cli.command_line import FOLDER, argument, as_json, chosen_stack, option, scones, stack
 from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, show_undeployed, stack_facts
+from infra.cli.words import print_json, show_changes, show_undeployed, stack_facts
 from infra.installation import how
-from infra.stack import STACK_NAME
-from model.files import DEFAULT_MODEL
+
+yes = option(
+    "--yes", is_flag=True, help="Do not ask before the change. Without a terminal, nothing is asked."
+)
+
+
+def is_wanted(question: str, *, yes: bool) -> bool:
+    """Ask whoever sits at the terminal."""
+    if yes or not sys.stdin.isatty():
+        return True
+    return click.confirm(question, err=True)
 
 
 @scones.command()
 @argument("parameters", metavar="PARAMETERS", nargs=-1)
-@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
+@option("--model", type=FOLDER, help="Folder of the model whose classes and thresholds the stack takes.")
+@option(
+    "--stage",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="TOML file of a stage: stack, parameters, tags, role.",
+)
+@option("--plan", is_flag=True, help="Show what would change, and change nothing.")
+@stack
+@yes
 @as_json
-def deploy(parameters: tuple[str, ...], model: Path, as_json: bool) -> None:
-    """Deploy to AWS, with PARAMETERS of the template as Name=value."""
+def deploy(
+    parameters: tuple[str, ...], model: Path | None, stage: Path | None, plan: bool, yes: bool, as_json: bool
+) -> None:
+    """Deploy to AWS, with PARAMETERS of the template as Name=value.
+
+    What is not given keeps its value. A new stack takes the default model's classes and thresholds.
+    """
     if odd := [parameter for parameter in parameters if "=" not in parameter]:
         raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
-    from infra.aws.deploy import deploy_to_aws, stack_on_aws
+    from infra.aws.deploy import ensure_deployable, plan_deployment, stack_on_aws
+    from infra.aws.stage import NO_STAGE, Stage
 
     given = dict(parameter.partition("=")[::2] for parameter in parameters)
-    session = systems.aws_session()
-    with words.working(f"Deploying {STACK_NAME!r} to {session.region_name}, some minutes …"):
-        deploy_to_aws(session, STACK_NAME, given, model)
-        stack = stack_on_aws(session, STACK_NAME)
+    of_stage = Stage.read(stage) if stage else NO_STAGE
+    ensure_deployable({**of_stage.parameters, **given}, model)
+    name = of_stage.stack or chosen_stack()
+    account = systems.aws_account(name)
+    with words.working("Packing the code, and asking CloudFormation what would change, some minutes …"):
+        planned = plan_deployment(account, name, given, model, of_stage, _say)
+    show_changes(words, planned)
+    if plan or (planned.changes and not is_wanted("Change it?", yes=yes)):
+        planned.discard()
+        words.print("Nothing has been changed.")
+        return
+    with words.working(f"Deploying {name!r} to {account.region}, some minutes …"):
+        planned.apply(_say)
+        deployed = stack_on_aws(account.session, name)
     if as_json:
-        print_json(stack_facts(stack))
+        print_json(stack_facts(deployed))
     else:
-        answers.print(f"Deployed. Drop images into s3://{stack.incoming_bucket}", soft_wrap=True)
+        answers.print(f"Deployed. Drop images into s3://{deployed.incoming_bucket}", soft_wrap=True)
     words.print(f"Ask with `{how('query', ON='aws')}`.")
 
 
 @scones.command()
+@stack
+@yes
 @as_json
-def undeploy(as_json: bool) -> None:
+def undeploy(yes: bool, as_json: bool) -> None:
     """Delete what `deploy` made on AWS, except the images and the results."""
     from infra.aws.undeploy import undeploy
 
-    session = systems.aws_session()
-    with words.working(f"Deleting {STACK_NAME!r} from {session.region_name}, some minutes …"):
-        undeployed = undeploy(session, STACK_NAME)
+    name = chosen_stack()
+    account = systems.aws_account(name)
+    if not is_wanted(f"Delete the stack {name!r}?", yes=yes):
+        words.print("Nothing has been changed.")
+        return
+    with words.working(f"Deleting {name!r} from {account.region}, some minutes …"):
+        undeployed = undeploy(account.session, name)
     if as_json:
         print_json(asdict(undeployed))
     else:
-        show_undeployed(answers, undeployed, session.region_name)
+        show_undeployed(answers, undeployed, account.region)
+
+
+def _say(line: str) -> None:
+    words.print(line, highlight=False, soft_wrap=True)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
-from infra.cli.command_line import FOLDER, WholeNumber, option, scones
+from infra.cli import systems
+from infra.cli.command_line import FOLDER, WholeNumber, chosen_stack, option, scones, stack
+from infra.cli.commands.on_aws import is_wanted, yes
 from infra.cli.terminal import steps, words
-from infra.cli.words import print_json
+from infra.cli.words import print_json, show_resources
+from infra.installation import how
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests
 
@@ -65,9 +68,6 @@ _name = option(
     help="name of the endpoint",
 )
 _dry_run = option("--dry-run", is_flag=True, help="print requests and cost; ask nothing of AWS")
-_region = option(
-    "--region", default="us-east-1", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], show_default=True
-)
 
 
 @scones.command("endpoint-train")
@@ -75,7 +75,6 @@ _region = option(
 @_classes
 @_role
 @_bucket
-@_region
 @_dry_run
 @option("--layers", type=int, default=20, show_default=True, help="of the network")
 @option("--epochs", type=int, default=60, show_default=True)
@@ -85,13 +84,13 @@ def endpoint_train(
     classes: str,
     role_arn: str,
     bucket: str,
-    region: str,
     dry_run: bool,
     layers: int,
     epochs: int,
     instance_type: str,
 ) -> None:
     """Train SageMaker's built-in Image Classification algorithm."""
+    from infra.aws.account import region_name
     from model.data.load import load
     from model.serving import sagemaker
 
@@ -102,7 +101,7 @@ def endpoint_train(
         job_name=f"scones-{datetime.now(UTC):%Y%m%d%H%M%S}",
         role_arn=role_arn,
         bucket=bucket,
-        region=region,
+        region=region_name(),
         layers=layers,
         epochs=epochs,
         instance_type=instance_type,
@@ -111,8 +110,9 @@ def endpoint_train(
         request, cost = requests.training_job(plan), requests.training_cost(plan)
         print_json({"images": images.counts(), "training_job": request, "cost": cost})
         return
+    session = systems.aws_account().session
     _say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
-    sagemaker.train(plan, images, steps)
+    sagemaker.train(session, plan, images, steps)
     click.echo(plan.job_name)
 
 
@@ -130,13 +130,15 @@ def endpoint_train(
     default="1024",
     show_default=True,
 )
-@option("--concurrency", type=WholeNumber(1, 200), default=20, show_default=True)
+@option("--concurrency", type=WholeNumber(1, 200), default=requests.Serverless.concurrency, show_default=True)
 @option(
     "--instance-type",
     callback=_matching(r"ml\..+", "a type that begins with ml."),
     help="real-time on such instances, instead of serverless",
 )
 @option("--instances-max", type=WholeNumber(1), default=4, show_default=True)
+@stack
+@yes
 def endpoint(
     name: str,
     role_arn: str,
@@ -149,8 +151,12 @@ def endpoint(
     concurrency: int,
     instance_type: str | None,
     instances_max: int,
+    yes: bool,
 ) -> None:
-    """Create or update the endpoint, test it, and put it back where it fails."""
+    """Create or update the endpoint and test it; then give the stack that asks it the model's policy.
+
+    If either fails, both are put back.
+    """
     if bool(image) == bool(training_job):
         raise click.UsageError(
             "give either --image (the project's container) or --training-job (the built-in algorithm)"
@@ -162,8 +168,10 @@ def endpoint(
         capacity = requests.RealTime(instance_type, instances_max=instances_max)
     else:
         capacity = requests.Serverless(int(memory_mb), concurrency)
+    account = None if dry_run and image else systems.aws_account(chosen_stack())
     if training_job:
-        wanted = sagemaker.trained_by(training_job, name, role_arn, capacity)
+        assert account  # noqa: S101 - the job is asked for, even for a dry run
+        wanted = sagemaker.trained_by(account.session, training_job, name, role_arn, capacity)
     else:
         assert image  # noqa: S101 - one of the two is there
         wanted = deployment.of_weights(
@@ -174,12 +182,30 @@ def endpoint(
             role_arn=role_arn,
             capacity=capacity,
         )
-        if not dry_run:
-            sagemaker.put_object(wanted.model_url, deployment.package(model))
-    if dry_run:
-        print_json(deployment.dry_run(wanted, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    if dry_run or account is None:
+        print_json(deployment.dry_run(wanted, now))
         return
-    click.echo(deployment.deploy(sagemaker.SageMaker.connect(), wanted, datetime.now(UTC), _say))
+    from infra.aws.deploy import parameters_of_model
+    from infra.aws.release import release, served_by
+
+    served = served_by(account, chosen_stack(), name)
+    change = served.change_to(parameters_of_model(model), now) if served and image else None
+    _say(f"the endpoint {name} will run {wanted.name(now)}: {requests.hourly_cost(capacity)}")
+    if change:
+        _say(f"the stack {change.stack_name} will have the classes and thresholds of {wanted.model_version}:")
+        show_resources(words, change)
+    if not is_wanted("Change it?", yes=yes):
+        if change:
+            change.discard()
+        _say("Nothing has been changed.")
+        return
+    if image:
+        sagemaker.put_object(account.session, wanted.model_url, deployment.package(model))
+    plane = sagemaker.SageMaker.connect(account.session)
+    click.echo(release(plane, wanted, served, change, now, _say))
+    if served and not image:
+        _say(f"`{how('endpoint-calibrate')}` gives the parameters for `{how('deploy')}` that belong to it")
 
 
 @scones.command("endpoint-calibrate")
@@ -191,24 +217,36 @@ def endpoint_calibrate(name: str, data: Path, classes: str, target_precision: fl
     """Fit temperature and thresholds to the built-in algorithm's answers, for the template's parameters."""
     from model.serving import sagemaker
 
-    parameters = sagemaker.calibrate_endpoint(name, data, _names(classes), target_precision, steps)
+    session = systems.aws_account().session
+    parameters = sagemaker.calibrate_endpoint(session, name, data, _names(classes), target_precision, steps)
     for key, value in parameters.items():
         click.echo(f"{key}={value}")
 
 
 @scones.command("endpoint-rollback")
 @_name
-def endpoint_rollback(name: str) -> None:
-    """Let the endpoint run what it ran before."""
-    from model.serving import deployment, sagemaker
+@stack
+@yes
+def endpoint_rollback(name: str, yes: bool) -> None:
+    """Let the endpoint run what it ran before, and give the stack that asks it the policy it had then."""
+    from infra.aws.release import roll_back, served_by
+    from model.serving import sagemaker
 
-    click.echo(deployment.roll_back(sagemaker.SageMaker.connect(), name, _say))
+    account = systems.aws_account(chosen_stack())
+    if not is_wanted(f"Take the endpoint {name!r} back to what it ran before?", yes=yes):
+        return
+    plane = sagemaker.SageMaker.connect(account.session)
+    served = served_by(account, chosen_stack(), name)
+    click.echo(roll_back(plane, name, served, datetime.now(UTC), _say))
 
 
 @scones.command("endpoint-delete")
 @_name
-def endpoint_delete(name: str) -> None:
+@yes
+def endpoint_delete(name: str, yes: bool) -> None:
     """Delete the endpoint and everything that was deployed behind it."""
     from model.serving import deployment, sagemaker
 
-    deployment.delete(sagemaker.SageMaker.connect(), name, _say)
+    account = systems.aws_account()
+    if is_wanted(f"Delete the endpoint {name!r} and all that was deployed behind it?", yes=yes):
+        deployment.delete(sagemaker.SageMaker.connect(account.session), name, _say)
