@@ -234,7 +234,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 as_json: Decorator = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
-class StackName(click.ParamType):
+class StackName(click.ParamType[str]):
     """The name of a stack."""
 
     name = "name"
