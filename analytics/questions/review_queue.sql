@@ -1,5 +1,5 @@
 -- Which images wait for review, the least certain first?
--- Images below the threshold without a label; `waiting` is their number in all.
+-- Images that need review and have no label; `waiting` is their number in all.
 SELECT
     outcomes.upload_id,
     outcomes.bucket,

@@ -23,12 +23,13 @@ Thumbnail = Callable[[str, str, str | None], bytes | None]
 """Bucket, key and version id of an image → the bytes of its file, or None when it cannot be had."""
 
 LEAST_CERTAIN = 24
+MOST_UNFAMILIAR = 16
 _EXACT_DOTS = 5_000
 """Most images for which each has a dot of its own."""
 
 _OF_BOTH_WEEKS = (
     *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
-    *("drift_inputs", "latency", "duplicates_removed"),
+    *("drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"),
 )
 _OF_THE_WEEK = (
     *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
@@ -38,12 +39,12 @@ _OF_THE_WEEK = (
 
 @dataclass(frozen=True)
 class WeeklyReport:
-    """One week's numbers, the verdict, and pictures of the least certain images."""
+    """One week's numbers, the verdict, and pictures of the least certain and the most unfamiliar images."""
 
     numbers: Numbers
     verdict: Verdict
     thumbnails: list[bytes | None]
-    """A small JPEG for each of `numbers.least_certain`."""
+    """A small JPEG for each of `numbers.least_certain`, then for each of `numbers.unlike.images`."""
     generated_at: datetime
 
     def to_html(self) -> str:
@@ -124,7 +125,7 @@ def build_report(
     )
     pictures = [
         small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
-        for image in numbers.least_certain
+        for image in (*numbers.least_certain, *(numbers.unlike.images if numbers.unlike else ()))
     ]
     now = now or datetime.now(UTC)
     return WeeklyReport(numbers, judge(numbers, now.date()), pictures, now)
@@ -160,6 +161,7 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
     for name in _OF_THE_WEEK:
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
+    frames["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
     for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
         frames[f"{name}:baseline"] = before

@@ -116,7 +116,7 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
         by_height = by_height[len(close) :]
     below = sum(cell.images for cell in cells if not cell.accepted)
     images = plural(sum(cell.images for cell in cells), "image")
-    described = f"{images}, {below:,} of them below the threshold."
+    described = f"{images}, {below:,} of them for review."
     return _svg("over-time", "Confidence of every image over the week", described, WIDE, 340, parts)
 
 
@@ -191,7 +191,7 @@ def histogram(
 
 
 def below_threshold(days: Sequence[Day]) -> str:
-    """Return the share below the threshold by day: earlier weeks faint, this week strong, with its band."""
+    """Return the share for review by day: earlier weeks faint, this week strong, with its band."""
     shares = [day.below_share for day in days if day.below_share is not None]
     shares += [day.usual.high for day in days if day.usual]
     top = max([*shares, 0.05])
@@ -220,7 +220,7 @@ def below_threshold(days: Sequence[Day]) -> str:
             parts.append(_circle(*at, 8, "none", "review"))
     outside = sum(day.unusual for day in days)
     described = f"{plural(len(points), 'day')}; {outside} outside the usual band this week."
-    return _svg("below", "Share below the threshold by day", described, WIDE, 222, parts)
+    return _svg("below", "Share for review by day", described, WIDE, 222, parts)
 
 
 def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:

@@ -39,8 +39,7 @@ def digest_text(
     if summary.to_review:
         lines += [
             "",
-            f"{plural(summary.to_review, 'image')} below the threshold: "
-            "scones review shows those without a label.",
+            f"{plural(summary.to_review, 'image')} for review: scones review shows those without a label.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -94,7 +94,7 @@ class WeekSummary:
 
 @dataclass(frozen=True)
 class Day:
-    """One day, and the usual band of its share below the threshold."""
+    """One day, and the usual band of its share for review."""
 
     dt: date
     tally: Tally
@@ -327,7 +327,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Uncertain:
-    """An image with a low confidence."""
+    """An image that the model is unsure about."""
 
     bucket: str
     key: str
@@ -336,6 +336,53 @@ class Uncertain:
     confidence: float
     threshold: float | None
     uploaded_at: datetime
+    unfamiliarity: float | None = None
+
+
+@dataclass(frozen=True)
+class UnlikeFolder:
+    """Images of one folder that are unlike the model's classes."""
+
+    folder: str | None
+    """As `Folder.folder`."""
+    scored: int
+    """Classified images whose endpoint gives an unfamiliarity."""
+    unlike: int
+    baseline_share: float | None
+    """None where the compared week has no row of the folder."""
+
+    @property
+    def share(self) -> float:
+        """Share of the scored images that are unlike the classes."""
+        return self.unlike / self.scored
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """Images that are unlike the model's classes, and therefore for review."""
+
+    scored: int
+    unlike: int
+    interval: Interval
+    """Confidence interval of their share."""
+    baseline_scored: int
+    baseline_unlike: int
+    p_value: float
+    """p-value of the difference to the compared week's share."""
+    folders: list[UnlikeFolder]
+    """Sorted by the most unlike images."""
+    images: list[Uncertain]
+    """The most unfamiliar ones."""
+
+    @property
+    def share(self) -> float:
+        """Share of the scored images that are unlike the classes."""
+        return self.unlike / self.scored
+
+    @property
+    def baseline_share(self) -> float | None:
+        """The compared week's share."""
+        return self.baseline_unlike / self.baseline_scored if self.baseline_scored else None
 
 
 @dataclass(frozen=True)
@@ -383,5 +430,7 @@ class Numbers:
     models: list[Model]
     baseline_models: list[Model]
     least_certain: list[Uncertain]
+    unlike: Unlike | None
+    """None where no endpoint gave an unfamiliarity."""
     cost: WeeklyCost
     statements: list[Statement]

@@ -35,16 +35,18 @@ def render(
     numbers: Numbers, verdict: Verdict, thumbnails: Sequence[bytes | None], generated_at: datetime
 ) -> str:
     """Return the page. Text from images, keys and people is escaped and printable."""
+    unlike = numbers.unlike.images if numbers.unlike else []
     gallery = [
         (image, None if picture is None else base64.b64encode(picture).decode())
-        for image, picture in zip(numbers.least_certain, thumbnails, strict=True)
+        for image, picture in zip((*numbers.least_certain, *unlike), thumbnails, strict=True)
     ]
     page = template("report/page.html.j2").render(
         numbers=numbers,
         verdict=verdict,
         tiles=_tiles(numbers, numbers.week.over(generated_at.date())),
         chapters=chapters(numbers),
-        gallery=gallery,
+        least_certain=gallery[: len(numbers.least_certain)],
+        most_unfamiliar=gallery[len(numbers.least_certain) :],
         pictures=any(picture for picture in thumbnails),
         chart_style=Markup(charts.style()),  # noqa: S704 - constants
         outcomes=list(Outcome),

@@ -9,7 +9,17 @@ from analytics import text as words
 from analytics.report import charts
 from analytics.report.cost import WeeklyCost
 from analytics.report.drift import PSI_FLOOR
-from analytics.report.numbers import ClassPrecision, Folder, Input, Latency, Numbers, Reason, Shift
+from analytics.report.numbers import (
+    SIGNIFICANT_P,
+    ClassPrecision,
+    Folder,
+    Input,
+    Latency,
+    Numbers,
+    Reason,
+    Shift,
+    Unlike,
+)
 from workflow.outcome import Outcome
 
 _DRAWN_THRESHOLDS = 3
@@ -73,6 +83,7 @@ def chapters(numbers: Numbers) -> list[Chapter]:
             _classes(numbers),
             _confidence(numbers),
             _below(numbers),
+            *([_unlike(numbers.unlike, numbers)] if numbers.unlike else []),
             _what_if(numbers),
             _measured(numbers),
             *([_class_precisions(numbers.measured.classes)] if numbers.measured else []),
@@ -210,13 +221,13 @@ def _over_time(numbers: Numbers) -> Section:
         "over-time",
         "Confidence over time",
         f"{tally[Outcome.NEEDS_REVIEW]:,} of {words.plural(tally.classified, 'classified image')} "
-        f"{'is' if tally[Outcome.NEEDS_REVIEW] == 1 else 'are'} below the threshold.",
+        f"{'is' if tally[Outcome.NEEDS_REVIEW] == 1 else 'are'} for review.",
         span="full",
         chart=charts.confidence_over_time(numbers.cells, thresholds[:_DRAWN_THRESHOLDS], numbers.week.monday),
         legend=[("dot accepted", "accepted"), ("dot review", "for review")],
         note=f"{drawn} The scale widens towards 1, where decisions are made.{hidden}",
         table=Table(
-            ("Day", "Classified", "Below threshold", "Share"),
+            ("Day", "Classified", "For review", "Share"),
             [
                 (
                     f"{day.dt:%a %Y-%m-%d}",
@@ -318,7 +329,7 @@ def _below(numbers: Numbers) -> Section:
     )
     return Section(
         "below",
-        "Share below the threshold",
+        "Share for review",
         takeaway,
         span="full",
         chart=charts.below_threshold(numbers.days),
@@ -338,6 +349,39 @@ def _below(numbers: Numbers) -> Section:
                 for day in numbers.days
             ],
         ),
+    )
+
+
+def _unlike(unlike: Unlike, numbers: Numbers) -> Section:
+    share, before = words.percent(unlike.share), unlike.baseline_share
+    changed = unlike.p_value < SIGNIFICANT_P
+    compared = (
+        ""
+        if before is None
+        else f" In {numbers.compare}, {words.percent(before)} were{', a significant change' * changed}."
+    )
+    folders = unlike.folders[:_DRAWN_FOLDERS]
+    return Section(
+        "unlike",
+        "Unlike the classes",
+        f"{unlike.unlike:,} of {words.plural(unlike.scored, 'image')} ({share}, interval "
+        f"{' – '.join(map(words.percent, unlike.interval))}) "
+        f"{'is' if unlike.unlike == 1 else 'are'} unlike the model's classes.{compared}",
+        note="They are for review with the reason unlike_training, whatever their confidence.",
+        table=Table(
+            ("Folder", "Images", "Unlike", "Share", "Before"),
+            [
+                (
+                    words.folder(of.folder, _FOLDER_CHARS),
+                    f"{of.scored:,}",
+                    f"{of.unlike:,}",
+                    words.percent(of.share),
+                    words.percent(of.baseline_share),
+                )
+                for of in folders
+            ],
+        ),
+        table_open=True,
     )
 
 

@@ -254,7 +254,7 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     usual = sum(tally[Outcome.NEEDS_REVIEW] for tally in before) / sum(tally.classified for tally in before)
     far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
     days = weekdays([day.dt for day in unusual])
-    what = f"The share below the threshold was outside its usual band on {days}."
+    what = f"The share for review was outside its usual band on {days}."
     return [Finding(far, what, "Look at the least certain images of those days.")]
 
 

@@ -31,6 +31,8 @@ from analytics.report.numbers import (
     SummaryRow,
     Tally,
     Uncertain,
+    Unlike,
+    UnlikeFolder,
     WeekSummary,
     WhatIf,
 )
@@ -100,6 +102,7 @@ def weekly_numbers(
         models=[_model(row) for row in _rows(frames["models_in_use"])],
         baseline_models=[_model(row) for row in _rows(frames["models_in_use:baseline"])],
         least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
+        unlike=_unlike(frames, week, compare),
         cost=weekly_cost(
             completeness.recorded - completeness.imported,
             _number(means.get("serialize_mean_ms")) or 0.0,
@@ -470,6 +473,33 @@ def _uncertain(row: Row) -> Uncertain:
         confidence=float(row["confidence"]),
         threshold=_number(row["threshold"]),
         uploaded_at=_instant(row["uploaded_at"]),
+        unfamiliarity=_number(row.get("unfamiliarity")),
+    )
+
+
+def _unlike(frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Unlike | None:
+    now, then = (
+        {_text(row["folder"]): (int(row["unlike"]), int(row["images"])) for row in _of(frame, each)}
+        for frame, each in ((frames["unlike_by_folder"], week), (frames["unlike_by_folder"], compare))
+    )
+    if not now:
+        return None
+    unlike, scored = (sum(column) for column in zip(*now.values(), strict=True))
+    baseline_unlike, baseline_scored = (sum(column) for column in zip((0, 0), *then.values(), strict=True))
+    like = [baseline_scored - baseline_unlike, scored - unlike]
+    evidence = drift.chi_squared([baseline_unlike, like[0]], [unlike, like[1]])
+    return Unlike(
+        scored=scored,
+        unlike=unlike,
+        interval=wilson_interval(unlike, scored),
+        baseline_scored=baseline_scored,
+        baseline_unlike=baseline_unlike,
+        p_value=evidence.p_value,
+        folders=[
+            UnlikeFolder(folder, images, count, _share(*then[folder]) if folder in then else None)
+            for folder, (count, images) in now.items()
+        ],
+        images=[_uncertain(row) for row in _rows(frames["most_unfamiliar_images"])],
     )
 
 

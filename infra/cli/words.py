@@ -203,7 +203,7 @@ def show_review(console: Terminal, reviewed: "Reviewed") -> None:
     if reviewed.page is None:
         console.print(f"No image {since} waits for review.")
         return
-    console.print(f"Below the threshold, {since}, without a label: {queue.waiting:,}")
+    console.print(f"For review, {since}, without a label: {queue.waiting:,}")
     unsure = len(queue.images) - queue.sampled
     if queue.waiting > unsure:
         console.print(f"The sheet has the {unsure:,} least certain. Label them, then write the next sheet.")

@@ -137,7 +137,7 @@ def test_the_digest_says_what_became_of_the_images_and_what_to_do():
     assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
     assert "Expected precision of accepted images: 96.1 %" in text
     assert "95 % of images were decided within 1.4 s" in text
-    assert text.endswith("118 images below the threshold: scones review shows those without a label.\n")
+    assert text.endswith("118 images for review: scones review shows those without a label.\n")
 
 
 def test_an_empty_week_is_said_so():

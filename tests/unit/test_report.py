@@ -762,6 +762,39 @@ def test_pictures_are_small_sound_and_square(tmp_path):
     assert report.to_html().count("data:image/jpeg;base64,") == 1
 
 
+def test_images_unlike_the_classes_are_counted_by_week_and_folder_and_shown(tmp_path):
+    unlike = {"outcome": "needs_review", "reason": "unlike_training", "unfamiliarity": 0.99}
+    earlier = datetime(2026, 11, 10, 9)  # noqa: DTZ001
+    rows = [
+        *(a_row(n, key=f"van/{n}.png", unfamiliarity=0.3) for n in range(30)),
+        *(a_row(n, key=f"van/{n}.png", **unlike) for n in range(30, 40)),
+        *(a_row(n, key=f"bike/{n}.png", unfamiliarity=0.3) for n in range(40, 60)),
+        *(a_row(n, key=f"old/{n}.png") for n in range(60, 70)),
+        *(a_row(n, key=f"van/{n}.png", uploaded_at=earlier, unfamiliarity=0.2) for n in range(70, 110)),
+    ]
+    report = report_of(tmp_path, rows, thumbnail=lambda *_: png_bytes())
+    check_page(report)
+    found = known(report.numbers.unlike)
+    assert (found.scored, found.unlike, found.baseline_scored, found.baseline_unlike) == (60, 10, 40, 0)
+    assert found.interval == wilson_interval(10, 60)
+    assert [(of.folder, of.scored, of.unlike, of.baseline_share) for of in found.folders] == [
+        ("van", 40, 10, 0.0),
+        ("bike", 20, 0, None),
+    ]
+    assert [image.unfamiliarity for image in found.images] == [0.99] * 10
+    text = page_text(report)
+    assert "10 of 60 images" in text
+    assert "Most unfamiliar images" in text
+    accepted_at_half = next(each for each in report.numbers.what_if if each.threshold == 0.5)
+    assert accepted_at_half.accepted == 60
+
+
+def test_an_endpoint_without_unfamiliarity_has_no_section_about_it(tmp_path):
+    report = report_of(tmp_path, [a_row(n) for n in range(20)])
+    assert report.numbers.unlike is None
+    assert "Unlike the classes" not in page_text(report)
+
+
 def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
     rows = sorted(rows_of(Week(WEEK.monday, images_a_day=300), seed=2), key=partition)
     for dt, of_day in groupby(rows, key=partition):

@@ -281,9 +281,11 @@ def numbers(
                 **{
                     name: getattr(row, name) for name in ("bucket", "key", "label", "confidence", "threshold")
                 },
+                "unfamiliarity": None,
             }
             for row in seen.sort_values(["confidence", "upload_id"]).head(24).itertuples()
         ],
+        "unlike": None,
         "cost": _cost(week[week.bucket != "data-capture"], seen, scanned),
     }
 

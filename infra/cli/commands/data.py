@@ -180,7 +180,7 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 @on
 @as_json
 def review(since: date | None, sample: int, out: Path | None, on: str | None, as_json: bool) -> None:
-    """Write a page of the images below the threshold, to label each with one key press."""
+    """Write a page of the images for review, to label each with one key press."""
     stack = systems.current_stack(on)
     from infra.operations.answers import engine
     from infra.operations.write_sheet import review
