@@ -15,9 +15,9 @@ is no longer needed:
 4. Tasks may take longer than the state machine allows on AWS: their processes are started first, on a few
    cores that everything else shares.
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which
-   it stores. boto3 and the AWS CLI ignore the addresses when they are given the endpoint.
-6. Athena answers in its own dialect, and reads Scones' tables and views alone: see
-   `infra/laptop/embedded_athena.py`.
+   it stores. Here they are stored with one port, and CloudFormation shows the current one, as SQS does.
+6. Athena answers in its own dialect, reads Scones' tables and views alone, and writes its results where it
+   says: see `infra/laptop/embedded_athena.py`.
 7. An expression of a state machine is parsed once. ministack builds a parser for every execution, and parses
    22 expressions for every image: a seventh of its work for one image.
 8. A listing of versions has encoded keys where that is requested, as boto3 does. ministack writes them as
@@ -27,6 +27,7 @@ is no longer needed:
 """
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -40,7 +41,7 @@ from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import handlers, provisioners
 
 from infra.laptop import durable, embedded_athena, enforced, guard
 from infra.laptop.lifeline import end_with_parent
@@ -78,17 +79,27 @@ def main() -> None:
     s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
-    athena._start_query_execution = embedded_athena.remembering_parameters(athena._start_query_execution)
-    athena._run_duckdb = embedded_athena.run
+    embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     parser = ParsedOnce()
     Jsonata.get_parser = staticmethod(lambda: parser)
     sqs.DEFAULT_PORT = _PORT_IN_QUEUE_URLS
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}"
+    handlers._xml = with_current_port(handlers._xml, os.environ["GATEWAY_PORT"])
     if app.AUTH:
         enforced.install()
     signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
     app.main()
+
+
+def with_current_port(xml: Callable[..., Any], port: str) -> Callable[..., Any]:
+    """Return CloudFormation's XML writer, extended to write addresses of queues with a port in use."""
+
+    def wrapped(status: int, root: str, inner: str) -> Any:
+        stored = f"//{sqs.DEFAULT_HOST}:{_PORT_IN_QUEUE_URLS}/"
+        return xml(status, root, inner.replace(stored, f"//127.0.0.1:{port}/"))
+
+    return wrapped
 
 
 class ParsedOnce(Parser):  # type: ignore[misc]

@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from localathena.errors import QueryFailed, QueryRefused
-from localathena.files import TableFiles, table_names
+from localathena.files import FILE_SIZE, FILE_TIME, TableFiles, table_names
+from localathena.parsing import Parameter
 from localathena.process import Duck, DuckError
 from localathena.results import frame_of, is_athenas_json
 from localathena.tables import Table, Translation
@@ -50,6 +51,8 @@ class LocalAthena:
         *,
         schemas: Mapping[str, pa.Schema] = {},
         database: str | None = None,
+        location: str | None = None,
+        glue: Mapping[str, Mapping[str, Any]] = {},
         threads: int = 2,
         memory_bytes: int = 2_000_000_000,
         timeout_s: float = 600.0,
@@ -58,8 +61,10 @@ class LocalAthena:
 
         A table named in `schemas` exists without a file too, and older files may lack some of its columns.
         Any other table has the schema of its first file. With a `database`, tables can be qualified with that
-        one only; else with any. A statement that is not through after `timeout_s`, or that needs more than
-        `memory_bytes`, is stopped.
+        one only; else with any. With a `location`, as `s3://bucket`, `"$path"` shows files as if the folder
+        were there. `glue` has tables and views as Glue's GetTable returns them, for their comments, their
+        properties and SHOW CREATE TABLE. A statement that is not through after `timeout_s`, or that needs
+        more than `memory_bytes`, is stopped.
 
         Raises:
             QueryRefused: a view's SELECT cannot be translated.
@@ -75,10 +80,11 @@ class LocalAthena:
         self._memory_bytes = memory_bytes
         self._duck = Duck(threads=threads, memory_bytes=memory_bytes, timeout_s=timeout_s)
         self._files = [
-            TableFiles(name, folder, scratch, schemas.get(name))
+            TableFiles(name, folder, scratch, schemas.get(name), location=location, glue=glue.get(name))
             for name in sorted({*schemas, *table_names(folder)})
         ]
         self._tables = {files.name: files.table for files in self._files}
+        self._glue = glue
         self._definitions = {files.name: files.changed_definition() or "" for files in self._files}
         for name, sql in views.items():
             self._define_view(name, sql)
@@ -98,8 +104,8 @@ class LocalAthena:
             )
         ]
 
-    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
-        """Run one read-only statement; each `?` in it stands for the text of one parameter.
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> QueryResult:
+        """Run one read-only statement; each `?` in it stands for one parameter: a text, or `parsing.Sql`.
 
         Raises:
             QueryRefused: the statement is not supported, or may mean something else in DuckDB.
@@ -108,12 +114,15 @@ class LocalAthena:
         started = time.perf_counter()
         columns, rows = self.rows(sql, parameters)
         elapsed_ms = (time.perf_counter() - started) * 1000
+        return QueryResult(frame_of(columns, rows), self.scanned_bytes(), elapsed_ms)
+
+    def scanned_bytes(self) -> int:
+        """Return what DuckDB read of the Parquet files for the last statement."""
         profile = json.loads(self._duck.profile())
-        scanned_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
-        return QueryResult(frame_of(columns, rows), scanned_bytes, elapsed_ms)
+        return int(profile.get("io", {}).get("total_bytes_read", 0))
 
     def rows(
-        self, sql: str, parameters: Sequence[str] = ()
+        self, sql: str, parameters: Sequence[Parameter] = ()
     ) -> tuple[Sequence[Column], list[tuple[Any, ...]]]:
         """Run one read-only statement, and return its columns and its rows with DuckDB's values.
 
@@ -134,7 +143,7 @@ class LocalAthena:
             )
         return translation.columns, rows
 
-    def stream(self, sql: str, parameters: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[tuple[Any, ...]]:
         """Run one read-only statement, and yield its rows with DuckDB's values, some thousands at a time.
 
         Raises:
@@ -154,7 +163,7 @@ class LocalAthena:
         self._duck.end()
         self._clean_up()
 
-    def _translated(self, sql: str, parameters: Sequence[str]) -> Translation:
+    def _translated(self, sql: str, parameters: Sequence[Parameter]) -> Translation:
         translation = translate(sql, self._tables, parameters, self._database)
         if any(column.type.contains("interval year to month") for column in translation.columns):
             raise QueryRefused(
@@ -205,6 +214,9 @@ class LocalAthena:
             raise QueryFailed(why) from error
 
     def _execute(self, sql: str) -> None:
+        has_sizes = FILE_SIZE in sql or FILE_TIME in sql
+        for files in self._files:
+            files.has_sizes = has_sizes
         self._look_for_files()
         try:
             self._duck.execute(sql)
@@ -228,7 +240,7 @@ class LocalAthena:
             raise QueryRefused(f"The view {name}: {error}") from error
         names = ", ".join(quoted(column.name) for column in translation.columns)
         self._definitions[name] = f"CREATE VIEW {quoted(name)}({names}) AS {translation.sql}"
-        self._tables[name] = Table(name, translation.columns)
+        self._tables[name] = Table(name, translation.columns, view_sql=sql, glue=self._glue.get(name))
 
     def _look_for_files(self) -> None:
         """Start DuckDB if it does not run, and define the tables again whose files have changed."""

@@ -1,7 +1,8 @@
 """A table's Parquet files, and the view of DuckDB's that reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,22 +25,38 @@ from localathena.types import (
     quoted,
     row,
     text,
+    zoned,
 )
 
 _PATTERN = "dt=*/[!_.]*.parquet"
 """Pattern of a table's files. Like Athena, it leaves out names that begin with `_` or a dot."""
 
 
+PATH, FILE_SIZE, FILE_TIME = "$path", "$file_size", "$file_modified_time"
+_HIDDEN = (Column(PATH, VARCHAR), Column(FILE_SIZE, BIGINT), Column(FILE_TIME, zoned()))
+
+
 class TableFiles:
     """The Parquet files of a table, and the view of DuckDB's that reads them."""
 
-    def __init__(self, name: str, folder: Path, scratch: Path, schema: pa.Schema | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        scratch: Path,
+        schema: pa.Schema | None,
+        *,
+        location: str | None = None,
+        glue: Mapping[str, Any] | None = None,
+    ) -> None:
+        """With a `location`, as `s3://bucket`, files are named as if the folder were there."""
         self.name = name
         self._folder = folder / name
+        self._root, self._location = folder, location
         schema = schema or pq.read_schema(next(_parquet_files(self._folder)))
         columns = [Column(field.name.lower(), _from_arrow(field.type)) for field in schema]
         self.table = Table(
-            name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=[Column("$path", VARCHAR)]
+            name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=_HIDDEN, glue=glue
         )
         # An empty file that has all columns comes first, so that no file of a partition which the query does
         # not touch is opened. DuckDB needs the same `key=value` folders above all its files.
@@ -49,6 +66,8 @@ class TableFiles:
         pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
         self.may_differ = False
         """Whether some files may lack columns."""
+        self.has_sizes = False
+        """Whether the size and the time of each file are asked for, which costs a look at each."""
         self._defined: str | None = None
 
     def changed_definition(self) -> str | None:
@@ -63,13 +82,30 @@ class TableFiles:
         sources = [str(self._first)]
         if has_files:
             sources.append(f"{self._folder}/{_PATTERN}")
-        columns = ", ".join(quoted(column.name) for column in (*self.table.columns, *self.table.hidden))
+        columns = ", ".join(quoted(column.name) for column in self.table.columns)
         source = (
             f"[{', '.join(map(text, sources))}], hive_partitioning=true, hive_types={{'dt': VARCHAR}}, "
-            f"hive_types_autocast=false, filename='$path', union_by_name={self.may_differ}"
+            f"hive_types_autocast=false, filename='$file', union_by_name={self.may_differ}"
         )
-        select = f"SELECT {columns} FROM read_parquet({source})"  # noqa: S608 - all of it is quoted
+        path = '"$file"'
+        if self._location is not None:
+            path = f"{text(self._location)} || substr({path}, {len(str(self._root)) + 1})"
+        select = (
+            f"SELECT {columns}, {path} AS {quoted(PATH)}, {self._size_and_time(has_files)} "  # noqa: S608
+            f"FROM read_parquet({source})"
+        )
         return f"CREATE OR REPLACE VIEW {quoted(self.name)} AS {select}"
+
+    def _size_and_time(self, has_files: bool) -> str:
+        names = quoted(FILE_SIZE), quoted(FILE_TIME)
+        if not self.has_sizes or not has_files:
+            return f"CAST(NULL AS BIGINT) AS {names[0]}, CAST(NULL AS TIMESTAMPTZ) AS {names[1]}"
+        files = f"read_blob({text(f'{self._folder}/{_PATTERN}')})"
+        size, at = (
+            f"(SELECT map_from_entries(list((filename, {part}))) FROM {files})"  # noqa: S608
+            for part in ("size", "last_modified")
+        )
+        return f'{size}["$file"] AS {names[0]}, {at}["$file"] AS {names[1]}'
 
 
 def table_names(folder: Path) -> list[str]:

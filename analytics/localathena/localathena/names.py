@@ -155,7 +155,7 @@ class Names:
                 "expression, or, in GROUP BY, write its position."
             )
         if name.name.startswith("$"):
-            return ' "$path" is the only such column.'
+            return ' There are "$path", "$file_size" and "$file_modified_time".'
         near = get_close_matches(name.name.lower(), [seen.name for seen in self.scope.columns], 1)
         if near:
             return f" Perhaps {near[0]}?"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -38,8 +39,43 @@ class Dialect(Trino):
         }
 
 
-def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
-    """Parse one statement, each `?` standing for the text of one parameter.
+@dataclass(frozen=True)
+class Sql:
+    """A parameter that is a literal in SQL, as Athena's API takes it: `5`, `'a'`, `DATE '2026-11-24'`."""
+
+    text: str
+
+
+Parameter = str | Sql
+"""What a `?` stands for: a text, or a literal in SQL."""
+
+_LITERAL = re.compile(
+    r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?|[+-]?\.\d+(e[+-]?\d+)?|null|true|false"
+    r"|((date|time|timestamp|decimal|double|real|bigint|integer|smallint|tinyint|varchar|char|json)\s*|x)?'([^']|'')*'"
+    r"|interval\s+[+-]?\s*'[^']*'\s+(year|month|day|hour|minute|second)(\s+to\s+(month|second))?",
+    re.IGNORECASE,
+)
+
+
+def _tokens_of(parameter: Parameter, dialect: Dialect) -> list[Token]:
+    """Return what stands for a `?`.
+
+    Raises:
+        QueryRefused: it is not a literal.
+    """
+    if isinstance(parameter, str):
+        return [Token(TokenType.STRING, text=parameter)]
+    literal = parameter.text.strip()
+    if not _LITERAL.fullmatch(literal):
+        raise QueryRefused(
+            f"The parameter {literal} is not a literal: write a number, NULL, true, false, DATE '...', "
+            "or a text in single quotes."
+        )
+    return dialect.tokenize(literal)
+
+
+def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
+    """Parse one statement, each `?` standing for one parameter.
 
     Raises:
         QueryRefused: it is not Athena SQL, or not one statement.
@@ -52,8 +88,8 @@ def parse(sql: str, parameters: Sequence[str]) -> exp.Expr:
             raise QueryRefused(
                 f"The statement has {len(positions)} `?`, and {len(parameters)} parameters were given."
             )
-        for index, parameter in zip(positions, parameters, strict=True):
-            parts[index] = Token(TokenType.STRING, text=parameter)
+        for index, parameter in reversed(list(zip(positions, parameters, strict=True))):
+            parts[index : index + 1] = _tokens_of(parameter, dialect)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
         raise QueryRefused(f"This is not Athena SQL: {_where(error)}") from error

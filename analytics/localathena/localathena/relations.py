@@ -10,6 +10,7 @@ from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.names import Names, Scope, Seen, aliased, only, optional, reference
 from localathena.parsing import refuse_others, spelled
+from localathena.schema import information_schema, partitions
 from localathena.types import BIGINT, Column, Type, quoted
 from localathena.values import Value, common, comparison
 from localathena.values import field as row_field
@@ -177,6 +178,9 @@ class Relations:
             seen = self.names.derived(table.name, table.columns)
             return seen.sql, aliased(seen.columns, alias, node.name)
         table_or_none = self.names.tables.get(name) if self.names.is_in_database(node) else None
+        if table_or_none is None and (derived := self._metadata(node)):
+            seen = self.names.derived(*derived)
+            return seen.sql, aliased(seen.columns, alias, node.name)
         if table_or_none is None:
             known = ", ".join(sorted(self.names.tables)) or "none"
             raise QueryRefused(
@@ -189,6 +193,15 @@ class Relations:
             for column in group
         ]
         return f"{quoted(table.name)} AS {local}", aliased(columns, alias, node.name)
+
+    def _metadata(self, node: exp.Table) -> tuple[str, list[Column]] | None:
+        """Return a table that tells about the tables, as a query and its columns."""
+        name = node.name.lower()
+        if node.db.lower() != "information_schema":
+            return partitions(name, self.names.tables) if self.names.is_in_database(node) else None
+        if self.names.database is None:
+            raise QueryRefused("information_schema needs the database's name: give it to LocalAthena.")
+        return information_schema(name, self.names.tables, self.names.database)
 
     def _subquery(
         self, node: exp.Expr, alias: exp.Expr | None, outer: Scope | None
@@ -275,7 +288,7 @@ class Relations:
 def _other_tables(node: exp.Table) -> str:
     """Suggest what to write instead of a metadata table."""
     if node.db.lower() == "information_schema":
-        return " SHOW TABLES and DESCRIBE tell about them."
+        return " information_schema has schemata, tables, views and columns."
     return " SELECT DISTINCT dt FROM it." if node.name.endswith("$partitions") else ""
 
 

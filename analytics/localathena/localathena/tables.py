@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from localathena.types import Column
 
@@ -14,6 +15,16 @@ class Table:
     columns: Sequence[Column]
     hidden: Sequence[Column] = ()
     """Columns that `*` leaves out, as `"$path"`."""
+    view_sql: str | None = None
+    """The SELECT of a view, None for a table."""
+    glue: Mapping[str, Any] | None = None
+    """The table as Glue's GetTable returns it, where that is known."""
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether Athena computes the partitions, so that Glue has none."""
+        parameters: Mapping[str, str] = (self.glue or {}).get("Parameters", {})
+        return parameters.get("projection.enabled") == "true"
 
 
 @dataclass(frozen=True)

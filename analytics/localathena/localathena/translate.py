@@ -6,21 +6,22 @@ its Trino type, because what an operator means depends on it: `7 / 2` is 3, `1.0
 `current_date - interval '7' day` is a date.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from localathena.errors import QueryRefused
-from localathena.listing import SHOWING, listed
+from localathena.listing import SHOWING, listed, validated
 from localathena.names import Names
-from localathena.parsing import parse
+from localathena.parsing import Parameter, parse
 from localathena.queries import Queries
 from localathena.statements import COMMENTS, EXPLAIN, ensure_it_reads
 from localathena.tables import Table, Translation
 
 
 def translate(
-    sql: str, tables: Mapping[str, Table], parameters: Sequence[str] = (), database: str | None = None
+    sql: str, tables: Mapping[str, Table], parameters: Sequence[Parameter] = (), database: str | None = None
 ) -> Translation:
-    """Translate one read-only statement of Athena's, each `?` standing for the text of one parameter.
+    """Translate one read-only statement of Athena's, each `?` standing for one parameter.
 
     Names may be qualified with `AwsDataCatalog` and the database: with any, if `database` is None.
 
@@ -30,10 +31,13 @@ def translate(
     ensure_it_reads(sql)
     by_name = {name.lower(): table for name, table in tables.items()}
     bare = COMMENTS.sub(" ", sql).strip()
-    if EXPLAIN.match(bare):
+    if explained := EXPLAIN.match(bare):
+        if re.search(r"\bTYPE\s+VALIDATE\b", explained[0], re.IGNORECASE):
+            translate(bare[explained.end() :], tables, parameters, database)
+            return validated()
         raise QueryRefused(
-            "EXPLAIN shows how Athena would run a statement, which is not supported: run the statement "
-            "to see what was scanned."
+            "EXPLAIN shows how Athena would run a statement, which is not supported: EXPLAIN (TYPE VALIDATE) "
+            "tells whether it could, and running it what was scanned."
         )
     if SHOWING.match(bare):
         return listed(by_name, bare, database)

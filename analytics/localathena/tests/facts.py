@@ -61,6 +61,7 @@ LABELS = pa.schema(
         ("labelled_at", pa.timestamp("ms")),
     ]
 )
+DATABASE = "facts"
 TABLES = {"outcomes": DECISIONS, "predictions": DECISIONS, "labels": LABELS, "true_labels": LABELS}
 """Tables that facts may ask about, each partitioned by `dt`."""
 
@@ -248,7 +249,7 @@ def differences() -> list[Fact]:
     """Return the difference of each fact that has one."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder))
-        athena = LocalAthena(Path(folder), schemas=TABLES, threads=1)
+        athena = LocalAthena(Path(folder), schemas=TABLES, database=DATABASE, threads=1)
         try:
             found = (difference(fact, local_fact(athena, fact["sql"])) for fact in read(FACTS))
             return [each for each in found if each]
