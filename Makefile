@@ -142,6 +142,6 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group images --group dev pyproject.toml -o requirements/images.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
-clean: ## remove all that was built, the environment and the laptop's state included
-	@if [ -f build/stack.json ] && [ -f $(READY) ]; then $(SCONES) down; fi
-	@rm -rf $(VENV) $(VENV)-* build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove all that was built, the environments and the state in build included; a SCONES_HOME elsewhere stays
+	@if [ -f build/stack.json ] && [ -f $(READY) ]; then SCONES_HOME= $(SCONES) down; fi
+	@rm -rf $(VENV) $(VENV)-* build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis

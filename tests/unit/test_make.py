@@ -113,6 +113,24 @@ def test_what_the_environment_says_arrives_so_too(made: Made, kind: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_cleaning_ends_the_system_whose_state_it_deletes_whatever_home_is_set(tmp_path: Path) -> None:
+    for folder in ("build", "venv", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "build" / "stack.json").touch()
+    (tmp_path / "venv" / ".ready").touch()
+    scones = f"SCONES='{sys.executable}' -c '{PRINTS}'"
+    done = subprocess.run(
+        ["make", "-s", "-f", PROJECT / "Makefile", "VENV=venv", scones, "clean"],
+        cwd=tmp_path,
+        env={**os.environ, "SCONES_HOME": str(tmp_path / "elsewhere")},
+        capture_output=True,
+        check=True,
+    )
+    typed, seen = json.loads(done.stdout)
+    assert (typed, seen["SCONES_HOME"]) == (["down"], "")
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+
+
 def test_a_name_in_the_environment_alone_is_not_a_saved_query(made: Made) -> None:
     """Windows' Linux sets NAME to the machine's name."""
     _, environment = made("query", NAME="my-laptop")
