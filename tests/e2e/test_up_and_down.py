@@ -114,6 +114,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     second = local.up(home, None, stack_file)
     assert second.incoming_bucket == first.incoming_bucket
     assert (second.access_key_id, second.secret_access_key) == (first.access_key_id, first.secret_access_key)
+    assert second.results_queue_url.startswith(f"{second.endpoint_url}/")
     assert resume(second) == 1
     again = second.client("s3").put_object(Bucket=second.incoming_bucket, Key="new.png", Body=body)[
         "VersionId"
