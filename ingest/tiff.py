@@ -47,11 +47,15 @@ _TYPE_BYTES = {
     **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
 
-_RAW, _OLD_STYLE_JPEG = 1, 6
+_RAW, _OLD_STYLE_JPEG, _JPEG = 1, 6, 7
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
 """Compressions that Pillow's wheels read."""
 _OPAQUE_COMPRESSIONS = {6, 7, 34925, 50000}
 """JPEG, LZMA and Zstandard: their own headers determine how much memory they need."""
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_LOSSLESS_FRAMES = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
+_JPEG_SEGMENTS = 1_000
+"""Segments in which the frame of a JPEG is looked for."""
 _OTHER_COMPRESSIONS = {
     9: "JBIG (T.85)",
     10: "JBIG (T.43)",
@@ -202,6 +206,8 @@ def plain_tiff(data: bytes) -> PlainTiff:
     """
     directory = _Directory(data, {**_INTEGERS, **_AS_THEY_ARE, _ORIENTATION: 1})
     layout = _layout(directory)
+    if directory.integer(_COMPRESSION, _RAW) == _JPEG:
+        _check_jpeg(data, directory, layout.photometric)
     tags = {tag: directory.integers(tag) for tag in _INTEGERS if tag in directory.entries}
     tags[_BITS] = layout.bits
     tags[_SAMPLE_FORMAT] = (layout.sample_format,) * len(layout.bits)
@@ -308,6 +314,31 @@ def _layout(directory: _Directory) -> _Layout:
             f"{', subsampled,' if is_subsampled else ''}"
         )
     return _Layout(order, photometric, bits, sample_format)
+
+
+def _check_jpeg(data: bytes, directory: _Directory, photometric: int) -> None:
+    """Check that libtiff reads the kind of JPEG that the first strip or tile is.
+
+    It refuses subsampled samples other than YCbCr, which other programs write and read.
+    """
+    offsets = directory.integers(_TILE_OFFSETS) or directory.integers(_STRIP_OFFSETS)
+    at = offsets[0] + 2 if offsets else len(data)
+    for _ in range(_JPEG_SEGMENTS):
+        if not 0 < at < len(data) - 10 or data[at] != 0xFF:
+            return  # damaged, which the decoder says better
+        marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
+        if marker in _JPEG_FRAMES:
+            break
+        at += 2 + length
+    else:
+        return
+    precision, components = data[at + 4], data[at + 9]
+    sampling = data[at + 11 : at + 10 + 3 * components : 3]
+    if marker in _LOSSLESS_FRAMES or precision != 8:
+        kind = "lossless" if marker in _LOSSLESS_FRAMES else f"{precision}-bit"
+        raise unsupported(f"TIFF with {kind} JPEG compression")
+    if photometric != _YCBCR and any(each != 0x11 for each in sampling):
+        raise unsupported(f"TIFF with {_PHOTOMETRICS[photometric]} samples in a subsampled JPEG")
 
 
 def _colour_map(directory: _Directory, count: int) -> tuple[int, ...]:

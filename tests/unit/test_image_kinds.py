@@ -2,6 +2,7 @@
 
 import struct
 from itertools import product
+from types import MappingProxyType
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -181,6 +182,57 @@ def test_a_bmp_of_another_compression_is_refused(header_bytes, compression):
     data = bytearray(bmp(header_bytes, 24, False))
     data[30:34] = struct.pack("<I", compression)
     assert rejection_of(bytes(data)).reason == "unsupported_format"
+
+
+def a_tiff_of_a_jpeg(photometric, channels, jpeg):
+    tags = {256: 16, 257: 16, 258: [8] * channels, 259: 7, 262: photometric, 277: channels, 278: 16}
+    return tiff(tags, [jpeg])
+
+
+def a_jpeg(mode, changed=MappingProxyType({}), **options):
+    """Return a grey or orange JPEG, with some bytes of its frame changed, counted from its marker."""
+    colour = {"L": 128, "RGB": (200, 100, 50)}[mode]
+    data = bytearray(encoded(Image.new(mode, (16, 16), colour), "JPEG", **options))
+    frame_at = data.index(b"\xff\xc0\0") + 1
+    for place, value in changed.items():
+        data[frame_at + place] = value
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "jpeg", "name"),
+    [
+        (2, a_jpeg("RGB", subsampling=2), "TIFF with RGB samples in a subsampled JPEG"),
+        (1, a_jpeg("L", {10: 0x22}), "TIFF with grey samples in a subsampled JPEG"),
+        (1, a_jpeg("L", {0: 0xC3}), "TIFF with lossless JPEG compression"),
+        (6, a_jpeg("RGB", {3: 12}), "TIFF with 12-bit JPEG compression"),
+    ],
+)
+def test_a_jpeg_that_libtiff_does_not_read_is_refused_with_its_name(photometric, jpeg, name):
+    with pytest.raises(RejectedImage, match=name) as refused:
+        prepare(a_tiff_of_a_jpeg(photometric, 1 if photometric == 1 else 3, jpeg), 8)
+    assert refused.value.reason == "unsupported_format"
+
+
+@pytest.mark.parametrize(
+    ("photometric", "jpeg", "brightness"),
+    [
+        (1, a_jpeg("L"), 128.0),
+        (2, a_jpeg("RGB", subsampling=0, keep_rgb=True), 124.0),
+        (6, a_jpeg("RGB", subsampling=0), 124.0),
+        (6, a_jpeg("RGB", subsampling=2), 124.0),
+    ],
+)
+def test_other_jpegs_in_a_tiff_are_read(photometric, jpeg, brightness):
+    data = a_tiff_of_a_jpeg(photometric, 1 if photometric == 1 else 3, jpeg)
+    assert prepare(data, 8).brightness == pytest.approx(brightness, abs=1)
+
+
+@pytest.mark.parametrize("jpeg", [b"", a_jpeg("L")[:30], b"\xff\xd8" + b"\xff\xfe\0\2" * 2_000])
+def test_a_damaged_jpeg_in_a_tiff_is_corrupt(jpeg):
+    with pytest.raises(RejectedImage) as refused:
+        prepare(a_tiff_of_a_jpeg(1, 1, jpeg), 8)
+    assert refused.value.reason == "corrupt"
 
 
 # ── JPEG ───────────────────────────────────────────────────────────────────────────────────────────────────
