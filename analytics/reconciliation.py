@@ -60,11 +60,13 @@ class Account:
 
 @dataclass
 class Audit:
-    """Totals: `uploaded` is the sum of `by_outcome`, `in_flight` and `missing`."""
+    """Totals: `uploaded` is the sum of `by_outcome`, `in_flight`, `waiting` and `missing`."""
 
     uploaded: int = 0
     by_outcome: Counter[Outcome] = field(default_factory=Counter)
     in_flight: int = 0
+    waiting: int = 0
+    """Uploads that wait for the endpoint, as far as they are not in flight: see `let_wait`."""
     missing: int = 0
     doubled: int = 0
     """Uploads that are counted twice."""
@@ -75,6 +77,14 @@ class Audit:
     def is_clean(self) -> bool:
         """Whether nothing is lost, and nothing counted twice."""
         return not (self.missing or self.doubled)
+
+    def let_wait(self, messages: int) -> None:
+        """Count as many uploads as waiting as there are messages in the queue of images that wait.
+
+        SQS counts messages and does not list them: while images wait, one that is missing may be among them.
+        """
+        self.waiting = min(self.missing, messages)
+        self.missing -= self.waiting
 
     def add(self, account: Account, now: datetime, in_flight: timedelta) -> str | None:
         """Count an account; return its fault, if it has one: `missing` or `doubled`."""

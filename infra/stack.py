@@ -39,6 +39,8 @@ class Stack:
     workgroup: str
     notifications_topic_arn: str
     name: str = STACK_NAME
+    waiting_images_url: str = ""
+    endpoint_name: str = "scones"
     endpoint_url: str | None = None
     """URL of the embedded AWS. None stands for AWS itself."""
     model_endpoint_url: str | None = None
@@ -61,6 +63,8 @@ class Stack:
             state_machine_arn=outputs["StateMachineArn"],
             backfill_state_machine_arn=outputs["BackfillStateMachineArn"],
             results_queue_url=outputs["ResultsQueueUrl"],
+            waiting_images_url=outputs["WaitingImagesUrl"],
+            endpoint_name=outputs["EndpointName"],
             unrecorded_outcomes_url=outputs["UnrecordedOutcomesUrl"],
             undelivered_events_url=outputs["UndeliveredEventsUrl"],
             database=outputs["Database"],

@@ -41,7 +41,7 @@ class IncomingBucket:
     def connect(cls) -> "IncomingBucket":
         """Return a reader with its own client, which times out before the Lambda does."""
         config = Config(
-            connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
+            connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2}
         )
         return cls(boto3.client("s3", config=config))
 

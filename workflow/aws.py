@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
+from workflow.breaker import Breaker
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX
 
@@ -22,6 +23,10 @@ ANSWER_MAX_BYTES = 80_000
 
 BATCH_TYPE = "application/x-npy"
 """NumPy's file format, for the pixels of many images as one array. Scones' own container takes it."""
+
+BATCH_TIMEOUT_S = 25.0
+"""Time for the endpoint's answer to a batch. A small instance takes half a second for a hundred images, and
+several batches are requested at once. A serverless endpoint may take as long to start."""
 
 BODY_BYTES = 60_000
 """Largest message: SQS counts each 64 KB as a request."""
@@ -65,12 +70,13 @@ class Endpoint:
         scores_are: str = PROBABILITIES,
     ) -> None:
         self._runtime = runtime
+        self._breaker = Breaker()
         self.name = name
         self._accept = accept
         self._scores_are = scores_are
 
     @classmethod
-    def connect(cls, name: str, accept: str, scores_are: str, read_timeout_s: float = 4) -> "Endpoint":
+    def connect(cls, name: str, accept: str, scores_are: str, read_timeout_s: float) -> "Endpoint":
         """Return an endpoint with its own client.
 
         Args:
@@ -79,7 +85,7 @@ class Endpoint:
             scores_are: see `workflow.answers.read_answer`.
             read_timeout_s: time for an answer.
 
-        The client times out before the Lambda does, and does not retry: the state machine does.
+        The client times out before the Lambda does, and does not retry: what finds the endpoint busy waits.
         """
         config = Config(
             connect_timeout=1,
@@ -87,6 +93,11 @@ class Endpoint:
             retries={"mode": "standard", "total_max_attempts": 1},
         )
         return cls(boto3.client("sagemaker-runtime", config=config), name, accept, scores_are)
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it was busy just now, so that every request is refused without asking."""
+        return self._breaker.left_s > 0
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the endpoint's answer to one image.
@@ -114,6 +125,20 @@ class Endpoint:
         return self._ask(body, BATCH_TYPE, len(images))
 
     def _ask(self, body: bytes, content_type: str, images: int) -> list[Answer]:
+        if left_s := self._breaker.left_s:
+            raise EndpointBusy(f"endpoint {self.name}: it was busy, and is asked again in {left_s:.0f} s")
+        try:
+            answers = self._invoke(body, content_type, images)
+        except EndpointBusy:
+            self._breaker.was_busy()
+            raise
+        except (EndpointFault, UnclearAnswer):
+            self._breaker.answered()
+            raise
+        self._breaker.answered()
+        return answers
+
+    def _invoke(self, body: bytes, content_type: str, images: int) -> list[Answer]:
         max_bytes = ANSWER_MAX_BYTES * images
         try:
             response = self._runtime.invoke_endpoint(
@@ -233,3 +258,28 @@ def _chunks(texts: Iterable[str], most_bytes: int, most: float = math.inf) -> It
         chunk_bytes += text_bytes
     if chunk:
         yield chunk
+
+
+class WaitingImages:
+    """The queue of images that wait for the endpoint."""
+
+    def __init__(self, sqs: "boto3.client", url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    @classmethod
+    def connect(cls, url: str) -> "WaitingImages":
+        """Return a queue with its own client."""
+        config = Config(
+            connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
+        )
+        return cls(boto3.client("sqs", config=config), url)
+
+    def show_again(self, receipt_handles: Sequence[str], after_s: int) -> None:
+        """Make messages visible again earlier than the queue would. Those that SQS refuses wait longer."""
+        for first in range(0, len(receipt_handles), SEND_ENTRIES):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
+                for number, handle in enumerate(receipt_handles[first : first + SEND_ENTRIES])
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)

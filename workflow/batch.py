@@ -4,6 +4,7 @@ A fault of one image rejects or fails that image, with the reason that the state
 would give. A fault that affects every image is the endpoint's: it is raised, and the batch is retried.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,13 +16,22 @@ from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare
 from ingest.upload import Upload, utc_text
 from workflow.aws import Answer
-from workflow.errors import EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel, WrongModel
+from workflow.errors import (
+    EndpointBusy,
+    EndpointFault,
+    InvalidScores,
+    UnclearAnswer,
+    UnknownLabel,
+    WrongModel,
+)
 from workflow.outcome import Outcome, caught
 from workflow.payload import to_payload
 from workflow.policy import Policy, decide
 
 THREADS = 8
 """Objects that are read at once, and requests at once where the endpoint does not take batches."""
+BUSY_PAUSE_S = 1.2
+"""Pause before the endpoint is asked again about images of the batch that it had no capacity for."""
 ATTEMPTS = 2
 """Attempts to read an object, as many as the state machine of single images makes."""
 
@@ -30,6 +40,11 @@ class Classifier(Protocol):
     """What a batch needs of `workflow.aws.Endpoint`."""
 
     name: str
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it was busy just now, so that every request is refused without asking."""
+        ...
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the answer to one image."""
@@ -59,21 +74,39 @@ class Steps:
         """Return one outcome message per event (see `workflow.outcome`), in their order.
 
         Raises:
-            EndpointBusy: the endpoint has no capacity for this batch.
+            EndpointBusy: the endpoint has no capacity for an image of this batch.
             EndpointFault: it failed for every image of the batch.
         """
+        messages = []
+        for message in self.run_each(events, [execution_arn] * len(events)):
+            if isinstance(message, EndpointBusy):
+                raise message
+            messages.append(message)
+        return messages
+
+    def run_each(
+        self, events: Sequence[Mapping[str, Any]], execution_arns: Sequence[str]
+    ) -> list[dict[str, Any] | EndpointBusy]:
+        """Return one outcome message per event, as `run` does, or that the endpoint had no capacity for it.
+
+        Raises:
+            EndpointFault: it failed for every image of the batch.
+        """
+        if self.endpoint.is_left_alone:  # reading and decoding would be in vain
+            return [EndpointBusy(f"endpoint {self.endpoint.name} is busy")] * len(events)
         prepared = list(self._prepare(events))
         decided = iter(self._decide([each for each in prepared if isinstance(each, _Prepared)]))
         decided_at = utc_text(datetime.now(UTC), "milliseconds")
-        return [
-            {
-                "event": event,
-                "decided_at": decided_at,
-                "execution_arn": execution_arn,
-                **(_unseen(each) if isinstance(each, Exception) else {**_seen(each), **next(decided)}),
-            }
-            for event, each in zip(events, prepared, strict=True)
-        ]
+        messages: list[dict[str, Any] | EndpointBusy] = []
+        for event, execution_arn, each in zip(events, execution_arns, prepared, strict=True):
+            outcome = _unseen(each) if isinstance(each, Exception) else next(decided)
+            if isinstance(outcome, EndpointBusy):
+                messages.append(outcome)
+                continue
+            seen = {} if isinstance(each, Exception) else _seen(each)
+            origin = {"event": event, "decided_at": decided_at, "execution_arn": execution_arn}
+            messages.append({**origin, **seen, **outcome})
+        return messages
 
     def _prepare(self, events: Iterable[Mapping[str, Any]]) -> Iterator[_Prepared | Exception]:
         """Read objects in parallel, and decode one after the other, which limits memory."""
@@ -101,7 +134,7 @@ class Steps:
                     break
         return data, perf_counter() - started
 
-    def _decide(self, prepared: Sequence[_Prepared]) -> Iterator[dict[str, Any]]:
+    def _decide(self, prepared: Sequence[_Prepared]) -> Iterator[dict[str, Any] | EndpointBusy]:
         if not prepared:
             return
         started = perf_counter()
@@ -109,6 +142,9 @@ class Steps:
         # Each image gets its share of the batch's time.
         classify_ms = round((perf_counter() - started) * 1000 / len(prepared), 2)
         for answer in answers:
+            if isinstance(answer, EndpointBusy):
+                yield answer
+                continue
             if isinstance(answer, Exception):
                 yield _failed(answer)
                 continue
@@ -132,21 +168,35 @@ class Steps:
         try:
             pixels = [image.pixels.tobytes() for image in images]
             return [*self.endpoint.classify_batch(pixels, self.image_size_px)]
+        except EndpointBusy as busy:
+            return [busy] * len(images)
         except (EndpointFault, UnclearAnswer):
             return self._answers_one_by_one(images)
 
     def _answers_one_by_one(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
         with ThreadPoolExecutor(THREADS) as pool:
             answers = list(pool.map(self._ask, images))
+        self._ask_the_busy_again(images, answers)
         faults = [answer for answer in answers if isinstance(answer, EndpointFault)]
         if len(faults) == len(images):
             raise faults[0]
         return answers
 
+    def _ask_the_busy_again(self, images: Sequence[PreparedImage], answers: list[Answer | Exception]) -> None:
+        """Ask one after the other where requests at the same time were too many; stop if that is, too."""
+        busy = [number for number, answer in enumerate(answers) if isinstance(answer, EndpointBusy)]
+        if len(busy) in (0, len(answers)):
+            return
+        time.sleep(BUSY_PAUSE_S)
+        for number in busy:
+            answers[number] = self._ask(images[number])
+            if isinstance(answers[number], EndpointBusy):
+                return
+
     def _ask(self, image: PreparedImage) -> Answer | Exception:
         try:
             return self.endpoint.classify(image.to_png(), "image/png")
-        except (EndpointFault, UnclearAnswer) as error:
+        except (EndpointBusy, EndpointFault, UnclearAnswer) as error:
             return error
 
 

@@ -22,7 +22,10 @@ metrics = StackMetrics("classify")
 def endpoint() -> Endpoint:
     """Return the endpoint's client, created once per container."""
     return Endpoint.connect(
-        os.environ["ENDPOINT_NAME"], os.environ["ENDPOINT_ACCEPT"], os.environ["ENDPOINT_SCORES"]
+        os.environ["ENDPOINT_NAME"],
+        os.environ["ENDPOINT_ACCEPT"],
+        os.environ["ENDPOINT_SCORES"],
+        float(os.environ["ENDPOINT_TIMEOUT_S"]),
     )
 
 

@@ -8,13 +8,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import IncomingBucket
-from workflow.aws import Endpoint, ResultsQueue
+from workflow.aws import BATCH_TIMEOUT_S, Endpoint, ResultsQueue
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
 from workflow.policy import Policy
-
-ENDPOINT_TIMEOUT_S = 20.0
-"""A small instance takes half a second for a hundred images, and several batches are requested at once."""
 
 logger = Logger(service="classify-batch")
 
@@ -29,7 +26,7 @@ def steps() -> Steps:
             os.environ["ENDPOINT_NAME"],
             os.environ["ENDPOINT_ACCEPT"],
             os.environ["ENDPOINT_SCORES"],
-            read_timeout_s=ENDPOINT_TIMEOUT_S,
+            BATCH_TIMEOUT_S,
         ),
         policy=Policy.from_mapping(os.environ),
     )

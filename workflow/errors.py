@@ -1,7 +1,7 @@
 """The errors of the endpoint and its answers, which the state machine handles by name.
 
     Exception
-    ├── EndpointBusy       the model is throttled, scaling or unreachable: retried, then `failed`
+    ├── EndpointBusy       the model is throttled, scaling or unreachable: the image waits for it
     ├── EndpointFault      the model answered with an error: retried twice, then `failed`
     ├── UnclearAnswer      its form has several meanings, or none: never retried, ends as `failed`
     ├── UnknownLabel       it names a class that the policy does not have: never retried, ends as `failed`

@@ -4,10 +4,9 @@ Readers count each upload once after every step, whatever runs in parallel and w
 
 - A new generation is written completely before anything is deleted, and only what was read into it is
   deleted. Files are named after a hash of their rows, so that the same name always means the same rows.
-- With `keep_inputs`, a run that writes a generation deletes nothing. The next run reads it back with
-  the files that it was made of, gets the same generation again, and only then deletes them. So queries that
-  run while a day is written keep their files, and a later run has read each row from its generation before a
-  copy goes.
+- With `keep_inputs`, a run that writes a generation deletes nothing. The next run reads it back with the
+  files that it was made of, gets the same generation again, and only then deletes them. So queries that run
+  while a day is written keep their files, and each row has been read from its generation before a copy goes.
 - Readers (the view `outcomes`) read a day's `rows-current-` files as they are only if all files of the day
   are of one generation. Otherwise they choose among the rows of each upload.
 - Two compactions of one day at the same time write two generations, each with all rows that it deletes. The

@@ -76,7 +76,11 @@ DOCUMENTED = {
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     "AWS/Events": {"FailedInvocations", "InvocationsSentToDlq", "InvocationsFailedToBeSentToDlq"},
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+    "AWS/SQS": {
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateAgeOfOldestMessage",
+    },
     # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
     "AWS/SageMaker": {"Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "ModelLatency"},
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -155,6 +159,17 @@ ALARMS = (
         threshold="900",
     ),
     Alarm(
+        "ImagesWait",
+        "AWS/SQS",
+        # Not the age of the oldest message, which leaves out messages that were received three times.
+        "ApproximateNumberOfMessagesNotVisible",
+        "WaitingImages",
+        "For 15 minutes on end, images have waited for the endpoint: it is down or too small."
+        " They are decided as soon as it answers.",
+        statistic="Minimum",
+        periods=3,
+    ),
+    Alarm(
         "ReviewShareHigh",
         "Scones",
         "NeedsReview",
@@ -196,14 +211,14 @@ ALARMS = (
             "AWS/Lambda",
             "Throttles",
             f"{function}Function",
-            f"For 15 minutes, {function} has been throttled. After some minutes of retries, {what} fail.",
+            f"For 15 minutes, {function} has been throttled. {what}, until there is capacity.",
             periods=3,
         )
         for function, what in (
-            ("Serialize", "images"),
-            ("Classify", "images"),
-            ("Decide", "images"),
-            ("ClassifyBatch", "batches"),
+            ("Serialize", "Images wait"),
+            ("Classify", "Images wait"),
+            ("Decide", "Images wait"),
+            ("ClassifyBatch", "Images of a backfill wait"),
         )
     ),
     Alarm(
@@ -212,6 +227,13 @@ ALARMS = (
         "Errors",
         "RecordFunction",
         "Record could not write outcomes. Each is tried five times, then goes to the dead-letter queue.",
+    ),
+    Alarm(
+        "WaitingErrors",
+        "AWS/Lambda",
+        "Errors",
+        "ClassifyWaitingFunction",
+        "Images that wait could not be decided. They go on waiting. The function's log has the reason.",
     ),
     Alarm(
         "CompactErrors",

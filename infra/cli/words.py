@@ -79,6 +79,7 @@ def show_audit(console: Terminal, audited: "Audited") -> None:
     for outcome in Outcome:
         table.add_row(outcome.value, f"{totals.by_outcome[outcome]:,}")
     table.add_row("in flight", f"{totals.in_flight:,}")
+    table.add_row("waiting for the endpoint", f"{totals.waiting:,}")
     table.add_row("missing", f"{totals.missing:,}", end_section=True)
     table.add_row("uploaded", f"{totals.uploaded:,}", end_section=True)
     table.add_row("doubled", f"{totals.doubled:,}")
@@ -93,8 +94,11 @@ def show_audit(console: Terminal, audited: "Audited") -> None:
     in_queues = queues.undelivered + queues.unrecorded
     if totals.missing or totals.doubled or totals.by_outcome[Outcome.FAILED] or in_queues:
         console.print(f"`{how('redrive')}` shows what can be done again.")
-    if totals.is_clean and totals.in_flight:
-        console.print(f"Nothing is lost so far: {totals.in_flight:,} in flight. Nothing is counted twice.")
+    if totals.waiting:
+        console.print("Images wait for the endpoint, and are decided as soon as it answers.")
+    if totals.is_clean and totals.in_flight + totals.waiting:
+        pending = f"{totals.in_flight:,} in flight, {totals.waiting:,} waiting"
+        console.print(f"Nothing is lost so far: {pending}. Nothing is counted twice.")
     elif totals.is_clean:
         console.print("Nothing is lost, nothing is counted twice.")
     else:
@@ -109,6 +113,7 @@ def audit_facts(audited: "Audited") -> dict[str, Any]:
         "uploaded": totals.uploaded,
         "outcomes": {outcome.value: totals.by_outcome[outcome] for outcome in Outcome},
         "in_flight": totals.in_flight,
+        "waiting": totals.waiting,
         "missing": totals.missing,
         "doubled": totals.doubled,
         "deleted_since": totals.deleted_since,
@@ -123,6 +128,11 @@ def show_redrive(console: Terminal, done: "Redriven", *, applied: bool) -> None:
     undelivered = sum(len(messages) for _, messages in plan.undelivered.values())
     console.print(f"{'Classify' if applied else 'Would classify'} again: {plan.failed:,} failed,", end=" ")
     console.print(f"{plan.missing:,} missing.")
+    if plan.waiting:
+        console.print(
+            f"{plan.waiting:,} wait for the endpoint, and are decided as soon as it answers. "
+            "Missing images are not among the above: they cannot be told from those that wait."
+        )
     console.print(f"{'Used' if applied else 'Would use'} {undelivered:,} undelivered events,", end=" ")
     console.print(f"{'sent' if applied else 'send'} {len(plan.unrecorded):,} unrecorded outcomes again.")
     if plan.doubled:
@@ -141,6 +151,7 @@ def plan_facts(plan: "Plan") -> dict[str, Any]:
     return {
         "failed": plan.failed,
         "missing": plan.missing,
+        "waiting": plan.waiting,
         "undelivered": sum(len(messages) for _, messages in plan.undelivered.values()),
         "unrecorded": len(plan.unrecorded),
         "doubled": plan.doubled,

@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and nine corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and ten corrections where it departs from AWS.
 
 SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
 deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
@@ -12,8 +12,8 @@ is no longer needed:
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
 3. The number of concurrent tasks is bounded, and the rest waits for its turn. ministack starts a process of
    60 MB for each concurrent Lambda invocation, so that 200 uploads at once took 9.5 GB.
-4. Tasks may take longer than the state machine allows on AWS: their processes are started first, on a few
-   cores that everything else shares.
+4. Tasks and Lambdas may take longer than they may on AWS: their processes are started first, on a few cores
+   that everything else shares.
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which
    it stores. Here they are stored with one port, and CloudFormation shows the current one, as SQS does.
 6. Athena answers in its own dialect, reads Scones' tables and views alone, and writes its results where it
@@ -24,6 +24,7 @@ is no longer needed:
    they are, and one control character makes the whole response invalid XML.
 9. An object is on the disk before it is acknowledged, and is refused if the disk does not take it: see
    `infra/laptop/durable.py`.
+10. A state machine that asks S3 about an object gets its time in ISO 8601, not as in the HTTP header.
 """
 
 import json
@@ -33,6 +34,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from jsonata.jsonata import Jsonata
@@ -73,11 +75,13 @@ def main() -> None:
     app.app = guard.guarded(app.app)
     lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
     lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
+    lambda_svc.acquire_worker = patient(lambda_svc.acquire_worker)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
     durable.install()
     s3._list_object_versions = encoding_keys(s3._list_object_versions)
     s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
+    stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
     embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
@@ -137,6 +141,31 @@ def _raising_again(execute: Callable[..., Any]) -> Callable[..., Any]:
         body = result.get("body")
         if isinstance(body, dict) and "__raised__" in body:
             return {**result, "body": body["__raised__"], "error": True}
+        return result
+
+    return wrapped
+
+
+def patient(acquire_worker: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ministack's search for a worker, extended to give each worker more time."""
+
+    def wrapped(name: str, config: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        longer = {**config, "Timeout": config["Timeout"] * TIMEOUT_SCALE}
+        return acquire_worker(name, longer, *arguments, **options)
+
+    return wrapped
+
+
+def with_iso_times(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ministack's calls of S3 by a state machine, extended to write times as the SDK integrations do.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+    """
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        result = dispatch(*arguments, **options)
+        if modified := result.get("LastModified"):
+            result["LastModified"] = parsedate_to_datetime(modified).isoformat().replace("+00:00", "Z")
         return result
 
     return wrapped

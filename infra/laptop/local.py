@@ -350,7 +350,9 @@ def _deployed(
     parameters = {
         **model_parameters,
         "ModelEndpointUrl": model_endpoint_url,
+        "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
+        "WaitingSeconds": "20",
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))
     pids = {name: pid for pid, name in processes(home).items()}

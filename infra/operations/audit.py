@@ -20,6 +20,8 @@ class Queues:
 
     results: int
     """Outcomes on their way into the table."""
+    waiting: int
+    """Images that wait for the endpoint. They are decided as soon as it answers."""
     undelivered: int
     """Events that could not start an execution."""
     unrecorded: int
@@ -33,7 +35,8 @@ class Audited:
     totals: Audit
     queues: Queues
     listed_in: dict[str, Path]
-    """The file that lists the `missing` and the `doubled` uploads, one JSON object a line."""
+    """File that lists the `missing` and the `doubled` uploads, one JSON object a line. Among the missing are
+    those that wait."""
 
 
 def audit(
@@ -58,7 +61,9 @@ def audit(
             wrong = totals.add(account, now, in_flight)
             if wrong:
                 files[wrong].write(_line(account))
-    return Audited(totals, queues(stack), found)
+    waiting = queues(stack)
+    totals.let_wait(waiting.waiting)
+    return Audited(totals, waiting, found)
 
 
 def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Account]:
@@ -81,6 +86,7 @@ def queues(stack: Stack) -> Queues:
     sqs = stack.client("sqs")
     return Queues(
         results=depth(sqs, stack.results_queue_url),
+        waiting=depth(sqs, stack.waiting_images_url),
         undelivered=depth(sqs, stack.undelivered_events_url),
         unrecorded=depth(sqs, stack.unrecorded_outcomes_url),
     )

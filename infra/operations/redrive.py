@@ -24,7 +24,7 @@ from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.answers import engine
 from infra.operations.audit import accounts_of
 from infra.operations.backfill import Run, start
-from infra.stack import Stack
+from infra.stack import Stack, depth
 from ingest.upload import Upload
 from workflow.aws import ResultsQueue
 from workflow.outcome import Outcome, messages_of
@@ -54,6 +54,8 @@ class Plan:
     """Uploads to classify again because their outcome is `failed`."""
     missing: int = 0
     """Uploads to classify because they have no outcome."""
+    waiting: int = 0
+    """Images that wait for the endpoint. While there are any, uploads without an outcome are left to them."""
     undelivered: dict[str, tuple[Upload, list[Message]]] = field(default_factory=dict)
     """Events that started no execution, by upload id. Classified unless the upload has an outcome by now."""
     unrecorded: list[Message] = field(default_factory=list)
@@ -98,7 +100,9 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
     try:
         plan = plan_messages(undelivered.read(), unrecorded.read())
         plan.duplicates = duplicates(_visible_rows(stack))
-        again = to_classify(plan, accounts_of(stack), datetime.now(UTC), in_flight)
+        plan.waiting = depth(sqs, stack.waiting_images_url)
+        patience = timedelta.max if plan.waiting else in_flight
+        again = to_classify(plan, accounts_of(stack), datetime.now(UTC), patience)
         if not apply:
             for _ in again:
                 pass

@@ -17,6 +17,7 @@ from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
 from workflow.answers import SCORES_TYPE, Scores
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
+from workflow.breaker import FIRST_PAUSE_S
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX, Policy
 from workflow.policy import decide as to_decision
@@ -94,8 +95,13 @@ def endpoint_at(url, read_timeout_s=10.0, accept="application/json", scores_are=
 
 
 @pytest.fixture(scope="module")
-def endpoint(server, fake_aws):
-    return endpoint_at(server.url)
+def client(server, fake_aws):
+    return endpoint_at(server.url)._runtime
+
+
+@pytest.fixture
+def endpoint(client):
+    return Endpoint(client, "scones")
 
 
 def ask(endpoint):
@@ -332,8 +338,28 @@ def test_nothing_is_asked_twice(runtime, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     runtime.fail("ThrottlingException", 400)
     with pytest.raises(EndpointBusy):
-        ask(Endpoint.connect("scones", "application/json", "probabilities"))
+        ask(Endpoint.connect("scones", "application/json", "probabilities", 4))
     assert len(runtime.asked) == 1
+
+
+def test_an_endpoint_that_was_busy_is_left_alone_for_a_while(runtime, endpoint, monkeypatch):
+    runtime.fail("ThrottlingException", 400)
+    for _ in range(3):
+        with pytest.raises(EndpointBusy):
+            ask(endpoint)
+    assert (len(runtime.asked), endpoint.is_left_alone) == (1, True)
+    runtime.begin()
+    monkeypatch.setattr(endpoint._breaker, "_clock", lambda: time.monotonic() + FIRST_PAUSE_S)
+    assert ask(endpoint).scores
+    assert not endpoint.is_left_alone
+
+
+def test_a_model_s_error_is_an_answer_and_the_next_image_is_asked_about(runtime, endpoint):
+    runtime.fail("ModelError", 424, OriginalStatusCode=500)
+    for _ in range(2):
+        with pytest.raises(EndpointFault):
+            ask(endpoint)
+    assert len(runtime.asked) == 2
 
 
 # ── the Lambdas ────────────────────────────────────────────────────────────────────────────────────────────
@@ -350,6 +376,7 @@ def fresh_client():
 def classify_request(runtime, monkeypatch, fresh_client):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENDPOINT_TIMEOUT_S", "4")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     return {
         "body": base64.b64encode(png_bytes()).decode(),

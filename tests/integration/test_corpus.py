@@ -146,6 +146,7 @@ class Model:
     """An endpoint that is sure of everything."""
 
     name = "scones"
+    is_left_alone = False
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         raise AssertionError("asked for one image")

@@ -313,3 +313,22 @@ def test_an_invalid_expression_is_refused_each_time(monkeypatch):
     for _ in range(2):
         with pytest.raises(stepfunctions._ExecutionError, match="S0"):
             stepfunctions._evaluate_jsonata("$sum(", {})
+
+
+# ── what a machine asks S3 ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ministack_gives_a_machine_the_time_of_an_object_as_the_http_header_has_it():
+    """Once it is ISO 8601 there too, the correction can go."""
+    header = ("last-modified", "LastModified")
+    assert stepfunctions._S3_OP_SPECS["HeadObject"]["header_outputs"][header[0]] == header[1]
+    asked = embedded.with_iso_times(lambda *_: {"LastModified": "Mon, 16 Nov 2026 09:30:00 GMT", "ETag": "e"})
+    assert asked("s3") == {"LastModified": "2026-11-16T09:30:00Z", "ETag": "e"}
+
+
+def test_a_lambda_gets_more_time_than_on_aws():
+    leased = embedded.patient(lambda name, config, code, qualifier: config)
+    assert leased("one", {"Timeout": 5, "Handler": "a"}, b"", qualifier="1") == {
+        "Timeout": 5 * embedded.TIMEOUT_SCALE,
+        "Handler": "a",
+    }

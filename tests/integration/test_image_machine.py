@@ -13,6 +13,7 @@ from infra.installation import PROJECT
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.serialize import to_payload
+from ingest.upload import Upload
 from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
 from tests.template import template
 from workflow import decide
@@ -35,13 +36,23 @@ class Steps:
             "Classify": [classified([0.97, 0.03])],
             "Decide": [lambda request: decide.lambda_handler(request, FakeContext())],
         }
-        self.requests: dict[str, list[Any]] = {name: [] for name in self.answers}
+        self.requests: dict[str, list[Any]] = {name: [] for name in [*self.answers, "FindUpload"]}
         self.messages = []
+        self.waiting = []
+        self.found: dict[str, Any] | None = None
 
     def call(self, resource, arguments):
         if "sqs" in resource:
-            self.messages.append(json.loads(json.dumps(arguments["MessageBody"])))
+            waits = arguments["QueueUrl"] == "${WaitingImagesUrl}"
+            (self.waiting if waits else self.messages).append(
+                json.loads(json.dumps(arguments["MessageBody"]))
+            )
             return {"MessageId": "one"}
+        if "s3" in resource:
+            self.requests["FindUpload"].append(arguments)
+            if self.found is None:
+                raise stepfunctions._ExecutionError("S3.S3Exception", "Not Found (404)")
+            return self.found
         name = arguments["FunctionName"].removeprefix("${").removesuffix("FunctionArn}")
         self.requests[name].append(arguments["Payload"])
         answers = self.answers[name]
@@ -74,6 +85,7 @@ def of_the_platform(name):
 
 
 THROTTLED = of_the_platform("Lambda.TooManyRequestsException")
+LAMBDA_FAILED = of_the_platform("Lambda.ServiceException")
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +177,6 @@ def test_a_rejected_image_is_recorded_without_a_retry_and_the_execution_succeeds
     ("step", "error", "attempts"),
     [
         ("Serialize", KeyError("detail"), 2),
-        ("Classify", EndpointBusy("throttled"), 5),
         ("Classify", EndpointFault("it failed"), 3),
         ("Classify", KeyError("body"), 2),
         ("Classify", UnclearAnswer("two meanings"), 1),
@@ -191,12 +202,12 @@ def test_what_goes_on_failing_is_recorded_as_failed_and_fails_the_execution(
 @pytest.mark.parametrize(
     ("step", "errors"),
     [
-        ("Serialize", [THROTTLED] * 17),
+        ("Serialize", [THROTTLED] * 5),
+        ("Serialize", [LAMBDA_FAILED] * 6),
         ("Serialize", [of_the_platform("States.Timeout")]),
-        ("Classify", [EndpointBusy("scaling")] * 4),
         ("Classify", [EndpointFault("once")] * 2),
-        ("Classify", [EndpointBusy("busy"), EndpointFault("once"), THROTTLED]),
-        ("Decide", [THROTTLED] * 5),
+        ("Classify", [LAMBDA_FAILED, EndpointFault("once"), THROTTLED]),
+        ("Decide", [THROTTLED] * 3),
     ],
 )
 def test_what_stops_failing_is_accepted_in_the_end(steps, run, step, errors):
@@ -213,6 +224,64 @@ def test_scores_of_another_model_than_the_policy_s_end_as_failed_with_no_label(s
     assert (row["outcome"], row["reason"], row["label"]) == ("failed", "wrong_model", None)
     assert row["detail"] == "the policy is for model 'm2', and 'm1' answered"
     assert len(steps.requests["Decide"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("Serialize", THROTTLED),
+        ("Serialize", LAMBDA_FAILED),
+        ("Classify", THROTTLED),
+        ("Classify", EndpointBusy("down")),
+        ("Decide", THROTTLED),
+    ],
+)
+def test_what_finds_no_capacity_waits_with_its_event_and_the_execution_succeeds(steps, run, step, error):
+    steps.answers[step] = [error]
+    event = an_event("a+b.png")
+    execution = run(event)
+    assert (execution["status"], json.loads(execution["output"])) == ("SUCCEEDED", {"outcome": "waiting"})
+    assert steps.waiting == [event]
+    assert steps.messages == []
+
+
+def test_a_busy_endpoint_is_asked_once(steps, run):
+    steps.answers["Classify"] = [EndpointBusy("down")]
+    run()
+    assert len(steps.requests["Classify"]) == 1
+
+
+BY_HAND = {"image_data": "", "s3_bucket": "incoming", "s3_key": "test/bicycle_s_000513.png"}
+HEAD = {"ContentLength": 2_048, "ETag": '"0f343b09"', "LastModified": "2026-11-16T09:30:00Z"}
+
+
+@pytest.mark.parametrize("version", [{}, {"VersionId": "v1"}])
+def test_an_object_that_a_person_names_is_the_upload_that_its_event_names(steps, run, version):
+    steps.found = {**HEAD, **version}
+    assert run(BY_HAND)["status"] == "SUCCEEDED"
+    assert steps.requests["FindUpload"] == [{"Bucket": "incoming", "Key": "test/bicycle_s_000513.png"}]
+    event = an_event("test/bicycle_s_000513.png")
+    event["detail"]["bucket"]["name"] = "incoming"
+    event["detail"]["object"] |= {"etag": "0f343b09", "version-id": version.get("VersionId", "null")}
+    row = the_row(steps)
+    assert row["upload_id"] == Upload.from_event(event).upload_id
+    assert (row["outcome"], row["size_bytes"]) == ("accepted", 2_048)
+    assert steps.requests["Serialize"][0]["event"] == steps.messages[0]["event"]
+
+
+def test_an_object_that_a_person_names_waits_like_any_other(steps, run):
+    steps.found, steps.answers["Classify"] = HEAD, [EndpointBusy("down")]
+    run(BY_HAND)
+    (event,) = steps.waiting
+    assert Upload.from_event(event).key == "test/bicycle_s_000513.png"
+
+
+def test_an_object_that_is_not_there_says_so_and_leaves_no_row(steps, run):
+    execution = run(BY_HAND)
+    assert (execution["status"], execution["error"]) == ("FAILED", "NoSuchUpload")
+    assert "s3://incoming/test/bicycle_s_000513.png" in execution["cause"]
+    assert "404" in execution["cause"]
+    assert steps.messages == []
 
 
 def test_invalid_scores_that_the_endpoint_sends_end_as_failed(steps, run):

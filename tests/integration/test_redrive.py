@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from analytics.reconciliation import Account
 from infra.operations.backfill import Run
 from infra.operations.redrive import redrive
 from infra.stack import depth
-from tests.builders import a_message, an_event
+from tests.builders import a_message, an_event, an_upload
 
 STEPS = ("start", "remove_duplicates", "resend")
 
@@ -47,7 +49,9 @@ class Queues:
 def queues() -> Iterator[Queues]:
     with mock_aws():
         sqs = boto3.client("sqs", region_name="us-east-1")
-        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("undelivered", "unrecorded")]
+        urls = [
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("undelivered", "unrecorded", "waiting")
+        ]
         sqs.send_message(QueueUrl=urls[0], MessageBody=json.dumps(an_event("undelivered.png")))
         for body in (json.dumps(a_message("accepted", an_event("unrecorded.png"))), "not an outcome"):
             sqs.send_message(QueueUrl=urls[1], MessageBody=body)
@@ -55,6 +59,7 @@ def queues() -> Iterator[Queues]:
             client=lambda service: sqs,
             undelivered_events_url=urls[0],
             unrecorded_outcomes_url=urls[1],
+            waiting_images_url=urls[2],
             results_bucket="results",
         )
         yield Queues(stack, sqs)
@@ -104,6 +109,18 @@ def test_a_redrive_that_ends_early_leaves_every_message_to_the_next_one(
         redrive(queues.stack, apply=True)
     assert queues.waiting() == (1, 2)
     assert queues.held() == 0
+
+
+def test_while_images_wait_no_upload_counts_as_missing(
+    queues: Queues, seen: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be classified twice: SQS does not say which images wait."""
+    old = Account(an_upload(key="old.png", uploaded_at=datetime(2020, 1, 1, tzinfo=UTC)), True, None, 0)
+    monkeypatch.setattr("infra.operations.redrive.accounts_of", lambda stack: [old])
+    assert redrive(queues.stack, apply=False).plan.missing == 2
+    queues.sqs.send_message(QueueUrl=queues.stack.waiting_images_url, MessageBody="{}")
+    plan = redrive(queues.stack, apply=False).plan
+    assert (plan.waiting, plan.missing) == (1, 1)  # the undelivered event is known to be no such image
 
 
 def test_a_plan_changes_nothing(queues: Queues, seen: dict[str, tuple[int, int]]) -> None:

@@ -239,8 +239,13 @@ def wait_for(run: System, runs: Iterable[Any]) -> None:
         wait(run.stack, runs, progress)
 
 
-def settle(run: System, patience_s: float = PATIENCE_S) -> None:
-    """Wait until nothing is in flight: no execution, no outcome in the queue.
+def settle(run: System, patience_s: float = PATIENCE_S, *, may_wait: int = 0) -> None:
+    """Wait until nothing is in flight: no execution, no outcome in the queue, no image that waits.
+
+    Args:
+        run: the system.
+        patience_s: seconds to wait at most.
+        may_wait: number of images for which the endpoint stays busy.
 
     Raises:
         TimeoutError: something does not end.
@@ -249,7 +254,9 @@ def settle(run: System, patience_s: float = PATIENCE_S) -> None:
 
     def is_quiet() -> bool:
         nonlocal quiet
-        quiet = 0 if queues(run.stack).results or _is_running(run.stack) else quiet + 1
+        found = queues(run.stack)
+        is_busy = found.results or found.waiting > may_wait or _is_running(run.stack)
+        quiet = 0 if is_busy else quiet + 1
         return quiet >= QUIET_POLLS
 
     until(is_quiet, "something is in flight and does not end", patience_s)

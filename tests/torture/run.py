@@ -35,10 +35,11 @@ from tests.torture.actions import (
     up,
     wait_for,
 )
-from tests.torture.faults import OUTAGE
-from tests.torture.plan import WITHHELD, Wave, plan
+from tests.torture.faults import OUTAGE, Lasts
+from tests.torture.plan import WITHHELD, Drop, Wave, plan
 from tests.torture.proxy import Proxy, Script
 from tests.torture.verdict import Expected, Name, expected_outcomes, judge
+from workflow.errors import EndpointBusy
 from workflow.outcome import Outcome
 
 IMAGES = 500
@@ -115,7 +116,7 @@ def _storm(run: Run) -> None:
     _say(run, "Storm: faults of single requests, duplicate events, events out of order")
     put(run, run.plan.of(Wave.STORM))
     redeliver_events(run)
-    settle(run)
+    _settle(run)
 
 
 def _crashes(run: Run) -> None:
@@ -128,7 +129,7 @@ def _crashes(run: Run) -> None:
         redeliver_events(run)
         until(lambda: len(rows(run)) > before, "no image of the wave came through")  # noqa: B023
         crash(run)
-        settle(run)
+        _settle(run)
 
 
 def _midnight(run: Run) -> None:
@@ -146,21 +147,22 @@ def _midnight(run: Run) -> None:
     for name in names:
         if name not in withheld:
             start(run, name)
-    settle(run)
+    _settle(run)
     if withheld:
         wait_for(run, backfill(run.stack, WITHHELD))
-        settle(run)
+        _settle(run)
         for name in withheld:
             run.script.note(AFTER_BACKFILL, drops[name].number)
             start(run, name)
-        settle(run)
+        _settle(run)
 
 
 def _redrive(run: Run) -> None:
     _say(run, "Redrive: everything that failed or is missing, once")
     run.script.is_redriving = True
+    _settle(run)  # images that wait are decided without a redrive
     wait_for(run, redrive(run.stack, apply=True, in_flight=AT_ONCE).runs)
-    settle(run)
+    _settle(run)
 
 
 def _compactions(run: Run) -> None:
@@ -181,7 +183,7 @@ def _late_duplicates(run: Run) -> None:
     for name in rng.sample(sorted(run.events), min(len(run.events), 5 + len(run.events) // 5)):
         run.script.note(LATE, run.dropped[name].number)
         start(run, name)
-    settle(run)
+    _settle(run)
 
 
 def _judge(run: Run, when: str, *, after_redrive: bool) -> None:
@@ -191,12 +193,27 @@ def _judge(run: Run, when: str, *, after_redrive: bool) -> None:
             expected_outcomes(
                 run.clean[drop.number], drop.injection, drop.duplicates, after_redrive=after_redrive
             ),
-            may_be_missing=not after_redrive and (drop.wave is Wave.CRASH or has_outage),
+            may_be_missing=not after_redrive and (drop.wave is Wave.CRASH or has_outage or _may_wait(drop)),
             may_be_doubled=not after_redrive and drop.is_withheld,
         )
         for name, drop in run.dropped.items()
     }
     run.verdicts[when] = judge(expected, rows(run))
+
+
+def _may_wait(drop: Drop) -> bool:
+    """Tell whether the endpoint stays busy for an image, which waits until the redrive."""
+    injection = drop.injection
+    return bool(
+        injection
+        and injection.lasts is Lasts.UNTIL_REDRIVE
+        and EndpointBusy.__name__ in injection.fault.reasons
+    )
+
+
+def _settle(run: Run) -> None:
+    waiting = 0 if run.script.is_redriving else sum(map(_may_wait, run.dropped.values()))
+    settle(run, may_wait=waiting)
 
 
 def _ever(run: Run, what: str) -> int:

@@ -175,7 +175,10 @@ def test_the_images_of_a_batch_are_among_the_average(
     steps = Steps(
         read=lambda upload: objects.get(upload.key, png_bytes()),
         image_size_px=8,
-        endpoint=cast(Classifier, SimpleNamespace(name="scones", classify_batch=lambda *_: answers)),
+        endpoint=cast(
+            Classifier,
+            SimpleNamespace(name="scones", is_left_alone=False, classify_batch=lambda *_: answers),
+        ),
         policy=Policy(("bicycle", "motorcycle"), 0.94, {}),
     )
     monkeypatch.setattr(classify_batch, "steps", lambda: steps)
@@ -213,6 +216,7 @@ def test_both_dead_letter_queues_and_the_age_of_outcomes_are_watched() -> None:
         ("UndeliveredEvents", "ApproximateNumberOfMessagesVisible"),
         ("UnrecordedOutcomes", "ApproximateNumberOfMessagesVisible"),
         ("ResultsQueue", "ApproximateAgeOfOldestMessage"),
+        ("WaitingImages", "ApproximateNumberOfMessagesNotVisible"),
     }
 
 

@@ -52,6 +52,7 @@ class FakeEndpoint:
     takes_batches: bool = True
     spoils: dict[bytes, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    is_left_alone: bool = False
 
     def classify(self, image, content_type):
         from PIL import Image

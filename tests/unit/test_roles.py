@@ -76,6 +76,11 @@ def sends(file: str, text: str) -> Needs:
     return Needs(("sqs:SendMessage",), "ResultsQueue.Arn", (file, text))
 
 
+def lets_wait(machine: str) -> Needs:
+    why = (f"workflow/{machine}.asl.json", '"QueueUrl": "${WaitingImagesUrl}"')
+    return Needs(("sqs:SendMessage",), "WaitingImages.Arn", why)
+
+
 def logs(stem: str) -> Needs:
     return Needs(LOGS, f"{stem}Logs.Arn", LAMBDA_LOGS)
 
@@ -101,6 +106,13 @@ NEEDS: dict[str, list[Needs]] = {
         invokes("ClassifyFunction", "image"),
         invokes("DecideFunction", "image"),
         sends("workflow/image.asl.json", "arn:aws:states:::sqs:sendMessage"),
+        lets_wait("image"),
+        Needs(
+            ("s3:GetObject",),
+            "${IncomingBucket.Arn}/*",
+            ("workflow/image.asl.json", "arn:aws:states:::aws-sdk:s3:headObject"),
+        ),
+        TELLS_GONE,
         Needs(DELIVERY, "*", STATES_LOGS),
     ],
     "SerializeRole": [READS_A_VERSION, TELLS_GONE, logs("Serialize")],
@@ -158,9 +170,27 @@ NEEDS: dict[str, list[Needs]] = {
         sends("workflow/aws.py", ".send_message_batch("),
         logs("ClassifyBatch"),
     ],
+    "ClassifyWaitingRole": [
+        READS_A_VERSION,
+        TELLS_GONE,
+        INVOKES_ENDPOINT,
+        Needs(
+            ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+            "WaitingImages.Arn",
+            LAMBDA_SQS,
+        ),
+        Needs(
+            ("sqs:ChangeMessageVisibility",),
+            "WaitingImages.Arn",
+            ("workflow/aws.py", ".change_message_visibility_batch("),
+        ),
+        sends("workflow/aws.py", ".send_message_batch("),
+        logs("ClassifyWaiting"),
+    ],
     "BackfillStateMachineRole": [
         invokes("ClassifyBatchFunction", "backfill"),
         sends("workflow/backfill.asl.json", "arn:aws:states:::sqs:sendMessage"),
+        lets_wait("backfill"),
         Needs(
             ("s3:GetObject",),
             "${ResultsBucket.Arn}/manifests/*",

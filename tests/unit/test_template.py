@@ -21,7 +21,7 @@ from infra.installation import PROJECT
 from infra.stack import Stack
 from ingest.aws import IncomingBucket
 from tests.template import function_timeout_s, resources_of_type, template
-from workflow.aws import Endpoint
+from workflow.aws import BATCH_TIMEOUT_S, Endpoint
 from workflow.policy import Policy
 
 PARAMETERS = template()["Parameters"]
@@ -208,17 +208,35 @@ def test_the_build_has_what_the_template_names(tmp_path):
     assert not list(tmp_path.rglob("*.pyc"))
 
 
+PATIENCE_S = {
+    kind: values["TimeoutSeconds"] for kind, values in template()["Mappings"]["EndpointKinds"].items()
+}
+"""Kind of endpoint → seconds that Classify waits for its answer."""
+
+
+def endpoint(read_timeout_s):
+    """Return a client of the endpoint, as the Lambdas have it."""
+    return Endpoint.connect("scones", "application/json", "probabilities", read_timeout_s)._runtime
+
+
+def test_a_serverless_endpoint_gets_the_time_to_start():
+    assert PATIENCE_S.keys() == set(PARAMETERS["EndpointKind"]["AllowedValues"])
+    assert PATIENCE_S["serverless"] >= 20 > PATIENCE_S["real-time"]
+
+
 @pytest.mark.parametrize(
     ("connect", "handler"),
     [
         (lambda: IncomingBucket.connect()._s3, "ingest.serialize.lambda_handler"),
         (
-            lambda: Endpoint.connect("scones", "application/json", "probabilities")._runtime,
+            lambda: endpoint(PATIENCE_S["serverless"]),
             "workflow.classify.lambda_handler",
         ),
+        (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_batch.lambda_handler"),
+        (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_waiting.lambda_handler"),
         (lambda: ResultsBucket.connect("results")._s3, "analytics.lake.record.lambda_handler"),
     ],
-    ids=["serialize", "classify", "record"],
+    ids=["serialize", "classify", "classify batch", "classify waiting", "record"],
 )
 def test_a_client_times_out_before_its_lambda_does(connect, handler):
     config = connect().meta.config
@@ -226,10 +244,11 @@ def test_a_client_times_out_before_its_lambda_does(connect, handler):
     assert config.retries["total_max_attempts"] * attempt_s < function_timeout_s(handler)
 
 
-def test_the_endpoint_s_client_times_out_before_the_state_machine_does():
-    config = Endpoint.connect("scones", "application/json", "probabilities")._runtime.meta.config
+@pytest.mark.parametrize("timeout_s", PATIENCE_S.values())
+def test_the_endpoint_s_client_times_out_before_the_state_machine_does(timeout_s):
+    config = endpoint(timeout_s).meta.config
     machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
-    assert config.retries["total_max_attempts"] == 1  # the machine retries
+    assert config.retries["total_max_attempts"] == 1  # the image waits instead
     assert config.connect_timeout + config.read_timeout < machine["States"]["Classify"]["TimeoutSeconds"]
 
 
@@ -241,6 +260,20 @@ def test_a_batch_stays_invisible_until_its_lambda_has_timed_out():
     longest_window_s = PARAMETERS["RecordWindowSeconds"]["MaxValue"]
     visibility_s = QUEUES["ResultsQueue"]["VisibilityTimeout"]
     assert visibility_s >= 6 * FUNCTIONS["RecordFunction"]["Timeout"] + longest_window_s
+
+
+def test_waiting_images_stay_invisible_while_their_lambda_runs():
+    """Lambda refuses a queue whose timeout is shorter than the function's."""
+    assert QUEUES["WaitingImages"]["VisibilityTimeout"] == {"Ref": "WaitingSeconds"}
+    assert PARAMETERS["WaitingSeconds"]["Default"] >= 6 * FUNCTIONS["ClassifyWaitingFunction"]["Timeout"]
+
+
+def test_waiting_images_are_the_same_messages_as_undelivered_events():
+    """So a redrive of the dead-letter queue classifies both."""
+    target = QUEUES["WaitingImages"]["RedrivePolicy"]["deadLetterTargetArn"]
+    assert target == {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}
+    machine = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
+    assert machine["States"]["LetWait"]["Arguments"]["MessageBody"] == "{% $event %}"
 
 
 def test_large_batches_have_a_window():

@@ -20,7 +20,7 @@ from workflow.outcome import Outcome
 
 CLEAN = Audited(
     Audit(uploaded=1003, by_outcome=Counter({Outcome.ACCEPTED: 1000}), in_flight=3),
-    Queues(2, 0, 0),
+    Queues(2, 0, 0, 0),
     {"missing": Path("missing.jsonl"), "doubled": Path("doubled.jsonl")},
 )
 
@@ -40,8 +40,17 @@ def printed():
 def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
     text = printed(show_audit, CLEAN)
     assert "1,003" in text
-    assert "Nothing is lost so far: 3 in flight. Nothing is counted twice." in text
+    assert "Nothing is lost so far: 3 in flight, 0 waiting. Nothing is counted twice." in text
     assert "redrive" not in text
+
+
+def test_images_that_wait_are_not_missing(printed):
+    totals, more = Audit(uploaded=9, missing=7), Audit(uploaded=9, missing=7)
+    totals.let_wait(5)
+    more.let_wait(500)
+    assert (totals.waiting, totals.missing, totals.is_clean) == (5, 2, False)
+    assert (more.waiting, more.missing, more.is_clean) == (7, 0, True)
+    assert "decided as soon as it answers" in printed(show_audit, replace(CLEAN, totals=more))
 
 
 def test_a_clean_audit_with_nothing_in_flight_is_final(printed):
@@ -55,8 +64,8 @@ def test_a_clean_audit_with_nothing_in_flight_is_final(printed):
         replace(CLEAN, totals=Audit(uploaded=1, missing=1)),
         replace(CLEAN, totals=Audit(uploaded=1, by_outcome=Counter({Outcome.FAILED: 1}))),
         replace(CLEAN, totals=Audit(uploaded=1, doubled=1)),
-        replace(CLEAN, queues=Queues(0, 1, 0)),
-        replace(CLEAN, queues=Queues(0, 0, 1)),
+        replace(CLEAN, queues=Queues(0, 0, 1, 0)),
+        replace(CLEAN, queues=Queues(0, 0, 0, 1)),
     ],
 )
 def test_what_can_be_done_again_is_pointed_out(printed, found):

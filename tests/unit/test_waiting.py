@@ -1,0 +1,170 @@
+"""Images that wait: when the endpoint is asked again, and what becomes of a batch of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from analytics.lake.schema import row_from_message
+from ingest.upload import Upload
+from tests.builders import FakeContext, an_event, png_bytes
+from workflow import classify_waiting
+from workflow.answers import Scores
+from workflow.aws import Answer
+from workflow.batch import Steps
+from workflow.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
+from workflow.errors import EndpointBusy, EndpointFault
+from workflow.policy import Policy
+from workflow.waiting import decide_waiting
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_new_breaker_lets_requests_pass() -> None:
+    assert Breaker(Clock()).left_s == 0
+
+
+def test_after_a_busy_answer_the_endpoint_is_left_alone_for_a_while() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    breaker.was_busy()
+    assert breaker.left_s == FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
+    assert breaker.left_s == 0
+
+
+def test_the_pause_doubles_up_to_a_minute_and_an_answer_ends_it() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    pauses = []
+    for _ in range(9):
+        breaker.was_busy()
+        pauses.append(breaker.left_s)
+        clock.now_s += breaker.left_s
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, LONGEST_PAUSE_S]
+    breaker.was_busy()
+    breaker.answered()
+    assert breaker.left_s == 0
+    breaker.was_busy()
+    assert breaker.left_s == FIRST_PAUSE_S
+
+
+class Endpoint:
+    """Takes single images only; says what it is told to about each, in turn, and then answers."""
+
+    name = "scones"
+
+    def __init__(self, *says: Exception, is_left_alone: bool = False) -> None:
+        self.says = list(says)
+        self.asked = 0
+        self.is_left_alone = is_left_alone
+
+    def classify(self, image: bytes, content_type: str) -> Answer:
+        self.asked += 1
+        if self.says:
+            raise self.says.pop(0)
+        return Answer(Scores([0.9, 0.1]), "m1")
+
+    def classify_batch(self, images: Any, size_px: int) -> list[Answer]:
+        raise EndpointFault("415")
+
+
+def a_record(key: str, receives: int = 1, execution_arn: str | None = "arn:one") -> dict[str, Any]:
+    attribute = {"execution_arn": {"stringValue": execution_arn, "dataType": "String"}}
+    return {
+        "messageId": f"id of {key}",
+        "receiptHandle": f"handle of {key}",
+        "body": json.dumps(an_event(key)),
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+        "messageAttributes": attribute if execution_arn else {},
+    }
+
+
+def steps(endpoint: Endpoint, read: Any = lambda upload: png_bytes()) -> Steps:
+    return Steps(read, 8, endpoint, Policy(("bicycle", "motorcycle"), 0.6, {}))
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflow.batch.time.sleep", lambda s: None)
+
+
+def test_images_that_waited_are_decided_as_their_executions_would_have() -> None:
+    decided = decide_waiting(steps(Endpoint()), [a_record("a"), a_record("b", execution_arn="arn:two")])
+    rows = [row_from_message(message) for message in decided.messages]
+    assert [(row["key"], row["outcome"], row["execution_arn"]) for row in rows] == [
+        ("a", "accepted", "arn:one"),
+        ("b", "accepted", "arn:two"),
+    ]
+    assert rows[0]["upload_id"] == Upload.from_event(an_event("a")).upload_id
+    assert decided.waiting == []
+
+
+def test_an_event_that_was_sent_by_hand_has_a_row_too() -> None:
+    (message,) = decide_waiting(steps(Endpoint()), [a_record("a", execution_arn=None)]).messages
+    assert row_from_message(message)["execution_arn"] == "id of a"
+
+
+def test_what_finds_no_capacity_goes_on_waiting_and_the_others_are_decided() -> None:
+    busy = [EndpointBusy("throttled")] * 3
+    decided = decide_waiting(steps(Endpoint(*busy)), [a_record(str(number)) for number in range(6)])
+    assert len(decided.messages) + len(decided.waiting) == 6
+    assert 3 <= len(decided.messages) < 6 or decided.waiting == []
+
+
+def test_a_peak_within_a_batch_is_asked_again_one_after_the_other() -> None:
+    endpoint = Endpoint(EndpointBusy("throttled"))
+    decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(4)])
+    assert (len(decided.messages), endpoint.asked) == (4, 5)
+
+
+def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
+    endpoint = Endpoint(is_left_alone=True)
+
+    def read(upload: Upload) -> bytes:
+        raise AssertionError("read in vain")
+
+    decided = decide_waiting(steps(endpoint, read), [a_record("a"), a_record("b", receives=2)])
+    assert (decided.messages, endpoint.asked) == ([], 0)
+    assert decided.waiting_ids == ["id of a", "id of b"]
+    assert decided.shown_soon == ["handle of a"]  # the other one waits for the queue's timeout
+
+
+def test_a_model_that_fails_for_every_image_fails_them() -> None:
+    """They would come again for days, and have no row."""
+    decided = decide_waiting(
+        steps(Endpoint(*[EndpointFault("it crashed")] * 4)), [a_record("a"), a_record("b")]
+    )
+    rows = [row_from_message(message) for message in decided.messages]
+    assert {(row["outcome"], row["reason"], row["detail"]) for row in rows} == {
+        ("failed", "EndpointFault", "it crashed")
+    }
+
+
+def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    shown: list[Any] = []
+
+    class Queue:
+        def send(self, messages: Any) -> None:
+            sent.extend(messages)
+
+        def show_again(self, handles: Any, after_s: int) -> None:
+            shown.append((handles, after_s))
+
+    busy = Endpoint(*[EndpointBusy("down")] * 2)
+    monkeypatch.setattr(classify_waiting, "steps", lambda: steps(busy))
+    monkeypatch.setattr(classify_waiting, "results_queue", Queue)
+    monkeypatch.setattr(classify_waiting, "waiting_images", Queue)
+    answer = classify_waiting.lambda_handler({"Records": [a_record("a"), a_record("b")]}, FakeContext())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "id of a"}, {"itemIdentifier": "id of b"}]}
+    assert (sent, shown) == ([], [(["handle of a", "handle of b"], 5)])
+    answer = classify_waiting.lambda_handler({"Records": [a_record("a")]}, FakeContext())
+    assert answer == {"batchItemFailures": []}
+    assert len(sent) == 1
