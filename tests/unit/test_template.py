@@ -209,7 +209,7 @@ def test_the_build_has_what_the_template_names(tmp_path):
 
 
 PATIENCE_S = {
-    kind: values["TimeoutSeconds"] for kind, values in template()["Mappings"]["EndpointKinds"].items()
+    kind: float(values["TimeoutSeconds"]) for kind, values in template()["Mappings"]["EndpointKinds"].items()
 }
 """Kind of endpoint → seconds that Classify waits for its answer."""
 
