@@ -61,7 +61,7 @@ READS_A_VERSION = Needs(
 TELLS_GONE = Needs(("s3:ListBucket",), "IncomingBucket.Arn", LISTED_IS_404)
 INVOKES_ENDPOINT = Needs(
     ("sagemaker:InvokeEndpoint",),
-    "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/${EndpointName}",
+    "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/${InLowerCase}",
     ("workflow/aws.py", ".invoke_endpoint("),
 )
 
@@ -221,6 +221,8 @@ def written(resource: Any) -> str:
     """Return a resource as the table writes it."""
     if isinstance(resource, dict):
         ((function, value),) = resource.items()
+        if function == "Fn::Sub" and isinstance(value, list):  # with values of its own
+            return str(value[0])
         return ".".join(value) if function == "Fn::GetAtt" else str(value)
     return str(resource)
 

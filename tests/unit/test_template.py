@@ -345,7 +345,7 @@ def test_a_role_may_ask_the_endpoint_by_the_arn_that_sagemaker_gives_it(name):
         return value_of(parts).split(between) if function == "Fn::Split" else between.join(value_of(parts))
 
     asked = [s["Resource"] for _, s in statements() if s["Action"] == "sagemaker:InvokeEndpoint"]
-    assert len(asked) == 2
+    assert len(asked) == 3
     for resource in asked:
         arn, values = resource["Fn::Sub"]
         assert arn.endswith(":endpoint/${InLowerCase}")
