@@ -42,7 +42,7 @@ def write_colour_model(folder, *, classes=("red", "green", "blue"), size_px=32, 
     means = graph.node("ReduceMean", [pixels], axes=[1, 2], keepdims=0)
     logits = graph.node("Mul", [means, graph.constant(np.float32(0.05).reshape(1))])
     graph.node("Softmax", [logits], "probabilities", axis=1)
-    outputs = {"probabilities": ("float32", ["n", 3])}
+    outputs: dict[str, tuple[str, list[int | str]]] = {"probabilities": ("float32", ["n", 3])}
     if tells_unfamiliarity:
         brightest = graph.node("ReduceMax", [means], axes=[1], keepdims=0)
         lit = graph.node("Div", [brightest, graph.constant(np.array(255, np.float32))])

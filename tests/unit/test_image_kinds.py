@@ -1,8 +1,10 @@
 """Sound images of every kind are read right, or refused with their kind's name."""
 
 import struct
+from collections.abc import Mapping
 from itertools import product
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -189,9 +191,9 @@ def a_tiff_of_a_jpeg(photometric, channels, jpeg):
     return tiff(tags, [jpeg])
 
 
-def a_jpeg(mode, changed=MappingProxyType({}), **options):
+def a_jpeg(mode: str, changed: Mapping[int, int] = MappingProxyType({}), **options: Any) -> bytes:
     """Return a grey or orange JPEG, with some bytes of its frame changed, counted from its marker."""
-    colour = {"L": 128, "RGB": (200, 100, 50)}[mode]
+    colour: Any = {"L": 128, "RGB": (200, 100, 50)}[mode]
     data = bytearray(encoded(Image.new(mode, (16, 16), colour), "JPEG", **options))
     frame_at = data.index(b"\xff\xc0\0") + 1
     for place, value in changed.items():

@@ -1,0 +1,125 @@
+"""An audit of a stack counts and lists what has no row, or two, and counts what waits in the queues."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from analytics.lake.aws import ResultsBucket
+from analytics.lake.batch import sort_out
+from infra.operations import audit as module
+from infra.operations.audit import Queues, audit
+from infra.operations.listing import listed
+from tests.builders import a_message, an_sqs_event
+
+INCOMING, RESULTS = "scones-incoming", "scones-results"
+WAITING = {"results": 1, "undelivered": 2, "unrecorded": 3}
+
+
+@pytest.fixture
+def stack(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a stack with messages in its queues, and an empty state folder."""
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    sqs = boto3.client("sqs")
+    for bucket in (INCOMING, RESULTS):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=INCOMING, VersioningConfiguration={"Status": "Enabled"})
+    urls = {name: sqs.create_queue(QueueName=f"{tmp_path.name}-{name}"[-80:])["QueueUrl"] for name in WAITING}
+    for name, messages in WAITING.items():
+        for _ in range(messages):
+            sqs.send_message(QueueUrl=urls[name], MessageBody="a message")
+    return SimpleNamespace(
+        client={"s3": s3, "sqs": sqs}.__getitem__,
+        incoming_bucket=INCOMING,
+        results_bucket=RESULTS,
+        results_queue_url=urls["results"],
+        undelivered_events_url=urls["undelivered"],
+        unrecorded_outcomes_url=urls["unrecorded"],
+    )
+
+
+def record(s3: Any, key: str, *outcomes: str, days_apart: int = 0) -> None:
+    """Write rows about an upload, each on another day if they are some days apart."""
+    (upload,) = listed(s3, INCOMING, key)
+    for number, outcome in enumerate(outcomes):
+        event = upload.to_event()
+        at = upload.uploaded_at - timedelta(days=number * days_apart)
+        event["time"] = at.isoformat()
+        for path, table in sort_out(an_sqs_event(a_message(outcome, event))["Records"]).files.items():
+            ResultsBucket(s3, RESULTS).write(path, table)
+
+
+@pytest.fixture
+def uploads(s3: Any, stack: Any) -> None:
+    for key in ("a/accepted.png", "a/missing.png", "b/doubled.png", "b/deleted.png", "b/missing ü.png"):
+        s3.put_object(Bucket=INCOMING, Key=key, Body=key.encode())
+    record(s3, "a/accepted.png", "accepted")
+    record(s3, "b/doubled.png", "accepted", "needs_review", days_apart=1)
+    record(s3, "b/deleted.png", "rejected")
+    version = next(listed(s3, INCOMING, "b/deleted.png")).version_id
+    s3.delete_object(Bucket=INCOMING, Key="b/deleted.png", VersionId=version)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_what_is_missing_or_doubled_is_counted_and_listed(
+    stack: Any, uploads: None, s3: Any, tmp_path: Path
+) -> None:
+    found = audit(stack, in_flight=timedelta(0))
+    totals = found.totals
+    assert (totals.uploaded, totals.missing, totals.doubled, totals.deleted_since) == (4, 2, 1, 1)
+    assert (sum(totals.by_outcome.values()), totals.in_flight, totals.is_clean) == (2, 0, False)
+    assert found.queues == Queues(results=1, undelivered=2, unrecorded=3)
+    assert found.listed_in == {
+        "missing": tmp_path / "audit" / "missing.jsonl",
+        "doubled": tmp_path / "audit" / "doubled.jsonl",
+    }
+    of_missing = sorted(lines(found.listed_in["missing"]), key=lambda line: line["key"])
+    assert [line["key"] for line in of_missing] == ["a/missing.png", "b/missing ü.png"]
+    (upload,) = listed(s3, INCOMING, "b/missing")
+    assert of_missing[1] == {
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "size_bytes": len("b/missing ü.png".encode()),
+        "uploaded_at": upload.uploaded_at.isoformat(),
+        "outcomes": 0,
+    }
+    (doubled,) = lines(found.listed_in["doubled"])
+    assert (doubled["key"], doubled["outcomes"]) == ("b/doubled.png", 2)
+
+
+def test_an_upload_is_in_flight_for_a_quarter_of_an_hour(stack: Any, uploads: None, tmp_path: Path) -> None:
+    found = audit(stack, folder=tmp_path / "elsewhere")
+    assert (found.totals.missing, found.totals.in_flight) == (0, 2)
+    assert lines(tmp_path / "elsewhere" / "missing.jsonl") == []
+    assert len(lines(tmp_path / "elsewhere" / "doubled.jsonl")) == 1
+
+
+def test_an_audit_of_a_prefix_is_about_its_keys_alone_and_overwrites_the_last_one(
+    stack: Any, uploads: None
+) -> None:
+    audit(stack, in_flight=timedelta(0))
+    found = audit(stack, "a/", in_flight=timedelta(0))
+    assert (found.totals.uploaded, found.totals.deleted_since, found.totals.doubled) == (2, 0, 0)
+    assert [line["key"] for line in lines(found.listed_in["missing"])] == ["a/missing.png"]
+
+
+def test_an_inventory_takes_the_place_of_a_listing(
+    stack: Any, uploads: None, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def inventoried(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return listed(s3, INCOMING, "a/missing.png")
+
+    monkeypatch.setattr(module, "inventoried", inventoried)
+    found = audit(stack, "a/", "s3://inventories/manifest.json", timedelta(0))
+    assert asked == [(s3, "s3://inventories/manifest.json", INCOMING, "a/")]
+    assert (found.totals.uploaded, found.totals.missing, found.totals.deleted_since) == (1, 1, 1)
