@@ -19,8 +19,9 @@ SCONES = $(BIN)/python scones.py
 WITH_CHECKOV := .venv-checkov
 WITH_PIP_AUDIT := .venv-packages
 WITH_IMAGES := .venv-images
+WITH_SAM := .venv-sam
 
-COMMANDS := demo up down deploy undeploy drop evaluate query import-capture report backfill audit redrive rejected \
+COMMANDS := demo up down deploy undeploy package drop evaluate query import-capture report backfill audit redrive rejected \
   review label compact
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
@@ -47,7 +48,7 @@ export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders fuzz check \
+.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam fuzz check \
   check-security check-packages fix lock clean
 
 help: ## list these commands
@@ -104,6 +105,9 @@ test-train: $(WITH_TORCH)/.ready ## run the tests that need torch
 test-decoders: $(WITH_IMAGES)/.ready ## compare what Scones reads of images with two other decoders
 	@$(WITH_IMAGES)/bin/python -m pytest tests/unit/test_second_decoder.py
 
+test-sam: $(WITH_SAM)/.ready ## deploy what `make package` leaves to the embedded AWS with the SAM CLI
+	@PATH="$$PWD/$(WITH_SAM)/bin:$$PATH" $(BIN)/python -m pytest tests/e2e/test_sam.py
+
 fuzz: $(WITH_IMAGES)/.ready ## fuzz the image step for an hour; its inputs stay in build/fuzz
 	@mkdir -p build/fuzz
 	@$(WITH_IMAGES)/bin/python -m tests.fuzz_image build/fuzz -max_total_time=3600 -artifact_prefix=build/
@@ -139,6 +143,7 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group sagemaker -o requirements/sagemaker.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group checkov -o requirements/checkov.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group packages -o requirements/packages.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate --group sam -o requirements/sam.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group images --group dev pyproject.toml -o requirements/images.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 

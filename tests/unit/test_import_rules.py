@@ -273,7 +273,7 @@ def test_a_handler_reads_no_environment_as_it_is_imported(module):
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
 def test_a_package_has_every_module_that_its_handler_imports(function):
     """A Lambda has only the files of its package."""
-    present = {*sources(LAYOUT[Path(function["CodeUri"]).name])}
+    present = {*sources(LAYOUT[Path(function["CodeUri"]).stem])}
     left, seen = {function["Handler"].rpartition(".")[0]}, set()
     while left:
         module = left.pop()

@@ -1,6 +1,7 @@
 import importlib
 import json
 import re
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.lake.schema import SCHEMAS
 from analytics.report.cost import MEMORY_MB
 from infra.aws.deploy import parameters_of_model
-from infra.aws.package import LAYOUT, TEMPLATE, build
+from infra.aws.package import LAYOUT, TEMPLATE, build, with_defaults
 from infra.installation import PROJECT
 from infra.stack import Stack
 from ingest.aws import IncomingBucket
@@ -202,10 +203,34 @@ def test_the_build_has_what_the_template_names(tmp_path):
         assert json.loads((built.parent / machine["DefinitionUri"]).read_text(encoding="utf-8"))
     for function in FUNCTIONS.values():
         module = function["Handler"].rpartition(".")[0]
-        folder = (built.parent / function["CodeUri"]).resolve()
-        assert (folder / Path(*module.split("."))).with_suffix(".py").is_file()
-        assert folder.name in LAYOUT
-    assert not list(tmp_path.rglob("*.pyc"))
+        packed = (built.parent / function["CodeUri"]).resolve()
+        with zipfile.ZipFile(packed) as archive:
+            names = archive.namelist()
+        assert f"{module.replace('.', '/')}.py" in names
+        assert packed.stem in LAYOUT
+        assert not [name for name in names if name.endswith(".pyc")]
+
+
+def test_the_same_sources_make_the_same_packages(tmp_path):
+    first, second = (build(tmp_path / name, with_libraries=False).parents[1] for name in ("a", "b"))
+    packages = [path.relative_to(first) for path in first.rglob("*.zip")]
+    assert {path.stem for path in packages} == set(LAYOUT)
+    for path in packages:
+        assert (first / path).read_bytes() == (second / path).read_bytes()
+
+
+def test_a_packaged_template_has_the_model_s_policy_as_its_defaults():
+    wanted = parameters_of_model()
+    changed = yaml_parse(with_defaults(TEMPLATE.read_text(encoding="utf-8"), wanted))
+    for name, parameter in changed["Parameters"].items():
+        if name in wanted:
+            assert parameter["Default"] == wanted[name]
+            assert {**parameter, "Default": None} == {**PARAMETERS[name], "Default": None}
+        else:
+            assert parameter == PARAMETERS[name]
+    assert changed["Resources"] == template()["Resources"]
+    with pytest.raises(ValueError, match="no parameter 'Oven'"):
+        with_defaults(TEMPLATE.read_text(encoding="utf-8"), {"Oven": "hot"})
 
 
 PATIENCE_S = {

@@ -1,4 +1,4 @@
-"""The system on AWS: deploy, undeploy."""
+"""The system on AWS: deploy, package, undeploy."""
 
 import sys
 from dataclasses import asdict
@@ -9,8 +9,9 @@ import click
 from infra.cli import systems
 from infra.cli.command_line import FOLDER, argument, as_json, chosen_stack, option, scones, stack
 from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, show_changes, show_undeployed, stack_facts
-from infra.installation import how
+from infra.cli.words import print_json, show_changes, show_undeployed, shown, stack_facts
+from infra.installation import how, state_folder
+from model.files import DEFAULT_MODEL
 
 yes = option(
     "--yes", is_flag=True, help="Do not ask before the change. Without a terminal, nothing is asked."
@@ -68,6 +69,22 @@ def deploy(
     else:
         answers.print(f"Deployed. Drop images into s3://{deployed.incoming_bucket}", soft_wrap=True)
     words.print(f"Ask with `{how('query', ON='aws')}`.")
+
+
+@scones.command()
+@option(
+    "--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the model whose policy is the default."
+)
+@option("--out", type=FOLDER, help="Folder to write to, which is emptied. Left out: build/aws.")
+def package(model: Path, out: Path | None) -> None:
+    """Write the template and all that it names, for the SAM CLI and other tools."""
+    from infra.aws.deploy import parameters_of_model
+    from infra.aws.package import build_for_sam
+
+    parameters = parameters_of_model(model)
+    with words.working("Packing the code, a minute …"):
+        template = build_for_sam(out or state_folder() / "aws", parameters)
+    answers.print(shown(template), highlight=False, soft_wrap=True)
 
 
 @scones.command()
