@@ -136,7 +136,7 @@ HANDLERS = sorted(function["Handler"].rpartition(".")[0] for function in FUNCTIO
 LIGHT = sorted(
     function["Handler"].rpartition(".")[0]
     for function in FUNCTIONS.values()
-    if Path(function["CodeUri"]).name in ("hot", "digest")
+    if Path(function["CodeUri"]).stem in ("hot", "digest")
 )
 
 
