@@ -22,10 +22,10 @@ WITH_IMAGES := .venv-images
 WITH_SAM := .venv-sam
 
 COMMANDS := demo up down deploy undeploy package drop evaluate query import-capture report backfill audit redrive rejected \
-  review label compact
+  review label certify compact
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
-PROOFS := torture bench
+PROOFS := torture bench simulate
 # NAME=value counts from the environment too, where it always did. Windows' Linux sets NAME itself.
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \
   MODEL ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL STACK THRESHOLD URL WEEK
@@ -87,6 +87,7 @@ endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an ho
 	@$(SCONES) endpoint --dry-run
 
 torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
+simulate: ## check on made-up weeks what the statistics promise [SUITE=labels] [SEED=1] [RUNS=10000]
 bench: ## measure speed and memory against their budgets [IMAGES=1000]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@

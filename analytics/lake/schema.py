@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
@@ -67,9 +68,26 @@ LABELS_SCHEMA = pa.schema(
         pa.field("key", pa.string(), nullable=False),
         pa.field("true_label", pa.string()),
         pa.field("labelled_at", _TIMESTAMP, nullable=False),
+        pa.field("labelled_by", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("draw_probability", pa.float64()),
     ]
 )
 """Labels that people gave. `true_label` is NULL for none of the classes; `dt` is the upload's."""
+
+
+class Source(StrEnum):
+    """How an image came to be labelled."""
+
+    SAMPLE = "sample"
+    """Drawn at random among accepted images, and labelled before the model's answer was shown."""
+    BELOW_THRESHOLD = "below_threshold"
+    """Drawn at random among images that needed review, and labelled before the model's answer was shown."""
+    GALLERY = "gallery"
+    """Picked by a person who saw the model's answer."""
+    OTHER = "other"
+    """Anything else."""
+
 
 SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
 """Table, and folder in the results bucket → its columns."""
@@ -110,6 +128,10 @@ COMMENTS: Mapping[str, str] = {
     "is_imported": "Whether the row was imported from data-capture files.",
     "true_label": "Class that a person says the image shows; NULL for none of the classes.",
     "labelled_at": "Time of the label (UTC).",
+    "labelled_by": "Name that the person gave; NULL if none.",
+    "source": f"{', '.join(Source)}: how the image came to be labelled. NULL if that was not recorded.",
+    "draw_probability": "Probability with which the image was drawn for labelling, 0 to 1. "
+    "NULL if it was not drawn at random.",
     "dt": "UTC date of the upload, such as 2026-11-24. Filter on it to limit what a query scans.",
 }
 """Description of each column of the tables and of their views, as Glue shows it."""

@@ -1,5 +1,6 @@
--- Which images wait for review, the least certain first?
--- Images that need review and have no label; `waiting` is their number in all.
+-- Which images wait for review?
+-- Images that need review and have no label, in the order of their ids, which are hashes: whoever labels the first of
+-- them labels a random sample. `waiting` is their number in all.
 SELECT
     outcomes.upload_id,
     outcomes.bucket,
@@ -22,5 +23,5 @@ WHERE outcomes.dt BETWEEN :from_dt AND :to_dt
     AND outcomes.outcome = 'needs_review'
     AND NOT outcomes.is_imported -- there is no picture to look at
     AND labelled.upload_id IS NULL
-ORDER BY outcomes.confidence, outcomes.upload_id
+ORDER BY outcomes.upload_id
 LIMIT :limit

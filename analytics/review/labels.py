@@ -2,7 +2,10 @@
 
 A file is JSON Lines, as a review sheet saves it; `label` is null for an image that shows none of the classes:
 
-    {"upload_id": "5e88…", "key": "van-07/a.png", "label": "bicycle", "labelled_at": "2026-11-24T09:30:00Z"}
+    {"upload_id": "5e88…", "key": "van-07/a.png", "label": "bicycle", "labelled_at": "2026-11-24T09:30:00Z",
+     "labelled_by": "Ada", "source": "sample", "draw_probability": 0.02}
+
+The last three may be missing or null.
 """
 
 import codecs
@@ -19,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.athena.engine import Engine
-from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
+from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE, Source
 from analytics.questions.queries import internal_query
 from ingest.errors import SconesError
 
@@ -30,6 +33,7 @@ _UPLOAD_ID = re.compile(r"[0-9a-f]{64}")
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 _IDS_AT_ONCE = 2_000
 """Most ids in one statement, which Athena limits to 262,144 bytes."""
+_NAME_MAX_CHARS = 100
 _NAMED = 10
 _SHOWN_CHARS = 100
 
@@ -51,6 +55,10 @@ class Label:
     """None means none of the classes."""
     labelled_at: datetime
     """UTC, without a zone, in milliseconds, as in the table."""
+    labelled_by: str | None = None
+    source: str | None = None
+    """A `Source`."""
+    draw_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,27 +119,31 @@ def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Cl
 def to_files(labels: Sequence[Label], images: Mapping[str, Classified]) -> dict[str, pa.Table]:
     """Return the files that labels become, by their paths in the results bucket.
 
-    A file is named after a hash of its labels: loading it again overwrites it.
+    A file is named after a hash of its labels: loading it again overwrites it. It has the latest label that
+    each person gave an image.
 
     Raises:
         UnusableLabels: an image is not in the table or has no prediction, or a label is not a class.
     """
     _ensure_known(labels, images)
     classes = sorted({name for image in images.values() for name in image.classes})
-    rows: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    rows: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = defaultdict(dict)
     for label in sorted(labels, key=lambda label: (label.labelled_at, label.line)):
         if label.true_label is not None and label.true_label not in classes:
             raise UnusableLabels(
                 f"line {label.line}: {_shown(label.true_label)} is not a class: {', '.join(classes)}"
             )
         image = images[label.upload_id]
-        rows[image.dt][label.upload_id] = {
+        rows[image.dt][label.upload_id, label.labelled_by or ""] = {
             "upload_id": label.upload_id,
             "key": image.key,
             "true_label": label.true_label,
             "labelled_at": label.labelled_at,
+            "labelled_by": label.labelled_by,
+            "source": label.source,
+            "draw_probability": label.draw_probability,
         }
-    return dict(_file(dt, [of_day[upload_id] for upload_id in sorted(of_day)]) for dt, of_day in rows.items())
+    return dict(_file(dt, [of_day[each] for each in sorted(of_day)]) for dt, of_day in rows.items())
 
 
 def _label(line: int, said: Any, now: datetime) -> Label:
@@ -148,7 +160,38 @@ def _label(line: int, said: Any, now: datetime) -> Label:
         raise ValueError(f"key is a text, not {_shown(key)}")
     if label is not None and not isinstance(label, str):
         raise ValueError(f"label is a class or null, not {_shown(label)}")
-    return Label(line, upload_id, key, label, _moment(said["labelled_at"], now))
+    return Label(
+        line,
+        upload_id,
+        key,
+        label,
+        _moment(said["labelled_at"], now),
+        _name(said.get("labelled_by")),
+        _source(said.get("source")),
+        _probability(said.get("draw_probability")),
+    )
+
+
+def _name(name: Any) -> str | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or len(name) > _NAME_MAX_CHARS or not name.isprintable():
+        raise ValueError(f"labelled_by is a name of up to {_NAME_MAX_CHARS} characters, not {_shown(name)}")
+    return name.strip() or None
+
+
+def _source(source: Any) -> str | None:
+    if source is not None and source not in list(Source):
+        raise ValueError(f"source is {', '.join(Source)} or null, not {_shown(source)}")
+    return source and str(source)
+
+
+def _probability(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(f"draw_probability is above 0 and at most 1, not {_shown(value)}")
+    return float(value)
 
 
 def _moment(text: Any, now: datetime) -> datetime:

@@ -6,14 +6,21 @@
   const images = [...document.querySelectorAll("#sheet li")];
   const answers = [...document.querySelectorAll("#answers button")];
   const wide = matchMedia("(min-width: 900px)");
-  const place = (image) => `scones-label-${image.dataset.upload}`;
+  const NAME = "scones-labelled-by";
+  const name = () => $("name").value.trim();
+  // Two people in one browser do not see each other's labels.
+  const place = (image) => `scones-label-${image.dataset.upload}${name() && `-${name()}`}`;
   // data-label and data-key are JSON, exact and in ASCII; data-name is for people.
   const labelOf = (button) => JSON.parse(button.dataset.label);
   const inWords = (label) => answers.find((button) => labelOf(button) === label).dataset.name;
 
   const said = new Map();  // image → { label, labelled_at }
-  const past = [];  // what was there before each answer: [number, answer or null]
+  let past = [];  // what was there before each answer: [number, answer or null]
   let current = 0;
+
+  function recallName() {
+    try { $("name").value = localStorage.getItem(NAME) ?? ""; } catch { /* not stored */ }
+  }
 
   function recall() {
     for (const image of images) {
@@ -34,7 +41,8 @@
   }
 
   function describe(number) {
-    return `Image ${number + 1} of ${images.length}: ${images[number].dataset.name}, ${images[number].dataset.says}.`;
+    const says = said.has(images[number]) ? `, the model says ${images[number].dataset.says}` : "";
+    return `Image ${number + 1} of ${images.length}: ${images[number].dataset.name}${says}.`;
   }
 
   function draw() {
@@ -46,6 +54,7 @@
       if (number === current) tile.setAttribute("aria-current", "true"); else tile.removeAttribute("aria-current");
     });
     const answer = said.get(images[current]);
+    $("current").classList.toggle("labelled", Boolean(answer));
     for (const button of answers)
       button.setAttribute("aria-pressed", String(Boolean(answer) && labelOf(button) === answer.label));
     $("bar").value = said.size;
@@ -80,7 +89,10 @@
     past.push([current, said.get(images[current]) ?? null]);
     keep(images[current], { label, labelled_at: new Date().toISOString() });
     const all = said.size === images.length ? "All images are labelled. " : "";
-    show(following(current), `${inWords(label)}. ${all}`);
+    const reveal = `${inWords(label)}. The model says ${images[current].dataset.says}.`;
+    $("reveal").textContent = `You: ${reveal}`;
+    $("reveal").hidden = false;
+    show(following(current), `${reveal} ${all}`);
   }
 
   function latest() {
@@ -92,12 +104,15 @@
   function undo() {
     const [number, before] = past.pop() ?? latest();
     keep(images[number], before);
+    $("reveal").hidden = true;
     show(number, "Undone. ");
   }
 
   function save() {
     const lines = images.filter((image) => said.has(image)).map((image) => `${JSON.stringify({
       upload_id: image.dataset.upload, key: JSON.parse(image.dataset.key), ...said.get(image),
+      labelled_by: name() || null, source: image.dataset.source,
+      draw_probability: image.dataset.draw ? Number(image.dataset.draw) : null,
     })}\n`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
@@ -112,6 +127,12 @@
   $("skip").addEventListener("click", () => show((current + 1) % images.length));
   $("undo").addEventListener("click", undo);
   $("save").addEventListener("click", save);
+  $("name").addEventListener("change", () => {
+    try { localStorage.setItem(NAME, name()); } catch { $("unkept").hidden = false; }
+    past = [];
+    recall();
+    show(following(images.length - 1));
+  });
   images.forEach((image, number) => image.querySelector("button").addEventListener("click", () => {
     show(number);
     $("stage").scrollIntoView({ block: "nearest" });
@@ -121,15 +142,16 @@
   for (const button of document.querySelectorAll("[data-keys]"))
     for (const key of button.dataset.keys.split(" ").filter(Boolean)) byKey.set(key, button);
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target === $("name")) return;
     const button = byKey.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
     if (!button) return;
     event.preventDefault();
     // A key that is held down moves on; it does not label what nobody has looked at.
     if (!event.repeat || button.dataset.moves !== undefined) button.click();
   });
-  addEventListener("storage", () => { recall(); draw(); });
+  addEventListener("storage", () => { recallName(); recall(); draw(); });
 
+  recallName();
   recall();
   $("stage").hidden = false;
   show(following(images.length - 1));

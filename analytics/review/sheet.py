@@ -1,20 +1,35 @@
-"""Review sheets: a page of images that wait for review, to be labelled with one key press each."""
+"""Review sheets: a page of images to be labelled with one key press each, before the model's answer is
+shown."""
 
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
 from analytics import text as words
 from analytics.athena.engine import Engine
 from analytics.html import template
+from analytics.lake.schema import Source
 from analytics.questions.queries import saved_query
+from analytics.review.sample import (
+    FOR_ALL,
+    Candidate,
+    Frame,
+    Group,
+    choose,
+    draw_probability,
+    sampling_frame,
+    shuffled,
+)
+from workflow.outcome import Outcome
 
 MAX_IMAGES = 200
 """Most images for review on a sheet: a quarter of an hour's work, and a page of about 4 MB."""
@@ -40,6 +55,8 @@ class Waiting:
     threshold: float
     scores: Mapping[str, float]
     """Class → its probability, the highest first."""
+    source: Source
+    draw_probability: float | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,7 @@ class Queue:
     """The images of a sheet."""
 
     images: Sequence[Waiting]
-    """The least certain first."""
+    """Those for review and accepted ones, shuffled. Each kind is in the order of its sample."""
     waiting: int
     """Number of images for review without a label; possibly more than fit on a sheet."""
     sampled: int
@@ -74,14 +91,30 @@ def review_queue(engine: Engine, since: date, until: date, sample: int = 0) -> Q
     """
     days = {"from_dt": since, "to_dt": until}
     unsure = engine.query(saved_query("review_queue", **days, limit=MAX_IMAGES)).frame
-    images = _images(unsure)
-    accepted = _images(engine.query(saved_query("spot_check", **days, limit=sample)).frame) if sample else []
+    frame = sampling_frame(engine, since, until)
+    to_review, drawn = frame.count(Outcome.NEEDS_REVIEW), frame.count_drawn(Outcome.NEEDS_REVIEW)
+    share = min((drawn + len(unsure)) / max(to_review, 1), 1.0)
+    images = [_image(row, Source.BELOW_THRESHOLD, share) for row in unsure.to_dict("records")]
+    for_all, for_groups = _sample(engine, days, frame, sample) if sample else ([], [])
     return Queue(
-        images=sorted([*images, *accepted], key=lambda image: image.confidence),
+        images=_mixed(images, for_all, for_groups),
         waiting=int(unsure["waiting"].iloc[0]) if images else 0,
-        sampled=len(accepted),
+        sampled=len(for_all) + len(for_groups),
         since=since,
     )
+
+
+def certificate_queue(engine: Engine, since: date, until: date, size: int) -> Queue:
+    """Return the accepted images that a certificate needs next, in their order.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    rows = engine.query(saved_query("spot_check", from_dt=since, to_dt=until, limit=size)).frame
+    frame = sampling_frame(engine, since, until)
+    share = min((frame.count_drawn(Outcome.ACCEPTED) + size) / max(frame.count(Outcome.ACCEPTED), 1), 1.0)
+    images = [_image(row, Source.SAMPLE, share) for row in rows.to_dict("records") if row["nth"] <= size]
+    return Queue(images, waiting=0, sampled=len(images), since=since)
 
 
 def keys_of(classes: Sequence[str]) -> dict[str, list[str]]:
@@ -122,24 +155,54 @@ def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime
     return words.visible(page)
 
 
-def _images(frame: pd.DataFrame) -> list[Waiting]:
-    return [
-        Waiting(
-            upload_id=row.upload_id,
-            bucket=row.bucket,
-            key=row.key,
-            version_id=row.version_id,
-            uploaded_at=row.uploaded_at.to_pydatetime(),
-            label=row.label,
-            confidence=float(row.confidence),
-            threshold=float(row.threshold),
-            scores=_scores(row.classes.split(","), row.probabilities.values()),
+def _sample(
+    engine: Engine, days: Mapping[str, date], frame: Frame, size: int
+) -> tuple[list[Waiting], list[Waiting]]:
+    """Return accepted images to label: the next of all, and those of groups with few labels."""
+    rows = engine.query(saved_query("spot_check", **days, limit=size)).frame.to_dict("records")
+    by_id = {row["upload_id"]: row for row in rows}
+    candidates = [
+        Candidate(
+            row["upload_id"],
+            Group(Outcome.ACCEPTED, row["label"], row["folder"] if isinstance(row["folder"], str) else None),
+            int(row["nth"]),
+            int(row["nth_of_group"]),
         )
-        for row in frame.itertuples(index=False)
+        for row in rows
     ]
+    chosen = choose(candidates, frame, size)
+    of_group = Counter(each.group for each in chosen)
+    images = [
+        _image(by_id[each.upload_id], Source.SAMPLE, draw_probability(frame, each.group, of_group))
+        for each in chosen
+    ]
+    for_all = sum(each.nth <= math.ceil(size * FOR_ALL) for each in chosen)
+    return images[:for_all], images[for_all:]
 
 
-def _scores(classes: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
+def _mixed(*kinds: Sequence[Waiting]) -> list[Waiting]:
+    seed = "".join(image.upload_id for images in kinds for image in images)
+    return shuffled(kinds, hashlib.sha256(seed.encode()).hexdigest())
+
+
+def _image(row: Mapping[Hashable, Any], source: Source, draw_probability: float) -> Waiting:
+    version_id = row["version_id"]
+    return Waiting(
+        upload_id=row["upload_id"],
+        bucket=row["bucket"],
+        key=row["key"],
+        version_id=version_id if isinstance(version_id, str) else None,
+        uploaded_at=row["uploaded_at"].to_pydatetime(),
+        label=row["label"],
+        confidence=float(row["confidence"]),
+        threshold=float(row["threshold"]),
+        scores=_scores(row["classes"].split(","), row["probabilities"].values()),
+        source=source,
+        draw_probability=draw_probability,
+    )
+
+
+def _scores(classes: Sequence[str], probabilities: Iterable[float]) -> dict[str, float]:
     """Return the scores, the highest first. In Athena's text of a map, a class `007` would be a number."""
     pairs = zip(classes, probabilities, strict=True)
     return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))

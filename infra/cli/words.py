@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from infra.aws.undeploy import Undeployed
     from infra.operations.audit import Audited
     from infra.operations.backfill import Ended
+    from infra.operations.certify import Certified
     from infra.operations.drop import Settled
     from infra.operations.import_capture import Imported
     from infra.operations.redrive import Plan, Redriven
@@ -217,12 +218,43 @@ def show_review(console: Terminal, reviewed: "Reviewed") -> None:
     console.print(f"For review, {since}, without a label: {queue.waiting:,}")
     unsure = len(queue.images) - queue.sampled
     if queue.waiting > unsure:
-        console.print(f"The sheet has the {unsure:,} least certain. Label them, then write the next sheet.")
+        console.print(f"The sheet has {unsure:,} of them. Label them, then write the next sheet.")
     if queue.sampled:
         console.print(f"The sheet also has a random sample of {queue.sampled:,} accepted images.")
     console.print(
         f"Open {shown(reviewed.page)}, label, save; then {how('label', FROM='file')}", soft_wrap=True
     )
+
+
+def show_certificate(console: Terminal, certified: "Certified", week: str) -> None:
+    """Print what is certain about a week's accepted images, and which labels are missing."""
+    from analytics.review.words import certificate_sentence, still_to_go
+
+    certificate = certified.certificate
+    console.print(certificate_sentence(certificate, week), highlight=False, soft_wrap=True)
+    console.print(still_to_go(certificate), highlight=False, soft_wrap=True)
+    if certified.page is None:
+        return
+    for image in certified.queue.images[:_SHOWN]:
+        console.print(f"  {image.key} ({image.upload_id[:16]}…)", highlight=False, soft_wrap=True)
+    if len(certified.queue.images) > _SHOWN:
+        console.print(f"  … and {len(certified.queue.images) - _SHOWN:,} more", highlight=False)
+    console.print(
+        f"Open {shown(certified.page)}, label, save; then {how('label', FROM='file')}", soft_wrap=True
+    )
+
+
+def certificate_facts(certified: "Certified") -> dict[str, Any]:
+    """Return a certificate for JSON."""
+    return {
+        **asdict(certified.certificate),
+        "precision": certified.certificate.precision,
+        "page": certified.page and str(certified.page),
+        "next": [
+            {"upload_id": each.upload_id, "key": each.key, "version_id": each.version_id}
+            for each in certified.queue.images
+        ],
+    }
 
 
 # ── import of data capture ─────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""The review sheet of a stack: the images that wait, and their pictures from the incoming bucket."""
+"""The sheets of a stack: the images to label, and their pictures from the incoming bucket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,24 +23,32 @@ class Reviewed:
     page: Path | None
 
 
-def review(stack: Stack, answers: Engine, since: date | None, sample: int, folder: Path) -> Reviewed:
+def review(
+    stack: Stack, answers: Engine, since: date | None, until: date | None, sample: int, folder: Path
+) -> Reviewed:
     """Write the sheet of images that wait for a person.
 
     Args:
         stack: whose images.
         answers: its engine.
         since: UTC date of the first uploads; None goes back four weeks, as the saved queries do.
+        until: UTC date of the last uploads; None stands for today.
         sample: how many accepted images to add.
         folder: where the page goes.
     """
-    now = datetime.now(UTC)
-    queue = review_queue(answers, since or now.date() - timedelta(days=CONSOLE_DAYS), now.date(), sample)
+    today = datetime.now(UTC).date()
+    queue = review_queue(answers, since or today - timedelta(days=CONSOLE_DAYS), until or today, sample)
+    return Reviewed(queue, write_sheet(stack, queue, folder / FILE))
+
+
+def write_sheet(stack: Stack, queue: Queue, page: Path) -> Path | None:
+    """Write the page of some images and return its path; without images there is none."""
     if not queue.images:
-        return Reviewed(queue, None)
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / FILE
-    page.write_text(sheet(queue, list(_pictures(stack, queue)), now), encoding="utf-8")
-    return Reviewed(queue, page)
+        return None
+    page.parent.mkdir(parents=True, exist_ok=True)
+    text = sheet(queue, list(_pictures(stack, queue)), datetime.now(UTC))
+    page.write_text(text, encoding="utf-8")
+    return page
 
 
 def _pictures(stack: Stack, queue: Queue) -> Iterator[bytes | None]:

@@ -85,7 +85,7 @@ def answers(stack: Any, tmp_path: Path) -> Iterator[Any]:
 
 
 def reviewed(stack: Any, answers: Any, folder: Path, sample: int = 0) -> Reviewed:
-    return review(stack, answers, None, sample, folder)
+    return review(stack, answers, None, None, sample, folder)
 
 
 def a_file(path: Path, labels: dict[int, str | None], at: datetime = NOW) -> Path:
@@ -165,7 +165,7 @@ def test_a_file_that_is_too_large_is_not_read(stack, answers, tmp_path, monkeypa
 def test_what_is_labelled_is_not_on_the_next_sheet(stack, answers, tmp_path):
     load_labels(stack, answers, str(a_file(tmp_path / "labels.jsonl", {0: "bicycle", 1: None})))
     done = reviewed(stack, answers, tmp_path / "review")
-    assert [image.key for image in done.queue.images] == ["van-01/gone.jpg", "van-01/4.jpg", "van-01/5.jpg"]
+    assert {image.key for image in done.queue.images} == {"van-01/gone.jpg", "van-01/4.jpg", "van-01/5.jpg"}
     load_labels(stack, answers, str(a_file(tmp_path / "more.jsonl", dict.fromkeys((2, 3, 4)))))
     assert reviewed(stack, answers, tmp_path / "review").page is None
 
@@ -214,6 +214,13 @@ def browser() -> Iterator[Page]:
         yield page
 
 
+def shown(page: Page, selector: str) -> int:
+    """Count the elements that take space."""
+    return int(
+        page.evaluate(f"[...document.querySelectorAll('{selector}')].filter(e => e.offsetParent).length")
+    )
+
+
 def kept(page: Page) -> int:
     return int(page.evaluate("localStorage.length"))
 
@@ -224,13 +231,26 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     browser.open(sheet)
     assert browser.evaluate("document.title") == "11 images to review · Scones"
     assert browser.text("#where") == "Image 1 of 11"
+    order = browser.evaluate("[...document.querySelectorAll('#sheet li')].map(image => image.dataset.name)")
+    assert set(order) == {row["key"] for row in ROWS}
+    says = {row["key"]: f"bicycle, {100 * row['confidence']:.1f}\u00a0%" for row in ROWS}
+    assert shown(browser, ".answer") == 0
+    assert order[0] in browser.text("#status")
+    assert "says" not in browser.text("#status")
     browser.press("1")  # bicycle
+    assert shown(browser, "#sheet .model.answer") == 1
+    assert browser.text("#reveal") == f"You: bicycle. The model says {says[order[0]]}."
     browser.press("m")  # by its first letter
     browser.press("0")  # none of these
     assert browser.text("#count") == "3 of 11 labelled"
     assert browser.text("#status") == (
-        "none of these. Image 4 of 11: van-01/4.jpg, the model says bicycle, 65.0\u00a0%."
+        f"none of these. The model says {says[order[2]]}. Image 4 of 11: {order[3]}."
     )
+    browser.press("ArrowLeft")  # what is labelled shows the model's answer
+    assert browser.text("#status") == f"Image 3 of 11: {order[2]}, the model says {says[order[2]]}."
+    assert shown(browser, "#current .model.answer") == 1
+    browser.press("ArrowRight")
+    assert shown(browser, "#current .answer") == 0
     browser.press("3")
     browser.press("Backspace")
     assert browser.text("#where") == "Image 4 of 11"
@@ -248,27 +268,54 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     assert browser.text("#count") == "4 of 11 labelled"
     browser.click('#answers [data-name="motorcycle"]')
     browser.click("#sheet li:nth-child(6) button")
-    for number in range(6, 12):  # what was accepted comes last
+    for number in range(6, 12):
         assert browser.text("#where") == f"Image {number} of 11"
         browser.press("2" if number == 6 else "1")
     assert browser.evaluate("!document.querySelector('#done').hidden")
-    assert browser.text("#status").startswith("bicycle. All images are labelled.")
+    assert "All images are labelled." in browser.text("#status")
+    browser.evaluate("document.querySelector('#name').value = 'Ada'; 0")
 
     file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
     assert file.suffix == ".jsonl"
     assert browser.said == []
     assert load_labels(stack, answers, str(file)).images == 11
-    found = labelled(answers)
-    assert (found[NASTY], found[LONG], found["van-01/gone.jpg"]) == ("bicycle", "motorcycle", None)
-    assert (found["van-01/4.jpg"], found["van-01/5.jpg"]) == ("motorcycle", "bicycle")
+    said = ["bicycle", "motorcycle", None, "motorcycle", "bicycle", "motorcycle", *["bicycle"] * 5]
+    assert labelled(answers) == dict(zip(order, said, strict=True))
+    rows = answers.query("SELECT key, source, labelled_by, draw_probability FROM true_labels").frame
+    assert set(rows["labelled_by"]) == {"Ada"}
+    assert set(rows["draw_probability"]) == {1.0}
+    unsure_keys = {row["key"] for row in ROWS[:5]}
+    assert {
+        key for key, source in zip(rows["key"], rows["source"], strict=True) if source != "sample"
+    } == unsure_keys
+    correct = sum(
+        label == "bicycle" for key, label in zip(order, said, strict=True) if key not in unsure_keys
+    )
     assert reviewed(stack, answers, tmp_path / "review").page is None
     report = report_of_the_week(answers)
     measured = report.numbers.measured
     assert measured
-    assert (measured.images, measured.accepted, measured.correct) == (11, 6, 5)
+    assert (measured.images, measured.accepted, measured.correct) == (11, 6, correct)
     text = report.to_html().replace("\u00a0", " ")
-    assert "5 of 6 accepted images with a label are correct" in text
+    assert f"{correct} of 6 accepted images with a label" in text
     assert 'id="reliability-title"' in text
+
+
+@needs_browser
+def test_two_people_in_one_browser_do_not_see_each_others_labels(sheet, browser, tmp_path):
+    browser.open(sheet)
+    browser.evaluate("localStorage.clear()")
+    browser.reload()
+    set_name = "name.value = '{}'; name.dispatchEvent(new Event('change')); 0"
+    for name, key, done in (("Ada", "1", 0), ("Ben", "2", 0), ("Ada", "1", 1)):
+        browser.evaluate(f"{{ const name = document.querySelector('#name'); {set_name.format(name)} }}")
+        assert browser.text("#count") == f"{done} of 11 labelled"
+        browser.press(key)
+    browser.reload()
+    assert browser.text("#count") == "2 of 11 labelled"
+    file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [(line["labelled_by"], line["label"]) for line in lines] == [("Ada", "bicycle")] * 2
 
 
 @needs_browser
@@ -318,9 +365,11 @@ def test_the_sheet_is_for_screen_readers_too(sheet, browser):
     buttons = browser.accessible_names("button")
     assert {"bicycle", "motorcycle", "willow_tree", "none of these", "back", "undo", "skip"} <= set(buttons)
     assert "Save the labels" in buttons
-    assert any(name.startswith("Image 4. bicycle 65.0") and "van-01/4.jpg" in name for name in buttons)
+    (name,) = [name for name in buttons if "van-01/4.jpg" in name]
+    assert "bicycle" not in name  # the model's answer
     assert browser.accessible_names("progressbar") == ["0 of 11 labelled"]
-    assert NASTY in browser.accessible_names("image")
+    first = browser.evaluate("document.querySelector('#sheet li').dataset.name")
+    assert browser.accessible_names("image") == [first]
 
 
 @needs_browser

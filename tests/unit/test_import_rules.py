@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "analytics/review": {
         "ingest",
+        "workflow",
         "analytics/athena",
         "analytics/lake",
         "analytics/questions",
@@ -99,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/questions",
         "analytics/reconciliation",
         "analytics/report",
+        "analytics/review",
         "analytics/text",
         "infra/aws",
         "infra/demo_images",

@@ -12,7 +12,7 @@ from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA
 from analytics.questions.queries import views
 from analytics.review.labels import Classified, UnusableLabels, classified_images, parse, to_files
-from tests.builders_table import a_rejected_row, a_row, write_rows
+from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 AT = "2026-11-24T09:00:00.123Z"
@@ -78,6 +78,14 @@ def test_a_key_may_hold_what_other_programs_take_for_the_end_of_a_line():
         (a_file(a_line(labelled_at=5)), "line 2: labelled_at is a time with its zone, not 5"),
         (a_file(a_line(labelled_at="0001-01-01T00:00:00+05:00")), "line 2: labelled_at is a time with"),
         (a_file(a_line(labelled_at="2026-11-24T11:00:00Z")), "line 2: labelled_at is in the future"),
+        (a_file(a_line(labelled_by=7)), "line 2: labelled_by is a name of up to 100 characters, not 7"),
+        (a_file(a_line(labelled_by="a\n")), "line 2: labelled_by is a name"),
+        (a_file(a_line(labelled_by="a" * 101)), "line 2: labelled_by is a name"),
+        (a_file(a_line(source="dice")), "line 2: source is sample, below_threshold, gallery, other or null"),
+        (a_file(a_line(source={})), "line 2: source is sample"),
+        (a_file(a_line(draw_probability=0)), "line 2: draw_probability is above 0 and at most 1, not 0"),
+        (a_file(a_line(draw_probability=float("nan"))), "line 2: draw_probability is above 0"),
+        (a_file(a_line(draw_probability=True)), "line 2: draw_probability is above 0"),
     ],
 )
 def test_a_line_that_is_no_label_is_named_with_the_reason(line, why):
@@ -165,6 +173,39 @@ def test_the_same_labels_are_the_same_files(lines):
     assert once.keys() == again.keys()
     others = to_files(parse(a_file(*lines, a_line("ff" * 32)), NOW), {**images, **known("ff" * 32)})
     assert once.keys() != others.keys()
+
+
+def test_a_label_has_its_person_its_source_and_its_probability():
+    line = a_line(labelled_by=" Ada ", source="sample", draw_probability=0.02)
+    (table,) = to_files(parse(a_file(line), NOW), known(ID)).values()
+    (row,) = table.to_pylist()
+    assert (row["labelled_by"], row["source"], row["draw_probability"]) == ("Ada", "sample", 0.02)
+    (plain,) = to_files(parse(a_file(a_line(labelled_by="")), NOW), known(ID)).values()
+    assert plain.column("labelled_by").to_pylist() == [None]
+
+
+def test_what_two_people_say_about_an_image_is_two_rows():
+    lines = [
+        a_line(labelled_by=name, label=label) for name, label in zip("abb", [*CLASSES, None], strict=True)
+    ]
+    (table,) = to_files(parse(a_file(*lines), NOW), known(ID)).values()
+    assert sorted(zip(table["labelled_by"].to_pylist(), table["true_label"].to_pylist(), strict=True)) == [
+        ("a", "bicycle"),
+        ("b", None),
+    ]
+
+
+def test_an_image_of_the_sample_stays_one_whoever_corrects_it(tmp_path):
+    row = a_row(1)
+    write_rows(tmp_path, [row])
+    drawn = a_label(row, "bicycle", source="sample", draw_probability=0.1, labelled_by="a")
+    later = a_label(row, "motorcycle", source="gallery", labelled_by="b")
+    later["labelled_at"] += timedelta(days=1)
+    write_labels(tmp_path, "2026-11-16", [drawn, later])
+    frame = LocalEngine(tmp_path, views()).query("SELECT * FROM true_labels").frame
+    (found,) = frame.to_dict("records")
+    assert (found["true_label"], found["labelled_by"]) == ("motorcycle", "b")
+    assert (found["source"], found["draw_probability"]) == ("sample", 0.1)
 
 
 def test_labels_lie_in_the_partitions_of_their_images():

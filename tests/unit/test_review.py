@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
@@ -11,13 +12,24 @@ from types import SimpleNamespace
 from typing import Any
 from unicodedata import category
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
+from analytics.lake.schema import Source
 from analytics.questions.queries import views
-from analytics.review.sheet import NONE_KEY, Queue, Waiting, keys_of, review_queue, sheet
+from analytics.review.sample import shuffled
+from analytics.review.sheet import (
+    NONE_KEY,
+    Queue,
+    Waiting,
+    certificate_queue,
+    keys_of,
+    review_queue,
+    sheet,
+)
 from analytics.text import visible
 from localathena.results import frame_of, typed_rows
 from tests.builders import png_bytes
@@ -57,6 +69,8 @@ def waiting(number: int = 0, **changes: Any) -> Waiting:
         "confidence": 0.6,
         "threshold": 0.94,
         "scores": {"bicycle": 0.6, "motorcycle": 0.4},
+        "source": Source.BELOW_THRESHOLD,
+        "draw_probability": 0.5,
     }
     return Waiting(**{**image, **changes})
 
@@ -69,12 +83,14 @@ def page_of(*images: Waiting, waiting: int | None = None, sampled: int = 0, pict
 # ── the queue ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_images_below_the_threshold_wait_the_least_certain_first(tmp_path):
+def test_images_below_the_threshold_wait_in_the_order_of_their_hashes(tmp_path):
     rows = [unsure(1, 0.8), unsure(2, 0.5), unsure(3, 0.7), a_row(4), a_rejected_row(5)]
     queue = queue_of(tmp_path, [*rows, rows[0]])
-    assert [image.upload_id for image in queue.images] == [rows[n]["upload_id"] for n in (1, 2, 0)]
+    assert [image.upload_id for image in queue.images] == sorted(row["upload_id"] for row in rows[:3])
     assert (queue.waiting, queue.sampled) == (3, 0)
-    assert queue.images[2].scores == pytest.approx({"bicycle": 0.8, "motorcycle": 0.2})
+    (image,) = [image for image in queue.images if image.upload_id == rows[0]["upload_id"]]
+    assert image.scores == pytest.approx({"bicycle": 0.8, "motorcycle": 0.2})
+    assert (image.source, image.draw_probability) == (Source.BELOW_THRESHOLD, 1.0)
     assert queue.classes == ["bicycle", "motorcycle"]
 
 
@@ -94,9 +110,11 @@ def test_an_image_with_a_label_waits_no_more_be_it_none_of_the_classes(tmp_path)
 
 def test_a_sheet_is_bounded_and_knows_how_many_wait(tmp_path, monkeypatch):
     monkeypatch.setattr("analytics.review.sheet.MAX_IMAGES", 3)
-    queue = queue_of(tmp_path, [unsure(n, 0.5 + n / 100) for n in range(8)])
-    assert [round(image.confidence, 2) for image in queue.images] == [0.5, 0.51, 0.52]
+    rows = [unsure(n, 0.5 + n / 100) for n in range(8)]
+    queue = queue_of(tmp_path, rows)
+    assert [image.upload_id for image in queue.images] == sorted(row["upload_id"] for row in rows)[:3]
     assert queue.waiting == 8
+    assert {image.draw_probability for image in queue.images} == {3 / 8}
 
 
 def test_earlier_uploads_are_left_out(tmp_path):
@@ -105,14 +123,52 @@ def test_earlier_uploads_are_left_out(tmp_path):
     assert [image.upload_id for image in queue.images] == [rows[1]["upload_id"]]
 
 
-def test_a_sample_of_accepted_images_is_a_fair_one_without_those_that_have_labels(tmp_path):
-    rows = [a_row(n) for n in range(20)]
-    by_id = sorted(rows, key=lambda row: row["upload_id"])
-    write_labels(tmp_path, "2026-11-16", [a_label(by_id[0], "bicycle")])
-    queue = queue_of(tmp_path, [unsure(99), *rows], sample=5)
-    assert queue.images[0].label == "bicycle"
-    assert sorted(image.upload_id for image in queue.images[1:]) == [row["upload_id"] for row in by_id[1:6]]
-    assert (queue.waiting, queue.sampled) == (1, 5)
+def test_half_of_a_sample_are_the_next_accepted_images_without_a_blind_label(tmp_path):
+    rows = [a_row(n, key=f"van-{n % 2}/{n}.jpg") for n in range(60)]
+    by_id = [row["upload_id"] for row in sorted(rows, key=lambda row: row["upload_id"])]
+    labelled = {row["upload_id"]: row for row in rows}
+    labels = [
+        a_label(labelled[by_id[0]], "bicycle", source="sample"),
+        a_label(labelled[by_id[1]], "bicycle", source="gallery"),
+        a_label(labelled[by_id[2]], "bicycle"),
+    ]
+    write_labels(tmp_path, "2026-11-16", labels)
+    queue = queue_of(tmp_path, [unsure(99), *rows], sample=20)
+    drawn = [image.upload_id for image in queue.images if image.source == Source.SAMPLE]
+    assert set(by_id[1:11]) <= set(drawn)
+    assert by_id[0] not in drawn
+    assert (queue.waiting, queue.sampled, len(set(drawn))) == (1, 20, 20)
+
+
+def test_a_sample_has_images_of_each_class_and_folder_with_their_probabilities(tmp_path):
+    rows = [
+        *(a_row(n, key=f"van-1/{n}.jpg") for n in range(400)),
+        *(a_row(n, key=f"van-2/{n}.jpg", label="motorcycle") for n in range(400, 404)),
+    ]
+    queue = queue_of(tmp_path, rows, sample=20)
+    of_class = Counter(image.label for image in queue.images)
+    assert of_class["motorcycle"] >= 1  # one in a hundred images is one
+    for image in queue.images:
+        images = 4 if image.label == "motorcycle" else 400
+        assert image.draw_probability == of_class[image.label] / images
+
+
+def test_a_certificate_asks_for_accepted_images_in_their_order(tmp_path):
+    rows = [a_row(n) for n in range(30)]
+    by_id = sorted(row["upload_id"] for row in rows)
+    write_rows(tmp_path, [unsure(99), *rows])
+    queue = certificate_queue(LocalEngine(tmp_path, views()), SINCE, UNTIL, 10)
+    assert [image.upload_id for image in queue.images] == by_id[:10]
+    assert {(image.source, image.draw_probability) for image in queue.images} == {(Source.SAMPLE, 1 / 3)}
+
+
+def test_whoever_stops_early_has_labelled_the_first_of_each_kind():
+    kinds = [range(0, 5), range(10, 80), range(100, 103)]
+    mixed = shuffled(kinds, "a seed")
+    assert mixed == shuffled(kinds, "a seed") != shuffled(kinds, "another")
+    for kind in kinds:
+        assert [each for each in mixed if each in kind] == list(kind)
+    assert mixed != [each for kind in kinds for each in kind]
 
 
 def test_what_was_imported_without_its_picture_does_not_wait(tmp_path):
@@ -133,7 +189,9 @@ def test_classes_whose_names_look_like_numbers_keep_their_names_on_aws():
         list(zip([*names, "probabilities", "classes", "waiting"], types, strict=True)),
         [[*texts, "007,1e3", "1"]],
     )
-    engine: Any = SimpleNamespace(query=lambda sql: SimpleNamespace(frame=frame_of(columns, rows)))
+    nothing = pd.DataFrame(columns=["outcome", "label", "folder", "images", "drawn", "first_undrawn"])
+    frames = iter([frame_of(columns, rows), nothing])
+    engine: Any = SimpleNamespace(query=lambda sql: SimpleNamespace(frame=next(frames)))
     (image,) = review_queue(engine, SINCE, UNTIL).images
     assert image.scores == {"007": 0.6, "1e3": 0.4}
     assert image.version_id is None
@@ -244,11 +302,12 @@ def test_an_image_without_a_picture_is_there_all_the_same():
 
 
 def test_more_that_wait_are_said_so():
-    assert "This sheet has the 2 least certain" in page_of(waiting(1), waiting(2), waiting=40)
-    assert "least certain</b>" not in page_of(waiting(1), waiting(2))
+    assert "This sheet has 2 of them" in page_of(waiting(1), waiting(2), waiting=40)
+    assert "of them</b>" not in page_of(waiting(1), waiting(2))
     page = page_of(*(waiting(n) for n in range(3)), waiting=2, sampled=1)
-    assert "least certain</b>" not in page
+    assert "of them</b>" not in page
     assert "1 accepted image is on this sheet too" in page
+    assert "below the threshold" not in page_of(waiting(1), sampled=1)
 
 
 def test_every_button_has_a_name_and_its_keys():

@@ -7,7 +7,16 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingest.stats import Bin, expected_calibration_error, wilson_interval
+from ingest.stats import (
+    Bin,
+    binomial_tail,
+    exact_interval,
+    exact_lower_bound,
+    expected_calibration_error,
+    expected_gap_by_chance,
+    labels_needed,
+    wilson_interval,
+)
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
@@ -46,3 +55,38 @@ def test_the_calibration_error_weighs_bins_by_their_images():
 def test_perfect_calibration_has_no_error(groups):
     bins = [Bin(n, confidence_sum=float(round(n * share)), correct=round(n * share)) for n, share in groups]
     assert expected_calibration_error(bins) == 0
+
+
+@given(st.integers(0, 300), st.integers(1, 300), st.sampled_from([0.9, 0.95, 0.975]))
+def test_the_exact_bounds_are_scipys(successes, trials, confidence):
+    assume(successes <= trials)
+    test = scipy.stats.binomtest(successes, trials, alternative="greater")
+    expected = test.proportion_ci(confidence, method="exact").low
+    assert exact_lower_bound(successes, trials, confidence) == pytest.approx(expected, abs=1e-9)
+    both = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
+    assert exact_interval(successes, trials, confidence) == pytest.approx((both.low, both.high), abs=1e-9)
+
+
+@given(st.integers(0, 5_000), st.integers(1, 5_000), st.floats(0, 1))
+def test_the_tail_of_a_binomial_is_scipys(successes, trials, share):
+    assert binomial_tail(successes, trials, share) == pytest.approx(
+        scipy.stats.binom.cdf(successes, trials, share), abs=1e-9
+    )
+
+
+def test_a_precision_takes_as_many_labels_as_the_textbooks_say():
+    assert [labels_needed(0.99, errors) for errors in range(6)] == [299, 473, 628, 773, 913, 1_049]
+    assert labels_needed(0.95, 0) == 59
+
+
+def test_seven_errors_of_841_show_a_precision_of_984():
+    assert exact_lower_bound(834, 841) == pytest.approx(0.9844, abs=5e-5)
+
+
+@given(st.integers(1, 200), st.floats(0, 1))
+def test_the_gap_that_chance_gives_is_the_mean_deviation(trials, share):
+    counts = range(trials + 1)
+    expected = sum(
+        scipy.stats.binom.pmf(count, trials, share) * abs(count / trials - share) for count in counts
+    )
+    assert expected_gap_by_chance(trials, share) == pytest.approx(expected, abs=1e-9)

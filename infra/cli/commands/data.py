@@ -1,10 +1,11 @@
-"""Images in, answers out: drop, query, report, rejected, review, label, import-capture."""
+"""Images in, answers out: drop, query, report, rejected, review, label, certify, import-capture."""
 
 import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,10 @@ from infra.cli import systems
 from infra.cli.command_line import ATTENTION, FOLDER, WholeNumber, argument, as_json, on, option, scones
 from infra.cli.terminal import answers, progress_bar, words
 from infra.cli.words import (
+    certificate_facts,
     import_facts,
     print_json,
+    show_certificate,
     show_import,
     show_outcomes,
     show_rejected,
@@ -21,6 +24,9 @@ from infra.cli.words import (
     shown,
 )
 from infra.installation import how, state_folder
+
+if TYPE_CHECKING:
+    from analytics.report.isoweek import IsoWeek
 
 
 class _Date(click.ParamType[date]):
@@ -175,23 +181,61 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 @option(
     "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
 )
+@option("--week", help="ISO week, like 2026-W47, instead of a date.")
 @option("--sample", type=WholeNumber(0, 1000), default=0, help="How many accepted images to add.")
 @option("--out", type=FOLDER, help="Folder of the page.")
 @on
 @as_json
-def review(since: date | None, sample: int, out: Path | None, on: str | None, as_json: bool) -> None:
+def review(
+    since: date | None, week: str | None, sample: int, out: Path | None, on: str | None, as_json: bool
+) -> None:
     """Write a page of the images for review, to label each with one key press."""
+    if since and week:
+        raise click.UsageError("give either a date or a week")
+    chosen = _week(week) if week else None
     stack = systems.current_stack(on)
     from infra.operations.answers import engine
     from infra.operations.write_sheet import review
 
+    first, last = (chosen.monday, chosen.sunday) if chosen else (since, None)
     with engine(stack) as athena:
-        reviewed = review(stack, athena, since, sample, out or state_folder() / "review")
+        reviewed = review(stack, athena, first, last, sample, out or state_folder() / "review")
     if as_json:
         page = reviewed.page and str(reviewed.page)
         print_json({"waiting": reviewed.queue.waiting, "sampled": reviewed.queue.sampled, "page": page})
     else:
         show_review(answers, reviewed)
+
+
+@scones.command()
+@option("--week", help="ISO week, like 2026-W47. Left out: this one.")
+@option(
+    "--target",
+    type=click.FloatRange(0.5, 1, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="Share of accepted images that are right, at least.",
+)
+@option("--out", type=FOLDER, help="Folder of the page with the images that are to be labelled.")
+@on
+@as_json
+def certify(week: str | None, target: float, out: Path | None, on: str | None, as_json: bool) -> None:
+    """Say how precise a week's accepted images are for certain, and which labels are missing.
+
+    Exit code 3: the week is not certified.
+    """
+    chosen = _week(week)
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.certify import certify
+
+    with engine(stack) as athena:
+        certified = certify(stack, athena, chosen, target, out or state_folder() / "review")
+    if as_json:
+        print_json(certificate_facts(certified))
+    else:
+        show_certificate(answers, certified, str(chosen))
+    sys.exit(0 if certified.certificate.state == "certified" else ATTENTION)
 
 
 @scones.command()
@@ -243,6 +287,16 @@ def import_capture(
     else:
         show_import(answers, imported, new, known, log)
     sys.exit(ATTENTION if imported.bad else 0)
+
+
+def _week(text: str | None) -> "IsoWeek":
+    """Return the week of a text, or this one."""
+    from analytics.report.isoweek import IsoWeek
+
+    try:
+        return IsoWeek.parse(text) if text else IsoWeek.of(datetime.now(UTC).date())
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _saved(name: str, week: str | None) -> str:
