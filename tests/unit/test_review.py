@@ -307,7 +307,7 @@ def test_more_that_wait_are_said_so():
     page = page_of(*(waiting(n) for n in range(3)), waiting=2, sampled=1)
     assert "of them</b>" not in page
     assert "1 accepted image is on this sheet too" in page
-    assert "below the threshold" not in page_of(waiting(1), sampled=1)
+    assert "no label." not in page_of(waiting(1), sampled=1)
 
 
 def test_every_button_has_a_name_and_its_keys():
