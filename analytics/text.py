@@ -73,6 +73,11 @@ def p_value(p: float) -> str:
     return f"p{SPACE}<{SPACE}0.001" if p < 0.001 else f"p{SPACE}={SPACE}{p:.3f}"
 
 
+def at_least(share: float) -> str:
+    """Return a lower bound as a percentage, rounded down: rounded up it would claim too much."""
+    return f"{math.floor(1_000 * share + 1e-9) / 10:.1f}{SPACE}%"
+
+
 def plural(count: int, thing: str) -> str:
     """Return `1 image`, `2,000 images`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"

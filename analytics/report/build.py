@@ -34,6 +34,7 @@ _OF_BOTH_WEEKS = (
 _OF_THE_WEEK = (
     *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
     *("failures_by_reason", "completeness", "measured_precision", "confusions"),
+    *("labelled_images", "label_agreement", "sampling_frame"),
 )
 
 

@@ -9,6 +9,8 @@ from datetime import date, datetime
 
 from analytics.report.cost import WeeklyCost
 from analytics.report.isoweek import IsoWeek
+from analytics.review.certificate import Certificate
+from analytics.review.measured import Agreement, Ranking, TrueShare
 from ingest.stats import Bin, Interval
 from workflow.outcome import Outcome
 
@@ -221,6 +223,8 @@ class ClassPrecision:
     accepted_correct: int
     interval: Interval
     """Confidence interval of the share of correct ones among the accepted."""
+    precision: float | None
+    """Share of correct ones among the accepted; each label counts for the images that it was drawn from."""
     needs_review: int
     needs_review_correct: int
     wrong: int
@@ -235,14 +239,20 @@ class Measured:
 
     images: int
     """Classified images of this week with a label."""
+    is_sample: bool
+    """Whether precision rests on blind labels of a random sample. Otherwise it rests on all labels."""
     accepted: int
-    """Accepted ones among them."""
+    """Accepted ones among them; of a sample, those that belong to it."""
     correct: int
     """Correct ones among the accepted."""
     precision: float | None
     interval: Interval
     expected_precision: float | None
     calibration_error: float | None
+    calibration_error_by_chance: float
+    """What a perfectly calibrated model would show on average with as many labels."""
+    calibration_error_debiased: float
+    ranking: Ranking
     bins: list[Bin]
     classes: list[ClassPrecision]
     """Sorted by the most errors."""
@@ -420,6 +430,12 @@ class Numbers:
     cell_minutes: int
     what_if: list[WhatIf]
     measured: Measured | None
+    certificate: Certificate | None
+    """None without accepted images."""
+    agreement: Agreement | None
+    """None where no two people labelled the same image."""
+    true_shares: list[TrueShare]
+    """True class balance; empty without a sample of the accepted images."""
     inputs: list[Input]
     rejects: list[Reason]
     failures: list[Reason]

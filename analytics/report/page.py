@@ -96,6 +96,8 @@ def _precision(numbers: Numbers) -> Tile:
     if measured and measured.precision is not None:
         low, high = (words.percent(end) for end in measured.interval)
         expected = f"{words.percent(measured.expected_precision)} expected"
+        if numbers.certificate and numbers.certificate.labels:
+            expected += f"; at least {words.at_least(numbers.certificate.lower_bound)} for sure"
         return Tile("Measured precision", words.percent(measured.precision), f"{low} – {high}; {expected}")
     change = _points(now.expected_precision, then.expected_precision if then else None, bad_when_more=False)
     spark = _spark([week.expected_precision for week in numbers.history])

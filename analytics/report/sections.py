@@ -1,6 +1,6 @@
 """The report's sections: numbers → a sentence, a chart and a table each. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -15,11 +15,14 @@ from analytics.report.numbers import (
     Folder,
     Input,
     Latency,
+    Measured,
     Numbers,
     Reason,
     Shift,
     Unlike,
 )
+from analytics.review.measured import TrueShare
+from analytics.review.words import certificate_sentence, still_to_go
 from workflow.outcome import Outcome
 
 _DRAWN_THRESHOLDS = 3
@@ -81,6 +84,7 @@ def chapters(numbers: Numbers) -> list[Chapter]:
         model += [
             _over_time(numbers),
             _classes(numbers),
+            *([_true_classes(numbers.true_shares)] if numbers.true_shares else []),
             _confidence(numbers),
             _below(numbers),
             *([_unlike(numbers.unlike, numbers)] if numbers.unlike else []),
@@ -398,7 +402,7 @@ def _what_if(numbers: Numbers) -> Section:
     return Section(
         "what-if",
         "What if the threshold were different?",
-        f"{now}{words.percent(numbers.summary.expected_precision)}.",
+        f"{now}{words.percent(numbers.summary.expected_precision)}{_bound(numbers)}.",
         chart=charts.what_if(numbers.what_if, thresholds),
         legend=[
             ("line accepted", "share accepted"),
@@ -422,6 +426,13 @@ def _what_if(numbers: Numbers) -> Section:
     )
 
 
+def _bound(numbers: Numbers) -> str:
+    certificate = numbers.certificate
+    if certificate is None or not certificate.labels:
+        return "; without blind labels it has no lower bound"
+    return f"; it is at least {words.at_least(certificate.lower_bound)}, 95{words.SPACE}% sure"
+
+
 def _measured(numbers: Numbers) -> Section:
     measured = numbers.measured
     if measured is None:
@@ -429,16 +440,16 @@ def _measured(numbers: Numbers) -> Section:
             "measured",
             "Measured precision",
             "Unknown: no image has a label.",
-            note="Nobody has labelled images of this week yet. The command scones review --sample 50 makes a "
-            "page to label them, one key press each, and scones label loads the labels. This card then shows "
-            "the measured precision and how reliable confidences are. "
+            note="Nobody has labelled images of this week yet. The command scones review --week "
+            f"{numbers.week} --sample 50 makes a page to label them with one key press each, and scones "
+            "label loads them. This card then shows the measured precision and how reliable confidences are. "
             "Until then, only the expected precision is known.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
         f"{measured.correct:,} of {words.plural(measured.accepted, 'accepted image')} with a label "
         f"{'is' if measured.correct == 1 else 'are'} correct: {words.percent(measured.precision)} "
-        f"(95{words.SPACE}% interval {low} – {high}); "
+        f"({'weighted, ' if measured.is_sample else ''}95{words.SPACE}% interval {low} – {high}); "
         f"{words.percent(measured.expected_precision)} was expected."
         if measured.accepted
         else "Unknown: no accepted image has a label. scones review --sample 50 adds some to the review page."
@@ -449,8 +460,7 @@ def _measured(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.reliability(measured.bins),
         legend=[("dot accepted", "share correct, with 95 % interval"), ("line base dashed", "ideal")],
-        note=f"{words.plural(measured.images, 'labelled image')} of this week; expected calibration error "
-        f"{words.percent(measured.calibration_error)}.",
+        note=" ".join(_labels_note(numbers, measured)),
         table=Table(
             ("Mean confidence", "Images", "Correct", "Share correct"),
             [
@@ -463,6 +473,61 @@ def _measured(numbers: Numbers) -> Section:
                 for bin_ in measured.bins
             ],
         ),
+    )
+
+
+def _labels_note(numbers: Numbers, measured: Measured) -> Iterator[str]:
+    """Yield sentences about what the labels show beside the precision."""
+    yield (
+        f"{words.plural(measured.images, 'labelled image')} of this week; precision rests on "
+        + ("those of the blind random sample." if measured.is_sample else "all of them, blind or not.")
+    )
+    yield (
+        f"Expected calibration error {words.percent(measured.calibration_error)}, of which chance alone "
+        f"gives {words.percent(measured.calibration_error_by_chance)}; "
+        f"{words.percent(measured.calibration_error_debiased)} without it."
+    )
+    ranks = measured.ranking
+    if ranks.auroc is not None:
+        yield (
+            f"A correct answer has a higher confidence than a wrong one in {words.percent(ranks.auroc)} "
+            f"of the pairs (AUROC, {words.plural(ranks.errors, 'error')} of {ranks.images:,}); "
+            f"area under the risk-coverage curve {ranks.risk_area:.4f}."
+        )
+    if agreed := numbers.agreement:
+        kappa = "" if agreed.kappa is None else f" (Cohen's kappa {agreed.kappa:.2f})"
+        images = words.plural(agreed.images, "image")
+        yield f"Two people say the same of {words.percent(agreed.alike)} of {images}{kappa}."
+    if numbers.certificate:
+        yield certificate_sentence(numbers.certificate, str(numbers.week))
+        if numbers.certificate.labels and numbers.certificate.to_go:
+            yield f"scones certify --week {numbers.week}: {still_to_go(numbers.certificate)}"
+
+
+def _true_classes(shares: Sequence[TrueShare]) -> Section:
+    def name(of: TrueShare) -> str:
+        return "none of the classes" if of.label is None else words.short(of.label)
+
+    moved = max(shares, key=lambda of: abs(of.share - of.said))
+    return Section(
+        "true-classes",
+        "True class balance",
+        f"The model said {name(moved)} for {words.percent(moved.said)} of the images; by the labels it is "
+        f"{words.percent(moved.share)}.",
+        table=Table(
+            ("Class", "Model said", "By labels", "95 % interval"),
+            [
+                (
+                    name(of),
+                    words.percent(of.said),
+                    words.percent(of.share),
+                    f"{words.percent(of.interval.low)} – {words.percent(of.interval.high)}",
+                )
+                for of in shares[:_MAX_ROWS]
+            ],
+        ),
+        table_open=True,
+        note="What people say about a sample of each answer, extended to all images with that answer.",
     )
 
 
@@ -501,7 +566,7 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
                 (
                     of.label,
                     share(of.accepted_correct, of.accepted),
-                    words.percent(of.accepted_correct / of.accepted if of.accepted else None),
+                    words.percent(of.precision),
                     f"{words.percent(of.interval.low)} – {words.percent(of.interval.high)}"
                     if of.accepted
                     else "–",

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -36,7 +37,20 @@ from analytics.report.numbers import (
     WeekSummary,
     WhatIf,
 )
-from ingest.stats import Bin, expected_calibration_error, wilson_interval
+from analytics.review.certificate import TARGET
+from analytics.review.measured import (
+    Labelled,
+    Share,
+    agreement,
+    certificate_of,
+    debiased_calibration_error,
+    ranking,
+    true_shares,
+    weighted_share,
+    weights,
+)
+from analytics.review.sample import Frame
+from ingest.stats import Bin, Interval, expected_calibration_error, wilson_interval
 from workflow.outcome import Outcome
 
 HISTORY_WEEKS = 4
@@ -91,7 +105,8 @@ def weekly_numbers(
         cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
         cell_minutes=cell_minutes,
         what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
-        measured=_measured(frames["measured_precision"], frames["confusions"]),
+        measured=_measured(frames),
+        **_sampled(frames),
         inputs=[_input(name, frames, week, compare) for name in _INPUTS],
         rejects=_reasons(frames, "rejects_by_reason"),
         failures=_reasons(frames, "failures_by_reason"),
@@ -304,8 +319,8 @@ def _what_if(row: Row) -> WhatIf:
     )
 
 
-def _measured(by_confidence: pd.DataFrame, confusions: pd.DataFrame) -> Measured | None:
-    rows = _rows(by_confidence)
+def _measured(frames: Frames) -> Measured | None:
+    rows = _rows(frames["measured_precision"])
     if not rows:
         return None
     accepted = [row for row in rows if row["outcome"] == Outcome.ACCEPTED]
@@ -321,17 +336,79 @@ def _measured(by_confidence: pd.DataFrame, confusions: pd.DataFrame) -> Measured
             )
         )
     confidence_sum = math.fsum(float(row["confidence_sum"]) for row in accepted)
-    return Measured(
+    labelled = Labelled.rows(frames["labelled_images"])
+    drawn = [each for each in labelled if each.is_drawn] or labelled
+    debiased, by_chance = debiased_calibration_error(bins)
+    all_labels = Measured(
         images=sum(bin_.images for bin_ in bins),
+        is_sample=False,
         accepted=images,
         correct=correct,
         precision=_share(correct, images),
         interval=wilson_interval(correct, images),
         expected_precision=_number(drift.expected_precision(confidence_sum, images)),
         calibration_error=_number(expected_calibration_error(bins)),
+        calibration_error_by_chance=by_chance,
+        calibration_error_debiased=debiased,
+        ranking=ranking(drawn, weights(Frame.of(frames["sampling_frame"]), drawn)),
         bins=bins,
-        classes=_class_precisions(_rows(confusions)),
+        classes=_class_precisions(_rows(frames["confusions"])),
     )
+    return _of_sample(all_labels, Frame.of(frames["sampling_frame"]), labelled)
+
+
+def _of_sample(measured: Measured, frame: Frame, labelled: Sequence[Labelled]) -> Measured:
+    """Return what the random sample of accepted images says, if there is one."""
+    drawn = [each for each in labelled if each.is_drawn and each.outcome == Outcome.ACCEPTED]
+    weighted = list(zip(drawn, weights(frame, drawn), strict=True))
+    whole = _precision(weighted)
+    if whole is None:
+        return measured
+    classes = []
+    for of in measured.classes:
+        mine = [each for each in weighted if each[0].label == of.label]
+        share = _precision(mine)
+        classes.append(
+            replace(
+                of,
+                accepted=len(mine),
+                accepted_correct=sum(each.is_right for each, _ in mine),
+                precision=share.share if share else None,
+                interval=share.interval if share else Interval(0.0, 1.0),
+            )
+        )
+    confidence = math.fsum(each.confidence * weight for each, weight in weighted)
+    return replace(
+        measured,
+        is_sample=True,
+        accepted=len(drawn),
+        correct=sum(each.is_right for each in drawn),
+        precision=whole.share,
+        interval=whole.interval,
+        expected_precision=confidence / math.fsum(weight for _, weight in weighted),
+        classes=classes,
+    )
+
+
+def _precision(weighted: Sequence[tuple[Labelled, float]]) -> Share | None:
+    drawn, counts = [each for each, _ in weighted], [weight for _, weight in weighted]
+    return weighted_share(drawn, counts, lambda each: each.is_right)
+
+
+def _sampled(frames: Frames) -> dict[str, Any]:
+    """Return what follows from the sample alone, by the names in `Numbers`."""
+    frame, labelled = Frame.of(frames["sampling_frame"]), Labelled.rows(frames["labelled_images"])
+    drawn = [each for each in labelled if each.is_drawn]
+    pairs: Counter[tuple[str | None, str | None]] = Counter()
+    for row in _rows(frames["label_agreement"]):
+        pairs[_text(row["first_label"]), _text(row["second_label"])] += int(row["images"])
+    return {
+        "certificate": certificate_of(frame, labelled, TARGET) if frame.count(Outcome.ACCEPTED) else None,
+        "agreement": agreement(pairs),
+        "true_shares": true_shares(frame, drawn, weights(frame, drawn))
+        if any(each.outcome == Outcome.ACCEPTED for each in drawn)
+        else [],
+    }
 
 
 def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
@@ -357,6 +434,7 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
                 accepted=said[Outcome.ACCEPTED],
                 accepted_correct=right[Outcome.ACCEPTED],
                 interval=wilson_interval(right[Outcome.ACCEPTED], said[Outcome.ACCEPTED]),
+                precision=_share(right[Outcome.ACCEPTED], said[Outcome.ACCEPTED]),
                 needs_review=said[Outcome.NEEDS_REVIEW],
                 needs_review_correct=right[Outcome.NEEDS_REVIEW],
                 wrong=wrong.total(),

@@ -1,9 +1,7 @@
 """A certificate in words, for the terminal and the report. Pure."""
 
-import math
-
 from analytics.review.certificate import Certificate, State
-from analytics.text import plural
+from analytics.text import SPACE, at_least, plural
 from ingest.stats import labels_needed
 
 
@@ -26,7 +24,8 @@ def certificate_sentence(certificate: Certificate, week: str) -> str:
         case State.OPEN:
             what = f"Not certified: {checked} of a random sample of {week}."
     return (
-        f"{what} So far, at least {_floor(certificate.lower_bound)} of its accepted images are right, {sure}."
+        f"{what} So far, at least {at_least(certificate.lower_bound)} of its accepted images are right, "
+        f"{sure}."
         if certificate.labels
         else what
     )
@@ -45,10 +44,5 @@ def still_to_go(certificate: Certificate) -> str:
     )
 
 
-def _floor(share: float) -> str:
-    """Return a bound, rounded down: rounded up it would claim too much."""
-    return f"{math.floor(1_000 * share) / 10:.1f} %"
-
-
 def _round(share: float) -> str:
-    return f"{100 * share:.4g} %"
+    return f"{100 * share:.4g}{SPACE}%"

@@ -294,6 +294,52 @@ def test_of_mistakes_that_are_equally_frequent_the_first_by_name_is_said(tmp_pat
     assert (bicycle.mostly_shows, bicycle.mostly_shows_images) == ("poppy", 2)
 
 
+def test_a_blind_sample_measures_with_weights_and_certifies(tmp_path):
+    """Motorcycles were drawn ten times as often as bicycles, and are wrong more often."""
+    many = [a_row(n, key=f"van-1/{n}.jpg") for n in range(1_000)]
+    few = [a_row(n, key=f"van-1/{n}.jpg", label="motorcycle") for n in range(1_000, 1_100)]
+    unsure = [
+        a_row(n, key="van-1/u.jpg", outcome="needs_review", confidence=0.6) for n in range(2_000, 2_010)
+    ]
+    for rows in (many, few):
+        rows.sort(key=lambda row: row["upload_id"])
+    drawn: dict[str, Any] = {"source": "sample", "labelled_by": "Ada"}
+    earlier = many[0]["decided_at"]
+    labels = [a_label(row, "tulip" if n < 2 else "bicycle", **drawn) for n, row in enumerate(many[:100])]
+    labels += [a_label(row, "tulip" if n < 40 else "motorcycle", **drawn) for n, row in enumerate(few)]
+    labels += [a_label(row, "motorcycle", source="below_threshold") for row in unsure]
+    labels += [a_label(row, "bicycle", source="gallery") for row in many[900:]]
+    labels += [
+        a_label(row, "bicycle", source="sample", labelled_by="Ben", labelled_at=earlier) for row in many[:20]
+    ]
+    write_labels(tmp_path, "2026-11-16", labels)
+    report = report_of(tmp_path, [*many, *few, *unsure], compare=None)
+    measured = known(report.numbers.measured)
+    assert (measured.is_sample, measured.accepted, measured.correct) == (True, 200, 158)
+    assert measured.precision == pytest.approx((1_000 * 0.98 + 100 * 0.6) / 1_100)
+    assert measured.interval.low < 0.945 < measured.interval.high
+    precisions = {of.label: of.precision for of in measured.classes}
+    assert precisions == pytest.approx({"bicycle": 0.98, "motorcycle": 0.6})
+    certificate = known(report.numbers.certificate)
+    assert (certificate.images, certificate.state) == (1_100, "open")
+    order = sorted(row["upload_id"] for row in [*many, *few])
+    assert certificate.labels == order.index(many[100]["upload_id"])  # the first without a label
+    shares = {of.label: of for of in report.numbers.true_shares}
+    assert shares["bicycle"].share == pytest.approx(980 / 1_110)
+    assert shares["motorcycle"].said == pytest.approx(100 / 1_110)
+    assert shares["motorcycle"].share == pytest.approx(70 / 1_110)
+    assert shares["bicycle"].interval.low < 980 / 1_110 < shares["bicycle"].interval.high
+    agreed = known(report.numbers.agreement)
+    assert (agreed.images, agreed.alike) == (20, 0.9)
+    assert measured.ranking.errors == 52
+    text = page_text(report).replace("\u00a0", " ")
+    assert f"Not certified: {certificate.labels} blind labels" in text
+    assert "scones certify --week 2026-W47" in text
+    assert "Two people say the same of 90.0 % of 20 images" in text
+    assert "True class balance" in text
+    check_page(report)
+
+
 def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_path):
     row = a_row(1, confidence=0.6, outcome="needs_review")
     write_labels(tmp_path, "2026-11-16", [a_label(row, "bicycle")])
