@@ -20,6 +20,7 @@ WITH_CHECKOV := .venv-checkov
 WITH_PIP_AUDIT := .venv-packages
 WITH_IMAGES := .venv-images
 WITH_SAM := .venv-sam
+WITH_CLIENTS := .venv-clients
 
 COMMANDS := demo up down deploy undeploy package drop evaluate query import-capture report backfill audit redrive rejected \
   review label certify compact
@@ -48,8 +49,8 @@ export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam fuzz check \
-  check-security check-packages fix lock clean
+.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam test-clients fuzz check \
+  check-trino check-security check-packages fix lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -109,6 +110,10 @@ test-decoders: $(WITH_IMAGES)/.ready ## compare what Scones reads of images with
 test-sam: $(WITH_SAM)/.ready ## deploy what `make package` leaves to the embedded AWS with the SAM CLI
 	@PATH="$$PWD/$(WITH_SAM)/bin:$$PATH" $(BIN)/python -m pytest tests/e2e/test_sam.py
 
+# Warnings are the clients' own.
+test-clients: $(WITH_CLIENTS)/.ready ## ask the laptop's system with PyAthena, awswrangler, s3fs and DuckDB
+	@$(WITH_CLIENTS)/bin/python -m pytest -W default tests/clients
+
 fuzz: $(WITH_IMAGES)/.ready ## fuzz the image step for an hour; its inputs stay in build/fuzz
 	@mkdir -p build/fuzz
 	@$(WITH_IMAGES)/bin/python -m tests.fuzz_image build/fuzz -max_total_time=3600 -artifact_prefix=build/
@@ -122,6 +127,9 @@ check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m infra.aws.generate --check
+
+check-trino: $(READY) ## compare the local Athena with a real Trino, and write its facts; needs Java 24
+	@$(BIN)/python -m tests.trino
 
 check-security: $(WITH_CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
 	@$(WITH_CHECKOV)/bin/checkov --config-file .checkov.yaml
@@ -146,6 +154,7 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group packages -o requirements/packages.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group sam -o requirements/sam.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group images --group dev pyproject.toml -o requirements/images.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate --group clients -o requirements/clients.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
 clean: ## remove all that was built, the environments and the state in build included; a SCONES_HOME elsewhere stays

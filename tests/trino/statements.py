@@ -1,0 +1,52 @@
+"""Statements that a Trino and the local Athena are both asked: of the facts, of the tests, of the project."""
+
+import importlib
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from infra.installation import PROJECT
+from tests.trino import TESTS
+
+_NOT_ANSWERED = ("REFUSED", "FAILING", "MESSAGES", "SYNTAX", "NOT_PLANNED", "NOT_COVERED", "COSTLY", "LISTED")
+"""Lists of statements that the local Athena refuses, or that only Athena has."""
+_BEGINNINGS = ("SELECT", "WITH", "VALUES", "TABLE", "(", "SHOW", "DESC")
+
+
+def of_the_tests() -> Iterator[str]:
+    """Yield the statements that the local Athena's own tests have an answer for."""
+    for file in sorted(TESTS.glob("test_*.py")):
+        module = importlib.import_module(file.stem)
+        for name, cases in vars(module).items():
+            if not name.isupper() or not isinstance(cases, list) or name in _NOT_ANSWERED:
+                continue
+            source = getattr(module, "ROWS", None) if name == "AGGREGATES" else None
+            for case in cases:
+                if isinstance(case, tuple) and isinstance(case[0], str):
+                    yield _statement(case[0], source)
+
+
+def _statement(text: str, source: str | None) -> str:
+    if text.lstrip().upper().startswith(_BEGINNINGS) and source is None:
+        return text
+    return f"SELECT {text}" + (f" FROM {source}" if source else "")
+
+
+def of_the_project(monday: date, sunday: date) -> Iterator[tuple[str, str]]:
+    """Yield a name and a statement: saved questions in three ranges of dates, and the tables and views."""
+    from analytics.lake.schema import SCHEMAS
+    from analytics.questions.queries import saved_queries, views, week_query
+
+    for name in saved_queries():
+        for since, until in ((monday, sunday), (monday, monday), (sunday, sunday + timedelta(days=6))):
+            yield f"{name} {since}", week_query(name, since, until)
+    for name in (*SCHEMAS, *views()):
+        yield name, f"SELECT * FROM {name} WHERE dt BETWEEN '{monday}' AND '{sunday}'"
+        yield f"{name}, counted", f"SELECT dt, count(*) FROM {name} WHERE dt > '{monday}' GROUP BY dt"
+    paths = f"""SELECT DISTINCT "$path", "$file_size" FROM predictions WHERE dt > '{monday}'"""
+    yield "files", paths
+
+
+def folder_of() -> Path:
+    """Return the folder of Trino and its files, which `make clean` removes."""
+    return PROJECT / "build" / "trino"
