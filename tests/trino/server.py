@@ -27,7 +27,7 @@ _JAVA = 24
 """Oldest Java that this version runs on."""
 _JAVAS = Path("/usr/lib/jvm")
 """Folder of the installed Javas on Debian and its like."""
-_START_TIMEOUT_S = 300
+_START_TIMEOUT_S = 900
 _STOP_TIMEOUT_S = 60
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(server, "_JAVAS", tmp_path / "jvm")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(server.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
 
 
 def test_without_java_the_error_says_which_one_is_needed() -> None:
@@ -62,19 +64,19 @@ NAMES = ["bin/launcher", "lib/a.jar", "plugin/hive/b.jar", "plugin/kafka/c.jar",
 
 def test_what_is_needed_of_the_archive_is_extracted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     packed = archive(NAMES)
-    monkeypatch.setattr(server.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(packed))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(packed))
     monkeypatch.setattr(server, "_SHA256", hashlib.sha256(packed).hexdigest())
     home = fetched(tmp_path)
     files = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
     assert files == {"bin/launcher", "lib/a.jar", "plugin/hive/b.jar"}
-    monkeypatch.setattr(server.urllib.request, "urlopen", None)
+    monkeypatch.setattr(urllib.request, "urlopen", None)
     assert fetched(tmp_path) == home, "it is fetched once"
 
 
 def test_another_archive_than_the_expected_one_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(server.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(archive(NAMES)))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(archive(NAMES)))
     with pytest.raises(CannotJudge, match="nothing of it was run"):
         fetched(tmp_path)
     assert not list(tmp_path.rglob("launcher"))
