@@ -10,7 +10,7 @@ from datetime import date, datetime
 from analytics.report.cost import WeeklyCost
 from analytics.report.isoweek import IsoWeek
 from analytics.review.certificate import Certificate
-from analytics.review.measured import Agreement, Ranking, TrueShare
+from analytics.review.estimates import Agreement, Ranking, TrueShare
 from ingest.stats import Bin, Interval
 from workflow.outcome import Outcome
 

@@ -21,7 +21,7 @@ from analytics.report.numbers import (
     Shift,
     Unlike,
 )
-from analytics.review.measured import TrueShare
+from analytics.review.estimates import TrueShare
 from analytics.review.words import certificate_sentence, still_to_go
 from workflow.outcome import Outcome
 

@@ -38,9 +38,9 @@ from analytics.report.numbers import (
     WhatIf,
 )
 from analytics.review.certificate import TARGET
+from analytics.review.estimates import Share
 from analytics.review.measured import (
     Labelled,
-    Share,
     agreement,
     certificate_of,
     debiased_calibration_error,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analytics.lake.schema import Source
 from analytics.review.certificate import Certificate, certify
+from analytics.review.estimates import Agreement, Ranking, Share, TrueShare
 from analytics.review.sample import Frame
 from ingest.stats import Bin, Interval, exact_interval, expected_gap_by_chance
 from workflow.outcome import Outcome
@@ -64,51 +65,6 @@ class Labelled:
             )
             for row in frame.to_dict("records")
         ]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of all images, estimated from labels."""
-
-    labels: int
-    share: float
-    interval: Interval
-    """95 % confidence interval."""
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """How well confidence tells right answers from wrong ones."""
-
-    images: int
-    errors: int
-    auroc: float | None
-    """Probability that a right answer has a higher confidence than a wrong one; None without both kinds."""
-    risk_area: float
-    """Area under the risk-coverage curve: the mean share of errors among the most confident images."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How often two people say the same about an image."""
-
-    images: int
-    alike: float
-    kappa: float | None
-    """Cohen's kappa: 1 is full agreement, 0 what chance gives; None where all labels are of one class."""
-
-
-@dataclass(frozen=True)
-class TrueShare:
-    """Share of the classified images that show a class."""
-
-    label: str | None
-    """None for none of the classes."""
-    said: float
-    """Share that the model named so."""
-    share: float
-    interval: Interval
-    """95 % confidence interval."""
 
 
 def certificate_of(frame: Frame, labelled: Iterable[Labelled], target: float) -> Certificate:

@@ -28,6 +28,8 @@ LAYOUT: dict[str, tuple[str, ...]] = {
         "analytics/athena",
         "analytics/questions",
         "analytics/report",
+        "analytics/review/certificate.py",
+        "analytics/review/estimates.py",
         "analytics/text.py",
     ),
 }
