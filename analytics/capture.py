@@ -21,7 +21,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingest.errors import RejectedImage, SconesError
-from ingest.image import prepare
+from ingest.image import prepare_for
+from ingest.model_input import ModelInput
 from ingest.upload import Upload
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer
 from workflow.errors import UnclearAnswer
@@ -100,18 +101,18 @@ def read_line(line: bytes, now: datetime, scores_are: str = PROBABILITIES) -> Ca
 
 
 def messages(
-    capture: Capture, source: Source, policy: Policy, size_px: int, now: datetime
+    capture: Capture, source: Source, policy: Policy, form: ModelInput, now: datetime
 ) -> Iterator[dict[str, Any]]:
     """Yield the outcome message (see `workflow.outcome`) of each image in a request, as Record reads it.
 
     The same request is the same upload wherever its file lies. What is decided now, by this policy, counts
     instead of what was decided at an earlier import. Of a request with a single image, the image is looked
-    at as Serialize would, at `size_px`, if it is one.
+    at as Serialize would, in the model's `form`, if it is one.
 
     Raises:
         InvalidScores, UnknownLabel: see `workflow.policy.decide`.
     """
-    image = _image(capture.sent, size_px) if len(capture.scores) == 1 else None
+    image = _image(capture.sent, form) if len(capture.scores) == 1 else None
     origin = {"model_version": source.model_version, "endpoint": source.endpoint, "classify_ms": None}
     for number, scores in enumerate(capture.scores):
         decided = decide(scores, policy)
@@ -185,9 +186,9 @@ def _scores(answer: bytes, scores_are: str) -> list[Scores]:
     return found
 
 
-def _image(data: bytes, size_px: int) -> dict[str, Any] | None:
+def _image(data: bytes, form: ModelInput) -> dict[str, Any] | None:
     try:
-        return dict(prepare(data, size_px).facts())
+        return dict(prepare_for(form, data).facts())
     except RejectedImage:  # whatever it is, the endpoint has answered to it
         return None
 

@@ -8,6 +8,9 @@ from ingest.errors import RejectedImage
 from ingest.image import MAX_BYTES, too_large
 from ingest.upload import NULL_VERSION, Upload
 
+MODEL_INPUTS_PREFIX = "model-inputs/"
+"""Prefix of images for the model in the results bucket, which expire: see the template."""
+
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"}
 """Error codes for a missing object. `MethodNotAllowed` means that the version is a delete marker."""
 
@@ -72,6 +75,34 @@ class IncomingBucket:
                 raise AccessDenied(error.response, error.operation_name) from error
             raise
         return data
+
+
+class ModelInputs:
+    """Images for the model that are too large for the state between two steps. They expire after a day."""
+
+    def __init__(self, s3: "boto3.client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    @classmethod
+    def connect(cls, bucket: str) -> "ModelInputs":
+        """Return a store with its own client, which times out before the state machine does."""
+        config = Config(
+            connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1}
+        )
+        return cls(boto3.client("s3", config=config), bucket)
+
+    def write(self, upload_id: str, file: bytes) -> str:
+        """Store an image and return its key: a retry overwrites it with the same one."""
+        key = f"{MODEL_INPUTS_PREFIX}{upload_id}"
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=file)
+        return key
+
+    def read(self, key: str) -> bytes:
+        """Return an image."""
+        with self._s3.get_object(Bucket=self._bucket, Key=key)["Body"] as body:
+            file: bytes = body.read()
+        return file
 
 
 def _version_of(upload: Upload) -> dict[str, str]:

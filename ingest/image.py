@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from PIL import AvifImagePlugin, Image, ImageStat, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageMath, ImageStat, UnidentifiedImageError
 
 # Importing a plugin registers its format: what is not imported here cannot be decoded.
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401  # isort: skip
@@ -23,6 +23,7 @@ from ingest.decode_limits import MAX_PIXELS, Claim, check_decoded, check_size, c
 from ingest.errors import RejectedImage
 from ingest.formats import format_of, unsupported
 from ingest.isolation import Crashed, TooCostly, run_isolated
+from ingest.model_input import CROP, PAD, ModelInput
 from ingest.tiff import orientation_of
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -67,16 +68,16 @@ class PreparedImage:
     """An image as the model sees it, and facts about the original."""
 
     pixels: Image.Image
-    """RGB, `size_px` × `size_px`."""
+    """RGB, of the model's size."""
     image_format: str
     """Pillow's name of the original's format, in lower case."""
     width_px: int
     """Width of the original as a viewer shows it, after its EXIF orientation."""
     height_px: int
     brightness: float
-    """Mean luma of `pixels`, 0 (black) to 255 (white)."""
+    """Mean luma of the picture in `pixels`, 0 (black) to 255 (white)."""
     sharpness: float
-    """Variance of the Laplacian of `pixels`' luma. 0 is flat, low values are blurred."""
+    """Variance of the Laplacian of its luma. 0 is flat, low values are blurred."""
 
     def facts(self) -> dict[str, str | int | float]:
         """Return everything but the pixels, as it is recorded."""
@@ -88,19 +89,22 @@ class PreparedImage:
             "sharpness": self.sharpness,
         }
 
-    def to_png(self) -> bytes:
-        """Return `pixels` as a PNG file: lossless, and small at the model's size."""
-        buffer = io.BytesIO()
-        self.pixels.save(buffer, "PNG")
-        return buffer.getvalue()
-
 
 def prepare(data: bytes, size_px: int) -> PreparedImage:
-    """Decode one image of any supported format, turn it upright and shrink it to `size_px` × `size_px`.
+    """Prepare an image for a model whose input is a square, into which the whole picture is scaled.
+
+    Raises:
+        RejectedImage: see `prepare_for`.
+    """
+    return prepare_for(ModelInput.square(size_px), data)
+
+
+def prepare_for(form: ModelInput, data: bytes) -> PreparedImage:
+    """Decode one image of any supported format, turn it upright and resize it to the model's input.
 
     The format is read from the bytes, never from a name. Pixels are bounded before anything is decoded, and
-    the image is decoded once. An animation is classified by its first frame. The whole picture is scaled into
-    the square; nothing is cropped.
+    the image is decoded once. An animation is classified by its first frame. An image that already has the
+    model's size keeps its pixels.
 
     Raises:
         RejectedImage: the bytes are not an intact image of a supported format, or exceed a limit.
@@ -115,8 +119,8 @@ def prepare(data: bytes, size_px: int) -> PreparedImage:
         warnings.simplefilter("ignore")
         claim = _judged(format_, lambda: claim_of(data, format_))
         if claim.is_costly:
-            return _prepare_isolated(claim, format_, size_px)
-        return _judged(format_, lambda: _prepare(claim, format_, size_px))
+            return _prepare_isolated(claim, format_, form)
+        return _judged(format_, lambda: _prepare(claim, format_, form))
 
 
 def too_large(size_bytes: int) -> RejectedImage:
@@ -151,10 +155,10 @@ def _judged(format_: str, read: Callable[[], T]) -> T:
         raise RejectedImage("corrupt", f"{format_}: {error or type(error).__name__}") from error
 
 
-def _prepare_isolated(claim: Claim, format_: str, size_px: int) -> PreparedImage:
+def _prepare_isolated(claim: Claim, format_: str, form: ModelInput) -> PreparedImage:
     def work() -> bytes:
         try:
-            prepared = _judged(format_, lambda: _prepare(claim, format_, size_px))
+            prepared = _judged(format_, lambda: _prepare(claim, format_, form))
         except RejectedImage as rejected:
             return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode()
         return json.dumps(prepared.facts()).encode() + b"\n" + prepared.pixels.tobytes()
@@ -168,10 +172,10 @@ def _prepare_isolated(claim: Claim, format_: str, size_px: int) -> PreparedImage
     found = json.loads(head)
     if "reason" in found:
         raise RejectedImage(**found)
-    return PreparedImage(Image.frombytes("RGB", (size_px, size_px), pixels), **found)
+    return PreparedImage(Image.frombytes("RGB", form.size_px, pixels), **found)
 
 
-def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
+def _prepare(claim: Claim, format_: str, form: ModelInput) -> PreparedImage:
     with Image.open(io.BytesIO(claim.data), formats=[format_]) as image:
         width_px, height_px = image.size
         if claim.width_px is not None and image.size != (claim.width_px, claim.height_px):
@@ -179,15 +183,18 @@ def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
                 f"it says {claim.width_px:,} × {claim.height_px:,} and {width_px:,} × {height_px:,}"
             )
         check_size(width_px, height_px)
-        image.draft("RGB", (size_px * _DRAFT_FACTOR, size_px * _DRAFT_FACTOR))
+        # The longer side both ways, as only the decoder may find out that the image lies on its side.
+        draft_px = max(form.size_px) * _DRAFT_FACTOR
+        image.draft("RGB", (draft_px, draft_px))
         held_px = image.width * image.height if claim.is_reducible else width_px * height_px
         check_decoded(claim, format_, max(held_px, claim.decoded_px or 0))
         _read_ahead(image, claim.data, format_)
         image.load()
         # Only now: a PNG may have its orientation after its pixels.
         orientation = claim.orientation or _orientation(image)
-        # The image becomes square, so it can be turned after shrinking, when it is small.
-        pixels = _to_rgb(_shrink(image, claim, size_px))
+        # Turning comes after shrinking, when the image is small: until then, the form lies as the image does.
+        turned = form.size_px[::-1] if orientation in _SIDEWAYS else form.size_px
+        pixels = _to_rgb(_shrink(image, claim, turned, form.resize_mode))
     # Otherwise a colour profile of any length would be part of the PNG.
     pixels.info = {}
     if orientation in _UPRIGHT:
@@ -197,7 +204,7 @@ def _prepare(claim: Claim, format_: str, size_px: int) -> PreparedImage:
 
     luma = pixels.convert("L")
     return PreparedImage(
-        pixels=pixels,
+        pixels=_padded(pixels, form.size_px),
         image_format=format_.lower(),
         width_px=width_px,
         height_px=height_px,
@@ -237,16 +244,18 @@ def _orientation(image: Image.Image) -> int:
     return found or 1
 
 
-def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
+def _shrink(image: Image.Image, claim: Claim, form_px: tuple[int, int], mode: str) -> Image.Image:
     """Resize in the image's own mode where the kernel can average its values, otherwise convert first.
 
     Works in bands, so that a second copy of a large image is never in memory. The pixels are those of
     `convert(…).resize(…, reducing_gap=2)`.
     """
     levels = _levels(image, claim)
-    if image.size == (size_px, size_px):
+    if image.size == form_px:
         return _averageable(image, levels)
-    factor_x, factor_y = (max(int(side_px / size_px / _REDUCING_GAP), 1) for side_px in image.size)
+    (left, top, right, bottom), size_px = _placed(image.size, form_px, mode)
+    factor_x = max(int((right - left) / size_px[0] / _REDUCING_GAP), 1)
+    factor_y = max(int((bottom - top) / size_px[1] / _REDUCING_GAP), 1)
     band_px = factor_y * max(_BAND_PIXELS // (image.width * factor_y), 1)
     reduced: Image.Image | None = None
     for top_px in range(0, image.height, band_px):
@@ -262,9 +271,34 @@ def _shrink(image: Image.Image, claim: Claim, size_px: int) -> Image.Image:
         reduced.paste(band, (0, top_px // factor_y))
     if reduced is None:
         raise ValueError("it has no pixels")
-    box = (0, 0, image.width / factor_x, image.height / factor_y)
-    small = reduced.resize((size_px, size_px), RESAMPLING, box)
+    box = (left / factor_x, top / factor_y, right / factor_x, bottom / factor_y)
+    small = reduced.resize(size_px, RESAMPLING, box)
     return small.convert({"La": "LA", "RGBa": "RGBA"}.get(small.mode, small.mode))
+
+
+def _placed(
+    image_px: tuple[int, int], form_px: tuple[int, int], mode: str
+) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
+    """Return the part of an image that the model sees (left, top, right, bottom), and the size it gets."""
+    (width, height), (form_width, form_height) = image_px, form_px
+    if mode == CROP:
+        scale = max(form_width / width, form_height / height)
+        left, top = (width - form_width / scale) / 2, (height - form_height / scale) / 2
+        # Rounding must not reach beyond the image.
+        left, top = max(left, 0.0), max(top, 0.0)
+        return (left, top, width - left, height - top), form_px
+    if mode == PAD:
+        scale = min(form_width / width, form_height / height)
+        form_px = max(round(width * scale), 1), max(round(height * scale), 1)
+    return (0.0, 0.0, float(width), float(height)), form_px
+
+
+def _padded(pixels: Image.Image, form_px: tuple[int, int]) -> Image.Image:
+    if pixels.size == form_px:
+        return pixels
+    whole = Image.new("RGB", form_px)
+    whole.paste(pixels, ((form_px[0] - pixels.width) // 2, (form_px[1] - pixels.height) // 2))
+    return whole
 
 
 def _averageable(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
@@ -337,13 +371,17 @@ def _laplacian_variance(luma: Image.Image) -> float:
     Source: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
     """
     width, height = luma.size
-    levels = luma.tobytes()
-    responses = [
-        levels[i - 1] + levels[i + 1] + levels[i - width] + levels[i + width] - 4 * levels[i]
-        for y in range(1, height - 1)
-        for i in range(y * width + 1, (y + 1) * width - 1)
-    ]
-    if not responses:
+    if width < 3 or height < 3:
         return 0.0
-    mean = sum(responses) / len(responses)
-    return sum((response - mean) ** 2 for response in responses) / len(responses)
+    inner = {
+        name: luma.crop((x, y, x + width - 2, y + height - 2))
+        for name, x, y in (("here", 1, 1), ("left", 0, 1), ("right", 2, 1), ("above", 1, 0), ("below", 1, 2))
+    }
+    responses = ImageMath.lambda_eval(
+        lambda of: of["left"] + of["right"] + of["above"] + of["below"] - of["here"] * 4, **inner
+    )
+    # 32-bit numbers hold the squares, and Python adds them up exactly.
+    squares = ImageMath.lambda_eval(lambda of: of["responses"] * of["responses"], responses=responses)
+    count = (width - 2) * (height - 2)
+    mean = sum(memoryview(responses.tobytes()).cast("i")) / count
+    return max(sum(memoryview(squares.tobytes()).cast("i")) / count - mean * mean, 0.0)

@@ -2,7 +2,8 @@
 
 import base64
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -10,10 +11,15 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.aws import IncomingBucket
-from ingest.image import PreparedImage, prepare
+from ingest.aws import IncomingBucket, ModelInputs
+from ingest.image import PreparedImage, prepare_for
 from ingest.metrics import StackMetrics
+from ingest.model_input import ModelInput
 from ingest.upload import Upload
+
+STATE_BODY_MAX_CHARS = 200 * 1024
+"""Limit of an image in base64 that travels in the state; larger ones go through S3. A state may have 262,144
+bytes. A PNG of 224 × 224 pixels of noise has 201,500."""
 
 logger = Logger(service="serialize")
 metrics = StackMetrics("serialize")
@@ -26,15 +32,21 @@ def incoming_bucket() -> IncomingBucket:
 
 
 @cache
-def image_size_px() -> int:
-    """Return the width and height of the model's input."""
-    return int(os.environ["IMAGE_SIZE_PX"])
+def model_inputs() -> ModelInputs:
+    """Return the store of large images, created once per container."""
+    return ModelInputs.connect(os.environ["RESULTS_BUCKET"])
+
+
+@cache
+def model_input() -> ModelInput:
+    """Return the form that the model wants, read once."""
+    return ModelInput.from_mapping(os.environ)
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
 @metrics.log_metrics
 def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take `{"event", "execution_arn"}`; return `{"body", "content_type", "image"}`.
+    """Take `{"event", "execution_arn"}`; return `{"body", "key", "content_type", "image"}`.
 
     Raises:
         RejectedImage: the image is at fault.
@@ -42,17 +54,31 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     started = perf_counter()
     upload = Upload.from_event(request["event"])
     logger.append_keys(bucket=upload.bucket, key=upload.key, version_id=upload.version_id)
-    prepared = prepare(incoming_bucket().read(upload), image_size_px())
+    prepared = prepare_for(model_input(), incoming_bucket().read(upload))
     serialize_ms = round((perf_counter() - started) * 1000, 2)
     metrics.add_metric(name="SerializeTime", unit=MetricUnit.Milliseconds, value=serialize_ms)
     logger.info("serialized", image_format=prepared.image_format, serialize_ms=serialize_ms)
-    return to_payload(prepared, serialize_ms)
+    return to_payload(prepared, model_input(), serialize_ms, partial(_keep, upload.upload_id))
 
 
-def to_payload(prepared: PreparedImage, serialize_ms: float) -> dict[str, Any]:
-    """Return the state that travels on: the small image as base64 text, and facts about the original."""
+def to_payload(
+    prepared: PreparedImage, form: ModelInput, serialize_ms: float, keep: Callable[[bytes], str]
+) -> dict[str, Any]:
+    """Return the state that travels on: the image for the model, and facts about the original.
+
+    The image is base64 text; `keep` stores one that is too large for the state, and returns its key.
+    """
+    file = form.file_of(prepared.pixels)
+    body = base64.b64encode(file).decode("ascii")
+    fits = len(body) <= STATE_BODY_MAX_CHARS
     return {
-        "body": base64.b64encode(prepared.to_png()).decode("ascii"),
-        "content_type": "image/png",
+        "body": body if fits else None,
+        "key": None if fits else keep(file),
+        "content_type": form.content_type,
         "image": {**prepared.facts(), "serialize_ms": serialize_ms},
     }
+
+
+def _keep(upload_id: str, file: bytes) -> str:
+    metrics.add_metric(name="ImagesThroughS3", unit=MetricUnit.Count, value=1)
+    return model_inputs().write(upload_id, file)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ingest.errors import SconesError
+from ingest.model_input import ModelInput
 
 MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
 PROBABILITIES, UNFAMILIARITY = "probabilities", "unfamiliarity"
 """Names of the outputs of a model's file. The second one may be missing."""
 DEFAULT_MODEL = Path(__file__).parent / "weights"
-IMAGE_SIZES_PX = range(8, 1025)
-"""Widths and heights of a model's input that its process has memory for: it is run on 64 images at once."""
 
 _CARD_MAX_BYTES = 4_000_000
 _VERSION = re.compile(r"[!-~]{1,100}")
@@ -53,11 +52,9 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _check(card: dict[str, Any]) -> None:
-    classes, size_px, version = card["classes"], card["image_size_px"], card["model_version"]
+    classes, version = card["classes"], card["model_version"]
+    ModelInput.from_mapping(card)
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes must be a list of names, not {classes!r:.200}")
-    if isinstance(size_px, bool) or not isinstance(size_px, int) or size_px not in IMAGE_SIZES_PX:
-        least, most = IMAGE_SIZES_PX[0], IMAGE_SIZES_PX[-1]
-        raise ValueError(f"image_size_px must be a whole number from {least} to {most}, not {size_px!r:.50}")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ValueError(f"model_version must be up to 100 printable ASCII characters, not {version!r:.200}")

@@ -109,11 +109,11 @@ class Endpoint:
         """
         return self._ask(image, content_type, 1)[0]
 
-    def classify_batch(self, images: Sequence[bytes], size_px: int) -> list[Answer]:
+    def classify_batch(self, images: Sequence[bytes], size_px: tuple[int, int]) -> list[Answer]:
         """Return the endpoint's answers to many images, in their order.
 
         Args:
-            images: RGB pixels, `size_px` × `size_px` × 3 bytes each.
+            images: RGB pixels, width × height × 3 bytes each.
             size_px: width and height of each.
 
         Raises:
@@ -121,7 +121,7 @@ class Endpoint:
             EndpointFault: as `classify`; or the endpoint does not take batches.
             UnclearAnswer: as `classify`; or it did not answer to each image.
         """
-        body = npy_header((len(images), size_px, size_px, 3)) + b"".join(images)
+        body = npy_header((len(images), size_px[1], size_px[0], 3)) + b"".join(images)
         return self._ask(body, BATCH_TYPE, len(images))
 
     def _ask(self, body: bytes, content_type: str, images: int) -> list[Answer]:

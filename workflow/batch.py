@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from ingest.errors import RejectedImage
-from ingest.image import PreparedImage, prepare
+from ingest.image import PreparedImage, prepare_for
+from ingest.model_input import ModelInput
 from ingest.upload import Upload, utc_text
 from workflow.aws import Answer
 from workflow.errors import (
@@ -34,6 +35,8 @@ BUSY_PAUSE_S = 1.2
 """Pause before the endpoint is asked again about images of the batch that it had no capacity for."""
 ATTEMPTS = 2
 """Attempts to read an object, as many as the state machine of single images makes."""
+REQUEST_MAX_BYTES = 4_000_000
+"""Limit of the pixels of one request. A serverless endpoint takes 4 MB, others 6 MB."""
 
 
 class Classifier(Protocol):
@@ -50,7 +53,7 @@ class Classifier(Protocol):
         """Return the answer to one image."""
         ...
 
-    def classify_batch(self, images: Sequence[bytes], size_px: int) -> list[Answer]:
+    def classify_batch(self, images: Sequence[bytes], size_px: tuple[int, int]) -> list[Answer]:
         """Return the answers to many images, in their order."""
         ...
 
@@ -66,7 +69,7 @@ class Steps:
     """The steps of a batch, the same as for single images."""
 
     read: Callable[[Upload], bytes]
-    image_size_px: int
+    form: ModelInput
     endpoint: Classifier
     policy: Policy
 
@@ -116,7 +119,7 @@ class Steps:
                 try:
                     if isinstance(data, Exception):
                         raise data
-                    image = prepare(data, self.image_size_px)
+                    image = prepare_for(self.form, data)
                 except Exception as error:
                     yield error
                 else:
@@ -160,18 +163,28 @@ class Steps:
                 yield _failed(error)
 
     def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
-        """Send the whole batch; where that fails, each image on its own.
+        """Send the whole batch, in requests of bounded size; where that fails, each image on its own.
 
         This serves an endpoint that takes single images only, such as SageMaker's built-in algorithm. It also
-        isolates an image that makes the model fail.
+        isolates an image that makes the model fail. An endpoint that gets JPEG from the other path gets it
+        here too, so that the scores are the same.
         """
+        if self.form.jpeg_quality:
+            return self._answers_one_by_one(images)
+        at_once = max(REQUEST_MAX_BYTES // self.form.pixel_bytes, 1)
+        parts = [images[start : start + at_once] for start in range(0, len(images), at_once)]
         try:
-            pixels = [image.pixels.tobytes() for image in images]
-            return [*self.endpoint.classify_batch(pixels, self.image_size_px)]
-        except EndpointBusy as busy:
-            return [busy] * len(images)
+            with ThreadPoolExecutor(THREADS) as pool:
+                return [answer for answers in pool.map(self._ask_for_all, parts) for answer in answers]
         except (EndpointFault, UnclearAnswer):
             return self._answers_one_by_one(images)
+
+    def _ask_for_all(self, images: Sequence[PreparedImage]) -> Sequence[Answer | Exception]:
+        pixels = [image.pixels.tobytes() for image in images]
+        try:
+            return self.endpoint.classify_batch(pixels, self.form.size_px)
+        except EndpointBusy as busy:
+            return [busy] * len(images)
 
     def _answers_one_by_one(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
         with ThreadPoolExecutor(THREADS) as pool:
@@ -195,7 +208,7 @@ class Steps:
 
     def _ask(self, image: PreparedImage) -> Answer | Exception:
         try:
-            return self.endpoint.classify(image.to_png(), "image/png")
+            return self.endpoint.classify(self.form.file_of(image.pixels), self.form.content_type)
         except (EndpointBusy, EndpointFault, UnclearAnswer) as error:
             return error
 

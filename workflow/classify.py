@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.aws import ModelInputs
 from ingest.metrics import StackMetrics
 from workflow.aws import Endpoint
 
@@ -29,16 +30,22 @@ def endpoint() -> Endpoint:
     )
 
 
+@cache
+def model_inputs() -> ModelInputs:
+    """Return the store of large images, created when the first one comes."""
+    return ModelInputs.connect(os.environ["RESULTS_BUCKET"])
+
+
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
 @metrics.log_metrics
 def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take `{"body", "content_type", "execution_arn"}`; return the scores and their origin.
+    """Take `{"body", "key", "content_type", "execution_arn"}`; return the scores and their origin.
 
     Raises:
         EndpointBusy, EndpointFault, UnclearAnswer: see `workflow.errors`.
     """
     started = perf_counter()
-    answer = endpoint().classify(base64.b64decode(request["body"]), request["content_type"])
+    answer = endpoint().classify(_file_of(request), request["content_type"])
     classify_ms = round((perf_counter() - started) * 1000, 2)
     metrics.add_metric(name="ClassifyTime", unit=MetricUnit.Milliseconds, value=classify_ms)
     logger.info("classified", model_version=answer.model_version, classify_ms=classify_ms)
@@ -48,3 +55,8 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
         "endpoint": endpoint().name,
         "classify_ms": classify_ms,
     }
+
+
+def _file_of(request: dict[str, Any]) -> bytes:
+    """Return the image for the model, which Serialize put into the state or into S3."""
+    return base64.b64decode(request["body"]) if request["body"] else model_inputs().read(request["key"])

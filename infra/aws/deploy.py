@@ -21,6 +21,7 @@ from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
+from ingest.model_input import ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import SCORES_TYPE
 from workflow.policy import Policy
@@ -173,7 +174,7 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
         card = read_card(model)
         return {
             **Policy.from_mapping(card).to_parameters(),
-            "ImageSizePx": str(card["image_size_px"]),
+            **ModelInput.from_mapping(card).to_parameters(),
             "EndpointAccept": SCORES_TYPE,
         }
     except (UnusableModel, ValueError, KeyError, TypeError, AttributeError) as error:

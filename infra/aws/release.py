@@ -25,6 +25,7 @@ from infra.aws.deploy import (
     parameters_of,
 )
 from infra.stack import NotUp
+from ingest.model_input import SQUEEZE
 from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment
@@ -33,7 +34,7 @@ from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD, PARAMETERS
 
 Say = Callable[[str], None]
 
-_OF_A_MODEL = (*PARAMETERS, "ImageSizePx", "EndpointAccept")
+_OF_A_MODEL = (*PARAMETERS, "ImageSizePx", "ResizeMode", "EndpointAccept")
 """Parameters of the template that a model determines."""
 
 
@@ -90,6 +91,7 @@ _DEFAULTS = {
     "ModelVersion": "",
     "UnfamiliarityThreshold": str(DEFAULT_UNFAMILIARITY_THRESHOLD),
     "EndpointScores": PROBABILITIES,
+    "ResizeMode": SQUEEZE,
 }
 """Parameters of a policy that a card leaves out → their defaults in the template."""
 

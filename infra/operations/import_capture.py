@@ -20,6 +20,7 @@ from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
 from infra.stack import Stack
 from ingest.errors import SconesError
+from ingest.model_input import ModelInput
 from ingest.upload import bucket_and_key
 from workflow.errors import InvalidScores, UnknownLabel
 from workflow.policy import Policy
@@ -65,10 +66,10 @@ class Imported:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The policy to decide by, and the size at which images are measured."""
+    """The policy to decide by, and the form in which images are measured."""
 
     policy: Policy
-    size_px: int
+    form: ModelInput
 
 
 def judgement(stack: Stack, classes: str | None = None, threshold: str | None = None) -> Judgement:
@@ -90,7 +91,7 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
         given = {"CLASSES": classes, "THRESHOLD": threshold}
         asked = " ".join(f"{name}={value}" for name, value in given.items() if value)
         raise CannotImport(f"{asked or 'the stack'}: {error}") from error
-    return Judgement(policy, int(parameters["ImageSizePx"]))
+    return Judgement(policy, ModelInput.from_mapping(parameters))
 
 
 def import_capture(stack: Stack, source: str, judged: Judgement) -> Imported:
@@ -140,7 +141,7 @@ def _rows(
     done.lines += 1
     try:
         capture = read_line(line, now, judged.policy.scores_are)
-        found = messages(capture, source, judged.policy, judged.size_px, now)
+        found = messages(capture, source, judged.policy, judged.form, now)
         bodies = [json.dumps(message) for message in found]
     except OnRecord:
         done.on_record += 1

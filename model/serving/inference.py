@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from ingest.model_input import ModelInput
 from model.files import MODEL_FILE, PROBABILITIES, UNFAMILIARITY, UnusableModel, read_card
 
 RUN_IMAGES = 64
@@ -21,7 +22,7 @@ class Model:
 
     session: onnxruntime.InferenceSession
     classes: tuple[str, ...]
-    image_size_px: int
+    form: ModelInput
     version: str
 
     @property
@@ -45,8 +46,8 @@ class Model:
         try:
             network = (folder / MODEL_FILE).read_bytes()
             session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-            model = cls(session, tuple(card["classes"]), int(card["image_size_px"]), card["model_version"])
-            blank = np.zeros((RUN_IMAGES, model.image_size_px, model.image_size_px, 3), np.uint8)
+            model = cls(session, tuple(card["classes"]), ModelInput.from_mapping(card), card["model_version"])
+            blank = np.zeros((RUN_IMAGES, model.form.height_px, model.form.width_px, 3), np.uint8)
             scores = model.probabilities(blank)[0]
             if model.tells_unfamiliarity:
                 model.scores(blank)
@@ -60,7 +61,7 @@ class Model:
         return model
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> list[list[float]]:
-        """Return k probabilities for each of n images; `images` is (n, size, size, 3) uint8."""
+        """Return k probabilities for each of n images; `images` is (n, height, width, 3) uint8."""
         return [row for (part,) in self._run([PROBABILITIES], images) for row in part]
 
     def scores(self, images: npt.NDArray[np.uint8]) -> tuple[list[list[float]], list[float]]:

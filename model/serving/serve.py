@@ -12,9 +12,9 @@ In a container, SM_MODEL_DIR (/opt/ml/model) and SAGEMAKER_BIND_TO_PORT (8080) n
 
 One image travels as its bytes (`image/png`, `image/jpeg` or `application/x-image`) and is answered with a
 list of k probabilities, in the order of the card's classes: what the built-in algorithm speaks. A batch
-travels as NumPy's own file format (`application/x-npy`): uint8, (n, size, size, 3), already prepared by
-`ingest.image.prepare`; it is answered with a list of n such lists. Each answer names the model's version in
-the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
+travels as NumPy's own file format (`application/x-npy`): uint8, (n, height, width, 3), already prepared by
+`ingest.image.prepare_for`; it is answered with a list of n such lists. Each answer names the model's version
+in the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
 
 A request whose `Accept` names `application/vnd.scones.scores+json` gets `{"probabilities", "unfamiliarity"}`
 in place of each list, if the model tells the unfamiliarity. The answer's Content-Type says which of the two
@@ -48,7 +48,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.errors import RejectedImage
-from ingest.image import prepare
+from ingest.image import prepare_for
+from ingest.model_input import ModelInput
 from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
 from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
@@ -101,9 +102,9 @@ def answer(
     """
     is_batch = content_type == BATCH_TYPE
     if is_batch:
-        pixels = read_batch(body, model.image_size_px)
+        pixels = read_batch(body, model.form)
     else:
-        pixels = np.asarray(prepare(body, model.image_size_px).pixels)[np.newaxis]
+        pixels = np.asarray(prepare_for(model.form, body).pixels)[np.newaxis]
     answers: list[Any]
     if with_unfamiliarity:
         pairs = zip(*model.scores(pixels), strict=True)
@@ -122,8 +123,8 @@ def accepts_scores(accept: str) -> bool:
     )
 
 
-def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
-    """Return the (n, size, size, 3) uint8 images of an `.npy` file, without copying them.
+def read_batch(body: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
+    """Return the (n, height, width, 3) uint8 images of an `.npy` file, without copying them.
 
     Raises:
         Refused: it is not such a file. This is checked before anything is allocated.
@@ -137,9 +138,13 @@ def read_batch(body: bytes, size_px: int) -> npt.NDArray[np.uint8]:
         # The header is a Python literal: parsing is safe, but can raise any exception.
         first_line = str(error).partition("\n")[0]
         raise Refused(400, "corrupt", f"the batch is not an .npy file: {first_line[:200]}") from error
-    wanted = (size_px, size_px, 3)
+    wanted = (form.height_px, form.width_px, 3)
     if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
-        raise Refused(400, "wrong_shape", f"expected uint8 (n, {size_px}, {size_px}, 3), got {dtype} {shape}")
+        raise Refused(
+            400,
+            "wrong_shape",
+            f"expected uint8 (n, {form.height_px}, {form.width_px}, 3), got {dtype} {shape}",
+        )
     if isinstance(shape[0], bool) or shape[0] < 0 or len(body) - stream.tell() != math.prod(shape):
         raise Refused(400, "corrupt", f"{len(body):,} bytes are not {shape[0]} images")
     return np.frombuffer(body, np.uint8, offset=stream.tell()).reshape(shape)

@@ -92,7 +92,7 @@ def _cold_imports() -> Iterator[Figure]:
 def _endpoint(stack: Stack) -> Iterator[Figure]:
     """Measure batches over HTTP and in onnxruntime itself within the same minute: their ratio counts."""
     model = Model.load(DEFAULT_MODEL, threads=1)
-    size_px = model.image_size_px
+    size_px = model.form.width_px
     batch = np.random.default_rng(SEED).integers(0, 256, (RUN_IMAGES, size_px, size_px, 3), dtype=np.uint8)
     body = io.BytesIO()
     np.save(body, batch)

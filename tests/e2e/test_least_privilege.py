@@ -27,7 +27,7 @@ from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX, to_table
 from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack, depth
-from tests.builders import an_event, an_sqs_event, png_bytes
+from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type
 from tests.waiting import until
@@ -279,6 +279,33 @@ def denial(system: System, role: str, action: str) -> str:
     return f"denied: {system.physical_ids[role]} may not {action} on"
 
 
+def a_large_image_is_not_kept(system: System, role: str, action: str) -> None:
+    lambdas, function = system.client("lambda"), system.physical_ids["SerializeFunction"]
+    variables = lambdas.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+
+    def put(size: str) -> None:
+        lambdas.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**variables, "ImageSizePx": size}}
+        )
+
+    put("1024")
+    try:
+        system.client("s3").put_object(
+            Bucket=system.stack.incoming_bucket, Key="large.png", Body=png_bytes(noise(400, 400))
+        )
+        event = an_event("large.png", None, bucket=system.stack.incoming_bucket)
+        assert "AccessDenied" in (system.invoke("SerializeFunction", {"event": event}) or "")
+    finally:
+        put(variables["ImageSizePx"])
+
+
+def a_large_image_is_not_read(system: System, role: str, action: str) -> None:
+    key = "model-inputs/large"
+    system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=key, Body=png_bytes())
+    request = {"body": None, "key": key, "content_type": "image/png", "execution_arn": "one"}
+    assert "AccessDenied" in (system.invoke("ClassifyFunction", request) or "")
+
+
 CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("ImageUploadedRole", "states:StartExecution", "", it_never_starts),
     ("ImageStateMachineRole", "lambda:InvokeFunction", "SerializeFunction", the_image_fails),
@@ -286,6 +313,8 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("ImageStateMachineRole", "lambda:InvokeFunction", "DecideFunction", the_image_fails),
     ("ImageStateMachineRole", "sqs:SendMessage", "", the_image_fails),
     ("SerializeRole", "s3:GetObjectVersion", "", the_image_fails),
+    ("SerializeRole", "s3:PutObject", "", a_large_image_is_not_kept),
+    ("ClassifyRole", "s3:GetObject", "", a_large_image_is_not_read),
     ("RecordRole", "sqs:ReceiveMessage", "", it_is_not_recorded),
     ("RecordRole", "sqs:GetQueueAttributes", "", it_is_not_recorded),
     ("RecordRole", "sqs:DeleteMessage", "", it_is_recorded_again_and_again),

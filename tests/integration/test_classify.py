@@ -240,7 +240,7 @@ def test_an_answer_with_two_meanings_names_the_endpoint_the_parameter_and_the_an
 
 def test_a_batch_is_sent_as_one_array_of_pixels(runtime, endpoint):
     runtime.answer([[0.5, 0.5]] * 2)
-    answers = endpoint.classify_batch([bytes(range(12)), bytes(range(12, 24))], 2)
+    answers = endpoint.classify_batch([bytes(range(12)), bytes(range(12, 24))], (2, 2))
     assert [answer.scores for answer in answers] == [Scores([0.5, 0.5])] * 2
     ((_, headers, body),) = runtime.asked
     pixels = np.load(io.BytesIO(body), allow_pickle=False)
@@ -253,7 +253,7 @@ def test_a_batch_is_sent_as_one_array_of_pixels(runtime, endpoint):
 def test_a_batch_that_is_not_answered_image_by_image_is_unclear(runtime, endpoint, answers):
     runtime.answer(answers)
     with pytest.raises(UnclearAnswer, match=f"{len(answers)} answers to 2 images"):
-        endpoint.classify_batch([bytes(12)] * 2, 2)
+        endpoint.classify_batch([bytes(12)] * 2, (2, 2))
 
 
 @pytest.mark.parametrize(
@@ -380,6 +380,7 @@ def classify_request(runtime, monkeypatch, fresh_client):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
     return {
         "body": base64.b64encode(png_bytes()).decode(),
+        "key": None,
         "content_type": "image/png",
         "execution_arn": "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two",
     }

@@ -12,10 +12,10 @@ from analytics.lake.schema import row_from_message
 from infra.installation import PROJECT
 from ingest.errors import RejectedImage
 from ingest.image import prepare
+from ingest.model_input import ModelInput
 from ingest.serialize import to_payload
 from ingest.upload import Upload
 from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
-from tests.template import template
 from workflow import decide
 from workflow.answers import Scores
 from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
@@ -23,7 +23,6 @@ from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearA
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
-STATE_MAX_BYTES = 16 * 1024
 DEFINITION = (PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8")
 
 
@@ -68,7 +67,8 @@ class Steps:
 
 
 def serialized(size_px):
-    return to_payload(prepare(png_bytes(noise(64, 64)), size_px), 21.53)
+    prepared = prepare(png_bytes(noise(size_px, size_px)), size_px)
+    return to_payload(prepared, ModelInput.square(size_px), 21.53, lambda file: "model-inputs/one")
 
 
 def classified(scores):
@@ -324,11 +324,11 @@ def test_the_picture_does_not_travel_beyond_classify(steps, run):
     ],
     ids=["a hundred classes", "a long error"],
 )
-def test_no_state_outgrows_16_kb(steps, run, monkeypatch, classify):
+@pytest.mark.parametrize(("size_px", "most_bytes"), [(48, 16 * 1024), (224, 262_144), (1024, 16 * 1024)])
+def test_no_state_outgrows_its_limit(steps, run, monkeypatch, classify, size_px, most_bytes):
     names = [f"class number {number:03}" for number in range(100)]
     monkeypatch.setenv("ClassNames", ",".join(names))
-    largest_px = template()["Parameters"]["ImageSizePx"]["MaxValue"]
-    steps.answers |= {"Serialize": [serialized(largest_px)], "Classify": [classify]}
+    steps.answers |= {"Serialize": [serialized(size_px)], "Classify": [classify]}
     execution = run(an_event(LONGEST_KEY))
     states = [
         json.loads(details[way])
@@ -340,4 +340,4 @@ def test_no_state_outgrows_16_kb(steps, run, monkeypatch, classify):
     ]
     assert len(states) > 8
     sizes = [len(json.dumps(state, ensure_ascii=False).encode()) for state in [*states, *steps.messages]]
-    assert 9_000 < max(sizes) < STATE_MAX_BYTES
+    assert max(sizes) < most_bytes

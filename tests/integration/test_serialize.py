@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 
 import boto3
 import pytest
@@ -10,11 +11,28 @@ from PIL import Image
 from ingest import serialize
 from ingest.aws import AccessDenied, IncomingBucket
 from ingest.errors import RejectedImage
-from ingest.image import MAX_BYTES, prepare
-from tests.builders import LONGEST_KEY, FakeContext, a_picture, an_event, an_upload, jpeg_bytes, png_bytes
+from ingest.image import MAX_BYTES, prepare, prepare_for
+from ingest.model_input import ModelInput
+from ingest.upload import Upload
+from tests.builders import (
+    LONGEST_KEY,
+    FakeContext,
+    a_picture,
+    an_event,
+    an_upload,
+    jpeg_bytes,
+    noise,
+    png_bytes,
+)
+from workflow import classify
 from workflow.outcome import Outcome, caught, reason_and_detail
 
-BUCKET = "scones-incoming"
+BUCKET, RESULTS = "scones-incoming", "scones-results"
+FORM = ModelInput.square(32)
+STATE_MAX_BYTES = 262_144
+"""Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+SERVERLESS_MAX_BYTES = 4_000_000
+"""Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html"""
 EXECUTION = "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two"
 
 # Powertools says so of a Lambda that raises before it has measured anything.
@@ -24,15 +42,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 @pytest.fixture(autouse=True, scope="module")
 def fresh_clients(moto_s3):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMAGE_SIZE_PX", "32")
+        patch.setenv("ImageSizePx", "32")
+        patch.setenv("RESULTS_BUCKET", RESULTS)
         yield
     serialize.incoming_bucket.cache_clear()
-    serialize.image_size_px.cache_clear()
+    classify.model_inputs.cache_clear()
+    serialize.model_input.cache_clear()
+    serialize.model_inputs.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def bucket(s3):
     s3.create_bucket(Bucket=BUCKET)
+    s3.create_bucket(Bucket=RESULTS)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
 
 
@@ -61,7 +83,7 @@ def without_version(event):
 
 def test_the_small_picture_and_the_facts_travel_on(s3):
     payload = invoke(put(s3, jpeg_bytes(a_picture(64, 48))))
-    assert payload.keys() == {"body", "content_type", "image"}
+    assert payload.keys() == {"body", "key", "content_type", "image"}
     assert payload["content_type"] == "image/png"
     with Image.open(io.BytesIO(base64.b64decode(payload["body"], validate=True))) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
@@ -76,6 +98,34 @@ def test_the_small_picture_and_the_facts_travel_on(s3):
         "serialize_ms",
     }
     assert 0 < facts["serialize_ms"] < 60_000
+
+
+def test_an_image_too_large_for_the_state_goes_through_s3_and_classify_reads_it(s3, monkeypatch):
+    large = ModelInput.square(256)
+    monkeypatch.setattr(serialize, "model_input", lambda: large)
+    event = put(s3, png_bytes(noise(300, 300)))
+    payload = invoke(event)
+    upload_id = Upload.from_event(event).upload_id
+    assert (payload["body"], payload["key"]) == (None, f"model-inputs/{upload_id}")
+    assert len(json.dumps(payload)) < 1_000
+    read = classify._file_of({**payload, "execution_arn": EXECUTION})
+    with Image.open(io.BytesIO(read)) as image:
+        assert (image.format, image.size) == ("PNG", (256, 256))
+    assert invoke(event)["key"] == payload["key"]  # a retry overwrites it
+    assert s3.list_objects_v2(Bucket=RESULTS)["KeyCount"] == 1
+
+
+@pytest.mark.parametrize("size_px", [32, 224, 1024])
+@pytest.mark.parametrize("jpeg_quality", [0, 100])
+def test_no_state_and_no_request_exceeds_its_limit_even_with_noise(size_px, jpeg_quality):
+    form = ModelInput(size_px, size_px, jpeg_quality=jpeg_quality)
+    kept = []
+    prepared = prepare_for(form, png_bytes(noise(size_px, size_px)))
+    payload = serialize.to_payload(prepared, form, 1.0, lambda file: kept.append(file) or "key")
+    assert len(json.dumps({**payload, "execution_arn": EXECUTION})) < STATE_MAX_BYTES
+    file = kept[0] if kept else base64.b64decode(payload["body"])
+    assert len(file) < SERVERLESS_MAX_BYTES
+    assert bool(kept) == (size_px == 1024)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +148,7 @@ def test_exactly_the_version_is_read_after_another_upload_under_its_key(s3):
     red, blue = (png_bytes(Image.new("RGB", (64, 64), colour)) for colour in ("red", "blue"))
     first, second = put(s3, red), put(s3, blue)
     bodies = [base64.b64decode(invoke(event)["body"]) for event in (first, second)]
-    assert bodies == [prepare(data, 32).to_png() for data in (red, blue)]
+    assert bodies == [FORM.file_of(prepare(data, 32).pixels) for data in (red, blue)]
 
 
 def test_the_version_is_read_even_when_the_object_was_deleted_since(s3):

@@ -21,7 +21,8 @@ from infra.operations.audit import queues
 from infra.operations.backfill import wait
 from infra.stack import NotUp, Stack
 from ingest.errors import RejectedImage
-from ingest.image import PreparedImage, prepare
+from ingest.image import PreparedImage, prepare_for
+from ingest.model_input import ModelInput
 from ingest.upload import utc_text
 from tests.torture.plan import Drop, Plan
 from tests.torture.proxy import Proxy, Script
@@ -152,20 +153,20 @@ def predictor(stack: Stack) -> Callable[[bytes], tuple[PreparedImage | None, Exp
     """
     endpoint = Endpoint(stack.model_client(), "scones")
     model = parameters_of_model()
-    policy, size_px = Policy.from_mapping(model), int(model["ImageSizePx"])
+    policy, form = Policy.from_mapping(model), ModelInput.from_mapping(model)
 
     def predict(data: bytes) -> tuple[PreparedImage | None, ExpectedOutcome]:
         try:
-            image = prepare(data, size_px)
+            image = prepare_for(form, data)
         except RejectedImage as rejected:
             return None, ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
-        return image, _answer(endpoint, image, policy)
+        return image, _answer(endpoint, form.file_of(image.pixels), policy)
 
     return predict
 
 
-def _answer(endpoint: Endpoint, image: PreparedImage, policy: Policy) -> ExpectedOutcome:
-    decided = decide(endpoint.classify(image.to_png(), "image/png").scores, policy)
+def _answer(endpoint: Endpoint, image: bytes, policy: Policy) -> ExpectedOutcome:
+    decided = decide(endpoint.classify(image, "image/png").scores, policy)
     return ExpectedOutcome(decided.outcome, decided.label, decided.confidence)
 
 

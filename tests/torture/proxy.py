@@ -25,11 +25,14 @@ from botocore.credentials import Credentials
 
 from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX
+from infra.aws.deploy import parameters_of_model
 from infra.stack import REGION
 from ingest.image import PreparedImage
+from ingest.model_input import ModelInput
 from tests.torture.faults import Fault, Lasts, Reply, Seam
 from tests.torture.plan import Injection
 
+_FORM = ModelInput.from_mapping(parameters_of_model())
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 _NOT_PASSED_ON = _HOP_BY_HOP | {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 _TIMEOUT_S = 60
@@ -63,7 +66,7 @@ class Script:
     def inject(self, number: int, key: str, image: PreparedImage, injection: Injection) -> None:
         """Inject a fault into every request about an image."""
         self._by_key[key] = number, injection
-        for body in (image.to_png(), image.pixels.tobytes()):
+        for body in (_FORM.file_of(image.pixels), image.pixels.tobytes()):
             self._by_pixels[_digest(body)] = number, injection
 
     def for_read(self, key: str) -> Fault | None:

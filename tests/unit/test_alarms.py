@@ -13,6 +13,7 @@ from infra.aws.alarms import DOCUMENTED, dimensions
 from infra.cli.main import scones
 from ingest import serialize
 from ingest.metrics import NO_STACK
+from ingest.model_input import ModelInput
 from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
@@ -76,7 +77,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     )
     endpoint = SimpleNamespace(classify=lambda image, type_: Answer(Scores([0.9, 0.1]), "m1"), name="scones")
     monkeypatch.setattr(serialize, "incoming_bucket", lambda: bucket)
-    monkeypatch.setattr(serialize, "image_size_px", lambda: 32)
+    monkeypatch.setattr(serialize, "model_input", lambda: ModelInput.square(32))
     monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
     monkeypatch.setattr(decide, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))
     for module in (record, compact):
@@ -174,7 +175,7 @@ def test_the_images_of_a_batch_are_among_the_average(
     objects = {"bad.png": b"no image"}
     steps = Steps(
         read=lambda upload: objects.get(upload.key, png_bytes()),
-        image_size_px=8,
+        form=ModelInput.square(8),
         endpoint=cast(
             Classifier,
             SimpleNamespace(name="scones", is_left_alone=False, classify_batch=lambda *_: answers),

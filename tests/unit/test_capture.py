@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.capture import FIRST_AT, Capture, NotACapture, Source, messages, read_line
 from analytics.lake.batch import sort_out
+from ingest.model_input import ModelInput
 from tests.builders import png_bytes
 from tests.template import resources_of_type
 from workflow.answers import Scores
@@ -108,7 +109,8 @@ def test_any_line_is_a_capture_or_says_why_not(line: bytes) -> None:
 )
 def test_any_answer_becomes_rows_or_says_why_not(output: Any, id_: Any) -> None:
     with contextlib.suppress(NotACapture, InvalidScores, UnknownLabel):
-        assert list(messages(read_line(a_line(output, eventId=id_), NOW), SOURCE, POLICY, 32, NOW))
+        capture = read_line(a_line(output, eventId=id_), NOW)
+        assert list(messages(capture, SOURCE, POLICY, ModelInput.square(32), NOW))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def rows_of(*lines: bytes, source: Source = SOURCE) -> list[dict[str, Any]]:
     records = [
         {"messageId": str(number), "body": json.dumps(message)}
         for number, line in enumerate(lines)
-        for message in messages(read_line(line, NOW), source, POLICY, 32, NOW)
+        for message in messages(read_line(line, NOW), source, POLICY, ModelInput.square(32), NOW)
     ]
     batch = sort_out(records)
     assert batch.refused == []

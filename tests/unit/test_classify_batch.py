@@ -15,16 +15,18 @@ from analytics.lake.schema import row_from_message
 from ingest import serialize
 from ingest.errors import RejectedImage
 from ingest.image import prepare
+from ingest.model_input import ModelInput
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
 from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
-from workflow.batch import ATTEMPTS, Steps
+from workflow.batch import ATTEMPTS, REQUEST_MAX_BYTES, Steps
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.outcome import caught, messages_of
 from workflow.policy import Policy
 
 SIZE_PX = 32
+FORM = ModelInput.square(SIZE_PX)
 POLICY = Policy(("bicycle", "motorcycle"), 0.6, {})
 OBJECTS = {
     "good.png": png_bytes(a_picture()),
@@ -65,7 +67,7 @@ class FakeEndpoint:
 
     def classify_batch(self, images, size_px):
         self.asked.append("batch")
-        assert all(len(image) == size_px * size_px * 3 for image in images)
+        assert all(len(image) == size_px[0] * size_px[1] * 3 for image in images)
         answers = [self._answer(image) for image in images]
         if not self.takes_batches or any(isinstance(answer, Exception) for answer in answers):
             raise EndpointFault("endpoint scones: ModelError: 415")
@@ -83,7 +85,7 @@ def read(upload):
 
 
 def run(keys, endpoint=None, read=read):
-    steps = Steps(read, SIZE_PX, endpoint or FakeEndpoint(), POLICY)
+    steps = Steps(read, FORM, endpoint or FakeEndpoint(), POLICY)
     messages = steps.run([an_event(key) for key in keys], "arn:children")
     return json.loads(json.dumps(messages))
 
@@ -98,7 +100,7 @@ def one_by_one(monkeypatch):
     endpoint = FakeEndpoint()
     reader = type("Reader", (), {"read": staticmethod(read)})
     monkeypatch.setattr(serialize, "incoming_bucket", lambda: reader)
-    monkeypatch.setattr(serialize, "image_size_px", lambda: SIZE_PX)
+    monkeypatch.setattr(serialize, "model_input", lambda: FORM)
     monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
     monkeypatch.setattr(decide, "policy", lambda: POLICY)
 
@@ -147,7 +149,7 @@ def test_the_time_of_an_image_holds_that_of_reading_it():
 @pytest.mark.filterwarnings("ignore:Metrics and metadata")
 def test_the_lambda_sends_one_outcome_for_each_image(monkeypatch):
     sent: list[Any] = []
-    steps = Steps(read, SIZE_PX, FakeEndpoint(), POLICY)
+    steps = Steps(read, FORM, FakeEndpoint(), POLICY)
     monkeypatch.setattr(classify_batch, "steps", lambda: steps)
     monkeypatch.setattr(classify_batch, "results_queue", lambda: SimpleNamespace(send=sent.extend))
     request = {"events": [an_event(key) for key in OBJECTS], "execution_arn": "arn:children"}
@@ -181,6 +183,34 @@ def test_a_batch_without_an_intact_image_makes_no_request():
     assert endpoint.asked == []
 
 
+def test_a_batch_of_large_images_is_several_requests_of_bounded_size():
+    bodies = []
+
+    class Endpoint(FakeEndpoint):
+        def classify_batch(self, images, size_px):
+            bodies.append(sum(map(len, images)))
+            return super().classify_batch(images, size_px)
+
+    steps = Steps(read, ModelInput(700, 500), Endpoint(), POLICY)
+    messages = steps.run([an_event(key) for key in SOUND * 2], "arn:children")
+    assert sorted(bodies) == [3 * 700 * 500 * 3] * 2
+    assert max(bodies) <= REQUEST_MAX_BYTES
+    assert [message["event"]["detail"]["object"]["key"] for message in messages] == SOUND * 2
+
+
+def test_an_endpoint_that_gets_jpeg_gets_it_from_a_batch_too():
+    asked = []
+
+    class Endpoint(FakeEndpoint):
+        def classify(self, image, content_type):
+            asked.append((image[:2], content_type))
+            return Answer(Scores([0.5, 0.5]), "m1")
+
+    steps = Steps(read, ModelInput(32, 32, jpeg_quality=90, content_type="image/jpeg"), Endpoint(), POLICY)
+    steps.run([an_event("good.png")], "arn:children")
+    assert asked == [(b"\xff\xd8", "image/jpeg")]
+
+
 def test_an_intact_batch_is_one_request():
     endpoint = FakeEndpoint()
     run(SOUND, endpoint)
@@ -205,7 +235,7 @@ def test_invalid_scores_fail_only_their_image(scores):
 
 def test_an_answer_of_another_model_version_fails_and_is_no_label():
     policy = Policy(POLICY.classes, POLICY.threshold, {}, model_version="m2")
-    steps = Steps(read, SIZE_PX, FakeEndpoint(), policy)  # it says m1
+    steps = Steps(read, FORM, FakeEndpoint(), policy)  # it says m1
     for row in map(row_from_message, steps.run([an_event(key) for key in SOUND], "arn:children")):
         assert (row["outcome"], row["reason"], row["label"]) == ("failed", "wrong_model", None)
 

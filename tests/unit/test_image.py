@@ -15,9 +15,11 @@ from ingest.decode_limits import FORMATS, MAX_DECODED_PIXELS, MAX_PIXELS
 from ingest.errors import REJECT_REASONS, RejectedImage
 from ingest.formats import READABLE
 from ingest.image import MAX_BYTES, prepare
+from ingest.model_input import ModelInput
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
 
 SIZE_PX = 32
+FORM = ModelInput.square(SIZE_PX)
 STATE_MAX_BYTES = 16 * 1024
 
 LOSSLESS: dict[str, dict[str, Any]] = {
@@ -369,7 +371,7 @@ def test_no_colour_profile_or_exif_travels_on(format_):
     exif[0x010E] = "at home " * 100
     profile = noise(200, 200, "L").tobytes()
     data = encoded(a_picture(), format_, icc_profile=profile, exif=exif)
-    png = prepare(data, SIZE_PX).to_png()
+    png = FORM.file_of(prepare(data, SIZE_PX).pixels)
     assert len(png) < 4_000
     with Image.open(io.BytesIO(png)) as image:
         image.load()
@@ -378,14 +380,14 @@ def test_no_colour_profile_or_exif_travels_on(format_):
 
 def test_the_small_picture_is_a_png_of_the_very_pixels():
     prepared = prepare(png_bytes(noise(64, 64)), SIZE_PX)
-    with Image.open(io.BytesIO(prepared.to_png())) as image:
+    with Image.open(io.BytesIO(FORM.file_of(prepared.pixels))) as image:
         assert (image.format, image.mode) == ("PNG", "RGB")
         assert image.tobytes() == prepared.pixels.tobytes()
 
 
 @pytest.mark.parametrize("size_px", [8, 32, 48])
 def test_the_worst_picture_fits_into_the_state(size_px):
-    png = prepare(png_bytes(noise(size_px, size_px)), size_px).to_png()
+    png = FORM.file_of(prepare(png_bytes(noise(size_px, size_px)), size_px).pixels)
     assert len(base64.b64encode(png)) < STATE_MAX_BYTES * 0.6
 
 
@@ -410,7 +412,7 @@ def test_whatever_can_be_written_becomes_a_small_rgb_picture(format_, mode, widt
     assert (prepared.width_px, prepared.height_px) == (width_px, height_px)
     assert 0 <= prepared.brightness <= 255
     assert prepared.sharpness >= 0
-    assert len(base64.b64encode(prepared.to_png())) < STATE_MAX_BYTES
+    assert len(base64.b64encode(FORM.file_of(prepared.pixels))) < STATE_MAX_BYTES
 
 
 # ── rejections ─────────────────────────────────────────────────────────────────────────────────────────────

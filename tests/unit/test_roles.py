@@ -59,6 +59,7 @@ READS_A_VERSION = Needs(
     ("s3:GetObjectVersion",), "${IncomingBucket.Arn}/*", ("ingest/aws.py", '"VersionId": upload.version_id')
 )
 TELLS_GONE = Needs(("s3:ListBucket",), "IncomingBucket.Arn", LISTED_IS_404)
+MODEL_INPUTS = "${ResultsBucket.Arn}/model-inputs/*"
 INVOKES_ENDPOINT = Needs(
     ("sagemaker:InvokeEndpoint",),
     "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/${InLowerCase}",
@@ -115,8 +116,17 @@ NEEDS: dict[str, list[Needs]] = {
         TELLS_GONE,
         Needs(DELIVERY, "*", STATES_LOGS),
     ],
-    "SerializeRole": [READS_A_VERSION, TELLS_GONE, logs("Serialize")],
-    "ClassifyRole": [INVOKES_ENDPOINT, logs("Classify")],
+    "SerializeRole": [
+        READS_A_VERSION,
+        TELLS_GONE,
+        Needs(("s3:PutObject",), MODEL_INPUTS, ("ingest/aws.py", ".put_object(")),
+        logs("Serialize"),
+    ],
+    "ClassifyRole": [
+        INVOKES_ENDPOINT,
+        Needs(("s3:GetObject",), MODEL_INPUTS, ("ingest/aws.py", "Bucket=self._bucket, Key=key)")),
+        logs("Classify"),
+    ],
     "DecideRole": [logs("Decide")],
     "RecordRole": [
         Needs(

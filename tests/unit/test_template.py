@@ -20,7 +20,8 @@ from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, TEMPLATE, build, with_defaults
 from infra.installation import PROJECT
 from infra.stack import Stack
-from ingest.aws import IncomingBucket
+from ingest.aws import MODEL_INPUTS_PREFIX, IncomingBucket
+from ingest.model_input import ModelInput
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.aws import BATCH_TIMEOUT_S, Endpoint
 from workflow.policy import Policy
@@ -104,7 +105,7 @@ def test_a_parameter_has_a_description_and_a_range(name):
 def test_what_the_model_s_card_says_has_no_default_and_everything_else_has_one():
     assert {
         name for name in PARAMETERS if "Default" not in PARAMETERS[name]
-    } == parameters_of_model().keys() - {"ModelVersion", "EndpointAccept"}
+    } == parameters_of_model().keys() - {"ModelVersion", "EndpointAccept", "ResizeMode"}
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "Default" in PARAMETERS[name]])
@@ -158,13 +159,14 @@ def test_a_function_gets_each_variable_that_its_modules_read(name):
     module = FUNCTIONS[name]["Handler"].rpartition(".")[0]
     source = (PROJECT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
     read = set(re.findall(r'environ\["(\w+)"]', source))
-    if "Policy.from_mapping(os.environ)" in source:
-        read |= policy_names() & PARAMETERS.keys()
+    for value in (Policy, ModelInput):
+        if f"{value.__name__}.from_mapping(os.environ)" in source:
+            read |= names_read_by(value) & PARAMETERS.keys()
     assert given - {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"} == read
 
 
-def policy_names() -> set[str]:
-    """Return the names that a policy is read from: those of the template, and those of a card."""
+def names_read_by(value: type[Policy | ModelInput]) -> set[str]:
+    """Return the names that a value is read from: those of the template, and those of a card."""
 
     class Names(dict[str, str]):
         def __contains__(self, name: object) -> bool:
@@ -176,7 +178,7 @@ def policy_names() -> set[str]:
             return super().get(name, default)
 
     read: set[str] = set()
-    Policy.from_mapping(Names(parameters_of_model()))
+    value.from_mapping(Names(parameters_of_model()))
     return read
 
 
@@ -403,9 +405,25 @@ def test_no_role_of_a_lambda_reads_or_writes_more_buckets_than_its_own():
     for role, statement in statements():
         for text in strings(statement["Resource"]):
             touched.setdefault(role, set()).update(re.findall(r"\w*Bucket\b", text))
-    assert touched["SerializeRole"] == {"IncomingBucket"}
-    assert touched["RecordRole"] == {"ResultsBucket"}
-    assert touched["ClassifyRole"] == touched["DecideRole"] == set()
+    assert touched["SerializeRole"] == {"IncomingBucket", "ResultsBucket"}
+    assert touched["RecordRole"] == touched["ClassifyRole"] == {"ResultsBucket"}
+    assert touched["DecideRole"] == set()
+
+
+def test_images_between_two_steps_expire_and_only_these_steps_reach_them():
+    allowed = {
+        (role, action)
+        for role, statement in statements()
+        for action in as_list(statement["Action"])
+        if any(f"/{MODEL_INPUTS_PREFIX}" in text for text in strings(statement["Resource"]))
+    }
+    assert allowed == {("SerializeRole", "s3:PutObject"), ("ClassifyRole", "s3:GetObject")}
+    (rule,) = [
+        rule
+        for rule in BUCKETS["ResultsBucket"]["LifecycleConfiguration"]["Rules"]
+        if rule.get("Prefix") == MODEL_INPUTS_PREFIX
+    ]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
 
 
 @pytest.mark.parametrize("name", BUCKETS)
@@ -441,7 +459,7 @@ def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
         for rule in bucket["LifecycleConfiguration"]["Rules"]
         if "Prefix" in rule
     }
-    assert kept_days.keys() == {"manifests/", *(f"{table}/" for table in SCHEMAS)}
+    assert kept_days.keys() == {"manifests/", MODEL_INPUTS_PREFIX, *(f"{table}/" for table in SCHEMAS)}
     assert kept_days["labels/"] > kept_days["predictions/"] >= 14
 
 

@@ -1,0 +1,99 @@
+"""The form in which a model wants its images: size, resizing, file format."""
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+SQUEEZE, CROP, PAD = "squeeze", "crop", "pad"
+RESIZE_MODES = (SQUEEZE, CROP, PAD)
+"""The whole picture scaled to the size whatever its shape; its middle in the size's shape; the whole picture
+in its own shape, with black at two sides."""
+SIZES_PX = range(8, 1025)
+"""Widths and heights that a model's input may have."""
+
+_SIZE = re.compile(r"(\d{1,4})(?:x(\d{1,4}))?")
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """Size, resizing and file format of a model's input images."""
+
+    width_px: int
+    height_px: int
+    resize_mode: str = SQUEEZE
+    """One of `RESIZE_MODES`."""
+    jpeg_quality: int = 0
+    """1 to 100; 0 stands for PNG, which is lossless."""
+    content_type: str = "image/png"
+    """Content type of the request to the endpoint."""
+
+    @classmethod
+    def square(cls, size_px: int) -> "ModelInput":
+        """Return a square of this size, and the defaults."""
+        return cls(size_px, size_px)
+
+    @classmethod
+    def from_mapping(cls, said: Mapping[str, Any]) -> "ModelInput":
+        """Read the environment, the template's parameters or a model's card.
+
+        The environment and the template have the same names, with text: `224` or `320x240` (width, height). A
+        card has `image_size_px`, a number or a list of both, and may have `resize_mode`.
+
+        Raises:
+            KeyError: the size is missing.
+            ValueError: a value is out of its range.
+        """
+        parameter = said.get("ImageSizePx")
+        width_px, height_px = _checked(said["image_size_px"] if parameter is None else _parsed(parameter))
+        mode = said.get("ResizeMode", said.get("resize_mode", SQUEEZE))
+        if mode not in RESIZE_MODES:
+            raise ValueError(f"the resize mode must be one of {', '.join(RESIZE_MODES)}, not {mode!r:.50}")
+        jpeg_quality = int(said.get("JpegQuality", 0))
+        if not 0 <= jpeg_quality <= 100:
+            raise ValueError(f"the JPEG quality must be 1 to 100, or 0 for PNG, not {jpeg_quality}")
+        content_type = said.get("EndpointContentType") or f"image/{'jpeg' if jpeg_quality else 'png'}"
+        return cls(width_px, height_px, mode, jpeg_quality, content_type)
+
+    def to_parameters(self) -> dict[str, str]:
+        """Return the template's parameters that a model's card determines."""
+        is_square = self.width_px == self.height_px
+        size = f"{self.width_px}" if is_square else f"{self.width_px}x{self.height_px}"
+        return {"ImageSizePx": size, "ResizeMode": self.resize_mode}
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width_px, self.height_px
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Size of an image without compression."""
+        return self.width_px * self.height_px * 3
+
+    def file_of(self, pixels: Image.Image) -> bytes:
+        """Return pixels as the file that the endpoint gets."""
+        buffer = io.BytesIO()
+        if self.jpeg_quality:
+            pixels.save(buffer, "JPEG", quality=self.jpeg_quality)
+        else:
+            pixels.save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def _parsed(text: str) -> Any:
+    found = _SIZE.fullmatch(text)
+    return [int(side) for side in (found[1], found[2] or found[1])] if found else text
+
+
+def _checked(said: Any) -> tuple[int, int]:
+    sides = said if isinstance(said, list) else [said, said]
+    if len(sides) != 2 or not all(type(side) is int and side in SIZES_PX for side in sides):
+        raise ValueError(
+            f"image_size_px must be a whole number from {SIZES_PX[0]} to {SIZES_PX[-1]}, or two of them, "
+            f"not {said!r:.50}"
+        )
+    return sides[0], sides[1]

@@ -1,0 +1,138 @@
+"""ingest.model_input and what ingest.image makes of it: sizes, shapes, resize modes, file formats."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from ingest.image import RESAMPLING, prepare, prepare_for
+from ingest.model_input import CROP, PAD, RESIZE_MODES, SQUEEZE, ModelInput
+from tests.builders import a_picture, encoded, noise, png_bytes
+
+
+def pixels_of(picture: Image.Image, form: ModelInput) -> np.ndarray:
+    return np.asarray(prepare_for(form, png_bytes(picture)).pixels).astype(int)
+
+
+ORACLES = {
+    SQUEEZE: lambda picture, size: picture.resize(size, RESAMPLING),
+    CROP: lambda picture, size: ImageOps.fit(picture, size, RESAMPLING),
+    PAD: lambda picture, size: ImageOps.pad(picture, size, RESAMPLING),
+}
+
+
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+@pytest.mark.parametrize("picture_px", [(400, 100), (90, 300), (64, 64), (20, 10)])
+@pytest.mark.parametrize("size_px", [(64, 64), (96, 48)])
+def test_a_resize_mode_does_what_pillow_s_operation_of_its_kind_does(mode, picture_px, size_px):
+    picture = a_picture(*picture_px)
+    found = pixels_of(picture, ModelInput(*size_px, resize_mode=mode))
+    wanted = np.asarray(ORACLES[mode](picture, size_px)).astype(int)
+    # Whole pixels are averaged first, which changes single pixels at edges.
+    assert np.abs(found - wanted).mean() < 3
+
+
+@given(
+    st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.tuples(st.integers(8, 70), st.integers(8, 70)),
+    st.sampled_from(RESIZE_MODES),
+    st.integers(1, 8),
+)
+def test_any_image_gets_the_model_s_size_whatever_its_shape_and_orientation(picture_px, size_px, mode, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    form = ModelInput(*size_px, resize_mode=mode)
+    prepared = prepare_for(form, encoded(noise(*picture_px), "PNG", exif=exif))
+    assert prepared.pixels.size == size_px
+    assert (prepared.width_px, prepared.height_px) == (picture_px[::-1] if turn > 4 else picture_px)
+
+
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+def test_an_image_that_lies_on_its_side_is_resized_as_it_is_seen(mode):
+    upright = a_picture(300, 100)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = encoded(upright.transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif)
+    form = ModelInput(60, 40, resize_mode=mode)
+    difference = np.asarray(prepare_for(form, lying).pixels).astype(int) - pixels_of(upright, form)
+    assert np.abs(difference).mean() < 0.5  # the kernel works on one axis after the other
+
+
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+def test_an_image_of_the_model_s_size_keeps_its_pixels(mode):
+    picture = noise(50, 30)
+    form = ModelInput(50, 30, resize_mode=mode)
+    assert prepare_for(form, png_bytes(picture)).pixels.tobytes() == picture.tobytes()
+
+
+def test_the_bars_of_a_padded_image_do_not_count_in_its_facts():
+    white = Image.new("RGB", (200, 20), "white")
+    prepared = prepare_for(ModelInput(64, 64, resize_mode=PAD), png_bytes(white))
+    assert (prepared.brightness, prepared.sharpness) == (255, 0)
+    assert prepared.pixels.getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    prepared = prepare(png_bytes(noise(40, 40)), 40)
+    luma = np.asarray(prepared.pixels.convert("L")).astype(int)
+    inner = luma[1:-1, 1:-1]
+    responses = luma[1:-1, :-2] + luma[1:-1, 2:] + luma[:-2, 1:-1] + luma[2:, 1:-1] - 4 * inner
+    assert prepared.sharpness == pytest.approx(responses.var(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("said", "form"),
+    [
+        ({"ImageSizePx": "224"}, ModelInput(224, 224)),
+        ({"ImageSizePx": "320x240", "ResizeMode": "crop"}, ModelInput(320, 240, CROP)),
+        (
+            {"ImageSizePx": "8", "JpegQuality": "90", "EndpointContentType": ""},
+            ModelInput(8, 8, jpeg_quality=90, content_type="image/jpeg"),
+        ),
+        (
+            {"ImageSizePx": "1024", "EndpointContentType": "application/x-image"},
+            ModelInput(1024, 1024, content_type="application/x-image"),
+        ),
+        ({"image_size_px": 32}, ModelInput(32, 32)),
+        ({"image_size_px": [320, 240], "resize_mode": "pad"}, ModelInput(320, 240, PAD)),
+    ],
+)
+def test_the_template_s_parameters_and_a_card_make_a_form(said, form):
+    assert ModelInput.from_mapping(said) == form
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"ImageSizePx": "7"}, "from 8 to 1024"),
+        ({"ImageSizePx": "1025"}, "from 8 to 1024"),
+        ({"ImageSizePx": "32x"}, "from 8 to 1024"),
+        ({"ImageSizePx": ""}, "from 8 to 1024"),
+        ({"image_size_px": "32"}, "a whole number"),
+        ({"image_size_px": [32, True]}, "a whole number"),
+        ({"image_size_px": [32]}, "or two of them"),
+        ({"image_size_px": 32, "resize_mode": "stretch"}, "one of squeeze, crop, pad"),
+        ({"ImageSizePx": "32", "JpegQuality": "101"}, "1 to 100, or 0 for PNG"),
+    ],
+)
+def test_another_form_is_refused(said, why):
+    with pytest.raises(ValueError, match=why):
+        ModelInput.from_mapping(said)
+
+
+@pytest.mark.parametrize("form", [ModelInput(32, 32), ModelInput(320, 240, PAD)])
+def test_the_template_s_parameters_carry_the_form_of_a_card(form):
+    assert ModelInput.from_mapping(form.to_parameters()) == form
+
+
+def test_a_file_is_a_png_or_a_jpeg_of_the_quality():
+    picture = noise(64, 64)
+    sizes = [len(ModelInput(64, 64, jpeg_quality=quality).file_of(picture)) for quality in (20, 60, 95)]
+    assert sizes == sorted(sizes)
+    with Image.open(io.BytesIO(ModelInput(64, 64, jpeg_quality=60).file_of(picture))) as image:
+        assert image.format == "JPEG"
+    with Image.open(io.BytesIO(ModelInput.square(64).file_of(picture))) as image:
+        assert image.tobytes() == picture.tobytes()
