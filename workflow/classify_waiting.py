@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import IncomingBucket
+from ingest.model_input import ModelInput
 from workflow.aws import BATCH_TIMEOUT_S, Endpoint, ResultsQueue, WaitingImages
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
@@ -27,7 +28,7 @@ def steps() -> Steps:
     """Return the steps of a batch, created once per container."""
     return Steps(
         read=IncomingBucket.connect().read,
-        image_size_px=int(os.environ["IMAGE_SIZE_PX"]),
+        form=ModelInput.from_mapping(os.environ),
         endpoint=Endpoint.connect(
             os.environ["ENDPOINT_NAME"],
             os.environ["ENDPOINT_ACCEPT"],

@@ -16,6 +16,7 @@ from analytics.lake import record
 from infra.installation import PROJECT
 from ingest.aws import IncomingBucket
 from ingest.errors import REJECT_REASONS
+from ingest.model_input import ModelInput
 from tests.builders import LONGEST_KEY, FakeContext, an_event, an_sqs_event
 from tests.corpus import ODD_KEYS, Odd, cut_everywhere, large_odd_images, small_odd_images
 from workflow.answers import Scores
@@ -34,6 +35,7 @@ import json, resource, sys
 answers, sys.stdout = sys.stdout, sys.stderr  # the Lambda's lines go there
 from ingest import serialize
 from ingest.errors import RejectedImage
+from ingest.model_input import ModelInput
 from tests.builders import FakeContext, an_event
 
 class Folder:
@@ -81,7 +83,7 @@ def measured(odd_images: Iterable[Odd], folder: Path) -> list[tuple[Odd, dict[st
         [sys.executable, "-W", "ignore", "-c", _MEASURE],
         cwd=PROJECT,
         env={
-            "IMAGE_SIZE_PX": "32",
+            "ImageSizePx": "32",
             "PYTHONPATH": str(PROJECT),
             "AWS_DEFAULT_REGION": "us-east-1",
             # Else glibc keeps, by chance, up to a hundred megabytes that one image freed, and they seem to be
@@ -151,7 +153,7 @@ class Model:
     def classify(self, image: bytes, content_type: str) -> Answer:
         raise AssertionError("asked for one image")
 
-    def classify_batch(self, images: Any, size_px: int) -> list[Answer]:
+    def classify_batch(self, images: Any, size_px: tuple[int, int]) -> list[Answer]:
         return [Answer(Scores([0.99, 0.01]), "model-1") for _ in images]
 
 
@@ -176,7 +178,7 @@ def test_each_odd_image_under_any_key_ends_in_exactly_one_row_for_its_reason(buc
         events.append(an_event(key, version_id, len(odd.data), bucket=INCOMING))
         expected[key, version_id] = ("rejected", odd.reason) if odd.reason else ("accepted", None)
     policy = Policy(("bicycle", "motorcycle"), 0.9, {})
-    messages = Steps(IncomingBucket(buckets).read, 32, Model(), policy).run(events, "arn")
+    messages = Steps(IncomingBucket(buckets).read, ModelInput.square(32), Model(), policy).run(events, "arn")
     for _ in range(2):  # delivered again
         assert record.lambda_handler(an_sqs_event(json.dumps(messages)), FakeContext()) == {
             "batchItemFailures": []

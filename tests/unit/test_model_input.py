@@ -29,7 +29,7 @@ ORACLES = {
 @pytest.mark.parametrize("size_px", [(64, 64), (96, 48)])
 def test_a_resize_mode_does_what_pillow_s_operation_of_its_kind_does(mode, picture_px, size_px):
     picture = a_picture(*picture_px)
-    found = pixels_of(picture, ModelInput(*size_px, resize_mode=mode))
+    found = pixels_of(picture, ModelInput(size_px[0], size_px[1], mode))
     wanted = np.asarray(ORACLES[mode](picture, size_px)).astype(int)
     # Whole pixels are averaged first, which changes single pixels at edges.
     assert np.abs(found - wanted).mean() < 3
@@ -44,7 +44,7 @@ def test_a_resize_mode_does_what_pillow_s_operation_of_its_kind_does(mode, pictu
 def test_any_image_gets_the_model_s_size_whatever_its_shape_and_orientation(picture_px, size_px, mode, turn):
     exif = Image.Exif()
     exif[0x0112] = turn
-    form = ModelInput(*size_px, resize_mode=mode)
+    form = ModelInput(size_px[0], size_px[1], mode)
     prepared = prepare_for(form, encoded(noise(*picture_px), "PNG", exif=exif))
     assert prepared.pixels.size == size_px
     assert (prepared.width_px, prepared.height_px) == (picture_px[::-1] if turn > 4 else picture_px)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from analytics.lake.schema import row_from_message
+from ingest.model_input import ModelInput
 from ingest.upload import Upload
 from tests.builders import FakeContext, an_event, png_bytes
 from workflow import classify_waiting
@@ -71,7 +72,7 @@ class Endpoint:
             raise self.says.pop(0)
         return Answer(Scores([0.9, 0.1]), "m1")
 
-    def classify_batch(self, images: Any, size_px: int) -> list[Answer]:
+    def classify_batch(self, images: Any, size_px: tuple[int, int]) -> list[Answer]:
         raise EndpointFault("415")
 
 
@@ -87,7 +88,7 @@ def a_record(key: str, receives: int = 1, execution_arn: str | None = "arn:one")
 
 
 def steps(endpoint: Endpoint, read: Any = lambda upload: png_bytes()) -> Steps:
-    return Steps(read, 8, endpoint, Policy(("bicycle", "motorcycle"), 0.6, {}))
+    return Steps(read, ModelInput.square(8), endpoint, Policy(("bicycle", "motorcycle"), 0.6, {}))
 
 
 @pytest.fixture(autouse=True)
