@@ -131,15 +131,21 @@ def choose_thresholds(
     return overall, per_class
 
 
+def accepted(
+    probabilities: Floats, classes: Sequence[str], threshold: float, thresholds: Mapping[str, float]
+) -> NDArray[np.bool_]:
+    """Return which predictions are accepted, `(n,)`, where `threshold` is that of a class without its own."""
+    return _accepted(probabilities, np.array([thresholds.get(name, threshold) for name in classes]))
+
+
 def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -> dict[str, Any]:
     """Return how many predictions a threshold, or one per class `(k,)`, accepts, and their precision.
 
     `precision` is None when nothing is accepted.
     """
-    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), probabilities.shape[1:])
-    accepted = _confidence(probabilities) >= limits[probabilities.argmax(axis=1)]
-    count = int(accepted.sum())
-    errors = int((~_correct(probabilities, labels)[accepted]).sum())
+    taken = _accepted(probabilities, threshold)
+    count = int(taken.sum())
+    errors = int((~_correct(probabilities, labels)[taken]).sum())
     return {
         "accepted": count,
         "coverage": _rounded(count / len(labels)),
@@ -219,6 +225,12 @@ def figures(
             {"threshold": level, **acceptance(probabilities, labels, level)} for level in levels
         ],
     }
+
+
+def _accepted(probabilities: Floats, threshold: float | Floats) -> NDArray[np.bool_]:
+    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), probabilities.shape[1:])
+    result: NDArray[np.bool_] = _confidence(probabilities) >= limits[probabilities.argmax(axis=1)]
+    return result
 
 
 def _confidence(probabilities: Floats) -> Floats:

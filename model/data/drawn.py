@@ -2,13 +2,14 @@
 
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ingest.image import prepare
-from model.data import cifar100
+from model.data import cifar100, unrelated
 from model.data.dataset import SIZE_PX, Dataset
 from model.data.drawings import draw
 
@@ -26,6 +27,24 @@ def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
     Raises:
         KeyError: a class is not one of `model.data.drawings.LABELS`.
     """
+    return _drawn(classes, each, purpose, draw)
+
+
+def unrelated_drawn(kinds: Sequence[str], each: int, purpose: str) -> Dataset:
+    """Return `each` images of each kind of unrelated ones, with the kinds as classes.
+
+    Raises:
+        KeyError: a kind is not one of `model.data.unrelated.KINDS`.
+    """
+    return _drawn(kinds, each, purpose, unrelated.draw)
+
+
+def _drawn(
+    classes: Sequence[str],
+    each: int,
+    purpose: str,
+    artist: Callable[[str, int, int, random.Random], Image.Image],
+) -> Dataset:
     pixels, labels, names = [], [], []
     for label, name in enumerate(classes):
         for number in range(each):
@@ -33,7 +52,7 @@ def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
             buffer = io.BytesIO()
             width_px = rng.choice(_WIDTHS_PX)
             height_px = round(width_px * rng.choice(_HEIGHT_BY_WIDTH))
-            draw(name, width_px, height_px, rng).save(buffer, "PNG")
+            artist(name, width_px, height_px, rng).save(buffer, "PNG")
             pixels.append(np.asarray(prepare(buffer.getvalue(), SIZE_PX).pixels))
             labels.append(label)
             names.append(f"{name}_drawn_{number:06}.png")

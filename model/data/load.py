@@ -21,6 +21,8 @@ class Data:
     train: Dataset
     test: Dataset | None
     report: tuple[str, ...]
+    foreign: Dataset | None = None
+    """Images of none of the classes, with their kinds as classes."""
 
 
 def load(path: Path, classes: Sequence[str], progress: Progress) -> Data:

@@ -1,7 +1,7 @@
 """Trains one network: the recipe, and the loop that follows it. In torch, on one thread."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from model.data.dataset import SIZE_PX, normalised
+from model.data.dataset import normalised
 from model.training import augment, pretrained
-from model.training.network import ENLARGED, MEAN, STD, Network, enlarged
+from model.training.network import MEAN, SIDE_PX, STD, Network, enlarged
 
 PREDICT_IMAGES = 100
 
@@ -21,10 +21,12 @@ PREDICT_IMAGES = 100
 class Recipe:
     """Hyperparameters of training. docs/decisions/0010-model-recipe.md says how they were found."""
 
-    epochs: int = 20
+    epochs: int = 14
     least_steps: int = 150
     """With few images there are more epochs, until there are so many batches."""
     batch_images: int = 32
+    foreign_images: int = 28
+    """Beside them in every batch, where foreign images are taught."""
     learning_rate: float = 0.001
     weight_decay: float = 0.05
     warmup: float = 0.1
@@ -48,15 +50,21 @@ class Recipe:
         return max(self.epochs, math.ceil(self.least_steps / self.batches(images)))
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Images to learn: pixels `(n, 32, 32, 3)`, and labels `(n,)` from 0 to below `count`."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    count: int
+
+
 def fit(
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    class_count: int,
-    recipe: Recipe,
-    seed: int,
-    progress: Callable[[], None],
+    known: Examples, foreign: Examples | None, recipe: Recipe, seed: int, progress: Callable[[], None]
 ) -> Network:
-    """Train a network on pixels `(n, 32, 32, 3)` and labels `(n,)`; call `progress` after every epoch.
+    """Train a network on images of the classes, and on foreign images; call `progress` after every epoch.
+
+    The network has a logit for each class, then one for each kind of foreign image.
 
     Raises:
         DataError: there are no pretrained weights to start from.
@@ -66,13 +74,16 @@ def fit(
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a tenth of the time
     rng = torch.Generator().manual_seed(seed)
-    images = torch.from_numpy(normalised(pixels, MEAN, STD))
-    targets = functional.one_hot(torch.from_numpy(labels), class_count).float()
+    logit_count = known.count + (foreign.count if foreign else 0)
+    images, targets = _tensors(known, 0, logit_count)
+    if foreign:
+        more, more_targets = _tensors(foreign, known.count, logit_count)
+        foreign_batches = _batches(len(more), recipe.foreign_images, rng)
 
-    network, average = (pretrained.network(class_count) for _ in range(2))
+    network, average = (pretrained.network(logit_count) for _ in range(2))
     network = network.to(memory_format=torch.channels_last)
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim == 1]
+    learned = [p for p in network.parameters() if p.requires_grad]
+    matrices, vectors = ([p for p in learned if (p.ndim > 1) is many] for many in (True, False))
     optimizer = torch.optim.AdamW(
         [
             {"params": matrices, "weight_decay": recipe.weight_decay},
@@ -92,12 +103,16 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[batch * recipe.batch_images : (batch + 1) * recipe.batch_images]
-            x, target = _augmented(images[chosen], targets[chosen], recipe, rng)
+            x, target = images[chosen], targets[chosen]
+            if foreign:
+                chosen = next(foreign_batches)
+                x, target = torch.cat([x, more[chosen]]), torch.cat([target, more_targets[chosen]])
+            x, target = _augmented(x, target, recipe, rng)
             x = x.contiguous(memory_format=torch.channels_last)
             loss = functional.cross_entropy(network(x), target)
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
+            nn.utils.clip_grad_norm_(learned, recipe.largest_gradient)
             optimizer.step()
             with torch.no_grad():
                 torch._foreach_lerp_(averaged, trained, 1 - min(recipe.average, (1 + step) / (10 + step)))
@@ -116,6 +131,19 @@ def logits(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return result
 
 
+def _tensors(examples: Examples, first: int, logit_count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return normalised pixels, and targets `(n, logits)` in the columns from `first` on."""
+    labels = torch.from_numpy(examples.labels) + first
+    images = torch.from_numpy(normalised(examples.pixels, MEAN, STD))
+    return images, functional.one_hot(labels, logit_count).float()
+
+
+def _batches(count: int, size: int, rng: torch.Generator) -> Iterator[torch.Tensor]:
+    """Give batches of indices for ever; each image comes once before any comes again."""
+    while True:
+        yield from torch.randperm(count, generator=rng).split(size)
+
+
 def _schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
@@ -125,7 +153,7 @@ def _schedule(done: float, warmup: float) -> float:
 def _augmented(
     images: torch.Tensor, targets: torch.Tensor, recipe: Recipe, rng: torch.Generator
 ) -> augment.Pair:
-    images = augment.recolour(augment.move(images, SIZE_PX * ENLARGED, rng), rng)
+    images = augment.recolour(augment.move(images, SIDE_PX, rng), rng)
     draw = float(torch.rand(1, generator=rng))
     if draw < recipe.blend:
         return augment.blend(images, targets, recipe.blend_alpha, rng)

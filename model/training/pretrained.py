@@ -20,13 +20,13 @@ LICENCE = "Apache-2.0"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 
 
-def network(class_count: int) -> Network:
+def network(logit_count: int) -> Network:
     """Return a network that is pretrained on ImageNet, with an untrained head.
 
     Raises:
         DataError: the package with the weights is not installed, or is another version.
     """
-    result = Network(class_count)
+    result = Network(logit_count)
     features = result.features.state_dict()
     # Both list their layers in the order of computation; this network has fewer.
     pretrained = list(_weights().values())[: len(features)]

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from model.data import cifar100
 from model.data.dataset import DataError
+from model.data.foreign import read as read_foreign
 from model.data.load import Data, Progress, Steps, load
 from model.training import card
 from model.training.classifier_file import ModelFile
@@ -45,6 +46,7 @@ def run(
     data: Path | None,
     download_to: Path,
     classes: Sequence[str],
+    foreign: Path | None = None,
     out: Path,
     target_precision: float,
     steps: Steps,
@@ -57,6 +59,7 @@ def run(
         data: a CIFAR-100 archive or a folder of labelled images; None downloads one (169 MB).
         download_to: where the downloaded archive is kept.
         classes: names of the classes, in order; none stands for all.
+        foreign: folder of images that show none of the classes, in a folder for each kind.
         out: folder to write to.
         target_precision: above 0 and below 1; chooses the thresholds.
         steps: shows the progress of each step.
@@ -76,6 +79,11 @@ def run(
             cifar100.download(download_to, progress)
     with steps("reading") as progress:
         clean = load(data or download_to, classes, progress)
+    if foreign:
+        with steps("reading foreign images") as progress:
+            strangers = read_foreign(foreign, clean.train, progress)
+        line = f"foreign: {len(strangers.labels)} images of {len(strangers.classes)} kinds"
+        clean = replace(clean, foreign=strangers, report=(*clean.report, line))
     for line in clean.report:
         say(line)
     with steps("training") as progress:

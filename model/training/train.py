@@ -1,7 +1,8 @@
 """Trains the model; needs torch.
 
-Five networks are each trained without a fifth of the images. Their predictions of that fifth measure the
-accuracy and choose temperature and thresholds. The network that is kept is trained on all images.
+Five networks are each trained without a fifth of the images, and without a fifth of the foreign kinds. Their
+predictions of these measure the accuracy and choose temperature, thresholds and scale. The network that is
+kept is trained on all images.
 """
 
 import math
@@ -19,42 +20,68 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model import calibrate
-from model.calibrate import Floats
+from model import calibrate, unfamiliarity
+from model.calibrate import Floats, Ints
 from model.data.dataset import SIZE_PX, Dataset, split
 from model.data.drawings import LABELS
-from model.data.drawn import drawn
+from model.data.drawn import drawn, unrelated_drawn
+from model.data.foreign import fold_of_kinds
 from model.data.load import Data, Progress, Steps
+from model.data.unrelated import KINDS, crops
+from model.files import PROBABILITIES, UNFAMILIARITY
 from model.training import card, pretrained
 from model.training.classifier_file import Body, BothSides, ModelFile, build
-from model.training.fit import Recipe, fit, logits
+from model.training.fit import Examples, Recipe, fit, logits
 from model.training.network import MEAN, STD, NetworkBody
 from model.training.run import Trained, run
+from model.unfamiliarity import Scale
 
 FOLDS = 5
 MAX_EXPORT_ERROR = 0.1
 """Largest allowed difference between the probabilities of the network and those of the file. Rounding the
 weights causes less, and the figures are the file's; more is a bug in writing it."""
 _DRAWN_TEST = 100
+_PREDICT_IMAGES = 250
+_WIDE = Scale((-64.0, 64.0), (0.0, 1.0))
+"""A scale from which the score itself can be read."""
 
 
 @dataclass(frozen=True)
 class _Job:
     """One network to train, and the images to predict afterwards."""
 
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    known: Examples
+    foreign: Examples | None
     held_out: NDArray[np.uint8]
+    held_out_foreign: NDArray[np.uint8]
     classes: tuple[str, ...]
     recipe: Recipe
     seed: int
 
 
 @dataclass(frozen=True)
+class _Answers:
+    """What a file with rounded weights says of `m` images."""
+
+    logits: Floats
+    """`(m, k)`, of the classes, each row up to a constant."""
+    scores: Floats
+    """`(m,)`, how foreign the images are; zeros if no foreign images were taught."""
+
+    @classmethod
+    def merged(cls, parts: Sequence["_Answers"], fold: Ints) -> "_Answers":
+        """Return the answers of each fold's network in the order of the images, `fold` `(n,)`."""
+        result = cls(np.zeros((len(fold), parts[0].logits.shape[1])), np.zeros(len(fold)))
+        for i, part in enumerate(parts):
+            result.logits[fold == i], result.scores[fold == i] = part.logits, part.scores
+        return result
+
+
+@dataclass(frozen=True)
 class _Trained:
     body: Body
-    logits: Floats
-    """`(m, k)`, logits of the held-out images by the file with rounded weights, each up to a constant."""
+    known: _Answers
+    foreign: _Answers
     export_error: float
     """The largest difference between the file's probabilities and the network's."""
 
@@ -78,27 +105,32 @@ def train(
         RuntimeError: the written file does not compute what the network does.
     """
     began = time.monotonic()
-    images = data.train
+    images, foreign = data.train, data.foreign
     fold = split(images, FOLDS, seed)
+    kind_fold = fold_of_kinds(foreign, FOLDS, seed) if foreign else np.zeros(0, np.int64)
     extra = _drawings(images, drawn_share)
-    everything = np.full(len(fold), True)
-    learn = [everything, *(fold != i for i in range(FOLDS))]
-    final, *folds = _run(
-        [_job(images, chosen, extra, recipe, seed * 100 + number) for number, chosen in enumerate(learn)],
-        workers,
-        progress,
-    )
-    out_of_fold = np.zeros((len(fold), len(images.classes)))
-    for i, trained in enumerate(folds):
-        out_of_fold[fold == i] = trained.logits
-    temperature = calibrate.fit_temperature(out_of_fold, images.labels)
-    file = _file(final.body, images.classes, temperature)
+    unrelated = _unrelated(images, foreign, drawn_share)
+    jobs = [
+        _job(images, fold != i, foreign, kind_fold != i, extra, unrelated, recipe, seed * 100 + i + 1)
+        for i in (-1, *range(FOLDS))
+    ]
+    final, *folds = _run(jobs, workers, progress)
+    known = _Answers.merged([trained.known for trained in folds], fold)
+    strangers = _Answers.merged([trained.foreign for trained in folds], kind_fold)
+    temperature = calibrate.fit_temperature(known.logits, images.labels)
+    probabilities = calibrate.softmax(known.logits, temperature)
+    limits = calibrate.choose_thresholds(probabilities, images.labels, images.classes, target_precision)
+    accepted = calibrate.accepted(probabilities, images.classes, *limits)
+    scale = None
+    if foreign:
+        scale = Scale.fit(known.scores[accepted] if accepted.any() else known.scores, strangers.scores)
+    file = _file(final.body, images.classes, temperature, scale)
     predict = _session(file)
 
     result = card.make(
         dataset=images,
         fold=fold,
-        logits=out_of_fold,
+        logits=known.logits,
         temperature=temperature,
         target_precision=target_precision,
         file=file,
@@ -112,17 +144,41 @@ def train(
             "recipe": asdict(recipe),
             "seed": seed,
             "drawings": 0 if extra is None else len(extra.labels),
+            "unrelated_drawings": 0 if unrelated is None else len(unrelated.labels),
             "export_error": max(trained.export_error for trained in (final, *folds)),
             "seconds": round(time.monotonic() - began),
         },
     )
-    limits = result["threshold"], result["thresholds"]
+    if foreign and scale:
+        result["unfamiliarity_threshold"] = unfamiliarity.THRESHOLD
+        result["foreign"] = {
+            "sha256": foreign.sha256(),
+            "split": f"{FOLDS} folds of kinds: each kind is answered by a network that was not taught it",
+            **unfamiliarity.figures(
+                scale(known.scores),
+                accepted,
+                probabilities.argmax(axis=1) == images.labels,
+                scale(strangers.scores),
+                calibrate.accepted(calibrate.softmax(strangers.logits, temperature), images.classes, *limits),
+                foreign.labels,
+                foreign.classes,
+            ),
+        }
+        if unrelated is not None:
+            unseen = unrelated_drawn(unrelated.classes, _DRAWN_TEST, "test")
+            scores, levels = predict(unseen.pixels)
+            taken = calibrate.accepted(scores, images.classes, *limits) & (levels <= unfamiliarity.THRESHOLD)
+            result["foreign"]["drawings_accepted"] = {
+                name: round(float(taken[unseen.labels == i].mean()), 4)
+                for i, name in enumerate(unseen.classes)
+            }
     if data.test is not None:
-        scores = predict(data.test.pixels)
+        scores, _ = predict(data.test.pixels)
         result["test"] = calibrate.figures(scores, data.test.labels, images.classes, *limits)
     if extra is not None:
         unseen = drawn(images.classes, _DRAWN_TEST, "test")
-        result["drawings"] = calibrate.figures(predict(unseen.pixels), unseen.labels, images.classes, *limits)
+        scores, _ = predict(unseen.pixels)
+        result["drawings"] = calibrate.figures(scores, unseen.labels, images.classes, *limits)
     return file, result
 
 
@@ -131,6 +187,7 @@ def train_and_write(
     data: Path | None,
     download_to: Path,
     classes: Sequence[str] = (),
+    foreign: Path | None = None,
     out: Path,
     seed: int = 0,
     target_precision: float = 0.99,
@@ -147,11 +204,14 @@ def train_and_write(
             downloads the official archive (169 MB).
         download_to: where the downloaded archive is kept.
         classes: names of the classes, in order; none stands for all.
+        foreign: folder of images that show none of the classes, in a folder for each kind; None teaches
+            nothing about them, and the model does not tell the unfamiliarity.
         out: folder to write to.
         seed: of everything random.
         target_precision: of accepted images, above 0 and below 1; chooses the thresholds.
         epochs: None stands for the recipe's, or as many as its least number of steps takes.
-        drawn_share: drawings to learn from for every image, where all classes can be drawn.
+        drawn_share: drawings to learn from for every image: of the classes, where all can be drawn, and of
+            other things, where foreign images are taught.
         workers: processes; None stands for one a core.
         steps: shows the progress of each step.
         say: gets each line about the data before training begins.
@@ -173,6 +233,7 @@ def train_and_write(
         data=data,
         download_to=download_to,
         classes=classes,
+        foreign=foreign,
         out=out,
         target_precision=target_precision,
         steps=steps,
@@ -186,19 +247,65 @@ def _drawings(images: Dataset, share: float) -> Dataset | None:
     return drawn(images.classes, each, "training") if each and set(images.classes) <= set(LABELS) else None
 
 
-def _job(images: Dataset, learn: NDArray[np.bool_], extra: Dataset | None, recipe: Recipe, seed: int) -> _Job:
+def _unrelated(images: Dataset, foreign: Dataset | None, share: float) -> Dataset | None:
+    """Return drawings of other things, to learn as foreign beside photos."""
+    if foreign is None or not share:
+        return None
+    kinds = [kind for kind in KINDS if kind not in images.classes]
+    return unrelated_drawn(kinds, math.ceil(len(foreign.labels) * share / len(kinds)), "training")
+
+
+def _job(
+    images: Dataset,
+    learn: NDArray[np.bool_],
+    foreign: Dataset | None,
+    learn_foreign: NDArray[np.bool_],
+    extra: Dataset | None,
+    unrelated: Dataset | None,
+    recipe: Recipe,
+    seed: int,
+) -> _Job:
     """Return the job of one network; one trained on all images predicts them all, to check its file."""
-    pixels, labels = images.pixels[learn], images.labels[learn]
+    known = images.take(np.flatnonzero(learn))
+    pixels, labels = known.pixels, known.labels
     if extra is not None:
         pixels = np.concatenate([pixels, extra.pixels])
         labels = np.concatenate([labels, extra.labels])
+    strangers, held_out_foreign = None, images.pixels[:0]
+    if foreign is not None:
+        kinds = [(foreign.pixels[learn_foreign], foreign.labels[learn_foreign])]
+        if unrelated is not None:
+            count = len(unrelated.labels) // len(unrelated.classes)
+            surfaces = crops(known.pixels, count, np.random.default_rng(seed))
+            kinds += [(unrelated.pixels, unrelated.labels), (surfaces, np.zeros(count, np.int64))]
+        strangers = _together(kinds)
+        held_out_foreign = foreign.pixels[~learn_foreign]
     held_out = images.pixels if learn.all() else images.pixels[~learn]
-    return _Job(pixels, labels, held_out, images.classes, recipe, seed)
+    return _Job(
+        Examples(pixels, labels, len(images.classes)),
+        strangers,
+        held_out,
+        held_out_foreign,
+        images.classes,
+        recipe,
+        seed,
+    )
+
+
+def _together(parts: Sequence[tuple[NDArray[np.uint8], Ints]]) -> Examples:
+    """Return images from several sources, with their labels numbered anew and without gaps."""
+    labels: list[Ints] = []
+    count = 0
+    for _, part in parts:
+        found, renumbered = np.unique(part, return_inverse=True)
+        labels.append(renumbered.astype(np.int64) + count)
+        count += len(found)
+    return Examples(np.concatenate([pixels for pixels, _ in parts]), np.concatenate(labels), count)
 
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> list[_Trained]:
     """Train the networks in parallel, each in a process of its own."""
-    total = sum(job.recipe.epochs_over(len(job.pixels)) for job in jobs)
+    total = sum(job.recipe.epochs_over(len(job.known.pixels)) for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
     epochs = spawn.Queue()
     done = 0
@@ -224,16 +331,28 @@ _epochs: Any
 
 
 def _train_one(job: _Job) -> _Trained:
-    network = fit(job.pixels, job.labels, len(job.classes), job.recipe, job.seed, lambda: _epochs.put(None))
-    body = BothSides(NetworkBody.of(network), len(job.classes))
-    probabilities = _session(_file(body, job.classes, temperature=1.0))(job.held_out)
-    error = np.abs(probabilities - calibrate.softmax(logits(network, job.held_out))).max()
+    network = fit(job.known, job.foreign, job.recipe, job.seed, lambda: _epochs.put(None))
+    body = BothSides(NetworkBody.of(network), job.known.count + (job.foreign.count if job.foreign else 0))
+    predict = _session(_file(body, job.classes, 1.0, _WIDE if job.foreign else None))
+    known, foreign = (_answers(predict, pixels) for pixels in (job.held_out, job.held_out_foreign))
+    expected = calibrate.softmax(logits(network, job.held_out)[:, : job.known.count])
+    error = np.abs(calibrate.softmax(known.logits) - expected).max()
     if not error <= MAX_EXPORT_ERROR:
         raise RuntimeError(f"the ONNX file differs from what was trained by {error:.4f} in probability")
-    return _Trained(body, np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), float(error))
+    return _Trained(body, known, foreign, float(error))
 
 
-def _file(body: Body, classes: tuple[str, ...], temperature: float) -> ModelFile:
+def _answers(predict: "_Predict", pixels: NDArray[np.uint8]) -> _Answers:
+    """Return what a file with the scale `_WIDE`, or without one, says of images."""
+    probabilities, levels = predict(pixels)
+    width = _WIDE.scores[1] - _WIDE.scores[0]
+    return _Answers(
+        np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)),
+        levels.astype(np.float64) * width + _WIDE.scores[0],
+    )
+
+
+def _file(body: Body, classes: tuple[str, ...], temperature: float, scale: Scale | None) -> ModelFile:
     return build(
         body,
         name="efficientnet",
@@ -242,11 +361,24 @@ def _file(body: Body, classes: tuple[str, ...], temperature: float) -> ModelFile
         mean=MEAN,
         std=STD,
         temperature=temperature,
+        scale=scale,
     )
 
 
-def _session(file: ModelFile) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+_Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Pixels → probabilities `(n, k)` and unfamiliarity `(n,)`, which is 0 where a file does not tell it."""
+
+
+def _session(file: ModelFile) -> _Predict:
     session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
-    return lambda pixels: np.concatenate(
-        [session.run(None, {"images": pixels[i : i + 250]})[0] for i in range(0, len(pixels), 250)]
-    )
+    names = [output.name for output in session.get_outputs()]
+
+    def predict(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        parts = [
+            session.run(names, {"images": pixels[i : i + _PREDICT_IMAGES]})
+            for i in range(0, max(1, len(pixels)), _PREDICT_IMAGES)
+        ]
+        outputs = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        return outputs[PROBABILITIES], outputs.get(UNFAMILIARITY, np.zeros(len(pixels), np.float32))
+
+    return predict

@@ -8,9 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
-from model import calibrate  # noqa: E402
+from model import calibrate, unfamiliarity  # noqa: E402
 from model.data.dataset import DataError  # noqa: E402
-from model.data.drawn import drawn  # noqa: E402
+from model.data.drawn import drawn, unrelated_drawn  # noqa: E402
 from model.data.load import Data  # noqa: E402
 from model.training import (  # noqa: E402
     augment,
@@ -34,21 +34,44 @@ def data():
     return drawn(CLASSES, 40, "test of training")
 
 
-def run(file, pixels):
+@pytest.fixture(scope="module")
+def foreign():
+    return unrelated_drawn(("car", "fish", "house", "noise", "page", "screen"), 10, "test of foreign images")
+
+
+def run_both(file, pixels):
     session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
-    return session.run(None, {"images": pixels})[0]
+    return session.run(None, {"images": pixels})
+
+
+def run(file, pixels):
+    return run_both(file, pixels)[0]
 
 
 def test_the_file_computes_what_the_network_does(data):
     torch.manual_seed(0)
-    network = pretrained.network(2).eval()
+    network = pretrained.network(5).eval()
     torch.nn.init.normal_(network.head.weight, std=0.1)
-    body = BothSides(NetworkBody.of(network), 2)
-    file = build(body, name="net", classes=CLASSES, size_px=32, mean=MEAN, std=STD, temperature=1.3)
-    expected = calibrate.softmax(fit.logits(network, data.pixels), 1.3)
-    assert np.ptp(expected[:, 0]) > 0.5
-    assert run(file, data.pixels) == pytest.approx(expected, abs=0.05)
-    assert len(file.content) <= 1_000_000
+    scale = unfamiliarity.Scale((-2.0, 0.0, 4.0), (0.0, 0.3, 1.0))
+    file = build(
+        BothSides(NetworkBody.of(network), 5),
+        name="net",
+        classes=CLASSES,
+        size_px=32,
+        mean=MEAN,
+        std=STD,
+        temperature=1.3,
+        scale=scale,
+    )
+    logits = fit.logits(network, data.pixels)
+    probabilities = calibrate.softmax(logits[:, :2], 1.3)
+    levels = scale(unfamiliarity.score(logits, 2))
+    assert np.ptp(probabilities[:, 0]) > 0.5
+    assert np.ptp(levels) > 0.3
+    answers = run_both(file, data.pixels)
+    assert answers[0] == pytest.approx(probabilities, abs=0.05)
+    assert answers[1] == pytest.approx(levels, abs=0.05)
+    assert len(file.content) <= 1_200_000
 
 
 def test_other_weights_than_the_known_ones_are_refused(monkeypatch):
@@ -63,12 +86,14 @@ def test_missing_weights_are_named_with_their_package(monkeypatch):
         pretrained.network(2)
 
 
-def test_the_same_seed_trains_the_same_network_and_another_seed_another(data):
+def test_the_same_seed_trains_the_same_network_and_another_seed_another(data, foreign):
     recipe = fit.Recipe(epochs=1, least_steps=0)
+    known = fit.Examples(data.pixels, data.labels, 2)
+    strangers = fit.Examples(foreign.pixels, foreign.labels, 6)
     one, same, other = (
-        fit.logits(fit.fit(data.pixels, data.labels, 2, recipe, seed, quiet), data.pixels)
-        for seed in (1, 1, 2)
+        fit.logits(fit.fit(known, strangers, recipe, seed, quiet), data.pixels) for seed in (1, 1, 2)
     )
+    assert one.shape == (80, 8)
     assert (one == same).all()
     assert (one != other).any()
 
@@ -131,6 +156,34 @@ def test_training_gives_a_model_that_is_as_good_as_its_card_says(data, tmp_path)
     assert (scores.argmax(axis=1) == test.labels).mean() == pytest.approx(card["test"]["accuracy"], abs=1e-4)
     assert card["drawings"]["accuracy"] >= 0.9
     assert np.isfinite(scores).all()
+    assert "foreign" not in card
+    assert len(run_both(file, test.pixels)) == 1
+
+
+def test_foreign_images_teach_the_second_output_and_are_measured_unseen(data, foreign):
+    file, card = train.train(
+        Data(data, None, ("a line",), foreign),
+        recipe=QUICK,
+        seed=0,
+        target_precision=0.9,
+        drawn_share=0.5,
+        workers=2,
+        progress=quiet,
+    )
+    json.dumps(card)
+    assert card["unfamiliarity_threshold"] == 0.95
+    assert card["training"]["unrelated_drawings"] >= 30
+    found = card["foreign"]
+    assert set(found["by_kind"]) == set(foreign.classes)
+    assert found["images"] == 60
+    assert found["auroc"] >= 0.9
+    assert found["known"]["accepted"] >= 0.95 * found["known"]["accepted_by_confidence_alone"]
+    others = unrelated_drawn(("fruit", "sea", "stripes"), 10, "test of unfamiliarity")
+    _, known = run_both(file, drawn(CLASSES, 20, "test of unfamiliarity").pixels)
+    _, unlike = run_both(file, others.pixels)
+    assert unfamiliarity.auroc(known, unlike) >= 0.9
+    assert min(known.min(), unlike.min()) >= 0
+    assert max(known.max(), unlike.max()) <= 1
 
 
 def test_too_few_images_of_a_class_are_refused_before_anything_is_trained(data):

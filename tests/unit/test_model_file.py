@@ -14,6 +14,7 @@ from model.files import read_card
 from model.training import card, light, patches
 from model.training.classifier_file import BothSides, build
 from model.training.onnx_file import Graph
+from model.unfamiliarity import Scale, score
 
 CLASSES = ("bicycle", "poppy", "tulip")
 
@@ -67,6 +68,33 @@ def learned(data):
 def file_of(body, data, temperature):
     mean, std = statistics(data.pixels)
     return build(body, name="small", classes=CLASSES, size_px=32, mean=mean, std=std, temperature=temperature)
+
+
+def test_a_file_with_a_scale_tells_the_unfamiliarity_of_each_image(data):
+    weight = np.random.default_rng(0).normal(0, 1, (3, 5)).astype(np.float32)
+    scale = Scale((-1.0, 0.5, 0.75, 3.0), (0.0, 0.25, 0.9, 1.0))
+
+    def body(graph, x):
+        means = graph.node("ReduceMean", [x], axes=[2, 3], keepdims=0)
+        return graph.node("MatMul", [means, graph.constant(weight)])
+
+    mean, std = statistics(data.pixels)
+    file = build(
+        BothSides(body, 5),
+        name="two",
+        classes=CLASSES,
+        size_px=32,
+        mean=mean,
+        std=std,
+        temperature=0.5,
+        scale=scale,
+    )
+    session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
+    probabilities, unfamiliarity = session.run(["probabilities", "unfamiliarity"], {"images": data.pixels})
+    logits = normalised(data.pixels, mean, std).mean(axis=(2, 3)) @ weight
+    assert probabilities == pytest.approx(calibrate.softmax(logits[:, :3], 0.5), abs=1e-4)
+    assert unfamiliarity == pytest.approx(scale(score(logits, 3)), abs=1e-4)
+    assert 0 < np.ptp(unfamiliarity) <= 1
 
 
 def test_the_file_computes_what_was_learned(data, learned):

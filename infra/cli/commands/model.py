@@ -17,6 +17,11 @@ from model.files import DEFAULT_MODEL
 @scones.command()
 @option("--data", type=click.Path(path_type=Path, exists=True), help="Archive or folder; left out: CIFAR-100")
 @option("--classes", default="", help="Names, separated by commas or spaces. Left out: all.")
+@option(
+    "--foreign",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of images of none of the classes, in a folder for each kind. Left out: not taught.",
+)
 @option("--out", type=FOLDER, help="Folder to write the model to.")
 @option("--seed", type=int, default=0, show_default=True)
 @option(
@@ -32,13 +37,14 @@ from model.files import DEFAULT_MODEL
     type=click.FloatRange(0),
     default=0.1,
     show_default=True,
-    help="Drawings to learn from for every image, where all classes can be drawn.",
+    help="Drawings to learn from for every image: of the classes, and of other things beside --foreign.",
 )
 @option("--workers", type=WholeNumber(1), help="Processes. Left out: one a core.")
 @as_json
 def train(
     data: Path | None,
     classes: str,
+    foreign: Path | None,
     out: Path | None,
     seed: int,
     target_precision: float,
@@ -60,6 +66,7 @@ def train(
         data=data,
         download_to=state_folder() / "cifar-100-python.tar.gz",
         classes=[name for name in re.split(r"[,\s]+", classes) if name],
+        foreign=foreign,
         out=out or state_folder() / "model",
         seed=seed,
         target_precision=target_precision,
