@@ -142,6 +142,23 @@ def test_a_file_that_is_replaced_while_it_is_copied_is_copied_as_it_is_then(s3: 
     assert files(tmp_path) == {key(1): b"new"}
 
 
+def test_a_bucket_of_several_pages_that_does_not_change_is_listed_twice(s3: Any, tmp_path: Path):
+    for day in range(1, 6):
+        put(s3, key(day))
+    listings = []
+
+    class Paginator:
+        def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+            listings.append(request["Prefix"])
+            everything = s3.list_objects_v2(**request)["Contents"]
+            yield from ({"Contents": everything[at : at + 2]} for at in (0, 2, 4))
+
+    paged = Meddled(s3)
+    paged.get_paginator = lambda _: Paginator()  # type: ignore[attr-defined]
+    assert mirror(ResultsBucket(paged, BUCKET), tmp_path).downloaded == 5
+    assert len(listings) == 2
+
+
 def test_a_row_that_moves_between_two_pages_of_the_listing_is_not_missed(s3: Any, tmp_path: Path):
     put(s3, key(1, "m"))
     put(s3, key(2, "z"), b"the rows")

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from analytics.lake import record
 from analytics.lake.schema import SCHEMA
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event
+from tests.template import resources_of_type
 
 BUCKET = "scones-results"
 
@@ -41,6 +42,16 @@ def dead_letters(s3, monkeypatch):
 
     yield read
     record.unrecorded_outcomes.cache_clear()
+
+
+def test_requests_that_stall_are_given_up_within_the_lambda_s_time(s3, dead_letters):
+    timeout_s = resources_of_type("AWS::Serverless::Function")["RecordFunction"]["Timeout"]
+    for client in (record.results_bucket()._s3, record.unrecorded_outcomes()._sqs):
+        config = client.meta.config
+        assert config.retries["mode"] == "standard"
+        tries = config.retries["total_max_attempts"]
+        assert tries > 1
+        assert tries * (config.connect_timeout + config.read_timeout) < timeout_s
 
 
 def an_image(number, day=16, **changes):
