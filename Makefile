@@ -19,6 +19,7 @@ SCONES = $(BIN)/python scones.py
 WITH_CHECKOV := .venv-checkov
 WITH_PIP_AUDIT := .venv-packages
 WITH_IMAGES := .venv-images
+WITH_MUTANTS := .venv-mutants
 WITH_SAM := .venv-sam
 WITH_CLIENTS := .venv-clients
 
@@ -49,7 +50,7 @@ export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam test-clients fuzz check \
+.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam test-clients fuzz mutants check \
   check-trino check-security check-packages fix lock clean
 
 help: ## list these commands
@@ -118,6 +119,10 @@ fuzz: $(WITH_IMAGES)/.ready ## fuzz the image step for an hour; its inputs stay 
 	@mkdir -p build/fuzz
 	@$(WITH_IMAGES)/bin/python -m tests.fuzz_image build/fuzz -max_total_time=3600 -artifact_prefix=build/
 
+mutants: $(WITH_MUTANTS)/.ready ## change the code in small ways; list what no test notices, in hours [ONLY='analytics.lake.*']
+	@$(WITH_MUTANTS)/bin/mutmut run --max-children 1 $${SCONES_MAKE_ONLY:+"$$SCONES_MAKE_ONLY"}
+	@$(WITH_MUTANTS)/bin/mutmut results
+
 # Two files at a time: the tests of whole systems wait more than they compute.
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -155,6 +160,7 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group sam -o requirements/sam.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group images --group dev pyproject.toml -o requirements/images.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate --group clients -o requirements/clients.lock
+	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group mutants --group dev pyproject.toml -o requirements/mutants.lock
 	@uv pip compile $(UV_OPTIONS) --no-annotate -c requirements.lock --group container -o model/requirements.txt
 
 clean: ## remove all that was built, the environments and the state in build included; a SCONES_HOME elsewhere stays
