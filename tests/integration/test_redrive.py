@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import pandas as pd
 import pytest
 from moto import mock_aws
 
+from analytics.lake.cross_day import VisibleRow
+from analytics.questions.queries import internal_query
 from analytics.reconciliation import Account
 from infra.operations.backfill import Run
-from infra.operations.redrive import redrive
+from infra.operations.redrive import Message, _visible_rows, redrive, resend
 from infra.stack import depth
 from tests.builders import a_message, an_event, an_upload
 
@@ -56,11 +60,12 @@ def queues() -> Iterator[Queues]:
         for body in (json.dumps(a_message("accepted", an_event("unrecorded.png"))), "not an outcome"):
             sqs.send_message(QueueUrl=urls[1], MessageBody=body)
         stack = SimpleNamespace(
-            client=lambda service: sqs,
+            client={"sqs": sqs, "s3": None}.__getitem__,
             undelivered_events_url=urls[0],
             unrecorded_outcomes_url=urls[1],
             waiting_images_url=urls[2],
             results_bucket="results",
+            results_queue_url=sqs.create_queue(QueueName="results")["QueueUrl"],
         )
         yield Queues(stack, sqs)
 
@@ -128,3 +133,45 @@ def test_a_plan_changes_nothing(queues: Queues, seen: dict[str, tuple[int, int]]
     assert (planned.plan.to_classify, planned.runs, seen) == (1, [], {})
     assert queues.waiting() == (1, 2)
     assert queues.held() == 0
+
+
+def test_outcomes_are_sent_again_as_they_are(queues: Queues) -> None:
+    bodies = [json.dumps(a_message("accepted", an_event(f"{number}.png"))) for number in range(12)]
+    resend(queues.stack, [Message(f"id-{number}", "handle", body) for number, body in enumerate(bodies)])
+    received = []
+    while found := queues.sqs.receive_message(
+        QueueUrl=queues.stack.results_queue_url, MaxNumberOfMessages=10, VisibilityTimeout=60
+    ).get("Messages"):
+        received += [message["Body"] for message in found]
+    assert sorted(received) == sorted(bodies)
+
+
+def test_rows_that_readers_see_have_none_where_the_answer_has_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime(2026, 11, 16, 23, 59)  # noqa: DTZ001 - as in the table
+    frame = pd.DataFrame(
+        {
+            "upload_id": ["u", "u"],
+            "dt": ["2026-11-16", "2026-11-17"],
+            "outcome": ["accepted", "failed"],
+            "decided_at": [at, at],
+            "result_id": ["r", "s"],
+            "execution_arn": ["arn", None],
+        }
+    )
+    stack, asked = SimpleNamespace(), []
+
+    def answer(sql: str) -> Any:
+        asked.append(sql)
+        return SimpleNamespace(frame=frame)
+
+    @contextmanager
+    def engine(of: Any) -> Iterator[Any]:
+        assert of is stack
+        yield SimpleNamespace(query=answer)
+
+    monkeypatch.setattr("infra.operations.redrive.engine", engine)
+    assert _visible_rows(stack) == [  # type: ignore[arg-type]
+        VisibleRow("u", "2026-11-16", "accepted", at, "r", "arn"),
+        VisibleRow("u", "2026-11-17", "failed", at, "s", None),
+    ]
+    assert asked == [internal_query("seen_on_several_days")]

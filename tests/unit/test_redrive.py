@@ -53,6 +53,13 @@ def test_what_failed_or_is_missing_is_classified_again_and_nothing_else():
     assert again(accounts, in_flight=timedelta(0)) == ["failed", "missing", "in flight"]
 
 
+def test_all_that_is_classified_again_is_counted():
+    accounts = [an_account(name, "failed") for name in "ab"] + [an_account(name) for name in "cde"]
+    plan = plan_messages([an_event_message("gone", 1), an_event_message("gone too", 2)], [])
+    assert len(list(to_classify(plan, accounts, NOW, IN_FLIGHT))) == 7
+    assert (plan.failed, plan.missing, plan.to_classify) == (2, 5, 7)
+
+
 def test_what_failed_and_was_deleted_since_is_left_alone():
     assert again([an_account("failed", "failed", is_listed=False)]) == []
 
