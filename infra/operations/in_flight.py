@@ -25,7 +25,7 @@ class InFlight:
     """What a stop would interrupt."""
 
     images: int
-    """Running executions of one image, and messages with outcomes that are not written yet."""
+    """Running executions of one image, images that wait for the endpoint, and outcomes to be written."""
     backfills: int
 
     def __bool__(self) -> bool:
@@ -43,9 +43,10 @@ def in_flight(stack: Stack) -> InFlight:
     Raises:
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: the system does not answer.
     """
-    outcomes = depth(stack.client("sqs", _ANSWER_S), stack.results_queue_url)
+    sqs = stack.client("sqs", _ANSWER_S)
+    queued = sum(depth(sqs, url) for url in (stack.results_queue_url, stack.waiting_images_url))
     return InFlight(
-        images=_running(stack, stack.state_machine_arn) + outcomes,
+        images=_running(stack, stack.state_machine_arn) + queued,
         backfills=_running(stack, stack.backfill_state_machine_arn),
     )
 

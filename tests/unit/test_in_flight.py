@@ -14,15 +14,19 @@ from infra.operations.in_flight import InFlight, in_flight, resume, wait
 from ingest.upload import Upload
 from workflow.outcome import Outcome
 
+NUMBERS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+
 
 class FakeStack:
     """A system with running executions, by state machine, and messages in the results queue."""
 
     state_machine_arn, backfill_state_machine_arn = "images", "backfill"
-    results_queue_url, incoming_bucket = "results", "incoming"
+    results_queue_url, waiting_images_url, incoming_bucket = "results", "waiting", "incoming"
 
     def __init__(self, running: dict[str, list[int]], messages: list[int], versions: Any = ()) -> None:
         self.running, self.messages, self.versions = running, messages, versions
+
+    waiting = 0
 
     def client(self, service: str, timeout_s: float | None = None) -> Any:
         return {
@@ -31,10 +35,11 @@ class FakeStack:
             "s3": SimpleNamespace(list_object_versions=lambda **_: dict(self.versions)),
         }[service]
 
-    def _attributes(self, **_: Any) -> Any:
+    def _attributes(self, QueueUrl: str, **_: Any) -> Any:
+        if QueueUrl == "waiting":
+            return {"Attributes": {**dict.fromkeys(NUMBERS, "0"), NUMBERS[0]: str(self.waiting)}}
         waiting = self.messages.pop(0) if len(self.messages) > 1 else self.messages[0]
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        return {"Attributes": dict(zip(names, (str(waiting), "0"), strict=True))}
+        return {"Attributes": dict(zip(NUMBERS, (str(waiting), "0"), strict=True))}
 
     def _pages(self, stateMachineArn: str, statusFilter: str) -> Any:
         assert statusFilter == "RUNNING"
@@ -48,7 +53,10 @@ def system(running: dict[str, list[int]], messages: list[int], versions: Any = (
 
 
 def test_executions_and_waiting_outcomes_are_in_flight() -> None:
-    assert in_flight(system({"images": [5], "backfill": [1]}, [3])) == InFlight(8, 1)
+    stack = system({"images": [5], "backfill": [1]}, [3])
+    assert in_flight(stack) == InFlight(8, 1)
+    stack.waiting = 4
+    assert in_flight(stack) == InFlight(12, 1)
     assert str(InFlight(1_200, 1)) == "1,200 images and 1 backfill"
     assert str(InFlight(1, 0)) == "1 image"
     assert str(InFlight(0, 2)) == "2 backfills"
