@@ -18,14 +18,14 @@ def temporary_files(below: Path) -> Iterator[Path]:
     It is deleted afterwards. What commands left there that were killed is deleted first.
     """
     below.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (below / _LOCK).open("w") as turn:
+    with (below / _LOCK).open("wb") as turn:
         # One command at a time: another one's folder has no lock of its own for a moment.
         fcntl.flock(turn, fcntl.LOCK_EX)
         for left in below.iterdir():
             if left.is_dir() and not _is_in_use(left):
                 shutil.rmtree(left, ignore_errors=True)
         own = Path(tempfile.mkdtemp(dir=below))
-        lock = (own / _LOCK).open("w")
+        lock = (own / _LOCK).open("wb")
         fcntl.flock(lock, fcntl.LOCK_EX)
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(own)
@@ -43,7 +43,7 @@ def temporary_files(below: Path) -> Iterator[Path]:
 def _is_in_use(folder: Path) -> bool:
     """Tell whether the command that made a folder holds its lock, whichever container it runs in."""
     try:
-        with (folder / _LOCK).open("r+") as lock:
+        with (folder / _LOCK).open("r+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
