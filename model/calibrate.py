@@ -3,6 +3,7 @@
 Pure functions on `probabilities` `(n, k) float` and `labels` `(n,) int`; numpy is all they need.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,8 @@ def accepted(
 def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -> dict[str, Any]:
     """Return how many predictions a threshold, or one per class `(k,)`, accepts, and their precision.
 
-    `precision` is None when nothing is accepted.
+    `precision` is None when nothing is accepted. `precision_at_least_95` is its one-sided exact lower bound:
+    a model whose precision is lower would do so well in at most 5 % of such data.
     """
     taken = _accepted(probabilities, threshold)
     count = int(taken.sum())
@@ -151,6 +153,7 @@ def acceptance(probabilities: Floats, labels: Ints, threshold: float | Floats) -
         "coverage": _rounded(count / len(labels)),
         "errors": errors,
         "precision": _rounded(1 - errors / count) if count else None,
+        "precision_at_least_95": _rounded_down(stats.exact_lower_bound(count - errors, count)),
     }
 
 
@@ -175,6 +178,7 @@ def cross_fitted_acceptance(
         "coverage": _rounded(accepted / len(labels)),
         "errors": errors,
         "precision": _rounded(1 - errors / accepted) if accepted else None,
+        "precision_at_least_95": _rounded_down(stats.exact_lower_bound(accepted - errors, accepted)),
     }
 
 
@@ -186,17 +190,68 @@ def risk_coverage(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats]:
     return counts / len(labels), errors / counts
 
 
+def guaranteed_threshold(
+    confidence: Floats, correct: NDArray[np.bool_], target_precision: float, sure: float = 0.95
+) -> float | None:
+    """Return the lowest threshold whose precision is at least the target, as sure as asked for; None without
+    one.
+
+    Thresholds are tested from the highest that accepts enough images downwards, each at the whole level,
+    until one fails (fixed sequence testing). Labels choose where it ends, and not where it begins, so that
+    the whole procedure keeps the level: Angelopoulos et al., "Learn then test",
+    https://arxiv.org/abs/2110.01052.
+    """
+    least = stats.labels_needed(target_precision, 0, sure)
+    found = None
+    for threshold in THRESHOLDS[::-1]:
+        accepted = confidence >= threshold
+        images, errors = int(accepted.sum()), int((~correct[accepted]).sum())
+        if images < least:
+            continue
+        if stats.binomial_tail(errors, images, 1 - target_precision) > 1 - sure:
+            break
+        found = float(threshold)
+    return found
+
+
+def auroc_of_errors(confidence: Floats, correct: NDArray[np.bool_]) -> float | None:
+    """Return how often a right prediction has a higher confidence than a wrong one; None without both kinds.
+
+    It is the area under the ROC curve. Ties count half.
+    """
+    right, wrong = np.sort(confidence[correct]), confidence[~correct]
+    if not len(right) or not len(wrong):
+        return None
+    below, not_above = np.searchsorted(right, wrong, "left"), np.searchsorted(right, wrong, "right")
+    return float(1 - (below + not_above).sum() / (2 * len(right) * len(wrong)))
+
+
+def calibration_error_by_chance(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
+    """Return the calibration error that a perfectly calibrated model shows on average with as many images."""
+    found = reliability(probabilities, labels, bins)
+    chance = sum(b.images * stats.expected_gap_by_chance(b.images, b.confidence) for b in found)
+    return float(chance / len(labels))
+
+
 def figures(
     probabilities: Floats,
     labels: Ints,
     classes: Sequence[str],
     threshold: float,
     thresholds: Mapping[str, float],
+    target_precision: float = 0.99,
 ) -> dict[str, Any]:
     """Return every figure about predictions that the card and `make evaluate` show, ready for JSON.
 
-    `threshold` is that of every class that has none of its own in `thresholds`.
+    `threshold` is that of every class that has none of its own in `thresholds`. `guaranteed` is what a
+    threshold accepts that carries a guarantee of the target precision, with 95 % confidence; None without
+    one.
     """
+    confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
+    guaranteed = guaranteed_threshold(confidence, correct, target_precision)
+    ece = expected_calibration_error(probabilities, labels)
+    by_chance = calibration_error_by_chance(probabilities, labels)
+    auroc = auroc_of_errors(confidence, correct)
     predicted = probabilities.argmax(axis=1)
     right = int((predicted == labels).sum())
     low, high = stats.wilson_interval(right, len(labels))
@@ -217,10 +272,22 @@ def figures(
         "confusion": {
             name: dict(zip(classes, confusion[i].tolist(), strict=True)) for i, name in enumerate(classes)
         },
-        "ece": _rounded(expected_calibration_error(probabilities, labels)),
+        "errors": len(labels) - right,
+        "auroc_of_errors": None if auroc is None else _rounded(auroc),
+        "risk_coverage_area": _rounded(float(risk_coverage(probabilities, labels)[1].mean())),
+        "ece": _rounded(ece),
+        "ece_by_chance": _rounded(by_chance),
+        "ece_debiased": _rounded(max(ece - by_chance, 0.0)),
         "log_loss": _rounded(log_loss(probabilities, labels)),
         "at_threshold": {"threshold": threshold, **acceptance(probabilities, labels, threshold)},
         "at_class_thresholds": acceptance(probabilities, labels, per_class),
+        "guaranteed": None
+        if guaranteed is None
+        else {
+            "target_precision": target_precision,
+            "threshold": guaranteed,
+            **acceptance(probabilities, labels, guaranteed),
+        },
         "by_threshold": [
             {"threshold": level, **acceptance(probabilities, labels, level)} for level in levels
         ],
@@ -245,3 +312,8 @@ def _correct(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
 
 def _rounded(value: float) -> float:
     return round(value, 4)
+
+
+def _rounded_down(value: float) -> float:
+    """Round a lower bound so that it does not claim too much."""
+    return math.floor(value * 10_000) / 10_000

@@ -12,6 +12,7 @@ import numpy as np
 from model import calibrate
 from model.data.dataset import SIZE_PX, Dataset
 from model.files import CARD_FILE, MODEL_FILE
+from model.training import label_errors
 from model.training.classifier_file import ModelFile
 
 _PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
@@ -37,7 +38,9 @@ def make(
     threshold, thresholds = calibrate.choose_thresholds(
         probabilities, dataset.labels, dataset.classes, target_precision
     )
-    figures = calibrate.figures(probabilities, dataset.labels, dataset.classes, threshold, thresholds)
+    figures = calibrate.figures(
+        probabilities, dataset.labels, dataset.classes, threshold, thresholds, target_precision
+    )
     return {
         "model_version": file.model_version,
         "classes": list(dataset.classes),
@@ -52,6 +55,7 @@ def make(
             "sha256": dataset.sha256(),
             "split": f"{len(np.unique(fold))} folds, each class spread evenly, near-duplicates together",
             "report": list(report),
+            **label_errors.find(dataset, probabilities).for_json(),
         },
         "training": dict(training),
         "versions": {"python": platform.python_version(), **_versions()},

@@ -18,7 +18,9 @@ from model.files import DEFAULT_MODEL, read_card
 from model.serving import aws
 from model.serving.endpoint import ask, over_http
 from model.serving.inference import Model
+from model.training import label_errors
 from model.training.diagrams import reliability_svg, risk_coverage_svg
+from model.training.label_errors import LabelErrors
 from model.training.summary import summary
 
 
@@ -33,20 +35,25 @@ class Evaluation:
     probabilities: calibrate.Floats
     """`(n, k)`."""
     figures: dict[str, Any]
+    label_errors: LabelErrors
+    """Of this part: the model must not have learned from it."""
 
     def text(self) -> str:
         """Return the figures for people."""
         lines = [*self.data.notes, *(f"unreadable: {line}" for line in self.data.unreadable)]
         lines.append(f"{self.part} images of {self.path}, model {self.model_version}\n")
         lines.append(summary(self.figures))
+        lines += ["", *self.label_errors.lines()]
         return "\n".join(lines)
 
     def write(self, out: Path) -> None:
-        """Write `evaluation.json`, `reliability.svg` and `risk_coverage.svg` to a folder."""
+        """Write figures, label errors (`label_errors.json`) and diagrams to a folder."""
         out.mkdir(parents=True, exist_ok=True)
         at = self.figures["at_threshold"]
         chosen = None if at["precision"] is None else (at["coverage"], 1 - at["precision"])
         (out / "evaluation.json").write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
+        errors = json.dumps(self.label_errors.for_json(), indent=2)
+        (out / "label_errors.json").write_text(errors + "\n", encoding="utf-8")
         bins = calibrate.reliability(self.probabilities, self.data.labels)
         (out / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
         curve = calibrate.risk_coverage(self.probabilities, self.data.labels)
@@ -94,4 +101,5 @@ def evaluate(
     figures = calibrate.figures(
         probabilities, images.labels, images.classes, card["threshold"], card["thresholds"]
     )
-    return Evaluation(card["model_version"], data, part, images, probabilities, figures)
+    errors = label_errors.find(images, probabilities)
+    return Evaluation(card["model_version"], data, part, images, probabilities, figures, errors)

@@ -1,7 +1,7 @@
 """A training run: reads the data, trains, and writes the model with its card."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from model.data.foreign import read as read_foreign
 from model.data.load import Data, Progress, Steps, load
 from model.training import card
 from model.training.classifier_file import ModelFile
+from model.training.label_errors import LabelErrors, Suspect
 from model.training.summary import summary
 
 Trainer = Callable[[Data, Progress], tuple[ModelFile, dict[str, Any]]]
@@ -28,7 +29,7 @@ class Trained:
 
     def text(self) -> str:
         """Return for people how good the model is and where it is."""
-        lines = [summary(self.card["out_of_fold"])]
+        lines = [summary(self.card["out_of_fold"]), *_label_errors(self.card["data"])]
         if self.card["threshold"] == 1.0:
             target = self.card["target_precision"]
             lines.append(
@@ -90,6 +91,12 @@ def run(
         file, described = trainer(clean, progress)
     card.write(out, file, described)
     return Trained(out, file, described)
+
+
+def _label_errors(data: Mapping[str, Any]) -> list[str]:
+    suspects = [Suspect(**each) for each in data["probably_wrong"]]
+    pairs = [(one, other) for one, other in data["near_duplicates_with_two_labels"]]
+    return ["", *LabelErrors(suspects, pairs).lines()]
 
 
 def needed(target_precision: float) -> int:

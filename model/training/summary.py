@@ -13,7 +13,9 @@ def summary(figures: Mapping[str, Any]) -> str:
         f"95 % interval      {low:.4f} to {high:.4f}",
         f"majority baseline  {figures['majority_baseline']:.4f}",
         *(f"recall             {_number(value)} {name}" for name, value in figures["recall"].items()),
-        f"calibration error  {figures['ece']:.4f}",
+        f"calibration error  {figures['ece']:.4f} (chance alone gives {figures['ece_by_chance']:.4f})",
+        f"AUROC of errors    {_number(figures['auroc_of_errors'])} ({figures['errors']:,} errors)",
+        f"risk-coverage area {figures['risk_coverage_area']:.4f}",
         f"log loss           {figures['log_loss']:.4f}",
         "",
         "true class, predicted as:",
@@ -22,10 +24,11 @@ def summary(figures: Mapping[str, Any]) -> str:
             for name, row in figures["confusion"].items()
         ),
         "",
-        "threshold   accepted   coverage   errors   precision",
+        "threshold   accepted   coverage   errors   precision   at least (95 % sure)",
         *(_line(f"{row['threshold']:.4g}", row) for row in figures["by_threshold"]),
         _line(f"{at['threshold']:.4g} *", at),
         _line("per class", per_class),
+        _guaranteed(figures["guaranteed"]),
     ]
     return "\n".join(lines)
 
@@ -33,7 +36,16 @@ def summary(figures: Mapping[str, Any]) -> str:
 def _line(name: str, row: Mapping[str, Any]) -> str:
     return (
         f"{name:<11} {row['accepted']:>8,}   {row['coverage']:>8.4f}   {row['errors']:>6,}   "
-        f"{_number(row['precision']):>9}"
+        f"{_number(row['precision']):>9}   {row['precision_at_least_95']:.4f}"
+    )
+
+
+def _guaranteed(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "\nNo threshold carries a guarantee: there are too few images, or errors of high confidence."
+    return (
+        f"\nThreshold {row['threshold']:.4g} carries a guarantee: its precision is at least "
+        f"{row['target_precision']:g}, 95 % sure ({row['coverage']:.4f} of the images)."
     )
 
 

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -120,6 +123,7 @@ def test_a_class_that_is_seen_to_be_imprecise_is_reviewed(rare, wrong):
         "coverage": round(1000 / (1000 + rare), 4),
         "errors": 0,
         "precision": 1.0,
+        "precision_at_least_95": 0.997,
     }
 
 
@@ -131,7 +135,13 @@ def test_without_evidence_no_class_has_a_threshold_of_its_own():
 def test_acceptance_counts_the_errors():
     probabilities, labels = predictions([0.9, 0.9, 0.9, 0.6], [True, True, False, False])
     result = calibrate.acceptance(probabilities, labels, 0.8)
-    assert result == {"accepted": 3, "coverage": 0.75, "errors": 1, "precision": 0.6667}
+    assert result == {
+        "accepted": 3,
+        "coverage": 0.75,
+        "errors": 1,
+        "precision": 0.6667,
+        "precision_at_least_95": 0.1353,
+    }
     assert calibrate.acceptance(probabilities, labels, 0.95)["precision"] is None
 
 
@@ -165,4 +175,66 @@ def test_the_figures_show_what_accuracy_alone_hides():
         "coverage": 1.0,
         "errors": 10,
         "precision": 0.9,
+        "precision_at_least_95": math.floor(1e4 * scipy.stats.beta.ppf(0.05, 90, 11)) / 1e4,
     }
+
+
+# ── order, chance and guarantees ───────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=60))
+def test_the_auroc_of_errors_is_the_mann_whitney_statistic(images):
+    confidence = np.array([level / 20 for level, _ in images])
+    correct = np.array([right for _, right in images])
+    found = calibrate.auroc_of_errors(confidence, correct)
+    if correct.all() or not correct.any():
+        assert found is None
+        return
+    statistic = scipy.stats.mannwhitneyu(confidence[correct], confidence[~correct]).statistic
+    assert found == pytest.approx(statistic / correct.sum() / (~correct).sum())
+
+
+def test_a_calibrated_model_shows_the_calibration_error_that_chance_gives():
+    rng = np.random.default_rng(4)
+    shown, by_chance = [], []
+    for _ in range(100):
+        confidence = rng.uniform(0.5, 1, 50)
+        probabilities = np.stack([confidence, 1 - confidence], axis=1)
+        labels = (rng.random(50) > confidence).astype(int)
+        shown.append(calibrate.expected_calibration_error(probabilities, labels))
+        by_chance.append(calibrate.calibration_error_by_chance(probabilities, labels))
+    assert np.mean(shown) > 0.08
+    assert np.mean(by_chance) == pytest.approx(np.mean(shown), abs=0.01)
+
+
+def test_a_guaranteed_threshold_misses_its_precision_in_few_of_many_data_sets():
+    rng = np.random.default_rng(5)
+    missed, found = 0, 0
+    for _ in range(200):
+        confidence = rng.beta(8, 0.6, 1_500)
+        threshold = calibrate.guaranteed_threshold(confidence, rng.random(1_500) < confidence, 0.97)
+        if threshold is not None:
+            found += 1
+            missed += float(confidence[confidence >= threshold].mean()) < 0.97
+    assert found > 150
+    assert missed <= 0.05 * 200
+
+
+def test_too_few_images_carry_no_guarantee():
+    assert calibrate.guaranteed_threshold(np.ones(298), np.ones(298, bool), 0.99) is None
+    assert calibrate.guaranteed_threshold(np.ones(299), np.ones(299, bool), 0.99) == 0.5
+
+
+def test_figures_say_what_is_expected_and_what_is_sure():
+    confidence = np.linspace(0.6, 1, 841)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    labels = np.zeros(841, int)
+    labels[:7] = 1
+    shown = calibrate.figures(probabilities, labels, ["a", "b"], 0.5, {})
+    assert (shown["at_threshold"]["precision"], shown["at_threshold"]["precision_at_least_95"]) == (
+        0.9917,
+        0.9844,
+    )
+    assert (shown["errors"], shown["auroc_of_errors"]) == (7, 1.0)
+    assert shown["guaranteed"]["threshold"] < 0.61
+    assert shown["guaranteed"]["precision_at_least_95"] >= 0.99
