@@ -38,6 +38,8 @@ class Stack:
     table: str
     workgroup: str
     notifications_topic_arn: str
+    key_pattern: str = "*"
+    """Keys that are classified, `prefix*suffix`. Other objects of the bucket are none of its images."""
     name: str = STACK_NAME
     waiting_images_url: str = ""
     endpoint_name: str = "scones"
@@ -58,6 +60,7 @@ class Stack:
         """Return the stack that CloudFormation describes by the template's outputs."""
         return cls(
             incoming_bucket=outputs["IncomingBucket"],
+            key_pattern=outputs["KeyPattern"],
             results_bucket=outputs["ResultsBucket"],
             query_results_bucket=outputs["QueryResultsBucket"],
             state_machine_arn=outputs["StateMachineArn"],

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -17,10 +18,43 @@ def template() -> dict[str, Any]:
     return read
 
 
-def resources_of_type(type_: str) -> dict[str, dict[str, Any]]:
-    """Return name → properties."""
-    resources = template()["Resources"].items()
-    return {name: resource["Properties"] for name, resource in resources if resource["Type"] == type_}
+WITHOUT_OPTIONS = {
+    "HasOwnIncoming": True,
+    "HasKeyFilter": False,
+    "HasProducerAccounts": False,
+    "HasImageKeys": False,
+    "HasImageRetention": False,
+    "HasKmsKey": False,
+    "HasVpc": False,
+    "HasPermissionsBoundary": False,
+    "HasTracing": False,
+}
+"""Conditions with the defaults of the parameters, as far as they change what a resource is."""
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def resources_of_type(type_: str, **conditions: bool) -> dict[str, dict[str, Any]]:
+    """Return name → properties, with these conditions and the others of `WITHOUT_OPTIONS` resolved."""
+    known = {**WITHOUT_OPTIONS, **conditions}
+    return {
+        name: resolved(resource["Properties"], known)
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == type_
+    }
+
+
+def resolved(value: Any, conditions: Mapping[str, bool]) -> Any:
+    """Return a value of the template as CloudFormation reads it under these conditions."""
+    if isinstance(value, dict):
+        if [*value] == ["Fn::If"] and value["Fn::If"][0] in conditions:
+            condition, then, otherwise = value["Fn::If"]
+            return resolved(then if conditions[condition] else otherwise, conditions)
+        found = {name: resolved(each, conditions) for name, each in value.items()}
+        return {name: each for name, each in found.items() if each != _NO_VALUE}
+    if isinstance(value, list):
+        return [each for each in (resolved(each, conditions) for each in value) if each != _NO_VALUE]
+    return value
 
 
 def view_definition(name: str, database: str) -> dict[str, Any]:

@@ -18,15 +18,24 @@ class Alarm:
     """What happened, and what to do: the text of the message."""
     statistic: str = "Sum"
     period_s: int = 300
-    periods: int = 1
+    periods: int | str = 1
     threshold: str = "0"
+    condition: str = ""
+    """Condition of the template under which there is the alarm; empty for always."""
+    sounds_in_silence: bool = False
+    """Whether it sounds when there is no data and when the statistic is 0, instead of above the threshold."""
 
     def to_yaml(self) -> str:
         """Return the template's resource."""
+        condition = f"    Condition: {self.condition}\n" if self.condition else ""
+        comparison, missing = "GreaterThanThreshold", "notBreaching"
+        if self.sounds_in_silence:
+            comparison, missing = "LessThanOrEqualToThreshold", "breaching"
         kind = "ExtendedStatistic" if self.statistic.startswith("p") else "Statistic"
         return (
             f"  {self.name}:\n"
             "    Type: AWS::CloudWatch::Alarm\n"
+            f"{condition}"
             "    Properties:\n"
             f"      AlarmDescription: {json.dumps(self.description)}\n"
             f"      Namespace: {self.namespace}\n"
@@ -35,9 +44,9 @@ class Alarm:
             f"      {kind}: {self.statistic}\n"
             f"      Period: {self.period_s}\n"
             f"      EvaluationPeriods: {self.periods}\n"
-            "      ComparisonOperator: GreaterThanThreshold\n"
+            f"      ComparisonOperator: {comparison}\n"
             f"      Threshold: {self.threshold}\n"
-            "      TreatMissingData: notBreaching\n"
+            f"      TreatMissingData: {missing}\n"
             "      AlarmActions: [!Ref Notifications]\n"
             "      OKActions: [!Ref Notifications]\n"
         )
@@ -111,6 +120,18 @@ ALARMS = (
         "For 15 minutes, Step Functions has throttled starts of executions: the account's quota is reached."
         " EventBridge retries each for 24 hours.",
         periods=3,
+    ),
+    Alarm(
+        "NoImages",
+        "AWS/States",
+        "ExecutionsStarted",
+        "ImageStateMachine",
+        "No image has come for NoImagesHours hours: a producer is down, or the rule or the bucket's"
+        " EventBridge notifications are off.",
+        period_s=3600,
+        periods="!Ref NoImagesHours",
+        condition="HasNoImagesHours",
+        sounds_in_silence=True,
     ),
     Alarm(
         "BackfillFailed",

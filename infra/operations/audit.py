@@ -10,7 +10,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.installation import state_folder
-from infra.operations.listing import inventoried, listed
+from infra.operations.listing import inventoried, listed, matching
 from infra.stack import Stack, depth
 
 
@@ -76,6 +76,7 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
     """
     s3, bucket = stack.client("s3"), stack.incoming_bucket
     listing = inventoried(s3, inventory_url, bucket, prefix) if inventory_url else listed(s3, bucket, prefix)
+    listing = matching(listing, stack.key_pattern)
     folder = state_folder() / "mirror" / stack.results_bucket
     mirror(ResultsBucket(s3, stack.results_bucket), folder)
     yield from accounts(folder, bucket, listing, prefix)

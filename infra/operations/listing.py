@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,15 @@ _COLUMNS = {"Key", "VersionId", "IsDeleteMarker", "Size", "LastModifiedDate", "E
 
 class UnusableInventory(SconesError):
     """The address is not that of an S3 Inventory of the bucket's versions."""
+
+
+def matching(uploads: Iterable[Upload], pattern: str) -> Iterator[Upload]:
+    """Yield the uploads whose keys a stack classifies: those of `prefix*suffix`."""
+    prefix, _, suffix = pattern.partition("*")
+    for upload in uploads:
+        key = upload.key
+        if key.startswith(prefix) and key[len(prefix) :].endswith(suffix):
+            yield upload
 
 
 def listed(s3: Any, bucket: str, prefix: str = "") -> Iterator[Upload]:

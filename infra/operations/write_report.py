@@ -10,7 +10,7 @@ from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
-from infra.operations.listing import listed
+from infra.operations.listing import listed, matching
 from infra.stack import Stack
 from ingest.image import MAX_BYTES
 from ingest.upload import NULL_VERSION, Upload
@@ -29,7 +29,9 @@ def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | N
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    uploaded, just_uploaded = uploaded_in(week, listed(s3, stack.incoming_bucket))
+    uploaded, just_uploaded = uploaded_in(
+        week, matching(listed(s3, stack.incoming_bucket), stack.key_pattern)
+    )
     return build_report(
         answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
     )

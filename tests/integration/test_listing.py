@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from infra.operations.drop import version_of
-from infra.operations.listing import UnusableInventory, inventoried, listed
+from infra.operations.listing import UnusableInventory, inventoried, listed, matching
 from infra.operations.redrive import DeadLetterQueue
 from infra.operations.rejected import Rejected, download
 from ingest.upload import Upload
@@ -80,6 +80,23 @@ def test_only_keys_under_the_prefix_are_listed(s3):
     for key in KEYS:
         put(s3, key)
     assert [upload.key for upload in listed(s3, BUCKET, "x/")] == ['x/"q",y.png']
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("*", ["in/a.png", "in/.png", "in/a.txt", "out/a.png"]),
+        ("in/*", ["in/a.png", "in/.png", "in/a.txt"]),
+        ("in/*.png", ["in/a.png", "in/.png"]),
+        ("in/a.*a.png", []),  # as EventBridge's wildcard, the two ends do not overlap
+    ],
+)
+def test_only_keys_that_the_stack_classifies_are_uploads(pattern, matched):
+    event = an_event()
+    uploads = [
+        replace(Upload.from_event(event), key=key) for key in ("in/a.png", "in/.png", "in/a.txt", "out/a.png")
+    ]
+    assert [upload.key for upload in matching(uploads, pattern)] == matched
 
 
 def test_more_versions_than_a_page_holds_are_listed(s3, monkeypatch):

@@ -116,8 +116,18 @@ def test_an_alarm_notifies_the_topic_and_describes_the_fault(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Notifications"}]
     assert alarm["AlarmDescription"].endswith((".", "microseconds)."))
-    # All alarms count faults or measure work: where there is no work, there is no fault.
-    assert alarm["TreatMissingData"] == "notBreaching"
+    # All others count faults or measure work: where there is no work, there is no fault.
+    assert alarm["TreatMissingData"] == ("breaching" if name == "NoImages" else "notBreaching")
+
+
+def test_the_alarm_of_silence_sounds_after_as_many_hours_without_an_execution_as_wanted() -> None:
+    silence = ALARMS["NoImages"]
+    assert (silence["Statistic"], silence["Threshold"]) == ("Sum", 0)
+    assert silence["ComparisonOperator"] == "LessThanOrEqualToThreshold"
+    assert (silence["Period"], silence["EvaluationPeriods"]) == (3600, {"Ref": "NoImagesHours"})
+    assert template()["Resources"]["NoImages"]["Condition"] == "HasNoImagesHours"
+    # CloudWatch looks back a week at the most.
+    assert template()["Parameters"]["NoImagesHours"]["MaxValue"] * 3600 <= 7 * 24 * 3600
 
 
 def test_every_line_of_the_dashboard_is_documented() -> None:

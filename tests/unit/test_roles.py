@@ -56,9 +56,11 @@ DELIVERY = (
     "logs:DescribeLogGroups",
 )
 READS_A_VERSION = Needs(
-    ("s3:GetObjectVersion",), "${IncomingBucket.Arn}/*", ("ingest/aws.py", '"VersionId": upload.version_id')
+    ("s3:GetObjectVersion",),
+    "arn:${AWS::Partition}:s3:::${IncomingBucket}/*",
+    ("ingest/aws.py", '"VersionId": upload.version_id'),
 )
-TELLS_GONE = Needs(("s3:ListBucket",), "IncomingBucket.Arn", LISTED_IS_404)
+TELLS_GONE = Needs(("s3:ListBucket",), "arn:${AWS::Partition}:s3:::${IncomingBucket}", LISTED_IS_404)
 MODEL_INPUTS = "${ResultsBucket.Arn}/model-inputs/*"
 INVOKES_ENDPOINT = Needs(
     ("sagemaker:InvokeEndpoint",),
@@ -110,7 +112,7 @@ NEEDS: dict[str, list[Needs]] = {
         lets_wait("image"),
         Needs(
             ("s3:GetObject",),
-            "${IncomingBucket.Arn}/*",
+            "arn:${AWS::Partition}:s3:::${IncomingBucket}/*",
             ("workflow/image.asl.json", "arn:aws:states:::aws-sdk:s3:headObject"),
         ),
         TELLS_GONE,
@@ -299,7 +301,22 @@ def test_a_role_is_trusted_to_one_service(role: str) -> None:
         "Principal": {"Service": TRUSTED.get(role, "lambda.amazonaws.com")},
         "Action": "sts:AssumeRole",
     }
-    assert ROLES[role].keys() == {"AssumeRolePolicyDocument", "Policies"}  # nothing managed, nothing attached
+    assert ROLES[role].keys() - {"ManagedPolicyArns"} == {"AssumeRolePolicyDocument", "Policies"}
+    assert not ROLES[role].get("ManagedPolicyArns")  # nothing attached
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_option_attaches_its_policy_and_the_boundary_bounds_every_role(role: str) -> None:
+    options = ("HasPermissionsBoundary", "HasTracing", "HasVpc", "HasKmsKey")
+    bounded = resources_of_type("AWS::IAM::Role", **dict.fromkeys(options, True))[role]
+    assert bounded["PermissionsBoundary"] == {"Ref": "PermissionsBoundary"}
+    is_lambda = (
+        bounded["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"] == "lambda.amazonaws.com"
+    )
+    attached = str(bounded.get("ManagedPolicyArns", ""))
+    assert ("AWSLambdaVPCAccessExecutionRole" in attached) == is_lambda
+    is_of_events = role == "ImageUploadedRole"  # it starts executions alone
+    assert ("AWSXRayDaemonWriteAccess" in attached) == ("'UseOfKey'" in attached) == (not is_of_events)
 
 
 def test_no_function_gets_a_role_or_a_policy_from_sam() -> None:

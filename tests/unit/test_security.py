@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from infra.installation import PROJECT
-from tests.template import resources_of_type, template
+from tests.template import resolved, resources_of_type, template
 
 Properties = dict[str, Any]
 
@@ -35,11 +35,14 @@ def key_is_for_alarms_alone(key: Properties) -> bool:
     root, *others = key["KeyPolicy"]["Statement"]
     return (
         set(root["Principal"]) == {"AWS"}
-        and all(other["Principal"] == {"Service": "cloudwatch.amazonaws.com"} for other in others)
+        and all(other["Principal"] == {"Service": NOTIFYING} for other in others)
         and {action for other in others for action in other["Action"]}
         == {"kms:Decrypt", "kms:GenerateDataKey"}
     )
 
+
+NOTIFYING = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
+"""Services that send notifications."""
 
 RULES: list[tuple[str, str, Callable[[Properties], bool]]] = [
     ("AWS::S3::Bucket", "encrypted", lambda b: "BucketEncryption" in b),
@@ -64,6 +67,11 @@ RULES: list[tuple[str, str, Callable[[Properties], bool]]] = [
     ("AWS::SNS::TopicPolicy", "TLS only", lambda p: "aws:SecureTransport" in str(statements(p))),
     ("AWS::KMS::Key", "rotated", lambda k: k["EnableKeyRotation"] is True),
     ("AWS::KMS::Key", "for alarms alone", key_is_for_alarms_alone),
+    (
+        "AWS::IAM::ManagedPolicy",
+        "on one key alone",
+        lambda p: [s["Resource"] for s in statements(p)] == [{"Ref": "KmsKeyArn"}],
+    ),
     ("AWS::Logs::LogGroup", "not kept forever", lambda g: "RetentionInDays" in g),
     ("AWS::Serverless::Function", "without an address of its own", lambda f: "FunctionUrlConfig" not in f),
     ("AWS::Serverless::Function", "bounded in time", lambda f: 0 < f["Timeout"] <= 900),
@@ -91,6 +99,7 @@ TYPES_WITHOUT_RULES = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::SNS::Subscription",
+    "AWS::Budgets::Budget",
 }
 
 
@@ -127,3 +136,59 @@ def test_each_exception_of_checkov_has_its_reason() -> None:
     skipped = yaml.safe_load(text)["skip-check"]
     reasons = dict(re.findall(r"^  - (CKV_AWS_\d+) # (.{20,})$", text, re.MULTILINE))
     assert [*reasons] == skipped
+
+
+def test_with_a_key_everything_at_rest_is_encrypted_with_it() -> None:
+    key = {"Ref": "KmsKeyArn"}
+    for bucket in resources_of_type("AWS::S3::Bucket", HasKmsKey=True).values():
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        wanted = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        assert rule == {"ServerSideEncryptionByDefault": wanted, "BucketKeyEnabled": True}
+    for queue in resources_of_type("AWS::SQS::Queue", HasKmsKey=True).values():
+        assert queue["KmsMasterKeyId"] == key
+        assert "SqsManagedSseEnabled" not in queue  # SQS refuses both
+    for logs in resources_of_type("AWS::Logs::LogGroup", HasKmsKey=True).values():
+        assert logs["KmsKeyId"] == key
+    (workgroup,) = resources_of_type("AWS::Athena::WorkGroup", HasKmsKey=True).values()
+    answers = workgroup["WorkGroupConfiguration"]["ResultConfiguration"]["EncryptionConfiguration"]
+    assert answers == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+
+
+def test_other_accounts_may_put_images_and_nothing_else() -> None:
+    policy = resources_of_type("AWS::S3::BucketPolicy", HasProducerAccounts=True)["IncomingBucketPolicy"]
+    (allowed,) = [s for s in statements(policy) if s["Effect"] == "Allow"]
+    assert allowed["Action"] == "s3:PutObject"
+    assert allowed["Principal"] == {"AWS": {"Ref": "ProducerAccounts"}}
+
+
+def test_the_readers_of_images_may_decrypt_with_the_producers_keys() -> None:
+    decrypt = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": {"Ref": "ImageKeyArns"}}
+    readers = set()
+    for name, role in resources_of_type("AWS::IAM::Role", HasImageKeys=True).items():
+        of_role = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+        if any("s3:GetObjectVersion" in as_list(s["Action"]) for s in of_role):
+            assert decrypt in of_role
+            readers.add(name)
+    assert {"SerializeRole", "ClassifyBatchRole"} <= readers
+
+
+def test_an_existing_bucket_is_read_and_watched_and_neither_made_nor_changed() -> None:
+    for name, resource in template()["Resources"].items():
+        if resource["Type"] in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy") and "Incoming" in name:
+            assert resource["Condition"] == "HasOwnIncoming"
+    theirs = {"Ref": "IncomingBucketName"}
+    rule = resources_of_type("AWS::Events::Rule", HasOwnIncoming=False, HasKeyFilter=True)["ImageUploaded"]
+    detail = rule["EventPattern"]["detail"]
+    assert detail["bucket"] == {"name": [theirs]}
+    assert detail["object"] == {"key": [{"wildcard": {"Fn::Sub": "${KeyPrefix}*${KeySuffix}"}}]}
+    others = {
+        **template(),
+        "Resources": {
+            name: resolved(each, {"HasOwnIncoming": False})
+            for name, each in template()["Resources"].items()
+            if each.get("Condition") != "HasOwnIncoming"
+        },
+    }
+    assert "'IncomingBucket'" not in str(
+        [each["Properties"] for each in others["Resources"].values()]
+    ).replace("{'IncomingBucket': {'Ref': 'IncomingBucketName'}}", "")
