@@ -34,7 +34,6 @@ ACCOUNT_ID = "000000000000"
 """Account of the embedded AWS: that of every access key that is not itself an account number."""
 
 ARTIFACTS_BUCKET = "scones-artifacts"
-_QUEUES = "http://localhost:4566"
 _PORTS = range(20_000, 30_000)
 """Ports to choose from, below those of outgoing connections: one of these could take a port between the check
 and the start of the server."""
@@ -358,7 +357,7 @@ def _deployed(
     pids = {name: pid for pid, name in processes(home).items()}
     os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
-        _with_addresses(outputs(client("cloudformation", *where), STACK_NAME), endpoint_url),
+        outputs(client("cloudformation", *where), STACK_NAME),
         region=REGION,
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
@@ -369,14 +368,6 @@ def _deployed(
         home=str(home),
         pids=pids,
     )
-
-
-def _with_addresses(outputs: dict[str, str], endpoint_url: str) -> dict[str, str]:
-    """Return outputs with reachable addresses of queues. ministack names its default port in them."""
-    return {
-        name: endpoint_url + value.removeprefix(_QUEUES) if value.startswith(_QUEUES) else value
-        for name, value in outputs.items()
-    }
 
 
 def _wait_for(

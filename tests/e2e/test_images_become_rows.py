@@ -1,5 +1,7 @@
 """Images dropped through S3 end as rows that SQL finds: the embedded AWS, real processes, real HTTP."""
 
+import csv
+import io
 import json
 import os
 import random
@@ -23,7 +25,7 @@ from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
 from model.data.drawings import draw
 from tests.builders import encoded, png_bytes
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,8 @@ def test_any_key_that_s3_takes_comes_through(stack: Stack, tmp_path: Path, key: 
     assert settled.outcomes["failed"] == 0
 
 
-def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, tmp_path: Path) -> None:
+def aws_cli(stack: Stack, *arguments: str) -> str:
+    """Run the AWS CLI as for every AWS, and return what it prints."""
     assert stack.endpoint_url
     environment = {
         **os.environ,
@@ -138,9 +141,13 @@ def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path, t
         "AWS_SECRET_ACCESS_KEY": stack.secret_access_key,
         "AWS_DEFAULT_REGION": stack.region,
     }
+    command = [sys.executable, "-m", "awscli", *arguments]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def test_the_aws_cli_drops_a_folder_like_make_drop(stack: Stack, images: Path) -> None:
     target = f"s3://{stack.incoming_bucket}/by-cli/"
-    command = [sys.executable, "-m", "awscli", "s3", "cp", "--recursive", "--quiet", str(images), target]
-    subprocess.run(command, env=environment, check=True)
+    aws_cli(stack, "s3", "cp", "--recursive", "--quiet", str(images), target)
     listed = stack.client("s3").list_object_versions(Bucket=stack.incoming_bucket, Prefix="by-cli/")
     dropped = [Dropped(each["Key"], each["VersionId"]) for each in listed["Versions"]]
     assert len(dropped) == 40
@@ -166,6 +173,54 @@ def test_every_saved_query_is_there_and_athena_answers_it_as_make_query_does(
             assert_frame_equal(
                 athena_itself.query(sql).frame, answers.query(sql).frame, check_dtype=False, obj=name
             )
+
+
+def test_the_aws_cli_and_boto3_s_paginators_ask_athena_and_find_the_files_of_results(
+    stack: Stack, settled: Settled
+) -> None:
+    started = aws_cli(
+        stack,
+        *("athena", "start-query-execution", "--work-group", stack.workgroup),
+        *("--query-execution-context", f"Database={stack.database}"),
+        *("--query-string", "SELECT key, ? AS said FROM outcomes ORDER BY key"),
+        *("--execution-parameters", "'it''s, \"so\"'"),
+    )
+    athena = stack.client("athena")
+    query = {"QueryExecutionId": json.loads(started)["QueryExecutionId"]}
+    until(lambda: execution_of(athena, query)["Status"]["State"] not in ("QUEUED", "RUNNING"), "an answer")
+    execution = execution_of(athena, query)
+    assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+    pages = athena.get_paginator("get_query_results").paginate(**query, PaginationConfig={"PageSize": 10})
+    rows = [
+        [cell.get("VarCharValue") for cell in row["Data"]]
+        for page in pages
+        for row in page["ResultSet"]["Rows"]
+    ]
+    assert len(rows) > 30
+    assert rows[0] == ["key", "said"]
+    assert {row[1] for row in rows[1:]} == {'it\'s, "so"'}
+    written = aws_cli(stack, "s3", "cp", execution["ResultConfiguration"]["OutputLocation"], "-")
+    assert list(csv.reader(io.StringIO(written))) == rows
+    where = {"CatalogName": "AwsDataCatalog", "DatabaseName": stack.database}
+    listing = athena.get_paginator("list_table_metadata")
+    listed = listing.paginate(**where, PaginationConfig={"PageSize": 3}).build_full_result()
+    kinds = {table["Name"]: table["TableType"] for table in listed["TableMetadataList"]}
+    in_glue = stack.client("glue").get_paginator("get_tables").paginate(DatabaseName=stack.database)
+    assert {table["Name"]: table["TableType"] for page in in_glue for table in page["TableList"]} == kinds
+    assert kinds["outcomes"] == kinds["true_labels"] == "VIRTUAL_VIEW"
+    with pytest.raises(athena.exceptions.MetadataException, match="nothing_here not found"):
+        athena.get_table_metadata(**where, TableName="nothing_here")
+
+
+def test_the_addresses_of_queues_have_the_port_of_the_system(stack: Stack) -> None:
+    name = stack.results_queue_url.rpartition("/")[2]
+    assert stack.results_queue_url.startswith(f"{stack.endpoint_url}/")
+    assert stack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"] == stack.results_queue_url
+
+
+def execution_of(athena: Any, query: dict[str, str]) -> dict[str, Any]:
+    execution: dict[str, Any] = athena.get_query_execution(**query)["QueryExecution"]
+    return execution
 
 
 def test_captures_are_imported_from_a_bucket_by_the_stack_s_own_policy(stack: Stack, tmp_path: Path) -> None:

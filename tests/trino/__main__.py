@@ -1,5 +1,6 @@
 """`make check-trino`. Exit code 3: an answer differs from the local Athena's, or facts were stale."""
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.trino.lake import MONDAY, SUNDAY, write_lake
 
 def main() -> int:
     """Compare the local Athena with a Trino: its facts, its tests, the saved questions and the views."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # Trino ends with it
     try:
         server.java_home()
         folder = statements.folder_of()

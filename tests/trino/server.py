@@ -180,7 +180,8 @@ def _node(data: Path) -> dict[str, str]:
 _JVM = (
     "-server",
     "-Xmx2G",
-    "-XX:+UseG1GC",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",  # it runs for minutes: what it spends on compiling well does not pay
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:ReservedCodeCacheSize=512M",
     "-Djdk.attach.allowAttachSelf=true",

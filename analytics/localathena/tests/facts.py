@@ -222,7 +222,8 @@ def _unzipped(columns: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
 
 
 def _plain(type_: str) -> str:
-    return re.sub(r"\b(varchar|char)\(\d+\)", "varchar", type_.replace(", ", ",").replace('"', ""))
+    spelled = re.sub(r"INTERVAL [A-Z ]+", lambda found: found[0].lower(), type_.replace(", ", ","))
+    return re.sub(r"\b(varchar|char)\(\d+\)", "varchar", spelled.replace('"', ""))
 
 
 def _same_rows(rows: Sequence[Any], local: Sequence[Any], types: Sequence[str], sql: str) -> bool:
