@@ -26,7 +26,7 @@ WITH_CLIENTS := .venv-clients
 COMMANDS := demo up down deploy undeploy package drop evaluate query import-capture report backfill audit redrive rejected \
   review label certify compact
 TORCH_COMMANDS := train
-SAGEMAKER_COMMANDS := endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
+SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
 PROOFS := torture bench simulate
 # NAME=value counts from the environment too, where it always did. Windows' Linux sets NAME itself.
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \

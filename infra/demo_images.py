@@ -27,6 +27,12 @@ def write_images(folder: Path, count: int, seed: int) -> int:
     return len(files)
 
 
+def three_drawings() -> list[bytes]:
+    """Return three drawings of 640 × 480 pixels as PNG files, always the same ones."""
+    rng = random.Random(0)
+    return [_encoded(draw(LABELS[number % 2], 640, 480, rng), "PNG") for number in range(3)]
+
+
 def _sound(count: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
     encoders = list(_ENCODERS.items())
     for number in range(count):

@@ -18,6 +18,11 @@ from workflow.breaker import Breaker
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX
 
+ENDPOINT_CONFIG = Config(
+    connect_timeout=1, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1}
+)
+"""One attempt, so that what is measured and what is counted is one request."""
+
 ANSWER_MAX_BYTES = 80_000
 """Limit of one image's answer: 1,000 labels with their scores. A larger answer must not fill the state."""
 
@@ -87,11 +92,7 @@ class Endpoint:
 
         The client times out before the Lambda does, and does not retry: what finds the endpoint busy waits.
         """
-        config = Config(
-            connect_timeout=1,
-            read_timeout=read_timeout_s,
-            retries={"mode": "standard", "total_max_attempts": 1},
-        )
+        config = ENDPOINT_CONFIG.merge(Config(read_timeout=read_timeout_s))
         return cls(boto3.client("sagemaker-runtime", config=config), name, accept, scores_are)
 
     @property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.operations.audit import Audited
     from infra.operations.backfill import Ended
     from infra.operations.certify import Certified
+    from infra.operations.check_endpoint import Checked
     from infra.operations.drop import Settled
     from infra.operations.import_capture import Imported
     from infra.operations.redrive import Plan, Redriven
@@ -295,6 +296,48 @@ def import_facts(imported: "Imported", new: int, known: int) -> dict[str, Any]:
         "other_files": imported.other_files,
         "bad": [asdict(line) for line in imported.bad],
     }
+
+
+# ── an endpoint ──
+
+
+def show_checked_endpoint(console: Terminal, checked: "Checked") -> None:
+    """Print what an endpoint answered to a few images, and whether a stack would understand it."""
+    from rich.table import Table
+
+    table = Table(title="Answers", title_justify="left")
+    for column in ("label", "confidence", "classes", "sum", "unfamiliarity", "ms"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for image in checked.images:
+        if image.error is None:
+            unfamiliarity = "–" if image.unfamiliarity is None else f"{image.unfamiliarity:.3f}"
+            table.add_row(
+                image.label,
+                f"{image.confidence:.4f}",
+                f"{image.classes}, {'by name' if image.named else 'by position'}",
+                f"{image.probability_sum:.4f}",
+                unfamiliarity,
+                f"{image.milliseconds:,.0f}",
+            )
+        else:
+            table.add_row("–", *("–" for _ in range(4)), f"{image.milliseconds:,.0f}")
+    console.print(table)
+    for error in dict.fromkeys(image.error for image in checked.images if image.error):
+        console.print(error, highlight=False, soft_wrap=True)
+    if checked.takes_batches:
+        console.print(
+            f"Batches: {checked.batch_ms:,.0f} ms an image; probabilities differ by at most "
+            f"{checked.batch_differs_by:.2g}.",
+            highlight=False,
+        )
+    else:
+        console.print("Batches: not taken. A backfill asks image by image.", highlight=False)
+    console.print(
+        f"Ready: `{how('deploy')}` with these PARAMETERS."
+        if checked.is_ready
+        else "Not ready: every such image would fail.",
+        highlight=False,
+    )
 
 
 # ── AWS ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,8 @@ from analytics.lake.merge import generation_of
 from analytics.lake.schema import PREFIX, to_table
 from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack, depth
+from ingest.aws import MODEL_INPUTS_PREFIX
+from ingest.upload import Upload
 from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type
@@ -279,7 +281,9 @@ def denial(system: System, role: str, action: str) -> str:
     return f"denied: {system.physical_ids[role]} may not {action} on"
 
 
-def a_large_image_is_not_kept(system: System, role: str, action: str) -> None:
+@contextmanager
+def a_large_image(system: System) -> Iterator[dict[str, Any]]:
+    """Let the model want large images for a while; give the event of one."""
     lambdas, function = system.client("lambda"), system.physical_ids["SerializeFunction"]
     variables = lambdas.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
 
@@ -290,20 +294,28 @@ def a_large_image_is_not_kept(system: System, role: str, action: str) -> None:
 
     put("1024")
     try:
-        system.client("s3").put_object(
+        answer = system.client("s3").put_object(
             Bucket=system.stack.incoming_bucket, Key="large.png", Body=png_bytes(noise(400, 400))
         )
-        event = an_event("large.png", None, bucket=system.stack.incoming_bucket)
-        assert "AccessDenied" in (system.invoke("SerializeFunction", {"event": event}) or "")
+        yield an_event("large.png", answer["VersionId"], bucket=system.stack.incoming_bucket)
     finally:
         put(variables["ImageSizePx"])
+
+
+def a_large_image_is_not_kept(system: System, role: str, action: str) -> None:
+    with a_large_image(system) as event:
+        raised = system.invoke("SerializeFunction", {"event": event, "execution_arn": "one"})
+    assert raised
+    assert "AccessDenied" in raised
 
 
 def a_large_image_is_not_read(system: System, role: str, action: str) -> None:
     key = "model-inputs/large"
     system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=key, Body=png_bytes())
     request = {"body": None, "key": key, "content_type": "image/png", "execution_arn": "one"}
-    assert "AccessDenied" in (system.invoke("ClassifyFunction", request) or "")
+    raised = system.invoke("ClassifyFunction", request)
+    assert raised
+    assert "AccessDenied" in raised
 
 
 CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
@@ -339,6 +351,14 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("DigestRole", "sns:Publish", "", no_digest_is_sent),
     ("RecordRole", "s3:PutObject", "", it_cannot_be_written),  # last: Record then pauses
 ]
+
+
+def test_a_large_image_goes_through_s3(system: System) -> None:
+    with a_large_image(system) as event:
+        assert system.invoke("SerializeFunction", {"event": event, "execution_arn": "one"}) is None
+    key = f"{MODEL_INPUTS_PREFIX}{Upload.from_event(event).upload_id}"
+    request = {"body": None, "key": key, "content_type": "image/png", "execution_arn": "one"}
+    assert system.invoke("ClassifyFunction", request) is None
 
 
 @pytest.mark.parametrize(("role", "action", "resource", "then"), CASES)

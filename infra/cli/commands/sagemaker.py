@@ -1,17 +1,28 @@
-"""The model on SageMaker: endpoint, endpoint-train, -calibrate, -rollback and -delete."""
+"""The model on SageMaker: endpoint, check-endpoint, endpoint-train, -calibrate, -rollback and -delete."""
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import FOLDER, WholeNumber, chosen_stack, option, scones, stack
+from infra.cli.command_line import (
+    ATTENTION,
+    FOLDER,
+    WholeNumber,
+    argument,
+    as_json,
+    chosen_stack,
+    option,
+    scones,
+    stack,
+)
 from infra.cli.commands.on_aws import is_wanted, yes
-from infra.cli.terminal import steps, words
-from infra.cli.words import print_json, show_resources
+from infra.cli.terminal import answers, steps, words
+from infra.cli.words import print_json, show_checked_endpoint, show_resources
 from infra.installation import how
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests
@@ -206,6 +217,51 @@ def endpoint(
     click.echo(release(plane, wanted, served, change, now, _say))
     if served and not image:
         _say(f"`{how('endpoint-calibrate')}` gives the parameters for `{how('deploy')}` that belong to it")
+
+
+@scones.command("check-endpoint")
+@_name
+@argument("parameters", metavar="PARAMETERS", nargs=-1)
+@option(
+    "--from",
+    "images",
+    make="FROM",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="folder of images, of which three are sent; left out: three drawings",
+)
+@as_json
+def check_endpoint(name: str, parameters: tuple[str, ...], images: Path | None, as_json: bool) -> None:
+    """Ask an endpoint about three images, with PARAMETERS of the template as Name=value.
+
+    Says what a stack with these parameters would understand. Nothing is deployed.
+    """
+    if odd := [parameter for parameter in parameters if "=" not in parameter]:
+        raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
+    from infra.operations.check_endpoint import Settings
+    from infra.operations.check_endpoint import check_endpoint as check
+    from workflow.aws import ENDPOINT_CONFIG, Endpoint
+
+    settings = Settings.of(dict(parameter.partition("=")[::2] for parameter in parameters))
+    client = systems.aws_account().session.client("sagemaker-runtime", config=ENDPOINT_CONFIG)
+    endpoint = Endpoint(client, name, settings.accept, settings.scores_are)
+    checked = check(endpoint, settings, _three_images(images))
+    if as_json:
+        print_json({"is_ready": checked.is_ready, **asdict(checked)})
+    else:
+        show_checked_endpoint(answers, checked)
+    if not checked.is_ready:
+        raise SystemExit(ATTENTION)
+
+
+def _three_images(folder: Path | None) -> list[bytes]:
+    from infra.demo_images import three_drawings
+
+    if folder is None:
+        return three_drawings()
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if len(files) < 3:
+        raise click.ClickException(f"{folder} has fewer than three images")
+    return [file.read_bytes() for file in files[:3]]
 
 
 @scones.command("endpoint-calibrate")
