@@ -4,9 +4,10 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image  # a command that only reads a card does without
 
 SQUEEZE, CROP, PAD = "squeeze", "crop", "pad"
 RESIZE_MODES = (SQUEEZE, CROP, PAD)
@@ -74,7 +75,7 @@ class ModelInput:
         """Size of an image without compression."""
         return self.width_px * self.height_px * 3
 
-    def file_of(self, pixels: Image.Image) -> bytes:
+    def file_of(self, pixels: "Image.Image") -> bytes:
         """Return pixels as the file that the endpoint gets."""
         buffer = io.BytesIO()
         if self.jpeg_quality:
