@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import boto3
 import pytest
@@ -22,7 +23,7 @@ PARAMETERS = ("ClassNames=bicycle,motorcycle", "ImageSizePx=224", "JpegQuality=9
 @pytest.fixture
 def endpoint(monkeypatch, fake_aws):
     """Return what an endpoint of SageMaker answers and what it was asked; it takes images, not arrays."""
-    told = {"answer": HUGGING_FACE, "takes": ("image/png", "image/jpeg"), "asked": []}
+    told: dict[str, Any] = {"answer": HUGGING_FACE, "takes": ("image/png", "image/jpeg"), "asked": []}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
