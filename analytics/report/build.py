@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analytics.athena.engine import Engine
+from analytics.athena.engine import Engine, QueryFailed, QueryRefused
 from analytics.questions.queries import Value, saved_query
 from analytics.report.isoweek import IsoWeek
 from analytics.report.markdown import digest_text
@@ -26,6 +26,9 @@ LEAST_CERTAIN = 24
 MOST_UNFAMILIAR = 16
 _EXACT_DOTS = 5_000
 """Most images for which each has a dot of its own."""
+
+_ESSENTIAL = "weekly_summary"
+"""Question without whose answer there is no report."""
 
 _OF_BOTH_WEEKS = (
     *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
@@ -105,8 +108,10 @@ def build_report(
     of them are so young that they may still be on their way. Without `uploaded` the report says
     that it is unknown.
 
+    A question that fails costs the sections that need it; they say why.
+
     Raises:
-        QueryRefused, QueryFailed: the engine could not answer.
+        QueryRefused, QueryFailed: the engine could not answer the one question that all sections need.
     """
     asked = _Asked(engine)
     frames = _gather(asked, week, compare)
@@ -123,6 +128,7 @@ def build_report(
         uploaded=uploaded,
         just_uploaded=just_uploaded,
         statements=asked.statements,
+        unanswered=asked.unanswered,
     )
     pictures = [
         small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
@@ -138,10 +144,18 @@ class _Asked:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.statements: list[Statement] = []
+        self.unanswered: dict[str, str] = {}
+        """Question → why it failed."""
 
     def ask(self, name: str, first: IsoWeek, last: IsoWeek, **values: Value) -> pd.DataFrame:
         sql = saved_query(name, from_dt=first.monday, to_dt=last.sunday, **values)
-        result = self._engine.query(sql)
+        try:
+            result = self._engine.query(sql)
+        except (QueryRefused, QueryFailed) as error:
+            if name == _ESSENTIAL:
+                raise
+            self.unanswered[name] = str(error)
+            return pd.DataFrame()
         self.statements.append(Statement(name, sql, result.scanned_bytes, result.elapsed_ms))
         return result.frame
 

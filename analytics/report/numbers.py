@@ -450,3 +450,5 @@ class Numbers:
     """None where no endpoint gave an unfamiliarity."""
     cost: WeeklyCost
     statements: list[Statement]
+    unanswered: dict[str, str]
+    """Question that failed → why. The numbers that need it are missing."""

@@ -1,6 +1,6 @@
 """The report's sections: numbers → a sentence, a chart and a table each. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -30,6 +30,7 @@ _DRAWN_THRESHOLDS = 3
 _LEGEND = [(f"box {outcome.colour}", outcome.heading.lower()) for outcome in Outcome]
 _OTHER_OUTCOMES = [outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.FAILED)]
 """Shares in the folders' table beside the accepted one."""
+_REJECTED, _FAILED = "Rejected, by reason", "Failed, by reason"
 _DRAWN_FOLDERS = 10
 _FOLDER_CHARS = 40
 _MAX_REASONS = 20
@@ -73,32 +74,81 @@ class Chapter:
     sections: Sequence[Section]
 
 
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "volume": ("volume_by_day",),
+    "hours": ("volume_by_hour",),
+    "folders": ("outcomes_by_folder",),
+    "over-time": ("confidence_over_time",),
+    "classes": ("class_balance_by_week",),
+    "true-classes": ("sampling_frame", "labelled_images"),
+    "confidence": ("confidence_histogram",),
+    "below": ("confidence_histogram",),
+    "unlike": ("unlike_by_folder", "most_unfamiliar_images"),
+    "what-if": ("coverage_at_thresholds",),
+    "measured": ("measured_precision", "sampling_frame", "labelled_images", "label_agreement"),
+    "precision-by-class": ("measured_precision", "sampling_frame", "labelled_images", "confusions"),
+    "inputs": ("input_histograms", "drift_inputs"),
+    "rejects": ("rejects_by_reason",),
+    "failures": ("failures_by_reason",),
+    "latency": ("latency",),
+    "completeness": ("completeness", "duplicates_removed"),
+    "cost": ("completeness", "latency"),
+}
+"""Section → the questions that it needs; `inputs` stands for one section for each input."""
+
+
 def chapters(numbers: Numbers) -> list[Chapter]:
-    """Return the page's chapters; a week without images has few sections."""
+    """Return the page's chapters; a week without images has few sections.
+
+    In the place of a section that needs a question without an answer, one says why it is missing.
+    """
     tally = numbers.summary.tally
     model: list[Section] = []
     images: list[Section] = []
+
+    def part(slug: str, title: str, sections: Callable[[], Iterable[Section]]) -> Iterable[Section]:
+        for question in QUESTIONS[slug]:
+            if question in numbers.unanswered:
+                why = numbers.unanswered[question]
+                return [Section(slug, title, f"Missing: the question {question!r} was not answered. {why}")]
+        return sections()
+
     if tally.images:
-        images += [_volume(numbers), _hours(numbers), *_folders(numbers)]
+        images += part("volume", "Images by day", lambda: [_volume(numbers)])
+        images += part("hours", "Images by hour", lambda: [_hours(numbers)])
+        images += part("folders", "By folder", lambda: _folders(numbers))
     if tally.classified:
-        model += [
-            _over_time(numbers),
-            _classes(numbers),
-            *([_true_classes(numbers.true_shares)] if numbers.true_shares else []),
-            _confidence(numbers),
-            _below(numbers),
-            *([_unlike(numbers.unlike, numbers)] if numbers.unlike else []),
-            _what_if(numbers),
-            _measured(numbers),
-            *([_class_precisions(numbers.measured.classes)] if numbers.measured else []),
-        ]
-        images += [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
+        shares, unlike, measured = numbers.true_shares, numbers.unlike, numbers.measured
+        model += part("over-time", "Confidence over time", lambda: [_over_time(numbers)])
+        model += part("classes", "Class balance", lambda: [_classes(numbers)])
+        model += part("true-classes", "True class balance", lambda: [_true_classes(shares)] if shares else [])
+        model += part("confidence", "How sure the model is", lambda: [_confidence(numbers)])
+        model += part("below", "Share for review", lambda: [_below(numbers)])
+        model += part("unlike", "Unlike the classes", lambda: [_unlike(unlike, numbers)] if unlike else [])
+        model += part("what-if", "What if the threshold were different?", lambda: [_what_if(numbers)])
+        model += part("measured", "Measured precision", lambda: [_measured(numbers)])
+        model += part(
+            "precision-by-class",
+            "Precision by class",
+            lambda: [_class_precisions(measured.classes)] if measured else [],
+        )
+        images += part(
+            "inputs", "Inputs", lambda: [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
+        )
     operations = [
-        _reasons("rejects", "Rejected, by reason", "No images were rejected.", numbers.rejects, "rejected"),
-        _reasons("failures", "Failed, by reason", "No images failed.", numbers.failures, "failed"),
-        *([_latency(numbers)] if tally.classified else []),
-        _completeness(numbers),
-        _cost(numbers),
+        *part(
+            "rejects",
+            _REJECTED,
+            lambda: [_reasons("rejects", _REJECTED, "No images were rejected.", numbers.rejects, "rejected")],
+        ),
+        *part(
+            "failures",
+            _FAILED,
+            lambda: [_reasons("failures", _FAILED, "No images failed.", numbers.failures, "failed")],
+        ),
+        *(part("latency", "Latency", lambda: [_latency(numbers)]) if tally.classified else []),
+        *part("completeness", "Completeness", lambda: [_completeness(numbers)]),
+        *part("cost", "Cost of the week", lambda: [_cost(numbers)]),
     ]
     found = [
         Chapter("model", "The model's answers", model),

@@ -56,6 +56,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
     found = [
         *_empty(numbers, today),
         *_partial(numbers, today),
+        *_unanswered(numbers),
         *_missing(numbers),
         *_failed(numbers),
         *_unclassified(numbers),
@@ -85,6 +86,13 @@ def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
         return f"{things} attention among this week's {images}{so_far}."
     nothing = "no significant change" if numbers.baseline else "no findings"
     return f"All is well{so_far}: {images}, {percent(tally.share(Outcome.ACCEPTED))} accepted, {nothing}."
+
+
+def _unanswered(numbers: Numbers) -> list[Finding]:
+    return [
+        Finding(True, f"The question {question} was not answered.", "Its section says why.")
+        for question in numbers.unanswered
+    ]
 
 
 def _empty(numbers: Numbers, today: date) -> list[Finding]:
@@ -156,9 +164,11 @@ def _failed(numbers: Numbers) -> list[Finding]:
     failed, share = tally[Outcome.FAILED], tally.share(Outcome.FAILED)
     if not failed or share is None:
         return []
-    most = numbers.failures[0]
-    why = mostly(most.reason, most.images, failed)
-    what = f"{plural(failed, 'image')} failed ({percent(share)}), {why}."
+    what = f"{plural(failed, 'image')} failed ({percent(share)})"
+    if numbers.failures:
+        most = numbers.failures[0]
+        what += f", {mostly(most.reason, most.images, failed)}"
+    what += "."
     return [Finding(share > FAILED_SHARE, what, "Classify them again: scones redrive.")]
 
 

@@ -71,10 +71,12 @@ def weekly_numbers(
     uploaded: int | None,
     just_uploaded: int,
     statements: Sequence[Statement],
+    unanswered: Mapping[str, str],
 ) -> Numbers:
     """Return the numbers of `week`.
 
     `frames` holds the answer to each saved query by its name; one that groups by week may hold both weeks.
+    The answer to a question in `unanswered` is empty.
     """
     history = _summaries(frames["weekly_summary"], week)
     summary = history[-1]
@@ -125,6 +127,7 @@ def weekly_numbers(
             [statement.scanned_bytes for statement in statements],
         ),
         statements=list(statements),
+        unanswered=dict(unanswered),
     )
 
 
@@ -461,7 +464,8 @@ _INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
 def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Input:
     title, unit, edge = _INPUTS[name]
     frame = frames["input_histograms"]
-    frame = frame[(frame["input"] == name) & frame["bin"].notna()]
+    if not frame.empty:
+        frame = frame[(frame["input"] == name) & frame["bin"].notna()]
     now, then = _of(frame, week), _of(frame, compare)
     numbers = [int(row["bin"]) for row in (*now, *then)]
     bins = range(min(numbers), max(numbers) + 1) if numbers else range(0)

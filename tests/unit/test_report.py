@@ -15,11 +15,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from analytics.athena.engine import QueryFailed
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition, to_table
-from analytics.questions.queries import views
+from analytics.questions.queries import question, saved_queries, views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
+from analytics.report.sections import QUESTIONS, chapters
 from ingest.stats import wilson_interval
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
@@ -880,3 +882,59 @@ def test_measured_precision_takes_the_place_of_what_was_expected(tmp_path):
     assert "Measured precision of accepted images with a label: 100.0 %" in report.to_text().replace(
         "\u00a0", " "
     )
+
+
+# ── a question without an answer ───────────────────────────────────────────────────────────────────────────
+
+
+class Remembering:
+    """An engine that asks another one once, and fails for whatever mentions some text."""
+
+    def __init__(self, engine):
+        self.engine, self.answers, self.fails = engine, {}, None
+
+    def query(self, sql, parameters=()):
+        if self.fails and self.fails in sql:
+            raise QueryFailed("INVALID_COLUMN_REFERENCE: line 7:17")
+        if sql not in self.answers:
+            self.answers[sql] = self.engine.query(sql, parameters)
+        return self.answers[sql]
+
+
+@pytest.fixture(scope="module")
+def remembering(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("remembered")
+    write_rows(folder, rows)
+    engine = Remembering(LocalEngine(folder, views()))
+    build_report(engine, WEEK, BEFORE, now=NOW)
+    return engine
+
+
+def first_line(name):
+    return f"-- {question(name)}"
+
+
+ASKED = [name for name in saved_queries() if name != "weekly_summary"]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_question_that_fails_costs_only_its_sections_which_say_so(remembering, name):
+    remembering.fails = first_line(name)
+    report = build_report(remembering, WEEK, BEFORE, now=NOW)
+    whole = {section.slug for chapter in chapters(report.numbers) for section in chapter.sections}
+    page = report.to_html()
+    json.loads(report.to_json())
+    if not report.numbers.unanswered:
+        return  # the report does not ask it
+    assert report.numbers.unanswered == {name: "INVALID_COLUMN_REFERENCE: line 7:17"}
+    assert "INVALID_COLUMN_REFERENCE" in page
+    missing = {slug for slug in whole if slug in QUESTIONS and name in QUESTIONS[slug]}
+    for section in (section for chapter in chapters(report.numbers) for section in chapter.sections):
+        assert section.takeaway.startswith("Missing: ") == (section.slug in missing)
+    assert f"The question {name} was not answered." in [finding.what for finding in report.verdict.findings]
+
+
+def test_without_the_week_s_summary_there_is_no_report(remembering):
+    remembering.fails = first_line("weekly_summary")
+    with pytest.raises(QueryFailed):
+        build_report(remembering, WEEK, BEFORE, now=NOW)
