@@ -42,6 +42,12 @@ _LEFT_OVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 """States of a stack whose creation failed. CloudFormation can delete it, and cannot update it."""
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
+POLICY_MAX_BYTES = 3_200
+"""Limit of the names and thresholds of classes: the environment of a Lambda may have 4 KB in all.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -358,7 +364,8 @@ def consistent(parameters: dict[str, str]) -> dict[str, str]:
     """Return the parameters if they form a policy; with others, every image would fail.
 
     Raises:
-        DeployFailed: they contradict each other, such as other classes with the default model's thresholds.
+        DeployFailed: they contradict each other, such as other classes with the default model's thresholds,
+            or have too many classes.
     """
     try:
         Policy.from_mapping(parameters)
@@ -367,6 +374,12 @@ def consistent(parameters: dict[str, str]) -> dict[str, str]:
             f"ClassNames, Threshold and ClassThresholds do not go together: {error}. Give all three; "
             "ClassThresholds may be empty."
         ) from error
+    policy_bytes = sum(len(parameters[name].encode()) for name in ("ClassNames", "ClassThresholds"))
+    if policy_bytes > POLICY_MAX_BYTES:
+        raise DeployFailed(
+            f"ClassNames and ClassThresholds have {policy_bytes:,} bytes, of at most {POLICY_MAX_BYTES:,}: "
+            "they are in the environment of the Lambdas. Give fewer or shorter names, or only one Threshold."
+        )
     return parameters
 
 

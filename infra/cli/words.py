@@ -89,7 +89,14 @@ def show_audit(console: Terminal, audited: "Audited") -> None:
     table.add_row("outcomes to be written", f"{queues.results:,}")
     table.add_row("undelivered events", f"{queues.undelivered:,}")
     table.add_row("unrecorded outcomes", f"{queues.unrecorded:,}")
+    if audited.model_inputs.images:
+        table.add_row("large images kept for the model", f"{audited.model_inputs.images:,}")
     console.print(table)
+    if audited.model_inputs.overdue:
+        console.print(
+            f"{audited.model_inputs.overdue:,} large images should have expired: see the lifecycle rule "
+            "expire-model-inputs of the results bucket."
+        )
     for finding, path in audited.listed_in.items():
         if getattr(totals, finding):
             console.print(f"{finding}: listed in {shown(path)}", soft_wrap=True)
@@ -120,6 +127,7 @@ def audit_facts(audited: "Audited") -> dict[str, Any]:
         "doubled": totals.doubled,
         "deleted_since": totals.deleted_since,
         "queues": asdict(audited.queues),
+        "model_inputs": asdict(audited.model_inputs),
         "listed_in": {finding: str(path) for finding, path in audited.listed_in.items()},
     }
 

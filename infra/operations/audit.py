@@ -12,6 +12,10 @@ from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.installation import state_folder
 from infra.operations.listing import inventoried, listed, matching
 from infra.stack import Stack, depth
+from ingest.aws import MODEL_INPUTS_PREFIX
+
+_OVERDUE = timedelta(days=3)
+"""S3 rounds the day after which the prefix expires up to midnight, and deletes within another day."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,21 @@ class Queues:
 
 
 @dataclass(frozen=True)
+class ModelInputs:
+    """Images in S3 that were too large for the state between two steps."""
+
+    images: int
+    overdue: int
+    """Those that are older than their prefix keeps them."""
+
+
+@dataclass(frozen=True)
 class Audited:
     """What an audit found."""
 
     totals: Audit
     queues: Queues
+    model_inputs: ModelInputs
     listed_in: dict[str, Path]
     """File that lists the `missing` and the `doubled` uploads, one JSON object a line. Among the missing are
     those that wait."""
@@ -63,7 +77,7 @@ def audit(
                 files[wrong].write(_line(account))
     waiting = queues(stack)
     totals.let_wait(waiting.waiting)
-    return Audited(totals, waiting, found)
+    return Audited(totals, waiting, model_inputs(stack, now), found)
 
 
 def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Account]:
@@ -91,6 +105,17 @@ def queues(stack: Stack) -> Queues:
         undelivered=depth(sqs, stack.undelivered_events_url),
         unrecorded=depth(sqs, stack.unrecorded_outcomes_url),
     )
+
+
+def model_inputs(stack: Stack, now: datetime) -> ModelInputs:
+    """Return how many large images are between two steps, or were and have not been deleted yet."""
+    pages = stack.client("s3").get_paginator("list_objects_v2")
+    ages = [
+        now - item["LastModified"]
+        for page in pages.paginate(Bucket=stack.results_bucket, Prefix=MODEL_INPUTS_PREFIX)
+        for item in page.get("Contents", ())
+    ]
+    return ModelInputs(len(ages), sum(age > _OVERDUE for age in ages))
 
 
 def _line(account: Account) -> str:

@@ -12,8 +12,9 @@ import pytest
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
 from infra.operations import audit as module
-from infra.operations.audit import Queues, audit
+from infra.operations.audit import ModelInputs, Queues, audit
 from infra.operations.listing import listed
+from ingest.aws import MODEL_INPUTS_PREFIX
 from tests.builders import a_message, an_sqs_event
 
 INCOMING, RESULTS = "scones-incoming", "scones-results"
@@ -94,6 +95,17 @@ def test_what_is_missing_or_doubled_is_counted_and_listed(
     }
     (doubled,) = lines(found.listed_in["doubled"])
     assert (doubled["key"], doubled["outcomes"]) == ("b/doubled.png", 2)
+
+
+def test_large_images_between_two_steps_are_counted_and_those_that_should_be_gone(
+    stack: Any, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        s3.put_object(Bucket=RESULTS, Key=f"{MODEL_INPUTS_PREFIX}{number}", Body=b"an image")
+    s3.put_object(Bucket=RESULTS, Key="manifests/one", Body=b"no image")
+    assert audit(stack).model_inputs == ModelInputs(images=3, overdue=0)
+    monkeypatch.setattr(module, "_OVERDUE", timedelta(0))
+    assert audit(stack).model_inputs == ModelInputs(images=3, overdue=3)
 
 
 def test_an_upload_is_in_flight_for_a_quarter_of_an_hour(stack: Any, uploads: None, tmp_path: Path) -> None:

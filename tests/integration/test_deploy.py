@@ -33,6 +33,12 @@ def test_other_classes_want_thresholds_of_their_own() -> None:
     consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": ""})
 
 
+def test_more_classes_than_the_environment_of_a_lambda_has_room_for_are_refused_before_aws_is_asked() -> None:
+    names = ",".join(f"class number {number:04}" for number in range(1_000))
+    with pytest.raises(DeployFailed, match="17,999 bytes, of at most 3,200"):
+        consistent({"ClassNames": names, "Threshold": "0.9", "ClassThresholds": ""})
+
+
 def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_asked(fake_aws: None) -> None:
     account = Account(SimpleNamespace(region_name="us-east-1"), "123456789012", "arn")  # it has no client
     with pytest.raises(DeployFailed, match=r"no parameter 'EndpointNam'\. Perhaps EndpointName\?"):

@@ -1,6 +1,7 @@
 """infra.cli.words: what audits, redrives and executions print."""
 
 import io
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ import pytest
 from analytics.reconciliation import Audit
 from infra.cli.terminal import Terminal
 from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected, stack_facts
-from infra.operations.audit import Audited, Queues
+from infra.operations.audit import Audited, ModelInputs, Queues
 from infra.operations.backfill import Ended, Run
 from infra.operations.redrive import Message, Plan, Redriven
 from infra.operations.rejected import Rejected
@@ -21,6 +22,7 @@ from workflow.outcome import Outcome
 CLEAN = Audited(
     Audit(uploaded=1003, by_outcome=Counter({Outcome.ACCEPTED: 1000}), in_flight=3),
     Queues(2, 0, 0, 0),
+    ModelInputs(0, 0),
     {"missing": Path("missing.jsonl"), "doubled": Path("doubled.jsonl")},
 )
 
@@ -35,6 +37,12 @@ def printed():
         return written.getvalue()
 
     return printed
+
+
+def test_large_images_that_should_have_expired_are_said_with_the_rule_that_deletes_them(printed):
+    text = printed(show_audit, replace(CLEAN, model_inputs=ModelInputs(1200, 200)))
+    assert re.search(r"large images kept for the model +1,200", text)
+    assert "200 large images should have expired: see the lifecycle rule expire-model-inputs" in text
 
 
 def test_a_clean_audit_says_so_and_asks_for_nothing(printed):
