@@ -41,6 +41,7 @@ def stack(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         waiting_images_url=urls["waiting"],
         undelivered_events_url=urls["undelivered"],
         unrecorded_outcomes_url=urls["unrecorded"],
+        key_pattern="*",
     )
 
 
