@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from moto import mock_aws
 
-from analytics.lake.cross_day import VisibleRow
+from analytics.lake.cross_day import VisibleRow, duplicates
 from analytics.questions.queries import internal_query
 from analytics.reconciliation import Account
 from infra.operations.backfill import Run
@@ -22,6 +22,11 @@ from infra.stack import depth
 from tests.builders import a_message, an_event, an_upload
 
 STEPS = ("start", "remove_duplicates", "resend")
+AT = datetime(2026, 11, 16, 23, 59, tzinfo=UTC)
+ON_TWO_DAYS = [
+    VisibleRow("u", "2026-11-16", "accepted", AT, "r", "arn"),
+    VisibleRow("u", "2026-11-17", "failed", AT, "s", None),
+]
 
 
 class Ended(Exception):
@@ -76,19 +81,28 @@ def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int
     seen: dict[str, tuple[int, int]] = {}
 
     def start(stack: Any, uploads: Any) -> Iterator[Run]:
+        assert stack is queues.stack
         assert [upload.key for upload in uploads] == ["undelivered.png"]
         seen["start"] = queues.waiting()
         yield Run("arn", "manifest", 1)
 
-    monkeypatch.setattr("infra.operations.redrive._visible_rows", lambda stack: [])
-    monkeypatch.setattr("infra.operations.redrive.accounts_of", lambda stack: [])
-    monkeypatch.setattr("infra.operations.redrive.start", start)
-    for step in STEPS[1:]:
+    def remove_duplicates(files: Any, days: Any) -> None:
+        assert files.name == "results"
+        assert days == duplicates(ON_TWO_DAYS)
+        seen["remove_duplicates"] = queues.waiting()
 
-        def note(*_: Any, step: str = step) -> None:
-            seen[step] = queues.waiting()
+    def resend(stack: Any, messages: Any) -> None:
+        assert stack is queues.stack
+        assert [json.loads(each.body)["outcome"] for each in messages] == ["accepted"]
+        seen["resend"] = queues.waiting()
 
-        monkeypatch.setattr(f"infra.operations.redrive.{step}", note)
+    def of_the_stack(answer: Any) -> Any:
+        return lambda stack: answer if stack is queues.stack else None
+
+    monkeypatch.setattr("infra.operations.redrive._visible_rows", of_the_stack(ON_TWO_DAYS))
+    monkeypatch.setattr("infra.operations.redrive.accounts_of", of_the_stack([]))
+    for step in (start, remove_duplicates, resend):
+        monkeypatch.setattr(f"infra.operations.redrive.{step.__name__}", step)
     return seen
 
 
