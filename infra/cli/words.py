@@ -17,6 +17,7 @@ from workflow.outcome import Outcome
 if TYPE_CHECKING:
     from infra.aws.changes import ChangeSet
     from infra.aws.deploy import Planned
+    from infra.aws.doctor import Check
     from infra.aws.undeploy import Undeployed
     from infra.operations.audit import Audited
     from infra.operations.backfill import Ended
@@ -360,6 +361,15 @@ def show_changes(console: Terminal, planned: "Planned") -> None:
         console.print("The stack has these resources and this code already: nothing to change.")
         return
     show_resources(console, planned.changes)
+
+
+def show_checks(console: Terminal, checks: "Sequence[Check]") -> None:
+    """Print what a look over an account found, and what to do."""
+    styles = {"good": "green", "look": "yellow", "bad": "bold red"}
+    for check in checks:
+        console.print(f"{check.state:<5}", style=styles[check.state], end="")
+        advice = f"\n     → {check.advice}" if check.advice else ""
+        console.print(f"{check.what}: {check.found}{advice}", highlight=False, soft_wrap=True)
 
 
 def show_resources(console: Terminal, changes: "ChangeSet") -> None:

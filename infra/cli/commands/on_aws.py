@@ -1,4 +1,4 @@
-"""The system on AWS: deploy, package, undeploy."""
+"""The system on AWS: deploy, package, doctor, undeploy."""
 
 import sys
 from dataclasses import asdict
@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import FOLDER, argument, as_json, chosen_stack, option, scones, stack
+from infra.cli.command_line import ATTENTION, FOLDER, argument, as_json, chosen_stack, option, scones, stack
 from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, show_changes, show_undeployed, shown, stack_facts
+from infra.cli.words import print_json, show_changes, show_checks, show_undeployed, shown, stack_facts
 from infra.installation import how, state_folder
 from model.files import DEFAULT_MODEL
 
@@ -85,6 +85,23 @@ def package(model: Path, out: Path | None) -> None:
     with words.working("Packing the code, a minute …"):
         template = build_for_sam(out or state_folder() / "aws", parameters)
     answers.print(shown(template), highlight=False, soft_wrap=True)
+
+
+@scones.command()
+@stack
+@as_json
+def doctor(as_json: bool) -> None:
+    """Look over the account and the stack: quotas, endpoint, drift. Exit code 3: something is wrong."""
+    from infra.aws.doctor import State, examine
+
+    name = chosen_stack()
+    with words.working("Asking AWS …"):
+        checks = list(examine(systems.aws_account(name), name))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        show_checks(answers, checks)
+    sys.exit(ATTENTION if any(check.state is State.BAD for check in checks) else 0)
 
 
 @scones.command()
