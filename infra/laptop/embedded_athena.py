@@ -120,7 +120,7 @@ async def execute(query_id: str, sql: str, database: str, ddl: Any, catalog: str
         else:
             result = await run(sql, database, parameters)
         if status["State"] == "RUNNING":  # it may have been stopped
-            _put(execution["ResultConfiguration"]["OutputLocation"], _file_of(execution, result))
+            put(execution["ResultConfiguration"]["OutputLocation"], _file_of(execution, result))
             _finish(execution, result)
     except Exception as error:
         status["State"] = "FAILED"
@@ -152,7 +152,7 @@ async def run(sql: str, database: str, parameters: Sequence[str] = ()) -> Result
         LookupError: the database has no table of results. ministack would read any file.
         localathena.errors.QueryRefused, localathena.errors.QueryFailed: with the reason.
     """
-    columns, rows, scanned_bytes = await asyncio.to_thread(_rows, sql, database, parameters)
+    columns, rows, scanned_bytes = await asyncio.to_thread(read_rows, sql, database, parameters)
     from localathena.results import text_of
 
     kinds = [column.type for column in columns]
@@ -166,10 +166,10 @@ async def run(sql: str, database: str, parameters: Sequence[str] = ()) -> Result
 async def _written(write: Write, database: str, parameters: Sequence[str]) -> Result:
     """Run CTAS or UNLOAD: write the rows of a query as Parquet, list the file, and create the table."""
     write.check(database)
-    columns, rows, scanned_bytes = await asyncio.to_thread(_rows, write.sql, database, parameters)
+    columns, rows, scanned_bytes = await asyncio.to_thread(read_rows, write.sql, database, parameters)
     file = f"{write.folder}{write.id}.parquet"
-    _put(file, write.parquet(columns, rows))
-    _put(write.manifest, f"{file}\n".encode())
+    put(file, write.parquet(columns, rows))
+    put(write.manifest, f"{file}\n".encode())
     if write.table:
         answer = glue._create_table({"DatabaseName": database, "TableInput": write.table_input(columns)})
         if answer[0] != 200:
@@ -177,7 +177,12 @@ async def _written(write: Write, database: str, parameters: Sequence[str]) -> Re
     return Result(scanned_bytes=scanned_bytes, update_count=len(rows), manifest=write.manifest)
 
 
-def _rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, Any, int]:
+def read_rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, Any, int]:
+    """Return the columns of a query, its rows with DuckDB's values, and the bytes that it read.
+
+    Raises:
+        LookupError, localathena.errors.QueryRefused, localathena.errors.QueryFailed: as `run` does.
+    """
     from analytics.lake.schema import SCHEMAS, TABLE
     from analytics.questions.queries import views
     from localathena.engine import LocalAthena
@@ -248,8 +253,8 @@ def _quoted(value: str | None) -> str:
     return "" if value is None else '"' + value.replace('"', '""') + '"'
 
 
-def _put(address: str, data: bytes) -> None:
-    """Write an object of the embedded S3.
+def put(address: str, data: bytes) -> None:
+    """Write an object of the embedded S3: a result, or what CTAS and UNLOAD write.
 
     Raises:
         OSError: it was not written.

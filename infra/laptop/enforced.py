@@ -23,6 +23,8 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import athena, eventbridge, glue, lambda_svc, sqs, stepfunctions
 
+from infra.laptop import embedded_athena
+
 logger = logging.getLogger("ministack")
 
 _role_arn: ContextVar[str] = ContextVar("role_arn", default="")
@@ -39,8 +41,8 @@ def install() -> None:
     sqs._receive_messages_for_esm = _if_poller_may(
         ("sqs:ReceiveMessage", "sqs:GetQueueAttributes"), sqs._receive_messages_for_esm, []
     )
-    athena._run_duckdb = _if_asker_may_read(athena._run_duckdb)
-    athena._save_query_results = _if_asker_may_write(athena._save_query_results)
+    embedded_athena.read_rows = _if_asker_may_read(embedded_athena.read_rows)
+    embedded_athena.put = _if_asker_may_write(embedded_athena.put)
     athena._get_query_results = _if_asker_may_fetch(athena._get_query_results)
     sqs._delete_messages_for_esm = _if_poller_may(("sqs:DeleteMessage",), sqs._delete_messages_for_esm, None)
 
@@ -138,11 +140,11 @@ def _of_workgroup(extract: Callable[..., str]) -> Callable[..., str]:
     return wrapped
 
 
-def _if_asker_may_read(run: Callable[..., Any]) -> Callable[..., Any]:
-    async def wrapped(sql: str, database: str, *arguments: Any) -> Any:
+def _if_asker_may_read(read_rows: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(sql: str, database: str, *arguments: Any) -> Any:
         for action, arn in _reads(database):
             _ensure_asker_may(action, arn)
-        return await run(sql, database, *arguments)
+        return read_rows(sql, database, *arguments)
 
     return wrapped
 
@@ -165,12 +167,12 @@ def _reads(database: str) -> Iterator[tuple[str, str]]:
     yield "s3:GetObject", f"{bucket}/{PREFIX}any.parquet"
 
 
-def _if_asker_may_write(save: Callable[..., Any]) -> Callable[..., Any]:
-    async def wrapped(query_id: str) -> Any:
-        answer = _answer_arn(query_id)
-        _ensure_asker_may("s3:GetBucketLocation", answer.partition("/")[0])
-        _ensure_asker_may("s3:PutObject", answer)
-        return await save(query_id)
+def _if_asker_may_write(put: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
+    def wrapped(address: str, data: bytes) -> None:
+        arn = _object_arn(address)
+        _ensure_asker_may("s3:GetBucketLocation", arn.partition("/")[0])
+        _ensure_asker_may("s3:PutObject", arn)
+        put(address, data)
 
     return wrapped
 
@@ -187,8 +189,11 @@ def _if_asker_may_fetch(fetch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _answer_arn(query_id: str) -> str:
-    location = athena._executions.get(query_id)["ResultConfiguration"]["OutputLocation"]
-    return f"arn:aws:s3:::{location.removeprefix('s3://')}"
+    return _object_arn(athena._executions.get(query_id)["ResultConfiguration"]["OutputLocation"])
+
+
+def _object_arn(address: str) -> str:
+    return f"arn:aws:s3:::{address.removeprefix('s3://')}"
 
 
 def _ensure_asker_may(action: str, resource_arn: str) -> None:

@@ -1,6 +1,7 @@
 """Statements that a Trino and the local Athena are both asked: of the facts, of the tests, of the project."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.trino import TESTS
 
 _NOT_ANSWERED = ("REFUSED", "FAILING", "MESSAGES", "SYNTAX", "NOT_PLANNED", "NOT_COVERED", "COSTLY", "LISTED")
 """Lists of statements that the local Athena refuses, or that only Athena has."""
-_BEGINNINGS = ("SELECT", "WITH", "VALUES", "TABLE", "(", "SHOW", "DESC")
+_STATEMENT = re.compile(r"\s*(--[^\n]*\n\s*)*\(*\s*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+_ATHENAS = re.compile(r"\s*(--[^\n]*\n\s*)*(SHOW|DESC|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
 
 
 def of_the_tests() -> Iterator[str]:
@@ -20,16 +22,10 @@ def of_the_tests() -> Iterator[str]:
         for name, cases in vars(module).items():
             if not name.isupper() or not isinstance(cases, list) or name in _NOT_ANSWERED:
                 continue
-            source = getattr(module, "ROWS", None) if name == "AGGREGATES" else None
+            source = f" FROM {module.ROWS}" if name == "AGGREGATES" and hasattr(module, "ROWS") else ""
             for case in cases:
-                if isinstance(case, tuple) and isinstance(case[0], str):
-                    yield _statement(case[0], source)
-
-
-def _statement(text: str, source: str | None) -> str:
-    if text.lstrip().upper().startswith(_BEGINNINGS) and source is None:
-        return text
-    return f"SELECT {text}" + (f" FROM {source}" if source else "")
+                if isinstance(case, tuple) and isinstance(case[0], str) and not _ATHENAS.match(case[0]):
+                    yield case[0] if _STATEMENT.match(case[0]) else f"SELECT {case[0]}{source}"
 
 
 def of_the_project(monday: date, sunday: date) -> Iterator[tuple[str, str]]:

@@ -134,6 +134,8 @@ _CHANGING = re.compile(
 )
 
 
+_ORDERED = re.compile(r"\bORDER\s+BY\b(?!\s+\d+\s*\+)[^()]*$", re.IGNORECASE)
+"""Statements whose rows have an order: they end with ORDER BY of more than a constant."""
 _LONG = 2_000
 """Size of an answer, as JSON, of which only the number of rows is kept."""
 
@@ -145,6 +147,8 @@ def fact_of(sql: str, columns: Sequence[tuple[str, str]], rows: list[list[Any]],
     answer = {"sql": sql, "columns": [[name, type_.replace(", ", ",")] for name, type_ in columns]}
     if _CHANGING.search(sql):
         return answer
+    if not _ORDERED.search(sql):
+        rows = sorted(rows, key=json.dumps)
     is_long = len(json.dumps(rows)) > _LONG
     return {**answer, **({"row_count": len(rows)} if is_long else {"rows": rows})}
 
@@ -210,7 +214,7 @@ def difference(fact: Fact, local: Fact) -> Fact | None:
     if [_plain(type_) for type_ in types] != [_plain(type_) for type_ in local_types]:
         return {"sql": sql, "kind": "types", "local": local_types}
     is_same = (
-        _same_rows(fact["rows"], local["rows"], types, sql)
+        _same_rows(fact["rows"], local["rows"], types)
         if "rows" in fact and "rows" in local
         else (fact.get("row_count") == local.get("row_count"))
     )
@@ -226,12 +230,10 @@ def _plain(type_: str) -> str:
     return re.sub(r"\b(varchar|char)\(\d+\)", "varchar", spelled.replace('"', ""))
 
 
-def _same_rows(rows: Sequence[Any], local: Sequence[Any], types: Sequence[str], sql: str) -> bool:
-    is_ordered = re.search(r"\bORDER\s+BY\b[^()]*$", sql, re.IGNORECASE)
-    a, b = (rows, local) if is_ordered else (sorted(rows, key=json.dumps), sorted(local, key=json.dumps))
-    return len(a) == len(b) and all(
+def _same_rows(rows: Sequence[Any], local: Sequence[Any], types: Sequence[str]) -> bool:
+    return len(rows) == len(local) and all(
         _same(x, y, "real" in type_)
-        for one, other in zip(a, b, strict=True)
+        for one, other in zip(rows, local, strict=True)
         for x, y, type_ in zip(one, other, types, strict=True)
     )
 
