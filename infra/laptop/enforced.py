@@ -167,7 +167,7 @@ def _reads(database: str) -> Iterator[tuple[str, str]]:
     yield "s3:GetObject", f"{bucket}/{PREFIX}any.parquet"
 
 
-def _if_asker_may_write(put: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
+def _if_asker_may_write(put: Callable[..., None]) -> Callable[..., None]:
     def wrapped(address: str, data: bytes) -> None:
         arn = _object_arn(address)
         _ensure_asker_may("s3:GetBucketLocation", arn.partition("/")[0])
