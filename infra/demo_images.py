@@ -1,4 +1,4 @@
-"""The demo's images: in every format, size and orientation that people send, and broken or hostile ones."""
+"""The demo's images: in every format, size and orientation that people send, of other things, and broken."""
 
 import io
 import random
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from model.data.drawings import draw
+from model.data import unrelated
+from model.data.drawings import LABELS, draw
 
-LABELS = ("bicycle", "motorcycle")
 _ORIENTATION_TAG = 0x0112
 
 
@@ -36,6 +36,10 @@ def three_drawings() -> list[bytes]:
 def _sound(count: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
     encoders = list(_ENCODERS.items())
     for number in range(count):
+        if number % 16 == 9:
+            kind = rng.choice(unrelated.KINDS)
+            yield f"other/{number:03}-{kind}.png", _encoded(unrelated.draw(kind, 160, 120, rng), "PNG")
+            continue
         label = rng.choice(LABELS)
         if number % 32 == 5:  # one in 32 is a phone's photo
             image = draw(label, 4000, 3000, rng)

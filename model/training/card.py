@@ -25,19 +25,19 @@ def make(
     logits: calibrate.Floats,
     temperature: float,
     target_precision: float,
+    limits: tuple[float, dict[str, float]],
     file: ModelFile,
     report: Sequence[str],
     training: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the card of a model from its out-of-fold logits `(n, k)`, ready for JSON.
 
-    `report` describes the data; `training` holds everything else about how the model was trained.
+    `limits` are the threshold and those of single classes; `report` describes the data; `training` holds
+    everything else about how the model was trained.
     """
     probabilities = calibrate.softmax(logits, temperature)
     before = calibrate.softmax(logits)
-    threshold, thresholds = calibrate.choose_thresholds(
-        probabilities, dataset.labels, dataset.classes, target_precision
-    )
+    threshold, thresholds = limits
     figures = calibrate.figures(
         probabilities, dataset.labels, dataset.classes, threshold, thresholds, target_precision
     )

@@ -52,6 +52,9 @@ def train(
         logits=logits,
         temperature=temperature,
         target_precision=target_precision,
+        limits=calibrate.choose_thresholds(
+            calibrate.softmax(logits, temperature), images.labels, images.classes, target_precision
+        ),
         file=file,
         report=data.report,
         training={"seed": seed},

@@ -92,6 +92,7 @@ def train(
     recipe: Recipe,
     seed: int,
     target_precision: float,
+    one_threshold: bool = False,
     drawn_share: float,
     workers: int,
     progress: Progress,
@@ -120,6 +121,8 @@ def train(
     temperature = calibrate.fit_temperature(known.logits, images.labels)
     probabilities = calibrate.softmax(known.logits, temperature)
     limits = calibrate.choose_thresholds(probabilities, images.labels, images.classes, target_precision)
+    if one_threshold:
+        limits = limits[0], {}
     accepted = calibrate.accepted(probabilities, images.classes, *limits)
     scale = None
     if foreign:
@@ -133,6 +136,7 @@ def train(
         logits=known.logits,
         temperature=temperature,
         target_precision=target_precision,
+        limits=limits,
         file=file,
         report=data.report,
         training={
@@ -191,6 +195,7 @@ def train_and_write(
     out: Path,
     seed: int = 0,
     target_precision: float = 0.99,
+    one_threshold: bool = False,
     epochs: int | None = None,
     drawn_share: float = 0.1,
     workers: int | None = None,
@@ -209,6 +214,7 @@ def train_and_write(
         out: folder to write to.
         seed: of everything random.
         target_precision: of accepted images, above 0 and below 1; chooses the thresholds.
+        one_threshold: for all classes, instead of one for each that needs its own.
         epochs: None stands for the recipe's, or as many as its least number of steps takes.
         drawn_share: drawings to learn from for every image: of the classes, where all can be drawn, and of
             other things, where foreign images are taught.
@@ -226,6 +232,7 @@ def train_and_write(
             recipe=recipe,
             seed=seed,
             target_precision=target_precision,
+            one_threshold=one_threshold,
             drawn_share=drawn_share,
             workers=workers or os.cpu_count() or 1,
             progress=progress,

@@ -23,7 +23,7 @@ from infra.operations.answers import engine
 from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
 from infra.stack import Stack
-from model.data.drawings import draw
+from model.data.drawings import LABELS, draw
 from tests.builders import encoded, png_bytes
 from tests.waiting import PATIENCE_S, until
 
@@ -87,9 +87,10 @@ def test_a_classified_image_has_its_whole_row(stack: Stack, settled: Settled, tm
     (row,) = ask(stack, tmp_path, "SELECT * FROM outcomes WHERE key = 'names/wrong extension.png'")
     assert row["image_format"] == "jpeg"
     assert (row["width_px"], row["height_px"]) == (320, 240)
-    assert row["probabilities"].keys() == {"bicycle", "motorcycle"}
+    assert row["probabilities"].keys() == set(LABELS)
     assert row["confidence"] == max(row["probabilities"].values())
-    assert row["outcome"] == ("accepted" if row["confidence"] >= row["threshold"] else "needs_review")
+    is_sure, is_familiar = row["confidence"] >= row["threshold"], row["unfamiliarity"] <= 0.95
+    assert row["outcome"] == ("accepted" if is_sure and is_familiar else "needs_review")
     assert row["model_version"]
     assert row["bucket"] == stack.incoming_bucket
 
@@ -226,7 +227,7 @@ def execution_of(athena: Any, query: dict[str, str]) -> dict[str, Any]:
 def test_captures_are_imported_from_a_bucket_by_the_stack_s_own_policy(stack: Stack, tmp_path: Path) -> None:
     s3 = stack.client("s3")
     s3.create_bucket(Bucket="captures")
-    answer = {"data": "[0.999, 0.001]", "encoding": "JSON"}
+    answer = {"data": "[0.999, 0.001, 0, 0, 0]", "encoding": "JSON"}
     line = {
         "captureData": {"endpointOutput": answer},
         "eventMetadata": {"eventId": "e-1", "inferenceTime": "2026-11-09T10:00:00Z"},
@@ -234,7 +235,7 @@ def test_captures_are_imported_from_a_bucket_by_the_stack_s_own_policy(stack: St
     key = "capture/theirs/AllTraffic/2026/11/09/10/a.jsonl"
     s3.put_object(Bucket="captures", Key=key, Body=json.dumps(line) + "\nno capture\n")
     judged = judgement(stack)
-    assert judged.policy.classes == ("bicycle", "motorcycle")
+    assert judged.policy.classes == LABELS
     done = import_capture(stack, "s3://captures/capture", judged)
     assert (done.outcomes, len(done.bad)) == ({"accepted": 1}, 1)
     with engine(stack, tmp_path / "mirror") as answers:

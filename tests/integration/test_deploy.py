@@ -29,7 +29,7 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
 
 def test_other_classes_want_thresholds_of_their_own() -> None:
     with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy, tulip"):
-        consistent({**parameters_of_model(), "ClassNames": "poppy,tulip"})
+        consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": "bicycle=0.9"})
     consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": ""})
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from infra.demo_images import write_images
 from ingest.errors import SconesError
-from model.data.drawn import drawn, write_archive
+from model.data.drawings import LABELS
+from model.data.drawn import drawn, unrelated_drawn, write_archive
+from model.data.unrelated import KINDS
 from model.files import DEFAULT_MODEL, read_card
 from model.serving.endpoint import EndpointError, ask, over_http
 from model.serving.inference import Model
@@ -110,7 +112,7 @@ def steps(label):
 
 
 def test_an_evaluation_has_the_figures_and_draws_the_diagrams(tmp_path):
-    write_archive(tmp_path / "drawn.tar.gz", CLASSES, each=5)
+    write_archive(tmp_path / "drawn.tar.gz", LABELS, each=2)
     evaluation = evaluate(tmp_path / "drawn.tar.gz", part="train", steps=steps)
     evaluation.write(tmp_path / "out")
     assert read_card(DEFAULT_MODEL)["model_version"] in evaluation.text()
@@ -122,11 +124,11 @@ def test_an_evaluation_has_the_figures_and_draws_the_diagrams(tmp_path):
 
 
 def test_an_endpoint_is_measured_instead_of_the_file(tmp_path, serve):
-    write_archive(tmp_path / "drawn.tar.gz", CLASSES, each=5)
-    url = serve(lambda body: (200, b"[0.75, 0.25]")).url
+    write_archive(tmp_path / "drawn.tar.gz", LABELS, each=2)
+    url = serve(lambda body: (200, b"[0.6, 0.1, 0.1, 0.1, 0.1]")).url
     evaluation = evaluate(tmp_path / "drawn.tar.gz", endpoint_url=url, steps=steps)
     assert evaluation.part == "test"
-    assert evaluation.figures["recall"] == {"bicycle": 1.0, "motorcycle": 0.0}
+    assert evaluation.figures["recall"] == {name: float(name == "bicycle") for name in LABELS}
 
 
 def test_unusable_data_and_models_are_one_sentence(tmp_path):
@@ -138,17 +140,25 @@ def test_unusable_data_and_models_are_one_sentence(tmp_path):
 
 
 def test_the_default_model_knows_the_demos_drawings():
-    data = drawn(CLASSES, 50, "evaluate")
-    scores = Model.load(DEFAULT_MODEL, threads=1).probabilities(data.pixels)
+    model = Model.load(DEFAULT_MODEL, threads=1)
+    data = drawn(model.classes, 20, "evaluate")
+    scores, unfamiliarity = model.scores(data.pixels)
     right = [row.index(max(row)) == label for row, label in zip(scores, data.labels, strict=True)]
     assert sum(right) >= 95
+    assert sum(value <= 0.95 for value in unfamiliarity) >= 90
+
+
+def test_the_default_model_finds_drawings_of_other_things_unfamiliar():
+    others = unrelated_drawn(KINDS, 5, "evaluate")
+    _, unfamiliarity = Model.load(DEFAULT_MODEL, threads=1).scores(others.pixels)
+    assert sum(value > 0.95 for value in unfamiliarity) >= 0.9 * len(unfamiliarity)
 
 
 def test_the_images_of_the_demo_can_be_evaluated_in_place(tmp_path):
     write_images(tmp_path, 60, seed=1)
     measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))
-    assert min(measured.data.counts().values()) > 10
-    assert "folders that are not of a class, not read: broken/, names/" in measured.text()
+    assert min(measured.data.counts().values()) >= 5
+    assert "folders that are not of a class, not read: broken/, names/, other/" in measured.text()
     assert measured.figures["accuracy"] > 0.9
 
 
@@ -158,4 +168,4 @@ def test_validation_images_beside_training_images_are_measured(tmp_path):
     measured = evaluate(tmp_path, steps=lambda _: nullcontext(quiet))
     assert measured.part == "test"
     assert "the test images are those of val/" in measured.text()
-    assert len(measured.data.labels) == 28
+    assert len(measured.data.labels) == 26

@@ -28,7 +28,7 @@ from workflow.policy import INFERENCE_ID_PREFIX
 
 WEEK = IsoWeek.parse("2026-W46")
 LAYOUT = "my-endpoint/AllTraffic/2026/11"
-SCORES = ["[0.99, 0.01]", "[0.02, 0.98]", "[0.6, 0.4]"]
+SCORES = ["[0.99, 0.01, 0, 0, 0]", "[0.02, 0.98, 0, 0, 0]", "[0.6, 0.4, 0, 0, 0]"]
 
 
 def a_line(number: int, scores: str | None = None) -> str:
@@ -67,7 +67,11 @@ def stack(s3: Any) -> Any:
         s3.create_bucket(Bucket=bucket)
     parameters = [
         {"ParameterKey": key, "ParameterValue": value}
-        for key, value in {**parameters_of_model(), "Temperature": "1"}.items()
+        for key, value in {
+            **parameters_of_model(),
+            "ClassThresholds": "bicycle=0.9",
+            "Temperature": "1",
+        }.items()
     ]
     clients = {
         "s3": s3,

@@ -530,7 +530,7 @@ def test_an_error_of_the_network_is_a_500_without_details(tmp_path, monkeypatch)
 
 def test_the_default_model_fits_its_card_and_tells_drawings_apart():
     model = Model.load(ROOT / "model/weights", threads=1)
-    for label in ("bicycle", "motorcycle"):
+    for label in model.classes:
         drawings = [draw(label, 32, 32, random.Random(seed)) for seed in range(20)]
         scores = np.array(model.probabilities(np.stack([np.asarray(drawing) for drawing in drawings])))
         assert scores.sum(axis=1) == pytest.approx(np.ones(20), abs=1e-3)

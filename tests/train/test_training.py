@@ -22,7 +22,7 @@ from model.training.classifier_file import BothSides, build  # noqa: E402
 from model.training.network import MEAN, STD, NetworkBody  # noqa: E402
 
 CLASSES = ("bicycle", "motorcycle")
-QUICK = fit.Recipe(epochs=3, least_steps=0, average=0.5)
+QUICK = fit.Recipe(epochs=5, least_steps=0, average=0.5)
 
 
 def quiet(*_):

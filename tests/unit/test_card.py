@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.aws.deploy import DeployFailed, parameters_of_model
+from model import unfamiliarity
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
+from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD
 
 GOOD = {
     "classes": ["bicycle", "motorcycle"],
@@ -25,7 +27,9 @@ def write(folder, card):
 
 
 def test_the_default_models_card_is_a_good_one():
-    assert read_card(DEFAULT_MODEL)["classes"] == ["bicycle", "motorcycle"]
+    card = read_card(DEFAULT_MODEL)
+    assert card["classes"] == ["bicycle", "motorcycle", "poppy", "tulip", "willow_tree"]
+    assert card["unfamiliarity_threshold"] == unfamiliarity.THRESHOLD == DEFAULT_UNFAMILIARITY_THRESHOLD
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,19 @@ def test_the_index_of_decisions_has_each_with_its_title():
 
 
 def test_the_readme_has_the_figures_of_the_default_models_card():
-    figures = read_card(DEFAULT_MODEL)["out_of_fold"]
+    card = read_card(DEFAULT_MODEL)
+    figures, foreign = card["out_of_fold"], card["foreign"]
     low, high = figures["accuracy_interval_95"]
-    at = figures["at_threshold"]
-    readme = text_of(Path("README.md"))
+    known = foreign["known"]
+    readme = " ".join(text_of(Path("README.md")).split())
     assert f"{figures['accuracy']:.1%} of the photos right".replace("%", " %") in readme
     assert f"(95 % interval: {100 * low:.1f} to {100 * high:.1f})" in readme
-    assert f"it accepts {at['coverage']:.0%} of them".replace("%", " %") in readme
-    assert f"a precision of {at['precision']:.1%}".replace("%", " %") in readme
+    assert f"it accepts {known['accepted'] / known['images']:.0%} of them".replace("%", " %") in readme
+    right = known["accepted"] - known["errors"]
+    assert f"a precision of {right / known['accepted']:.1%}".replace("%", " %") in readme
+    low = exact_lower_bound(right, known["accepted"])
+    assert f"(at least {math.floor(1000 * low) / 10:.1f} %, 95 % sure)" in readme
+    assert f"that it was not taught, it accepts {foreign['accepted']:.1%}".replace("%", " %") in readme
 
 
 def test_the_readme_names_every_outcome_and_every_reason_to_reject():

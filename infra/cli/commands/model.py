@@ -31,6 +31,7 @@ from model.files import DEFAULT_MODEL
     show_default=True,
     help="Precision of accepted images; chooses the thresholds.",
 )
+@option("--one-threshold", is_flag=True, help="The same threshold for all classes.")
 @option("--epochs", type=WholeNumber(1), help="Left out: as many as the recipe takes.")
 @option(
     "--drawn-share",
@@ -48,6 +49,7 @@ def train(
     out: Path | None,
     seed: int,
     target_precision: float,
+    one_threshold: bool,
     epochs: int | None,
     drawn_share: float,
     workers: int | None,
@@ -70,6 +72,7 @@ def train(
         out=out or state_folder() / "model",
         seed=seed,
         target_precision=target_precision,
+        one_threshold=one_threshold,
         epochs=epochs,
         drawn_share=drawn_share,
         workers=workers,

@@ -1,4 +1,4 @@
-"""Other classes than the default two: a model trained on an archive, served, and asked through S3."""
+"""Other classes than the default five: a model trained on an archive, served, and asked through S3."""
 
 import io
 import random
@@ -13,7 +13,7 @@ from infra.cli.terminal import progress_bar
 from infra.laptop.local import running, up
 from infra.operations.answers import engine
 from infra.operations.drop import drop, files_of, settle
-from model.data.drawings import LABELS, draw
+from model.data.drawings import draw
 from model.data.drawn import write_archive
 from model.data.load import load
 from model.files import read_card
@@ -26,9 +26,9 @@ EACH = 8
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("five")
-    write_archive(folder / "drawn.tar.gz", LABELS, each=40)
-    data = load(folder / "drawn.tar.gz", LABELS, lambda done, total: None)
+    folder = tmp_path_factory.mktemp("flowers")
+    write_archive(folder / "drawn.tar.gz", FLOWERS, each=40)
+    data = load(folder / "drawn.tar.gz", FLOWERS, lambda done, total: None)
     file, result = light.train(data, seed=0, target_precision=0.95, progress=lambda done, total: None)
     card.write(folder / "model", file, result)
     return folder / "model"
@@ -57,7 +57,7 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
     assert settled.missing == []
     assert settled.outcomes["failed"] == settled.outcomes["rejected"] == 0
     assert {row["model_version"] for row in rows} == {read_card(model)["model_version"]}
-    assert {row["classes"] for row in rows} == {len(LABELS)}
+    assert {row["classes"] for row in rows} == {len(FLOWERS)}
     right = Counter(row["key"].split("/")[0] for row in rows if row["key"].startswith(row["label"] + "/"))
     assert len(rows) == EACH * len(FLOWERS)
     assert all(right[label] >= EACH - 2 for label in FLOWERS), right
