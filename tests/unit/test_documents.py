@@ -1,5 +1,6 @@
 """The documents hold: links lead somewhere, and commands exist with their options."""
 
+import math
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
 from infra.installation import PROJECT
 from ingest.errors import REJECT_REASONS
+from ingest.stats import exact_lower_bound
 from model.files import DEFAULT_MODEL, read_card
 from workflow.outcome import Outcome
 
