@@ -1,14 +1,15 @@
 """Decides a batch of images that waited for the endpoint. Pure, but for the steps that it is given."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.upload import utc_text
+from ingest.upload import Upload, utc_text
 from workflow.batch import Steps
 from workflow.errors import EndpointBusy, EndpointFault
+from workflow.manifest import BATCH_BYTES
 from workflow.outcome import Outcome, caught
 
 FIRST_PAUSE_S = 5
@@ -48,23 +49,48 @@ def decide_waiting(steps: Steps, records: Sequence[Mapping[str, Any]]) -> Decide
     Raises:
         ValueError: a message is not JSON; all of them go on waiting.
     """
-    events = [json.loads(record["body"]) for record in records]
-    execution_arns = [_execution_arn(record) for record in records]
-    try:
-        decided = steps.run_each(events, execution_arns)
-    except EndpointFault as fault:
-        at = utc_text(datetime.now(UTC), "milliseconds")
-        failed = {"decided_at": at, "outcome": Outcome.FAILED, "image": None, "prediction": None}
-        decided = [
-            {"event": event, "execution_arn": arn, "error": caught(fault), **failed}
-            for event, arn in zip(events, execution_arns, strict=True)
-        ]
+    decided = [each for some in _bounded(records) for each in _decide(steps, some)]
     return Decided(
         messages=[each for each in decided if not isinstance(each, EndpointBusy)],
         waiting=[
             record for record, each in zip(records, decided, strict=True) if isinstance(each, EndpointBusy)
         ],
     )
+
+
+def _bounded(records: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[Any, str]]]:
+    """Yield events and executions in parts whose originals fit into memory at once."""
+    part: list[tuple[Any, str]] = []
+    part_bytes = 0
+    for record in records:
+        event = json.loads(record["body"])
+        size_bytes = _size_bytes(event)
+        if part and part_bytes + size_bytes > BATCH_BYTES:
+            yield part
+            part, part_bytes = [], 0
+        part.append((event, _execution_arn(record)))
+        part_bytes += size_bytes
+    if part:
+        yield part
+
+
+def _decide(steps: Steps, part: Sequence[tuple[Any, str]]) -> list[dict[str, Any] | EndpointBusy]:
+    events, execution_arns = [event for event, _ in part], [arn for _, arn in part]
+    try:
+        return steps.run_each(events, execution_arns)
+    except EndpointFault as fault:
+        at = utc_text(datetime.now(UTC), "milliseconds")
+        failed = {"decided_at": at, "outcome": Outcome.FAILED, "image": None, "prediction": None}
+        return [
+            {"event": event, "execution_arn": arn, "error": caught(fault), **failed} for event, arn in part
+        ]
+
+
+def _size_bytes(event: Any) -> int:
+    try:
+        return Upload.from_event(event).size_bytes
+    except (LookupError, TypeError, ValueError):  # it ends as a message that Record refuses
+        return 0
 
 
 def _execution_arn(record: Mapping[str, Any]) -> str:

@@ -202,7 +202,7 @@ def test_what_goes_on_failing_is_recorded_as_failed_and_fails_the_execution(
 @pytest.mark.parametrize(
     ("step", "errors"),
     [
-        ("Serialize", [THROTTLED] * 5),
+        ("Serialize", [THROTTLED]),
         ("Serialize", [LAMBDA_FAILED] * 6),
         ("Serialize", [of_the_platform("States.Timeout")]),
         ("Classify", [EndpointFault("once")] * 2),

@@ -1,1 +1,1 @@
-"""Simulations of what the statistics of Scones promise, with thousands of made-up weeks: `make simulate`."""
+"""Simulations of what Scones promises: bursts and outages on AWS, and statistics. `make simulate`."""

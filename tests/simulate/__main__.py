@@ -1,5 +1,5 @@
-"""`make simulate`: check what the statistics promise on made-up weeks. Exit code 3: a promise does not
-hold."""
+"""`make simulate`: check what Scones promises of bursts and of made-up weeks. Exit code 3: a promise does
+not hold."""
 
 import sys
 import time
@@ -9,9 +9,9 @@ import click
 from infra.cli.command_line import ATTENTION, Command, WholeNumber, option
 from infra.cli.main import run
 from infra.cli.terminal import answers, words
-from tests.simulate import labels
+from tests.simulate import bursts, labels
 
-SUITES = {"labels": labels.suite}
+SUITES = {"bursts": bursts.suite, "labels": labels.suite}
 
 
 @click.command(cls=Command)

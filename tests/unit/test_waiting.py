@@ -137,6 +137,25 @@ def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
     assert decided.shown_soon == ["handle of a"]  # the other one waits for the queue's timeout
 
 
+def test_originals_are_in_memory_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = []
+    run_each = Steps.run_each
+
+    def counting(steps: Steps, events: Any, arns: Any) -> Any:
+        parts.append(len(events))
+        return run_each(steps, events, arns)
+
+    monkeypatch.setattr(Steps, "run_each", counting)
+    monkeypatch.setattr("workflow.waiting.BATCH_BYTES", 2.5 * Upload.from_event(an_event("a")).size_bytes)
+    decided = decide_waiting(steps(Endpoint()), [a_record(str(number)) for number in range(5)])
+    assert (parts, len(decided.messages)) == ([2, 2, 1], 5)
+
+
+def test_what_is_no_upload_is_left_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "{}"}, a_record("b")])
+    assert [message["outcome"] for message in decided.messages] == ["failed", "accepted"]
+
+
 def test_a_model_that_fails_for_every_image_fails_them() -> None:
     """They would come again for days, and have no row."""
     decided = decide_waiting(
