@@ -9,8 +9,8 @@ The state machine, the timeouts, the queue and the breaker are the real ones: `w
 - The endpoint: one queue, a fixed time per image. It goes on working on requests that were given up, which is
   the worst case. While it is down, a connection attempt takes until its timeout.
 
-Not modelled: Lambda's scaling rate (1,000 containers in 10 s per function, more than is needed here), and Record,
-which keeps up with thousands of outcomes per second.
+Not modelled: Lambda's scaling rate (1,000 containers in 10 s per function, more than is needed here), and
+Record, which keeps up with thousands of outcomes per second.
 """
 
 import contextlib
