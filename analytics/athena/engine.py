@@ -1,6 +1,7 @@
 """What runs Athena's SQL: the interface of both engines, their result and their errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,3 +40,25 @@ class Engine(Protocol):
             QueryFailed: it failed while running.
         """
         ...
+
+
+class SideBySide:
+    """An engine that is asked several statements at once, and hands the answers over when they are needed.
+
+    A statement takes Athena some seconds, most of which it waits. An engine says in `queries_at_once` how many
+    it takes; one that does not is asked one after the other.
+    """
+
+    def __init__(self, engine: Engine, statements: Iterable[str]) -> None:
+        self._engine = engine
+        self._answers: dict[str, Future[QueryResult]] = {}
+        at_once = getattr(engine, "queries_at_once", 1)
+        if at_once > 1:
+            with ThreadPoolExecutor(at_once) as pool:
+                self._answers = {sql: pool.submit(engine.query, sql) for sql in dict.fromkeys(statements)}
+
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        """Return the answer; see `Engine`."""
+        if sql in self._answers and not parameters:
+            return self._answers[sql].result()
+        return self._engine.query(sql, parameters)

@@ -13,6 +13,10 @@ from localathena.statements import ensure_it_reads
 class Athena:
     """The engine on AWS."""
 
+    queries_at_once = 10
+    """Half of the smallest quota of running DML queries, so that others can ask, too.
+    Source: https://docs.aws.amazon.com/general/latest/gr/athena.html"""
+
     def __init__(self, client: Any, database: str, workgroup: str, *, timeout_s: float = 600.0) -> None:
         """Take boto3's Athena client. A statement that is not through after `timeout_s` is stopped."""
         self._client = AthenaClient(client, database, workgroup, timeout_s=timeout_s)

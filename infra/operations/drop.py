@@ -4,16 +4,17 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
 from analytics.athena.engine import Engine
-from analytics.questions.queries import internal_query
+from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
 from infra.space import check_space
 from infra.stack import Stack
@@ -24,6 +25,11 @@ from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
 POLL_S = 1.0
+POLL_ON_AWS_S = 10.0
+"""Record gathers outcomes for a minute there, and each question costs what 10 MB cost."""
+SINCE = timedelta(days=1)
+"""How far back a drop looks for its rows: longer than it takes."""
+DAY = timedelta(days=1)
 BLOCK_BYTES = 4_096
 BLOCKS_BESIDE = 4
 """Blocks of disk that an image takes on this machine besides its own: S3's metadata, and its outcome."""
@@ -127,30 +133,60 @@ def version_of(stored: Mapping[str, Any]) -> str:
     return stored["ETag"].strip('"') if version_id == NULL_VERSION else version_id
 
 
-def settle(stack: Stack, dropped: Iterable[Dropped], progress: Progress, patience_s: float) -> Settled:
-    """Wait until every object has its outcome, or until none has come for `patience_s`."""
+def settle(stack: Stack, dropped: Sequence[Dropped], progress: Progress, patience_s: float) -> Settled:
+    """Wait until every object has its outcome, or until none has come for `patience_s`.
+
+    Counts rows, on the server, until there are as many as objects; only then it asks about each object.
+    """
     wanted = {(each.key, each.version_id): each for each in dropped}
     task = progress.add_task("recorded", total=len(wanted))
     recorded, last_news = -1, time.monotonic()
+    poll_s = POLL_S if stack.endpoint_url else POLL_ON_AWS_S
+    bounds = _bounds([each.key for each in dropped], datetime.now(UTC))
     with engine(stack) as answers:
         while True:
-            settled = _look(answers, wanted)
-            now_recorded = len(wanted) - len(settled.missing)
-            progress.update(task, completed=now_recorded)
-            if now_recorded > recorded:
-                recorded, last_news = now_recorded, time.monotonic()
-            if not settled.missing or time.monotonic() - last_news > patience_s:
-                return settled
-            time.sleep(POLL_S)
+            stored = int(answers.query(internal_query("dropped_count", **bounds)).frame["stored"].iloc[0])
+            if stored > recorded:
+                recorded, last_news = stored, time.monotonic()
+            progress.update(task, completed=min(stored, len(wanted)))
+            gives_up = time.monotonic() - last_news > patience_s
+            if gives_up or stored >= len(wanted):
+                settled = _look(answers, wanted, bounds)
+                if gives_up or not settled.missing:
+                    progress.update(task, completed=len(wanted) - len(settled.missing))
+                    return settled
+            time.sleep(poll_s)
 
 
-def _look(answers: Engine, wanted: Mapping[tuple[str, str], Dropped]) -> Settled:
-    rows = answers.query(internal_query("stored_rows")).frame
-    counts = {(row.key, row.version): int(row.stored) for row in rows.itertuples()}
-    current = answers.query(internal_query("current_outcomes")).frame
-    outcomes = Counter(row.outcome for row in current.itertuples() if (row.key, row.version) in wanted)
+def _bounds(keys: Sequence[str], now: datetime) -> dict[str, InternalValue]:
+    """Return what bounds the questions about a drop, so that their cost does not grow with the table."""
+    since = now - SINCE
+    return {
+        "from_dt": (since - DAY).date(),
+        "to_dt": (now + DAY).date(),
+        "since": since.replace(tzinfo=None),
+        "prefix": _common_prefix(keys),
+    }
+
+
+def _common_prefix(keys: Sequence[str]) -> str:
+    if not keys:
+        return ""
+    first, last = min(keys), max(keys)
+    return first[
+        : next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    ]
+
+
+def _look(
+    answers: Engine, wanted: Mapping[tuple[str, str], Dropped], bounds: Mapping[str, InternalValue]
+) -> Settled:
+    rows = answers.query(internal_query("dropped_rows", **bounds)).frame
+    found = {(row.key, row.version): row for row in rows.itertuples()}
+    ours = [found[identity] for identity in wanted if identity in found]
+    outcomes = Counter(row.outcome for row in ours)
     return Settled(
         outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},
-        missing=[each for identity, each in wanted.items() if identity not in counts],
-        duplicates=sum(counts[identity] - 1 for identity in wanted if identity in counts),
+        missing=[each for identity, each in wanted.items() if identity not in found],
+        duplicates=sum(int(row.stored) - 1 for row in ours),
     )

@@ -10,11 +10,15 @@ from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
-from infra.operations.listing import listed, matching
-from infra.stack import Stack
+from infra.operations.listing import inventoried, listed, matching
+from infra.stack import Stack, depth
 from ingest.image import MAX_BYTES
 from ingest.upload import NULL_VERSION, Upload
 from workflow.outcome import IMPORTED_BUCKET
+
+LISTED_MOST = 100_000
+"""Most object versions that a report on AWS lists: 100 requests. S3 lists by name, so that counting a week
+means listing every version ever stored. Beyond that, an inventory counts them."""
 
 
 def this_week() -> IsoWeek:
@@ -22,26 +26,45 @@ def this_week() -> IsoWeek:
     return IsoWeek.of(datetime.now(UTC).date())
 
 
-def report_of(stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | None) -> WeeklyReport:
-    """Build a week's report, with the count of what was uploaded and pictures of the least certain images."""
+def report_of(
+    stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | None, inventory_url: str | None = None
+) -> WeeklyReport:
+    """Build a week's report, with the count of what was uploaded and pictures of the least certain images.
+
+    Args:
+        stack: whose week.
+        answers: its engine.
+        week: the week.
+        compare: another week; None for none.
+        inventory_url: an S3 Inventory's `manifest.json`, to be read instead of listing the bucket.
+    """
     s3 = stack.client("s3")
 
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    uploaded, just_uploaded = uploaded_in(
-        week, matching(listed(s3, stack.incoming_bucket), stack.key_pattern)
-    )
+    if inventory_url:
+        uploads = inventoried(s3, inventory_url, stack.incoming_bucket)
+    else:
+        uploads = listed(s3, stack.incoming_bucket)
+    most = None if stack.endpoint_url or inventory_url else LISTED_MOST
+    uploaded, just_uploaded = uploaded_in(week, matching(uploads, stack.key_pattern), most)
+    just_uploaded += depth(stack.client("sqs"), stack.waiting_images_url)
     return build_report(
         answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
     )
 
 
-def uploaded_in(week: IsoWeek, uploads: Iterable[Upload]) -> tuple[int, int]:
-    """Count the uploads of a week, and those of them that may still be in flight."""
+def uploaded_in(week: IsoWeek, uploads: Iterable[Upload], most: int | None = None) -> tuple[int | None, int]:
+    """Count the uploads of a week, and those of them that may still be in flight.
+
+    Where there are more than `most` uploads of all weeks, the count is None: not known.
+    """
     uploaded = just_uploaded = 0
     young = datetime.now(UTC) - IN_FLIGHT
-    for upload in uploads:
+    for number, upload in enumerate(uploads):
+        if number == most:
+            return None, 0
         if IsoWeek.of(upload.uploaded_at.date()) == week:
             uploaded += 1
             just_uploaded += upload.uploaded_at > young

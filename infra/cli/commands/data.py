@@ -124,10 +124,18 @@ def query(
 @scones.command()
 @option("--week", help="ISO week, like 2026-W47. Left out: this one.")
 @option("--compare", help="Week to compare with. Left out: the one before.")
+@option("--inventory", help="s3://…/manifest.json of an S3 Inventory, to count uploads in a large bucket.")
 @option("--out", type=FOLDER, help="Folder of the report.")
 @on
 @as_json
-def report(week: str | None, compare: str | None, out: Path | None, on: str | None, as_json: bool) -> None:
+def report(
+    week: str | None,
+    compare: str | None,
+    inventory: str | None,
+    out: Path | None,
+    on: str | None,
+    as_json: bool,
+) -> None:
     """Write a week's report. Exit code 3: it asks for attention."""
     from analytics.report.isoweek import IsoWeek
 
@@ -146,7 +154,7 @@ def report(week: str | None, compare: str | None, out: Path | None, on: str | No
     from infra.operations.write_report import report_of
 
     with engine(stack) as athena:
-        written = report_of(stack, athena, chosen, other)
+        written = report_of(stack, athena, chosen, other, inventory)
     page = written.write(out or state_folder() / "report")
     if as_json:
         click.echo((page.parent / "report.json").read_text(encoding="utf-8"), nl=False)
