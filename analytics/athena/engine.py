@@ -43,10 +43,10 @@ class Engine(Protocol):
 
 
 class SideBySide:
-    """An engine that is asked several statements at once, and hands the answers over when they are needed.
+    """An engine that is asked several statements at once, and hands over the answers when needed.
 
-    A statement takes Athena some seconds, most of which it waits. An engine says in `queries_at_once` how many
-    it takes; one that does not is asked one after the other.
+    A statement takes Athena some seconds, most of which it waits. An engine says in `queries_at_once` how
+    many it takes; one that does not is asked one after the other.
     """
 
     def __init__(self, engine: Engine, statements: Iterable[str]) -> None:

@@ -25,6 +25,11 @@ class Alarm:
     sounds_in_silence: bool = False
     """Whether it sounds when there is no data and when the statistic is 0, instead of above the threshold."""
 
+    @property
+    def text(self) -> str:
+        """The description, and where to read what to do."""
+        return f"{self.description} See docs/operations.md#{self.name.lower()}."
+
     def to_yaml(self) -> str:
         """Return the template's resource."""
         condition = f"    Condition: {self.condition}\n" if self.condition else ""
@@ -37,7 +42,7 @@ class Alarm:
             "    Type: AWS::CloudWatch::Alarm\n"
             f"{condition}"
             "    Properties:\n"
-            f"      AlarmDescription: {json.dumps(self.description)}\n"
+            f"      AlarmDescription: {json.dumps(self.text)}\n"
             f"      Namespace: {self.namespace}\n"
             f"      MetricName: {self.metric}\n"
             f"      Dimensions: [{dimensions(self.namespace, self.metric).format(self.of)}]\n"

@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 
 from analytics.lake import compact, record
+from analytics.questions.queries import saved_queries
 from infra.aws.alarms import DOCUMENTED, dimensions
 from infra.cli.main import scones
+from infra.installation import PROJECT
 from ingest import serialize
 from ingest.metrics import NO_STACK
 from ingest.model_input import ModelInput
@@ -234,3 +236,20 @@ def test_both_dead_letter_queues_and_the_age_of_outcomes_are_watched() -> None:
 def test_alarms_name_commands_that_are_there() -> None:
     text = " ".join(alarm["AlarmDescription"] for alarm in ALARMS.values())
     assert set(re.findall(r"`make (\w+)`", text)) <= scones.commands.keys()
+
+
+def test_every_alarm_has_its_paragraph_with_a_question_and_a_command() -> None:
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    chapter = re.split(r"^## ", text, flags=re.MULTILINE)
+    (alarms,) = [part for part in chapter if part.startswith("Alarms\n")]
+    paragraphs = dict(re.findall(r"^### (\w+)\n\n(.*?)(?=\n### |\Z)", alarms, flags=re.MULTILINE | re.DOTALL))
+    assert paragraphs.keys() == ALARMS.keys()
+    for name, paragraph in paragraphs.items():
+        commands = set(re.findall(r"`make ([a-z-]+)", paragraph))
+        assert commands <= scones.commands.keys()
+        assert commands & {"query", "audit", "redrive"}, f"{name}: no query that shows it"
+        assert commands & {"redrive", "deploy", "endpoint", "review", "compact", "report"}, (
+            f"{name}: no remedy"
+        )
+        assert set(re.findall(r"NAME=(\w+)", paragraph)) <= set(saved_queries())
+        assert ALARMS[name]["AlarmDescription"].endswith(f" See docs/operations.md#{name.lower()}.")
