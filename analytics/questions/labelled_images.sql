@@ -2,6 +2,9 @@
 -- Only labels with the source `sample` or `below_threshold` are of images drawn at random, and blind.
 SELECT
     outcomes.upload_id,
+    outcomes.bucket,
+    outcomes.key,
+    outcomes.version_id,
     outcomes.outcome,
     outcomes.label,
     CASE

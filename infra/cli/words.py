@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infra.operations.check_endpoint import Checked
     from infra.operations.drop import Settled
     from infra.operations.import_capture import Imported
+    from infra.operations.learn import Learned
     from infra.operations.redrive import Plan, Redriven
     from infra.operations.rejected import Rejected
     from infra.operations.write_sheet import Reviewed
@@ -264,6 +265,41 @@ def certificate_facts(certified: "Certified") -> dict[str, Any]:
             {"upload_id": each.upload_id, "key": each.key, "version_id": each.version_id}
             for each in certified.queue.images
         ],
+    }
+
+
+def show_learned(console: Terminal, learned: "Learned") -> None:
+    """Print how the taught model compares, and where it is or what is missing."""
+    found = learned.comparison
+    console.print(
+        f"{found.labels:,} labelled images, out of fold: {found.right:,} right, {found.right_before:,} "
+        f"before; only the new model is right on {found.wins:,}, only the present one on {found.losses:,} "
+        f"(p = {found.p_value:.3g}).",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if learned.left_out:
+        console.print(f"{learned.left_out:,} were left out: another class, or no picture.", highlight=False)
+    if learned.folder:
+        up = how("up", MODEL=shown(learned.folder))
+        console.print(
+            f"It is better: {learned.model_version} is in {shown(learned.folder)}. Serve it: `{up}`"
+        )
+    elif found.missing_labels:
+        console.print(f"That may be chance: about {found.missing_labels:,} more labels would show it.")
+    else:
+        console.print("The new model is not better. Nothing was written.")
+
+
+def learned_facts(learned: "Learned") -> dict[str, Any]:
+    """Return what was learned, for JSON."""
+    return {
+        **asdict(learned.comparison),
+        "is_better": learned.comparison.is_better,
+        "missing_labels": learned.comparison.missing_labels,
+        "left_out": learned.left_out,
+        "model_version": learned.model_version,
+        "folder": learned.folder and str(learned.folder),
     }
 
 

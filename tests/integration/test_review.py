@@ -1,5 +1,6 @@
 """From images that wait to a measured precision: a real browser, the file, the table, the report."""
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from PIL import Image
 
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import partition, to_table
+from analytics.lake.schema import LABELS_SCHEMA, partition, to_table
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.review.labels import UnusableLabels
@@ -23,8 +25,10 @@ from infra.cli.main import main, scones
 from infra.operations.answers import engine
 from infra.operations.load_labels import Loaded, load_labels
 from infra.operations.write_sheet import Reviewed, review
+from model.files import DEFAULT_MODEL, read_card
+from model.serving.inference import Model
 from tests.builders import jpeg_bytes, noise
-from tests.builders_table import a_row
+from tests.builders_table import a_label, a_row
 from tests.chromium import CHROMIUM, Page, browsing
 
 NASTY = "van-07/</script><script>document.title='broken'</script>\"'.jpg"
@@ -196,6 +200,97 @@ def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path
         main()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: labels.jsonl: line 1: '[/bold]\\x1b[2J' is not a class: bicycle,")
+
+
+# ── learning and certifying ────────────────────────────────────────────────────────────────────────────────
+
+
+def shades(stack: Any, count: int) -> list[dict[str, Any]]:
+    """Record images that are dark or bright, of which the table says that all are bicycles; label them."""
+    rng = np.random.default_rng(1)
+    s3, results = stack.client("s3"), ResultsBucket(stack.client("s3"), "results")
+    rows, labels = [], []
+    for number in range(count):
+        is_dark = number % 2 == 0
+        pixels = rng.integers(0, 90, (32, 32, 3)) + (0 if is_dark else 160)
+        row = a_row(number, key=f"shade/{number}.png", version_id=None, uploaded_at=YESTERDAY)
+        s3.put_object(Bucket="scones-incoming", Key=row["key"], Body=png_of(pixels))
+        rows.append(row)
+        labels.append(a_label(row, "bicycle" if is_dark else "motorcycle", source="sample"))
+    dt = partition(rows[0])
+    results.write(f"predictions/dt={dt}/rows.parquet", to_table(rows))
+    results.write(f"labels/dt={dt}/labels.parquet", pa.Table.from_pylist(labels, LABELS_SCHEMA))
+    return rows
+
+
+def png_of(pixels: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_labels_teach_a_model_that_can_be_served(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path / "home"))
+    rows = shades(stack, 60)
+    done = CliRunner().invoke(scones, ["learn", "--out", "learned", "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert (said["labels"], said["is_better"], said["left_out"]) == (60, True, 0)
+    assert said["right"] >= 55 > said["right_before"]
+    model = Model.load(tmp_path / "learned", threads=1)
+    card = read_card(tmp_path / "learned")
+    assert model.version == card["model_version"] == said["model_version"]
+    assert card["learned"]["from"] == read_card(DEFAULT_MODEL)["model_version"]
+    s3 = stack.client("s3")
+    bodies = [s3.get_object(Bucket="scones-incoming", Key=row["key"])["Body"].read() for row in rows]
+    pixels = np.array([np.asarray(Image.open(io.BytesIO(body))) for body in bodies])
+    answers = np.array(model.probabilities(pixels)).argmax(axis=1)
+    right = np.where(
+        np.arange(60) % 2 == 0, card["classes"].index("bicycle"), card["classes"].index("motorcycle")
+    )
+    assert np.mean(answers == right) > 0.9
+
+
+def test_a_few_labels_teach_nothing(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path / "home"))
+    shades(stack, 10)
+    done = CliRunner().invoke(scones, ["learn"])
+    assert "10 labelled images from" in str(done.exception)
+    assert not (tmp_path / "home" / "learned").exists()
+
+
+def test_certify_says_what_is_sure_and_which_images_are_next(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    week = str(IsoWeek.of(YESTERDAY.date()))
+    done = CliRunner().invoke(scones, ["certify", "--week", week, "--out", "sheets", "--json"])
+    assert done.exit_code == 3
+    said = json.loads(done.stdout)
+    assert (said["images"], said["labels"], said["state"], said["to_go"]) == (6, 0, "open", 6)
+    accepted = sorted(row["upload_id"] for row in ROWS[5:])
+    assert [each["upload_id"] for each in said["next"]] == accepted
+    assert "What do these images show?" in (tmp_path / "sheets" / "certify.html").read_text(encoding="utf-8")
+    lines = [
+        json.dumps(
+            {
+                "upload_id": row["upload_id"],
+                "key": row["key"],
+                "label": "bicycle",
+                "labelled_at": f"{NOW.isoformat()}Z",
+                "source": "sample",
+            }
+        )
+        for row in ROWS[5:]
+    ]
+    (tmp_path / "labels.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert CliRunner().invoke(scones, ["label", "labels.jsonl"]).exit_code == 0
+    done = CliRunner().invoke(scones, ["certify", "--week", week])
+    assert done.exit_code == 0
+    assert "Certified: at least 99" in done.output
 
 
 # ── the sheet ──────────────────────────────────────────────────────────────────────────────────────────────

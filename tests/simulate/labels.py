@@ -11,6 +11,8 @@ from analytics.lake.schema import Source
 from analytics.review.certificate import CONFIDENCE, TARGET, Bet
 from analytics.review.measured import Labelled, true_shares, weighted_share, weights
 from analytics.review.sample import Candidate, Frame, Group, choose, shuffled
+from model.calibrate import softmax
+from model.training.relearn import learn
 from tests.simulate.suite import Check
 from workflow.outcome import Outcome
 
@@ -29,6 +31,7 @@ def suite(seed: int, runs: int) -> list[Check]:
         *certificates(rng, runs),
         *(check for labels in (50, 100, 200) for check in coverages(rng, weeks, labels)),
         stopping_early(rng, weeks),
+        promotions(rng, max(runs // 50, 10)),
     ]
 
 
@@ -174,3 +177,17 @@ def stopping_early(rng: np.random.Generator, weeks: int) -> Check:
         accepted = [each.is_right for each in week.images if each.outcome == Outcome.ACCEPTED]
         biases.append(found.share - float(np.mean(accepted)) if found else 0.0)
     return Check("40 % of a sheet labelled: bias of the precision", abs(float(np.mean(biases))), 0.0, 0.005)
+
+
+# ── learning ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def promotions(rng: np.random.Generator, runs: int) -> Check:
+    """Measure how often a model is promoted that learned from 60 images whose features say nothing."""
+    promoted = []
+    for _ in range(runs):
+        labels = rng.integers(0, 3, 60)
+        present = softmax(2 * np.eye(3)[labels] + rng.normal(size=(60, 3)))
+        _, _, comparison = learn(rng.normal(size=(60, 20)), present, labels, threshold=0.9)
+        promoted.append(comparison.is_better)
+    return Check("a model that is not better is promoted", float(np.mean(promoted)), 0.0, 0.05)

@@ -84,6 +84,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "infra/operations": {
         "infra/space",
         "ingest",
+        "model/calibrate",
+        "model/files",
+        "model/training",
         "workflow",
         "analytics/athena",
         "analytics/capture",

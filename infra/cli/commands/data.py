@@ -1,8 +1,9 @@
-"""Images in, answers out: drop, query, report, rejected, review, label, certify, import-capture."""
+"""Images in, answers out: drop, query, report, rejected, review, label, certify, learn,
+import-capture."""
 
 import sys
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +12,22 @@ import click
 
 from infra.cli import systems
 from infra.cli.command_line import ATTENTION, FOLDER, WholeNumber, argument, as_json, on, option, scones
-from infra.cli.terminal import answers, progress_bar, words
+from infra.cli.terminal import answers, progress_bar, steps, words
 from infra.cli.words import (
     certificate_facts,
     import_facts,
+    learned_facts,
     print_json,
     show_certificate,
     show_import,
+    show_learned,
     show_outcomes,
     show_rejected,
     show_review,
     shown,
 )
 from infra.installation import how, state_folder
+from model.files import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from analytics.report.isoweek import IsoWeek
@@ -265,6 +269,35 @@ def label(source: str, on: str | None, as_json: bool) -> None:
         images = plural(loaded.images, "image")
         answers.print(f"Labels of {images} loaded; {loaded.new:,} of them had none before.")
     words.print(f"`{how('report')}` measures precision with them.")
+
+
+@scones.command()
+@option(
+    "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
+)
+@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the present model.")
+@option("--out", type=FOLDER, help="Folder of the new model.")
+@on
+@as_json
+def learn(since: date | None, model: Path, out: Path | None, on: str | None, as_json: bool) -> None:
+    """Teach the model with labelled images; write the new one if it is better for certain.
+
+    Exit code 3: it is not, or there are too few labels to tell.
+    """
+    stack = systems.current_stack(on)
+    from analytics.questions.queries import CONSOLE_DAYS
+    from infra.operations.answers import engine
+    from infra.operations.learn import learn_from
+
+    today = datetime.now(UTC).date()
+    first = since or today - timedelta(days=CONSOLE_DAYS)
+    with engine(stack) as athena, steps("fetching") as progress:
+        learned = learn_from(stack, athena, first, today, model, out or state_folder() / "learned", progress)
+    if as_json:
+        print_json(learned_facts(learned))
+    else:
+        show_learned(answers, learned)
+    sys.exit(0 if learned.folder else ATTENTION)
 
 
 @scones.command("import-capture")
