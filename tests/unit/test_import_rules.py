@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model/calibrate": {"ingest"},
     "model/serving": {"ingest", "model/calibrate", "model/data", "model/files"},
     "model/training": {
+        "ingest",
         "model/calibrate",
         "model/data",
         "model/files",
