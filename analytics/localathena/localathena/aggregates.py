@@ -5,20 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from localathena import types
+from localathena.arithmetic import arithmetic, interval_of, interval_parts
+from localathena.casts import cast
+from localathena.comparisons import distinct, ordered
 from localathena.errors import QueryRefused
+from localathena.sql import Value, fail_if, refuse_if
 from localathena.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
-from localathena.values import (
-    Value,
-    arithmetic,
-    cast,
-    coerce,
-    ensure_distinct,
-    ensure_simple,
-    expect,
-    fail_if,
-    refuse_if,
-    without_nan,
-)
+from localathena.values import coerce, ensure_simple, expect, without_nan
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ def _count(call: Call) -> Value:
         return Value(call.of("count", "*"), BIGINT)
     (value,) = call.arguments
     if call.distinct:
-        ensure_distinct(value.type, "DISTINCT")
+        value = distinct(value)
     return Value(call.of("count", value.sql), BIGINT)
 
 
@@ -107,6 +100,9 @@ def _number(value: Value, where: str) -> Value:
 
 def _sum(call: Call) -> Value:
     (value,) = call.arguments
+    if value.type.is_interval:
+        total = call.of("sum", interval_parts(value.sql, value.type))
+        return Value(interval_of(total, value.type), value.type)
     type_ = _number(value, "sum").type
     if type_.is_integer:
         type_ = BIGINT
@@ -117,8 +113,11 @@ def _sum(call: Call) -> Value:
 
 def _avg(call: Call) -> Value:
     (value,) = call.arguments
+    if value.type.is_interval:
+        mean = f"round({call.of('avg', interval_parts(value.sql, value.type))})"
+        return Value(interval_of(mean, value.type), value.type)
     if _number(value, "avg").type.name == "real":
-        raise QueryRefused("avg of a real is not supported: cast it to double.")
+        return Value(f"CAST({call.of('avg', value.sql)} AS FLOAT)", value.type)
     if value.type.name != "decimal":
         return Value(call.of("avg", value.sql), DOUBLE)
     count = Value(call.of("count", value.sql), BIGINT)
@@ -127,7 +126,7 @@ def _avg(call: Call) -> Value:
 
 def _extreme(call: Call) -> Value:
     value, *count = call.arguments
-    ensure_simple(value.type, call.name)
+    value = ordered(value, call.name)
     if count:
         (number,) = count
         _ensure_few(number, call.name)
@@ -152,7 +151,15 @@ _MOST_EXTREMES = 10_000
 def _extreme_by(function: str, direction: str) -> Handler:
     def handle(call: Call) -> Value:
         value, by, *count = call.arguments
-        ensure_simple(by.type, call.name)
+        by = ordered(by, call.name)
+        if not count and by.type.is_floating:  # Trino passes NaN over, unless there is nothing else
+            finite = f"NOT isnan({by.sql})"
+            found, any_ = (
+                call.of(function, value.sql, by.sql, condition=finite),
+                call.of(function, value.sql, by.sql),
+            )
+            there_is = f"{call.of('count', by.sql, condition=finite)} > 0"
+            return Value(f"(CASE WHEN {there_is} THEN {found} ELSE {any_} END)", value.type)
         by = without_nan(by, call.name)
         if not count:
             return Value(call.of(function, value.sql, by.sql), value.type)
@@ -161,8 +168,8 @@ def _extreme_by(function: str, direction: str) -> Handler:
             raise QueryRefused(f"{call.name} of several values is supported without ORDER BY and OVER only.")
         _ensure_few(number, call.name)
         most = _written_out(number, call.name, least=1)
-        ordered = replace(call, order=f" ORDER BY {by.sql} {direction}")
-        found = ordered.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
+        sorted_call = replace(call, order=f" ORDER BY {by.sql} {direction}")
+        found = sorted_call.of("list", value.sql, condition=f"{by.sql} IS NOT NULL")
         return Value(f"list_slice({found}, 1, {most})", array(value.type))
 
     return handle
@@ -205,6 +212,10 @@ def _statistic(function: str, arguments: int) -> Handler:
             raise ValueError
         numbers = [expect(value, DOUBLE, call.name).sql for value in call.arguments]
         sql = f"nullif({call.of(function, *numbers)}, CAST('nan' AS DOUBLE))"
+        if any(value.type.is_floating for value in call.arguments):
+            odd = " OR ".join(f"NOT isfinite({number})" for number in numbers)
+            why = f"{call.name} of NaN or infinity is not supported"
+            sql = refuse_if(f"{call.of('count', numbers[0], condition=f'({odd})')} > 0", why, sql)
         if arguments == 2 and all(value.type != DOUBLE for value in call.arguments):
             return Value(f"CAST({sql} AS FLOAT)", Type("real"))
         return Value(sql, DOUBLE)
@@ -242,12 +253,15 @@ _KURTOSIS = "(({n} - 1) / (({n} - 2) * ({n} - 3)) * ({n} * ({n} + 1) * {m4} / ({
 def _geometric_mean(call: Call) -> Value:
     (value,) = call.arguments
     logarithm = f"ln({expect(value, DOUBLE, call.name).sql})"
-    return Value(f"exp({call.of('avg', logarithm)})", DOUBLE)
+    mean = f"exp({call.of('avg', logarithm)})"
+    if value.type.name in ("decimal", "real"):
+        return Value(f"CAST({mean} AS FLOAT)", Type("real"))
+    return Value(mean, DOUBLE)
 
 
 def _histogram(call: Call) -> Value:
     (value,) = call.arguments
-    ensure_distinct(value.type, "histogram")
+    value = distinct(value)
     type_ = map_of(value.type, BIGINT)
     return Value(f"CAST({call.of('histogram', value.sql)} AS {type_.duckdb})", type_)
 
@@ -257,7 +271,7 @@ _TWICE = "A key comes twice, and Athena keeps any of its values: group by the ke
 
 def _map_agg(call: Call) -> Value:
     key, value = call.arguments
-    ensure_distinct(key.type, "map_agg")
+    key = distinct(key)
     keys, values = (call.of("list", side.sql, condition=f"{key.sql} IS NOT NULL") for side in (key, value))
     twice = f"len(list_distinct({keys})) <> len({keys})"
     return Value(refuse_if(twice, _TWICE, f"MAP({keys}, {values})"), map_of(key.type, value.type))
@@ -291,12 +305,17 @@ def _approx_distinct(call: Call) -> Value:
         raise ValueError
     if error and error[0].constant is not None and not 0.0040625 <= float(error[0].constant) <= 0.26:
         raise QueryRefused("The standard error of approx_distinct must be from 0.0040625 to 0.26.")
-    ensure_distinct(value.type, "approx_distinct")
+    value = distinct(value)
     return Value(replace(call, distinct="DISTINCT ").of("count", value.sql), BIGINT)
 
 
 def _approx_percentile(call: Call) -> Value:
     """Take the exact percentile: the value that has n * p others below it, as Trino does with few values."""
+    if len(call.arguments) > 2:
+        raise QueryRefused(
+            "approx_percentile with weights is not supported: write sum(w) OVER (ORDER BY x) in a subquery, "
+            "and take min(x) where the sum reaches the share."
+        )
     value, share = call.arguments
     source = _number(value, call.name).type
     type_ = BIGINT if source.is_integer else Type("real") if source.name == "decimal" else source
@@ -312,7 +331,11 @@ def _approx_percentile(call: Call) -> Value:
         shares = expect(share, array(DOUBLE), call.name).sql
         outside = f"list_min({shares}) < 0 OR list_max({shares}) > 1"
         shares = fail_if(outside, _SHARE, shares)
-        return Value(call.of("quantile_disc", value.sql, shares), array(type_))
+        ranked = _of_rank("p.o", "p.n", "s")
+        each = f"list_transform(p.s, lambda s: {ranked})"
+        given = f"{{'o': list_sort({values}), 'n': {count}, 's': {shares}}}"
+        found = f"list_extract(list_transform([{given}], lambda p: {each}), 1)"
+        return Value(f"(CASE WHEN {count} > 0 THEN {found} END)", array(type_))
     one = expect(share, DOUBLE, call.name).sql
     one = fail_if(f"{one} < 0 OR {one} > 1", _SHARE, one)
     return Value(_of_rank(f"list_sort({values})", count, one), type_)
@@ -331,7 +354,9 @@ def _listagg(call: Call) -> Value:
     if not call.order:
         raise QueryRefused("listagg needs WITHIN GROUP (ORDER BY ...).")
     texts = [expect(side, VARCHAR, "listagg").sql for side in (value, separator)]
-    return Value(call.of("string_agg", *texts), VARCHAR)
+    joined = call.of("string_agg", *texts)
+    why = "listagg of more than a megabyte is not supported: Athena fails or truncates it"
+    return Value(refuse_if(f"strlen({joined}) > 1048576", why, joined), VARCHAR)
 
 
 def _rank(type_: Type) -> Handler:

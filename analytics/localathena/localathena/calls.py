@@ -10,12 +10,12 @@ from localathena import aggregates
 from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.functions import call
-from localathena.functions.arrays import fold
 from localathena.names import Names
 from localathena.ordering import order_by
 from localathena.parsing import refuse_others, spelled
+from localathena.sql import Value, refuse_if
 from localathena.types import INTEGER, VARCHAR, Type
-from localathena.values import Value, expect, refuse_if
+from localathena.values import coerce, expect
 
 if TYPE_CHECKING:
     from localathena.expressions import Expressions
@@ -30,6 +30,10 @@ class Calls:
 
     def call(self, node: exp.Expr, condition: str = "", over: str = "", nulls: str = "") -> Value:
         """Translate a call, with the SQL of FILTER, OVER and IGNORE NULLS that stand around it."""
+        if self.names.hoisted is not None and _aggregates(node):
+            with self.names.hoisting(None):
+                value = self.call(node, condition, over, nulls)
+            return self.names.hoist(value)
         if isinstance(node, exp.Filter):
             with self.names.at(Place.AGGREGATE):
                 condition = self.expressions.condition(node.expression.this, "FILTER")
@@ -85,6 +89,8 @@ class Calls:
 
     def _reduced(self, arguments: Sequence[exp.Expr], condition: str, over: str) -> Value:
         """Translate reduce_agg, whose start has to change nothing: Athena starts with it several times."""
+        from localathena.functions.arrays import fold  # few statements need it
+
         if len(arguments) != 4 or over or isinstance(arguments[0], exp.Distinct):
             raise QueryRefused(
                 "reduce_agg is supported with a value, a start and two functions, without OVER."
@@ -94,7 +100,7 @@ class Calls:
         kept = Value(f"list_filter({values.sql}, lambda x: x IS NOT NULL)", values.type)
         kept = replace(kept, sql=f"(CASE WHEN len({kept.sql}) > 0 THEN {kept.sql} END)")
         reduced = fold(self.expressions, kept, start, step, "reduce_agg")
-        first = self.expressions.value(start)
+        first = coerce(self.expressions.value(start), reduced.type)
         again = expect(
             self.expressions.apply(combine, first, first), first.type, "reduce_agg's second function"
         )
@@ -128,6 +134,10 @@ class Calls:
 
     def window(self, node: exp.Window) -> Value:
         """Translate a call with OVER."""
+        if self.names.hoisted is not None:
+            with self.names.hoisting(None):
+                value = self.window(node)
+            return self.names.hoist(value)
         pieces = []
         keys, order, frame = self._window_parts(node)
         if keys:
@@ -186,6 +196,12 @@ class Calls:
             return f"{sql} {spec.args.get(f'{side}_side') or ''}".strip()
 
         return f"{spec.args['kind']} BETWEEN {bound('start')} AND {bound('end')}"
+
+
+def _aggregates(node: exp.Expr) -> bool:
+    return not isinstance(node, exp.Anonymous) or (
+        node.name.lower() in ("reduce_agg", "grouping") or aggregates.is_aggregate(node.name.lower())
+    )
 
 
 _RANKING = ("rank", "dense_rank", "row_number", "percent_rank", "cume_dist", "ntile")

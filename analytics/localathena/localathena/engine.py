@@ -20,11 +20,11 @@ from localathena.errors import QueryFailed, QueryRefused
 from localathena.files import FILE_SIZE, FILE_TIME, TableFiles, table_names
 from localathena.parsing import Parameter
 from localathena.process import Duck, DuckError
-from localathena.results import frame_of, is_athenas_json
+from localathena.results import frame_of
+from localathena.scalars.failures import FAILURE
 from localathena.tables import Table, Translation
 from localathena.translate import translate
 from localathena.types import MIXED, Column, quoted, text
-from localathena.values import FAILURE
 
 _MOST_CELLS = 20_000_000
 """Most values of a result held in memory. As Python objects they take some GB."""
@@ -136,11 +136,6 @@ class LocalAthena:
         ]
         if any(isinstance(row[position], str) for row in rows for position in timestamps):
             raise QueryFailed("A timestamp is after the year 9999, which Python does not support.")
-        if not is_athenas_json(translation.columns, rows):
-            raise QueryRefused(
-                "Athena would write this JSON with its keys sorted or with numbers like 1.0E-5: extract "
-                "the values with json_extract_scalar or CAST."
-            )
         return translation.columns, rows
 
     def stream(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[tuple[Any, ...]]:
@@ -258,6 +253,7 @@ def _reason(error: str, names: Mapping[str, str]) -> str:
     """Return DuckDB's reason, without the translated statement and its generated names."""
     said = error.split("\n\nLINE ")[0].strip()
     failure = re.search(f"['\"]{FAILURE}+(.*?)['\"](?: to |, expected|$)", said)
+    failure = failure or re.search(f"ValueError: {FAILURE}+(.*)", said, re.DOTALL)
     if failure:
         return failure[1]
     for form, reason in _REASONS.items():

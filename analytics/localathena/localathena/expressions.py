@@ -9,15 +9,20 @@ from sqlglot import exp
 
 from localathena import types
 from localathena.aggregates import is_aggregate
+from localathena.arithmetic import arithmetic, number
 from localathena.calls import Calls
+from localathena.casts import cast
+from localathena.comparisons import between, comparison, one_of
 from localathena.correlation import Kind
 from localathena.errors import QueryRefused
-from localathena.functions import call, time
-from localathena.functions.general import row_of, subscript
+from localathena.functions import call
 from localathena.functions.handlers import literal
-from localathena.functions.text import concatenate
-from localathena.names import Names
+from localathena.literals import unicode_text
+from localathena.moments import from_local
+from localathena.names import Names, Relation, Scope, With
 from localathena.parsing import Dialect, refuse_others, spelled
+from localathena.sql import NULL, TRIED, Value, attempt, fail_if, refuse_if
+from localathena.sql import field as row_field
 from localathena.types import (
     BIGINT,
     BOOLEAN,
@@ -30,26 +35,7 @@ from localathena.types import (
     Type,
     text,
 )
-from localathena.values import (
-    NULL,
-    Value,
-    arithmetic,
-    attempt,
-    between,
-    cast,
-    coerce,
-    common,
-    comparison,
-    ensure_simple,
-    expect,
-    fail_if,
-    from_local,
-    number,
-    one_of,
-    refuse_if,
-    without_nan,
-)
-from localathena.values import field as row_field
+from localathena.values import coerce, common, ensure_simple, expect, without_nan
 
 if TYPE_CHECKING:
     from localathena.queries import Queries
@@ -105,12 +91,24 @@ class Expressions:
         if type(node) in _COMPARISONS:
             if isinstance(node.expression, exp.Any | exp.All):
                 return self._compared_with_each(node)
-            return comparison(_COMPARISONS[type(node)], self.value(node.this), self.value(node.expression))
+            if (each := _each_of_values(node.expression)) is not None:
+                quantified = node.copy()
+                quantified.set("expression", each)
+                return self._compared_with_each(quantified)
+            sides = [self._computed(side) for side in (node.this, node.expression)]
+            return comparison(_COMPARISONS[type(node)], *sides)
         if isinstance(node, exp.ILike):
             raise QueryRefused("Athena has no ILIKE: write lower(x) LIKE 'a%'.")
         if isinstance(node, exp.RegexpLike):
             raise QueryRefused("Athena has no RLIKE: write regexp_like(x, 'form').")
         raise QueryRefused(f"{spelled(node)} is not supported.")
+
+    def _computed(self, node: exp.Expr) -> Value:
+        """Translate a side of a comparison. DuckDB would solve `x + 1 = 10` for x, without an overflow."""
+        value, bare = self.value(node), node.unnest()
+        if value.type.is_integer and isinstance(bare, exp.Add | exp.Sub | exp.Mul):
+            return replace(value, sql=f"list_extract([{value.sql}], 1)")
+        return value
 
     def parameter(self, type_: Type, role: str = "x") -> Value:
         """Return a parameter for one of DuckDB's lambdas.
@@ -138,6 +136,16 @@ class Expressions:
         finally:
             self.names.lambdas.pop()
 
+    def attempt(self, node: exp.Expr) -> Value:
+        """Translate TRY(node). Aggregates and subqueries in it are computed outside, as in Trino."""
+        if self.names.hoisted is not None:
+            return attempt(self.value(node), "_again", "0")
+        hoisted: list[Value] = []
+        with self.names.hoisting(hoisted):
+            value = self.value(node)
+        fields = ["'z': 0", *(f"'h{index}': {part.sql}" for index, part in enumerate(hoisted, 1))]
+        return attempt(value, TRIED, "{" + ", ".join(fields) + "}")
+
     def condition(self, node: exp.Expr, where: str) -> str:
         """Return the SQL of a boolean."""
         return expect(self.value(node), BOOLEAN, where).sql
@@ -147,17 +155,29 @@ class Expressions:
         if isinstance(node, exp.Paren):
             return self.kept(node.this)
         if isinstance(node, exp.And):
-            return f"({self.kept(node.this)} AND {self.kept(node.expression)})"
+            sides = [self.kept(side) for side in node.flatten(unnest=False)]
+            before: list[str] = []
+            kept = []
+            for side in sides:
+                guard = " AND ".join(before)
+                kept.append(f"(CASE WHEN {guard} THEN {side} END)" if before and _may_fail(side) else side)
+                before.append(side)
+            return f"({' AND '.join(kept)})"
         if isinstance(node, exp.In) and (query := _sought_query(node)) is not None:
             value = self.value(node.this)
             if value.type.name == "row":
                 return self.matched(value, query)[0]
         return self.condition(node, "WHERE")
 
+    def _query(self, query: exp.Expr, with_: With, outer: Scope | None) -> Relation:
+        """Translate a query within an expression."""
+        with self.names.hoisting(None):
+            return self.queries.query(query, with_, outer)
+
     def matched(self, value: Value, query: exp.Expr) -> tuple[str, str]:
         """Return SQL for whether a query has a row, and for whether a NULL leaves that undecided."""
         self.names.kind = Kind.MATCHED
-        relation = self.queries.query(query, self.names.with_, self.names.scope)
+        relation = self._query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != len(value.type.arguments):
             raise QueryRefused(
                 f"IN: {len(value.type.arguments)} values with a query of {len(relation.columns)} columns."
@@ -222,11 +242,17 @@ class Expressions:
 
     def _connected(self, node: exp.Connector) -> Value:
         word = "AND" if isinstance(node, exp.And) else "OR"
-        sides = [self.condition(side, word) for side in (node.this, node.expression)]
-        return Value(f"({sides[0]} {word} {sides[1]})", BOOLEAN)
+        sides = [self.condition(side, word) for side in node.flatten(unnest=False)]
+        joined = f"({f' {word} '.join(sides)})"
+        if not any(map(_may_fail, sides[1:])):
+            return Value(joined, BOOLEAN)
+        # DuckDB evaluates all sides; Trino stops at the first that decides.
+        decides = ("NOT {}", "FALSE") if word == "AND" else ("{}", "TRUE")
+        decided = " ".join(f"WHEN {decides[0].format(side)} THEN {decides[1]}" for side in sides[:-1])
+        return Value(f"(CASE {decided} ELSE {joined} END)", BOOLEAN)
 
     def _between(self, node: exp.Between) -> Value:
-        return between(*(self.value(node.args[part]) for part in ("this", "low", "high")))
+        return between(*(self._computed(node.args[part]) for part in ("this", "low", "high")))
 
     def _in(self, node: exp.In) -> Value:
         value = self.value(node.this)
@@ -238,21 +264,25 @@ class Expressions:
             why = "IN of several values with NULL among them is supported in WHERE only: use EXISTS"
             return Value(f"({matched} OR {refuse_if(unknown, why, 'FALSE')})", BOOLEAN)
         value, sql = self._sought(value, query, "IN")
-        return Value(f"({value.sql} IN ({sql}))", BOOLEAN)
+        return self.names.hoist(Value(f"({value.sql} IN ({sql}))", BOOLEAN))
 
     def _compared_with_each(self, node: exp.Expr) -> Value:
         """Translate a comparison with ANY, SOME or ALL of a query."""
         each, operator = node.expression, _COMPARISONS[type(node)]
-        if operator.startswith("IS") or not isinstance(each.this, exp.Query):
+        if operator.startswith("IS") or not isinstance(each.this, exp.Query | exp.Values):
             raise QueryRefused(f"{spelled(node)} is not supported: ANY and ALL need a query.")
         word = "ANY" if isinstance(each, exp.Any) else "ALL"
-        value, sql = self._sought(without_nan(self.value(node.this), word), each.this, word)
-        return Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN)
+        value = self.value(node.this)
+        is_in = word == "ANY" and operator == "="
+        value, sql = self._sought(
+            value if is_in else without_nan(value, word), each.this, "=" if is_in else word
+        )
+        return self.names.hoist(Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN))
 
     def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
         """Return a value and the query whose rows it is compared with, in one type and without NaN."""
         self.names.kind = Kind.MATCHED
-        relation = self.queries.query(query, self.names.with_, self.names.scope)
+        relation = self._query(query, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
             raise QueryRefused(f"{where} needs a query of one column: use EXISTS for more.")
         type_ = types.common(value.type, relation.columns[0].type)
@@ -260,9 +290,12 @@ class Expressions:
             raise QueryRefused(
                 f"Athena cannot compare {value.type} with a query of {relation.columns[0].type}."
             )
-        ensure_simple(type_, where)
+        if where != "IN" and where != "=":
+            ensure_simple(type_, where)
+        if type_.name in ("array", "row"):
+            raise QueryRefused(f"{where} of {type_} with a query is not supported: use EXISTS.")
         sql = self.queries.coerced(relation, [Column(relation.columns[0].name, type_)])
-        if type_.is_floating:
+        if type_.is_floating and where not in ("IN", "="):
             found = self.names.derived(f"({sql})", [Column("", type_)])
             sql = f"SELECT {without_nan(found.columns[0].value, where).sql} FROM {found.sql}"  # noqa: S608
         return coerce(value, type_), sql
@@ -297,6 +330,8 @@ class Expressions:
         for branch in node.args["ifs"]:
             if of is None:
                 conditions.append(self.condition(branch.this, "WHEN"))
+            elif isinstance(node.this, exp.Column) and branch.this == node.this:
+                raise QueryRefused(f"CASE x WHEN x: write CASE WHEN {spelled(node.this)} IS NOT NULL.")
             else:
                 conditions.append(comparison("=", of, self.value(branch.this)).sql)
             results.append(self.value(branch.args["true"]))
@@ -323,13 +358,8 @@ class Expressions:
         except ValueError as error:
             raise QueryRefused(f"The type {spelling} is not supported.") from error
         value = self.value(node.this) if value is None else value
-        if value.constant is not None and value.type == VARCHAR:
-            if target.zone:
-                return self._zoned_literal(value.constant, target)
-            if spelling.upper() == "DECIMAL":
-                raise QueryRefused(
-                    "Write DECIMAL '1.5' as the number 1.5, or with CAST(... AS decimal(2, 1))."
-                )
+        if value.constant is not None and value.type == VARCHAR and target.zone:
+            return self._zoned_literal(value.constant, target)
         if re.search(r"(?i).\bvarchar\(", spelling):
             raise QueryRefused(f"{spelling}: a length within a type is not supported: write varchar.")
         length = re.fullmatch(r"(?i)varchar\((\d+)\)", spelling)
@@ -337,15 +367,15 @@ class Expressions:
 
     def _try_cast(self, node: exp.TryCast) -> Value:
         value = self.value(node.this)
-        if value.constant is not None or isinstance(node.this, exp.Column | exp.Identifier | exp.Null):
-            return attempt(self._cast(node, value))
+        if value.is_partition:
+            return self._cast(node, value)
         # An error within the value is an error on Athena too: DuckDB's TRY covers the cast alone.
-        inner = self.parameter(value.type, "v")
-        outer = attempt(self._cast(node, inner))
-        sql = f"list_extract(list_transform([{value.sql}], lambda {inner.sql}: {outer.sql}), 1)"
-        return replace(outer, sql=sql)
+        inner = replace(self.parameter(value.type, "v"), constant=value.constant)
+        return attempt(self._cast(node, inner), inner.sql, value.sql)
 
     def _zoned_literal(self, literal: str, target: Type) -> Value:
+        from localathena.functions import time
+
         found = re.fullmatch(r"(.*\d) *([+-]\d\d:\d\d|[A-Za-z]\S*)", literal)
         if found is None:
             raise QueryRefused(f"The timestamp {literal!r} needs its zone after it, as UTC or +02:00.")
@@ -354,9 +384,11 @@ class Expressions:
             Value(text(timestamp), VARCHAR, timestamp), Type("timestamp", precision=target.precision)
         )
         zone_name = time.zone_of(exp.Literal.string(zone))
-        return from_local(local.sql, types.zoned(zone_name, target.precision))
+        return from_local(local.sql, types.zoned(zone_name, target.precision), is_literal=True)
 
     def _extract(self, node: exp.Extract) -> Value:
+        from localathena.functions import time
+
         if node.name.lower() not in _EXTRACTED:
             raise QueryRefused(f"extract has no {node.name.lower()}: write {node.name.lower()}(x).")
         return time.extract(node.name.lower(), self.value(node.expression))
@@ -383,6 +415,8 @@ class Expressions:
         return call(self, "substr", [a for a in arguments if a is not None])
 
     def _bracket(self, node: exp.Bracket) -> Value:
+        from localathena.functions.general import subscript
+
         if len(node.expressions) != 1:
             raise QueryRefused("A subscript is one index or key.")
         (key,) = node.expressions
@@ -393,6 +427,8 @@ class Expressions:
         return Value(f"[{', '.join(element.sql for element in elements)}]", types.array(type_))
 
     def _tuple(self, node: exp.Tuple) -> Value:
+        from localathena.functions.general import row_of
+
         if not node.expressions:
             raise QueryRefused("() is not an expression.")
         return row_of([self.value(element) for element in node.expressions])
@@ -401,10 +437,18 @@ class Expressions:
         return _member(self.value(node.this), node.expression.name)
 
     def _concatenated(self, node: exp.DPipe) -> Value:
+        from localathena.functions.text import concatenate
+
         return concatenate(self.value(node.this), self.value(node.expression))
 
     def _interval(self, node: exp.Interval) -> Value:
+        from localathena.functions import time
+
         count, sign = node.this, ""
+        if isinstance(node.args.get("unit"), exp.IntervalSpan) and isinstance(count, exp.Literal | exp.Neg):
+            span, literal_ = node.args["unit"], count.this if isinstance(count, exp.Neg) else count
+            sign = "-" if isinstance(count, exp.Neg) else ""
+            return time.interval_span(sign + literal_.name, span.this.name, span.expression.name)
         if isinstance(count, exp.Neg):
             count, sign = count.this, "-"
         if not isinstance(count, exp.Literal) or not isinstance(node.args.get("unit"), exp.Var):
@@ -412,25 +456,43 @@ class Expressions:
         return time.interval(sign + count.this, node.args["unit"].name)
 
     def _at_time_zone(self, node: exp.AtTimeZone) -> Value:
+        from localathena.functions import time
+
         return time.at_time_zone(self.value(node.this), time.zone_of(node.args["zone"]))
 
+    def _unicode(self, node: exp.UnicodeString) -> Value:
+        escape = node.args.get("escape")
+        string = unicode_text(node.name, escape.name if isinstance(escape, exp.Expr) else "\\")
+        return Value(text(string), VARCHAR, string)
+
+    def _localtime(self, node: exp.Expr) -> Value:
+        from localathena.functions import time
+
+        return cast(cast(time.now(), TIMESTAMP), Type("time", precision=3))
+
     def _now(self, node: exp.Expr) -> Value:
+        from localathena.functions import time
+
         if isinstance(node, exp.CurrentDate):
             return Value("current_date", DATE)
         now = time.now()
         return cast(now, TIMESTAMP) if isinstance(node, exp.Localtimestamp) else now
 
     def _scalar_subquery(self, node: exp.Subquery) -> Value:
+        from localathena.functions.general import row_of
+
         self.names.kind = Kind.SCALAR
-        relation = self.queries.query(node, self.names.with_, self.names.scope)
+        relation = self._query(node, self.names.with_, self.names.scope)
         if len(relation.columns) != 1:
-            raise QueryRefused("A query in an expression must have one column.")
-        return Value(f"({relation.sql})", relation.columns[0].type)
+            seen = self.names.derived(f"({relation.sql})", relation.columns)
+            row = row_of([column.value for column in seen.columns])
+            return self.names.hoist(Value(f"(SELECT {row.sql} FROM {seen.sql})", row.type))  # noqa: S608
+        return self.names.hoist(Value(f"({relation.sql})", relation.columns[0].type))
 
     def _exists(self, node: exp.Exists) -> Value:
         self.names.kind = Kind.EXISTS
-        relation = self.queries.query(node.this, self.names.with_, self.names.scope)
-        return Value(f"(EXISTS ({relation.sql}))", BOOLEAN)
+        relation = self._query(node.this, self.names.with_, self.names.scope)
+        return self.names.hoist(Value(f"(EXISTS ({relation.sql}))", BOOLEAN))
 
     def _identifier(self, node: exp.Identifier) -> Value:
         value = self.names.find(node.name, None)
@@ -488,9 +550,16 @@ _EXPRESSIONS: Mapping[type[exp.Expr], tuple[Callable[[Expressions, Any], Value],
     exp.Trim: (Expressions._trim, "this expression position"),
     exp.TryCast: (Expressions._try_cast, "this to safe"),
     exp.Tuple: (Expressions._tuple, "expressions"),
+    exp.UnicodeString: (Expressions._unicode, "this escape"),
+    exp.Localtime: (Expressions._localtime, ""),
     exp.Window: (_window, "this partition_by order spec alias over"),
 }
 """Translation of each kind of expression, and the parts of the node that it uses."""
+
+
+def _may_fail(sql: str) -> bool:
+    """Whether a condition may fail for some values, by division or by a check."""
+    return re.search(r" // | % |'~", sql) is not None
 
 
 def _member(value: Value, name: str) -> Value:
@@ -505,10 +574,25 @@ def _shortened(value: Value, length: int) -> Value:
     string = cast(value, VARCHAR)
     if value.type != VARCHAR:
         long = f"length({string.sql}) > {length}"
+        if value.type.is_datetime or value.type == BOOLEAN:
+            why = f"A {value.type} that does not fit varchar({length}) is not supported"
+            return replace(string, sql=refuse_if(long, why, string.sql))
         return replace(string, sql=fail_if(long, f"A value does not fit varchar({length})", string.sql))
     if string.constant is not None:
         return Value(text(string.constant[:length]), VARCHAR, string.constant[:length])
     return Value(f"substr({string.sql}, 1, {length})", VARCHAR)
+
+
+def _each_of_values(node: exp.Expr) -> exp.Expr | None:
+    """Return ANY or ALL of (VALUES ...), which sqlglot parses as a call."""
+    kinds = {"all": exp.All, "any": exp.Any, "some": exp.Any}
+    kind = kinds.get(node.name.lower()) if isinstance(node, exp.Anonymous) else None
+    inside = node.expressions if kind else []
+    return (
+        kind(this=inside[0].copy())
+        if kind and len(inside) == 1 and isinstance(inside[0], exp.Values)
+        else None
+    )
 
 
 def _sought_query(node: exp.In) -> exp.Expr | None:

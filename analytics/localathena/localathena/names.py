@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from sqlglot import exp
 
 from localathena.correlation import Kind, Place, check_place
 from localathena.errors import QueryRefused
+from localathena.sql import TRIED, Value
 from localathena.tables import Table
 from localathena.types import Column
-from localathena.values import Value
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,8 @@ class Names:
         """For each column resolved so far: whether it belongs to an outer query."""
         self.called: dict[str, str] = {}
         """DuckDB's name of a column → the statement's."""
+        self.hoisted: list[Value] | None = None
+        """Within TRY: its aggregates and subqueries, which are computed outside."""
         self.kind = Kind.RELATION
         """What the next query is there for."""
         self._count = 0
@@ -147,6 +148,22 @@ class Names:
         finally:
             scope.place = outside
 
+    @contextmanager
+    def hoisting(self, hoisted: list[Value] | None) -> Iterator[None]:
+        """Collect in a list what `hoist` is given; with None, leave everything in its place."""
+        outside, self.hoisted = self.hoisted, hoisted
+        try:
+            yield
+        finally:
+            self.hoisted = outside
+
+    def hoist(self, value: Value) -> Value:
+        """Return a value that DuckDB's TRY cannot contain, or what stands for it within TRY."""
+        if self.hoisted is None:
+            return value
+        self.hoisted.append(value)
+        return Value(f"struct_extract({TRIED}, 'h{len(self.hoisted)}')", value.type)
+
     def hint(self, name: exp.Identifier) -> str:
         """Suggest what an unknown column may mean."""
         if name.name.lower() in self.scope.aliases:
@@ -156,6 +173,8 @@ class Names:
             )
         if name.name.startswith("$"):
             return ' There are "$path", "$file_size" and "$file_modified_time".'
+        from difflib import get_close_matches  # only messages need it
+
         near = get_close_matches(name.name.lower(), [seen.name for seen in self.scope.columns], 1)
         if near:
             return f" Perhaps {near[0]}?"

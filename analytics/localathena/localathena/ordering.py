@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from localathena.comparisons import ordered
 from localathena.errors import QueryRefused
 from localathena.parsing import refuse_others
-from localathena.values import Value, ensure_simple, without_nan
+from localathena.sql import Value
+from localathena.values import without_nan
 
 if TYPE_CHECKING:
     from localathena.expressions import Expressions
@@ -28,14 +30,20 @@ def order_by(
     keys = []
     for item in order.expressions:
         refuse_others(item, "this", "desc", "nulls_first")
+        if _is_constant(item.this) and outputs:
+            if results_only == "DISTINCT":
+                raise QueryRefused(
+                    "ORDER BY after DISTINCT needs a column of the result, by name or position."
+                )
+            continue  # it is the same for all rows
         position = _position(item.this, outputs)
         value = (
             outputs[position - 1][1]
             if position
             else _order_key(expressions, item.this, outputs, results_only)
         )
-        ensure_simple(value.type, "ORDER BY")
-        key = str(position) if position else value.sql
+        value = ordered(value, "ORDER BY")
+        key = str(position) if position and value.type.is_simple else value.sql
         if item.args.get("nulls_first") and value.type.is_floating:
             # Trino sorts NaN next to NULL then.
             if position and results_only:
@@ -43,7 +51,13 @@ def order_by(
             key = without_nan(value, "NULLS FIRST").sql
         nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
         keys.append(f"{key} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}")
-    return f" ORDER BY {', '.join(keys)}"
+    return f" ORDER BY {', '.join(keys)}" if keys else ""
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Null | exp.Boolean) or (
+        isinstance(node, exp.Literal) and (node.is_string or not node.this.isdecimal())
+    )
 
 
 def _order_key(
@@ -52,8 +66,6 @@ def _order_key(
     refusal = QueryRefused(
         f"ORDER BY after {results_only} needs a column of the result, by name or position."
     )
-    if results_only and results_only != "DISTINCT":
-        raise refusal
     value = expressions.value(node)
     if results_only and value.sql not in [output.sql for _, output in outputs]:
         raise refusal

@@ -11,6 +11,7 @@ from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
+from localathena import literals
 from localathena.errors import QueryRefused
 from localathena.syntax import RESERVED, checked
 
@@ -81,6 +82,7 @@ def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
         QueryRefused: it is not Athena SQL, or not one statement.
     """
     dialect = Dialect()
+    sql = literals.without_blanks_in_hex(sql)
     try:
         parts = checked(dialect.tokenize(sql), sql)
         positions = [index for index, part in enumerate(parts) if part.token_type == TokenType.PLACEHOLDER]

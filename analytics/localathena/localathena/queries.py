@@ -7,18 +7,22 @@ from dataclasses import replace
 from sqlglot import exp
 
 from localathena import grouping, types
+from localathena.comparisons import distinct as distinct_of
 from localathena.correlation import IsOuter, Kind, Place, check_select
 from localathena.errors import QueryRefused
 from localathena.expressions import Expressions
-from localathena.names import Names, Relation, Scope, With, renamed
+from localathena.names import Names, Relation, Scope, Seen, With, renamed
 from localathena.ordering import limit, order_by
 from localathena.parsing import refuse_others, spelled
 from localathena.relations import SAMPLE_BESIDE_A_JOIN, Relations
+from localathena.sql import Value
+from localathena.sql import field as row_field
 from localathena.tables import Table
 from localathena.types import Column, quoted
-from localathena.values import Value, coerce, common, ensure_distinct
-from localathena.values import field as row_field
+from localathena.values import coerce, common
 
+_UNNAMED = re.compile(r"_col\d+")
+"""Pattern of the names of columns without a name, which are numbered by place."""
 _SEVERAL_GROUPINGS = (exp.Rollup, exp.Cube, exp.GroupingSets)
 _SET_OPERATIONS: Mapping[type[exp.Expr], str] = {
     exp.Union: "UNION",
@@ -93,33 +97,42 @@ class Queries:
                 raise QueryRefused(
                     f"Column {a.name} is {a.type} on one side of {word} and {b.type} on the other."
                 )
-            if not (word == "UNION" and not node.args.get("distinct")):
-                ensure_distinct(type_, word)
             columns.append(Column(a.name, type_, a.is_partition and b.is_partition))
         quantifier = "" if node.args.get("distinct") else " ALL"
-        left, right = (self.coerced(side, columns) for side in sides)
+        is_all = word == "UNION" and not node.args.get("distinct")
+        left, right = (self.coerced(side, columns, is_distinct=not is_all) for side in sides)
         return Relation(f"({left}) {word}{quantifier} ({right})", columns)
 
-    def coerced(self, relation: Relation, columns: Sequence[Column]) -> str:
+    def coerced(self, relation: Relation, columns: Sequence[Column], *, is_distinct: bool = False) -> str:
         """Return a relation's SQL with its columns coerced to others' types."""
-        if all(have.type == want.type for have, want in zip(relation.columns, columns, strict=True)):
+        has_map = is_distinct and any(column.type.contains("map") for column in columns)
+        if not has_map and all(
+            have.type == want.type for have, want in zip(relation.columns, columns, strict=True)
+        ):
             return relation.sql
         seen = self.names.derived(f"({relation.sql})", relation.columns)
         values = [
-            coerce(column.value, want.type).sql for column, want in zip(seen.columns, columns, strict=True)
+            distinct_of(coerce(column.value, want.type)).sql
+            if is_distinct
+            else coerce(column.value, want.type).sql
+            for column, want in zip(seen.columns, columns, strict=True)
         ]
         return f"SELECT {', '.join(values)} FROM {seen.sql}"  # noqa: S608
 
     def _ended(self, node: exp.Expr, relation: Relation) -> Relation:
         """Add ORDER BY (by position or name), OFFSET and LIMIT to VALUES or a set operation."""
-        outputs = [
-            (column.name, Value(str(position), column.type))
-            for position, column in enumerate(relation.columns, 1)
+        if node.args.get("order") is None:
+            return replace(relation, sql=relation.sql + limit(node))
+        seen = self.names.derived(f"({relation.sql})", relation.columns)
+        scope = Scope(None)
+        scope.columns = [
+            replace(column, name="") if _UNNAMED.fullmatch(column.name) else column for column in seen.columns
         ]
-        order = order_by(
-            self.expressions, node.args.get("order"), outputs, results_only="a set operation or VALUES"
-        )
-        return replace(relation, sql=relation.sql + order + limit(node))
+        listed = ", ".join(column.value.sql for column in seen.columns)
+        outputs = [(column.name, column.value) for column in seen.columns]
+        with self.names.within(scope):
+            order = order_by(self.expressions, node.args["order"], outputs)
+        return replace(relation, sql=f"SELECT {listed} FROM {seen.sql}{order}{limit(node)}")  # noqa: S608
 
     def _values(self, node: exp.Values, outer: Scope | None) -> Relation:
         with self.names.within(Scope(outer, place=Place.VALUES)):
@@ -170,6 +183,9 @@ class Queries:
         if conditions:
             pieces.append(f" WHERE {' AND '.join(conditions)}")
         group = node.args.get("group")
+        if group:
+            keys = {column.name.lower() for column in group.find_all(exp.Column)}
+            scope.columns = [self._as_key(c) if c.name.lower() in keys else c for c in scope.columns]
         scope.is_grouped = group is not None
         outputs = self._outputs(node, scope)
         for window in scope.windows:
@@ -182,8 +198,7 @@ class Queries:
         scope.outputs = {name.lower(): value for name, value in outputs}
         distinct = "DISTINCT " if node.args.get("distinct") else ""
         if distinct:
-            for _, value in outputs:
-                ensure_distinct(value.type, "DISTINCT")
+            outputs = [(name, distinct_of(value)) for name, value in outputs]
         pieces.append(
             order_by(self.expressions, node.args.get("order"), outputs, results_only=distinct and "DISTINCT")
         )
@@ -193,11 +208,20 @@ class Queries:
         columns = [Column(name, value.type, value.is_partition and is_plain) for name, value in outputs]
         return Relation(f"SELECT {distinct}{listed}{''.join(pieces)}", columns)
 
+    def _as_key(self, column: Seen) -> Seen:
+        """Return a column of which GROUP BY finds the equal values; DuckDB's maps are ordered."""
+        return replace(column, value=distinct_of(column.value))
+
     def _outputs(self, node: exp.Select, scope: Scope) -> list[tuple[str, Value]]:
         outputs: list[tuple[str, Value]] = []
         if not node.expressions:
             raise QueryRefused("A SELECT needs something to select.")
         for projection in node.expressions:
+            if (fields := self._fields_of(projection)) is not None:
+                outputs += [
+                    (name or f"_col{len(outputs) + at}", value) for at, (name, value) in enumerate(fields)
+                ]
+                continue
             star = _star(projection)
             if star is not None:
                 of_table = [
@@ -205,7 +229,9 @@ class Queries:
                 ]
                 if not of_table:
                     raise QueryRefused(f"There is no {star or 'table'} that * could stand for.")
-                outputs += [(column.name, column.value) for column in of_table]
+                for column in of_table:
+                    name = f"_col{len(outputs)}" if _UNNAMED.fullmatch(column.name) else column.name
+                    outputs.append((name, column.value))
             elif isinstance(projection, exp.Alias):
                 outputs.append((projection.alias, self.expressions.value(projection.this)))
             else:
@@ -213,6 +239,21 @@ class Queries:
                 name = bare.name if isinstance(bare, exp.Column) else f"_col{len(outputs)}"
                 outputs.append((name, self.expressions.value(projection)))
         return outputs
+
+    def _fields_of(self, node: exp.Expr) -> list[tuple[str | None, Value]] | None:
+        """Return the fields of `row.*`, or None for anything else."""
+        if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Star):
+            row = self.expressions.value(node.this)
+        elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star) and node.args.get("db"):
+            found = self.names.find(node.table, node.db)
+            if found is None:
+                return None
+            row = found
+        else:
+            return None
+        if row.type.name != "row":
+            raise QueryRefused(f".* needs a table or a row, not {row.type}.")
+        return [(name, row_field(row, index)) for index, name in enumerate(row.type.fields)]
 
     def _check_groups(self, node: exp.Select, group: exp.Expr) -> None:
         """Check that GROUP BY covers what is selected, as Trino compares expressions."""
@@ -238,9 +279,9 @@ class Queries:
             grouping.check(output, groups, resolve)
 
     def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
-        if group.args.get("all"):
+        if group.args.get("all") and not group.expressions:
             raise QueryRefused("Athena has no GROUP BY ALL: list the columns, or their positions.")
-        refuse_others(group, "expressions")
+        refuse_others(group, "expressions", "all")
         if not group.expressions:
             raise QueryRefused("GROUP BY needs something to group by.")
 
@@ -252,7 +293,7 @@ class Queries:
                 value = outputs[position][1]
             else:
                 value = self.expressions.value(node)
-            ensure_distinct(value.type, "GROUP BY")
+            value = distinct_of(value)
             # DuckDB would take a literal number for the position of a result.
             return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
 

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from localathena.comparisons import comparison
 from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.names import Names, Scope, Seen, aliased, only, optional, reference
 from localathena.parsing import refuse_others, spelled
 from localathena.schema import information_schema, partitions
+from localathena.sql import Value
+from localathena.sql import field as row_field
 from localathena.types import BIGINT, Column, Type, quoted
-from localathena.values import Value, common, comparison
-from localathena.values import field as row_field
+from localathena.values import common
 
 if TYPE_CHECKING:
     from localathena.queries import Queries
@@ -308,7 +310,8 @@ def _sampled(sample: exp.Expr) -> str:
     """
     refuse_others(sample, "method", "percent")
     method, percent = sample.args.get("method"), sample.args.get("percent")
-    if method is None or method.name.upper() != "BERNOULLI":
+    is_all = isinstance(percent, exp.Literal) and not percent.is_string and float(percent.this) == 100
+    if method is None or (method.name.upper() != "BERNOULLI" and not is_all):
         raise QueryRefused("TABLESAMPLE SYSTEM is not supported: use BERNOULLI.")
     if not isinstance(percent, exp.Literal) or percent.is_string or not 0 <= float(percent.this) <= 100:
         raise QueryRefused("TABLESAMPLE BERNOULLI needs a number from 0 to 100, as a literal.")

@@ -1,7 +1,5 @@
 """Rows as DataFrames, values as the texts of Athena's API, and the texts as values."""
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -12,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from localathena import types
+from localathena.moments import offset_minutes
+from localathena.scalars.numbers import double_text, real_text
 from localathena.types import Column, Type
-from localathena.values import offset_minutes
 
 
 def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -66,44 +65,6 @@ def _without_decimals(value: Any) -> Any:
     return value
 
 
-def is_athenas_json(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether all JSON in rows is written as Athena writes it: unique sorted keys, no number like 1.0E-5."""
-    positions = [position for position, column in enumerate(columns) if column.type.contains("json")]
-    return all(_is_canonical(row[position], columns[position].type) for row in rows for position in positions)
-
-
-def _is_canonical(value: Any, type_: Type) -> bool:
-    if value is None:
-        return True
-    if type_ == types.JSON:
-        return _is_canonical_json(str(value))
-    if isinstance(value, dict) and type_.name == "row":
-        return all(map(_is_canonical, value.values(), type_.arguments))
-    if isinstance(value, dict):
-        key, item = type_.arguments
-        return all(_is_canonical(k, key) and _is_canonical(v, item) for k, v in items_of(value, type_))
-    if isinstance(value, list):
-        return all(_is_canonical(element, type_.arguments[0]) for element in value)
-    return True
-
-
-def _is_canonical_json(text: str) -> bool:
-    odd: list[str] = []
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if value and not 1e-3 <= abs(value) < 1e7:
-            odd.append(digits)
-        return value
-
-    try:
-        value = json.loads(text, parse_float=number, parse_constant=odd.append)
-    except ValueError:  # DuckDB reads a little more as JSON
-        return False
-    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return not odd and written == text
-
-
 def text_of(value: Any, type_: Type) -> str:
     """Return a value as a text of Athena's API."""
     if value is None:
@@ -112,16 +73,18 @@ def text_of(value: Any, type_: Type) -> str:
         names = [name or f"field{position}" for position, name in enumerate(type_.fields)]
         fields = zip(names, value.values(), type_.arguments, strict=True)
         return "{" + ", ".join(f"{name}={text_of(part, of)}" for name, part, of in fields) + "}"
+    if type_.name == "real":
+        return real_text(value)
     match value:
         case bool():
             return "true" if value else "false"
         case float():
-            return _double_text(value)
+            return double_text(value)
         case Decimal():
             return f"{value:f}"
         case datetime():
             local = value.astimezone(_clock(type_.zone)) if type_.zone else value
-            seconds = f"{local:%Y-%m-%d %H:%M:%S}"
+            seconds = local.replace(tzinfo=None).isoformat(" ", "seconds")  # %Y does not pad the year
             fraction = f".{local:%f}"[: type_.precision + 1] if type_.precision else ""
             return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
         case time():
@@ -147,20 +110,6 @@ def items_of(value: Mapping[Any, Any], type_: Type) -> list[tuple[Any, Any]]:
     if type_.arguments[0].name in ("array", "row", "map"):
         return list(zip(value["key"], value["value"], strict=True))
     return list(value.items())
-
-
-def _double_text(value: float) -> str:
-    """Return a double as Java writes it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        return repr(value)
-    digits = Decimal(repr(value)).normalize()
-    first, *others = digits.as_tuple().digits
-    fraction = "".join(map(str, others)) or "0"
-    return f"{'-' if value < 0 else ''}{first}.{fraction}E{digits.adjusted()}"
 
 
 def _interval_text(interval: timedelta) -> str:

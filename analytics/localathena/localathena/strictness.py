@@ -71,6 +71,14 @@ def check(tokens: Sequence[Token], sql: str) -> None:
                 )
             if words[index - 2 : index + 1] == ["WITH", "TIME", "ZONE"]:
                 raise QueryRefused("A timestamp with a zone is written TIMESTAMP '2026-11-24 09:30:00 UTC'.")
+        if (
+            kind == TokenType.GROUP_BY
+            and after == "NOT"
+            and _until_comma(words[index + 2 :])[-2:] == ["IS", "NULL"]
+        ):
+            raise QueryRefused(
+                "GROUP BY NOT x IS NULL: write GROUP BY x IS NULL, or the position of the column."
+            )
         if kind == TokenType.USING and after != "(":
             raise QueryRefused("USING takes its columns in parentheses: USING (a, b).")
         if word == "ONLY" and "FETCH" in words[max(index - 3, 0) : index] and before not in ("ROW", "ROWS"):
@@ -80,6 +88,11 @@ def check(tokens: Sequence[Token], sql: str) -> None:
         if kind == TokenType.WITH and before == ")" and after not in ("ORDINALITY", "TIES", "TIME"):
             raise QueryRefused("A query has one WITH: separate its queries by commas.")
     _check_order(tokens)
+
+
+def _until_comma(words: Sequence[str]) -> list[str]:
+    ends = [words.index(end) for end in (",", "ORDER BY", "HAVING", ")", ";") if end in words]
+    return list(words[: min(ends, default=len(words))])
 
 
 def check_call(name: str, words: Sequence[str]) -> None:
@@ -105,6 +118,8 @@ def _check_order(tokens: Sequence[Token]) -> None:
             reached = reached[:-1] or [None]
         elif kind == TokenType.SELECT or kind in _SET_OPERATIONS:
             reached[-1] = 0
+        elif kind == TokenType.FROM and after == TokenType.STRING and reached[-1] is not None:
+            raise QueryRefused('A table\'s name is in double quotes, or in none: FROM "labels".')
         elif kind in _CLAUSES and before not in _BEFORE_A_NAME and after not in _AFTER_A_NAME:
             place, so_far = _CLAUSES[kind], reached[-1]
             if so_far is not None and place < so_far:

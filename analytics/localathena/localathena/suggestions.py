@@ -1,7 +1,6 @@
 """What to write instead of a function that is not supported."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _COUNTED = "GROUP BY x ORDER BY count(*) DESC LIMIT 10"
 
@@ -90,5 +89,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return f" Athena has none of that name: write {_ELSEWHERE[name]}."
     if name in _INSTEAD:
         return f" Write {_INSTEAD[name]}."
+    from difflib import get_close_matches  # only messages need it
+
     near = get_close_matches(name, known, 1, cutoff=0.75)
     return f" Perhaps {near[0]}?" if near else ""

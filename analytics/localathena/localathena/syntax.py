@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from localathena import strictness
+from localathena import literals, strictness
 from localathena.errors import QueryRefused
 
 _FOREIGN = {
@@ -59,7 +60,9 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     Raises:
         QueryRefused: Trino cannot read them.
     """
-    tokens = [piece for token in tokens for piece in _number_apart(token)]
+    tokens = literals.joined([piece for token in tokens for piece in _number_apart(token)], sql)
+    tokens = literals.names(literals.without_overflow(tokens))
+    _check_json_functions(tokens)
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)
         _check_words(before, token, after)
@@ -122,6 +125,8 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
     if kind == TokenType.EQ and token.text == "==":
         raise QueryRefused("Athena has no `==`: write =.")
     if kind == TokenType.STAR and before and before.token_type in _BEFORE_ALL and next_kind not in _AFTER_ALL:
+        if next_kind == TokenType.ALIAS:
+            raise QueryRefused("Names for the columns of .* are not supported: select each field with AS.")
         raise QueryRefused("Athena has no * with EXCEPT, EXCLUDE or REPLACE: list the columns.")
     if token.text == "`":
         raise QueryRefused('Athena has no names in backticks in a SELECT: write them in double quotes, "a".')
@@ -142,8 +147,6 @@ def _check_token(before: Token | None, token: Token, after: Token | None, sql: s
         and before.text.upper() not in _BEFORE_TEXT
     ):
         raise QueryRefused(f"'{token.text}' is a text, not a name: a name is in double quotes, or in none.")
-    if kind == TokenType.HEX_STRING and sql[token.start] not in "xX":
-        raise QueryRefused(f"Athena has no number 0x{token.text}: write it in decimal digits.")
     if kind == TokenType.NUMBER and after and next_kind == TokenType.VAR and after.start == token.end + 1:
         raise QueryRefused(f"{token.text}{after.text} is neither a number nor a name.")
     if kind == TokenType.L_BRACKET and not (
@@ -176,6 +179,25 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
         raise QueryRefused("Athena has no AS MATERIALIZED: leave it out.")
     if kind == TokenType.HEX_STRING and len(token.text) % 2:
         raise QueryRefused(f"X'{token.text}' needs two digits for each byte.")
+
+
+_JSON_SYNTAX = {
+    "JSON_VALUE": "json_extract_scalar(x, '$.name')",
+    "JSON_QUERY": "json_extract(x, '$.name')",
+    "JSON_EXISTS": "json_extract(x, '$.name') IS NOT NULL",
+    "JSON_OBJECT": "json_format(CAST(MAP(ARRAY['a'], ARRAY[1]) AS json))",
+    "JSON_ARRAY": "json_format(CAST(ARRAY[1, 2] AS json))",
+    "JSON_TABLE": "CROSS JOIN UNNEST(CAST(json_parse(x) AS array(json))) AS t (y)",
+}
+
+
+def _check_json_functions(tokens: Sequence[Token]) -> None:
+    for token, after in pairwise(tokens):
+        instead = _JSON_SYNTAX.get(token.text.upper())
+        if instead and token.token_type != TokenType.STRING and after.token_type == TokenType.L_PAREN:
+            raise QueryRefused(
+                f"{token.text.lower()} is not supported here, though Athena has it: write {instead}."
+            )
 
 
 def _check_interval(count: str, unit: Token | None) -> None:

@@ -85,8 +85,8 @@ class Type:
 
     @property
     def is_simple(self) -> bool:
-        """Whether it is not an array, map, row or JSON."""
-        return self.name not in ("array", "map", "row", "json")
+        """Whether it is not an array, map or row."""
+        return self.name not in ("array", "map", "row")
 
     def contains(self, *names: str) -> bool:
         """Whether it, or a type in it, has one of the names."""
@@ -123,7 +123,7 @@ _DUCKDB = {
     "double": "DOUBLE",
     "varchar": "VARCHAR",
     "varbinary": "BLOB",
-    "json": "JSON",
+    "json": "VARCHAR",
     "date": "DATE",
     "time": "TIME",
     "timestamp": "TIMESTAMP",

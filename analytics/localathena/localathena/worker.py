@@ -7,6 +7,7 @@ import contextlib
 import os
 import pickle
 import queue
+import re
 import signal
 import sys
 import threading
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 with contextlib.suppress(ImportError):  # Windows has none
     import resource
 
 _ADDRESSES = Path("/proc/self/statm")
+_CALL = re.compile(r"\bathena_(\w+)\(")
+"""A call of one of `localathena.scalars`."""
 
 
 def _limit_memory(limit_bytes: int) -> None:
@@ -45,26 +49,58 @@ def main() -> None:
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, sys.stdin.buffer), daemon=True).start()
     config, limit_bytes = requests.get()
-    connection = duckdb.connect(config=config)
+    duck = _Duck(duckdb.connect(config=config))
     _limit_memory(limit_bytes)
     while True:
-        pickle.dump(_answer(connection, *requests.get()), answers)
+        pickle.dump(duck.answer(*requests.get()), answers)
         answers.flush()
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, what: str, argument: Any) -> tuple[str | None, Any]:
-    """Return the name of the error, if there was one, and its text or the answer."""
-    done: dict[str, Callable[[Any], Any]] = {
-        "execute": lambda sql: connection.execute(sql) and None,
-        "fetch": lambda most_rows: pickle.dumps(connection.fetchmany(most_rows)),
-        "profile": connection.get_profiling_information,
-    }
-    try:
-        return None, done[what](argument)
-    except MemoryError as error:
-        return "OutOfMemoryException", str(error)
-    except duckdb.Error as error:
-        return type(error).__name__, str(error)
+class _Duck:
+    """A connection, and the functions in Python that it knows."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self.known: set[str] = set()
+        self.refusals: list[str] = []
+        """What functions in Python refused during the statement, also within TRY."""
+
+    def answer(self, what: str, argument: Any) -> tuple[str | None, Any]:
+        """Return the name of the error, if there was one, and its text or the answer."""
+        done: dict[str, Callable[[Any], Any]] = {
+            "execute": self._execute,
+            "fetch": lambda most_rows: pickle.dumps(self.connection.fetchmany(most_rows)),
+            "profile": self.connection.get_profiling_information,
+        }
+        try:
+            answer = done[what](argument)
+        except MemoryError as error:
+            return "OutOfMemoryException", str(error)
+        except duckdb.Error as error:
+            return type(error).__name__, str(error)
+        if self.refusals:
+            return "Refused", f"ValueError: ~~{self.refusals[0]}"
+        return None, answer
+
+    def _execute(self, sql: str) -> None:
+        self.refusals.clear()
+        for name in set(_CALL.findall(sql)) - self.known:
+            self._register(name)
+        self.connection.execute(sql)
+
+    def _register(self, name: str) -> None:
+        """Let DuckDB call a function in Python. Importing them takes time, so it waits for the first use."""
+        if not self.known:
+            sys.path.insert(0, str(Path(__file__).parents[1]))
+        from localathena.scalars import registry
+
+        if name not in registry.FUNCTIONS:
+            return
+        function, parameters, result = registry.marked(name, self.refusals.append)
+        self.connection.create_function(
+            f"athena_{name}", function, parameters, result, null_handling=FunctionNullHandling.SPECIAL
+        )
+        self.known.add(name)
 
 
 main()

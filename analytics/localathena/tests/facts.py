@@ -148,9 +148,14 @@ def fact_of(sql: str, columns: Sequence[tuple[str, str]], rows: list[list[Any]],
     if _CHANGING.search(sql):
         return answer
     if not _ORDERED.search(sql):
-        rows = sorted(rows, key=json.dumps)
+        rows = sorted(rows, key=_in_order)
     is_long = len(json.dumps(rows)) > _LONG
     return {**answer, **({"row_count": len(rows)} if is_long else {"rows": rows})}
+
+
+def _in_order(row: Any) -> str:
+    """Return what rows are sorted by: a map's keys have no order."""
+    return json.dumps(row, sort_keys=True)
 
 
 def local_fact(athena: LocalAthena, sql: str) -> Fact:

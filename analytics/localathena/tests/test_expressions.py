@@ -110,9 +110,7 @@ MATH = [
 
 TEXT = [
     ("'a' || 'b'", "ab"),
-    ("'a' || NULL", None),
     ("concat('a', 'b', 'c')", "abc"),
-    ("concat('a', NULL)", None),
     ("concat_ws(',', 'a', NULL, 'b')", "a,b"),
     ("concat_ws('-', ARRAY['a', 'b'])", "a-b"),
     ("length('né☃')", 3),
@@ -466,7 +464,6 @@ AGGREGATES = [
     ("map_agg(y, x)", {1.0: 3, 2.0: 1, 9.0: None, 4.0: 2}),
     ("approx_distinct(x)", 3),
     ("approx_percentile(x, 0.5)", 2),
-    ("approx_percentile(y, ARRAY[0.0, 0.5, 1.0])", [1.0, 2.0, 9.0]),
     ("stddev(x)", math.sqrt(2 / 3)),
     ("stddev_pop(x)", math.sqrt(0.5)),
     ("variance(x)", 2 / 3),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localathena.results import frame_of, is_athenas_json, text_of, typed_rows
-from localathena.types import BOOLEAN, DOUBLE, JSON, Column, parse, zoned
+from localathena.results import frame_of, text_of, typed_rows
+from localathena.types import DOUBLE, parse, zoned
 
 WRITTEN = [
     ("boolean", True, "true"),
@@ -71,15 +71,3 @@ def test_an_interval_is_read_back_as_it_was_written(span: timedelta) -> None:
     type_ = parse("interval day to second")
     _, rows = typed_rows([("x", "interval day to second")], [[text_of(span, type_)]])
     assert rows == [[span]]
-
-
-@pytest.mark.parametrize("json", ["1", "1.5", "null", '"é\\n"', '{"a":[1,{"b":2,"c":0.001}]}', "[]", "-0.0"])
-def test_json_that_athena_writes_the_same_way_passes(json: str) -> None:
-    assert is_athenas_json([Column("x", JSON), Column("y", BOOLEAN)], [(json, True), (None, None)])
-
-
-@pytest.mark.parametrize(
-    "json", ['{"b":1,"a":2}', '[{"a":1,"a":2}]', "10000000.0", "0.0001", "NaN", "nan", "[1, 2]"]
-)
-def test_json_that_athena_writes_differently_does_not_pass(json: str) -> None:
-    assert not is_athenas_json([Column("x", JSON)], [(json,)])

@@ -6,23 +6,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from localathena import types
+from localathena.casts import cast
+from localathena.comparisons import distinct
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import MOST_ELEMENTS, guarded, of_values
+from localathena.sql import Value, fail_if, in_python, refuse_if, struct
 from localathena.types import BIGINT, BOOLEAN, VARCHAR, Type, array, row
-from localathena.values import (
-    Value,
-    cast,
-    coerce,
-    common,
-    ensure_distinct,
-    ensure_simple,
-    expect,
-    fail_if,
-    refuse_if,
-    struct,
-    without_nan,
-)
+from localathena.values import coerce, common, ensure_simple, expect
 
 
 def array_of(value: Value, where: str) -> tuple[str, Type]:
@@ -39,8 +30,7 @@ def array_of(value: Value, where: str) -> tuple[str, Type]:
 def _same_arrays(translator: Translator, arguments: Arguments, where: str) -> tuple[list[Value], Type]:
     values, type_ = common([translator.value(argument) for argument in arguments], where)
     array_of(values[0], where)
-    ensure_distinct(type_, where)
-    return values, type_
+    return [distinct(value) for value in values], type_
 
 
 def _with_element(translator: Translator, arguments: Arguments, where: str) -> tuple[str, str, Type]:
@@ -48,7 +38,12 @@ def _with_element(translator: Translator, arguments: Arguments, where: str) -> t
     array_of(container, where)
     (container, _), type_ = common([container, Value(f"[{element.sql}]", array(element.type))], where)
     ensure_simple(type_.arguments[0], where)
-    return container.sql, without_nan(coerce(element, type_.arguments[0]), where).sql, type_
+    return container.sql, coerce(element, type_.arguments[0]).sql, type_
+
+
+def _unless_nan(element: str, type_: Type, found: str, otherwise: str) -> str:
+    """Return what a function finds, unless it looks for NaN, which equals nothing."""
+    return f"(CASE WHEN isnan({element}) THEN {otherwise} ELSE {found} END)" if type_.is_floating else found
 
 
 def _distinct(translator: Translator, sql: str, type_: Type) -> str:
@@ -60,7 +55,7 @@ def _distinct(translator: Translator, sql: str, type_: Type) -> str:
 def _array_distinct(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
     array_of(value, "array_distinct")
-    ensure_distinct(value.type, "array_distinct")
+    value = distinct(value)
     return Value(_distinct(translator, value.sql, value.type), value.type)
 
 
@@ -73,8 +68,15 @@ def _array_filtered(name: str, condition: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
         (a, b), type_ = _same_arrays(translator, arguments, name)
         element = translator.parameter(type_.arguments[0]).sql
-        kept = f"list_filter({a.sql}, lambda {element}: list_position({b.sql}, {element}) {condition})"
-        return Value(unless_null([b], _distinct(translator, kept, type_)), type_)
+
+        def kept(a: str, b: str) -> str:
+            found = f"list_filter({a}, lambda {element}: list_position({b}, {element}) {condition})"
+            return _distinct(translator, found, type_)
+
+        sql = kept(a.sql, b.sql)
+        if name == "array_intersect":  # its elements are in the order of the longer array
+            sql = f"(CASE WHEN len({a.sql}) < len({b.sql}) THEN {kept(b.sql, a.sql)} ELSE {sql} END)"
+        return Value(unless_null([b], sql), type_)
 
     return handle
 
@@ -85,17 +87,18 @@ def _arrays_overlap(translator: Translator, arguments: Arguments) -> Value:
     unknown = f"len({a.sql}) <> list_count({a.sql}) OR len({b.sql}) <> list_count({b.sql})"
     element = translator.parameter(type_.arguments[0]).sql
     shared = f"list_filter({a.sql}, lambda {element}: list_contains({b.sql}, {element}))"
-    if type_.arguments[0].is_floating:
-        shared = refuse_if(f"list_contains({a.sql}, 'nan')", "arrays_overlap of NaN is not supported", shared)
-    overlap = f"(CASE WHEN len({shared}) > 0 THEN TRUE WHEN {unknown} THEN NULL ELSE FALSE END)"
+    nothing = f"len({a.sql}) = 0 OR len({b.sql}) = 0"
+    found = f"WHEN len({shared}) > 0 THEN TRUE WHEN {unknown} THEN NULL ELSE FALSE END"
+    overlap = f"(CASE WHEN {nothing} THEN FALSE {found})"
     return Value(unless_null([a, b], overlap), BOOLEAN)
 
 
 def _contains(translator: Translator, arguments: Arguments) -> Value:
-    container, element, _ = _with_element(translator, arguments, "contains")
+    container, element, type_ = _with_element(translator, arguments, "contains")
+    found = f"list_contains({container}, {element})"
     return Value(
         f"(CASE WHEN {container} IS NULL OR {element} IS NULL THEN NULL "
-        f"WHEN list_contains({container}, {element}) THEN TRUE "
+        f"WHEN {_unless_nan(element, type_.arguments[0], found, 'FALSE')} THEN TRUE "
         f"WHEN len({container}) <> list_count({container}) THEN NULL ELSE FALSE END)",
         BOOLEAN,
     )
@@ -109,9 +112,12 @@ def _of_sorted(name: str) -> Handler:
         value = of_values(name, [container])
         element = array_of(container, name)[1]
         ensure_simple(element, name)
-        if name == "array_max" and element.is_floating:
-            why = "array_max of NaN is not supported"
-            return replace(value, sql=refuse_if(f"list_contains({container.sql}, 'nan')", why, value.sql))
+        if name == "array_max" and element.is_floating:  # to Trino NaN is the smallest
+            finite = f"list_max(list_filter({container.sql}, lambda x: NOT isnan(x)))"
+            nulls = f"len({container.sql}) <> list_count({container.sql})"
+            return replace(
+                value, sql=f"(CASE WHEN {nulls} THEN NULL ELSE coalesce({finite}, {value.sql}) END)"
+            )
         return value
 
     return handle
@@ -153,8 +159,9 @@ def _array_sort(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _array_position(translator: Translator, arguments: Arguments) -> Value:
-    container, element, _ = _with_element(translator, arguments, "array_position")
+    container, element, type_ = _with_element(translator, arguments, "array_position")
     position = f"coalesce(list_position({container}, {element}), 0)"
+    position = _unless_nan(element, type_.arguments[0], position, "0")
     return Value(
         f"(CASE WHEN {container} IS NOT NULL AND {element} IS NOT NULL THEN CAST({position} AS BIGINT) END)",
         BIGINT,
@@ -165,6 +172,7 @@ def _array_remove(translator: Translator, arguments: Arguments) -> Value:
     container, element, type_ = _with_element(translator, arguments, "array_remove")
     other = translator.parameter(type_.arguments[0]).sql
     kept = f"list_filter({container}, lambda {other}: {other} IS DISTINCT FROM {element})"
+    kept = _unless_nan(element, type_.arguments[0], kept, container)
     return Value(f"(CASE WHEN {element} IS NOT NULL THEN {kept} END)", type_)
 
 
@@ -178,9 +186,9 @@ def _array_join(translator: Translator, arguments: Arguments) -> Value:
     if replacement:
         string = f"coalesce({string}, {replacement[0]})"
     texts = f"list_transform({sql}, lambda {parameter.sql}: {string})"
-    given = " AND ".join(f"{part} IS NOT NULL" for part in (separator, *replacement))
-    given = f"{given} AND {sql} IS NOT NULL"
-    joined = f"(CASE WHEN {given} THEN coalesce(array_to_string({texts}, {separator}), '') END)"
+    joined = in_python("join", texts, separator)
+    if replacement:
+        joined = f"(CASE WHEN {replacement[0]} IS NOT NULL THEN {joined} END)"
     return Value(joined, VARCHAR)
 
 
@@ -273,8 +281,13 @@ def fold(translator: Translator, container: Value, start: exp.Expr, step: exp.Ex
     """
     sql, type_ = array_of(container, where)
     first = translator.value(start)
-    state, element = translator.parameter(first.type, "s"), translator.parameter(type_)
-    body = translator.apply(step, state, element)
+    for _ in range(2):  # the start takes the type that the function returns
+        state, element = translator.parameter(first.type, "s"), translator.parameter(type_)
+        body = translator.apply(step, state, element)
+        if types.coerces(body.type, first.type) or not types.coerces(first.type, body.type):
+            break
+        if body.type.name != "decimal":
+            first = coerce(first, body.type)
     if not types.coerces(body.type, first.type):
         raise QueryRefused(
             f"{where} starts with {first.type} and continues with {body.type}: cast the start to {body.type}."

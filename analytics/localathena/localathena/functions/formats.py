@@ -3,16 +3,12 @@
 import re
 from collections.abc import Mapping
 
+from localathena.casts import cast
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, literal
+from localathena.sql import Value, in_python, refuse_if
 from localathena.types import BOOLEAN, DOUBLE, VARCHAR, text
-from localathena.values import (
-    Value,
-    as_java_writes,
-    cast,
-    expect,
-    refuse_if,
-)
+from localathena.values import expect
 
 _DIRECTIVE = re.compile(r"%(?:(%)|(-?)(0?)(,?)(\d*)(?:\.(\d+))?([a-zA-Z]))")
 
@@ -48,9 +44,13 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
         sql = f"printf('%{left}{width}s', {sql})"
     elif kind == "s" and not zero and not comma and digits is None:
         string = cast(value, VARCHAR) if value.type.is_exact or value.type == BOOLEAN else value
+        if value.type.name == "decimal":
+            string = Value(in_python("decimal_text", string.sql), VARCHAR)
         string = cast(string, VARCHAR) if string.type.name == "date" else string
-        string = Value(as_java_writes(string.sql), VARCHAR) if string.type == DOUBLE else string
-        sql = f"printf('%{left}{width}s', {expect(string, VARCHAR, '%s in format()').sql})"
+        string = Value(in_python("double_text", string.sql), VARCHAR) if string.type == DOUBLE else string
+        sql = expect(string, VARCHAR, "%s in format()").sql
+        if width:
+            sql = in_python("padded", sql, f"{left}{width}")
     else:
         raise QueryRefused(f"format() with {found[0]} for {value.type} is not supported.")
     missing = "'null'" if kind == "f" else f"printf('%{left}{width}s', 'null')"

@@ -3,26 +3,19 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from localathena.comparisons import comparison, ordered
 from localathena.errors import QueryRefused
-from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
-from localathena.types import BIGINT, VARCHAR, row, text
-from localathena.values import (
-    Value,
-    attempt,
-    common,
-    comparison,
-    ensure_simple,
-    expect,
-    fail_if,
-    field,
-    struct,
-    without_nan,
-)
+from localathena.functions.handlers import Arguments, Handler, Translator
+from localathena.sql import Value, fail_if, field, struct
+from localathena.types import BIGINT, VARCHAR, map_of, row, text
+from localathena.types import common as common_type
+from localathena.values import coerce, common, expect, without_nan
 
 
 def subscript(container: Value, key: Value) -> Value:
     """Return `container[key]`, which fails where there is no such element."""
     if container.type.name == "map":
+        container = _for_key(container, key)
         found = _from_map(container, key)
         key = expect(key, container.type.arguments[0], "The map's key")
         missing = f"NOT map_contains({container.sql}, {key.sql})"
@@ -39,16 +32,24 @@ def subscript(container: Value, key: Value) -> Value:
     raise QueryRefused(f"{container.type} has no element to take with [{key.sql}].")
 
 
+def _for_key(container: Value, key: Value) -> Value:
+    """Return a map whose keys have the type that a key sought in it has: bigint for integer."""
+    type_ = common_type(container.type.arguments[0], key.type)
+    if type_ is None or type_ == container.type.arguments[0]:
+        return container
+    return coerce(container, map_of(type_, container.type.arguments[1]))
+
+
 def _from_map(container: Value, key: Value) -> Value:
     key_type, value_type = container.type.arguments
-    key = expect(key, key_type, "The map's key")
+    key = without_nan(expect(key, key_type, "The map's key"), "A map's key")
     return Value(f"map_extract_value({container.sql}, {key.sql})", value_type)
 
 
 def _element_at(translator: Translator, arguments: Arguments) -> Value:
     container, key = map(translator.value, arguments)
     if container.type.name == "map":
-        return _from_map(container, key)
+        return _from_map(_for_key(container, key), key)
     if container.type.name != "array":
         raise QueryRefused(f"element_at needs an array or a map, not {container.type}.")
     index = expect(key, BIGINT, "element_at")
@@ -71,8 +72,8 @@ def _nullif(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _try(translator: Translator, arguments: Arguments) -> Value:
-    (value,) = map(translator.value, arguments)
-    return attempt(value)
+    (node,) = arguments
+    return translator.attempt(node)
 
 
 def _extreme(name: str) -> Handler:
@@ -80,22 +81,28 @@ def _extreme(name: str) -> Handler:
         if not arguments:
             raise ValueError
         values, type_ = common([translator.value(argument) for argument in arguments], name)
-        ensure_simple(type_, name)
-        if name == "greatest":
-            values = [without_nan(value, name) for value in values]
+        values = [ordered(value, name) for value in values]
         sql = f"{name}({', '.join(value.sql for value in values)})"
-        return Value(unless_null(values, sql), type_)  # DuckDB's ignores NULL
+        if name == "greatest" and type_.is_floating:  # to Trino NaN is the smallest
+            finite = ", ".join(f"CASE WHEN NOT isnan({value.sql}) THEN {value.sql} END" for value in values)
+            sql = f"coalesce(greatest({finite}), {sql})"
+        missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
+        return Value(f"(CASE WHEN {sql} IS NULL OR {missing} THEN NULL ELSE {sql} END)", type_)
 
     return handle
 
 
 def _typeof(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
+    name = str(value.type)
     if value.type.contains("varchar"):
         if value.constant is None:
             raise QueryRefused("typeof of a text is not supported: Trino counts its characters.")
-        return Value(text(f"varchar({len(value.constant)})"), VARCHAR)
-    return Value(text(str(value.type)), VARCHAR)
+        name = f"varchar({len(value.constant)})"
+    if value.constant is not None:
+        return Value(text(name.replace('"', "")), VARCHAR)
+    evaluated = f"(CASE WHEN ({value.sql}) IS NULL THEN 0 ELSE 1 END)"  # it may fail, or aggregate
+    return Value(f"list_extract([{text(name.replace(chr(34), ''))}], sign({evaluated} + 1))", VARCHAR)
 
 
 def row_of(values: Sequence[Value]) -> Value:

@@ -6,10 +6,8 @@ from typing import Protocol
 from sqlglot import exp
 
 from localathena.errors import QueryRefused
+from localathena.sql import Value
 from localathena.types import Type
-from localathena.values import (
-    Value,
-)
 
 
 class Translator(Protocol):
@@ -21,6 +19,10 @@ class Translator(Protocol):
 
     def parameter(self, type_: Type, role: str = "x") -> Value:
         """Return a parameter for one of DuckDB's lambdas, named for its role in it."""
+        ...
+
+    def attempt(self, node: exp.Expr) -> Value:
+        """Translate TRY(node)."""
         ...
 
     def apply(self, function: exp.Expr, *arguments: Value) -> Value:

@@ -1,86 +1,95 @@
-"""Functions of JSON."""
+"""Functions of JSON, and casts to and from it. Values are texts in DuckDB, written as Trino writes them."""
 
-import re
 from collections.abc import Mapping
 
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, literal
-from localathena.functions.signatures import guarded
-from localathena.types import BIGINT, JSON, VARCHAR, text
-from localathena.values import (
-    Value,
-    expect,
-    fail_if,
-    refuse_if,
-)
+from localathena.scalars.failures import Failed, Refused
+from localathena.sql import Value, in_python
+from localathena.types import BIGINT, BOOLEAN, JSON, VARCHAR, text
+from localathena.values import expect
 
-_NO_JSON = r"""regexp_matches(regexp_replace({0}, '"(\\.|[^"\\])*"', '""', 'g'), ',\s*[\]}}]|(?i:nan|inf)')"""
-"""A comma before a bracket, NaN and Infinity, which DuckDB lets pass."""
-_ODD_NUMBERS = r"\.[0-9]+0([^0-9]|$)|[0-9][eE][+-]?[0-9]|[0-9]{8,}\.|(^|[^0-9])0\.000"
-"""Numbers in JSON that DuckDB may write differently from Java."""
+
+def _document(value: Value, where: str) -> Value:
+    """Return JSON, or a text that holds it."""
+    if value.type == JSON:
+        return value
+    if value.constant is None and value.sql == "NULL":
+        raise QueryRefused(f"{where} of NULL is ambiguous on Athena: write CAST(NULL AS varchar).")
+    return expect(value, VARCHAR, where)
+
+
+def _at_path(name: str, result: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        document, node = arguments
+        value = _document(translator.value(document), name)
+        path = expect(translator.value(node), VARCHAR, name)
+        if path.constant is not None:
+            from localathena.scalars import json  # few statements need it
+
+            try:
+                json.steps_of(path.constant)
+            except (Failed, Refused) as error:
+                raise QueryRefused(f"{error}.") from error
+        else:
+            literal(node, "A JSON path")
+        types = {"json": JSON, "varchar": VARCHAR, "bigint": BIGINT}
+        return Value(in_python(name, value.sql, path.sql), types[result])
+
+    return handle
+
+
+def _json_parse(translator: Translator, arguments: Arguments) -> Value:
+    (value,) = map(translator.value, arguments)
+    value = expect(value, VARCHAR, "json_parse")
+    if value.constant is not None:
+        from localathena.scalars import json
+
+        try:
+            written = json.parse(value.constant)
+        except (Failed, Refused):
+            pass  # it fails when it is run, so that TRY can catch it
+        else:
+            return Value(text(written), JSON)
+    return Value(in_python("json_parse", value.sql), JSON)
 
 
 def _json_format(translator: Translator, arguments: Arguments) -> Value:
-    (json,) = map(translator.value, arguments)
-    json = expect(json, JSON, "json_format")
-    written = f"CAST({json.sql} AS VARCHAR)"
-    # Trino sorts the keys of every object. DuckDB lists the keys of the outermost object only.
-    nested = f"contains(substr({written}, 2), '{{')"
-    keys = f"json_keys({json.sql})"
-    mixed = f"json_type({json.sql}) = 'OBJECT' AND {keys} <> list_sort(list_distinct({keys}))"
-    why = "Athena would sort these keys: extract the values with json_extract_scalar"
-    odd = f"regexp_matches({written}, {text(_ODD_NUMBERS)})"
-    sql = refuse_if(odd, "Athena may write these numbers differently: extract them with CAST", written)
-    return Value(refuse_if(f"{nested} OR ({mixed})", why, sql), VARCHAR)
-
-
-_JSON_STEP = re.compile(r"""\.([A-Za-z_]\w*)|\[(\d+)\]|\["([^"\\]*)"\]""")
-
-
-def _json(translator: Translator, arguments: Arguments) -> tuple[str, str]:
-    document, node = arguments
-    value = translator.value(document)
-    sql = (
-        value.sql if value.type == JSON else f"TRY_CAST({expect(value, VARCHAR, 'json_extract').sql} AS JSON)"
-    )
-    path = literal(node, "A JSON path")
-    steps = list(_JSON_STEP.finditer(path, 1))
-    if not path.startswith("$") or "".join(step[0] for step in steps) != path[1:]:
-        raise QueryRefused(f'The JSON path {path} is not supported: use $.name, [0] and ["name"].')
-    keys = [f"[{step[2]}]" if step[2] else f'."{step[1] or step[3]}"' for step in steps]
-    return sql, text("$" + "".join(keys))
+    (value,) = map(translator.value, arguments)
+    return Value(expect(value, JSON, "json_format").sql, VARCHAR)
 
 
 def _json_array_length(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
-    sql = f"TRY_CAST({value.sql} AS JSON)" if value.type == VARCHAR else expect(value, JSON, "an array").sql
-    length = f"CAST(json_array_length({sql}) AS BIGINT)"
-    return Value(f"(CASE json_type({sql}) WHEN 'ARRAY' THEN {length} END)", BIGINT)
+    return Value(in_python("json_array_length", _document(value, "json_array_length").sql), BIGINT)
 
 
-def _json_extract(translator: Translator, arguments: Arguments) -> Value:
-    sql, path = _json(translator, arguments)
-    return Value(f"json_extract({sql}, {path})", JSON)
+def _json_array_contains(translator: Translator, arguments: Arguments) -> Value:
+    document, sought = map(translator.value, arguments)
+    sql = _document(document, "json_array_contains").sql
+    if sought.type == VARCHAR:
+        scalar = in_python("json_quote", sought.sql)
+    elif sought.type.is_integer or sought.type == BOOLEAN:
+        scalar = f"CAST({sought.sql} AS VARCHAR)"
+    elif sought.type.is_number:
+        scalar = in_python("double_text", f"CAST({sought.sql} AS DOUBLE)")
+    else:
+        raise QueryRefused(f"json_array_contains does not look for {sought.type}.")
+    return Value(in_python("json_array_contains", sql, scalar), BOOLEAN)
 
 
-def _json_extract_scalar(translator: Translator, arguments: Arguments) -> Value:
-    sql, path = _json(translator, arguments)
-    nested = f"json_type({sql}, {path}) IN ('OBJECT', 'ARRAY', 'NULL')"
-    odd_number = text(_ODD_NUMBERS)
-    document, number = f"CAST({sql} AS VARCHAR)", f"json_extract_string({sql}, {path})"
-    rewritten = f"regexp_matches({document}, {odd_number}) OR NOT contains({document}, {number})"
-    found = refuse_if(
-        f"json_type({sql}, {path}) = 'DOUBLE' AND ({rewritten})",
-        "Athena may write this number differently: use CAST(json_extract(...) AS double)",
-        number,
-    )
-    return Value(f"(CASE WHEN {nested} THEN NULL ELSE {found} END)", VARCHAR)
+def _is_json_scalar(translator: Translator, arguments: Arguments) -> Value:
+    (value,) = map(translator.value, arguments)
+    return Value(in_python("json_is_scalar", _document(value, "is_json_scalar").sql), BOOLEAN)
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "json_parse": guarded("json_parse", fail_if, _NO_JSON, "A text cannot be converted to JSON"),
+    "is_json_scalar": _is_json_scalar,
+    "json_array_contains": _json_array_contains,
     "json_array_length": _json_array_length,
-    "json_extract": _json_extract,
-    "json_extract_scalar": _json_extract_scalar,
+    "json_extract": _at_path("json_extract", "json"),
+    "json_extract_scalar": _at_path("json_extract_scalar", "varchar"),
     "json_format": _json_format,
+    "json_parse": _json_parse,
+    "json_size": _at_path("json_size", "bigint"),
 }

@@ -3,17 +3,13 @@
 from collections.abc import Mapping
 
 from localathena import types
+from localathena.comparisons import has_hole
 from localathena.errors import QueryRefused
 from localathena.functions.arrays import array_of
 from localathena.functions.handlers import Arguments, Handler, Translator, literal, unless_null
+from localathena.sql import Value, fail_if, struct
 from localathena.types import BOOLEAN, VARCHAR, Type, array, map_of, row, text
-from localathena.values import (
-    Value,
-    common,
-    expect,
-    fail_if,
-    struct,
-)
+from localathena.values import common, expect
 
 
 def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
@@ -36,10 +32,13 @@ def _map(translator: Translator, arguments: Arguments) -> Value:
     if not arguments:
         return Value("MAP([], [])", map_of(types.UNKNOWN, types.UNKNOWN))
     keys, values = map(translator.value, arguments)
-    if keys.type.contains("json"):
-        raise QueryRefused("A map with JSON in its keys is not supported: cast them to varchar.")
     type_ = map_of(array_of(keys, "map")[1], array_of(values, "map")[1])
-    return Value(f"CAST(MAP({keys.sql}, {values.sql}) AS {type_.duckdb})", type_)
+    sql = f"CAST(MAP({keys.sql}, {values.sql}) AS {type_.duckdb})"
+    if not type_.arguments[0].is_simple:
+        key = translator.parameter(type_.arguments[0])
+        holes = f"len(list_filter({keys.sql}, lambda {key.sql}: {has_hole(key.sql, key.type)})) > 0"
+        sql = fail_if(holes, "map key cannot be indeterminate: it has NULL in it", sql)
+    return Value(sql, type_)
 
 
 def _map_of(value: Value, where: str) -> tuple[Type, Type]:

@@ -9,13 +9,9 @@ from localathena import types
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import by_signature, of_values
+from localathena.sql import Value, fail_if, in_python
 from localathena.types import BIGINT, DOUBLE, array
-from localathena.values import (
-    Value,
-    coerce,
-    expect,
-    fail_if,
-)
+from localathena.values import coerce, expect
 
 
 def _modulo(translator: Translator, arguments: Arguments) -> Value:
@@ -39,6 +35,14 @@ def _whole(name: str, sql: str) -> Handler:
             precision, scale = values[0].type.precision, values[0].type.scale
             type_ = types.decimal(precision - scale + min(scale, 0 if name == "truncate" else 1), 0)
             return Value(f"CAST({sql.format(values[0].sql)} AS {type_.duckdb})", type_)
+        if len(values) == 2 and values[1].type == types.UNKNOWN and name == "round":
+            wider = types.decimal(values[0].type.precision + 1, values[0].type.scale)
+            type_ = wider if values[0].type.name == "decimal" else values[0].type
+            return Value(f"CAST(NULL AS {type_.duckdb})", type_)
+        if len(values) == 2 and name == "truncate" and values[0].type.name == "decimal":
+            type_, places = values[0].type, expect(values[1], BIGINT, "truncate").sql
+            cut = in_python("decimal_truncate", f"CAST({values[0].sql} AS VARCHAR)", places)
+            return Value(f"CAST({cut} AS {type_.duckdb})", type_)
         if len(values) == 2 and name == "round" and values[0].type.name == "decimal":
             type_ = types.decimal(values[0].type.precision + 1, values[0].type.scale)
             positions = expect(values[1], types.INTEGER, "round").sql
@@ -89,6 +93,18 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
     return Value(fail_if(bad, "width_bucket: bad bounds or bucket count", unless_null(nulls, bucket)), BIGINT)
 
 
+def _shifted(kind: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        value, by = map(translator.value, arguments)
+        if not value.type.is_integer:
+            raise QueryRefused(f"A shift needs a whole number, not {value.type}.")
+        distance = expect(by, BIGINT, "A shift").sql
+        sql = in_python("shift", value.sql, distance, f"'{kind}'", f"'{value.type.name}'")
+        return Value(f"CAST({sql} AS {value.type.duckdb})", value.type)
+
+    return handle
+
+
 def _wilson(sign: str) -> Handler:
     def handle(translator: Translator, arguments: Arguments) -> Value:
         k, n, z = (expect(translator.value(node), DOUBLE, "wilson_interval").sql for node in arguments)
@@ -104,6 +120,9 @@ def _wilson(sign: str) -> Handler:
 HANDLERS: Mapping[str, Handler] = {
     "%": _modulo,
     "+": _plus,
+    "bitwise_left_shift": _shifted("left"),
+    "bitwise_right_shift": _shifted("right"),
+    "bitwise_right_shift_arithmetic": _shifted("arithmetic"),
     "random": _random,
     "ceil": _whole("ceil", "ceil({0})"),
     "floor": _whole("floor", "floor({0})"),

@@ -1,181 +1,147 @@
-"""Regular expressions: those that RE2 (DuckDB) and Java (Trino) interpret alike."""
+"""Regular expressions: in RE2 (DuckDB) where it agrees with Joni (Trino), else in Python's `re`."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlglot import exp
 
 from localathena.errors import QueryRefused
-from localathena.functions.handlers import Arguments, Handler, Translator, literal
-from localathena.types import BIGINT, BOOLEAN, VARCHAR, array, text
-from localathena.values import (
-    Value,
-    expect,
-    refuse_if,
-)
+from localathena.functions.handlers import Arguments, Handler, Translator
+from localathena.scalars.failures import Failed, Refused
+from localathena.sql import Value, in_python, refuse_if
+from localathena.types import BIGINT, BOOLEAN, INTEGER, VARCHAR, array, text
+from localathena.values import expect
 
 
-@dataclass(frozen=True)
 class _Pattern:
-    """A regular expression that RE2 and Java interpret alike."""
+    """A regular expression and the text that it is applied to."""
 
-    sql: str
-    groups: int
-    string: str
-    """SQL of the text that is searched."""
+    def __init__(self, translator: Translator, arguments: Arguments, where: str) -> None:
+        string, pattern = (expect(translator.value(node), VARCHAR, where) for node in arguments[:2])
+        self.string, self.sql, self.form = string.sql, pattern.sql, None
+        self.spelled = pattern.constant
+        if pattern.constant is not None:
+            from localathena.scalars import regex  # few statements need it
 
-    def guarded(self, sql: str, *, repeated: bool = False) -> str:
-        """Return SQL that fails for texts in which the two would match differently."""
-        if repeated:
-            empty = f"regexp_full_match('', {self.sql})"
-            sql = refuse_if(empty, "A regular expression that matches nothing at all is not supported", sql)
-        if self._has(r"\\[dDwWsSbB]"):
-            other = f"regexp_matches({self.string}, '[^\\x00-\\x0a\\x0c-\\x7f]')"
-            sql = refuse_if(other, "\\w, \\d, \\s and \\b beyond ASCII are not supported", sql)
-        if self._has(r"\$"):
-            ends = f"ends_with({self.string}, chr(10))"
-            sql = refuse_if(ends, "$ before a line feed at the end of a text is not supported", sql)
-        return sql
-
-    def _has(self, part: str) -> bool:
-        return re.search(part, self.sql) is not None
-
-
-_CLASS = re.compile(r"\[[^\]]*\]")
-_UNLIKE = re.compile(r"\(\?(?!:|[ims]+[:)])|[*+?}]\+|\{,")
-"""Look-around, names, possessive quantifiers, other flags and `{,n}`: not in RE2, or different there."""
-
-
-def _pattern(string: Value, node: exp.Expr, where: str) -> _Pattern:
-    form = literal(node, "A regular expression")
-    bare = re.sub(r"\\.", "_", form, flags=re.DOTALL)
-    outside = _CLASS.sub("_", bare)
-    if (
-        re.search(r"\\[^dDwWsSbBntrfpPxzAQE\W]", form)
-        or re.search(r"\[\^?\]", bare)
-        or any("[" in inside[1:] or "&&" in inside for inside in _CLASS.findall(bare))
-        or _UNLIKE.search(outside)
-    ):
-        raise QueryRefused(
-            f"The regular expression {form!r} uses syntax that Trino and DuckDB interpret differently."
-        )
-    if _repeats_nothing(form):
-        raise QueryRefused(
-            f"The regular expression {form!r} repeats a group that may be empty, which is not supported."
-        )
-    groups = len(re.findall(r"\((?!\?)", outside))
-    return _Pattern(text(form), groups, expect(string, VARCHAR, where).sql)
-
-
-def _repeats_nothing(form: str) -> bool:
-    """Whether a group that may be empty is repeated, as `(a*)+`: engines match that differently."""
-    bare = _bare_in_place(form)
-    opened: list[int] = []
-    for position, character in enumerate(bare):
-        if character == "(":
-            opened.append(position)
-        elif character == ")" and opened:
-            group = form[opened.pop() : position + 1]
             try:
-                if bare[position + 1 : position + 2] in ("*", "+", "{") and re.fullmatch(group, ""):
-                    return True
-            except re.error:  # it uses syntax that Python's re does not have
-                return True
-    return False
+                self.form = regex.read(pattern.constant)
+            except (Failed, Refused) as error:
+                raise QueryRefused(f"{error}.") from error
 
+    def call(self, name: str, in_duckdb: str, *more: str, is_plain: bool = True) -> str:
+        """Return the call of a function, in DuckDB for expressions and texts for which it is right."""
+        slow = in_python(name, self.string, self.sql, *more)
+        form = self.form
+        if form is None:
+            return slow
+        if form.re2 is not None and form.has_property:
+            stable = in_python("is_unicode_stable", self.string)
+            fast = in_duckdb.format(self.string, text(form.re2))
+            return refuse_if(
+                f"NOT {stable}", "\\p of characters that are new to Unicode is not supported", fast
+            )
+        if form.re2 is None and form.has_property:
+            raise QueryRefused(f"The regular expression {self.spelled!r} with \\p is not supported.")
+        if form.re2 is None or not is_plain:
+            return slow
+        fast = in_duckdb.format(self.string, text(form.re2))
+        if not form.has_end:
+            return fast
+        return f"(CASE WHEN ends_with({self.string}, chr(10)) THEN {slow} ELSE {fast} END)"
 
-def _bare_in_place(form: str) -> str:
-    """Return a regular expression of the same length with `_` for escapes and brackets."""
-    return _CLASS.sub(lambda found: "_" * len(found[0]), re.sub(r"\\.", "__", form, flags=re.DOTALL))
+    @property
+    def is_never_empty(self) -> bool:
+        """Whether each match has a character: after an empty match the engines go on differently."""
+        return self.form is not None and not self.form.can_be_empty
 
 
 def _regexp_like(translator: Translator, arguments: Arguments) -> Value:
-    string, node = arguments
-    pattern = _pattern(translator.value(string), node, "regexp_like")
-    return Value(pattern.guarded(f"regexp_matches({pattern.string}, {pattern.sql})"), BOOLEAN)
+    _, _ = arguments
+    pattern = _Pattern(translator, arguments, "regexp_like")
+    return Value(pattern.call("regexp_like", "regexp_matches({}, {})"), BOOLEAN)
+
+
+def _group(translator: Translator, pattern: _Pattern, arguments: Arguments) -> tuple[str, bool]:
+    """Return the group's number, and whether DuckDB finds it as Joni does."""
+    if len(arguments) == 2:
+        return "0", True
+    (group,) = (expect(translator.value(node), BIGINT, "The group") for node in arguments[2:])
+    if group.constant is None or pattern.form is None:
+        return f"CAST({group.sql} AS INTEGER)", False
+    number = int(group.constant)
+    if not 0 <= number <= pattern.form.groups:
+        raise QueryRefused(f"The regular expression {pattern.spelled!r} has no group {number}.")
+    return str(number), number not in pattern.form.optional
 
 
 def _regexp_extract(translator: Translator, arguments: Arguments) -> Value:
-    pattern = _pattern(translator.value(arguments[0]), arguments[1], "regexp_extract")
-    found = f"regexp_extract({pattern.string}, {pattern.sql}, {_group(pattern, arguments)})"
-    sql = f"(CASE WHEN regexp_matches({pattern.string}, {pattern.sql}) THEN {found} END)"
-    return Value(pattern.guarded(sql), VARCHAR)
+    pattern = _Pattern(translator, arguments, "regexp_extract")
+    group, is_plain = _group(translator, pattern, arguments)
+    found = f"regexp_extract({{0}}, {{1}}, {group})"
+    sql = f"(CASE WHEN regexp_matches({{0}}, {{1}}) THEN {found} END)"
+    return Value(pattern.call("regexp_extract", sql, group, is_plain=is_plain), VARCHAR)
 
 
 def _regexp_extract_all(translator: Translator, arguments: Arguments) -> Value:
-    pattern = _pattern(translator.value(arguments[0]), arguments[1], "regexp_extract_all")
-    sql = f"regexp_extract_all({pattern.string}, {pattern.sql}, {_group(pattern, arguments)})"
-    return Value(pattern.guarded(sql, repeated=True), array(VARCHAR))
-
-
-def _group(pattern: _Pattern, arguments: Arguments) -> int:
-    if len(arguments) == 2:
-        return 0
-    if not isinstance(arguments[2], exp.Literal) or not arguments[2].this.isdecimal():
-        raise QueryRefused("The group of a regular expression must be a number.")
-    group = int(arguments[2].this)
-    if group > pattern.groups:
-        raise QueryRefused(f"The regular expression {pattern.sql} has no group {group}.")
-    if group and group in _optional_groups(pattern.sql[1:-1]):
-        raise QueryRefused(
-            f"A group of {pattern.sql} may take no part in a match: it is NULL on Athena and empty in DuckDB."
-        )
-    return group
-
-
-def _optional_groups(form: str) -> set[int]:
-    """Return the numbers of a regular expression's groups that may take no part in a match."""
-    bare = _bare_in_place(form)
-    optional: set[int] = set()
-    opened: list[tuple[int, set[int]]] = [(0, set())]
-    """Each open group: its number, and the numbers of all groups within it."""
-    choices = [False]
-    groups = 0
-    for position, character in enumerate(bare):
-        if character == "(":
-            captures = not bare.startswith("(?", position)
-            groups += captures
-            opened.append((groups if captures else 0, set()))
-            choices.append(False)
-        elif character == "|":
-            choices[-1] = True
-        elif character == ")" and len(opened) > 1:
-            number, within = opened.pop()
-            if choices.pop():
-                optional |= within
-            within |= {number} - {0}
-            if re.match(r"\)([?*]|\{0)", bare[position:]):
-                optional |= within
-            opened[-1][1].update(within)
-    return optional | (opened[0][1] if choices[0] else set())
+    pattern = _Pattern(translator, arguments, "regexp_extract_all")
+    group, is_plain = _group(translator, pattern, arguments)
+    is_plain = is_plain and pattern.is_never_empty
+    found = f"regexp_extract_all({{}}, {{}}, {group})"
+    return Value(pattern.call("regexp_extract_all", found, group, is_plain=is_plain), array(VARCHAR))
 
 
 def _regexp_replace(translator: Translator, arguments: Arguments) -> Value:
-    string, node, *new = arguments
-    pattern = _pattern(translator.value(string), node, "regexp_replace")
-    replacement = literal(new[0], "What regexp_replace puts in") if new else ""
-    if re.search(r"\\|\$(?!\d)|\$\d\d", replacement):
-        raise QueryRefused(f"regexp_replace with {replacement!r} is not supported: use $1 to $9.")
-    if any(int(group) > pattern.groups for group in re.findall(r"\$(\d)", replacement)):
-        raise QueryRefused(f"The regular expression {pattern.sql} has fewer groups than {replacement!r}.")
-    replacement = re.sub(r"\$(\d)", r"\\\1", replacement)
-    sql = f"regexp_replace({pattern.string}, {pattern.sql}, {text(replacement)}, 'g')"
-    return Value(pattern.guarded(sql, repeated=True), VARCHAR)
+    if len(arguments) == 3 and isinstance(arguments[2], exp.Lambda):
+        return _replaced_by_function(translator, arguments)
+    pattern = _Pattern(translator, arguments, "regexp_replace")
+    new = translator.value(arguments[2]) if arguments[2:] else Value("''", VARCHAR, "")
+    new = expect(new, VARCHAR, "regexp_replace")
+    if len(arguments) > 3:
+        raise ValueError
+    is_plain = False
+    if new.constant is not None and pattern.form is not None and pattern.spelled is not None:
+        from localathena.scalars import regex
+
+        try:
+            regex.replace("", pattern.spelled, new.constant)
+        except (Failed, Refused) as error:
+            raise QueryRefused(f"{error}.") from error
+        is_plain = pattern.is_never_empty and not set("\\$") & set(new.constant)
+    replaced = f"regexp_replace({{}}, {{}}, {new.sql}, 'g')"
+    return Value(pattern.call("regexp_replace", replaced, new.sql, is_plain=is_plain), VARCHAR)
+
+
+def _replaced_by_function(translator: Translator, arguments: Arguments) -> Value:
+    pattern = _Pattern(translator, arguments, "regexp_replace")
+    groups = translator.parameter(array(VARCHAR))
+    body = expect(translator.apply(arguments[2], groups), VARCHAR, "The function in regexp_replace")
+    pieces = in_python("regexp_split", pattern.string, pattern.sql)
+    found = in_python("regexp_groups", pattern.string, pattern.sql)
+    new = f"list_transform({found}, lambda {groups.sql}: coalesce({body.sql}, ''))"
+    pair = "lambda p: coalesce(p[1], '') || coalesce(p[2], '')"
+    sql = f"array_to_string(list_transform(list_zip({pieces}, {new}), {pair}), '')"
+    return Value(f"(CASE WHEN {pieces} IS NOT NULL THEN coalesce({sql}, '') END)", VARCHAR)
 
 
 def _regexp_split(translator: Translator, arguments: Arguments) -> Value:
-    string, node = arguments
-    pattern = _pattern(translator.value(string), node, "regexp_split")
-    sql = f"string_split_regex({pattern.string}, {pattern.sql})"
-    return Value(pattern.guarded(sql, repeated=True), array(VARCHAR))
+    _, _ = arguments
+    pattern = _Pattern(translator, arguments, "regexp_split")
+    split = pattern.call("regexp_split", "string_split_regex({}, {})", is_plain=pattern.is_never_empty)
+    return Value(split, array(VARCHAR))
 
 
 def _regexp_count(translator: Translator, arguments: Arguments) -> Value:
-    string, node = arguments
-    pattern = _pattern(translator.value(string), node, "regexp_count")
-    sql = f"len(regexp_extract_all({pattern.string}, {pattern.sql}))"
-    return Value(pattern.guarded(sql, repeated=True), BIGINT)
+    _, _ = arguments
+    pattern = _Pattern(translator, arguments, "regexp_count")
+    counted = pattern.call("regexp_count", "len(regexp_extract_all({}, {}))", is_plain=pattern.is_never_empty)
+    return Value(counted, BIGINT)
+
+
+def _regexp_position(translator: Translator, arguments: Arguments) -> Value:
+    pattern = _Pattern(translator, arguments, "regexp_position")
+    if len(arguments) > 4:
+        raise ValueError
+    where = [expect(translator.value(node), INTEGER, "regexp_position").sql for node in arguments[2:]]
+    return Value(in_python("regexp_position", pattern.string, pattern.sql, *[*where, "1", "1"][:2]), INTEGER)
 
 
 HANDLERS: Mapping[str, Handler] = {
@@ -183,6 +149,7 @@ HANDLERS: Mapping[str, Handler] = {
     "regexp_extract": _regexp_extract,
     "regexp_extract_all": _regexp_extract_all,
     "regexp_like": _regexp_like,
+    "regexp_position": _regexp_position,
     "regexp_replace": _regexp_replace,
     "regexp_split": _regexp_split,
 }

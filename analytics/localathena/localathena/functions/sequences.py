@@ -6,18 +6,16 @@ from localathena import types
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator
 from localathena.functions.signatures import MOST_ELEMENTS
+from localathena.sql import Value, fail_if
 from localathena.types import BIGINT, array
-from localathena.values import (
-    Value,
-    coerce,
-    common,
-    expect,
-    fail_if,
-)
+from localathena.values import coerce, common, expect
 
 
 def _sequence(translator: Translator, arguments: Arguments) -> Value:
     start, stop, *steps = map(translator.value, arguments)
+    if steps and steps[0].type == types.UNKNOWN:
+        type_ = array(common([start, stop], "sequence")[1])
+        return Value(f"CAST(NULL AS {type_.duckdb})", type_)
     (start, stop), type_ = common([start, stop], "sequence")
     if type_.is_integer:
         start, stop = coerce(start, BIGINT), coerce(stop, BIGINT)

@@ -9,11 +9,9 @@ from pathlib import Path
 from localathena import types
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator
-from localathena.types import Type
-from localathena.values import (
-    Value,
-    coerce,
-)
+from localathena.sql import Value
+from localathena.types import DOUBLE, Type
+from localathena.values import coerce
 
 ALIASES = {"ceiling": "ceil", "pow": "power", "rand": "random", "mod": "%"}
 _BLANKS = " || ".join(
@@ -42,6 +40,8 @@ def _read() -> dict[str, list[str]]:
             lines.setdefault(line.partition("(")[0], []).append(line)
     return lines
 
+
+_OF_ANY_NUMBER = ("abs", "ceil", "floor", "round", "sign", "truncate")
 
 SIGNATURES = _read()
 """Lines of `signatures.txt` by the function's name."""
@@ -78,7 +78,12 @@ def of_values(name: str, values: Sequence[Value]) -> Value:
         QueryRefused: none of its signatures takes values of these types.
     """
     if any(value.type.name == "real" for value in values):
-        raise QueryRefused(f"{name} of a real is not supported: cast it to double.")
+        of_double = of_values(name, [coerce(v, DOUBLE) if v.type.name == "real" else v for v in values])
+        if name in _OF_ANY_NUMBER and of_double.type == DOUBLE:
+            return Value(f"CAST({of_double.sql} AS FLOAT)", Type("real"))
+        return of_double
+    if any(value.type == types.UNKNOWN for value in values) and name in _OF_ANY_NUMBER:
+        raise QueryRefused(f"{name} of NULL is ambiguous on Athena: cast NULL to a type.")
     for parameters, result, template in _signatures(name):
         bound = _bind(parameters, values)
         if bound is not None:

@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sqlglot import exp
+
 from localathena import types
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import MOST_ELEMENTS, by_signature, guarded, of_values
+from localathena.sql import Value, fail_if, in_python, refuse_if
 from localathena.types import BIGINT, VARCHAR, array
-from localathena.values import (
-    Value,
-    coerce,
-    common,
-    expect,
-    fail_if,
-    refuse_if,
-)
+from localathena.values import coerce, common, expect
 
 
 def _padded(name: str) -> Handler:
@@ -30,9 +26,6 @@ def _padded(name: str) -> Handler:
         return Value(fail_if(f"{length} < 0 OR {pad} = ''", why, sql), VARCHAR)
 
     return handle
-
-
-_IS_NOT_ASCII = "strlen({0}) <> length({0})"
 
 
 def concatenate(a: Value, b: Value) -> Value:
@@ -54,6 +47,10 @@ def concatenate(a: Value, b: Value) -> Value:
         if elements:  # NULL is taken for an array
             joined = f"(CASE WHEN {elements[0]} IS NOT NULL THEN {joined} END)"
         return Value(joined, type_)
+    if types.UNKNOWN in (a.type, b.type):
+        raise QueryRefused("|| and concat of NULL are ambiguous on Athena: cast NULL to varchar.")
+    if a.type == b.type == types.VARBINARY:
+        return Value(f"({a.sql} || {b.sql})", a.type)
     a, b = (_text_in_concat(value) for value in (a, b))
     return Value(f"({a.sql} || {b.sql})", VARCHAR)
 
@@ -70,9 +67,41 @@ def _reverse(translator: Translator, arguments: Arguments) -> Value:
     if value.type != VARCHAR:
         return value
     composed = f"length_grapheme({of.sql}) <> length({of.sql})"  # DuckDB does not reverse within a grapheme
-    return replace(
-        value, sql=refuse_if(composed, "reverse of composed characters is not supported", value.sql)
-    )
+    slow = in_python("reverse", of.sql)
+    return replace(value, sql=f"(CASE WHEN {composed} THEN {slow} ELSE {value.sql} END)")
+
+
+def _in_ascii(name: str, function: str) -> Handler:
+    """Return a function with a signature: DuckDB computes it for texts in ASCII, Python for others."""
+
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        values = [translator.value(argument) for argument in arguments]
+        fast = of_values(name, values)
+        texts = [value.sql for value in values]
+        is_ascii = " AND ".join(f"strlen({text}) = length({text})" for text in texts)
+        slow = in_python(function, *texts)
+        return replace(fast, sql=f"(CASE WHEN {is_ascii} THEN {fast.sql} ELSE {slow} END)")
+
+    return handle
+
+
+def _replace(translator: Translator, arguments: Arguments) -> Value:
+    value = by_signature(translator, "replace", arguments)
+    string, part, *new = (translator.value(argument).sql for argument in arguments)
+    around = in_python("replace_empty", string, *(new or ["''"]))
+    return replace(value, sql=f"(CASE WHEN {part} = '' THEN {around} ELSE {value.sql} END)")
+
+
+_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+
+
+def _normalize(translator: Translator, arguments: Arguments) -> Value:
+    node, *forms = arguments
+    form = forms[0].name.upper() if forms else "NFC"
+    if len(forms) > 1 or form not in _FORMS:
+        raise QueryRefused(f"normalize takes one of the forms {', '.join(_FORMS)}.")
+    string = expect(translator.value(node), VARCHAR, "normalize").sql
+    return Value(in_python("normalize", string, f"'{form}'"), VARCHAR)
 
 
 def _concat(translator: Translator, arguments: Arguments) -> Value:
@@ -90,8 +119,7 @@ def _concat_ws(translator: Translator, arguments: Arguments) -> Value:
     separator, *values = map(translator.value, arguments)
     separator = expect(separator, VARCHAR, "concat_ws")
     if len(values) == 1 and values[0].type == array(VARCHAR):
-        joined = f"array_to_string({values[0].sql}, {separator.sql})"
-        return Value(unless_null([separator, values[0]], f"coalesce({joined}, '')"), VARCHAR)
+        return Value(in_python("join", values[0].sql, separator.sql), VARCHAR)
     if [value.type for value in values] == [types.UNKNOWN]:
         raise QueryRefused("concat_ws of NULL is ambiguous: write CAST(NULL AS varchar).")
     texts = ", ".join(expect(value, VARCHAR, "concat_ws").sql for value in values)
@@ -110,6 +138,23 @@ def _substr(translator: Translator, arguments: Arguments) -> Value:
         empty.append(f"{count.sql} <= 0")
         sql = f"substr({string.sql}, {start.sql}, {count.sql})"
     return Value(unless_null(values, f"(CASE WHEN {' OR '.join(empty)} THEN '' ELSE {sql} END)"), VARCHAR)
+
+
+def _codepoint(translator: Translator, arguments: Arguments) -> Value:
+    (node,) = arguments
+    value = translator.value(node)
+    is_one = (
+        len(value.constant) == 1 if value.constant is not None else isinstance(node, exp.Cast | exp.Column)
+    )
+    if not is_one:
+        raise QueryRefused(
+            "codepoint takes a text of the type varchar(1) on Athena: write CAST(x AS varchar(1))."
+        )
+    value = of_values("codepoint", [value])
+    return replace(
+        value,
+        sql=fail_if(f"length({translator.value(node).sql}) <> 1", "codepoint needs one character", value.sql),
+    )
 
 
 def _strpos(translator: Translator, arguments: Arguments) -> Value:
@@ -134,7 +179,7 @@ def _split(translator: Translator, arguments: Arguments) -> Value:
     (limit,) = limits
     parts = fail_if(empty, why, value.sql)
     limit = expect(limit, BIGINT, "split")
-    rest = f"array_to_string(list_slice({parts}, {limit.sql}, len({parts})), {delimiter.sql})"
+    rest = in_python("join", f"list_slice({parts}, {limit.sql}, len({parts}))", delimiter.sql)
     first = f"list_slice({parts}, 1, {limit.sql} - 1)"
     whole = f"(CASE WHEN len({parts}) <= {limit.sql} THEN {parts} ELSE {first} || [{rest}] END)"
     return Value(fail_if(f"{limit.sql} < 1", "Limit must be positive", whole), array(VARCHAR))
@@ -149,27 +194,18 @@ def _split_part(translator: Translator, arguments: Arguments) -> Value:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "codepoint": guarded("codepoint", fail_if, "length({0}) <> 1", "codepoint needs one character"),
+    "codepoint": _codepoint,
     "from_hex": guarded(
         "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex needs two digits for each byte"
     ),
-    "hamming_distance": guarded(
-        "hamming_distance",
-        refuse_if,
-        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
-        "hamming_distance beyond ASCII is not supported",
-    ),
-    "levenshtein_distance": guarded(
-        "levenshtein_distance",
-        refuse_if,
-        f"{_IS_NOT_ASCII} OR {_IS_NOT_ASCII.replace('0', '1')}",
-        "levenshtein_distance beyond ASCII is not supported",
-    ),
+    "hamming_distance": _in_ascii("hamming_distance", "hamming"),
+    "levenshtein_distance": _in_ascii("levenshtein_distance", "levenshtein"),
+    "normalize": _normalize,
     "lpad": _padded("lpad"),
     "rpad": _padded("rpad"),
-    "replace": guarded("replace", refuse_if, "{1} = ''", "replace of the empty text is not supported"),
+    "replace": _replace,
     "reverse": _reverse,
-    "upper": guarded("upper", refuse_if, "contains({0}, 'ß')", "upper of ß is not supported"),
+    "upper": _in_ascii("upper", "upper"),
     "concat": _concat,
     "concat_ws": _concat_ws,
     "split": _split,

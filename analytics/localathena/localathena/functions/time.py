@@ -1,14 +1,24 @@
 """Trino's functions of dates, times and intervals as DuckDB's."""
 
 import re
-import zoneinfo
 from collections.abc import Mapping
 
 from sqlglot import exp
 
 from localathena import types
+from localathena.casts import cast
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, literal
+from localathena.moments import (
+    from_local,
+    in_its_precision,
+    in_milliseconds,
+    local_time,
+    local_timestamp,
+    moment_text,
+)
+from localathena.scalars.failures import Failed, Refused
+from localathena.sql import Value, fail_if, in_python, refuse_if
 from localathena.types import (
     BIGINT,
     DATE,
@@ -19,19 +29,7 @@ from localathena.types import (
     YEAR_TO_MONTH,
     text,
 )
-from localathena.values import (
-    Value,
-    cast,
-    common,
-    expect,
-    fail_if,
-    from_local,
-    in_its_precision,
-    in_milliseconds,
-    local_time,
-    local_timestamp,
-    refuse_if,
-)
+from localathena.values import common, expect
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[4:]
@@ -57,14 +55,33 @@ def zone_of(node: exp.Expr) -> str:
     Raises:
         QueryRefused: it is an expression, or a zone that the engines name differently.
     """
-    zone = literal(node, "A time zone")
+    zone = _zone_name(node)
     if re.fullmatch(r"[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00", zone):
         return zone if zone[1:] != "00:00" else "UTC"
-    if zone not in zoneinfo.available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
+    from zoneinfo import available_timezones  # it takes a fifth of the import of this package
+
+    if zone not in available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
         raise QueryRefused(
             f"The time zone {zone!r} is not supported: use UTC, +02:00 or a name like Europe/Paris."
         )
     return zone
+
+
+_UTC = ("UTC", "Etc/UTC")
+
+
+def _zone_name(node: exp.Expr) -> str:
+    """Return the name that Trino gives a zone: each name of UTC is UTC, an interval is an offset."""
+    if isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal):
+        hours = {"HOUR": 60, "MINUTE": 1}.get(node.args["unit"].name.upper())
+        if hours is None or not re.fullmatch(r"[+-]?\d+", node.this.name):
+            raise QueryRefused("AT TIME ZONE takes an interval of hours or minutes.")
+        minutes = int(node.this.name) * hours
+        return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    zone = literal(node, "A time zone")
+    if zone.startswith("Etc/") and zone not in _UTC:
+        raise QueryRefused(f"The time zone {zone!r} is not supported: use UTC or an offset like +02:00.")
+    return "UTC" if zone in _UTC else zone
 
 
 def at_time_zone(value: Value, zone: str) -> Value:
@@ -85,7 +102,8 @@ def _with_timezone(translator: Translator, arguments: Arguments) -> Value:
     node, zone = arguments
     value = translator.value(node)
     if value.type.name != "timestamp":
-        value = expect(value, TIMESTAMP, "with_timezone")
+        without = types.Type("timestamp", precision=0) if value.type == DATE else TIMESTAMP
+        value = expect(value, without, "with_timezone")
     type_ = types.zoned(zone_of(zone), value.type.precision)
     return from_local(value.sql, type_)
 
@@ -116,7 +134,14 @@ def _date_trunc(translator: Translator, arguments: Arguments) -> Value:
     unit_node, node = arguments
     timestamp = _datetime(translator.value(node), "date_trunc")
     unit = _unit(unit_node, timestamp, "date_trunc")
-    return from_local(f"date_trunc('{unit}', {local_timestamp(timestamp)})", timestamp.type)
+    local = local_timestamp(timestamp)
+    if timestamp.type.zone and unit not in _DATE_UNITS:  # the offset stays, also where an hour occurs twice
+        within = f"(epoch_us({local}) % {_UNIT_US[unit]} + {_UNIT_US[unit]}) % {_UNIT_US[unit]}"
+        return Value(f"({timestamp.sql} - to_microseconds({within}))", timestamp.type)
+    return from_local(f"date_trunc('{unit}', {local})", timestamp.type)
+
+
+_UNIT_US = {"millisecond": 1000, "second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000}
 
 
 def _interval(unit: str, count: str) -> str:
@@ -143,7 +168,8 @@ def _date_add(translator: Translator, arguments: Arguments) -> Value:
         sql = fail_if(f"abs({sql}) > 2147483647", why, sql)
     interval = _interval(unit, sql)
     if unit in _DATE_UNITS:
-        return from_local(f"({local_timestamp(timestamp)} + {interval})", timestamp.type)
+        moved = f"({local_timestamp(timestamp)} + {interval})"
+        return from_local(moved, timestamp.type)
     return in_its_precision(Value(f"({timestamp.sql} + {interval})", timestamp.type))
 
 
@@ -209,6 +235,14 @@ def extract(name: str, value: Value) -> Value:
         return Value(f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST(0 AS BIGINT) END)", BIGINT)
     if value.type.name == "time" and field in _TIME_FIELDS:
         return Value(f"CAST({_FIELDS[field].format(value.sql)} AS BIGINT)", BIGINT)
+    if field in ("timezone_hour", "timezone_minute"):
+        if not value.type.zone:
+            raise QueryRefused(f"{name} needs a timestamp with time zone, not {value.type}.")
+        ahead = (
+            f"(epoch_us({local_time(value.sql, value.type.zone)}) - epoch_us(timezone('UTC', {value.sql})))"
+        )
+        divided = "// 3600000000" if field == "timezone_hour" else "% 3600000000 // 60000000"
+        return Value(f"CAST(trunc({ahead} {divided}) AS BIGINT)", BIGINT)
     if field not in _FIELDS:
         raise QueryRefused(f"extract({name} FROM ...) is not supported.")
     local = local_timestamp(_datetime(value, name))
@@ -230,14 +264,12 @@ _MYSQL = {
 }  # fmt: skip
 """MySQL's specifiers in strftime's."""
 
-_PARSED = frozenset("bcdefHhIikljMmprSsTY%")
-"""Specifiers that mean the same in both engines."""
 
 _JODA = {
     "yyyy": "%Y", "y": "%-Y", "yy": "%y", "YYYY": "%Y", "xxxx": "%G", "MM": "%m", "M": "%-m", "MMM": "%b",
     "MMMM": "%B", "dd": "%d", "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I", "mm": "%M",
     "ss": "%S", "SSS": "%g", "a": "%p", "EEE": "%a", "E": "%a", "EEEE": "%A", "DDD": "%j", "ww": "%V",
-    "e": "%u",
+    "e": "%u", "D": "%-j", "w": "%-V", "x": "%-G",
 }  # fmt: skip
 """Joda's letters in strftime's specifiers."""
 
@@ -245,9 +277,9 @@ _JODA = {
 def _mysql_form(node: exp.Expr, known: Mapping[str, str]) -> str:
     form = literal(node, "A date's form")
     for letter in re.findall(r"%(.?)", form):
-        if letter not in known:
-            raise QueryRefused(f"%{letter} in the form of a date is not supported.")
-    return text(re.sub(r"%(.)", lambda found: known[found[1]], form))
+        if letter and letter in "DUuVwX":
+            raise QueryRefused(f"Athena's date_format has no %{letter}.")
+    return text(re.sub(r"%(.?)", lambda found: known.get(found[1], found[1]), form))
 
 
 _JODA_PIECE = re.compile(
@@ -270,42 +302,55 @@ def _joda_form(node: exp.Expr) -> str:
 
 def _date_format(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
-    timestamp = local_timestamp(in_milliseconds(_datetime(translator.value(node), "date_format")))
+    timestamp = _written_moment(translator.value(node), "date_format")
     return Value(f"strftime({timestamp}, {_mysql_form(form, _MYSQL)})", VARCHAR)
 
 
 def _date_parse(translator: Translator, arguments: Arguments) -> Value:
-    node, form = arguments
-    if "%Y" not in literal(form, "A date's form"):
-        raise QueryRefused("date_parse without %Y is not supported: the engines differ on the year.")
-    form_sql = _mysql_form(form, {letter: _MYSQL[letter] for letter in _PARSED})
-    value = expect(translator.value(node), VARCHAR, "date_parse")
+    value, form = (expect(translator.value(node), VARCHAR, "date_parse") for node in arguments)
+    if form.constant is not None:
+        _check_form("date_parse", form.constant)
     if value.is_partition:  # as in a cast
-        return Value(f"try_strptime({value.sql}, {form_sql})", TIMESTAMP)
-    return Value(_parsed(value.sql, form_sql), TIMESTAMP)
+        if form.constant != "%Y-%m-%d":
+            raise QueryRefused("date_parse of the partition column takes '%Y-%m-%d'.")
+        return Value(f"try_strptime({value.sql}, {form.sql})", TIMESTAMP)
+    return Value(in_python("date_parse", value.sql, form.sql), TIMESTAMP)
 
 
-def _parsed(sql: str, form: str) -> str:
-    """Parse a text as a timestamp of milliseconds, with no spaces beyond those of the format."""
-    timestamp = f"date_trunc('millisecond', strptime({sql}, {form}))"
-    blanks = f"regexp_matches({sql}, '^\\s|\\s$|\\s\\s')"
-    return refuse_if(blanks, "A date with spaces around it is not supported: use trim()", timestamp)
+def _check_form(name: str, form: str) -> None:
+    from localathena.scalars import times  # few statements need it
+
+    try:
+        times.FUNCTIONS[name][0]("", form)
+    except Refused as error:
+        raise QueryRefused(f"{error}.") from error
+    except Failed:
+        pass  # the form is read, and no text is not a date
+
+
+def _written_moment(value: Value, where: str) -> str:
+    """Return the local timestamp that a form is applied to."""
+    value = _datetime(value, where)
+    if value.type.precision > 3 and value.type != DATE:
+        raise QueryRefused(f"{where} takes timestamps of milliseconds on Athena: cast it to timestamp(3).")
+    local = local_timestamp(value)
+    far = f"year({local}) NOT BETWEEN 1 AND 9999"
+    return refuse_if(far, f"{where} of a year before 1 or after 9999 is not supported", local)
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:
     node, form = arguments
-    timestamp = local_timestamp(_datetime(translator.value(node), "format_datetime"))
+    if literal(form, "A date's form").count("'") % 2:
+        raise QueryRefused("A quote in the form of format_datetime is not closed.")
+    timestamp = _written_moment(translator.value(node), "format_datetime")
     return Value(f"strftime({timestamp}, {_joda_form(form)})", VARCHAR)
 
 
 def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
-    node, form = arguments
-    form_sql = _joda_form(form)
-    if "%Y" not in form_sql or re.search("%[GVjuaA]", form_sql):
-        raise QueryRefused(f"parse_datetime with {literal(form, 'A form')!r} is not supported.")
-    sql = expect(translator.value(node), VARCHAR, "parse_datetime").sql
-    parsed = _parsed(sql, form_sql.replace("%g", "%f"))
-    return Value(f"timezone('UTC', {parsed})", types.zoned())
+    value, form = (expect(translator.value(node), VARCHAR, "parse_datetime") for node in arguments)
+    if form.constant is not None:
+        _check_form("parse_datetime", form.constant)
+    return Value(f"timezone('UTC', {in_python('parse_datetime', value.sql, form.sql)})", types.zoned())
 
 
 _ISO_TIMESTAMP = (
@@ -353,29 +398,23 @@ def _iso_clock(sql: str) -> str:
     return f"date_trunc('millisecond', CAST({dated} AS TIMESTAMP))"
 
 
-def _from_iso8601_date(translator: Translator, arguments: Arguments) -> Value:
-    (node,) = arguments
-    sql = expect(translator.value(node), VARCHAR, "from_iso8601_date").sql
-    shape = text("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-    return Value(
-        refuse_if(
-            f"NOT regexp_full_match({sql}, {shape})",
-            "from_iso8601_date is supported for dates like 2026-11-24",
-            f"CAST({sql} AS DATE)",
-        ),
-        DATE,
-    )
-
-
 def _to_iso8601(translator: Translator, arguments: Arguments) -> Value:
     (node,) = arguments
     timestamp = _datetime(translator.value(node), "to_iso8601")
     if timestamp.type == DATE:
         return cast(timestamp, VARCHAR)
-    if timestamp.type.precision != 3 or timestamp.type.zone not in ("", "UTC"):
-        raise QueryRefused(f"to_iso8601 of {timestamp.type} is only supported for timestamp(3) and UTC.")
-    end = "Z" if timestamp.type.zone else ""
-    return Value(f"strftime({local_timestamp(timestamp)}, '%Y-%m-%dT%H:%M:%S.%g{end}')", VARCHAR)
+    if timestamp.type.zone == types.MIXED:
+        local_time(timestamp.sql, timestamp.type.zone)  # which is refused
+    local = local_timestamp(timestamp)
+    written = moment_text(local, timestamp.type.precision, "%Y-%m-%dT%H:%M:%S")
+    if timestamp.type.zone == "UTC":
+        written = f"({written} || 'Z')"
+    elif timestamp.type.zone:
+        minutes = f"(epoch({local}) - epoch(timezone('UTC', {timestamp.sql}))) / 60"
+        size = f"CAST(abs({minutes}) AS INTEGER)"
+        sign = f"(CASE WHEN {minutes} < 0 THEN '-' ELSE '+' END)"
+        written = f"({written} || {sign} || printf('%02d:%02d', {size} // 60, {size} % 60))"
+    return Value(written, VARCHAR)
 
 
 def _from_unixtime(translator: Translator, arguments: Arguments) -> Value:
@@ -412,6 +451,10 @@ def interval(count: str, unit: str) -> Value:
     Raises:
         QueryRefused: this form is not supported.
     """
+    fraction = re.fullmatch(r"([+-]?)(\d+)\.(\d{1,3})", count)
+    if fraction and unit.lower() == "second":
+        ms = int(fraction[2]) * 1000 + int(fraction[3].ljust(3, "0"))
+        return Value(f"to_milliseconds({fraction[1]}{ms})", DAY_TO_SECOND)
     if not re.fullmatch(r"[+-]?\d+", count):
         raise QueryRefused(f"INTERVAL '{count}' {unit} is not supported: write a whole number of one unit.")
     if abs(int(count)) > 2147483647:
@@ -422,7 +465,55 @@ def interval(count: str, unit: str) -> Value:
     return Value(_interval(unit, count), YEAR_TO_MONTH if unit in ("month", "year") else DAY_TO_SECOND)
 
 
+_SPANS = {
+    ("day", "hour"): r"(?P<day>\d+) (?P<hour>\d+)",
+    ("day", "minute"): r"(?P<day>\d+) (?P<hour>\d+):(?P<minute>\d+)",
+    ("day", "second"): r"(?P<day>\d+) (?P<hour>\d+):(?P<minute>\d+):(?P<second>\d+)(?:\.(?P<ms>\d{1,3}))?",
+    ("hour", "minute"): r"(?P<hour>\d+):(?P<minute>\d+)",
+    ("hour", "second"): r"(?P<hour>\d+):(?P<minute>\d+):(?P<second>\d+)(?:\.(?P<ms>\d{1,3}))?",
+    ("minute", "second"): r"(?P<minute>\d+):(?P<second>\d+)(?:\.(?P<ms>\d{1,3}))?",
+    ("year", "month"): r"(?P<year>\d+)-(?P<month>\d+)",
+}
+"""Forms of intervals of several units."""
+_MS = {"day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1000}
+
+
+def interval_span(count: str, first: str, last: str) -> Value:
+    """Return `INTERVAL '1 12:30' DAY TO MINUTE`.
+
+    Raises:
+        QueryRefused: the text is not of this form.
+    """
+    form = _SPANS.get((first.lower(), last.lower()))
+    found = re.fullmatch(rf"([+-]*){form}", count) if form else None
+    if found is None:
+        raise QueryRefused(f"'{count}' is not an INTERVAL of {first.upper()} TO {last.upper()}.")
+    sign = -1 if found[1].count("-") % 2 else 1
+    parts = {unit: int(digits) for unit, digits in found.groupdict(default="0").items() if unit != "ms"}
+    if "month" in parts:
+        return Value(f"to_months({sign * (parts['year'] * 12 + parts['month'])})", YEAR_TO_MONTH)
+    fraction_ms = int((found.groupdict().get("ms") or "0").ljust(3, "0"))
+    total_ms = sign * (sum(_MS[unit] * number for unit, number in parts.items()) + fraction_ms)
+    return Value(f"to_milliseconds({total_ms})", DAY_TO_SECOND)
+
+
+def _current(name: str) -> Handler:
+    def handle(translator: Translator, arguments: Arguments) -> Value:
+        """Translate current_timestamp(3) or localtimestamp(3); DuckDB and Athena have milliseconds."""
+        (digits,) = arguments
+        precision = digits.name if isinstance(digits, exp.Literal) and digits.name.isdecimal() else "9"
+        if int(precision) > types.MAX_FRACTION:
+            raise QueryRefused(f"{name} is supported with 0 to {types.MAX_FRACTION} digits.")
+        if name == "current_timestamp":
+            return cast(now(), types.zoned(precision=int(precision)))
+        return cast(cast(now(), TIMESTAMP), types.Type("timestamp", precision=int(precision)))
+
+    return handle
+
+
 HANDLERS: dict[str, Handler] = {
+    "current_timestamp": _current("current_timestamp"),
+    "localtimestamp": _current("localtimestamp"),
     "at_timezone": _at_timezone,
     "current_timezone": _current_timezone,
     "date": _date,
@@ -432,7 +523,6 @@ HANDLERS: dict[str, Handler] = {
     "date_parse": _date_parse,
     "date_trunc": _date_trunc,
     "format_datetime": _format_datetime,
-    "from_iso8601_date": _from_iso8601_date,
     "from_iso8601_timestamp": _from_iso8601_timestamp,
     "from_unixtime": _from_unixtime,
     "last_day_of_month": _last_day_of_month,
@@ -442,5 +532,5 @@ HANDLERS: dict[str, Handler] = {
     "to_milliseconds": _to_milliseconds,
     "to_unixtime": _to_unixtime,
     "with_timezone": _with_timezone,
-    **{name: _field(name) for name in (*_FIELDS, *_FIELD_ALIASES)},
+    **{name: _field(name) for name in (*_FIELDS, *_FIELD_ALIASES, "timezone_hour", "timezone_minute")},
 }
