@@ -44,16 +44,21 @@ class Decided:
 def decide_waiting(steps: Steps, records: Sequence[Mapping[str, Any]]) -> Decided:
     """Decide images that wait: the body of each record is the upload's event.
 
-    If the model fails for all of them, they end as `failed`, as an image does that is asked about alone.
-
-    Raises:
-        ValueError: a message is not JSON; all of them go on waiting.
+    If the model fails for all of them, they end as `failed`, as an image does that is asked about alone. A
+    message that is not JSON goes on waiting, until the dead-letter queue takes it.
     """
+    unreadable = [record for record in records if not _is_json(record["body"])]
+    records = [record for record in records if _is_json(record["body"])]
     decided = [each for some in _bounded(records) for each in _decide(steps, some)]
     return Decided(
         messages=[each for each in decided if not isinstance(each, EndpointBusy)],
         waiting=[
-            record for record, each in zip(records, decided, strict=True) if isinstance(each, EndpointBusy)
+            *unreadable,
+            *(
+                record
+                for record, each in zip(records, decided, strict=True)
+                if isinstance(each, EndpointBusy)
+            ),
         ],
     )
 
@@ -91,6 +96,14 @@ def _size_bytes(event: Any) -> int:
         return Upload.from_event(event).size_bytes
     except (LookupError, TypeError, ValueError):  # it ends as a message that Record refuses
         return 0
+
+
+def _is_json(body: str) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _execution_arn(record: Mapping[str, Any]) -> str:

@@ -91,8 +91,7 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
         for resource in page["StackResourceSummaries"]
         if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE"
     }
-    if "ResultsQueue" in there and (waiting := depth(session.client("sqs"), there["ResultsQueue"])):
-        raise CannotUndeploy(f"{plural(waiting, 'outcome')} still to be recorded: try again in a minute")
+    _refuse_while_messages_are_left(session, there)
     if EMPTIED in there:
         _emptied(session, there[EMPTIED], account_id)
     cloudformation.delete_stack(StackName=stack_id)
@@ -103,6 +102,24 @@ def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id
         why = left.get("StackStatusReason") or left["StackStatus"]
         raise CannotUndeploy(f"the stack still exists: {why} `{how('undeploy')}` tries again.") from error
     return [there[name] for name in KEPT if name in there]
+
+
+def _refuse_while_messages_are_left(session: "boto3.Session", there: Mapping[str, str]) -> None:
+    """Queues are deleted with the stack, and what is in them exists nowhere else.
+
+    Raises:
+        CannotUndeploy: a queue has messages.
+    """
+    redriven = f"`{how('redrive', APPLY='')}` works on them first; what it leaves, delete in SQS's console"
+    queues = {
+        "ResultsQueue": ("outcome", "still to be recorded: try again in a minute"),
+        "WaitingImages": ("image", "waiting for the endpoint: they are decided when it answers"),
+        "UnrecordedOutcomes": ("outcome", f"could not be recorded: {redriven}"),
+        "UndeliveredEvents": ("event", f"started no execution: {redriven}"),
+    }
+    for name, (what, why) in queues.items():
+        if name in there and (messages := depth(session.client("sqs"), there[name])):
+            raise CannotUndeploy(f"{plural(messages, what)} {why}")
 
 
 def _emptied(session: "boto3.Session", name: str, account_id: str) -> Any:

@@ -461,6 +461,10 @@ def tries(
         "write answers": put(stack.query_results_bucket, "tried.csv"),
         "send an outcome": lambda: sqs.send_message(QueueUrl=stack.results_queue_url, MessageBody="tried"),
         "take an outcome": lambda: sqs.receive_message(QueueUrl=stack.results_queue_url, VisibilityTimeout=0),
+        "let an image wait": lambda: sqs.send_message(QueueUrl=stack.waiting_images_url, MessageBody="tried"),
+        "take a waiting image": lambda: sqs.receive_message(
+            QueueUrl=stack.waiting_images_url, VisibilityTimeout=0
+        ),
         "send a dead letter": lambda: sqs.send_message(
             QueueUrl=stack.unrecorded_outcomes_url, MessageBody="tried"
         ),
@@ -492,8 +496,9 @@ MAY = {
     "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
     "DigestRole": {"ask Athena", "read rows", "list rows", "write answers", "notify"},
     "ImageUploadedRole": {"start an execution"},
-    "ImageStateMachineRole": {"invoke Decide", "send an outcome"},
-    "BackfillStateMachineRole": {"send an outcome"},
+    "ClassifyWaitingRole": {"read an upload", "list uploads", "take a waiting image", "send an outcome"},
+    "ImageStateMachineRole": {"invoke Decide", "send an outcome", "let an image wait", "list uploads"},
+    "BackfillStateMachineRole": {"send an outcome", "let an image wait"},
 }
 """Role → all that it may do; of a manifest, no more than that its machine reads it."""
 

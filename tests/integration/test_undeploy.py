@@ -55,6 +55,15 @@ class CloudFormation:
         return SimpleNamespace(wait=lambda **_: None)
 
 
+QUEUES = {
+    "ResultsQueue": "1 outcome still to be recorded",
+    "WaitingImages": "1 image waiting for the endpoint",
+    "UnrecordedOutcomes": "1 outcome could not be recorded: `make redrive",
+    "UndeliveredEvents": "1 event started no execution: `make redrive",
+}
+"""Queue → what an undeployment says of a message in it."""
+
+
 @pytest.fixture
 def session(fake_aws: None) -> Iterator[Any]:
     with mock_aws():
@@ -66,8 +75,8 @@ def bucket_of(session: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Create a stack with the template's buckets, each with an object; return them by logical id."""
     s3 = session.client("s3")
     names = {name: name.lower() for name in (*KEPT, EMPTIED)}
-    queue_url = session.client("sqs").create_queue(QueueName="results")["QueueUrl"]
-    cloudformation = CloudFormation(s3, {**names, "ResultsQueue": queue_url})
+    urls = {name: session.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+    cloudformation = CloudFormation(s3, {**names, **urls})
     client = session.client
 
     def client_of_stack(name: str, **options: Any) -> Any:
@@ -125,10 +134,13 @@ def test_a_stack_of_another_template_with_the_same_name_is_left_alone(
     assert all(list(bucket.objects.all()) for bucket in bucket_of.values())
 
 
-def test_outcomes_on_their_way_into_the_table_are_waited_for(session: Any, bucket_of: dict[str, Any]) -> None:
-    (url,) = session.client("sqs").list_queues()["QueueUrls"]
-    session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
-    with pytest.raises(CannotUndeploy, match="1 outcome still to be recorded"):
+@pytest.mark.parametrize(("queue", "said"), QUEUES.items())
+def test_no_message_is_deleted_with_its_queue(
+    session: Any, bucket_of: dict[str, Any], queue: str, said: str
+) -> None:
+    sqs = session.client("sqs")
+    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody="{}")
+    with pytest.raises(CannotUndeploy, match=said):
         undeploy(session, STACK_NAME)
     assert left(session) == {bucket.name for bucket in bucket_of.values()}
     assert all(list(bucket.objects.all()) for bucket in bucket_of.values())

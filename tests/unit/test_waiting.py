@@ -156,6 +156,11 @@ def test_what_is_no_upload_is_left_to_record(monkeypatch: pytest.MonkeyPatch) ->
     assert [message["outcome"] for message in decided.messages] == ["failed", "accepted"]
 
 
+def test_a_message_that_is_not_json_stops_no_other() -> None:
+    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "tried"}, a_record("b")])
+    assert (decided.waiting_ids, len(decided.messages)) == (["id of a"], 1)
+
+
 def test_a_model_that_fails_for_every_image_fails_them() -> None:
     """They would come again for days, and have no row."""
     decided = decide_waiting(
