@@ -22,6 +22,7 @@ from infra.stack import depth
 from tests.builders import a_message, an_event, an_upload
 
 STEPS = ("start", "remove_duplicates", "resend")
+S3 = object()
 AT = datetime(2026, 11, 16, 23, 59, tzinfo=UTC)
 ON_TWO_DAYS = [
     VisibleRow("u", "2026-11-16", "accepted", AT, "r", "arn"),
@@ -65,7 +66,7 @@ def queues() -> Iterator[Queues]:
         for body in (json.dumps(a_message("accepted", an_event("unrecorded.png"))), "not an outcome"):
             sqs.send_message(QueueUrl=urls[1], MessageBody=body)
         stack = SimpleNamespace(
-            client={"sqs": sqs, "s3": None}.__getitem__,
+            client={"sqs": sqs, "s3": S3}.__getitem__,
             undelivered_events_url=urls[0],
             unrecorded_outcomes_url=urls[1],
             waiting_images_url=urls[2],
@@ -87,7 +88,7 @@ def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int
         yield Run("arn", "manifest", 1)
 
     def remove_duplicates(files: Any, days: Any) -> None:
-        assert files.name == "results"
+        assert (files._s3, files.name) == (S3, "results")
         assert days == duplicates(ON_TWO_DAYS)
         seen["remove_duplicates"] = queues.waiting()
 
@@ -112,6 +113,7 @@ def test_a_message_is_there_until_all_steps_are_done(
     done = redrive(queues.stack, apply=True)
     assert seen == dict.fromkeys(STEPS, (1, 2))
     assert [run.execution_arn for run in done.runs] == ["arn"]
+    assert (done.plan.to_classify, len(done.plan.unreadable)) == (1, 1)
     assert queues.waiting() == (0, 1)  # what is not an outcome stays, for people
     assert queues.held() == 0
 
