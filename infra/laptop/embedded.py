@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and ten corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and eleven corrections where it departs from AWS.
 
 SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
 deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
@@ -25,6 +25,8 @@ is no longer needed:
 9. An object is on the disk before it is acknowledged, and is refused if the disk does not take it: see
    `infra/laptop/durable.py`.
 10. A state machine that asks S3 about an object gets its time in ISO 8601, not as in the HTTP header.
+11. A Lambda's greatest number of concurrent batches may be a parameter of the template, whose value is text.
+    ministack compares it with a number: its poller fails, and with it every queue after this one.
 """
 
 import json
@@ -83,6 +85,7 @@ def main() -> None:
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
     stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    lambda_svc._sqs_esm_concurrency = with_whole_number(lambda_svc._sqs_esm_concurrency)
     embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     parser = ParsedOnce()
@@ -94,6 +97,18 @@ def main() -> None:
         enforced.install()
     signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
     app.main()
+
+
+def with_whole_number(concurrency: Callable[..., int]) -> Callable[..., int]:
+    """Return what says how many batches a queue's Lambda may have at once, extended to read a text."""
+
+    def wrapped(mapping: dict[str, Any], *others: Any) -> int:
+        scaling = mapping.get("ScalingConfig") or {}
+        if "MaximumConcurrency" in scaling:
+            scaling = {**scaling, "MaximumConcurrency": int(scaling["MaximumConcurrency"])}
+        return concurrency({**mapping, "ScalingConfig": scaling}, *others)
+
+    return wrapped
 
 
 def with_current_port(xml: Callable[..., Any], port: str) -> Callable[..., Any]:

@@ -332,3 +332,20 @@ def test_a_lambda_gets_more_time_than_on_aws():
         "Timeout": 5 * embedded.TIMEOUT_SCALE,
         "Handler": "a",
     }
+
+
+# ── a number that is a parameter of the template ───────────────────────────────────────────────────────────
+
+MAPPING = {"ScalingConfig": {"MaximumConcurrency": "2"}}  # as CloudFormation hands a parameter on
+
+
+def test_ministack_takes_the_text_of_a_parameter_for_a_number_of_batches():
+    with pytest.raises(TypeError):
+        lambda_svc._sqs_esm_concurrency(MAPPING, {}, {}) > 0  # noqa: B015
+
+
+@pytest.mark.parametrize(
+    ("mapping", "most"), [(MAPPING, 2), ({"ScalingConfig": {"MaximumConcurrency": 3}}, 3), ({}, 5)]
+)
+def test_the_number_of_batches_may_be_a_parameter(mapping, most):
+    assert embedded.with_whole_number(lambda_svc._sqs_esm_concurrency)(mapping, {}, {}) == most
