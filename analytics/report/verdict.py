@@ -17,6 +17,7 @@ FAILED_SHARE = 0.005
 """More than 1 failed image in 200: something is wrong with Scones or the endpoint, not with an image."""
 REJECTED_POINTS = 0.02
 BELOW_POINTS = 0.05
+UNLIKE_POINTS = 0.02
 CLASS_POINTS = 0.10
 PRECISION_POINTS = 0.02
 """Smaller differences of a share are not reported, however significant they are."""
@@ -65,6 +66,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         *_classes(numbers),
         *_confidence(numbers),
         *_below_threshold(numbers),
+        *_unlike(numbers),
         *_calibration(numbers),
         *(finding for input_ in numbers.inputs for finding in _input(input_)),
         *_latency(numbers),
@@ -266,6 +268,20 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     days = weekdays([day.dt for day in unusual])
     what = f"The share for review was outside its usual band on {days}."
     return [Finding(far, what, "Look at the least certain images of those days.")]
+
+
+def _unlike(numbers: Numbers) -> list[Finding]:
+    unlike = numbers.unlike
+    if not unlike or unlike.baseline_share is None or unlike.p_value >= SIGNIFICANT_P:
+        return []
+    if unlike.share - unlike.baseline_share < UNLIKE_POINTS:
+        return []
+    most = unlike.folders[0]
+    what = (
+        f"More images are unlike the model's classes: {percent(unlike.share)} of them, after "
+        f"{percent(unlike.baseline_share)}; most are in {folder(most.folder)}."
+    )
+    return [Finding(True, what, "Look at the most unfamiliar images: does the model lack a class?")]
 
 
 def _calibration(numbers: Numbers) -> list[Finding]:

@@ -22,6 +22,7 @@ from analytics.questions.queries import question, saved_queries, views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.sections import QUESTIONS, chapters
+from analytics.text import percent
 from ingest.stats import wilson_interval
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
@@ -835,6 +836,22 @@ def test_images_unlike_the_classes_are_counted_by_week_and_folder_and_shown(tmp_
     assert "Most unfamiliar images" in text
     accepted_at_half = next(each for each in report.numbers.what_if if each.threshold == 0.5)
     assert accepted_at_half.accepted == 60
+
+
+@pytest.mark.parametrize(("unlike", "is_found"), [(0, False), (4, False), (40, True)])
+def test_a_rise_of_images_unlike_the_classes_asks_for_attention(tmp_path, unlike, is_found):
+    strange = {"outcome": "needs_review", "reason": "unlike_training", "unfamiliarity": 0.99}
+    earlier = datetime(2026, 11, 10, 9)  # noqa: DTZ001
+    rows = [
+        *(a_row(n, key=f"van/{n}.png", **strange) for n in range(unlike)),
+        *(a_row(n, key=f"bike/{n}.png", unfamiliarity=0.3) for n in range(unlike, 200)),
+        *(a_row(n, key=f"van/{n}.png", uploaded_at=earlier, unfamiliarity=0.2) for n in range(200, 400)),
+    ]
+    found = [each for each in report_of(tmp_path, rows).verdict.findings if "unlike" in each.what]
+    assert bool(found) == is_found
+    if found:
+        assert found[0].attention
+        assert f"{percent(0.2)} of them, after {percent(0.0)}; most are in van/." in found[0].what
 
 
 def test_an_endpoint_without_unfamiliarity_has_no_section_about_it(tmp_path):
