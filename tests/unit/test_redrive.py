@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics.reconciliation import IN_FLIGHT, Account
-from infra.operations.redrive import Message, plan_messages, to_classify
+from infra.operations.redrive import HOLD_S, DeadLetterQueue, Message, plan_messages, to_classify
 from tests.builders import a_message, an_upload
 from workflow.outcome import Outcome
 
@@ -117,3 +117,48 @@ def test_a_message_that_is_neither_stays_for_people(body):
     assert plan.unreadable == [("undelivered events", message), ("unrecorded outcomes", message)]
     assert not plan.undelivered
     assert not plan.unrecorded
+
+
+def test_a_message_that_is_neither_does_not_hide_those_after_it():
+    plan = plan_messages(
+        [a_queued_message("{"), an_event_message("a", 1)], [a_queued_message("{"), an_outcome_message("b")]
+    )
+    assert (len(plan.undelivered), len(plan.unrecorded), len(plan.unreadable)) == (1, 1, 2)
+
+
+class FakeSqs:
+    """A queue of some messages, which remembers what it is asked for."""
+
+    def __init__(self, messages):
+        self.waiting = [
+            {"MessageId": f"id-{number}", "ReceiptHandle": f"handle-{number}", "Body": "{}"}
+            for number in range(messages)
+        ]
+        self.received, self.batches = [], []
+
+    def receive_message(self, **request):
+        self.received.append(request)
+        some, self.waiting = self.waiting[:10], self.waiting[10:]
+        return {"Messages": some} if some else {}
+
+    def delete_message_batch(self, **request):
+        self.batches.append(request["Entries"])
+
+    change_message_visibility_batch = delete_message_batch
+
+
+@pytest.mark.parametrize("method", ["delete", "release"])
+def test_messages_are_held_and_handed_back_ten_at_a_time(method):
+    sqs = FakeSqs(23)
+    queue = DeadLetterQueue(sqs, "url")
+    messages = queue.read()
+    assert len(messages) == 23
+    assert len(sqs.received) == 4
+    assert all(request["VisibilityTimeout"] == HOLD_S for request in sqs.received)
+    assert all(request["MaxNumberOfMessages"] == 10 for request in sqs.received)
+    assert all(request["WaitTimeSeconds"] for request in sqs.received)  # else a queue may seem to be empty
+    queue.delete(messages) if method == "delete" else queue.release()
+    assert [len({entry["Id"] for entry in batch}) for batch in sqs.batches] == [10, 10, 3]
+    handles = [entry["ReceiptHandle"] for batch in sqs.batches for entry in batch]
+    assert handles == [message.receipt_handle for message in messages]
+    assert all(entry.get("VisibilityTimeout", 0) == 0 for batch in sqs.batches for entry in batch)
