@@ -12,6 +12,7 @@ import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from types import SimpleNamespace
 
 import boto3
 import botocore.session
@@ -22,9 +23,11 @@ from botocore.validate import ParamValidator
 from click.testing import CliRunner
 from moto import mock_aws
 
+from infra.aws.account import Account
 from infra.cli.main import scones
 from model.data.dataset import Dataset
 from model.data.drawings import LABELS, draw
+from model.files import DEFAULT_MODEL, read_card
 from model.serving import sagemaker as on_aws
 from model.serving import sagemaker_requests as requests
 from model.serving.deployment import DeploymentError, delete, deploy, package, roll_back, smoke_test
@@ -510,6 +513,30 @@ def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():
     real_time = json.loads(run("endpoint", *common, "--instance-type", "ml.m5.large").stdout)
     assert "US$ 0.12 to 0.46 an hour" in real_time["cost"]
     assert len(real_time["scaling"]) == 2
+
+
+def test_the_command_deploys_the_model_and_says_what_the_endpoint_runs(monkeypatch):
+    card = read_card(DEFAULT_MODEL)
+    version, classes = card["model_version"], len(card["classes"])
+    scores = json.dumps([1 / classes] * classes).encode()
+    plane = FakePlane(scores, f"model_version={version}")
+    put = []
+
+    def no_stack(**_):
+        raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
+
+    clients = {
+        "cloudformation": SimpleNamespace(describe_stacks=no_stack),
+        "s3": SimpleNamespace(put_object=lambda **request: put.append(request["Key"])),
+    }
+    session = SimpleNamespace(region_name="eu-central-1", client=clients.__getitem__)
+    account = Account(session, "123456789012", "arn")
+    monkeypatch.setattr("infra.cli.systems.aws_account", lambda _=None: account)
+    monkeypatch.setattr(on_aws.SageMaker, "connect", lambda _: plane)
+    result = run("endpoint", "--role-arn", ROLE, "--bucket", "models", "--image", IMAGE, "--yes")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == plane.endpoints["scones"]
+    assert put == [f"models/{version}/model.tar.gz"]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ def test_a_second_time_there_is_nothing_to_do(session: Any, bucket_of: dict[str,
     assert left(session) == before
 
 
+def test_the_code_and_the_policies_of_another_stack_stay(session: Any, bucket_of: dict[str, Any]) -> None:
+    theirs = {"code/scones-prod/hot", "policies/scones-prod/e-1.json"}
+    for key in (*theirs, "code/scones/hot", "policies/scones/e-1.json"):
+        bucket_of["artifacts"].put_object(Key=key, Body=b"of worth")
+    undeploy(session, STACK_NAME)
+    assert {each.key for each in bucket_of["artifacts"].objects.all()} == theirs
+
+
 def test_a_stack_of_another_template_with_the_same_name_is_left_alone(
     session: Any, bucket_of: dict[str, Any]
 ) -> None:
