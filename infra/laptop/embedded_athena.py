@@ -123,8 +123,8 @@ async def execute(query_id: str, sql: str, database: str, ddl: Any, catalog: str
             put(execution["ResultConfiguration"]["OutputLocation"], _file_of(execution, result))
             _finish(execution, result)
     except Exception as error:
-        status["State"] = "FAILED"
-        status["StateChangeReason"] = str(error)[:2000]
+        if status["State"] == "RUNNING":
+            status |= {"State": "FAILED", "StateChangeReason": str(error)[:2000]}
     elapsed_ms = int((time.monotonic() - began) * 1000)
     execution["Statistics"] |= {
         "EngineExecutionTimeInMillis": elapsed_ms,

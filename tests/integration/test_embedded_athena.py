@@ -262,6 +262,26 @@ def test_a_decimal_has_its_precision_and_a_query_what_it_scanned(stack: None) ->
     assert execution["Statistics"]["DataScannedInBytes"] > 0
 
 
+def test_a_query_that_is_stopped_stays_so_and_writes_nothing(
+    stack: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, stop = embedded_athena.read_rows, athena._stop_query_execution
+
+    def stopped(*arguments: Any) -> Any:
+        stop({"QueryExecutionId": next(iter(athena._executions.keys()))})
+        return read(*arguments)
+
+    monkeypatch.setattr(embedded_athena, "read_rows", stopped)
+    for sql in ("SELECT 1", "SELECT nothing_such(1)"):
+        athena._executions.clear()
+        execution = finished(sql)
+        assert execution["Status"]["State"] == "CANCELLED"
+        bucket, _, key = (
+            execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+        )
+        assert s3._get_object(bucket, key, {})[0] == 404
+
+
 def test_an_unknown_workgroup_and_query_are_errors(stack: None) -> None:
     request = {"QueryString": "SELECT 1", "WorkGroup": "none"}
     assert athena._start_query_execution(request)[0] == 400

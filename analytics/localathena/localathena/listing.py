@@ -163,7 +163,10 @@ def _separated(parts: Any) -> list[str]:
 
 def _in_glue(table: Table, statement: str) -> Mapping[str, Any]:
     if table.glue is None:
-        raise QueryRefused(f"{statement} needs what Glue knows about {table.name}: give it to LocalAthena.")
+        raise QueryRefused(
+            f"{statement} needs what Glue knows about {table.name}, which is not known here: "
+            "ask over Athena's API."
+        )
     return table.glue
 
 
