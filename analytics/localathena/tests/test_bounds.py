@@ -60,6 +60,7 @@ ANSWERED = [
     ("split_to_map('k=1,', ',', '=')", "map(varchar, varchar)", {"k": "1"}),
 ]
 
+ROWS = "(VALUES 1, 2, 3, 4) AS t (x)"
 AGGREGATES = [
     ("approx_percentile(x, 0.5)", "bigint", 3),
     ("approx_percentile(CAST(x AS double), 0.25)", "double", 2.0),
@@ -91,7 +92,7 @@ def test_an_expression_has_trinos_type_and_value(
 def test_an_aggregate_has_trinos_type_and_value(
     engine: LocalAthena, expression: str, type_: str, expected: Any
 ) -> None:
-    columns, ((value,),) = engine.rows(f"SELECT {expression} FROM (VALUES 1, 2, 3, 4) AS t (x)")
+    columns, ((value,),) = engine.rows(f"SELECT {expression} FROM {ROWS}")
     assert (str(columns[0].type), value) == (type_, expected)
 
 
