@@ -25,7 +25,10 @@ from tests.builders_table import Week, rows_of, write_rows
 from tests.template import resources_of_type
 
 MONDAY = date(2026, 11, 16)
-EMPTY = ("confusions", "failures_by_reason", "measured_precision", "rejects_by_reason")
+EMPTY = (
+    *("confusions", "failures_by_reason", "label_agreement", "labelled_images", "measured_precision"),
+    *("most_unfamiliar_images", "rejects_by_reason", "unlike_by_folder"),
+)
 """Questions without an answer for these rows."""
 
 
