@@ -95,8 +95,8 @@ def check_select(node: exp.Select, kind: Kind, places: Collection[Place], is_out
         raise refused(
             "IN, ANY and ALL take a plain SELECT with WHERE there", "write EXISTS, a join or contains"
         )
-    if args.get("limit") and kind != Kind.EXISTS and not is_single:
-        _check_limit(node, is_outer)
+    if args.get("limit") and not is_single and not _is_limit_0(args["limit"]):
+        _check_limit(node, is_outer, needs_order=kind != Kind.EXISTS)
 
 
 class IsOuter:
@@ -114,7 +114,11 @@ class IsOuter:
         )
 
 
-def _check_limit(node: exp.Select, is_outer: IsOuter) -> None:
+def _is_limit_0(limit: exp.Expr) -> bool:
+    return isinstance(limit.expression, exp.Literal) and limit.expression.name == "0"
+
+
+def _check_limit(node: exp.Select, is_outer: IsOuter, *, needs_order: bool) -> None:
     """Check LIMIT, which Trino plans where plain columns equal the outer ones and ORDER BY decides."""
     where = node.args.get("where")
     equal = set()
@@ -131,7 +135,7 @@ def _check_limit(node: exp.Select, is_outer: IsOuter) -> None:
             )
         equal |= {side.name.lower() for side in sides if side is not None and not is_outer(side)}
     results = {part.unalias().name.lower() for part in node.expressions}
-    if not node.args.get("order") and not results <= equal:
+    if needs_order and not node.args.get("order") and not results <= equal:
         raise refused("it has LIMIT without ORDER BY", "write arbitrary(x), or ORDER BY")
 
 

@@ -9,7 +9,6 @@ from localathena.errors import QueryRefused
 from localathena.tables import Table, Translation
 from localathena.types import BOOLEAN, VARCHAR, Column, text
 
-SHOWING = re.compile(r"(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
 _QUOTED = r"(?:`{0}`|\"{0}\"|{0})"
 _DATABASE = _QUOTED.format(r"\w+")
 _NAME = (

@@ -11,7 +11,6 @@ from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.names import Names, Scope, Seen, aliased, only, optional, reference
 from localathena.parsing import refuse_others, spelled
-from localathena.schema import information_schema, partitions
 from localathena.sql import Value
 from localathena.sql import field as row_field
 from localathena.types import BIGINT, Column, Type, quoted
@@ -198,6 +197,8 @@ class Relations:
 
     def _metadata(self, node: exp.Table) -> tuple[str, list[Column]] | None:
         """Return a table that tells about the tables, as a query and its columns."""
+        from localathena.schema import information_schema, partitions  # few statements need it
+
         name = node.name.lower()
         if node.db.lower() != "information_schema":
             return partitions(name, self.names.tables) if self.names.is_in_database(node) else None

@@ -6,6 +6,7 @@ from localathena.errors import QueryRefused
 
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
+SHOWING = re.compile(r"(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
 _READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 _WORD_CHARS = 30
 

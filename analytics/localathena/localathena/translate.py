@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from localathena.errors import QueryRefused
-from localathena.listing import SHOWING, listed, validated
 from localathena.names import Names
 from localathena.parsing import Parameter, parse
 from localathena.queries import Queries
-from localathena.statements import COMMENTS, EXPLAIN, ensure_it_reads
+from localathena.statements import COMMENTS, EXPLAIN, SHOWING, ensure_it_reads
 from localathena.tables import Table, Translation
 
 
@@ -34,12 +33,16 @@ def translate(
     if explained := EXPLAIN.match(bare):
         if re.search(r"\bTYPE\s+VALIDATE\b", explained[0], re.IGNORECASE):
             translate(bare[explained.end() :], tables, parameters, database)
+            from localathena.listing import validated  # few statements need it
+
             return validated()
         raise QueryRefused(
             "EXPLAIN shows how Athena would run a statement, which is not supported: EXPLAIN (TYPE VALIDATE) "
             "tells whether it could, and running it what was scanned."
         )
     if SHOWING.match(bare):
+        from localathena.listing import listed
+
         return listed(by_name, bare, database)
     try:
         names = Names(by_name, database)

@@ -14,7 +14,8 @@ PLANNED = [
     (f"SELECT (SELECT count(*) FROM {INNER} WHERE x + 1 = t.y) {OUTER}", [0, 1, 2]),
     (f"SELECT (SELECT n FROM {INNER} WHERE x = t.y ORDER BY n DESC LIMIT 1) {OUTER}", ["a", "c", None]),
     (f"SELECT (SELECT x FROM {INNER} WHERE x = t.y LIMIT 1) {OUTER}", [1, 2, None]),
-    (f"SELECT EXISTS (SELECT n FROM {INNER} WHERE x > t.y LIMIT 1) {OUTER}", [True, False, False]),
+    (f"SELECT EXISTS (SELECT n FROM {INNER} WHERE x = t.y LIMIT 1) {OUTER}", [True, True, False]),
+    (f"SELECT EXISTS (SELECT n FROM {INNER} WHERE x > t.y LIMIT 0) {OUTER}", [False, False, False]),
     (
         f"SELECT EXISTS (SELECT x FROM {INNER} WHERE x = t.y GROUP BY x HAVING count(*) > 1) {OUTER}",
         [False, True, False],
@@ -38,6 +39,7 @@ NOT_PLANNED = [
     (f"SELECT (SELECT n FROM {INNER} WHERE x = t.y ORDER BY n OFFSET 1 LIMIT 1) {OUTER}", "OFFSET"),
     (f"SELECT (SELECT n FROM {INNER} WHERE x = t.y LIMIT 1) {OUTER}", "LIMIT without ORDER BY"),
     (f"SELECT (SELECT count(*) FROM {INNER} WHERE x = t.y HAVING count(*) > 1) {OUTER}", "HAVING"),
+    (f"SELECT EXISTS (SELECT n FROM {INNER} WHERE x > t.y LIMIT 1) {OUTER}", "LIMIT"),
     (f"SELECT EXISTS (SELECT x FROM {INNER} WHERE x = t.y UNION SELECT 7) {OUTER}", "UNION"),
     (f"SELECT EXISTS (SELECT x FROM {INNER} WHERE x = t.y INTERSECT SELECT 2) {OUTER}", "INTERSECT"),
     (f"SELECT y IN (SELECT max(x) FROM {INNER} WHERE x = t.y) {OUTER}", "plain SELECT"),
