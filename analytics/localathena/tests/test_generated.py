@@ -223,7 +223,7 @@ def _statements(seed: int) -> Iterator[str]:
                 f"SELECT {key} AS k, max({value}) OVER (PARTITION BY {key} ORDER BY i) FROM {rows}",
                 f"SELECT {key} AS k FROM {rows} UNION SELECT {key} FROM {rows} WHERE {where} ORDER BY k",
                 f"SELECT {key}, try(sum({value}) / count_if({where})) FROM {rows} GROUP BY {key}",
-                f"WITH w AS (SELECT {key} AS k, {value} AS v FROM {rows}) SELECT k FROM w WHERE v IN (SELECT 1)",
+                f"SELECT i, d FROM {rows} WHERE {where} AND i IN (SELECT u.x FROM (VALUES 1, 2) AS u (x))",
                 f"SELECT o.n, (SELECT max({value}) FROM {rows} WHERE t.i = o.n) FROM (VALUES 1, 2) AS o (n)",
                 f"SELECT grouping(s), s, count(*) FROM {rows} WHERE {where} GROUP BY ROLLUP (s)",
             ]
