@@ -132,6 +132,25 @@ def test_any_key_that_s3_takes_comes_through(stack: Stack, tmp_path: Path, key: 
     assert settled.outcomes["failed"] == 0
 
 
+def test_an_execution_started_by_hand_is_the_upload_that_its_event_names(
+    stack: Stack, tmp_path: Path
+) -> None:
+    key = "test/bicycle s+000513.png"
+    dropped = put(stack, key, png_bytes(draw("bicycle", 48, 48, random.Random(3))))
+    assert wait(stack, dropped).missing == []
+    started = stack.client("stepfunctions").start_execution(
+        stateMachineArn=stack.state_machine_arn,
+        input=json.dumps({"image_data": "", "s3_bucket": stack.incoming_bucket, "s3_key": key}),
+    )
+    uploaded = f"FROM predictions WHERE key = '{key}'"
+    by_hand = f"SELECT * {uploaded} AND execution_arn = '{started['executionArn']}'"
+    (row,) = until(lambda: ask(stack, tmp_path, by_hand), "a row")
+    assert row["version_id"] == dropped.version_id
+    (counted,) = ask(stack, tmp_path, f"SELECT * FROM outcomes WHERE key = '{key}'")
+    assert counted["upload_id"] == row["upload_id"]
+    assert {each["dt"] for each in ask(stack, tmp_path, f"SELECT dt {uploaded}")} == {row["dt"]}
+
+
 def aws_cli(stack: Stack, *arguments: str) -> str:
     """Run the AWS CLI as for every AWS, and return what it prints."""
     assert stack.endpoint_url

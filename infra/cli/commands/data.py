@@ -72,6 +72,58 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
 
 
 @scones.command()
+@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@on
+@as_json
+def smoke(patience_s: float, on: str | None, as_json: bool) -> None:
+    """Send one image through the system, and wait for its row. Exit code 3: it has no answer, or several."""
+    stack = systems.current_stack(on)
+    from infra.operations.traffic import smoke, went_well
+
+    with progress_bar(words) as progress:
+        settled = smoke(stack, progress, patience_s)
+    if as_json:
+        print_json(asdict(settled))
+    else:
+        show_outcomes(answers, settled)
+    sys.exit(0 if went_well(settled) else ATTENTION)
+
+
+@scones.command()
+@argument("source", metavar="FROM")
+@option("--images", type=WholeNumber(1), default=100, help="How many images to send.")
+@option("--rate", "per_s", type=float, default=10.0, help="Images a second.")
+@option("--by-hand", is_flag=True, help="Start executions with the objects' names, instead of uploading.")
+@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@on
+@as_json
+def traffic(
+    source: str, images: int, per_s: float, by_hand: bool, patience_s: float, on: str | None, as_json: bool
+) -> None:
+    """Send random images of FROM, a folder or a prefix of the incoming bucket, at a steady rate.
+
+    Exit code 3: an image has no outcome.
+    """
+    if not 0 < per_s <= 1_000:
+        raise click.UsageError(f"--rate {per_s:g}: a rate is above 0, and at most 1,000 images a second")
+    stack = systems.current_stack(on)
+    from infra.operations.traffic import traffic
+
+    with progress_bar(words) as progress:
+        sent = traffic(
+            stack, source, images, per_s, by_hand=by_hand, progress=progress, patience_s=patience_s
+        )
+    if as_json:
+        print_json(asdict(sent))
+    else:
+        show_outcomes(answers, sent.settled)
+    words.print(
+        f"Sent {sent.sent:,} images in {sent.seconds:.1f} s: {sent.sent / sent.seconds:.1f} a second."
+    )
+    sys.exit(ATTENTION if sent.settled.missing else 0)
+
+
+@scones.command()
 @argument("sql", metavar="SQL", required=False)
 @option("--name", help="Name of a saved query, instead of SQL.")
 @option("--week", help="ISO week of a saved query, like 2026-W47. Left out: the last four weeks.")

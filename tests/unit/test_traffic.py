@@ -1,0 +1,121 @@
+"""infra.operations.traffic: what is sent, at which rate, and what counts as gone well."""
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from infra.operations import traffic as module
+from infra.operations.drop import Dropped, NothingToDrop, Settled
+from infra.operations.traffic import smoke, traffic, went_well
+
+OUTCOMES = {"accepted": 0, "needs_review": 0, "rejected": 0, "failed": 0}
+
+
+class Client:
+    """S3 and Step Functions, as far as they are asked."""
+
+    def __init__(self) -> None:
+        self.put: list[tuple[str, bytes]] = []
+        self.started: list[dict[str, Any]] = []
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, str]:
+        self.put.append((Key, Body))
+        return {"VersionId": f"v{len(self.put)}", "ETag": '"e"'}
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
+        keys = [key for key in ("test/a.png", "test/b.png", "other.png") if key.startswith(Prefix)]
+        return {"Contents": [{"Key": key} for key in keys]} if keys else {}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"Body": io.BytesIO(Key.encode())}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, str]:
+        return {"VersionId": f"v of {Key}", "ETag": '"e"'}
+
+    def start_execution(self, stateMachineArn: str, input: str) -> None:
+        self.started.append(json.loads(input))
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    def settle(stack: Any, dropped: list[Dropped], progress: Any, patience_s: float) -> Settled:
+        return Settled({**OUTCOMES, "accepted": len(dropped)})
+
+    clock = SimpleNamespace(now=0.0)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(module, "settle", settle)
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: clock.now))
+    return Client()
+
+
+def send(client: Client, source: str, images: int = 6, *, by_hand: bool = False) -> module.Sent:
+    stack: Any = SimpleNamespace(client=lambda _: client, incoming_bucket="incoming", state_machine_arn="arn")
+    progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
+    return traffic(stack, source, images, 2.0, by_hand=by_hand, progress=progress, patience_s=1)
+
+
+def test_images_of_a_folder_are_sent_under_new_keys_at_the_rate(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"image")
+    sent = send(client, str(tmp_path))
+    assert (sent.sent, sent.seconds, sent.settled.outcomes["accepted"]) == (6, 2.5, 6)
+    keys = [key for key, _ in client.put]
+    assert len(set(keys)) == 6
+    assert all(key.startswith("traffic/") and key.endswith("-a.png") for key in keys)
+    assert {body for _, body in client.put} == {b"image"}
+
+
+def test_objects_of_a_prefix_are_sent_again_as_new_uploads(client: Client) -> None:
+    send(client, "test/", 20)
+    assert {body for _, body in client.put} == {b"test/a.png", b"test/b.png"}
+    assert client.started == []
+
+
+def test_by_hand_executions_start_with_the_names_of_objects(client: Client) -> None:
+    sent = send(client, "test/", 20, by_hand=True)
+    assert client.put == []
+    assert len(client.started) == 20
+    assert {each["s3_key"] for each in client.started} == {"test/a.png", "test/b.png"}
+    assert {(each["image_data"], each["s3_bucket"]) for each in client.started} == {("", "incoming")}
+    assert sent.settled.outcomes["accepted"] == 2  # an object is one upload, however often it is named
+
+
+@pytest.mark.parametrize(("source", "by_hand"), [("nothing/", False), ("nothing/", True)])
+def test_without_an_image_nothing_is_sent(client: Client, source: str, by_hand: bool) -> None:
+    with pytest.raises(NothingToDrop, match="nothing/"):
+        send(client, source, by_hand=by_hand)
+
+
+def test_a_folder_cannot_be_sent_by_hand(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"image")
+    with pytest.raises(NothingToDrop, match="name a prefix"):
+        send(client, str(tmp_path), by_hand=True)
+
+
+def test_a_smoke_test_sends_one_sound_image(client: Client) -> None:
+    stack: Any = SimpleNamespace(client=lambda _: client, incoming_bucket="incoming")
+    assert went_well(smoke(stack, SimpleNamespace(), 1))  # type: ignore[arg-type]
+    ((key, body),) = client.put
+    assert key.startswith("smoke/")
+    with Image.open(io.BytesIO(body)) as image:
+        image.load()
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        Settled(OUTCOMES, missing=[Dropped("a", "v")]),
+        Settled({**OUTCOMES, "accepted": 1}, duplicates=1),
+        Settled({**OUTCOMES, "failed": 1}),
+        Settled({**OUTCOMES, "rejected": 1}),
+    ],
+)
+def test_anything_but_one_answer_is_not_well(settled: Settled) -> None:
+    assert not went_well(settled)
