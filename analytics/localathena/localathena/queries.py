@@ -184,7 +184,12 @@ class Queries:
             pieces.append(f" WHERE {' AND '.join(conditions)}")
         group = node.args.get("group")
         if group:
-            keys = {column.name.lower() for column in group.find_all(exp.Column)}
+            places = [int(part.name) for part in group.find_all(exp.Literal) if part.is_int]
+            grouped = [
+                group,
+                *(node.expressions[place - 1] for place in places if place <= len(node.expressions)),
+            ]
+            keys = {column.name.lower() for part in grouped for column in part.find_all(exp.Column)}
             scope.columns = [self._as_key(c) if c.name.lower() in keys else c for c in scope.columns]
         scope.is_grouped = group is not None
         outputs = self._outputs(node, scope)
@@ -285,6 +290,8 @@ class Queries:
         if not group.expressions:
             raise QueryRefused("GROUP BY needs something to group by.")
 
+        known = {column.value.sql for column in self.names.scope.columns}
+
         def key(node: exp.Expr) -> str:
             if isinstance(node, exp.Literal) and not node.is_string:
                 position = int(node.this) - 1
@@ -293,7 +300,10 @@ class Queries:
                 value = outputs[position][1]
             else:
                 value = self.expressions.value(node)
-            value = distinct_of(value)
+            if value.type.contains("map") and value.sql not in known:
+                raise QueryRefused(
+                    "GROUP BY of a map that is computed is not supported: name it in a subquery."
+                )
             # DuckDB would take a literal number for the position of a result.
             return value.sql if value.constant is None else f"CAST({value.sql} AS {value.type.duckdb})"
 
