@@ -175,7 +175,8 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
         raise QueryRefused("GROUP BY DISTINCT is not supported: leave DISTINCT out, or write GROUPING SETS.")
     if kind == TokenType.WITH and kinds[1] == TokenType.OFFSET:
         raise QueryRefused("Athena has no WITH OFFSET: write WITH ORDINALITY, which counts from 1.")
-    if kind == TokenType.ALIAS and after and after.text.upper() == "MATERIALIZED":
+    word = after.text.upper() if after and after.token_type != TokenType.IDENTIFIER else ""
+    if kind == TokenType.ALIAS and word == "MATERIALIZED":
         raise QueryRefused("Athena has no AS MATERIALIZED: leave it out.")
     if kind == TokenType.HEX_STRING and len(token.text) % 2:
         raise QueryRefused(f"X'{token.text}' needs two digits for each byte.")
