@@ -89,7 +89,7 @@ endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an ho
 	@$(SCONES) endpoint --dry-run
 
 torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
-simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=labels|bursts] [SEED=1] [RUNS=10000]
+simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=bursts|labels|report] [SEED=1] [RUNS=10000]
 bench: ## measure speed and memory against their budgets [IMAGES=1000]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@

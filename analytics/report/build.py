@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ _EXACT_DOTS = 5_000
 _ESSENTIAL = "weekly_summary"
 """Question without whose answer there is no report."""
 
+_OF_ALL_WEEKS = ("volume_by_day", "weekly_summary", "shares_by_day")
 _OF_BOTH_WEEKS = (
     *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
     *("drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"),
 )
 _OF_THE_WEEK = (
-    *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "rejects_by_reason"),
+    *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "thresholds_in_use", "rejects_by_reason"),
     *("failures_by_reason", "completeness", "measured_precision", "confusions"),
     *("labelled_images", "label_agreement", "sampling_frame"),
 )
@@ -113,6 +114,7 @@ def build_report(
     Raises:
         QueryRefused, QueryFailed: the engine could not answer the one question that all sections need.
     """
+    now = now or datetime.now(UTC)
     planned = _Planned()
     _gather(_Asked(planned), week, compare)
     asked = _Asked(SideBySide(engine, planned.statements))
@@ -129,6 +131,7 @@ def build_report(
         cells_per_unit=per_unit,
         uploaded=uploaded,
         just_uploaded=just_uploaded,
+        last_day=now.date() - timedelta(days=1),
         statements=asked.statements,
         unanswered=asked.unanswered,
     )
@@ -136,7 +139,6 @@ def build_report(
         small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
         for image in (*numbers.least_certain, *(numbers.unlike.images if numbers.unlike else ()))
     ]
-    now = now or datetime.now(UTC)
     return WeeklyReport(numbers, judge(numbers, now.date()), pictures, now)
 
 
@@ -175,7 +177,7 @@ class _Asked:
 
 def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, pd.DataFrame]:
     oldest = week.back(HISTORY_WEEKS)
-    frames = {name: asked.ask(name, oldest, week) for name in ("volume_by_day", "weekly_summary")}
+    frames = {name: asked.ask(name, oldest, week) for name in _OF_ALL_WEEKS}
     if compare and not oldest <= compare <= week:
         frames["weekly_summary"] = pd.concat(
             [frames["weekly_summary"], asked.ask("weekly_summary", compare, compare)]
@@ -190,7 +192,7 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
     frames["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
-    for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
+    for name in ("rejects_by_reason", "failures_by_reason", "models_in_use", "thresholds_in_use"):
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
         frames[f"{name}:baseline"] = before
     return frames

@@ -20,7 +20,7 @@ _EXPECTED = 5.0
 Source: Cochran, Biometrics 10 (1954)."""
 _SCATTERING = 20
 """Least images in each week: with fewer, chance dominates."""
-_MEDIAN_SQUARE = 0.4549
+_MEDIAN_SQUARE = 0.45493642311957
 """Median of the square of a normal variable."""
 _TINY = 1e-300
 _EPSILON = 1e-16
@@ -133,6 +133,15 @@ def _fisher(column: tuple[int, int], rows: tuple[int, int]) -> Evidence:
     return Evidence("Fisher", abs(column[0] / rows[0] - column[1] / rows[1]), min(p_value, 1.0))
 
 
+def binomial_tail(successes: int, trials: int, share: float) -> float:
+    """Return how often as many successes, or more, come by chance; `share` is between 0 and 1."""
+    terms = (
+        _log_choose(trials, k) + k * math.log(share) + (trials - k) * math.log1p(-share)
+        for k in range(successes)
+    )
+    return max(1.0 - math.fsum(map(math.exp, terms)), 0.0)
+
+
 def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
@@ -187,28 +196,29 @@ def expected_precision(confidence_sum: float, images: int) -> float:
     return confidence_sum / images if images else math.nan
 
 
-def merge_bins(
-    baseline: Sequence[int], current: Sequence[int], groups: int = 10
-) -> tuple[list[int], list[int]]:
-    """Merge neighbouring bins until each holds a share of 1 / `groups` of the baseline, or nothing is left.
+def quantile_groups(baseline: Sequence[int], groups: int = 10) -> list[int]:
+    """Return each bin's group: neighbours, until they hold a share of 1 / `groups` of the baseline.
 
-    Effect sizes on fine bins mostly measure how few images there are; about ten are the custom.
+    Effect sizes on fine bins mostly measure how few images there are; about ten are the custom. What is left
+    at the end belongs to the last group.
     """
     enough = max(sum(baseline) / groups, 1)
-    merged: list[list[int]] = [[], []]
-    here = [0, 0]
-    for pair in zip(baseline, current, strict=True):
-        here = [here[0] + pair[0], here[1] + pair[1]]
-        if here[0] >= enough:
-            merged = [[*merged[0], here[0]], [*merged[1], here[1]]]
-            here = [0, 0]
-    if any(here):
-        if merged[0]:
-            merged[0][-1] += here[0]
-            merged[1][-1] += here[1]
-        else:
-            merged = [[here[0]], [here[1]]]
-    return merged[0], merged[1]
+    places, group, here = [], 0, 0
+    for images in baseline:
+        places.append(group)
+        here += images
+        if here >= enough:
+            group, here = group + 1, 0
+    last = max(group - 1, 0)
+    return [min(place, last) for place in places]
+
+
+def merged(counts: Sequence[int], places: Sequence[int]) -> list[int]:
+    """Return the counts of groups of bins; `places` has each bin's group."""
+    found = [0] * (max(places, default=-1) + 1)
+    for images, place in zip(counts, places, strict=True):
+        found[place] += images
+    return found
 
 
 def _shares(counts: Sequence[float]) -> list[float]:

@@ -3,10 +3,12 @@
 A number that does not exist, such as a share of zero images, is None.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from analytics.report import drift
 from analytics.report.cost import WeeklyCost
 from analytics.report.isoweek import IsoWeek
 from analytics.review.certificate import Certificate
@@ -19,7 +21,11 @@ LARGE_PSI, MODERATE_PSI = 0.2, 0.1
 FOLDER_POINTS = 0.10
 """Least fall of a folder's accepted share that is reported: single folders vary more than all together."""
 SIGNIFICANT_P = 0.001
-"""Significance level. With about ten tests a week, 0.01 would raise a false alarm every tenth week."""
+"""Significance level of tests that take images as independent. With about ten tests a week, 0.01 would
+raise a false alarm every tenth week."""
+UNUSUAL_P = 0.005
+"""Significance level of tests that know how much days scatter. With the least effects that are reported,
+quiet weeks raise few alarms: `make simulate` counts them."""
 
 
 class Tally(dict[str, int]):
@@ -112,6 +118,14 @@ class Day:
             return False
         return not self.usual.low <= self.below_share <= self.usual.high
 
+    @property
+    def far(self) -> bool:
+        """Whether the share is twice as far from the band's middle as its edge."""
+        if self.usual is None or self.below_share is None:
+            return False
+        low, high = self.usual
+        return abs(self.below_share - (low + high) / 2) > high - low
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -126,6 +140,24 @@ class Shift:
     p_value: float
     degrees_of_freedom: int | None
 
+    @classmethod
+    def of(cls, baseline: Sequence[int], current: Sequence[int], evidence: drift.Evidence) -> "Shift":
+        """Measure the shift between two rows of counts; the evidence for it comes from elsewhere."""
+        psi, distance = (
+            measure(baseline, current)
+            for measure in (drift.population_stability_index, drift.jensen_shannon_distance)
+        )
+        return cls(
+            images=sum(current),
+            baseline_images=sum(baseline),
+            psi=None if math.isnan(psi) else psi,
+            jensen_shannon=None if math.isnan(distance) else distance,
+            test=evidence.test,
+            statistic=evidence.statistic,
+            p_value=evidence.p_value,
+            degrees_of_freedom=evidence.degrees_of_freedom,
+        )
+
     @property
     def size(self) -> str:
         """`unknown` without images in both weeks, else `small`, `moderate` or `large`."""
@@ -137,6 +169,76 @@ class Shift:
     def significant(self) -> bool:
         """Whether chance alone is an unlikely explanation."""
         return self.p_value < SIGNIFICANT_P
+
+
+@dataclass(frozen=True)
+class UsualShare:
+    """A share of one week, and of all weeks before it together; None without images."""
+
+    name: str
+    share: float | None
+    usual_share: float | None
+
+    @property
+    def points(self) -> float:
+        """How far the share is from the usual one, signed, 0 where one of them is unknown."""
+        return 0.0 if self.share is None or self.usual_share is None else self.share - self.usual_share
+
+
+@dataclass(frozen=True)
+class Departure:
+    """How far one measure of the week is from the weeks before it."""
+
+    shift: Shift
+    """The effect between the week and the weeks before; the evidence knows how much days scatter."""
+    shares: list[UsualShare]
+    """Of each class or outcome. Empty where the bins have an order."""
+
+    @property
+    def share(self) -> UsualShare:
+        """The first share: of a split into a part and the others, that of the part."""
+        return self.shares[0]
+
+    @property
+    def most(self) -> UsualShare:
+        """The share that moved most; the first by name among equals."""
+        return max(self.shares, key=lambda share: abs(share.points))
+
+    @property
+    def significant(self) -> bool:
+        """Whether days differ too little to explain it."""
+        return self.shift.p_value < UNUSUAL_P
+
+
+@dataclass(frozen=True)
+class SilentDay:
+    """A day without images, and how many its weekday had before."""
+
+    dt: date
+    usual_images: float
+    p_value: float
+    """How often such a weekday would have none, by how much its images scatter."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The week's images against those of the same weekdays before."""
+
+    images: int
+    usual_images: float
+    p_value: float
+    silent: list[SilentDay]
+
+
+@dataclass(frozen=True)
+class ThresholdChange:
+    """A class whose threshold changed within the week or since the compared one."""
+
+    label: str
+    before: float
+    after: float
+    changed_at: datetime | None
+    """Time of the first decision with the new one; None if that was before the week."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +364,8 @@ class Measured:
 class Input:
     """One measured property of the images."""
 
+    measure: str
+    """Column of the table."""
     name: str
     unit: str
     bins: list[HistogramBin]
@@ -422,6 +526,11 @@ class Numbers:
     """Images by day of the week, Monday first, and hour of the day (7, 24)."""
     classes: list[ClassShare]
     class_shift: Shift
+    departures: dict[str, Departure]
+    """By measure: `label`, `confidence`, `brightness`, `sharpness`, `size_bytes`, `below`, `rejected`."""
+    volume: Volume | None
+    """None while fewer than two earlier weeks are known."""
+    threshold_changes: list[ThresholdChange]
     folders: list[Folder]
     """Sorted by lowest acceptance rate; folders without new images and all others come last."""
     confidence: list[HistogramBin]

@@ -3,12 +3,21 @@
 A difference needs attention when it is both large and significant; one of the two is worth a note, at most.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analytics.report import drift
-from analytics.report.numbers import SIGNIFICANT_P, Folder, Input, Numbers, Shift
+from analytics.report.drift import binomial_tail
+from analytics.report.numbers import (
+    SIGNIFICANT_P,
+    UNUSUAL_P,
+    Departure,
+    Folder,
+    Input,
+    Numbers,
+    SilentDay,
+)
 from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
 from ingest.stats import wilson_interval
 from workflow.outcome import Outcome
@@ -20,7 +29,10 @@ BELOW_POINTS = 0.05
 UNLIKE_POINTS = 0.02
 CLASS_POINTS = 0.10
 PRECISION_POINTS = 0.02
+CLASS_PRECISION_POINTS = 0.05
 """Smaller differences of a share are not reported, however significant they are."""
+FEWER, FAR_FEWER = 0.8, 0.6
+"""A week with at most this part of its usual images is noted, or needs attention."""
 STEADY_IMAGES = 20
 """A folder with fewer images in a week may have none in the next by chance."""
 ENOUGH_LABELS = 20
@@ -31,6 +43,7 @@ SLOW_MS = 2_000.0
 _Z_SIGNIFICANT = 3.290527
 """Standard deviations beyond which a normal variable lies with probability `SIGNIFICANT_P`."""
 _NAMED = 3
+_NOT_SENT = "Ask who uploads them; if images were uploaded, run scones audit."
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         *_partial(numbers, today),
         *_unanswered(numbers),
         *_missing(numbers),
+        *_volume(numbers),
         *_failed(numbers),
         *_unclassified(numbers),
         *_rejected(numbers),
@@ -68,7 +82,8 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         *_below_threshold(numbers),
         *_unlike(numbers),
         *_calibration(numbers),
-        *(finding for input_ in numbers.inputs for finding in _input(input_)),
+        *_class_precision(numbers),
+        *_inputs(numbers),
         *_latency(numbers),
         *_models(numbers),
         *_thresholds(numbers),
@@ -100,16 +115,19 @@ def _unanswered(numbers: Numbers) -> list[Finding]:
 def _empty(numbers: Numbers, today: date) -> list[Finding]:
     past = [day for day in numbers.days if day.in_week and day.dt < today]
     first = min((day.dt for day in numbers.days if day.tally.images), default=today)
-    gaps = [day for day in past if not day.tally.images and day.dt > first]
+    gaps = [day.dt for day in past if not day.tally.images and day.dt > first]
     if numbers.summary.tally.images:
-        if not gaps:
-            return []
+        silent = [
+            day for day in (numbers.volume.silent if numbers.volume else ()) if day.p_value < SIGNIFICANT_P
+        ]
+        missed = [day.dt for day in silent]
         return [
-            Finding(
-                False,
-                f"No images on {weekdays([day.dt for day in gaps])}.",
-                "Fine if nobody uploaded any.",
-            )
+            *_silent(silent),
+            *(
+                [Finding(False, f"No images on {weekdays(quiet)}.", "Fine if nobody uploaded any.")]
+                if (quiet := [day for day in gaps if day not in missed])
+                else []
+            ),
         ]
     if not past:
         return [Finding(False, "No day of this week is over yet.", "Run the report again later.")]
@@ -121,6 +139,25 @@ def _empty(numbers: Numbers, today: date) -> list[Finding]:
             "Upload an image and check that it is recorded; if not, check the rule's dead-letter queue.",
         )
     ]
+
+
+def _silent(days: Sequence[SilentDay]) -> list[Finding]:
+    if not days:
+        return []
+    images = sum(day.usual_images for day in days)
+    what = f"No images on {weekdays([day.dt for day in days])}, usually {plural(round(images), 'image')}."
+    return [Finding(True, what, _NOT_SENT)]
+
+
+def _volume(numbers: Numbers) -> list[Finding]:
+    volume = numbers.volume
+    if not volume or not volume.images or volume.p_value >= UNUSUAL_P:
+        return []
+    if volume.images > FEWER * volume.usual_images:
+        return []
+    share = percent(volume.images / volume.usual_images)
+    what = f"Only {plural(volume.images, 'image')}, {share} of the usual {volume.usual_images:,.0f}."
+    return [Finding(volume.images <= FAR_FEWER * volume.usual_images, what, _NOT_SENT)]
 
 
 def _partial(numbers: Numbers, today: date) -> list[Finding]:
@@ -162,16 +199,18 @@ def _missing(numbers: Numbers) -> list[Finding]:
 
 
 def _failed(numbers: Numbers) -> list[Finding]:
+    """Find failures when their share is surely high; a few are only counted in their section."""
     tally = numbers.summary.tally
     failed, share = tally[Outcome.FAILED], tally.share(Outcome.FAILED)
-    if not failed or share is None:
+    if not share or share <= FAILED_SHARE:
         return []
     what = f"{plural(failed, 'image')} failed ({percent(share)})"
     if numbers.failures:
         most = numbers.failures[0]
         what += f", {mostly(most.reason, most.images, failed)}"
     what += "."
-    return [Finding(share > FAILED_SHARE, what, "Classify them again: scones redrive.")]
+    surely = binomial_tail(failed, tally.images, FAILED_SHARE) < UNUSUAL_P
+    return [Finding(surely, what, "Classify them again: scones redrive.")]
 
 
 def _unclassified(numbers: Numbers) -> list[Finding]:
@@ -186,17 +225,13 @@ def _unclassified(numbers: Numbers) -> list[Finding]:
 
 
 def _rejected(numbers: Numbers) -> list[Finding]:
-    tally, baseline = numbers.summary.tally, numbers.baseline
-    if not baseline or not tally.images or not numbers.rejects:
-        return []
-    weeks = (baseline.tally, tally)
-    then, now = (week[Outcome.REJECTED] / week.images for week in weeks)
-    rejected_or_not = [(week[Outcome.REJECTED], week.images - week[Outcome.REJECTED]) for week in weeks]
-    if now - then < REJECTED_POINTS or drift.chi_squared(*rejected_or_not).p_value >= SIGNIFICANT_P:
+    tally, rejected = numbers.summary.tally, numbers.departures["rejected"]
+    if not numbers.rejects or rejected.share.points < REJECTED_POINTS or not rejected.significant:
         return []
     most = numbers.rejects[0]
     why = mostly(most.reason, most.images, tally[Outcome.REJECTED])
-    what = f"{percent(now)} of the images were rejected, {percent(then)} before: {why}."
+    share = rejected.share
+    what = f"{percent(share.share)} of the images were rejected, usually {percent(share.usual_share)}: {why}."
     return [Finding(True, what, "Ask who uploads them; the latest key of each reason is below.")]
 
 
@@ -210,7 +245,7 @@ def _folders(numbers: Numbers, today: date) -> list[Finding]:
             f"{percent(worst.baseline_accepted_share)} before{_and_others(fallen)}."
         )
         look = "Look at them: did the camera, the location or the sender change?"
-        found.append(Finding(not _thresholds(numbers), what, look))
+        found.append(Finding(not numbers.threshold_changes, what, look))
     before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
     silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
     # Folders that are days or orders come and go.
@@ -230,44 +265,57 @@ def _and_others(folders: Sequence[Folder]) -> str:
 
 
 def _classes(numbers: Numbers) -> list[Finding]:
-    shift = numbers.class_shift
-    if shift.size == "unknown" or not shift.significant:
+    classes = numbers.departures["label"]
+    if classes.shift.size == "unknown" or not classes.significant:
         return []
-    moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
-    points = abs((moved.share or 0) - (moved.baseline_share or 0))
-    if shift.size == "small" and points < CLASS_POINTS / 2:
+    moved = classes.most
+    points = abs(moved.points)
+    if classes.shift.size == "small" and points < CLASS_POINTS / 2:
         return []
     what = (
-        f"The mix of classes has shifted ({_measure(shift)}): {short(moved.label)} went from "
-        f"{percent(moved.baseline_share)} to {percent(moved.share)}."
+        f"The mix of classes has shifted: {percent(moved.share)} of the classified images are "
+        f"{short(moved.name)}, usually {percent(moved.usual_share)}."
     )
     action = "Look at images of that class: did the images change, or the model's answers?"
-    return [Finding(shift.size == "large" or points >= CLASS_POINTS, what, action)]
+    return [Finding(classes.shift.size == "large" or points >= CLASS_POINTS, what, action)]
 
 
 def _confidence(numbers: Numbers) -> list[Finding]:
-    shift, now, then = numbers.confidence_shift, numbers.summary, numbers.baseline
-    if not then or shift.size in ("unknown", "small") or not shift.significant:
+    confidence, now = numbers.departures["confidence"], numbers.summary.mean_confidence
+    if confidence.shift.size in ("unknown", "small") or not confidence.significant:
         return []
-    what = (
-        f"The model's confidence has shifted ({_measure(shift)}): its mean went from "
-        f"{percent(then.mean_confidence)} to {percent(now.mean_confidence)}."
+    usual = _usual_mean_confidence(numbers)
+    what = f"The model's confidence has shifted: its mean is {percent(now)}, usually {percent(usual)}."
+    action = "Label some of this week's images and check the calibration."
+    return [Finding(confidence.shift.size == "large", what, action)]
+
+
+def _usual_mean_confidence(numbers: Numbers) -> float | None:
+    weeks = [week for week in numbers.history[:-1] if week.mean_confidence is not None]
+    images = sum(week.tally.classified for week in weeks)
+    return (
+        math.fsum((week.mean_confidence or 0) * week.tally.classified for week in weeks) / images
+        if images
+        else None
     )
-    return [
-        Finding(shift.size == "large", what, "Label some of this week's images and check the calibration.")
-    ]
 
 
 def _below_threshold(numbers: Numbers) -> list[Finding]:
+    below, changed = numbers.departures["below"].share, bool(numbers.threshold_changes)
+    if abs(below.points) >= BELOW_POINTS and numbers.departures["below"].significant:
+        usual = percent(below.usual_share)
+        what = f"{percent(below.share)} of the classified images need review, usually {usual}."
+        look = "Look at the least certain images." if below.points > 0 else "Label some accepted images."
+        return [Finding(not changed, what, look)]
     unusual = [day for day in numbers.days if day.unusual]
     if not unusual:
         return []
-    before = [day.tally for day in numbers.days if not day.in_week]
-    usual = sum(tally[Outcome.NEEDS_REVIEW] for tally in before) / sum(tally.classified for tally in before)
-    far = any((day.below_share or 0) - usual >= BELOW_POINTS for day in unusual)
+    far = any(
+        day.far and (day.below_share or 0) - (below.usual_share or 0) >= BELOW_POINTS for day in unusual
+    )
     days = weekdays([day.dt for day in unusual])
     what = f"The share for review was outside its usual band on {days}."
-    return [Finding(far, what, "Look at the least certain images of those days.")]
+    return [Finding(far and not changed, what, "Look at the least certain images from those days.")]
 
 
 def _unlike(numbers: Numbers) -> list[Finding]:
@@ -303,18 +351,46 @@ def _calibration(numbers: Numbers) -> list[Finding]:
     return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
 
 
-def _input(input_: Input) -> list[Finding]:
-    shift = input_.shift
-    if shift.size in ("unknown", "small") or not shift.significant:
+def _class_precision(numbers: Numbers) -> list[Finding]:
+    """Find the classes whose accepted images are surely wrong more often than confidence promised."""
+    measured = numbers.measured
+    if not measured or not measured.expected_precision:
         return []
-    what = f"{input_.name} of the images has shifted ({_measure(shift)})."
-    return [
-        Finding(
-            shift.size == "large",
-            what,
-            "Look at the images: is the camera, the location or the time of day new?",
-        )
+    errors = max(1 - measured.expected_precision, 1e-6)
+    worse = [
+        of
+        for of in measured.classes
+        if of.accepted >= ENOUGH_LABELS
+        and of.precision is not None
+        and of.precision <= measured.expected_precision - CLASS_PRECISION_POINTS
+        and binomial_tail(of.accepted - of.accepted_correct, of.accepted, errors)
+        < SIGNIFICANT_P / len(measured.classes)
     ]
+    if not worse:
+        return []
+    worst = min(worse, key=lambda of: of.precision or 0)
+    more = f"; the same applies to {len(worse) - 1} more" if len(worse) > 1 else ""
+    right, expected = percent(worst.precision), percent(measured.expected_precision)
+    what = (
+        f"Of {worst.accepted:,} labelled images accepted as {short(worst.label)}, {right} are right; "
+        f"{expected} was expected{more}."
+    )
+    return [Finding(True, what, "Look at what they show, and raise the threshold of that class.")]
+
+
+def _inputs(numbers: Numbers) -> list[Finding]:
+    return [
+        finding for input_ in numbers.inputs for finding in _input(input_, numbers.departures[input_.measure])
+    ]
+
+
+def _input(input_: Input, departure: Departure) -> list[Finding]:
+    shift = departure.shift
+    if shift.size in ("unknown", "small") or not departure.significant:
+        return []
+    what = f"{input_.name} of the images is not as usual (PSI {shift.psi:.2f}, {p_value(shift.p_value)})."
+    look = "Look at the images: is the camera, the location or the time of day new?"
+    return [Finding(shift.size == "large", what, look)]
 
 
 def _latency(numbers: Numbers) -> list[Finding]:
@@ -340,21 +416,19 @@ def _models(numbers: Numbers) -> list[Finding]:
 
 
 def _thresholds(numbers: Numbers) -> list[Finding]:
-    """Note that all thresholds changed; those of single classes may come and go."""
-    now, then = (
-        sorted({model.threshold for model in models if model.threshold is not None})
-        for models in (numbers.models, numbers.baseline_models)
-    )
-    if not now or not then or set(now) & set(then):
+    changes = numbers.threshold_changes
+    if not changes:
         return []
-    said, before = (_listed([f"{threshold:g}" for threshold in thresholds]) for thresholds in (now, then))
-    what = f"The threshold changed: {said}, in {numbers.compare} {before}."
-    return [Finding(False, what, "Shares of images for review are not comparable.")]
+    first = changes[0]
+    same = all((each.before, each.after) == (first.before, first.after) for each in changes)
+    everywhere = same and len(changes) == sum(1 for entry in numbers.classes if entry.images)
+    others = len(changes) - 1
+    of = "" if everywhere else f" of {short(first.label)}"
+    more = "" if everywhere or not others else f", and {others} more"
+    when = f" on {first.changed_at:%A}" if first.changed_at else f" since {numbers.compare}"
+    what = f"The threshold{of} changed{when} from {first.before:g} to {first.after:g}{more}."
+    return [Finding(False, what, "Shares of images for review before and after it are not comparable.")]
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-
-
-def _measure(shift: Shift) -> str:
-    return f"PSI {shift.psi:.2f}, {p_value(shift.p_value)}"

@@ -31,12 +31,14 @@ from analytics.report.numbers import (
     Statement,
     SummaryRow,
     Tally,
+    ThresholdChange,
     Uncertain,
     Unlike,
     UnlikeFolder,
     WeekSummary,
     WhatIf,
 )
+from analytics.report.usual import departures, volume
 from analytics.review.certificate import TARGET
 from analytics.review.estimates import Share
 from analytics.review.measured import (
@@ -70,10 +72,11 @@ def weekly_numbers(
     cells_per_unit: int,
     uploaded: int | None,
     just_uploaded: int,
+    last_day: date,
     statements: Sequence[Statement],
     unanswered: Mapping[str, str],
 ) -> Numbers:
-    """Return the numbers of `week`.
+    """Return the numbers of `week`, whose days are over until `last_day`.
 
     `frames` holds the answer to each saved query by its name; one that groups by week may hold both weeks.
     The answer to a question in `unanswered` is empty.
@@ -89,6 +92,8 @@ def weekly_numbers(
     of_baseline = [_latency(row) for row in _of(frames["latency"], compare)]
     classes, class_shift = _class_balance(frames["class_balance_by_week"], week, compare)
     confidence, confidence_shift = _confidence(frames["confidence_histogram"], week, compare)
+    days = _days(frames["volume_by_day"], week)
+    tallies = {day.dt: day.tally for day in days}
     completeness = _completeness(frames, week, summary.tally.images, uploaded, just_uploaded)
     means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
     return Numbers(
@@ -97,10 +102,13 @@ def weekly_numbers(
         summary=summary,
         baseline=baseline if baseline and baseline.tally.images else None,
         history=history,
-        days=_days(frames["volume_by_day"], week),
+        days=days,
         hours=_hours(frames["volume_by_hour"], week),
         classes=classes,
         class_shift=class_shift,
+        departures=departures(week, _by_measure(frames["shares_by_day"]), tallies),
+        volume=volume(week, tallies, last_day),
+        threshold_changes=_threshold_changes(frames),
         folders=_folders(frames["outcomes_by_folder"], week, compare),
         confidence=confidence,
         confidence_shift=confidence_shift,
@@ -217,7 +225,7 @@ def _class_balance(
     ]
     by_name = sorted(classes, key=lambda entry: entry.label)
     current, baseline = ([entry.images for entry in by_name], [entry.baseline_images for entry in by_name])
-    return classes, _shift(baseline, current, drift.chi_squared(baseline, current))
+    return classes, Shift.of(baseline, current, drift.chi_squared(baseline, current))
 
 
 def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> list[Folder]:
@@ -235,7 +243,10 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
         if before and before.not_failed and tallies[name].not_failed
     }
     found = drift.p_values_among_others(list(asked.values()))
-    p_values = {name: min(len(asked) * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
+    # The folders with a row of their own were chosen from all, some of them for how they fell.
+    others = max((int(row["folders"]) for row in now.get(None, ())), default=0)
+    tested = len(asked) + others
+    p_values = {name: min(tested * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
     folders = []
     for name, tally in tallies.items():
         before = baselines[name]
@@ -278,7 +289,7 @@ def _confidence(
 ) -> tuple[list[HistogramBin], Shift]:
     current, baseline = (_by_bin(_of(frame, each), range(100)) for each in (week, compare))
     evidence = drift.kolmogorov_smirnov(baseline, current)
-    shift = _shift(*drift.merge_bins(baseline, current), evidence)
+    shift = _shift(baseline, current, evidence)
     bins = [
         HistogramBin(i / 100, (i + 2) / 100, sum(current[i : i + 2]), sum(baseline[i : i + 2]))
         for i in range(0, 100, 2)
@@ -289,16 +300,45 @@ def _confidence(
 
 
 def _shift(baseline: Sequence[int], current: Sequence[int], evidence: drift.Evidence) -> Shift:
-    return Shift(
-        images=sum(current),
-        baseline_images=sum(baseline),
-        psi=_number(drift.population_stability_index(baseline, current)),
-        jensen_shannon=_number(drift.jensen_shannon_distance(baseline, current)),
-        test=evidence.test,
-        statistic=evidence.statistic,
-        p_value=evidence.p_value,
-        degrees_of_freedom=evidence.degrees_of_freedom,
-    )
+    """Measure a shift between bins in groups of the baseline's quantiles."""
+    places = drift.quantile_groups(baseline)
+    return Shift.of(drift.merged(baseline, places), drift.merged(current, places), evidence)
+
+
+def _by_measure(frame: pd.DataFrame) -> dict[str, dict[date, dict[str, int]]]:
+    """Return the images of each day by class or bin, for each measure; every measure is there."""
+    found: dict[str, dict[date, dict[str, int]]] = {name: {} for name in ("label", "confidence", *_INPUTS)}
+    for row in _rows(frame):
+        measure = str(row["measure"])
+        name = (
+            _text(row["label"])
+            if measure == "label"
+            else None
+            if _missing(row["bin"])
+            else f"{int(row['bin']):03}"
+        )
+        if name is not None:
+            found[measure].setdefault(_date(row["dt"]), {})[name] = int(row["images"])
+    return found
+
+
+def _threshold_changes(frames: Frames) -> list[ThresholdChange]:
+    """Return the classes whose threshold changed, the latest change of each."""
+    before = _grouped(_rows(frames["thresholds_in_use:baseline"]), lambda row: str(row["label"]))
+    found = []
+    for label, rows in _grouped(_rows(frames["thresholds_in_use"]), lambda row: str(row["label"])).items():
+        ordered = sorted(rows, key=lambda row: _instant(row["first_decided_at"]))
+        used = [float(row["threshold"]) for row in ordered]
+        if len(used) > 1 and _instant(ordered[-1]["last_decided_at"]) >= _instant(
+            ordered[-2]["last_decided_at"]
+        ):
+            changed_at = _instant(ordered[-1]["first_decided_at"])
+            found.append(ThresholdChange(label, used[-2], used[-1], changed_at))
+        elif (earlier := [float(row["threshold"]) for row in before.get(label, ())]) and used[
+            0
+        ] not in earlier:
+            found.append(ThresholdChange(label, earlier[-1], used[0], None))
+    return found
 
 
 def _cells(frame: pd.DataFrame, minutes: int, per_unit: int) -> list[Cell]:
@@ -474,13 +514,14 @@ def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) ->
     percentiles = next(iter(_of(frames["drift_inputs"], week)), {})
     baseline_percentiles = next(iter(_of(frames["drift_inputs"], compare)), {})
     return Input(
+        measure=name,
         name=title,
         unit=unit,
         bins=[
             HistogramBin(edge(bin_), edge(bin_ + 1), images, baseline_images)
             for bin_, images, baseline_images in zip(bins, current, baseline, strict=True)
         ],
-        shift=_shift(*drift.merge_bins(baseline, current), evidence),
+        shift=_shift(baseline, current, evidence),
         p05=_number(percentiles.get(f"{name}_p05")),
         p50=_number(percentiles.get(f"{name}_p50")),
         p95=_number(percentiles.get(f"{name}_p95")),

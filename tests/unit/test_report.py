@@ -239,12 +239,16 @@ def test_uploads_that_may_be_on_their_way_are_not_missed_yet(tmp_path, just_uplo
     assert "2 uploaded images have no recorded outcome." in page_text(report)
 
 
-def test_many_failures_need_attention_and_few_are_noted(tmp_path):
-    rows = [a_row(n) for n in range(400)]
-    few = report_of(tmp_path / "few", [*rows, a_failed_row(900)], compare=None)
-    many_ = report_of(tmp_path / "many", [*rows, *(a_failed_row(900 + n) for n in range(9))], compare=None)
-    assert (few.verdict.ok, many_.verdict.ok) == (True, False)
-    assert any(finding.what.startswith("1 image failed (") for finding in few.verdict.findings)
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [(1, None), (3, False), (9, True)],
+    ids=["a usual share", "perhaps chance", "surely more"],
+)
+def test_failures_need_attention_when_their_share_is_surely_high(tmp_path, failed, said):
+    rows = [*(a_row(n) for n in range(400)), *(a_failed_row(900 + n) for n in range(failed))]
+    found = report_of(tmp_path, rows, compare=None).verdict.findings
+    about = [finding.attention for finding in found if " failed (" in finding.what]
+    assert about == ([] if said is None else [said])
 
 
 def test_measured_precision_comes_from_labels(tmp_path):
@@ -286,6 +290,15 @@ def test_the_class_with_most_mistakes_comes_first_with_what_they_show(tmp_path):
     assert "4 images classified as bicycle are something else: poppy among others." in text
     assert "none of the classes (1)" in text
     check_page(report)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(2, False), (18, True)])
+def test_one_class_that_is_wrong_more_often_than_expected_needs_attention(tmp_path, wrong, said):
+    rows = [a_row(n, label="bicycle" if n < 300 else "poppy", confidence=0.97) for n in range(340)]
+    labels = [a_label(row, "tulip" if 300 <= n < 300 + wrong else row["label"]) for n, row in enumerate(rows)]
+    write_labels(tmp_path, "2026-11-16", labels)
+    found = [what for what in urgent(report_of(tmp_path, rows, compare=None)) if "accepted as poppy" in what]
+    assert bool(found) is said
 
 
 def test_of_mistakes_that_are_equally_frequent_the_first_by_name_is_said(tmp_path):
@@ -556,6 +569,17 @@ def test_a_folder_that_falls_behind_needs_attention_though_the_whole_is_as_it_wa
     assert "van-2/ 60 60 53.3 % 93.3 % 46.7 % 0.0 % " in text
     assert "(no folder) 60 60 96.7 %" in text
     check_page(report)
+
+
+def test_a_small_folder_behind_fifty_larger_ones_is_found_when_it_falls_behind(tmp_path):
+    fleet = {**{f"van-{number:02}": 40 for number in range(52)}, "small": 30}
+    rows = [
+        *in_folders(fleet, dict.fromkeys(fleet, 3), first=5_000, week=BEFORE),
+        *in_folders(fleet, {**dict.fromkeys(fleet, 2), "small": 24}),
+    ]
+    report = report_of(tmp_path, rows)
+    assert report.numbers.folders[0].folder == "small"
+    assert any("the images in small/ were accepted" in what for what in urgent(report))
 
 
 def test_a_folder_that_falls_below_another_threshold_is_noted(tmp_path):

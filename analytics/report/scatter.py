@@ -1,0 +1,178 @@
+"""Whether two weeks differ by more than days usually do. Pure functions on counts by day.
+
+Images of one day are alike: they share the light, the places and the senders. A test that takes them as
+independent finds something in nearly every busy week. Here the unit is a day, not an image.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import combinations
+
+from analytics.report.drift import Evidence
+
+ENOUGH_DAYS = 5
+"""Fewest earlier days with images for which the scatter between days is known."""
+_MOST_MEMORY = 0.8
+"""Highest correlation of one day with the next that an estimate from a few weeks is believed."""
+
+Days = Mapping[date, Sequence[int]]
+"""Images of each day by class or bin; every day has the same ones."""
+_Vector = Sequence[float]
+
+
+def between_days(before: Days, now: Days) -> Evidence | None:
+    """Test whether a week has the shares of the weeks before it, given how much the shares of days scatter.
+
+    None where fewer than `ENOUGH_DAYS` days before have images, or the week has none.
+
+    The statistic is Pearson's for the two rows of shares, divided by its expected value. That value and the
+    degrees of freedom come from the covariance of the earlier days' shares (Rao and Scott, J. American
+    Statistical Association 76, 1981, second order), and from how much a day resembles the day before. The
+    rows are never expected to differ less than those of independent images.
+    """
+    before, now = _with_images(before), _with_images(now)
+    if not now or len(before) < ENOUGH_DAYS:
+        return None
+    totals = _sum((*before.values(), *now.values()))
+    columns = sum(1 for total in totals if total)
+    if columns < 2:
+        return Evidence("scatter of days", 0.0, 1.0, 0)
+    roots = [math.sqrt(total / sum(totals)) if total else math.inf for total in totals]
+    shares = [_shares(_sum(days.values())) for days in (before, now)]
+    gap = [(b - a) / root for a, b, root in zip(*shares, roots, strict=True)]
+    residuals = _residuals(before, roots)
+    variance, directions = _week_variance(residuals, before)
+    images_a_week = _images(before) / len(_by_week(before))
+    scale = sum(_variance_of_mean(weeks, images_a_week) for weeks in (before, now))
+    expected = variance * scale * _widening(before, now, _memory(residuals))
+    chance = (columns - 1) * sum(1 / _images(weeks) for weeks in (before, now))
+    if expected < chance:
+        expected, directions = chance, columns - 1.0
+    directions = min(directions, columns - 1.0)
+    statistic, freedom = _dot(gap, gap) / expected, len(before) - 1
+    return Evidence("scatter of days", statistic, f_tail(statistic, directions, freedom), freedom)
+
+
+def _images(days: Days) -> int:
+    return sum(map(sum, days.values()))
+
+
+def _with_images(days: Days) -> dict[date, Sequence[int]]:
+    return {day: counts for day, counts in days.items() if sum(counts)}
+
+
+def _sum(rows: Iterable[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    images = sum(counts)
+    return [count / images for count in counts]
+
+
+def _by_week(days: Iterable[date]) -> dict[tuple[int, int], list[date]]:
+    weeks: dict[tuple[int, int], list[date]] = {}
+    for day in days:
+        weeks.setdefault(day.isocalendar()[:2], []).append(day)
+    return weeks
+
+
+def _variance_of_mean(days: Days, images_a_week: float) -> float:
+    """Return the variance of some weeks' mean, in units of a usual week's; few images vary more."""
+    weeks = [sum(sum(days[day]) for day in of_week) for of_week in _by_week(days).values()]
+    return sum((images / sum(weeks)) ** 2 * max(1.0, images_a_week / images) for images in weeks)
+
+
+def _residuals(days: Days, roots: _Vector) -> dict[date, list[float]]:
+    """Return how far each day's shares are from those of all days, in units of `roots`."""
+    mean = _shares(_sum(days.values()))
+    inflation = math.sqrt(len(days) / (len(days) - 1)) if len(days) > 1 else 0.0
+    return {
+        day: [inflation * (a - b) / root for a, b, root in zip(_shares(counts), mean, roots, strict=True)]
+        for day, counts in days.items()
+    }
+
+
+def _week_variance(residuals: Mapping[date, _Vector], days: Days) -> tuple[float, float]:
+    """Return a week's expected squared distance from the usual shares, and how many directions it has."""
+    weeks = _by_week(residuals)
+    vectors = []
+    for of_week in weeks.values():
+        images = sum(sum(days[day]) for day in of_week)
+        vectors += [[sum(days[day]) / images * part for part in residuals[day]] for day in of_week]
+    squares = [_dot(vector, vector) for vector in vectors]
+    count, total = len(vectors), math.fsum(squares)
+    if not total:
+        return 0.0, 1.0
+    crossed = math.fsum(square * square for square in squares) + 2 * math.fsum(
+        _dot(a, b) ** 2 for a, b in combinations(vectors, 2)
+    )
+    # A covariance estimated from few days seems to vary in more directions than the true one.
+    crossed = max((crossed - total * total / count) * count**2 / ((count - 1) * (count + 2)), 0.0)
+    directions = total * total / crossed if crossed else math.inf
+    return total / len(weeks), max(directions, 1.0)
+
+
+def _memory(residuals: Mapping[date, _Vector]) -> float:
+    """Return the correlation of one day with the next, corrected for the bias of few days (Kendall, 1954)."""
+    pairs = [(day, other) for day in residuals for other in residuals if (other - day).days == 1]
+    squares = math.fsum(_dot(vector, vector) for vector in residuals.values()) / len(residuals)
+    if len(pairs) <= ENOUGH_DAYS or not squares:
+        return 0.0
+    found = math.fsum(_dot(residuals[a], residuals[b]) for a, b in pairs) / len(pairs) / squares
+    days = len(residuals)
+    return min(max((days * found + 1) / (days - 3), 0.0), _MOST_MEMORY)
+
+
+def _widening(then: Days, now: Days, memory: float) -> float:
+    """Return how much the variance of two weeks' gap grows when each day resembles the one before."""
+    weights = {}
+    for days, sign in ((then, -1.0), (now, 1.0)):
+        images = _images(days)
+        weights.update({day: sign * sum(counts) / images for day, counts in days.items()})
+    alone = math.fsum(weight * weight for weight in weights.values())
+    both = 2 * math.fsum(
+        weights[a] * weights[b] * memory ** abs((a - b).days) for a, b in combinations(weights, 2)
+    )
+    return max((alone + both) / alone, 1.0)
+
+
+def _dot(a: _Vector, b: _Vector) -> float:
+    return math.fsum(x * y for x, y in zip(a, b, strict=True))
+
+
+def f_tail(statistic: float, numerator: float, denominator: float) -> float:
+    """Return how often an F-distributed value exceeds `statistic`.
+
+    Source: NIST Digital Library of Mathematical Functions, 8.17.
+    """
+    if statistic <= 0:
+        return 1.0
+    x = denominator / (denominator + numerator * statistic)
+    return _incomplete_beta(denominator / 2, numerator / 2, x)
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function, by the continued fraction 8.17.22 of the DLMF."""
+    if x >= 1:
+        return 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    front = math.exp(
+        a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    )
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    fraction = d
+    for m in range(1, 500):
+        for step in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (1 + step * d or tiny)
+            c = 1 + step / c or tiny
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return min(front * fraction / a, 1.0)
