@@ -176,7 +176,9 @@ def stopping_early(rng: np.random.Generator, weeks: int) -> Check:
         found = weighted_share(drawn, weights(week.frame, drawn), lambda each: each.is_right)
         accepted = [each.is_right for each in week.images if each.outcome == Outcome.ACCEPTED]
         biases.append(found.share - float(np.mean(accepted)) if found else 0.0)
-    return Check("40 % of a sheet labelled: bias of the precision", abs(float(np.mean(biases))), 0.0, 0.005)
+    by_chance = 3 * float(np.std(biases)) / math.sqrt(len(biases))
+    bias = abs(float(np.mean(biases)))
+    return Check("40 % of a sheet labelled: bias of the precision", bias, 0.0, max(0.005, by_chance))
 
 
 # ── learning ───────────────────────────────────────────────────────────────────────────────────────────────
