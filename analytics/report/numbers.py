@@ -191,6 +191,8 @@ class Departure:
 
     shift: Shift
     """The effect between the week and the weeks before; the evidence knows how much days scatter."""
+    by_chance_p: float
+    """p-value if images were independent."""
     shares: list[UsualShare]
     """Of each class or outcome. Empty where the bins have an order."""
 
@@ -206,8 +208,8 @@ class Departure:
 
     @property
     def significant(self) -> bool:
-        """Whether days differ too little to explain it."""
-        return self.shift.p_value < UNUSUAL_P
+        """Whether neither chance nor the scatter of days explains it."""
+        return self.shift.p_value < UNUSUAL_P and self.by_chance_p < SIGNIFICANT_P
 
 
 @dataclass(frozen=True)

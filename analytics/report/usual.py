@@ -55,20 +55,23 @@ def _rows(week: IsoWeek, counts: Counts) -> _Rows:
 
 def _unordered(names: list[str], before: dict[date, list[int]], now: dict[date, list[int]]) -> Departure:
     baseline, current = _sum(before, names), _sum(now, names)
-    evidence = between_days(before, now) or drift.chi_squared(baseline, current)
+    by_chance = drift.chi_squared(baseline, current)
+    evidence = between_days(before, now) or by_chance
     shares = [
         UsualShare(name, _share(a, sum(current)), _share(b, sum(baseline)))
         for name, a, b in zip(names, current, baseline, strict=True)
     ]
-    return Departure(Shift.of(baseline, current, evidence), shares)
+    return Departure(Shift.of(baseline, current, evidence), by_chance.p_value, shares)
 
 
 def _ordered(names: list[str], before: dict[date, list[int]], now: dict[date, list[int]]) -> Departure:
     baseline, current = _sum(before, names), _sum(now, names)
     places = drift.quantile_groups(baseline)
     grouped = ({day: drift.merged(row, places) for day, row in days.items()} for days in (before, now))
-    evidence = between_days(*grouped) or drift.kolmogorov_smirnov(baseline, current)
-    return Departure(Shift.of(drift.merged(baseline, places), drift.merged(current, places), evidence), [])
+    by_chance = drift.kolmogorov_smirnov(baseline, current)
+    evidence = between_days(*grouped) or by_chance
+    shift = Shift.of(drift.merged(baseline, places), drift.merged(current, places), evidence)
+    return Departure(shift, by_chance.p_value, [])
 
 
 def volume(week: IsoWeek, tallies: Mapping[date, Tally], last_day: date) -> Volume | None:

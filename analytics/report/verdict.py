@@ -25,7 +25,7 @@ from workflow.outcome import Outcome
 FAILED_SHARE = 0.005
 """More than 1 failed image in 200: something is wrong with Scones or the endpoint, not with an image."""
 REJECTED_POINTS = 0.02
-BELOW_POINTS = 0.05
+BELOW_POINTS = 0.04
 UNLIKE_POINTS = 0.02
 CLASS_POINTS = 0.10
 PRECISION_POINTS = 0.02

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -78,10 +79,13 @@ def stack(s3: Any) -> Any:
         "cloudformation": SimpleNamespace(
             describe_stacks=lambda **_: {"Stacks": [{"Parameters": parameters}]}
         ),
+        "sqs": boto3.client("sqs"),
     }
     return SimpleNamespace(
         client=clients.__getitem__,
         incoming_bucket="incoming",
+        waiting_images_url=clients["sqs"].create_queue(QueueName="waiting")["QueueUrl"],
+        key_pattern="*",
         results_bucket="results",
         database="scones",
         name="scones",

@@ -132,7 +132,7 @@ def value_of(written: int | str) -> Any:
 def test_an_alarm_is_what_its_row_says(alarm: Any) -> None:
     resource = resources_of_type("AWS::CloudWatch::Alarm")[alarm.name]
     assert (resource["Namespace"], resource["MetricName"]) == (alarm.namespace, alarm.metric)
-    assert resource["AlarmDescription"] == alarm.description
+    assert resource["AlarmDescription"] == alarm.text
     assert (resource["Period"], resource["EvaluationPeriods"]) == (alarm.period_s, value_of(alarm.periods))
     assert alarm.statistic in (resource.get("Statistic"), resource.get("ExtendedStatistic"))
     assert alarm.of in json.dumps(resource["Dimensions"])

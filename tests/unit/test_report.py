@@ -703,7 +703,7 @@ def test_a_change_of_the_model_or_of_the_threshold_between_the_weeks_is_said(tmp
     changed: dict[str, Any] = {"model_version": "a new one", "threshold": 0.8}
     text = page_text(report_of(tmp_path, [*last_week(30), *(at(n, n % 7, **changed) for n in range(30))]))
     assert "The model version changed: a new one, in 2026-W46 resnet9-2026-11-01." in text
-    assert "The threshold changed: 0.8, in 2026-W46 0.94." in text
+    assert "The threshold changed since 2026-W46 from 0.94 to 0.8." in text
     same = page_text(report_of(tmp_path / "same", [*last_week(30), *(at(n, n % 7) for n in range(30))]))
     assert "model version changed" not in same
     assert "threshold changed" not in same

@@ -506,6 +506,7 @@ def _departures(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:
 def _departure(days: pd.DataFrame, monday: date, *, ordered: bool) -> dict[str, Any]:
     then, now = days[days.index < monday], days[days.index >= monday]
     a, b = then.sum(), now.sum()
+    by_chance = (_smirnov if ordered else _chi_squared)(a.tolist(), b.tolist())[2]
     shares = (
         []
         if ordered
@@ -526,7 +527,7 @@ def _departure(days: pd.DataFrame, monday: date, *, ordered: bool) -> dict[str, 
         then, now = (each.T.groupby(groups).sum().T for each in (then, now))
         a, b = then.sum(), now.sum()
     test = _between_days(then, now)
-    return {"shift": _shift(a.tolist(), b.tolist(), test), "shares": shares}
+    return {"shift": _shift(a.tolist(), b.tolist(), test), "by_chance_p": by_chance, "shares": shares}
 
 
 def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, float, int]:

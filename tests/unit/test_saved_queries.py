@@ -67,11 +67,11 @@ def test_without_a_question_all_are_listed(asked):
     assert asked == []
 
 
-def test_an_unknown_question_is_answered_with_the_known_ones(asked):
+def test_an_unknown_question_is_answered_with_the_command_that_lists_them(asked):
     result = run("--name", "nothing")
     assert result.exit_code == 1
     assert "There is no query 'nothing'" in result.output
-    assert "review_queue" in result.output
+    assert "`make query` lists them" in result.output
     assert "Perhaps" not in result.output
     assert asked == []
 
