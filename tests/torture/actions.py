@@ -151,8 +151,8 @@ def predictor(stack: Stack) -> Callable[[bytes], tuple[PreparedImage | None, Exp
 
     It returns the image as the model gets it, if it is not rejected, and the outcome.
     """
-    endpoint = Endpoint(stack.model_client(), "scones")
     model = parameters_of_model()
+    endpoint = Endpoint(stack.model_client(), "scones", model["EndpointAccept"])
     policy, form = Policy.from_mapping(model), ModelInput.from_mapping(model)
 
     def predict(data: bytes) -> tuple[PreparedImage | None, ExpectedOutcome]:
@@ -167,7 +167,13 @@ def predictor(stack: Stack) -> Callable[[bytes], tuple[PreparedImage | None, Exp
 
 def _answer(endpoint: Endpoint, image: bytes, policy: Policy) -> ExpectedOutcome:
     decided = decide(endpoint.classify(image, "image/png").scores, policy)
-    return ExpectedOutcome(decided.outcome, decided.label, decided.confidence)
+    return ExpectedOutcome(
+        decided.outcome,
+        decided.label,
+        decided.confidence,
+        frozenset({decided.reason}),
+        decided.unfamiliarity,
+    )
 
 
 def put(run: Run, drops: Iterable[Drop]) -> dict[Name, Drop]:
@@ -275,12 +281,18 @@ def rows(run: System) -> list[tuple[Name, Row]]:
     """Return the rows of the view `outcomes`."""
     with engine(run.stack, run.folder / "results") as answers:
         frame = answers.query(
-            "SELECT key, version_id, outcome, label, confidence, reason FROM outcomes"
+            "SELECT key, version_id, outcome, label, confidence, reason, unfamiliarity FROM outcomes"
         ).frame
     return [
         (
             (row.key, row.version_id),
-            Row(row.outcome, _text(row.label), _number(row.confidence), _text(row.reason)),
+            Row(
+                row.outcome,
+                _text(row.label),
+                _number(row.confidence),
+                _text(row.reason),
+                _number(row.unfamiliarity),
+            ),
         )
         for row in frame.itertuples()
     ]

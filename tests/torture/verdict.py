@@ -24,6 +24,7 @@ class ExpectedOutcome:
     label: str | None = None
     confidence: float | None = None
     reasons: frozenset[str | None] = frozenset({None})
+    unfamiliarity: float | None = None
 
     def matches(self, row: "Row") -> bool:
         """Tell whether a row has this outcome."""
@@ -32,6 +33,7 @@ class ExpectedOutcome:
             and row.label == self.label
             and row.reason in self.reasons
             and _same(row.confidence, self.confidence)
+            and _same(row.unfamiliarity, self.unfamiliarity)
         )
 
 
@@ -43,6 +45,7 @@ class Row:
     label: str | None
     confidence: float | None
     reason: str | None
+    unfamiliarity: float | None = None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from workflow.outcome import Outcome
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 A, B = ("a.png", "1"), ("b.png", "2")
-BICYCLE = ExpectedOutcome(Outcome.ACCEPTED, "bicycle", 0.98)
-ROW = Row("accepted", "bicycle", 0.98, None)
+BICYCLE = ExpectedOutcome(Outcome.ACCEPTED, "bicycle", 0.98, unfamiliarity=0.3)
+ROW = Row("accepted", "bicycle", 0.98, None, 0.3)
 EXPECTED = {
     A: Expected((BICYCLE,)),
     B: Expected((ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({"corrupt"})),)),
@@ -58,7 +58,15 @@ def test_a_second_row_is_doubled_also_where_it_says_the_same():
         {"confidence": 0.97},
         {"confidence": None},
         {"reason": "corrupt"},
-        {"outcome": "failed", "label": None, "confidence": None, "reason": "EndpointBusy"},
+        {"unfamiliarity": 0.4},
+        {"unfamiliarity": None},
+        {
+            "outcome": "failed",
+            "label": None,
+            "confidence": None,
+            "reason": "EndpointBusy",
+            "unfamiliarity": None,
+        },
     ],
 )
 def test_any_other_outcome_is_wrong(change):
