@@ -26,6 +26,7 @@ from infra.stack import Stack
 from model.data.drawings import LABELS, draw
 from tests.builders import encoded, png_bytes
 from tests.waiting import PATIENCE_S, until
+from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD, UNLIKE_TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +90,10 @@ def test_a_classified_image_has_its_whole_row(stack: Stack, settled: Settled, tm
     assert (row["width_px"], row["height_px"]) == (320, 240)
     assert row["probabilities"].keys() == set(LABELS)
     assert row["confidence"] == max(row["probabilities"].values())
-    is_sure, is_familiar = row["confidence"] >= row["threshold"], row["unfamiliarity"] <= 0.95
+    is_sure = row["confidence"] >= row["threshold"]
+    is_familiar = row["unfamiliarity"] <= DEFAULT_UNFAMILIARITY_THRESHOLD
     assert row["outcome"] == ("accepted" if is_sure and is_familiar else "needs_review")
+    assert row["reason"] == (None if is_familiar else UNLIKE_TRAINING)
     assert row["model_version"]
     assert row["bucket"] == stack.incoming_bucket
 
