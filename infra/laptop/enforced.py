@@ -91,6 +91,8 @@ def _if_task_is_allowed(invoke: Callable[..., Any]) -> Callable[..., Any]:
             action, target = "lambda:InvokeFunction", arguments["FunctionName"]
         elif "sqs:sendMessage" in resource:
             action, target = "sqs:SendMessage", _queue_arn(arguments["QueueUrl"])
+        elif "s3:headObject" in resource:
+            action, target = "s3:GetObject", f"arn:aws:s3:::{arguments['Bucket']}/{arguments['Key']}"
         else:
             raise NotImplementedError(f"infra/laptop/enforced.py has no action for {resource}")
         if not may(_role_arn.get(), action, target):

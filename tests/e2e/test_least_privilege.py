@@ -31,18 +31,24 @@ from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
 from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
-from tests.template import resources_of_type
+from tests.template import resources_of_type, template
 from tests.waiting import until
 from workflow.outcome import Outcome
 
 MONDAY = {"time": "2026-11-23T06:00:00Z"}
 """What the schedule sends the digest."""
 
+LONG_AGO = "2026-11-03T12:00:00Z"
+"""A time before the weeks of the digest."""
+
 DOES_NOTHING_HERE = {
     ("ClassifyRole", "sagemaker:InvokeEndpoint"),
     ("ClassifyBatchRole", "sagemaker:InvokeEndpoint"),
+    ("ClassifyWaitingRole", "sagemaker:InvokeEndpoint"),
+    ("ImageStateMachineRole", "s3:ListBucket"),
     ("SerializeRole", "s3:ListBucket"),
     ("ClassifyBatchRole", "s3:ListBucket"),
+    ("ClassifyWaitingRole", "s3:ListBucket"),
     ("DigestRole", "kms:Decrypt"),
     ("DigestRole", "kms:GenerateDataKey"),
 }
@@ -82,6 +88,31 @@ class System:
         answer = self.client("s3").put_object(Bucket=self.stack.incoming_bucket, Key=key, Body=png_bytes())
         return an_event(key, answer["VersionId"], bucket=self.stack.incoming_bucket)
 
+    def let_wait(self) -> Callable[[], list[dict[str, Any]]]:
+        """Let an image wait for the endpoint; return what reads the rows that come of it."""
+        event = {**self.drop(), "time": LONG_AGO}
+        sent = self.client("sqs").send_message(
+            QueueUrl=self.stack.waiting_images_url, MessageBody=json.dumps(event)
+        )
+        # Its own event makes a row as well, of an execution.
+        return lambda: [row for row in self.rows_of(event) if row["execution_arn"] == sent["MessageId"]]
+
+    def start_by_hand(self) -> dict[str, Any]:
+        """Start an execution about an object, as a person does; return it once it has ended."""
+        where = self.drop()["detail"]
+        names = {"image_data": "", "s3_bucket": where["bucket"]["name"], "s3_key": where["object"]["key"]}
+        states = self.client("stepfunctions")
+        arn = states.start_execution(stateMachineArn=self.stack.state_machine_arn, input=json.dumps(names))[
+            "executionArn"
+        ]
+
+        def ended() -> dict[str, Any] | None:
+            described: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return None if described["status"] == "RUNNING" else described
+
+        execution: dict[str, Any] = until(ended, "an end")
+        return execution
+
     def execution_of(self, event: dict[str, Any]) -> dict[str, Any] | None:
         """Return the execution about an image once it has ended."""
         states = self.client("stepfunctions")
@@ -115,7 +146,7 @@ class System:
         iam, name = self.client("iam"), self.physical_ids[role]
         (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
         document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        target = self.physical_ids[resource] if resource else ""
+        target = self.physical_ids[resource].rpartition("/")[2] if resource else ""  # a queue's is its URL
         left = []
         for statement in document["Statement"]:
             actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
@@ -153,6 +184,7 @@ def test_the_chain_passes(system: System) -> None:
     event = system.drop()
     (row,) = until(lambda: system.rows_of(event), "a row")
     assert row["outcome"] in ("accepted", "needs_review")
+    assert system.start_by_hand()["status"] == "SUCCEEDED"
     assert "denied" not in system.log()
 
 
@@ -184,6 +216,20 @@ def the_image_fails(system: System, role: str, action: str) -> None:
     assert "AccessDenied" in execution["cause"] or execution["error"] == "States.Permissions"
 
 
+def it_is_not_found_by_hand(system: System, role: str, action: str) -> None:
+    execution = system.start_by_hand()
+    assert execution["error"] == "NoSuchUpload"
+    assert f"States.Permissions: {action} on" in execution["cause"]
+
+
+def it_cannot_wait(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    nowhere = "http://127.0.0.1:1"  # an endpoint that is down
+    with a_variable(system, "ClassifyFunction", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", nowhere):
+        system.drop()
+        until(lambda: denial(system, role, action) in system.log()[before:], "a denied message")
+
+
 def it_never_starts(system: System, role: str, action: str) -> None:
     before = len(system.log())
     event = system.drop()
@@ -211,11 +257,14 @@ def it_is_recorded_again_and_again(system: System, role: str, action: str) -> No
     # Messages of earlier images are denied as well: the row may come later.
     assert len(until(lambda: system.rows_of(event), "a row")) == 1
     until(lambda: denial(system, role, action) in system.log()[before:], "a denied deletion")
-    names = ["ApproximateNumberOfMessagesNotVisible"]
-    queue = system.client("sqs").get_queue_attributes(
-        QueueUrl=system.stack.results_queue_url, AttributeNames=names
-    )
-    assert int(queue["Attributes"][names[0]]) > 0
+    assert messages(system, system.stack.results_queue_url, "NotVisible") > 0
+
+
+def messages(system: System, queue_url: str, which: str = "") -> int:
+    """Return the number of messages in a queue that a consumer may take, or that one holds."""
+    name = f"ApproximateNumberOfMessages{which}"
+    queue = system.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    return int(queue["Attributes"][name])
 
 
 def it_is_not_set_aside(system: System, role: str, action: str) -> None:
@@ -262,6 +311,41 @@ def the_batch_fails(system: System, role: str, action: str) -> None:
     assert "AccessDenied" in raised
 
 
+def it_goes_on_waiting(system: System, role: str, action: str) -> None:
+    recorded = system.let_wait()
+    before = len(system.log())
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied poll")
+    assert messages(system, system.stack.waiting_images_url) > 0
+    assert recorded() == []
+
+
+def it_is_decided_again_and_again(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    recorded = system.let_wait()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied deletion")
+    assert messages(system, system.stack.waiting_images_url, "NotVisible") > 0
+    until(recorded, "a row")
+
+
+def the_waiting_image_fails(system: System, role: str, action: str) -> None:
+    recorded = system.let_wait()
+    (row,) = until(recorded, "a row")
+    assert row["outcome"] == "failed"
+    assert "AccessDenied" in row["detail"]
+
+
+def no_outcome_is_sent(system: System, role: str, action: str) -> None:
+    raised = system.invoke("ClassifyWaitingFunction", an_sqs_event(system.drop()))
+    assert raised
+    assert "AccessDenied" in raised
+
+
+def it_is_not_shown_again_soon(system: System, role: str, action: str) -> None:
+    raised = system.invoke("ClassifyWaitingFunction", an_sqs_event("no event: it goes on waiting"))
+    assert raised
+    assert "AccessDenied" in raised
+
+
 def no_digest_is_sent(system: System, role: str, action: str) -> None:
     raised = system.invoke("DigestFunction", MONDAY)
     assert raised
@@ -283,24 +367,30 @@ def denial(system: System, role: str, action: str) -> str:
 
 
 @contextmanager
+def a_variable(system: System, function: str, name: str, value: str) -> Iterator[None]:
+    """Give a variable of a Lambda's environment another value for a while."""
+    lambdas, function_name = system.client("lambda"), system.physical_ids[function]
+    variables = lambdas.get_function_configuration(FunctionName=function_name)["Environment"]["Variables"]
+
+    def put(changed: str) -> None:
+        environment = {"Variables": {**variables, name: changed}}
+        lambdas.update_function_configuration(FunctionName=function_name, Environment=environment)
+
+    put(value)
+    try:
+        yield
+    finally:
+        put(variables[name])
+
+
+@contextmanager
 def a_large_image(system: System) -> Iterator[dict[str, Any]]:
     """Let the model want large images for a while; give the event of one."""
-    lambdas, function = system.client("lambda"), system.physical_ids["SerializeFunction"]
-    variables = lambdas.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-
-    def put(size: str) -> None:
-        lambdas.update_function_configuration(
-            FunctionName=function, Environment={"Variables": {**variables, "ImageSizePx": size}}
-        )
-
-    put("1024")
-    try:
+    with a_variable(system, "SerializeFunction", "ImageSizePx", "1024"):
         answer = system.client("s3").put_object(
             Bucket=system.stack.incoming_bucket, Key="large.png", Body=png_bytes(noise(400, 400))
         )
         yield an_event("large.png", answer["VersionId"], bucket=system.stack.incoming_bucket)
-    finally:
-        put(variables["ImageSizePx"])
 
 
 def a_large_image_is_not_kept(system: System, role: str, action: str) -> None:
@@ -324,7 +414,9 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("ImageStateMachineRole", "lambda:InvokeFunction", "SerializeFunction", the_image_fails),
     ("ImageStateMachineRole", "lambda:InvokeFunction", "ClassifyFunction", the_image_fails),
     ("ImageStateMachineRole", "lambda:InvokeFunction", "DecideFunction", the_image_fails),
-    ("ImageStateMachineRole", "sqs:SendMessage", "", the_image_fails),
+    ("ImageStateMachineRole", "sqs:SendMessage", "ResultsQueue", the_image_fails),
+    ("ImageStateMachineRole", "sqs:SendMessage", "WaitingImages", it_cannot_wait),
+    ("ImageStateMachineRole", "s3:GetObject", "", it_is_not_found_by_hand),
     ("SerializeRole", "s3:GetObjectVersion", "", the_image_fails),
     ("SerializeRole", "s3:PutObject", "", a_large_image_is_not_kept),
     ("ClassifyRole", "s3:GetObject", "", a_large_image_is_not_read),
@@ -338,6 +430,12 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("CompactRole", "s3:DeleteObject", "", a_day_is_not_compacted),
     ("ClassifyBatchRole", "s3:GetObjectVersion", "", the_batch_s_image_fails),
     ("ClassifyBatchRole", "sqs:SendMessage", "", the_batch_fails),
+    ("ClassifyWaitingRole", "s3:GetObjectVersion", "", the_waiting_image_fails),
+    ("ClassifyWaitingRole", "sqs:ReceiveMessage", "", it_goes_on_waiting),
+    ("ClassifyWaitingRole", "sqs:GetQueueAttributes", "", it_goes_on_waiting),
+    ("ClassifyWaitingRole", "sqs:DeleteMessage", "", it_is_decided_again_and_again),
+    ("ClassifyWaitingRole", "sqs:ChangeMessageVisibility", "", it_is_not_shown_again_soon),
+    ("ClassifyWaitingRole", "sqs:SendMessage", "", no_outcome_is_sent),
     ("DigestRole", "athena:StartQueryExecution", "", no_digest_is_sent),
     ("DigestRole", "athena:GetQueryExecution", "", no_digest_is_sent),
     ("DigestRole", "athena:GetQueryResults", "", no_digest_is_sent),
@@ -425,7 +523,7 @@ def test_the_digest_is_sent(system: System) -> None:
             for count in [counts.get(outcome, 0)]
         ),
         f"Expected precision of accepted images: {precision:.1%}".replace("%", " %"),
-        "3 images below the threshold:",
+        f"{counts['needs_review']} images for review:",
     ):
         assert line in text
 
@@ -557,14 +655,13 @@ def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
     read = inbox(system, "alarms")
 
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
-    assert len(alarms) == len(resources_of_type("AWS::CloudWatch::Alarm"))
+    kinds = [(each["Type"], "Condition" in each) for each in template()["Resources"].values()]
+    assert len(alarms) == kinds.count(("AWS::CloudWatch::Alarm", False))  # without those that are an option
     for alarm in alarms:
-        for value in (alarm["Threshold"], alarm["Threshold"] + 1):
-            datum = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
-            cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
-            (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
-            if now["StateValue"] == "ALARM":
-                break
+        value = alarm["Threshold"] + 1
+        datum = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
+        cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
+        (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
         assert now["StateValue"] == "ALARM", alarm["AlarmName"]
 
     told: set[str] = set()
