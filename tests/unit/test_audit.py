@@ -88,7 +88,7 @@ def best(messages: list[Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(decisions, max_size=14), st.randoms(use_true_random=False))
 def test_readers_see_one_outcome_of_each_upload_the_best_and_then_the_latest(messages, random):
     """Duplicates, redeliveries, re-uploads, late failures, new models, another order: all at once."""

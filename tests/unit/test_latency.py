@@ -100,7 +100,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=20, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(steps=steps)
 def test_whatever_is_decided_anew_and_compacted_in_any_order_images_took_as_long_as_at_first(
     table: Table, steps: Sequence[str | list[Row]]
@@ -117,7 +117,7 @@ def test_whatever_is_decided_anew_and_compacted_in_any_order_images_took_as_long
         assert table.holds(bucket).times() == took
 
 
-@settings(max_examples=20, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(
     rows=st.permutations([*first_answers(), *(decision(n, "accepted", timedelta(days=3)) for n in range(4))])
 )

@@ -37,7 +37,7 @@ timed = st.tuples(st.integers(0, 3), st.integers(0, 40), tenths, tenths)
 
 
 @given(st.lists(timed, min_size=1, max_size=40))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_a_latency_is_one_that_an_image_had(tmp_path_factory: pytest.TempPathFactory, images: Any) -> None:
     rows = []
     seen: dict[str | None, list[dict[str, float]]] = defaultdict(list)
@@ -75,7 +75,7 @@ summed = st.tuples(st.integers(0, 1), outcomes, st.integers(0, 40), st.integers(
 
 
 @given(st.lists(summed, min_size=1, max_size=40))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_a_week_s_summary_is_that_of_its_rows(tmp_path_factory: pytest.TempPathFactory, images: Any) -> None:
     rows = []
     weeks: dict[int, list[tuple[str, int, float, bool]]] = defaultdict(list)
@@ -112,7 +112,7 @@ values = st.tuples(st.floats(0, 255), st.floats(0, 1e4), st.integers(1, 10**7), 
 
 
 @given(st.lists(values, min_size=1, max_size=40))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_an_input_s_percentile_is_one_that_an_image_had_nearly(
     tmp_path_factory: pytest.TempPathFactory, images: Any
 ) -> None:
@@ -141,7 +141,7 @@ labelled = st.tuples(st.integers(0, 1), st.sampled_from(["bicycle", "motorcycle"
 
 
 @given(st.lists(labelled, min_size=1, max_size=40))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_a_confidence_is_one_that_an_image_had_nearly(
     tmp_path_factory: pytest.TempPathFactory, images: Any
 ) -> None:
