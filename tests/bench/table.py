@@ -43,6 +43,7 @@ COPY (
         CASE WHEN kind < .8 THEN .95 + .05 * c WHEN kind < .95 THEN .5 + .45 * c END AS confidence,
         CASE WHEN kind < .95 THEN .95 END AS threshold,
         NULL::MAP(VARCHAR, DOUBLE) AS probabilities,
+        CASE WHEN kind < .95 THEN .9 * b END AS unfamiliarity,
         CASE WHEN kind >= .98 THEN 'EndpointFault' WHEN kind >= .95 THEN 'corrupt' END AS reason,
         NULL::VARCHAR AS detail, 'model-1' AS model_version, 'scones' AS endpoint, 'jpeg' AS image_format,
         640::INTEGER AS width_px, 480::INTEGER AS height_px,
