@@ -52,7 +52,7 @@ def binomial_tail(successes: int, trials: int, share: float) -> float:
     """Return the probability of at most `successes` in `trials`, each with probability `share`."""
     if successes >= trials or share <= 0:
         return 1.0
-    return _beta_share(1 - share, trials - successes, successes + 1)
+    return incomplete_beta(1 - share, trials - successes, successes + 1)
 
 
 def exact_lower_bound(successes: float, trials: float, confidence: float = 0.95) -> float:
@@ -91,16 +91,27 @@ def labels_needed(target: float, errors: int, confidence: float = 0.95) -> int:
     return high
 
 
+def f_tail(statistic: float, numerator: float, denominator: float) -> float:
+    """Return the probability that an F-distributed value exceeds `statistic`, by its degrees of freedom.
+
+    Source: https://dlmf.nist.gov/8.17.
+    """
+    if statistic <= 0:
+        return 1.0
+    x = denominator / (denominator + numerator * statistic)
+    return incomplete_beta(x, denominator / 2, numerator / 2)
+
+
 def _beta_quantile(share: float, a: float, b: float) -> float:
     """Return the point below which a beta variable lies with probability `share`, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _beta_share(middle, a, b) < share else (low, middle)
+        low, high = (middle, high) if incomplete_beta(middle, a, b) < share else (low, middle)
     return (low + high) / 2
 
 
-def _beta_share(x: float, a: float, b: float) -> float:
+def incomplete_beta(x: float, a: float, b: float) -> float:
     """Return the probability that a beta variable is at most x: the regularised incomplete beta function.
 
     Its continued fraction converges fast on the side of x where the mean is not:
@@ -109,7 +120,7 @@ def _beta_share(x: float, a: float, b: float) -> float:
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
-        return 1 - _beta_share(1 - x, b, a)
+        return 1 - incomplete_beta(1 - x, b, a)
     scale = math.exp(
         math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     )

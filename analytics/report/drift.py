@@ -133,15 +133,6 @@ def _fisher(column: tuple[int, int], rows: tuple[int, int]) -> Evidence:
     return Evidence("Fisher", abs(column[0] / rows[0] - column[1] / rows[1]), min(p_value, 1.0))
 
 
-def binomial_tail(successes: int, trials: int, share: float) -> float:
-    """Return how often as many successes, or more, come by chance; `share` is between 0 and 1."""
-    terms = (
-        _log_choose(trials, k) + k * math.log(share) + (trials - k) * math.log1p(-share)
-        for k in range(successes)
-    )
-    return max(1.0 - math.fsum(map(math.exp, terms)), 0.0)
-
-
 def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 

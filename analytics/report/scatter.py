@@ -10,6 +10,7 @@ from datetime import date
 from itertools import combinations
 
 from analytics.report.drift import Evidence
+from ingest.stats import f_tail
 
 ENOUGH_DAYS = 5
 """Fewest earlier days with images for which the scatter between days is known."""
@@ -140,39 +141,3 @@ def _widening(then: Days, now: Days, memory: float) -> float:
 
 def _dot(a: _Vector, b: _Vector) -> float:
     return math.fsum(x * y for x, y in zip(a, b, strict=True))
-
-
-def f_tail(statistic: float, numerator: float, denominator: float) -> float:
-    """Return how often an F-distributed value exceeds `statistic`.
-
-    Source: NIST Digital Library of Mathematical Functions, 8.17.
-    """
-    if statistic <= 0:
-        return 1.0
-    x = denominator / (denominator + numerator * statistic)
-    return _incomplete_beta(denominator / 2, numerator / 2, x)
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function, by the continued fraction 8.17.22 of the DLMF."""
-    if x >= 1:
-        return 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(b, a, 1 - x)
-    front = math.exp(
-        a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    )
-    tiny = 1e-300
-    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
-    fraction = d
-    for m in range(1, 500):
-        for step in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / (1 + step * d or tiny)
-            c = 1 + step / c or tiny
-            fraction *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return min(front * fraction / a, 1.0)

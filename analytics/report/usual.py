@@ -7,7 +7,8 @@ from datetime import date
 from analytics.report import drift
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Departure, Shift, SilentDay, Tally, UsualShare, Volume
-from analytics.report.scatter import between_days, f_tail
+from analytics.report.scatter import between_days
+from ingest.stats import f_tail
 from workflow.outcome import Outcome
 
 Counts = Mapping[date, Mapping[str, int]]

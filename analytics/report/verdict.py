@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analytics.report.drift import binomial_tail
 from analytics.report.numbers import (
     SIGNIFICANT_P,
     UNUSUAL_P,
@@ -19,7 +18,7 @@ from analytics.report.numbers import (
     SilentDay,
 )
 from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
-from ingest.stats import wilson_interval
+from ingest.stats import binomial_tail, wilson_interval
 from workflow.outcome import Outcome
 
 FAILED_SHARE = 0.005
@@ -209,7 +208,7 @@ def _failed(numbers: Numbers) -> list[Finding]:
         most = numbers.failures[0]
         what += f", {mostly(most.reason, most.images, failed)}"
     what += "."
-    surely = binomial_tail(failed, tally.images, FAILED_SHARE) < UNUSUAL_P
+    surely = binomial_tail(tally.images - failed, tally.images, 1 - FAILED_SHARE) < UNUSUAL_P
     return [Finding(surely, what, "Classify them again: scones redrive.")]
 
 
@@ -356,14 +355,13 @@ def _class_precision(numbers: Numbers) -> list[Finding]:
     measured = numbers.measured
     if not measured or not measured.expected_precision:
         return []
-    errors = max(1 - measured.expected_precision, 1e-6)
     worse = [
         of
         for of in measured.classes
         if of.accepted >= ENOUGH_LABELS
         and of.precision is not None
         and of.precision <= measured.expected_precision - CLASS_PRECISION_POINTS
-        and binomial_tail(of.accepted - of.accepted_correct, of.accepted, errors)
+        and binomial_tail(of.accepted_correct, of.accepted, measured.expected_precision)
         < SIGNIFICANT_P / len(measured.classes)
     ]
     if not worse:

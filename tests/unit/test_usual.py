@@ -9,11 +9,11 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.report.drift import binomial_tail
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Tally
-from analytics.report.scatter import ENOUGH_DAYS, between_days, f_tail
+from analytics.report.scatter import ENOUGH_DAYS, between_days
 from analytics.report.usual import volume
+from ingest.stats import f_tail
 
 WEEK = IsoWeek.parse("2026-W47")
 FIRST = WEEK.back(4).monday
@@ -40,13 +40,6 @@ def p_value(counts):
 def test_the_tail_of_f_is_scipys(statistic, numerator, denominator):
     expected = scipy.stats.f.sf(statistic, numerator, denominator)
     assert f_tail(statistic, numerator, denominator) == pytest.approx(expected, abs=1e-9)
-
-
-@given(st.integers(0, 60), st.integers(1, 500), st.sampled_from([0.005, 0.1, 0.6]))
-def test_the_tail_of_the_binomial_distribution_is_scipys(successes, trials, share):
-    successes = min(successes, trials)
-    expected = scipy.stats.binom.sf(successes - 1, trials, share)
-    assert binomial_tail(successes, trials, share) == pytest.approx(expected, abs=1e-9)
 
 
 def test_independent_images_and_days_that_scatter_both_give_p_values_that_are_as_rare_as_they_say():
