@@ -82,26 +82,16 @@ class Policy:
         )
 
     def to_parameters(self) -> dict[str, str]:
-        """Return the template's parameters.
-
-        An optional one at its default is left out, so that a deployment keeps its own value.
-        """
+        """Return the template's parameters: all of `PARAMETERS`, so that nothing of another policy stays."""
         own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
-        optional = {
-            name: str(value)
-            for name, value, default in (
-                ("ModelVersion", self.model_version, ""),
-                ("Temperature", self.temperature, 1),
-                ("UnfamiliarityThreshold", self.unfamiliarity_threshold, DEFAULT_UNFAMILIARITY_THRESHOLD),
-                ("EndpointScores", self.scores_are, PROBABILITIES),
-            )
-            if value != default
-        }
         return {
             "ClassNames": ",".join(self.classes),
             "Threshold": str(self.threshold),
             "ClassThresholds": own,
-            **optional,
+            "Temperature": str(self.temperature).removesuffix(".0"),  # "1", as the template's default
+            "ModelVersion": self.model_version,
+            "UnfamiliarityThreshold": str(self.unfamiliarity_threshold),
+            "EndpointScores": self.scores_are,
         }
 
     def check_version(self, answered: str) -> None:

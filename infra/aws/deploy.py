@@ -23,7 +23,7 @@ from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
 from ingest.model_input import ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
-from workflow.answers import SCORES_TYPE
+from workflow.answers import PROBABILITIES, SCORES_TYPE
 from workflow.policy import Policy
 
 __all__ = ["DeployFailed"]  # raised here, and by whatever changes a stack
@@ -41,6 +41,17 @@ Say = Callable[[str], None]
 _LEFT_OVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 """States of a stack whose creation failed. CloudFormation can delete it, and cannot update it."""
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
+
+_OF_OTHER_CLASSES = {
+    "EndpointAccept": "application/json",
+    "ModelVersion": "",
+    "Temperature": "1",
+    "EndpointScores": PROBABILITIES,
+}
+"""Parameters of the endpoint that other classes belong to.
+
+It has another version and other scores, and may not answer with the content type of Scones' own container.
+"""
 
 POLICY_MAX_BYTES = 3_200
 """Limit of the names and thresholds of classes: the environment of a Lambda may have 4 KB in all.
@@ -279,10 +290,7 @@ def wanted_parameters(
     Raises:
         DeployFailed: they contradict each other.
     """
-    # Other classes belong to another endpoint: it has another version, and may refuse to answer with the
-    # content type of Scones' own container.
-    of_other = {"EndpointAccept": "application/json", "ModelVersion": ""} if "ClassNames" in given else {}
-    wanted = {**of_model, **of_other, **given}
+    wanted = {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
     consistent({**present, **wanted})
     return wanted
 

@@ -20,17 +20,16 @@ from infra.aws.deploy import (
     DEFAULT_ENDPOINT,
     POLICIES,
     artifacts_bucket,
+    consistent,
     described,
     make_artifacts_bucket,
     parameters_of,
 )
 from infra.stack import NotUp
-from ingest.model_input import SQUEEZE
 from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment
-from workflow.answers import PROBABILITIES
-from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD, PARAMETERS
+from workflow.policy import PARAMETERS, Policy
 
 Say = Callable[[str], None]
 
@@ -55,11 +54,16 @@ class Served:
     def change_to(self, policy: Mapping[str, str], at: datetime) -> ChangeSet | None:
         """Compute what another policy changes; None if nothing.
 
-        A parameter that the other one does not name gets its default: it is the present model's.
+        A parameter that the policy does not name gets its default: it is newer than the policy.
+
+        Raises:
+            DeployFailed: the policy contradicts itself, or CloudFormation refused it.
         """
-        wanted = {name: policy.get(name, _DEFAULTS.get(name, value)) for name, value in self.policy.items()}
+        present = self.policy
+        whole = {**present, **Policy.from_mapping(consistent(dict(policy))).to_parameters(), **policy}
+        wanted = {name: value for name, value in whole.items() if name in present or name in policy}
         client = self.account.session.client("cloudformation")
-        return change_of_parameters(client, self.stack, {**wanted, **policy}, f"policy-{at:%Y%m%d%H%M%S}")
+        return change_of_parameters(client, self.stack, wanted, f"policy-{at:%Y%m%d%H%M%S}")
 
     def remember(self, config: str) -> None:
         """Keep the present policy as the one of an endpoint configuration, for a rollback to it."""
@@ -84,16 +88,6 @@ class Served:
 
     def _key(self, config: str) -> str:
         return f"{POLICIES}/{self.stack['StackName']}/{config}.json"
-
-
-_DEFAULTS = {
-    "Temperature": "1",
-    "ModelVersion": "",
-    "UnfamiliarityThreshold": str(DEFAULT_UNFAMILIARITY_THRESHOLD),
-    "EndpointScores": PROBABILITIES,
-    "ResizeMode": SQUEEZE,
-}
-"""Parameters of a policy that a card leaves out → their defaults in the template."""
 
 
 def served_by(account: Account, stack_name: str, endpoint: str) -> Served | None:
@@ -127,6 +121,7 @@ def release(
     Raises:
         DeploymentError: the endpoint did not take the model; it was rolled back, and the policy stays.
         DeployFailed: the stack did not take the policy; both are as they were.
+        botocore.exceptions.ClientError: AWS refused to change the stack; both are as they were.
     """
     before = plane.config_of(wanted.endpoint)
     try:
@@ -134,18 +129,24 @@ def release(
             served.remember(before)
         name = deployment.deploy(plane, wanted, at, say)
     except Exception:
-        if change:
-            change.discard()
+        _discard(change)
         raise
     if change:
         say(f"giving {change.stack_name} the classes and thresholds of the model")
         try:
             change.execute()
-        except DeployFailed:
+        except (DeployFailed, ClientError):
             if name != before:
                 _take_back(plane, wanted.endpoint, before, say)
             raise
     return name
+
+
+def _discard(change: ChangeSet | None) -> None:
+    """Discard a change that is not made. The error that prevented it is shown, not one of discarding."""
+    if change:
+        with suppress(ClientError):
+            change.discard()
 
 
 def _take_back(plane: ControlPlane, endpoint: str, before: str | None, say: Say) -> None:
@@ -169,9 +170,7 @@ def roll_back(plane: ControlPlane, endpoint: str, served: Served | None, at: dat
     try:
         deployment.roll_back(plane, endpoint, say)
     except Exception:
-        if change:
-            with suppress(ClientError):
-                change.discard()
+        _discard(change)
         raise
     if change:
         say(f"giving {change.stack_name} the classes and thresholds that it had with {older}")

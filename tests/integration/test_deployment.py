@@ -23,6 +23,7 @@ from infra.aws.undeploy import CannotUndeploy, _delete_stack
 from model.serving import deployment
 from model.serving.deployment import DeploymentError
 from model.serving.sagemaker_requests import Deployment, Serverless
+from workflow.policy import PARAMETERS
 
 ACCOUNT_ID, REGION = "123456789012", "eu-central-1"
 AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -65,6 +66,8 @@ PRESENT = {
     "Threshold": "0.9",
     "ClassThresholds": "cat=0.8",
     "ModelVersion": "pets-1",
+    "Temperature": "1.7",
+    "EndpointScores": "logits",
 }
 
 
@@ -80,10 +83,18 @@ def test_a_model_brings_its_whole_policy() -> None:
     of_model = parameters_of_model()
     assert wanted_parameters({}, of_model, PRESENT) == of_model
     assert of_model["ModelVersion"]
+    assert of_model.keys() >= set(PARAMETERS)
 
 
 def test_other_classes_are_those_of_an_unknown_version() -> None:
     given = {"ClassNames": "a,b", "Threshold": "0.5", "ClassThresholds": ""}
+    assert wanted_parameters(given, {}, PRESENT) == {
+        **given,
+        "EndpointAccept": "application/json",
+        "ModelVersion": "",
+        "Temperature": "1",
+        "EndpointScores": "probabilities",
+    }
     assert wanted_parameters(given, parameters_of_model(), {})["ModelVersion"] == ""
     assert wanted_parameters({**given, "ModelVersion": "m"}, {}, PRESENT)["ModelVersion"] == "m"
 
@@ -233,7 +244,7 @@ def test_other_parameters_and_tags_stay_as_they_are() -> None:
     (request,) = cloudformation.requests
     assert {"ParameterKey": "Threshold", "ParameterValue": "0.5"} in request["Parameters"]
     kept = [each["ParameterKey"] for each in request["Parameters"] if each.get("UsePreviousValue")]
-    assert sorted(kept) == ["ClassNames", "ClassThresholds", "EndpointName", "ModelVersion"]
+    assert set(kept) == {*PRESENT, "EndpointName"} - {"Threshold"}
     assert request["Tags"] == STACK["Tags"]
 
 
@@ -392,9 +403,10 @@ def test_the_endpoint_runs_the_model_before_the_stack_has_its_policy(done: list[
     assert done == ["endpoint", "policy"]
 
 
-def test_a_policy_that_the_stack_refuses_takes_the_endpoint_back(done: list[str]) -> None:
-    with pytest.raises(DeployFailed):
-        released(Change(done, DeployFailed("no")))
+@pytest.mark.parametrize("error", [DeployFailed("no"), ClientError({}, "ExecuteChangeSet")])
+def test_a_policy_that_the_stack_refuses_takes_the_endpoint_back(done: list[str], error: Exception) -> None:
+    with pytest.raises(type(error)):
+        released(Change(done, error))
     assert done == ["endpoint", "endpoint back"]
 
 
@@ -408,6 +420,38 @@ def test_a_model_that_the_endpoint_refuses_leaves_the_policy(
     with pytest.raises(DeploymentError):
         released(Change(done))
     assert done == ["discard"]
+
+
+def test_the_endpoint_s_error_is_shown_although_the_change_cannot_be_discarded(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> str:
+        raise DeploymentError("no capacity")
+
+    def keep(_: Any) -> None:
+        raise ClientError({}, "DeleteChangeSet")
+
+    monkeypatch.setattr(deployment, "deploy", refuse)
+    monkeypatch.setattr(Change, "discard", keep)
+    with pytest.raises(DeploymentError, match="no capacity"):
+        released(Change(done))
+
+
+def test_a_policy_of_a_time_without_a_parameter_gets_its_default() -> None:
+    cloudformation = Changing()
+    remembered = {name: PRESENT[name] for name in ("ClassNames", "Threshold", "ClassThresholds")}
+    assert Served(account(cloudformation=cloudformation), STACK).change_to(remembered, AT)
+    (request,) = cloudformation.requests
+    given = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
+    defaults = {"ModelVersion": "", "Temperature": "1", "EndpointScores": "probabilities"}
+    assert given == {**remembered, **defaults, "EndpointName": None}
+
+
+def test_a_policy_that_contradicts_itself_is_refused_before_cloudformation_is_asked() -> None:
+    cloudformation = Changing()
+    with pytest.raises(DeployFailed, match="'cat' is not one of a, b"):
+        Served(account(cloudformation=cloudformation), STACK).change_to({**PRESENT, "ClassNames": "a,b"}, AT)
+    assert cloudformation.requests == []
 
 
 def test_a_rollback_gives_the_stack_the_policy_it_had_with_the_earlier_model(

@@ -9,7 +9,7 @@ from workflow import policy as policy_module
 from workflow.answers import Scores
 from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
-from workflow.policy import SUM_TOLERANCE, UNLIKE_TRAINING, Policy
+from workflow.policy import PARAMETERS, SUM_TOLERANCE, UNLIKE_TRAINING, Policy
 
 TWO = ("bicycle", "motorcycle")
 
@@ -316,8 +316,10 @@ def test_the_template_s_parameters_carry_the_whole_policy(policy):
     assert Policy.from_mapping(policy.to_parameters()) == policy
 
 
-def test_an_optional_parameter_at_its_default_is_left_out_so_that_a_deployment_keeps_its_own():
-    assert not {"Temperature", "ModelVersion"} & Policy(TWO, 0.94, {}).to_parameters().keys()
+def test_a_policy_names_every_parameter_so_that_nothing_of_another_one_stays():
+    parameters = Policy(TWO, 0.94, {}).to_parameters()
+    assert tuple(parameters) == PARAMETERS
+    assert parameters["Temperature"] == "1"
 
 
 def test_a_policy_takes_no_answer_of_another_model_version():
