@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from analytics.athena.engine import Engine
-from analytics.questions.queries import saved_query
+from analytics.questions.queries import internal_query, saved_query
 from infra.operations.write_report import original
 from infra.stack import Stack
 from ingest.errors import RejectedImage, SconesError
@@ -29,6 +29,10 @@ _RUN_IMAGES = 64
 
 class TooFewLabels(SconesError):
     """There are too few labelled images to learn from."""
+
+
+class OtherModel(SconesError):
+    """The model that is to be taught is not the one that the stack serves."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,12 @@ def learn_from(
 
     Raises:
         TooFewLabels: see there.
+        OtherModel: see there.
         UnusableModel: the model has no last layer that can be corrected.
         QueryRefused, QueryFailed: the engine could not answer.
     """
     card, network = read_card(model), (model / MODEL_FILE).read_bytes()
+    _check_served(answers, since, until, model, str(card["model_version"]))
     rows = answers.query(saved_query("labelled_images", from_dt=since, to_dt=until)).frame.to_dict("records")
     images = _fetched(stack, rows, card, progress)
     if len(images.labels) < LEAST_LABELS:
@@ -89,6 +95,20 @@ def learn_from(
         return Learned(comparison, images.left_out, None, None)
     version = _write(out, network, card, correction, logit_count, comparison, out_of_fold, images.labels)
     return Learned(comparison, images.left_out, version, out)
+
+
+def _check_served(answers: Engine, since: date, until: date, model: Path, version: str) -> None:
+    """Check that the model decided about the latest image.
+
+    Raises:
+        OtherModel: another one did.
+    """
+    found = answers.query(internal_query("latest_model", from_dt=since, to_dt=until)).frame["model_version"]
+    if len(found) and found.iloc[0] != version:
+        raise OtherModel(
+            f"the latest image was decided by the model {found.iloc[0]}, and {model} holds {version}: "
+            "name the folder of the model that is served, with MODEL= or --model"
+        )
 
 
 def _fetched(

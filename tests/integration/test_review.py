@@ -205,7 +205,10 @@ def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path
 # ── learning and certifying ────────────────────────────────────────────────────────────────────────────────
 
 
-def shades(stack: Any, count: int) -> list[dict[str, Any]]:
+SERVED = read_card(DEFAULT_MODEL)["model_version"]
+
+
+def shades(stack: Any, count: int, model_version: str = SERVED) -> list[dict[str, Any]]:
     """Record images that are dark or bright, of which the table says that all are bicycles; label them."""
     rng = np.random.default_rng(1)
     s3, results = stack.client("s3"), ResultsBucket(stack.client("s3"), "results")
@@ -213,7 +216,13 @@ def shades(stack: Any, count: int) -> list[dict[str, Any]]:
     for number in range(count):
         is_dark = number % 2 == 0
         pixels = rng.integers(0, 90, (32, 32, 3)) + (0 if is_dark else 160)
-        row = a_row(number, key=f"shade/{number}.png", version_id=None, uploaded_at=YESTERDAY)
+        row = a_row(
+            number,
+            key=f"shade/{number}.png",
+            version_id=None,
+            uploaded_at=YESTERDAY,
+            model_version=model_version,
+        )
         s3.put_object(Bucket="scones-incoming", Key=row["key"], Body=png_of(pixels))
         rows.append(row)
         labels.append(a_label(row, "bicycle" if is_dark else "motorcycle", source="sample"))
@@ -242,7 +251,7 @@ def test_labels_teach_a_model_that_can_be_served(stack, tmp_path, monkeypatch):
     model = Model.load(tmp_path / "learned", threads=1)
     card = read_card(tmp_path / "learned")
     assert model.version == card["model_version"] == said["model_version"]
-    assert card["learned"]["from"] == read_card(DEFAULT_MODEL)["model_version"]
+    assert card["learned"]["from"] == SERVED
     s3 = stack.client("s3")
     bodies = [s3.get_object(Bucket="scones-incoming", Key=row["key"])["Body"].read() for row in rows]
     pixels = np.array([np.asarray(Image.open(io.BytesIO(body))) for body in bodies])
@@ -261,6 +270,16 @@ def test_a_few_labels_teach_nothing(stack, tmp_path, monkeypatch):
     done = CliRunner().invoke(scones, ["learn"])
     assert "10 labelled images from" in str(done.exception)
     assert not (tmp_path / "home" / "learned").exists()
+
+
+def test_a_model_that_the_stack_does_not_serve_is_not_taught(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path / "home"))
+    shades(stack, 60, model_version="learned-1")
+    done = CliRunner().invoke(scones, ["learn", "--out", "learned"])
+    assert "the latest image was decided by the model learned-1, and " in str(done.exception)
+    assert not (tmp_path / "learned").exists()
 
 
 def test_certify_says_what_is_sure_and_which_images_are_next(stack, tmp_path, monkeypatch):
