@@ -116,7 +116,7 @@ async def execute(query_id: str, sql: str, database: str, ddl: Any, catalog: str
             athena._run_ddl(ddl, database)
             result = Result()
         elif write := write_of(sql, execution["ResultConfiguration"]["OutputLocation"]):
-            result = await _written(write, database, parameters)
+            result = await _written(write, database, parameters, status)
         else:
             result = await run(sql, database, parameters)
         if status["State"] == "RUNNING":  # it may have been stopped
@@ -152,7 +152,11 @@ async def run(sql: str, database: str, parameters: Sequence[str] = ()) -> Result
         LookupError: the database has no table of results. ministack would read any file.
         localathena.errors.QueryRefused, localathena.errors.QueryFailed: with the reason.
     """
-    columns, rows, scanned_bytes = await asyncio.to_thread(read_rows, sql, database, parameters)
+    return await asyncio.to_thread(_read, sql, database, parameters)
+
+
+def _read(sql: str, database: str, parameters: Sequence[str]) -> Result:
+    columns, rows, scanned_bytes = read_rows(sql, database, parameters)
     from localathena.results import text_of
 
     kinds = [column.type for column in columns]
@@ -163,12 +167,20 @@ async def run(sql: str, database: str, parameters: Sequence[str] = ()) -> Result
     return Result([_column_info(column) for column in columns], texts, scanned_bytes)
 
 
-async def _written(write: Write, database: str, parameters: Sequence[str]) -> Result:
-    """Run CTAS or UNLOAD: write the rows of a query as Parquet, list the file, and create the table."""
+async def _written(
+    write: Write, database: str, parameters: Sequence[str], status: Mapping[str, Any]
+) -> Result:
+    """Run CTAS or UNLOAD: write the rows of a query as Parquet, list the file, and create the table.
+
+    Nothing is written if the query was stopped while its rows were read.
+    """
     write.check(database)
     columns, rows, scanned_bytes = await asyncio.to_thread(read_rows, write.sql, database, parameters)
+    content = await asyncio.to_thread(write.parquet, columns, rows)
+    if status["State"] != "RUNNING":
+        return Result()
     file = f"{write.folder}{write.id}.parquet"
-    put(file, write.parquet(columns, rows))
+    put(file, content)
     put(write.manifest, f"{file}\n".encode())
     if write.table:
         answer = glue._create_table({"DatabaseName": database, "TableInput": write.table_input(columns)})

@@ -191,6 +191,7 @@ def finished(sql: str, **request: Any) -> dict[str, Any]:
         id_ = json.loads(body)["QueryExecutionId"]
         while athena._executions[id_]["Status"]["State"] in ("QUEUED", "RUNNING"):
             await asyncio.sleep(0.01)
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})  # of a stopped query too
         return dict(json.loads(athena._get_query_execution({"QueryExecutionId": id_})[2])["QueryExecution"])
 
     return asyncio.run(run_it())
@@ -275,14 +276,18 @@ def test_a_query_that_is_stopped_stays_so_and_writes_nothing(
         return read(*arguments)
 
     monkeypatch.setattr(embedded_athena, "read_rows", stopped)
-    for sql in ("SELECT 1", "SELECT nothing_such(1)"):
+    for sql in (
+        "SELECT 1",
+        "SELECT nothing_such(1)",
+        "CREATE TABLE stopped WITH (format = 'PARQUET') AS SELECT 1 AS x",
+        f"UNLOAD (SELECT 1 AS x) TO '{OUTPUT}stopped/' WITH (format = 'PARQUET')",
+    ):
         athena._executions.clear()
+        objects = sorted(s3._buckets["queries"]["objects"])
         execution = finished(sql)
-        assert execution["Status"]["State"] == "CANCELLED"
-        bucket, _, key = (
-            execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
-        )
-        assert s3._get_object(bucket, key, {})[0] == 404
+        assert execution["Status"]["State"] == "CANCELLED", execution["Status"]
+        assert sorted(s3._buckets["queries"]["objects"]) == objects
+        assert "scones/stopped" not in glue._tables
 
 
 def test_an_unknown_workgroup_and_query_are_errors(stack: None) -> None:

@@ -45,20 +45,18 @@ def cast_sql(sql: str, source: Type, target: Type) -> str:
     """
     if source == target:
         return sql
-    if source == UNKNOWN or (_is_plain(source, target) and not _is_own(source, target)):
+    if source == UNKNOWN or _is_plain(source, target):
         return f"CAST({sql} AS {target.duckdb})"
-    if source == BOOLEAN and target.name == "decimal" and target.precision == target.scale:
+    if source == BOOLEAN and target.name == "decimal":
         raise QueryRefused(f"A cast from boolean to {target} is not supported: cast it to integer.")
     if source == DATE and target == VARCHAR:
         far = f"year({sql}) NOT BETWEEN 1 AND 9999"
         return refuse_if(
             far, "A date before the year 1 or after 9999 is not supported", f"CAST({sql} AS VARCHAR)"
         )
-    if source.name == "decimal" and target == DOUBLE and 15 < source.precision <= 18 and source.scale:
+    if source.name == "decimal" and target == DOUBLE:
         unscaled = f"CAST(replace(CAST({sql} AS VARCHAR), '.', '') AS BIGINT)"
         return f"(CAST({unscaled} AS DOUBLE) / 1e{source.scale})"  # as Trino divides
-    if _is_plain(source, target):
-        return f"CAST({sql} AS {target.duckdb})"
     if target == JSON:
         return _to_json(sql, source)
     if source == JSON:
@@ -101,25 +99,20 @@ def _entry_types(source: Type, target: Type) -> list[tuple[str, Type, Type]]:
     ]
 
 
-def _is_own(source: Type, target: Type) -> bool:
-    """Whether DuckDB's cast is Trino's for most values only."""
-    if target.name == "decimal":
-        return source == BOOLEAN
-    return (source == DATE and target == VARCHAR) or (source.name == "decimal" and target == DOUBLE)
-
-
 def _is_plain(source: Type, target: Type) -> bool:
-    """Whether DuckDB's cast is Trino's."""
+    """Whether DuckDB's cast is Trino's for every value."""
+    if source.name == "decimal" and target == DOUBLE:
+        return not (15 < source.precision <= 18 and source.scale)
     if source.is_exact and target.is_number:
         return True
     if source.is_floating:
         return target.is_floating
+    if source == BOOLEAN and target.name == "decimal":
+        return target.precision > target.scale
     if source == BOOLEAN:
         return target.is_number or target == VARCHAR
     if source.is_integer:
         return target in (BOOLEAN, VARCHAR)
-    if source == DATE:
-        return target == VARCHAR
     if source.name == "row" and target.name == "row":
         return False
     if source.name == target.name and source.arguments and len(source.arguments) == len(target.arguments):
@@ -130,7 +123,7 @@ def _is_plain(source: Type, target: Type) -> bool:
 
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
 _TIME = r"([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,9})?)?"
-"""Pattern of 24:00, which DuckDB accepts as the next day's midnight."""
+"""Pattern of a time of day. It excludes 24:00, which DuckDB accepts as the next day's midnight."""
 _SHAPES = {
     "decimal": _NUMBER,
     "real": rf"{_NUMBER}([eE][+-]?[0-9]{{1,2}})?",
@@ -267,12 +260,7 @@ def _from_json(sql: str, target: Type) -> str:
     if target == VARCHAR:
         return in_python("json_text", sql)
     if target.is_number or target == BOOLEAN:
-        number = in_python(
-            "json_number", sql, types.text("decimal" if target.name == "decimal" else target.name)
-        )
-        if target.name == "decimal":
-            return f"CAST({number} AS {target.duckdb})"
-        return f"CAST({number} AS {target.duckdb})"
+        return f"CAST({in_python('json_number', sql, types.text(target.name))} AS {target.duckdb})"
     if target.name == "array":
         element = _from_json("j", target.arguments[0])
         return f"list_transform({in_python('json_elements', sql)}, lambda j: {element})"

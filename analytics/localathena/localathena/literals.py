@@ -52,10 +52,6 @@ def _is_whole(token: Token) -> bool:
     return token.token_type == TokenType.NUMBER and token.text.isdecimal()
 
 
-def _follows(before: Token, token: Token, kind: TokenType) -> bool:
-    return token.token_type == kind and token.start == before.end + 1
-
-
 def _continued(number: str, token: Token) -> str:
     """Return the digits of a number that goes on in the next token, or an empty text."""
     rest = token.text

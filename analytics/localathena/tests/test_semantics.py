@@ -69,6 +69,10 @@ VALUES = [
     ("format('%10.2f|%-8.1f|', 3.14159e0, 2.25)", "      3.14|2.3     |"),
     ("format('%.2f', CAST(NULL AS double))", "null"),
     ('json_parse(\'{"a": 2, "b": [1.5, null]}\')', '{"a":2,"b":[1.5,null]}'),
+    (
+        "CAST(ARRAY[x] AS array(double)) = ARRAY[CAST(x AS double)] FROM (VALUES 1.60161882852480203) t (x)",
+        True,
+    ),
     ("CAST(JSON '2.5' AS bigint)", 3),
     ("CAST(JSON '\"12\"' AS integer)", 12),
     ("CAST(JSON '0.125' AS decimal(4, 2))", 0.13),
@@ -438,6 +442,7 @@ REFUSED = [
     ("SELECT * FROM VALUES (1)", "must be in parentheses"),
     ("SELECT * FROM UNNEST(ARRAY[1]) WITH OFFSET AS o", "WITH ORDINALITY"),
     ("SELECT 1 IS NULL = true", "needs parentheses"),
+    ("SELECT CAST(ARRAY[true] AS array(decimal(3,3)))", "from boolean to decimal(3,3)"),
     ("SELECT 1 IN (1) IS NULL", "needs parentheses"),
     ("SELECT true = NOT false", "needs parentheses"),
     ("SELECT transform(array_agg(key), x -> count(*)) FROM labels", "cannot contain an aggregate or a query"),
@@ -515,6 +520,7 @@ FAILING = [
     ("TIMESTAMP '2026-01-01 24:00:00'", "cannot be cast to timestamp"),
     ("from_iso8601_timestamp('2026-01-01T24:00:00Z')", "is supported for"),
     ("random(0)", "bound must be positive"),
+    ("CAST(ARRAY[DATE '2026-01-01' - INTERVAL '30000' MONTH] AS array(varchar))", "before the year 1"),
     ("width_bucket(0.6e0, ARRAY[NULL, 0.5e0])", "sorted array"),
 ]
 
