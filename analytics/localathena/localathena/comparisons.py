@@ -134,10 +134,14 @@ def one_of(value: Value, options: Sequence[Value]) -> Value:
     if type_.name in ("array", "map", "row") or has_nan:
         return Value(f"({' OR '.join(comparison('=', value, option).sql for option in options)})", BOOLEAN)
     listed = ", ".join(option.sql for option in options)
-    found = f"({value.sql} IN ({listed}))"
-    if any(option.constant is None and "(" in option.sql for option in options):  # each may fail
-        found = f"(CASE WHEN [{listed}] IS NULL THEN NULL ELSE {found} END)"
-    return Value(found, BOOLEAN)
+    return Value(evaluated(options, f"({value.sql} IN ({listed}))"), BOOLEAN)
+
+
+def evaluated(values: Sequence[Value], sql: str) -> str:
+    """Return SQL before which DuckDB evaluates values, so that one that fails does so where `sql` skips it."""
+    if all(value.constant is not None or "(" not in value.sql for value in values):
+        return sql
+    return f"(CASE WHEN len([{', '.join(value.sql for value in values)}]) = 0 THEN NULL ELSE {sql} END)"
 
 
 def _with_nan(operator: str, a: Value, b: Value, sql: str) -> str:

@@ -12,7 +12,7 @@ from localathena.aggregates import is_aggregate
 from localathena.arithmetic import arithmetic, number
 from localathena.calls import Calls
 from localathena.casts import cast
-from localathena.comparisons import between, comparison, one_of
+from localathena.comparisons import between, comparison, evaluated, one_of
 from localathena.correlation import Kind
 from localathena.errors import QueryRefused
 from localathena.functions import call
@@ -264,7 +264,7 @@ class Expressions:
             why = "IN of several values with NULL among them is supported in WHERE only: use EXISTS"
             return Value(f"({matched} OR {refuse_if(unknown, why, 'FALSE')})", BOOLEAN)
         value, sql = self._sought(value, query, "IN")
-        return self.names.hoist(Value(f"({value.sql} IN ({sql}))", BOOLEAN))
+        return self.names.hoist(Value(evaluated([value], f"({value.sql} IN ({sql}))"), BOOLEAN))
 
     def _compared_with_each(self, node: exp.Expr) -> Value:
         """Translate a comparison with ANY, SOME or ALL of a query."""
@@ -277,7 +277,8 @@ class Expressions:
         value, sql = self._sought(
             value if is_in else without_nan(value, word), each.this, "=" if is_in else word
         )
-        return self.names.hoist(Value(f"({value.sql} {operator} {word} ({sql}))", BOOLEAN))
+        found = evaluated([value], f"({value.sql} {operator} {word} ({sql}))")
+        return self.names.hoist(Value(found, BOOLEAN))
 
     def _sought(self, value: Value, query: exp.Expr, where: str) -> tuple[Value, str]:
         """Return a value and the query whose rows it is compared with, in one type and without NaN."""

@@ -520,6 +520,9 @@ FAILING = [
     ("TIMESTAMP '2026-01-01 24:00:00'", "cannot be cast to timestamp"),
     ("from_iso8601_timestamp('2026-01-01T24:00:00Z')", "is supported for"),
     ("random(0)", "bound must be positive"),
+    ("1 / x IN (SELECT 1 WHERE false) FROM (VALUES 0) AS t (x)", "Division by zero"),
+    ("1 / x = ANY (SELECT 1 WHERE false) FROM (VALUES 0) AS t (x)", "Division by zero"),
+    ("1 / x < ALL (SELECT NULL) FROM (VALUES 0) AS t (x)", "Division by zero"),
     ("CAST(ARRAY[DATE '2026-01-01' - INTERVAL '30000' MONTH] AS array(varchar))", "before the year 1"),
     ("width_bucket(0.6e0, ARRAY[NULL, 0.5e0])", "sorted array"),
 ]

@@ -1,5 +1,6 @@
 """Functions of texts and bytes."""
 
+import binascii
 import re
 import unicodedata
 import zlib
@@ -120,6 +121,18 @@ def from_utf8(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
+def from_base64(text: str) -> bytes:
+    """Return `from_base64`, as Java's decoder reads it: padding is complete or missing, and ends the text."""
+    digits = text.rstrip("=")
+    illegal = re.search("[^A-Za-z0-9+/]", digits)
+    if illegal:
+        raise Failed(f"Illegal base64 character {ord(illegal[0]):x}")
+    padding = len(text) - len(digits)
+    if len(digits) % 4 == 1 or padding not in (0, -len(digits) % 4):
+        raise Failed("Input byte array has wrong 4-byte ending unit")
+    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
+
+
 def crc32(data: bytes) -> int:
     """Return `crc32`."""
     return zlib.crc32(data)
@@ -205,6 +218,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "big_endian": (big_endian, "blob, integer -> bigint"),
     "crc32": (crc32, "blob -> bigint"),
     "from_base": (from_base, "varchar, bigint -> bigint"),
+    "from_base64": (from_base64, "varchar -> blob"),
     "from_utf8": (from_utf8, "blob -> varchar"),
     "hamming": (hamming, "varchar, varchar -> bigint"),
     "is_unicode_stable": (is_unicode_stable, "varchar -> boolean"),
