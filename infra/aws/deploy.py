@@ -40,6 +40,9 @@ Say = Callable[[str], None]
 
 _LEFT_OVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 """States of a stack whose creation failed. CloudFormation can delete it, and cannot update it."""
+MARKER = "ClassThresholds"
+"""Parameter that identifies a stack of Scones. A stack of the same name without it is left alone."""
+
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
 _OF_OTHER_CLASSES = {
@@ -207,7 +210,6 @@ def plan_deployment(
     parameters: Mapping[str, str],
     model: Path | None = None,
     stage: Stage = NO_STAGE,
-    say: Say = lambda _: None,
 ) -> Planned:
     """Build the Lambdas for AWS, upload them, and let CloudFormation compute what a deployment changes.
 
@@ -220,7 +222,6 @@ def plan_deployment(
         parameters: parameters of the template. They take precedence over the stage's, those over the card's.
         model: folder of the model that the endpoint serves. None: for a new stack, the default model.
         stage: role, tags and parameters of the stage.
-        say: gets what is done on the way.
 
     Raises:
         DeployFailed: the model or a parameter is wrong or unknown, the stack cannot be changed now, or the
@@ -233,7 +234,7 @@ def plan_deployment(
     of_model = ensure_deployable(given, model)
     stage.check(account)
     session = account.session
-    stack = _changeable(session, stack_name, say)
+    stack = _changeable(session, stack_name)
     present = parameters_of(stack) if stack else {}
     if not stack and not model:
         of_model = parameters_of_model()
@@ -306,10 +307,39 @@ def variant_of(session: "boto3.Session", endpoint: str) -> str | None:
     return name
 
 
-def _changeable(session: "boto3.Session", stack_name: str, say: Say) -> dict[str, Any] | None:
-    """Return the description of a stack that can be updated, or None if it is to be created.
+def is_of_scones(stack: Mapping[str, Any]) -> bool:
+    """Tell whether a deployment of Scones made a stack, or another template with the same stack name."""
+    return MARKER in {each["ParameterKey"] for each in stack.get("Parameters", ())}
 
-    What a creation that failed has left is deleted: CloudFormation can neither update nor create over it.
+
+def left_over(session: "boto3.Session", stack_name: str) -> dict[str, Any] | None:
+    """Return the description of a stack whose creation failed, or None if there is none of that name.
+
+    Raises:
+        DeployFailed: it is not a stack of Scones.
+    """
+    try:
+        stack = described(session, stack_name)
+    except NotUp:
+        return None
+    if stack["StackStatus"] not in _LEFT_OVER:
+        return None
+    if not is_of_scones(stack):
+        raise DeployFailed(f"the stack {stack_name!r} was not created by `{how('deploy')}`: it is left alone")
+    return stack
+
+
+def delete_left_over(session: "boto3.Session", stack: Mapping[str, Any]) -> None:
+    """Delete a stack whose creation failed: CloudFormation can neither update nor create over it."""
+    cloudformation = session.client("cloudformation")
+    cloudformation.delete_stack(StackName=stack["StackId"])
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack["StackId"], WaiterConfig=_DELETE_PATIENCE
+    )
+
+
+def _changeable(session: "boto3.Session", stack_name: str) -> dict[str, Any] | None:
+    """Return the description of a stack that can be updated, or None if it is to be created.
 
     Raises:
         DeployFailed: the stack is being changed, or cannot be.
@@ -323,13 +353,10 @@ def _changeable(session: "boto3.Session", stack_name: str, say: Say) -> dict[str
     if status == "REVIEW_IN_PROGRESS":  # changes were computed, and never made
         return None
     if status in _LEFT_OVER:
-        say(why_it_failed(cloudformation, stack_name))
-        say(f"Deleting what the failed creation of {stack_name!r} left, to create it again.")
-        cloudformation.delete_stack(StackName=stack_name)
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=stack["StackId"], WaiterConfig=_DELETE_PATIENCE
+        raise DeployFailed(
+            f"{why_it_failed(cloudformation, stack_name)}\nIt is {status}: "
+            f"no changes can be computed until it is deleted. `{how('deploy')}` asks, and deletes it."
         )
-        return None
     if status.endswith("_IN_PROGRESS"):
         raise DeployFailed(
             f"the stack {stack_name!r} is being changed ({status}): try again when that is over"

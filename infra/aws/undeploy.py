@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import WaiterError
 
 from analytics.text import plural
-from infra.aws.deploy import CODE, POLICIES, artifacts_bucket, described
+from infra.aws.deploy import CODE, POLICIES, artifacts_bucket, described, is_of_scones
 from infra.installation import how
 from infra.stack import NotUp, depth
 from ingest.errors import SconesError
@@ -20,9 +20,6 @@ KEPT = ("IncomingBucket", "ResultsBucket")
 
 EMPTIED = "QueryResultsBucket"
 """Logical id of the bucket of Athena's answers. CloudFormation deletes a bucket only if it is empty."""
-
-MARKER = "ClassThresholds"
-"""Parameter that identifies a stack of Scones. A stack of the same name without it is left alone."""
 
 _PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
@@ -74,7 +71,7 @@ def _delete_artifacts(session: "boto3.Session", stack_name: str, account_id: str
 
 def _delete_stack(session: "boto3.Session", stack: Mapping[str, Any], account_id: str) -> list[str]:
     """Delete a stack in any state; return the names of the buckets that stay."""
-    if MARKER not in {parameter["ParameterKey"] for parameter in stack.get("Parameters", ())}:
+    if not is_of_scones(stack):
         raise CannotUndeploy(
             f"the stack {stack['StackName']!r} was not created by `{how('deploy')}`: it is left alone"
         )

@@ -7,7 +7,7 @@ neither make nor a shell interprets a value: docs/decisions/0074-one-command-lin
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -262,10 +262,36 @@ stack: Decorator = option(
 )
 
 
-def chosen_stack() -> str:
-    """Return the name of the stack on AWS that the command is about."""
+def chosen_stack(of_stage: str | None = None) -> str:
+    """Return the name of the stack on AWS that the command is about: the stage's, if it names one.
+
+    Raises:
+        click.ClickException: another one was chosen than the stage's.
+    """
     context = click.get_current_context(silent=True)
-    return str(context.meta.get(_STACK, STACK_NAME)) if context else STACK_NAME
+    chosen = str(context.meta.get(_STACK, STACK_NAME)) if context else STACK_NAME
+    if of_stage is None:
+        return chosen
+    if (
+        context
+        and chosen != of_stage
+        and context.get_parameter_source("stack") is not click.core.ParameterSource.DEFAULT
+    ):
+        raise click.ClickException(
+            f"the stage's stack is {of_stage!r}, and {chosen!r} was chosen: leave one out"
+        )
+    return of_stage
+
+
+def parameters_in(typed: Sequence[str]) -> dict[str, str]:
+    """Return the template's parameters that were typed as Name=value.
+
+    Raises:
+        click.ClickException: one is not.
+    """
+    if odd := [each for each in typed if "=" not in each]:
+        raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
+    return dict(each.partition("=")[::2] for each in typed)
 
 
 def on(command: Callable[..., None]) -> Callable[..., None]:

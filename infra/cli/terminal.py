@@ -120,6 +120,11 @@ def progress_bar(console: Console) -> "Progress":
     return Progress(*columns, console=console)
 
 
+def say(line: str) -> None:
+    """Print a line of progress."""
+    words.print(line, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def steps(label: str) -> "Iterator[Callable[[int, int], None]]":
     """Show the progress of one step; give what takes the work done and the work there is."""

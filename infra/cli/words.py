@@ -399,6 +399,19 @@ def show_changes(console: Terminal, planned: "Planned") -> None:
     show_resources(console, planned.changes)
 
 
+def planned_facts(planned: "Planned") -> dict[str, Any]:
+    """Return what a deployment changes, for JSON."""
+    changes = planned.changes
+    return {
+        "stack": planned.stack_name,
+        "is_new": bool(changes and changes.is_new),
+        "parameters": {
+            name: {"before": before, "after": after} for name, (before, after) in planned.parameters.items()
+        },
+        "resources": [asdict(each) for each in changes.changes] if changes else [],
+    }
+
+
 def show_checks(console: Terminal, checks: "Sequence[Check]") -> None:
     """Print what a look over an account found, and what to do."""
     styles = {"good": "green", "look": "yellow", "bad": "bold red"}

@@ -17,6 +17,9 @@ from workflow.policy import Policy, decide
 _DEFAULTS = {"Threshold": "0.9", "ClassThresholds": ""}
 """Parameters that do not change whether an answer is understood."""
 
+_REFUSALS = (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, ClientError)
+"""Errors of a request, alone or of a batch, that are part of the result."""
+
 
 class CannotCheck(SconesError):
     """The parameters are not enough to ask the endpoint."""
@@ -101,7 +104,7 @@ def check_endpoint(endpoint: Endpoint, settings: Settings, images: Sequence[byte
         answers = endpoint.classify_batch([each.pixels.tobytes() for each in prepared], settings.form.size_px)
         batch_ms = (time.perf_counter() - started) * 1000 / len(prepared)
         together = [decide(answer.scores, settings.policy).probabilities for answer in answers]
-    except (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel):
+    except _REFUSALS:
         return Checked(
             [image for image, _ in alone], takes_batches=False, batch_ms=None, batch_differs_by=None
         )
@@ -122,7 +125,7 @@ def _ask(
         answer = endpoint.classify(settings.form.file_of(image.pixels), settings.form.content_type)
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         decided = decide(answer.scores, settings.policy)
-    except (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, ClientError) as error:
+    except _REFUSALS as error:
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return CheckedImage(milliseconds, error=f"{type(error).__name__}: {error}"), {}
     return (

@@ -18,6 +18,7 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
+from infra.aws.deploy import parameters_of
 from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.model_input import ModelInput
@@ -79,7 +80,7 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
         CannotImport: they contradict each other.
     """
     (deployed,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
-    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
+    parameters = parameters_of(deployed)
     said = parameters
     if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them
         said = {"ClassNames": classes, "Threshold": parameters["Threshold"], "ClassThresholds": ""}

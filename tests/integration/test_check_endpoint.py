@@ -7,14 +7,17 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from infra.cli import systems
 from infra.cli.command_line import ATTENTION
 from infra.cli.main import scones
 from infra.demo_images import three_drawings
-from infra.operations.check_endpoint import CannotCheck, Settings
+from infra.operations.check_endpoint import CannotCheck, Settings, check_endpoint
 from tests.builders import png_bytes
+from workflow.answers import Scores
+from workflow.aws import Answer
 
 HUGGING_FACE = [{"label": "motorcycle", "score": 0.9}, {"label": "bicycle", "score": 0.1}]
 PARAMETERS = ("ClassNames=bicycle,motorcycle", "ImageSizePx=224", "JpegQuality=90")
@@ -80,6 +83,20 @@ def test_an_endpoint_that_takes_batches_is_asked_for_one(endpoint):
     endpoint["answer"] = [0.1, 0.9]
     assert "Batches: not taken" in check("ClassNames=a,b", "ImageSizePx=32").output
     assert endpoint["asked"][-1][1] == "application/x-npy"
+
+
+def test_a_batch_that_aws_refuses_leaves_the_answers_to_single_images() -> None:
+    class Refusing:
+        def classify(self, *_: Any) -> Answer:
+            return Answer(Scores([0.1, 0.9]), "m")
+
+        def classify_batch(self, *_: Any) -> list[Answer]:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")
+
+    settings = Settings.of({"ClassNames": "a,b", "ImageSizePx": "32"})
+    endpoint: Any = Refusing()
+    checked = check_endpoint(endpoint, settings, three_drawings())
+    assert (checked.is_ready, checked.takes_batches, len(checked.images)) == (True, False, 3)
 
 
 @pytest.mark.parametrize(

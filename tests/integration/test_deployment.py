@@ -15,7 +15,13 @@ from moto import mock_aws
 from infra.aws import release
 from infra.aws.account import Account, NotAws, aws_session, region_name
 from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters, why_it_failed
-from infra.aws.deploy import _changeable, parameters_of_model, wanted_parameters
+from infra.aws.deploy import (
+    _changeable,
+    delete_left_over,
+    left_over,
+    parameters_of_model,
+    wanted_parameters,
+)
 from infra.aws.incoming import announce_uploads
 from infra.aws.release import Served
 from infra.aws.stage import Stage, WrongStage
@@ -129,11 +135,13 @@ class CloudFormation:
     def __init__(self, status: str) -> None:
         self.status: str | None = status
         self.calls: list[str] = []
+        self.parameters = [{"ParameterKey": "ClassThresholds", "ParameterValue": ""}]
 
     def describe_stacks(self, StackName: str) -> Any:
         if self.status is None:
             raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
-        return {"Stacks": [{"StackName": "scones", "StackId": "arn", "StackStatus": self.status}]}
+        stack = {"StackName": "scones", "StackId": "arn", "StackStatus": self.status}
+        return {"Stacks": [{**stack, "Parameters": self.parameters}]}
 
     def delete_stack(self, StackName: str) -> None:
         self.calls.append("delete_stack")
@@ -146,13 +154,33 @@ class CloudFormation:
         return SimpleNamespace(paginate=lambda StackName: [{"StackEvents": EVENTS}])
 
 
-def test_what_a_failed_creation_left_is_deleted_and_its_reason_said() -> None:
-    cloudformation, said = CloudFormation("ROLLBACK_COMPLETE"), list[str]()
-    assert _changeable(account(cloudformation=cloudformation).session, "scones", said.append) is None
+def test_what_a_failed_creation_left_is_named_with_its_reason_and_not_deleted_by_a_plan() -> None:
+    cloudformation = CloudFormation("ROLLBACK_COMPLETE")
+    with pytest.raises(DeployFailed, match="until it is deleted") as refused:
+        _changeable(account(cloudformation=cloudformation).session, "scones")
+    said = str(refused.value)
+    assert "ClassifyFunction (AWS::Lambda::Function): UnreservedConcurrentExecution below" in said
+    assert "cancelled" not in said
+    assert "an earlier deployment" not in said
+    assert cloudformation.calls == []
+
+
+def test_what_a_failed_creation_left_is_found_and_deleted() -> None:
+    cloudformation = CloudFormation("ROLLBACK_COMPLETE")
+    session = account(cloudformation=cloudformation).session
+    left = left_over(session, "scones")
+    assert left
+    delete_left_over(session, left)
     assert cloudformation.calls == ["delete_stack", "stack_delete_complete"]
-    assert "ClassifyFunction (AWS::Lambda::Function): UnreservedConcurrentExecution below" in said[0]
-    assert "cancelled" not in said[0]
-    assert "an earlier deployment" not in said[0]
+    assert left_over(session, "scones") is None
+    assert left_over(account(cloudformation=CloudFormation("UPDATE_COMPLETE")).session, "scones") is None
+
+
+def test_the_failed_stack_of_another_system_is_left_alone() -> None:
+    cloudformation = CloudFormation("ROLLBACK_COMPLETE")
+    cloudformation.parameters = []
+    with pytest.raises(DeployFailed, match="left alone"):
+        left_over(account(cloudformation=cloudformation).session, "scones")
 
 
 @pytest.mark.parametrize(
@@ -166,13 +194,13 @@ def test_what_a_failed_creation_left_is_deleted_and_its_reason_said() -> None:
 def test_a_stack_that_cannot_be_changed_now_is_left_alone(status: str, says: str) -> None:
     cloudformation = CloudFormation(status)
     with pytest.raises(DeployFailed, match=says):
-        _changeable(account(cloudformation=cloudformation).session, "scones", print)
+        _changeable(account(cloudformation=cloudformation).session, "scones")
     assert cloudformation.calls == []
 
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_a_stack_that_is_there_is_updated(status: str) -> None:
-    stack = _changeable(account(cloudformation=CloudFormation(status)).session, "scones", print)
+    stack = _changeable(account(cloudformation=CloudFormation(status)).session, "scones")
     assert stack
     assert stack["StackStatus"] == status
 

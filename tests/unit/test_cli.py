@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from analytics.reconciliation import IN_FLIGHT
+from infra.aws.account import Account
+from infra.aws.changes import Change
 from infra.cli import systems
 from infra.cli.main import main, scones
 from infra.installation import PROJECT
@@ -363,3 +365,44 @@ def test_up_names_no_command_that_would_ask_the_real_aws(monkeypatch, tmp_path) 
 def test_the_help_says_how_long_an_upload_may_take(command) -> None:
     said = CliRunner().invoke(scones, [command, "--help"]).output
     assert f"Left out: {IN_FLIGHT.total_seconds():.0f}." in " ".join(said.split())
+
+
+def test_a_stack_that_contradicts_the_stage_is_refused(monkeypatch, capsys, tmp_path) -> None:
+    stage = tmp_path / "prod.toml"
+    stage.write_text('stack = "scones-prod"\n', encoding="utf-8")
+    line = said_by(monkeypatch, capsys, "deploy", "--stage", stage, "--stack", "scones-test")
+    assert line == "error: the stage's stack is 'scones-prod', and 'scones-test' was chosen: leave one out"
+
+
+@pytest.mark.parametrize("plan", [True, False])
+def test_a_failed_creation_is_deleted_only_if_it_is_wanted(monkeypatch, tmp_path, plan) -> None:
+    calls: list[str] = []
+    there = {"StackName": "scones", "StackId": "arn", "StackStatus": "ROLLBACK_COMPLETE"}
+    parameters = [{"ParameterKey": "ClassThresholds", "ParameterValue": ""}]
+    cloudformation = SimpleNamespace(
+        describe_stacks=lambda **_: {"Stacks": [{**there, "Parameters": parameters}]},
+        delete_stack=lambda **_: calls.append("delete"),
+        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"StackEvents": []}]),
+    )
+    session = SimpleNamespace(client=lambda _: cloudformation, region_name="eu-central-1")
+    monkeypatch.setattr("infra.cli.systems.aws_account", lambda _: Account(session, "1", "arn"))
+    monkeypatch.setattr("infra.cli.commands.on_aws.is_wanted", lambda *_, **__: False)
+    done = CliRunner().invoke(scones, ["deploy", *(["--plan"] if plan else [])])
+    assert calls == []
+    assert "until it is deleted" in str(done.exception) if plan else "Nothing has been changed" in done.stderr
+
+
+def test_a_plan_is_printed_as_json(monkeypatch) -> None:
+    resource = Change("Modify", "Decide", "AWS::Lambda::Function", "False")
+    changes = SimpleNamespace(is_new=False, stack_name="scones", changes=(resource,), discard=lambda: None)
+    planned = SimpleNamespace(
+        stack_name="scones", parameters={"Threshold": ("0.9", "0.8")}, changes=changes, discard=lambda: None
+    )
+    monkeypatch.setattr("infra.aws.deploy.left_over", lambda *_: None)
+    account = Account(SimpleNamespace(region_name="eu-central-1"), "1", "arn")
+    monkeypatch.setattr("infra.cli.systems.aws_account", lambda _: account)
+    monkeypatch.setattr("infra.aws.deploy.plan_deployment", lambda *_: planned)
+    done = CliRunner().invoke(scones, ["deploy", "--plan", "--json"])
+    said = json.loads(done.stdout)
+    assert said["parameters"] == {"Threshold": {"before": "0.9", "after": "0.8"}}
+    assert [each["resource"] for each in said["resources"]] == ["Decide"]

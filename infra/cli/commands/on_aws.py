@@ -7,9 +7,27 @@ from pathlib import Path
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, FOLDER, argument, as_json, chosen_stack, option, scones, stack
-from infra.cli.terminal import answers, words
-from infra.cli.words import print_json, show_changes, show_checks, show_undeployed, shown, stack_facts
+from infra.cli.command_line import (
+    ATTENTION,
+    FOLDER,
+    argument,
+    as_json,
+    chosen_stack,
+    option,
+    parameters_in,
+    scones,
+    stack,
+)
+from infra.cli.terminal import answers, say, words
+from infra.cli.words import (
+    planned_facts,
+    print_json,
+    show_changes,
+    show_checks,
+    show_undeployed,
+    shown,
+    stack_facts,
+)
 from infra.installation import how, state_folder
 from model.files import DEFAULT_MODEL
 
@@ -44,25 +62,40 @@ def deploy(
 
     What is not given keeps its value. A new stack takes the default model's classes and thresholds.
     """
-    if odd := [parameter for parameter in parameters if "=" not in parameter]:
-        raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
-    from infra.aws.deploy import ensure_deployable, plan_deployment, stack_on_aws
+    given = parameters_in(parameters)
+    from infra.aws.changes import why_it_failed
+    from infra.aws.deploy import (
+        delete_left_over,
+        ensure_deployable,
+        left_over,
+        plan_deployment,
+        stack_on_aws,
+    )
     from infra.aws.stage import NO_STAGE, Stage
 
-    given = dict(parameter.partition("=")[::2] for parameter in parameters)
     of_stage = Stage.read(stage) if stage else NO_STAGE
     ensure_deployable({**of_stage.parameters, **given}, model)
-    name = of_stage.stack or chosen_stack()
+    name = chosen_stack(of_stage.stack)
     account = systems.aws_account(name)
+    of_stage.check(account)
+    if not plan and (left := left_over(account.session, name)):
+        say(why_it_failed(account.session.client("cloudformation"), name))
+        if not is_wanted(f"Delete what the failed creation of {name!r} left, to create it again?", yes=yes):
+            words.print("Nothing has been changed.")
+            return
+        with words.working(f"Deleting what the failed creation of {name!r} left, some minutes …"):
+            delete_left_over(account.session, left)
     with words.working("Packing the code, and asking CloudFormation what would change, some minutes …"):
-        planned = plan_deployment(account, name, given, model, of_stage, _say)
+        planned = plan_deployment(account, name, given, model, of_stage)
     show_changes(words, planned)
+    if plan and as_json:
+        print_json(planned_facts(planned))
     if plan or (planned.changes and not is_wanted("Change it?", yes=yes)):
         planned.discard()
         words.print("Nothing has been changed.")
         return
     with words.working(f"Deploying {name!r} to {account.region}, some minutes …"):
-        planned.apply(_say)
+        planned.apply(say)
         deployed = stack_on_aws(account.session, name)
     if as_json:
         print_json(stack_facts(deployed))
@@ -123,7 +156,3 @@ def undeploy(yes: bool, as_json: bool) -> None:
         print_json(asdict(undeployed))
     else:
         show_undeployed(answers, undeployed, account.region)
-
-
-def _say(line: str) -> None:
-    words.print(line, highlight=False, soft_wrap=True)

@@ -17,19 +17,16 @@ from infra.cli.command_line import (
     as_json,
     chosen_stack,
     option,
+    parameters_in,
     scones,
     stack,
 )
 from infra.cli.commands.on_aws import is_wanted, yes
-from infra.cli.terminal import answers, steps, words
+from infra.cli.terminal import answers, say, steps, words
 from infra.cli.words import print_json, show_checked_endpoint, show_resources
 from infra.installation import how
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests
-
-
-def _say(line: str) -> None:
-    words.print(line, highlight=False, soft_wrap=True)
 
 
 def _names(classes: str) -> list[str]:
@@ -122,7 +119,7 @@ def endpoint_train(
         print_json({"images": images.counts(), "training_job": request, "cost": cost})
         return
     session = systems.aws_account().session
-    _say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
+    say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
     sagemaker.train(session, plan, images, steps)
     click.echo(plan.job_name)
 
@@ -202,21 +199,21 @@ def endpoint(
 
     served = served_by(account, chosen_stack(), name)
     change = served.change_to(parameters_of_model(model), now) if served and image else None
-    _say(f"the endpoint {name} will run {wanted.name(now)}: {requests.hourly_cost(capacity)}")
+    say(f"the endpoint {name} will run {wanted.name(now)}: {requests.hourly_cost(capacity)}")
     if change:
-        _say(f"the stack {change.stack_name} will have the classes and thresholds of {wanted.model_version}:")
+        say(f"the stack {change.stack_name} will have the classes and thresholds of {wanted.model_version}:")
         show_resources(words, change)
     if not is_wanted("Change it?", yes=yes):
         if change:
             change.discard()
-        _say("Nothing has been changed.")
+        say("Nothing has been changed.")
         return
     if image:
         sagemaker.put_object(account.session, wanted.model_url, deployment.package(model))
     plane = sagemaker.SageMaker.connect(account.session)
-    click.echo(release(plane, wanted, served, change, now, _say))
+    click.echo(release(plane, wanted, served, change, now, say))
     if served and not image:
-        _say(f"`{how('endpoint-calibrate')}` gives the parameters for `{how('deploy')}` that belong to it")
+        say(f"`{how('endpoint-calibrate')}` gives the parameters for `{how('deploy')}` that belong to it")
 
 
 @scones.command("check-endpoint")
@@ -235,13 +232,12 @@ def check_endpoint(name: str, parameters: tuple[str, ...], images: Path | None, 
 
     Says what a stack with these parameters would understand. Nothing is deployed.
     """
-    if odd := [parameter for parameter in parameters if "=" not in parameter]:
-        raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
+    given = parameters_in(parameters)
     from infra.operations.check_endpoint import Settings
     from infra.operations.check_endpoint import check_endpoint as check
     from workflow.aws import ENDPOINT_CONFIG, Endpoint
 
-    settings = Settings.of(dict(parameter.partition("=")[::2] for parameter in parameters))
+    settings = Settings.of(given)
     client = systems.aws_account().session.client("sagemaker-runtime", config=ENDPOINT_CONFIG)
     endpoint = Endpoint(client, name, settings.accept, settings.scores_are)
     checked = check(endpoint, settings, _three_images(images))
@@ -293,7 +289,7 @@ def endpoint_rollback(name: str, yes: bool) -> None:
         return
     plane = sagemaker.SageMaker.connect(account.session)
     served = served_by(account, chosen_stack(), name)
-    click.echo(roll_back(plane, name, served, datetime.now(UTC), _say))
+    click.echo(roll_back(plane, name, served, datetime.now(UTC), say))
 
 
 @scones.command("endpoint-delete")
@@ -305,4 +301,4 @@ def endpoint_delete(name: str, yes: bool) -> None:
 
     account = systems.aws_account()
     if is_wanted(f"Delete the endpoint {name!r} and all that was deployed behind it?", yes=yes):
-        deployment.delete(sagemaker.SageMaker.connect(account.session), name, _say)
+        deployment.delete(sagemaker.SageMaker.connect(account.session), name, say)
