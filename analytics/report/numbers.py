@@ -26,6 +26,8 @@ raise a false alarm every tenth week."""
 UNUSUAL_P = 0.005
 """Significance level of tests that know how much days scatter. With the least effects that are reported,
 quiet weeks raise few alarms: `make simulate` counts them."""
+QUESTIONS_OF_LABELS = ("measured_precision", "confusions", "labelled_images", "sampling_frame")
+"""Questions about labels. Without the answer to one of them, the others mislead."""
 
 
 class Tally(dict[str, int]):

@@ -10,6 +10,7 @@ from analytics.report import charts
 from analytics.report.cost import WeeklyCost
 from analytics.report.drift import PSI_FLOOR
 from analytics.report.numbers import (
+    QUESTIONS_OF_LABELS,
     SIGNIFICANT_P,
     ClassPrecision,
     Folder,
@@ -78,15 +79,15 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "volume": ("volume_by_day",),
     "hours": ("volume_by_hour",),
     "folders": ("outcomes_by_folder",),
-    "over-time": ("confidence_over_time",),
+    "over-time": ("confidence_over_time", "volume_by_day"),
     "classes": ("class_balance_by_week",),
-    "true-classes": ("sampling_frame", "labelled_images"),
+    "true-classes": QUESTIONS_OF_LABELS,
     "confidence": ("confidence_histogram",),
-    "below": ("confidence_histogram",),
+    "below": ("volume_by_day",),
     "unlike": ("unlike_by_folder", "most_unfamiliar_images"),
     "what-if": ("coverage_at_thresholds",),
-    "measured": ("measured_precision", "sampling_frame", "labelled_images", "label_agreement"),
-    "precision-by-class": ("measured_precision", "sampling_frame", "labelled_images", "confusions"),
+    "measured": (*QUESTIONS_OF_LABELS, "label_agreement"),
+    "precision-by-class": QUESTIONS_OF_LABELS,
     "inputs": ("input_histograms", "drift_inputs"),
     "rejects": ("rejects_by_reason",),
     "failures": ("failures_by_reason",),
@@ -478,7 +479,9 @@ def _what_if(numbers: Numbers) -> Section:
 
 def _bound(numbers: Numbers) -> str:
     certificate = numbers.certificate
-    if certificate is None or not certificate.labels:
+    if certificate is None:
+        return ""
+    if not certificate.labels:
         return "; without blind labels it has no lower bound"
     return f"; it is at least {words.at_least(certificate.lower_bound)}, 95{words.SPACE}% sure"
 
@@ -538,7 +541,7 @@ def _labels_note(numbers: Numbers, measured: Measured) -> Iterator[str]:
         f"{words.percent(measured.calibration_error_debiased)} without it."
     )
     ranks = measured.ranking
-    if ranks.auroc is not None:
+    if ranks.auroc is not None and ranks.risk_area is not None:
         yield (
             f"A correct answer has a higher confidence than a wrong one in {words.percent(ranks.auroc)} "
             f"of the pairs (AUROC, {words.plural(ranks.errors, 'error')} of {ranks.images:,}); "

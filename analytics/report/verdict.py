@@ -106,7 +106,11 @@ def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
 
 def _unanswered(numbers: Numbers) -> list[Finding]:
     return [
-        Finding(True, f"The question {question} was not answered.", "Its section says why.")
+        Finding(
+            True,
+            f"The question {question} was not answered.",
+            "Run the report again; report.json holds the error.",
+        )
         for question in numbers.unanswered
     ]
 

@@ -13,6 +13,7 @@ from analytics.report import drift
 from analytics.report.cost import weekly_cost
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
+    QUESTIONS_OF_LABELS,
     Cell,
     ClassPrecision,
     ClassShare,
@@ -95,6 +96,7 @@ def weekly_numbers(
     days = _days(frames["volume_by_day"], week)
     tallies = {day.dt: day.tally for day in days}
     completeness = _completeness(frames, week, summary.tally.images, uploaded, just_uploaded)
+    labels_known = unanswered.keys().isdisjoint(QUESTIONS_OF_LABELS)
     means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
     return Numbers(
         week=week,
@@ -115,8 +117,8 @@ def weekly_numbers(
         cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
         cell_minutes=cell_minutes,
         what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
-        measured=_measured(frames),
-        **_sampled(frames),
+        measured=_measured(frames) if labels_known else None,
+        **_sampled(frames, labels_known),
         inputs=[_input(name, frames, week, compare) for name in _INPUTS],
         rejects=_reasons(frames, "rejects_by_reason"),
         failures=_reasons(frames, "failures_by_reason"),
@@ -438,8 +440,10 @@ def _precision(weighted: Sequence[tuple[Labelled, float]]) -> Share | None:
     return weighted_share(drawn, counts, lambda each: each.is_right)
 
 
-def _sampled(frames: Frames) -> dict[str, Any]:
+def _sampled(frames: Frames, labels_known: bool) -> dict[str, Any]:
     """Return what follows from the sample alone, by the names in `Numbers`."""
+    if not labels_known:
+        return {"certificate": None, "agreement": None, "true_shares": []}
     frame, labelled = Frame.of(frames["sampling_frame"]), Labelled.rows(frames["labelled_images"])
     drawn = [each for each in labelled if each.is_drawn]
     pairs: Counter[tuple[str | None, str | None]] = Counter()

@@ -23,8 +23,10 @@ class Ranking:
     errors: int
     auroc: float | None
     """Probability that a right answer has a higher confidence than a wrong one; None without both kinds."""
-    risk_area: float
-    """Area under the risk-coverage curve: the mean share of errors among the most confident images."""
+    risk_area: float | None
+    """Area under the risk-coverage curve: the mean share of errors among the most confident images.
+
+    None without images."""
 
 
 @dataclass(frozen=True)

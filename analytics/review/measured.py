@@ -145,7 +145,7 @@ def ranking(drawn: Sequence[Labelled], weights: Sequence[float]) -> Ranking:
         images=len(drawn),
         errors=sum(not each.is_right for each in drawn),
         auroc=pairs / (above * seen_wrong) if above and seen_wrong else None,
-        risk_area=area / seen if seen else math.nan,
+        risk_area=area / seen if seen else None,
     )
 
 
@@ -180,7 +180,7 @@ def agreement(pairs: Mapping[tuple[str | None, str | None], int]) -> Agreement |
 
 
 def true_shares(frame: Frame, drawn: Sequence[Labelled], weights: Sequence[float]) -> list[TrueShare]:
-    """Return the share of each class among all classified images, the largest first.
+    """Return the share of each class among all classified images, the largest first; none without images.
 
     What people say about a sample of each answer of the model is extended to all images with that answer. Two
     images are added to each sample, one as the model says and one of another class, so that a few labels that
@@ -190,6 +190,8 @@ def true_shares(frame: Frame, drawn: Sequence[Labelled], weights: Sequence[float
     for group, images in frame.images.items():
         answers[group[:2]] += images
     total = sum(answers.values())
+    if not total:
+        return []
     truths = {label for _, label in answers} | {each.true_label for each in drawn} | {None}
     said = {truth: sum(count for (_, label), count in answers.items() if label == truth) for truth in truths}
     found, variances = dict.fromkeys(truths, 0.0), dict.fromkeys(truths, 0.0)

@@ -21,6 +21,7 @@ from analytics.lake.schema import partition, to_table
 from analytics.questions.queries import question, saved_queries, views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
+from analytics.report.numbers import QUESTIONS_OF_LABELS
 from analytics.report.sections import QUESTIONS, chapters
 from analytics.text import percent
 from ingest.stats import wilson_interval
@@ -946,8 +947,14 @@ class Remembering:
 def remembering(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("remembered")
     write_rows(folder, rows)
+    accepted = [row for row in rows if row["outcome"] == "accepted" and partition(row) >= str(WEEK.monday)]
+    first = sorted(accepted, key=lambda row: row["upload_id"])[:30]
+    for dt, of_day in groupby(sorted(first, key=partition), key=partition):
+        write_labels(folder, dt, [a_label(row, row["label"], source="sample") for row in of_day])
     engine = Remembering(LocalEngine(folder, views()))
-    build_report(engine, WEEK, BEFORE, now=NOW)
+    report = build_report(engine, WEEK, BEFORE, now=NOW)
+    assert known(report.numbers.certificate).labels
+    assert known(report.numbers.measured).is_sample
     return engine
 
 
@@ -969,6 +976,8 @@ def test_a_question_that_fails_costs_only_its_sections_which_say_so(remembering,
         return  # the report does not ask it
     assert report.numbers.unanswered == {name: "INVALID_COLUMN_REFERENCE: line 7:17"}
     assert "INVALID_COLUMN_REFERENCE" in page
+    if name in QUESTIONS_OF_LABELS:
+        assert (report.numbers.measured, report.numbers.certificate) == (None, None)
     missing = {slug for slug in whole if slug in QUESTIONS and name in QUESTIONS[slug]}
     for section in (section for chapter in chapters(report.numbers) for section in chapter.sections):
         assert section.takeaway.startswith("Missing: ") == (section.slug in missing)
