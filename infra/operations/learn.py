@@ -1,7 +1,6 @@
 """Teaches a model with the labels of a stack: fetches the images, learns, compares, and writes a model
 folder."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -20,11 +19,16 @@ from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from model import calibrate
-from model.files import CARD_FILE, MODEL_FILE, PROBABILITIES, read_card
+from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UnusableModel, read_card
+from model.training import card as model_card
 from model.training import onnx_head
+from model.training.classifier_file import ModelFile
 from model.training.relearn import LEAST_LABELS, NONE, Comparison, Correction, learn
 
-_RUN_IMAGES = 64
+_TOLERANCE = 0.01
+"""Largest difference between the file's probabilities and those that follow from its last layer."""
+_OF_TRAINING = ("data", "training", "test", "foreign", "drawings")
+"""Entries of a card that do not hold for the corrected model."""
 
 
 class TooFewLabels(SconesError):
@@ -77,20 +81,27 @@ def learn_from(
     Raises:
         TooFewLabels: see there.
         OtherModel: see there.
-        UnusableModel: the model has no last layer that can be corrected.
+        UnusableModel: the model has no last layer that can be corrected, or its probabilities do not follow
+            from it.
         QueryRefused, QueryFailed: the engine could not answer.
     """
     card, network = read_card(model), (model / MODEL_FILE).read_bytes()
     _check_served(answers, since, until, model, str(card["model_version"]))
     rows = answers.query(saved_query("labelled_images", from_dt=since, to_dt=until)).frame.to_dict("records")
     images = _fetched(stack, rows, card, progress)
-    if len(images.labels) < LEAST_LABELS:
+    of_a_class = int((images.labels != NONE).sum())
+    if of_a_class < LEAST_LABELS:
         raise TooFewLabels(
-            f"{len(images.labels)} labelled images from {since} to {until} can be learned from; "
+            f"{of_a_class} labelled images from {since} to {until} show a class and can be learned from; "
             f"it takes at least {LEAST_LABELS}"
         )
-    present, features, logit_count = _seen(network, images.pixels)
-    correction, out_of_fold, comparison = learn(features, present, images.labels, float(card["threshold"]))
+    classes = card["classes"]
+    present, features, logit_count = _seen(network, images.pixels, len(classes), _temperature(card))
+
+    def accepts(probabilities: calibrate.Floats) -> NDArray[np.bool_]:
+        return calibrate.accepted(probabilities, classes, float(card["threshold"]), card["thresholds"])
+
+    correction, out_of_fold, comparison = learn(features, present, images.labels, accepts)
     if not comparison.is_better:
         return Learned(comparison, images.left_out, None, None)
     version = _write(out, network, card, correction, logit_count, comparison, out_of_fold, images.labels)
@@ -122,10 +133,12 @@ def _fetched(
             progress(done, len(rows))
             shown, version_id = row["true_label"], row["version_id"]
             label = classes.get(shown) if isinstance(shown, str) else NONE
+            if label is None:
+                continue
             data = original(
                 s3, row["bucket"], row["key"], version_id if isinstance(version_id, str) else None
             )
-            if label is None or data is None:
+            if data is None:
                 continue
             try:
                 yield np.asarray(prepare_for(form, data).pixels), label
@@ -138,8 +151,14 @@ def _fetched(
     return _Labelled(pixels, labels, len(rows) - len(found))
 
 
-def _seen(network: bytes, pixels: Any) -> tuple[calibrate.Floats, calibrate.Floats, int]:
-    """Return probabilities `(n, k)`, features `(n, d)`, and how many logits the last layer has."""
+def _seen(
+    network: bytes, pixels: NDArray[np.uint8], class_count: int, temperature: float
+) -> tuple[calibrate.Floats, calibrate.Floats, int]:
+    """Return probabilities `(n, k)`, features `(n, d)`, and how many logits the last layer has.
+
+    Raises:
+        UnusableModel: the probabilities are not the softmax of the last layer's first logits.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
@@ -148,13 +167,36 @@ def _seen(network: bytes, pixels: Any) -> tuple[calibrate.Floats, calibrate.Floa
     names = [PROBABILITIES, onnx_head.FEATURES, onnx_head.LOGITS]
     present, features = [], []
     logit_count = 0
-    for start in range(0, len(pixels), _RUN_IMAGES):
-        scores, seen, logits = session.run(names, {"images": pixels[start : start + _RUN_IMAGES]})
+    for start in range(0, len(pixels), RUN_IMAGES):
+        scores, seen, logits = session.run(names, {"images": pixels[start : start + RUN_IMAGES]})
+        if len(logits) % len(scores) or not _follows(scores, _mean(logits, scores), class_count, temperature):
+            raise UnusableModel(
+                "the model has no last layer that can be learned: its probabilities are not the softmax of "
+                "its last Gemm node, divided by the temperature of the card"
+            )
         present.append(scores)
-        # A mirrored copy of the images comes last, if there is one: the correction is linear.
-        features.append(seen.reshape(-1, len(scores), seen.shape[1]).mean(axis=0))
+        features.append(_mean(seen, scores))
         logit_count = logits.shape[1]
     return np.concatenate(present).astype(float), np.concatenate(features).astype(float), logit_count
+
+
+def _mean(values: calibrate.Floats, scores: calibrate.Floats) -> calibrate.Floats:
+    """Return the mean `(n, d)` over each image and its mirrored copy, which comes last if there is one."""
+    result: calibrate.Floats = values.reshape(-1, len(scores), values.shape[1]).mean(axis=0)
+    return result
+
+
+def _follows(
+    scores: calibrate.Floats, logits: calibrate.Floats, class_count: int, temperature: float
+) -> bool:
+    if scores.shape[1] != class_count or logits.shape[1] < class_count:
+        return False
+    expected = calibrate.softmax(logits[:, :class_count], temperature)
+    return float(np.abs(expected - scores).max()) <= _TOLERANCE
+
+
+def _temperature(card: dict[str, Any]) -> float:
+    return float(card.get("temperature", 1.0))
 
 
 def _write(
@@ -168,7 +210,7 @@ def _write(
     labels: calibrate.Ints,
 ) -> str:
     """Write the corrected model and its card; return its version."""
-    temperature = float(card.get("temperature", 1.0))
+    temperature = _temperature(card)
     classes = len(card["classes"])
     weight = np.zeros((logit_count, correction.weight.shape[1]), np.float32)
     bias = np.zeros(logit_count, np.float32)
@@ -180,7 +222,8 @@ def _write(
     threshold = calibrate.choose_threshold(out_of_fold.max(axis=1), correct, target)
     # A threshold of 1 means that the labels cannot show the precision: the present thresholds stay.
     chosen: dict[str, Any] = {"threshold": threshold, "thresholds": {}} if threshold < 1.0 else {}
-    new: dict[str, Any] = {**card, "model_version": version, "size_bytes": len(content), **chosen}
+    kept = {name: value for name, value in card.items() if name not in _OF_TRAINING}
+    new: dict[str, Any] = {**kept, "model_version": version, "size_bytes": len(content), **chosen}
     new["learned"] = {
         "from": card["model_version"],
         **asdict(comparison),
@@ -189,7 +232,5 @@ def _write(
     new["out_of_fold"] = calibrate.figures(
         out_of_fold[is_class], labels[is_class], card["classes"], new["threshold"], new["thresholds"], target
     )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MODEL_FILE).write_bytes(content)
-    (out / CARD_FILE).write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
+    model_card.write(out, ModelFile(content, version), new)
     return version

@@ -10,10 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from ingest.model_input import ModelInput
-from model.files import MODEL_FILE, PROBABILITIES, UNFAMILIARITY, UnusableModel, read_card
-
-RUN_IMAGES = 64
-"""Images per run of the network: more are not faster, and take more memory."""
+from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UNFAMILIARITY, UnusableModel, read_card
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,8 @@ class Model:
             session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
             model = cls(session, tuple(card["classes"]), ModelInput.from_mapping(card), card["model_version"])
             blank = np.zeros((RUN_IMAGES, model.form.height_px, model.form.width_px, 3), np.uint8)
-            scores = model.probabilities(blank)[0]
-            if model.tells_unfamiliarity:
-                model.scores(blank)
+            answered = model.scores(blank)[0] if model.tells_unfamiliarity else model.probabilities(blank)
+            scores = answered[0]
         except Exception as error:
             # onnxruntime raises a dozen kinds of its own, all as plain exceptions.
             raise UnusableModel(f"no usable model in {folder}: {type(error).__name__}: {error}") from error

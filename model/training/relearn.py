@@ -4,6 +4,7 @@ The correction is a logistic regression on top of the present logits, with a pen
 Images that show none of the classes are taught to be equally likely of each.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,11 @@ class Comparison:
 
 
 def learn(
-    features: Floats, present: Floats, labels: Ints, threshold: float, seed: int = 0
+    features: Floats,
+    present: Floats,
+    labels: Ints,
+    accepts: Callable[[Floats], NDArray[np.bool_]],
+    seed: int = 0,
 ) -> tuple[Correction, Floats, Comparison]:
     """Return a correction, its out-of-fold probabilities `(n, k)`, and how it compares.
 
@@ -79,7 +84,8 @@ def learn(
         features: `(n, d)`.
         present: probabilities `(n, k)` of the present model.
         labels: `(n,)`, indices of classes, or `NONE`.
-        threshold: an image of none of the classes is right where it is not accepted.
+        accepts: which of the probabilities `(n, k)` are accepted, `(n,)`. An image of none of the classes is
+            right where it is not accepted.
         seed: of the folds.
     """
     fold = np.random.default_rng(seed).permutation(np.arange(len(labels)) % FOLDS)
@@ -88,17 +94,15 @@ def learn(
         kept, held = fold != i, fold == i
         found = _fitted(features[kept], present[kept], labels[kept], seed)
         out_of_fold[held] = found.probabilities(features[held], present[held])
-    right, before = (_is_right(scores, labels, threshold) for scores in (out_of_fold, present))
+    right, before = (_is_right(scores, labels, accepts(scores)) for scores in (out_of_fold, present))
     wins, losses = int((right & ~before).sum()), int((before & ~right).sum())
     p_value = binomial_tail(losses, wins + losses, 0.5) if wins + losses else 1.0
     comparison = Comparison(len(labels), int(right.sum()), int(before.sum()), wins, losses, p_value)
     return _fitted(features, present, labels, seed), out_of_fold, comparison
 
 
-def _is_right(probabilities: Floats, labels: Ints, threshold: float) -> NDArray[np.bool_]:
-    is_class = labels != NONE
-    rejected = probabilities.max(axis=1) < threshold
-    right: NDArray[np.bool_] = np.where(is_class, probabilities.argmax(axis=1) == labels, rejected)
+def _is_right(probabilities: Floats, labels: Ints, accepted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = np.where(labels != NONE, probabilities.argmax(axis=1) == labels, ~accepted)
     return right
 
 

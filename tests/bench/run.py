@@ -29,8 +29,8 @@ from infra.operations.drop import drop, settle
 from infra.stack import Stack
 from ingest.image import prepare
 from model.data.drawings import draw
-from model.files import DEFAULT_MODEL
-from model.serving.inference import RUN_IMAGES, Model
+from model.files import DEFAULT_MODEL, RUN_IMAGES
+from model.serving.inference import Model
 from tests.bench import table as bench_table
 
 FOLDER = state_folder() / "bench"

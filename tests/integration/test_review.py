@@ -208,7 +208,9 @@ def test_what_is_wrong_with_a_file_is_one_line_whatever_is_in_it(stack, tmp_path
 SERVED = read_card(DEFAULT_MODEL)["model_version"]
 
 
-def shades(stack: Any, count: int, model_version: str = SERVED) -> list[dict[str, Any]]:
+def shades(
+    stack: Any, count: int, model_version: str = SERVED, dark: str | None = "bicycle"
+) -> list[dict[str, Any]]:
     """Record images that are dark or bright, of which the table says that all are bicycles; label them."""
     rng = np.random.default_rng(1)
     s3, results = stack.client("s3"), ResultsBucket(stack.client("s3"), "results")
@@ -225,7 +227,7 @@ def shades(stack: Any, count: int, model_version: str = SERVED) -> list[dict[str
         )
         s3.put_object(Bucket="scones-incoming", Key=row["key"], Body=png_of(pixels))
         rows.append(row)
-        labels.append(a_label(row, "bicycle" if is_dark else "motorcycle", source="sample"))
+        labels.append(a_label(row, dark if is_dark else "motorcycle", source="sample"))
     dt = partition(rows[0])
     results.write(f"predictions/dt={dt}/rows.parquet", to_table(rows))
     results.write(f"labels/dt={dt}/labels.parquet", pa.Table.from_pylist(labels, LABELS_SCHEMA))
@@ -252,6 +254,7 @@ def test_labels_teach_a_model_that_can_be_served(stack, tmp_path, monkeypatch):
     card = read_card(tmp_path / "learned")
     assert model.version == card["model_version"] == said["model_version"]
     assert card["learned"]["from"] == SERVED
+    assert not {"data", "training", "test", "foreign", "drawings"} & set(card)
     s3 = stack.client("s3")
     bodies = [s3.get_object(Bucket="scones-incoming", Key=row["key"])["Body"].read() for row in rows]
     pixels = np.array([np.asarray(Image.open(io.BytesIO(body))) for body in bodies])
@@ -270,6 +273,15 @@ def test_a_few_labels_teach_nothing(stack, tmp_path, monkeypatch):
     done = CliRunner().invoke(scones, ["learn"])
     assert "10 labelled images from" in str(done.exception)
     assert not (tmp_path / "home" / "learned").exists()
+
+
+def test_labels_of_which_hardly_any_shows_a_class_teach_nothing(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path / "home"))
+    shades(stack, 30, dark=None)
+    done = CliRunner().invoke(scones, ["learn"])
+    assert "15 labelled images from" in str(done.exception)
 
 
 def test_a_model_that_the_stack_does_not_serve_is_not_taught(stack, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from infra.operations.learn import _seen
 from model.calibrate import softmax
 from model.files import UnusableModel
 from model.training.classifier_file import BothSides, build
@@ -16,6 +17,10 @@ from tests.simulate.labels import promotions
 
 DIRECTIONS = np.random.default_rng(1).normal(size=(5, 60)) * 0.45
 SHIFT = np.random.default_rng(2).normal(size=60)
+
+
+def sure_enough(scores):
+    return scores.max(axis=1) >= 0.9
 
 
 def images(rng, count, shift=1.6):
@@ -30,7 +35,7 @@ def images(rng, count, shift=1.6):
 def test_200_labels_of_a_planted_shift_halve_the_error(seed):
     rng = np.random.default_rng(seed)
     features, present, labels = images(rng, 200)
-    correction, _, comparison = learn(features, present, labels, 0.9)
+    correction, _, comparison = learn(features, present, labels, sure_enough)
     features, present, labels = images(rng, 4_000)
     before = np.mean(present.argmax(axis=1) != labels)
     after = np.mean(correction.probabilities(features, present).argmax(axis=1) != labels)
@@ -42,7 +47,7 @@ def test_200_labels_of_a_planted_shift_halve_the_error(seed):
 def test_1000_labels_take_seconds():
     began = time.process_time()
     features, present, labels = images(np.random.default_rng(4), 1_000)
-    learn(features, present, labels, 0.9)
+    learn(features, present, labels, sure_enough)
     assert time.process_time() - began < 10
 
 
@@ -59,7 +64,7 @@ def test_images_of_none_of_the_classes_teach_to_be_unsure():
         np.concatenate([features, foreign]),
         np.concatenate([present, sure]),
         np.concatenate([labels, np.full(100, NONE)]),
-        threshold=0.9,
+        sure_enough,
     )
     others = rng.normal(size=(300, 60)) + 3 * SHIFT
     before = softmax(others @ DIRECTIONS.T * 3)
@@ -77,17 +82,18 @@ def test_what_may_be_chance_says_how_many_labels_are_missing():
 # ── the model's file ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def a_model(logits=3):
-    """A model with a last layer of three classes, and perhaps more logits."""
+def a_model(logits=3, then=None):
+    """A model with a last layer of three classes, perhaps more logits, and perhaps a MatMul behind it."""
     rng = np.random.default_rng(7)
     weight = rng.normal(size=(192, logits)).astype(np.float32) / 20
 
     def body(graph: Graph, x: str) -> str:
         flat = graph.node("Flatten", [x])
         hidden = graph.node("Relu", [flat])
-        return graph.node(
+        last = graph.node(
             "Gemm", [hidden, graph.half_constant(weight), graph.constant(np.zeros(logits, np.float32))]
         )
+        return last if then is None else graph.node("MatMul", [last, graph.constant(then)])
 
     return build(
         BothSides(body, logits),
@@ -98,6 +104,16 @@ def a_model(logits=3):
         std=np.full(3, 64, np.float32),
         temperature=0.8,
     )
+
+
+def test_a_file_whose_last_gemm_is_not_the_classifier_is_refused():
+    pixels = np.random.default_rng(8).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    assert _seen(a_model().content, pixels, 3, 0.8)[2] == 3
+    with pytest.raises(UnusableModel, match="its probabilities are not the softmax"):
+        _seen(a_model().content, pixels, 3, temperature=2.0)
+    mixing = np.random.default_rng(3).normal(size=(3, 3)).astype(np.float32)
+    with pytest.raises(UnusableModel, match="its probabilities are not the softmax"):
+        _seen(a_model(then=mixing).content, pixels, 3, 0.8)
 
 
 def run(content, names, pixels):
