@@ -4,8 +4,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ingest.errors import RejectedImage
-from ingest.image import MAX_BYTES, too_large
+from ingest.errors import MAX_BYTES, RejectedImage, too_large
 from ingest.upload import NULL_VERSION, Upload
 
 MODEL_INPUTS_PREFIX = "model-inputs/"

@@ -8,6 +8,9 @@ Step Functions compares a Lambda error's class name with `ErrorEquals` as exact 
 or an error of `workflow.errors` changes the state machine. A test holds the names together.
 """
 
+MAX_BYTES = 32 * 1024 * 1024
+"""Largest object that is read."""
+
 REJECT_REASONS = frozenset(
     {
         "empty",
@@ -34,3 +37,8 @@ class RejectedImage(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def too_large(size_bytes: int) -> RejectedImage:
+    """Return the rejection of an object of more than `MAX_BYTES`."""
+    return RejectedImage("too_large", f"{size_bytes:,} bytes; at most {MAX_BYTES:,} are read")

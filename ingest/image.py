@@ -20,13 +20,11 @@ from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin 
 from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401  # isort: skip
 
 from ingest.decode_limits import MAX_PIXELS, Claim, check_decoded, check_size, claim_of
-from ingest.errors import RejectedImage
+from ingest.errors import MAX_BYTES, RejectedImage, too_large
 from ingest.formats import format_of, unsupported
 from ingest.isolation import Crashed, TooCostly, run_isolated
 from ingest.model_input import CROP, PAD, ModelInput
 from ingest.tiff import orientation_of
-
-MAX_BYTES = 32 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -121,11 +119,6 @@ def prepare_for(form: ModelInput, data: bytes) -> PreparedImage:
         if claim.is_costly:
             return _prepare_isolated(claim, format_, form)
         return _judged(format_, lambda: _prepare(claim, format_, form))
-
-
-def too_large(size_bytes: int) -> RejectedImage:
-    """Return the rejection of an object of more than `MAX_BYTES`."""
-    return RejectedImage("too_large", f"{size_bytes:,} bytes; at most {MAX_BYTES:,} are read")
 
 
 def _judged(format_: str, read: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""The form in which a model wants its images: size, resizing, file format."""
+"""What a model and its endpoint agree on: size, resizing and file format of images, and the answer's type."""
 
 import io
 import re
@@ -15,6 +15,9 @@ RESIZE_MODES = (SQUEEZE, CROP, PAD)
 in its own shape, with black at two sides."""
 SIZES_PX = range(8, 1025)
 """Widths and heights that a model's input may have."""
+
+SCORES_TYPE = "application/vnd.scones.scores+json"
+"""Content type of an endpoint's answer with `unfamiliarity` beside the probabilities."""
 
 _SIZE = re.compile(r"(\d{1,4})(?:x(\d{1,4}))?")
 

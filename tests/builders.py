@@ -126,6 +126,9 @@ class FakeContext:
     invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:under-test"
     aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 39_000
+
 
 def a_picture(width_px: int = 40, height_px: int = 20) -> Image.Image:
     """Return a picture that looks different whichever way it is turned: a corner of each colour."""

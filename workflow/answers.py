@@ -27,9 +27,6 @@ from typing import Any
 
 from workflow.errors import UnclearAnswer
 
-SCORES_TYPE = "application/vnd.scones.scores+json"
-"""Content type of an answer with `unfamiliarity` beside the probabilities."""
-
 PROBABILITIES, LOGITS = "probabilities", "logits"
 """What the numbers of an answer are: the values of the template's parameter `EndpointScores`."""
 
@@ -71,7 +68,7 @@ def read_answer(body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
             raise ValueError("it is empty")
         if text[:1] in ("[", "{"):
             return [scores for value in _values(text) for scores in _images(value, scores_are)]
-        return [Scores([_number(cell) for cell in line.split(",")]) for line in text.splitlines()]
+        return [Scores([_finite(cell) for cell in line.split(",")]) for line in text.splitlines()]
     except _Unclear as error:
         raise UnclearAnswer(f"{error}. The answer begins: {text[:SHOWN_CHARS]}") from None
     except (ValueError, RecursionError) as error:
@@ -113,10 +110,6 @@ def _json(text: str) -> Any:
 def _finite(digits: str) -> float | None:
     number = float(digits)  # "1e999" is infinity
     return number if math.isfinite(number) else None
-
-
-def _number(cell: str) -> float | None:
-    return _finite(cell)
 
 
 def _images(value: Any, scores_are: str) -> list[Scores]:

@@ -4,13 +4,14 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
@@ -283,4 +284,6 @@ class WaitingImages:
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
                 for number, handle in enumerate(receipt_handles[first : first + SEND_ENTRIES])
             ]
-            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            # Only a hint: failing here would decide the whole batch again.
+            with suppress(ClientError, BotoCoreError):
+                self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)

@@ -4,6 +4,7 @@ A fault of one image rejects or fails that image, with the reason that the state
 would give. A fault that affects every image is the endpoint's: it is raised, and the batch is retried.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Protocol
 
+from ingest.aws import IncomingBucket
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import Upload, utc_text
-from workflow.aws import Answer
+from workflow.aws import BATCH_TIMEOUT_S, Answer, Endpoint
 from workflow.errors import (
     EndpointBusy,
     EndpointFault,
@@ -73,6 +75,18 @@ class Steps:
     endpoint: Classifier
     policy: Policy
 
+    @classmethod
+    def connect(cls, said: Mapping[str, str]) -> "Steps":
+        """Return the steps with clients of their own, as an environment says."""
+        return cls(
+            read=IncomingBucket.connect().read,
+            form=ModelInput.from_mapping(said),
+            endpoint=Endpoint.connect(
+                said["ENDPOINT_NAME"], said["ENDPOINT_ACCEPT"], said["ENDPOINT_SCORES"], BATCH_TIMEOUT_S
+            ),
+            policy=Policy.from_mapping(said),
+        )
+
     def run(self, events: Sequence[Mapping[str, Any]], execution_arn: str) -> list[dict[str, Any]]:
         """Return one outcome message per event (see `workflow.outcome`), in their order.
 
@@ -85,16 +99,15 @@ class Steps:
             if isinstance(message, EndpointBusy):
                 raise message
             messages.append(message)
+        faults = [message["error"] for message in messages if message["image"]]
+        if faults and all(error and error["Error"] == EndpointFault.__name__ for error in faults):
+            raise EndpointFault(json.loads(faults[0]["Cause"])["errorMessage"])
         return messages
 
     def run_each(
         self, events: Sequence[Mapping[str, Any]], execution_arns: Sequence[str]
     ) -> list[dict[str, Any] | EndpointBusy]:
-        """Return one outcome message per event, as `run` does, or that the endpoint had no capacity for it.
-
-        Raises:
-            EndpointFault: it failed for every image of the batch.
-        """
+        """Return one outcome message per event, or that the endpoint had no capacity for it."""
         if self.endpoint.is_left_alone:  # reading and decoding would be in vain
             return [EndpointBusy(f"endpoint {self.endpoint.name} is busy")] * len(events)
         prepared = list(self._prepare(events))
@@ -190,9 +203,6 @@ class Steps:
         with ThreadPoolExecutor(THREADS) as pool:
             answers = list(pool.map(self._ask, images))
         self._ask_the_busy_again(images, answers)
-        faults = [answer for answer in answers if isinstance(answer, EndpointFault)]
-        if len(faults) == len(images):
-            raise faults[0]
         return answers
 
     def _ask_the_busy_again(self, images: Sequence[PreparedImage], answers: list[Answer | Exception]) -> None:

@@ -1,7 +1,7 @@
 """A circuit breaker: an endpoint that has just said that it is busy is left alone for a while. Pure.
 
-Each container has its own, so that nothing is shared. While an endpoint is down, a container asks it once per
-pause, and images wait instead of paying for timeouts.
+Each container has its own, so that nothing is shared. While an endpoint is down, a container asks it again
+only after each pause. Images wait instead of paying for timeouts.
 """
 
 import time
@@ -29,6 +29,11 @@ class Breaker:
         self._pause_s = 0.0
 
     def was_busy(self) -> None:
-        """Note that it had no capacity or could not be reached."""
+        """Note that it had no capacity or could not be reached.
+
+        Requests that were under way when the pause began are part of the same overload.
+        """
+        if self.left_s:
+            return
         self._pause_s = min(2 * self._pause_s or FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._open_until = self._clock() + self._pause_s

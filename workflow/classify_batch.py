@@ -7,12 +7,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.aws import IncomingBucket
-from ingest.model_input import ModelInput
-from workflow.aws import BATCH_TIMEOUT_S, Endpoint, ResultsQueue
+from workflow.aws import ResultsQueue
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
-from workflow.policy import Policy
 
 logger = Logger(service="classify-batch")
 
@@ -20,17 +17,7 @@ logger = Logger(service="classify-batch")
 @cache
 def steps() -> Steps:
     """Return the steps of a batch, created once per container."""
-    return Steps(
-        read=IncomingBucket.connect().read,
-        form=ModelInput.from_mapping(os.environ),
-        endpoint=Endpoint.connect(
-            os.environ["ENDPOINT_NAME"],
-            os.environ["ENDPOINT_ACCEPT"],
-            os.environ["ENDPOINT_SCORES"],
-            BATCH_TIMEOUT_S,
-        ),
-        policy=Policy.from_mapping(os.environ),
-    )
+    return Steps.connect(os.environ)
 
 
 @cache

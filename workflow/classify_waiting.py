@@ -12,12 +12,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.aws import IncomingBucket
-from ingest.model_input import ModelInput
-from workflow.aws import BATCH_TIMEOUT_S, Endpoint, ResultsQueue, WaitingImages
+from workflow.aws import ResultsQueue, WaitingImages
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
-from workflow.policy import Policy
 from workflow.waiting import FIRST_PAUSE_S, decide_waiting
 
 logger = Logger(service="classify-waiting")
@@ -26,17 +23,7 @@ logger = Logger(service="classify-waiting")
 @cache
 def steps() -> Steps:
     """Return the steps of a batch, created once per container."""
-    return Steps(
-        read=IncomingBucket.connect().read,
-        form=ModelInput.from_mapping(os.environ),
-        endpoint=Endpoint.connect(
-            os.environ["ENDPOINT_NAME"],
-            os.environ["ENDPOINT_ACCEPT"],
-            os.environ["ENDPOINT_SCORES"],
-            BATCH_TIMEOUT_S,
-        ),
-        policy=Policy.from_mapping(os.environ),
-    )
+    return Steps.connect(os.environ)
 
 
 @cache
@@ -59,7 +46,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     Raises:
         NotSent: see `workflow.aws`; the images are decided again.
     """
-    decided = decide_waiting(steps(), event["Records"])
+    decided = decide_waiting(steps(), event["Records"], lambda: context.get_remaining_time_in_millis() / 1000)
     results_queue().send(decided.messages)
     waiting_images().show_again(decided.shown_soon, FIRST_PAUSE_S)
     measure(decided.messages)

@@ -1,20 +1,21 @@
 """Decides a batch of images that waited for the endpoint. Pure, but for the steps that it is given."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from ingest.upload import Upload, utc_text
+from ingest.upload import Upload
 from workflow.batch import Steps
-from workflow.errors import EndpointBusy, EndpointFault
-from workflow.manifest import BATCH_BYTES
-from workflow.outcome import Outcome, caught
+from workflow.errors import EndpointBusy
 
 FIRST_PAUSE_S = 5
 """Wait after an image's first attempt. From then on it waits for the queue's visibility timeout. A short peak
 is over by then, and an outage costs one attempt per timeout."""
+PART_BYTES = 16 * 1024 * 1024
+"""Originals that are decided at once. What has been decided of a batch is kept when its time is over."""
+RESERVE_S = 25.0
+"""Time that must be left for another part: to decode it, to ask the endpoint, and to send the outcomes."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,22 @@ class Decided:
         ]
 
 
-def decide_waiting(steps: Steps, records: Sequence[Mapping[str, Any]]) -> Decided:
+def decide_waiting(
+    steps: Steps, records: Sequence[Mapping[str, Any]], left_s: Callable[[], float]
+) -> Decided:
     """Decide images that wait: the body of each record is the upload's event.
 
-    If the model fails for all of them, they end as `failed`, as an image does that is asked about alone. A
-    message that is not JSON goes on waiting, until the dead-letter queue takes it.
+    `left_s` returns the seconds that are left for the batch: the images that they do not suffice for go on
+    waiting. So does a message that is not JSON, until the dead-letter queue takes it.
     """
     unreadable = [record for record in records if not _is_json(record["body"])]
     records = [record for record in records if _is_json(record["body"])]
-    decided = [each for some in _bounded(records) for each in _decide(steps, some)]
+    decided: list[dict[str, Any] | EndpointBusy] = []
+    for events, execution_arns in _parts(records):
+        if left_s() < RESERVE_S:
+            decided += [EndpointBusy("no time is left")] * len(events)
+        else:
+            decided += steps.run_each(events, execution_arns)
     return Decided(
         messages=[each for each in decided if not isinstance(each, EndpointBusy)],
         waiting=[
@@ -63,32 +71,22 @@ def decide_waiting(steps: Steps, records: Sequence[Mapping[str, Any]]) -> Decide
     )
 
 
-def _bounded(records: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[Any, str]]]:
-    """Yield events and executions in parts whose originals fit into memory at once."""
-    part: list[tuple[Any, str]] = []
+def _parts(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[Any], list[str]]]:
+    """Yield events and their executions, in parts of bounded size."""
+    events: list[Any] = []
+    execution_arns: list[str] = []
     part_bytes = 0
     for record in records:
         event = json.loads(record["body"])
         size_bytes = _size_bytes(event)
-        if part and part_bytes + size_bytes > BATCH_BYTES:
-            yield part
-            part, part_bytes = [], 0
-        part.append((event, _execution_arn(record)))
+        if events and part_bytes + size_bytes > PART_BYTES:
+            yield events, execution_arns
+            events, execution_arns, part_bytes = [], [], 0
+        events.append(event)
+        execution_arns.append(_execution_arn(record))
         part_bytes += size_bytes
-    if part:
-        yield part
-
-
-def _decide(steps: Steps, part: Sequence[tuple[Any, str]]) -> list[dict[str, Any] | EndpointBusy]:
-    events, execution_arns = [event for event, _ in part], [arn for _, arn in part]
-    try:
-        return steps.run_each(events, execution_arns)
-    except EndpointFault as fault:
-        at = utc_text(datetime.now(UTC), "milliseconds")
-        failed = {"decided_at": at, "outcome": Outcome.FAILED, "image": None, "prediction": None}
-        return [
-            {"event": event, "execution_arn": arn, "error": caught(fault), **failed} for event, arn in part
-        ]
+    if events:
+        yield events, execution_arns
 
 
 def _size_bytes(event: Any) -> int:

@@ -21,9 +21,9 @@ from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack
-from ingest.model_input import ModelInput
+from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
-from workflow.answers import PROBABILITIES, SCORES_TYPE
+from workflow.answers import PROBABILITIES
 from workflow.policy import Policy
 
 __all__ = ["DeployFailed"]  # raised here, and by whatever changes a stack

@@ -351,7 +351,7 @@ def _deployed(
         "ModelEndpointUrl": model_endpoint_url,
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
-        "WaitingSeconds": "20",
+        "WaitingSeconds": "40",
     }
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))
     pids = {name: pid for pid, name in processes(home).items()}

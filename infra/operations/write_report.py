@@ -12,7 +12,7 @@ from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from infra.operations.listing import inventoried, listed, matching
 from infra.stack import Stack, depth
-from ingest.image import MAX_BYTES
+from ingest.errors import MAX_BYTES
 from ingest.upload import NULL_VERSION, Upload
 from workflow.outcome import IMPORTED_BUCKET
 

@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from ingest.errors import RejectedImage
-from ingest.image import MAX_BYTES, prepare, too_large
+from ingest.errors import MAX_BYTES, RejectedImage, too_large
+from ingest.image import prepare
 from ingest.system_files import system_part, twins
 from model.data.dataset import SIZE_PX, DataError, Dataset
 

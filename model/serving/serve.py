@@ -49,7 +49,7 @@ from starlette.routing import Route
 
 from ingest.errors import RejectedImage
 from ingest.image import prepare_for
-from ingest.model_input import ModelInput
+from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
 from model.serving.connections import BoundedProtocol
 from model.serving.inference import Model
@@ -57,8 +57,6 @@ from model.serving.loopback import LoopbackOnly
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
 BATCH_TYPE = "application/x-npy"
-SCORES_TYPE = "application/vnd.scones.scores+json"
-"""Media type of an answer with the unfamiliarity beside the probabilities."""
 MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128

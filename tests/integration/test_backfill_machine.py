@@ -138,6 +138,16 @@ def test_an_image_that_no_lambda_survives_fails_alone(run, steps):
     ]
 
 
+def test_an_image_that_finds_no_capacity_beside_one_that_kills_its_lambda_waits(run, steps):
+    steps.failures = {
+        "a": [type("ExitError", (Exception,), {})("signal: killed")] * 50,
+        "b": [EndpointBusy("throttled")] * 50,
+    }
+    assert run(["a", "b", "c"])["status"] == "SUCCEEDED"
+    assert steps.outcomes() == [("a", "failed", "ExitError"), ("c", "accepted", None)]
+    assert [Upload.from_event(event).key for event in steps.waiting] == ["b"]
+
+
 def test_an_error_without_a_cause_is_recorded_as_well(run, steps, monkeypatch):
     call = steps.call
 

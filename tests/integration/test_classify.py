@@ -12,10 +12,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ingest.model_input import SCORES_TYPE
 from model.serving.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, png_bytes
 from workflow import classify, decide
-from workflow.answers import SCORES_TYPE, Scores
+from workflow.answers import Scores
 from workflow.aws import ANSWER_MAX_BYTES, Endpoint
 from workflow.breaker import FIRST_PAUSE_S
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer

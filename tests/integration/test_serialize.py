@@ -10,8 +10,8 @@ from PIL import Image
 
 from ingest import serialize
 from ingest.aws import AccessDenied, IncomingBucket
-from ingest.errors import RejectedImage
-from ingest.image import MAX_BYTES, prepare, prepare_for
+from ingest.errors import MAX_BYTES, RejectedImage
+from ingest.image import prepare, prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
 from tests.builders import (

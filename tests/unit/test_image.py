@@ -12,9 +12,9 @@ from PIL import Image, ImageChops, ImageFile, ImageStat
 
 from ingest import image as image_module
 from ingest.decode_limits import FORMATS, MAX_DECODED_PIXELS, MAX_PIXELS
-from ingest.errors import REJECT_REASONS, RejectedImage
+from ingest.errors import MAX_BYTES, REJECT_REASONS, RejectedImage
 from ingest.formats import READABLE
-from ingest.image import MAX_BYTES, prepare
+from ingest.image import prepare
 from ingest.model_input import ModelInput
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
 

@@ -19,8 +19,8 @@ from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlu
 from ingest import decode_limits, isolation
 from ingest.av1 import AvifBoxes, TooManyParts
 from ingest.decode_limits import Claim, claim_of
-from ingest.errors import REJECT_REASONS, RejectedImage
-from ingest.image import MAX_BYTES, prepare
+from ingest.errors import MAX_BYTES, REJECT_REASONS, RejectedImage
+from ingest.image import prepare
 from ingest.isolation import Crashed, TooCostly, run_isolated
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
 from tests.corpus import fuzzed

@@ -253,6 +253,12 @@ def test_a_lambda_of_a_light_package_imports_nothing_heavy(module):
     assert {name.partition(".")[0] for name in modules} & set(HEAVY) == set()
 
 
+@pytest.mark.parametrize("module", ["workflow.classify", "workflow.decide"])
+def test_a_lambda_that_decodes_nothing_imports_no_decoder(module):
+    code = f"import {module}, sys; sys.exit('PIL' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
 @pytest.mark.parametrize("module", HANDLERS)
 def test_no_lambda_traces(module):
     names = {

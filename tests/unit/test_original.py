@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from analytics.report.isoweek import IsoWeek
 from infra.operations.listing import listed
 from infra.operations.write_report import original, uploaded_in
-from ingest.image import MAX_BYTES
+from ingest.errors import MAX_BYTES
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET
 

@@ -1,4 +1,5 @@
 import importlib
+import inspect
 import json
 import re
 import zipfile
@@ -24,6 +25,7 @@ from ingest.aws import MODEL_INPUTS_PREFIX, IncomingBucket
 from ingest.model_input import ModelInput
 from tests.template import function_timeout_s, resources_of_type, template
 from workflow.aws import BATCH_TIMEOUT_S, Endpoint
+from workflow.batch import Steps
 from workflow.policy import Policy
 
 PARAMETERS = template()["Parameters"]
@@ -158,6 +160,8 @@ def test_a_function_gets_each_variable_that_its_modules_read(name):
     given = set(FUNCTIONS[name]["Environment"]["Variables"])
     module = FUNCTIONS[name]["Handler"].rpartition(".")[0]
     source = (PROJECT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    if "Steps.connect(os.environ)" in source:
+        source += inspect.getsource(Steps.connect).replace("said", "os.environ")
     read = set(re.findall(r'environ\["(\w+)"]', source))
     for value in (Policy, ModelInput):
         if f"{value.__name__}.from_mapping(os.environ)" in source:
@@ -292,6 +296,7 @@ def test_a_batch_stays_invisible_until_its_lambda_has_timed_out():
 def test_waiting_images_stay_invisible_while_their_lambda_runs():
     """Lambda refuses a queue whose timeout is shorter than the function's."""
     assert QUEUES["WaitingImages"]["VisibilityTimeout"] == {"Ref": "WaitingSeconds"}
+    assert PARAMETERS["WaitingSeconds"]["MinValue"] > FUNCTIONS["ClassifyWaitingFunction"]["Timeout"]
     assert PARAMETERS["WaitingSeconds"]["Default"] >= 6 * FUNCTIONS["ClassifyWaitingFunction"]["Timeout"]
 
 

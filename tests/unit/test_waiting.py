@@ -1,6 +1,7 @@
 """Images that wait: when the endpoint is asked again, and what becomes of a batch of them."""
 
 import json
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from workflow.batch import Steps
 from workflow.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import Policy
-from workflow.waiting import decide_waiting
+from workflow.waiting import RESERVE_S, decide_waiting
 
 
 class Clock:
@@ -56,18 +57,31 @@ def test_the_pause_doubles_up_to_a_minute_and_an_answer_ends_it() -> None:
     assert breaker.left_s == FIRST_PAUSE_S
 
 
+def test_requests_at_the_same_time_that_are_all_refused_are_one_overload() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for _ in range(8):
+        breaker.was_busy()
+    assert breaker.left_s == FIRST_PAUSE_S
+
+
 class Endpoint:
     """Takes single images only; says what it is told to about each, in turn, and then answers."""
 
     name = "scones"
 
-    def __init__(self, *says: Exception, is_left_alone: bool = False) -> None:
+    def __init__(self, *says: Exception, busy_from: int = 10**6, is_left_alone: bool = False) -> None:
         self.says = list(says)
+        self.busy_from = busy_from
+        self.lock = Lock()
         self.asked = 0
         self.is_left_alone = is_left_alone
 
     def classify(self, image: bytes, content_type: str) -> Answer:
-        self.asked += 1
+        with self.lock:
+            self.asked += 1
+            if self.asked > self.busy_from:
+                raise EndpointBusy("throttled")
         if self.says:
             raise self.says.pop(0)
         return Answer(Scores([0.9, 0.1]), "m1")
@@ -87,6 +101,10 @@ def a_record(key: str, receives: int = 1, execution_arn: str | None = "arn:one")
     }
 
 
+def in_time() -> float:
+    return 39.0
+
+
 def steps(endpoint: Endpoint, read: Any = lambda upload: png_bytes()) -> Steps:
     return Steps(read, ModelInput.square(8), endpoint, Policy(("bicycle", "motorcycle"), 0.6, {}))
 
@@ -97,7 +115,9 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_images_that_waited_are_decided_as_their_executions_would_have() -> None:
-    decided = decide_waiting(steps(Endpoint()), [a_record("a"), a_record("b", execution_arn="arn:two")])
+    decided = decide_waiting(
+        steps(Endpoint()), [a_record("a"), a_record("b", execution_arn="arn:two")], in_time
+    )
     rows = [row_from_message(message) for message in decided.messages]
     assert [(row["key"], row["outcome"], row["execution_arn"]) for row in rows] == [
         ("a", "accepted", "arn:one"),
@@ -108,20 +128,27 @@ def test_images_that_waited_are_decided_as_their_executions_would_have() -> None
 
 
 def test_an_event_that_was_sent_by_hand_has_a_row_too() -> None:
-    (message,) = decide_waiting(steps(Endpoint()), [a_record("a", execution_arn=None)]).messages
+    (message,) = decide_waiting(steps(Endpoint()), [a_record("a", execution_arn=None)], in_time).messages
     assert row_from_message(message)["execution_arn"] == "id of a"
 
 
 def test_what_finds_no_capacity_goes_on_waiting_and_the_others_are_decided() -> None:
-    busy = [EndpointBusy("throttled")] * 3
-    decided = decide_waiting(steps(Endpoint(*busy)), [a_record(str(number)) for number in range(6)])
-    assert len(decided.messages) + len(decided.waiting) == 6
-    assert 3 <= len(decided.messages) < 6 or decided.waiting == []
+    endpoint = Endpoint(busy_from=3)
+    decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(6)], in_time)
+    assert (len(decided.messages), len(decided.waiting)) == (3, 3)
+
+
+def test_images_that_no_time_is_left_for_go_on_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflow.waiting.PART_BYTES", 2 * Upload.from_event(an_event("a")).size_bytes)
+    left = iter([RESERVE_S + 1, RESERVE_S - 1, 0.0])
+    records = [a_record(str(number)) for number in range(5)]
+    decided = decide_waiting(steps(Endpoint()), records, lambda: next(left))
+    assert (len(decided.messages), decided.waiting_ids) == (2, ["id of 2", "id of 3", "id of 4"])
 
 
 def test_a_peak_within_a_batch_is_asked_again_one_after_the_other() -> None:
     endpoint = Endpoint(EndpointBusy("throttled"))
-    decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(4)])
+    decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(4)], in_time)
     assert (len(decided.messages), endpoint.asked) == (4, 5)
 
 
@@ -131,7 +158,7 @@ def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
     def read(upload: Upload) -> bytes:
         raise AssertionError("read in vain")
 
-    decided = decide_waiting(steps(endpoint, read), [a_record("a"), a_record("b", receives=2)])
+    decided = decide_waiting(steps(endpoint, read), [a_record("a"), a_record("b", receives=2)], in_time)
     assert (decided.messages, endpoint.asked) == ([], 0)
     assert decided.waiting_ids == ["id of a", "id of b"]
     assert decided.shown_soon == ["handle of a"]  # the other one waits for the queue's timeout
@@ -146,30 +173,37 @@ def test_originals_are_in_memory_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) 
         return run_each(steps, events, arns)
 
     monkeypatch.setattr(Steps, "run_each", counting)
-    monkeypatch.setattr("workflow.waiting.BATCH_BYTES", 2.5 * Upload.from_event(an_event("a")).size_bytes)
-    decided = decide_waiting(steps(Endpoint()), [a_record(str(number)) for number in range(5)])
+    monkeypatch.setattr("workflow.waiting.PART_BYTES", 2.5 * Upload.from_event(an_event("a")).size_bytes)
+    decided = decide_waiting(steps(Endpoint()), [a_record(str(number)) for number in range(5)], in_time)
     assert (parts, len(decided.messages)) == ([2, 2, 1], 5)
 
 
 def test_what_is_no_upload_is_left_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "{}"}, a_record("b")])
+    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "{}"}, a_record("b")], in_time)
     assert [message["outcome"] for message in decided.messages] == ["failed", "accepted"]
 
 
 def test_a_message_that_is_not_json_stops_no_other() -> None:
-    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "tried"}, a_record("b")])
+    decided = decide_waiting(steps(Endpoint()), [{**a_record("a"), "body": "tried"}, a_record("b")], in_time)
     assert (decided.waiting_ids, len(decided.messages)) == (["id of a"], 1)
 
 
 def test_a_model_that_fails_for_every_image_fails_them() -> None:
     """They would come again for days, and have no row."""
-    decided = decide_waiting(
-        steps(Endpoint(*[EndpointFault("it crashed")] * 4)), [a_record("a"), a_record("b")]
-    )
+    broken = steps(Endpoint(*[EndpointFault("it crashed")] * 4))
+    decided = decide_waiting(broken, [a_record("a"), a_record("b")], in_time)
     rows = [row_from_message(message) for message in decided.messages]
     assert {(row["outcome"], row["reason"], row["detail"]) for row in rows} == {
         ("failed", "EndpointFault", "it crashed")
     }
+
+
+def test_a_model_that_fails_for_every_image_leaves_a_corrupt_one_rejected() -> None:
+    images = {"a": png_bytes(), "b": b"no image at all"}
+    broken = steps(Endpoint(*[EndpointFault("it crashed")] * 4), lambda upload: images[upload.key])
+    decided = decide_waiting(broken, [a_record("a"), a_record("b")], in_time)
+    rows = [row_from_message(message) for message in decided.messages]
+    assert [(row["outcome"], row["image_format"]) for row in rows] == [("failed", "png"), ("rejected", None)]
 
 
 def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
