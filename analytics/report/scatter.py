@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import combinations
+from statistics import fmean
 
 from analytics.report.drift import Evidence
 from ingest.stats import f_tail
@@ -44,8 +45,9 @@ def between_days(before: Days, now: Days) -> Evidence | None:
     gap = [(b - a) / root for a, b, root in zip(*shares, roots, strict=True)]
     residuals = _residuals(before, roots)
     variance, directions = _week_variance(residuals, before)
-    images_a_week = _images(before) / len(_by_week(before))
-    scale = sum(_variance_of_mean(weeks, images_a_week) for weeks in (before, now))
+    weeks = _weeks(before)
+    usual = _images(before) / len(weeks), fmean(map(_concentration, weeks))
+    scale = sum(_variance_of_mean(days, *usual) for days in (before, now))
     expected = variance * scale * _widening(before, now, _memory(residuals))
     chance = (columns - 1) * sum(1 / _images(weeks) for weeks in (before, now))
     if expected < chance:
@@ -79,10 +81,27 @@ def _by_week(days: Iterable[date]) -> dict[tuple[int, int], list[date]]:
     return weeks
 
 
-def _variance_of_mean(days: Days, images_a_week: float) -> float:
-    """Return the variance of some weeks' mean, in units of a usual week's; few images vary more."""
-    weeks = [sum(sum(days[day]) for day in of_week) for of_week in _by_week(days).values()]
-    return sum((images / sum(weeks)) ** 2 * max(1.0, images_a_week / images) for images in weeks)
+def _weeks(days: Days) -> list[list[int]]:
+    """Return the images of each day, week by week."""
+    return [[sum(days[day]) for day in of_week] for of_week in _by_week(days).values()]
+
+
+def _concentration(week: Sequence[int]) -> float:
+    """Return how few days a week's images are on: 1 for one day, 1/7 for seven equal ones."""
+    return sum(images * images for images in week) / sum(week) ** 2
+
+
+def _variance_of_mean(days: Days, usual_images: float, usual_concentration: float) -> float:
+    """Return the variance of some weeks' mean, in units of a usual week's.
+
+    A week with few images, or with its images on few days, varies more.
+    """
+    all_images = _images(days)
+    return sum(
+        (sum(week) / all_images) ** 2
+        * max(1.0, usual_images / sum(week), _concentration(week) / usual_concentration)
+        for week in _weeks(days)
+    )
 
 
 def _residuals(days: Days, roots: _Vector) -> dict[date, list[float]]:

@@ -559,11 +559,17 @@ def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, fl
     is_now = np.arange(len(both)) >= days
     weight = np.where(is_now, images / images[is_now].sum(), -images / images[~is_now].sum())
     widened = max((weight @ (memory**apart) @ weight) / (weight @ weight), 1.0)
-    usual = size.sum() / weeks
+    per_week = {each: images[week == each] for each in sorted(set(week))}
+    sizes = {each: of_week.sum() for each, of_week in per_week.items()}
+    few_days = {each: ((of_week / of_week.sum()) ** 2).sum() for each, of_week in per_week.items()}
+    earlier = sorted(set(week[~is_now]))
+    usual, usually_few = (np.mean([of[each] for each in earlier]) for of in (sizes, few_days))
     scale = 0.0
-    for side in (is_now, ~is_now):
-        sizes = np.array([images[side & (week == each)].sum() for each in sorted(set(week[side]))])
-        scale += float(((sizes / sizes.sum()) ** 2 * np.maximum(1, usual / sizes)).sum())
+    for side in (sorted(set(week[is_now])), earlier):
+        of_side = sum(sizes[each] for each in side)
+        for each in side:
+            wider = max(1, usual / sizes[each], few_days[each] / usually_few)
+            scale += float((sizes[each] / of_side) ** 2 * wider)
     expected = total / weeks * scale * widened
     chance = (columns - 1) * (1 / images[is_now].sum() + 1 / images[~is_now].sum())
     if expected < chance:

@@ -54,6 +54,18 @@ def test_independent_images_and_days_that_scatter_both_give_p_values_that_are_as
         assert np.mean(np.array(found) < 0.005) < 0.04
 
 
+@pytest.mark.parametrize("days", [1, 2])
+def test_a_week_with_its_images_on_one_or_two_days_is_not_more_evidence_than_its_days_are(days):
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(200):
+        logits = np.log([0.5, 0.3, 0.2]) + rng.normal(0, 0.4, (28 + days, 3))
+        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        images = [200] * 28 + [1_400 // days] * days
+        found.append(p_value([rng.multinomial(n, row) for n, row in zip(images, shares, strict=True)]))
+    assert np.mean(np.array(found) < 0.005) < 0.03
+
+
 def test_days_that_resemble_the_day_before_are_less_evidence():
     steady = [(60, 40), (40, 60)] * 14
     in_turn = [*[(60, 40)] * 7, *[(40, 60)] * 7] * 2
