@@ -43,7 +43,7 @@ class Engine(Protocol):
 
 
 class SideBySide:
-    """An engine that is asked several statements at once, and hands over the answers when needed.
+    """An engine that runs several statements at once when it is made, and keeps their answers.
 
     A statement takes Athena some seconds, most of which it waits. An engine says in `queries_at_once` how
     many it takes; one that does not is asked one after the other.

@@ -33,7 +33,7 @@ class Evidence(NamedTuple):
     statistic: float
     p_value: float
     degrees_of_freedom: int | None = None
-    """Degrees of freedom of chi-squared."""
+    """Degrees of freedom: of chi-squared, or of F's denominator. None where the test has none."""
 
 
 def population_stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:

@@ -131,7 +131,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Shift:
-    """How much a distribution differs from the compared week's, and whether that is significant."""
+    """How much a distribution differs from another, and a test of it."""
 
     images: int
     baseline_images: int
@@ -166,11 +166,6 @@ class Shift:
         if self.psi is None:
             return "unknown"
         return "large" if self.psi >= LARGE_PSI else "moderate" if self.psi >= MODERATE_PSI else "small"
-
-    @property
-    def significant(self) -> bool:
-        """Whether chance alone is an unlikely explanation."""
-        return self.p_value < SIGNIFICANT_P
 
 
 @dataclass(frozen=True)

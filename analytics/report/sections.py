@@ -13,6 +13,7 @@ from analytics.report.numbers import (
     QUESTIONS_OF_LABELS,
     SIGNIFICANT_P,
     ClassPrecision,
+    Departure,
     Folder,
     Input,
     Latency,
@@ -134,7 +135,12 @@ def chapters(numbers: Numbers) -> list[Chapter]:
             lambda: [_class_precisions(measured.classes)] if measured else [],
         )
         images += part(
-            "inputs", "Inputs", lambda: [_input(input_, bool(numbers.baseline)) for input_ in numbers.inputs]
+            "inputs",
+            "Inputs",
+            lambda: [
+                _input(input_, numbers.departures[input_.measure], bool(numbers.baseline))
+                for input_ in numbers.inputs
+            ],
         )
     operations = [
         *part(
@@ -327,7 +333,9 @@ def _classes(numbers: Numbers) -> Section:
             ("dot accepted", "this week, with 95 % interval"),
             *([("ring base", str(numbers.compare))] if compared else []),
         ],
-        note=_shift_note(numbers.class_shift, numbers) + (floor if compared and odd else "") + hidden,
+        note=_shift_note(numbers.class_shift, numbers.departures["label"], numbers)
+        + (floor if compared and odd else "")
+        + hidden,
         table=Table(
             ("Class", "Images", "Share", "95 % interval", "Before", "Share before", "Mean confidence"),
             [
@@ -361,7 +369,7 @@ def _confidence(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.histogram("histogram", "Confidence of classified images", bins, ticks, "{:.2f}".format),
         legend=_histogram_legend(numbers),
-        note=_shift_note(numbers.confidence_shift, numbers),
+        note=_shift_note(numbers.confidence_shift, numbers.departures["confidence"], numbers),
         table=Table(
             ("Confidence", "Images", "Before"),
             [
@@ -635,7 +643,7 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
     )
 
 
-def _input(input_: Input, compared: bool) -> Section:
+def _input(input_: Input, departure: Departure, compared: bool) -> Section:
     bins, size = input_.bins, input_.name == "File size"
 
     def name(value: float | None) -> str:
@@ -660,7 +668,7 @@ def _input(input_: Input, compared: bool) -> Section:
             name,
         ),
         legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
-        note=_shift_text(input_.shift),
+        note=_shift_text(input_.shift, departure),
         table=Table(
             (f"{input_.name}, {input_.unit}", "Images", "Before"),
             [
@@ -817,27 +825,33 @@ def _histogram_legend(numbers: Numbers) -> list[tuple[str, str]]:
     return [("box accepted", "this week"), *before]
 
 
-def _shift_note(shift: Shift, numbers: Numbers) -> str:
+def _shift_note(shift: Shift, departure: Departure, numbers: Numbers) -> str:
     if shift.psi is None:
         return (
             "There is nothing to compare with."
             if numbers.compare is None
             else f"{numbers.compare} has no images."
         )
-    return _shift_text(shift)
+    return _shift_text(shift, departure)
 
 
-def _shift_text(shift: Shift) -> str:
-    """Return how large a difference is and whether it is significant, with the numbers."""
+def _shift_text(shift: Shift, departure: Departure) -> str:
+    """Return how far the week is from the compared one, and whether it departs from the weeks before."""
     if shift.psi is None or shift.jensen_shannon is None:
         return "There is nothing to compare with."
-    significant = "significant" if shift.significant else "may be chance"
-    degrees = shift.degrees_of_freedom
+    effect = (
+        f"The difference is {shift.size} (PSI {shift.psi:.3f}, Jensen-Shannon distance "
+        f"{shift.jensen_shannon:.3f}; n = {shift.images:,} and {shift.baseline_images:,})."
+    )
+    evidence = departure.shift
+    if evidence.psi is None:
+        return f"{effect} It may be chance: there are no earlier days to test it against."
+    degrees = evidence.degrees_of_freedom
     freedom = "" if degrees is None else f" for {words.plural(degrees, 'degree')} of freedom"
     return (
-        f"The difference is {shift.size} (PSI {shift.psi:.3f}, Jensen-Shannon distance "
-        f"{shift.jensen_shannon:.3f}) and {significant} ({shift.test} {words.significant(shift.statistic)}"
-        f"{freedom}, {words.p_value(shift.p_value)}; n = {shift.images:,} and {shift.baseline_images:,})."
+        f"{effect} Against the weeks before, a difference "
+        f"{'is significant' if departure.significant else 'may be chance'} ({evidence.test} "
+        f"{words.significant(evidence.statistic)}{freedom}, {words.p_value(evidence.p_value)})."
     )
 
 

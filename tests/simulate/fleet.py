@@ -147,16 +147,7 @@ REALISTIC = Fleet(
     volume_sd=0.1,
     folders_differ=0.5,
 )
-SMALL = Fleet(
-    300,
-    folders=5,
-    day_sd=0.2,
-    folder_week_sd=0.2,
-    light_sd=8,
-    light_memory=0.5,
-    volume_sd=0.15,
-    folders_differ=0.5,
-)
+SMALL = replace(REALISTIC, images_a_week=300, folders=5, burst=1, volume_sd=0.15)
 FLEETS = {
     "4,000 images a week, independent": Fleet(4_000),
     "4,000, mild scatter": Fleet(4_000, day_sd=0.1, folder_week_sd=0.1, light_sd=4, folders_differ=0.3),

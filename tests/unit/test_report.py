@@ -23,7 +23,7 @@ from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import QUESTIONS_OF_LABELS
 from analytics.report.sections import QUESTIONS, chapters
-from analytics.text import percent
+from analytics.text import p_value, percent
 from ingest.stats import wilson_interval
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
@@ -208,6 +208,16 @@ def test_copies_are_counted_as_copies(report, rows, once):
     stored = sum(row["uploaded_at"].date() >= WEEK.monday for row in rows)
     complete = report.numbers.completeness
     assert (complete.rows_stored, complete.duplicates_removed) == (stored, stored - len(once))
+
+
+def test_the_cards_say_significant_by_the_scatter_of_days(report):
+    notes = {each.slug: each.note for chapter in chapters(report.numbers) for each in chapter.sections}
+    slugs = {"label": "classes", "confidence": "confidence", "brightness": "input-brightness"}
+    for measure, slug in slugs.items():
+        departure = report.numbers.departures[measure]
+        assert "scatter of days" in notes[slug]
+        assert ("is significant" in notes[slug]) is departure.significant
+        assert p_value(departure.shift.p_value) in notes[slug]
 
 
 def test_a_shift_of_classes_and_of_brightness_needs_attention(report):
