@@ -10,7 +10,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
 from infra.installation import state_folder
-from infra.operations.listing import inventoried, listed, matching
+from infra.operations.listing import listed_of, matches
 from infra.stack import Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
 
@@ -89,8 +89,11 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
         inventory_url: an S3 Inventory's `manifest.json`, to be read instead of listing the bucket.
     """
     s3, bucket = stack.client("s3"), stack.incoming_bucket
-    listing = inventoried(s3, inventory_url, bucket, prefix) if inventory_url else listed(s3, bucket, prefix)
-    listing = matching(listing, stack.key_pattern)
+    listing = (
+        upload
+        for upload in listed_of(s3, stack, prefix, inventory_url)
+        if matches(upload.key, stack.key_pattern)
+    )
     folder = state_folder() / "mirror" / stack.results_bucket
     mirror(ResultsBucket(s3, stack.results_bucket), folder)
     yield from accounts(folder, bucket, listing, prefix)

@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 
 import pyarrow.parquet as parquet
 
+from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.upload import Upload, bucket_and_key
 
@@ -24,13 +25,29 @@ class UnusableInventory(SconesError):
     """The address is not that of an S3 Inventory of the bucket's versions."""
 
 
-def matching(uploads: Iterable[Upload], pattern: str) -> Iterator[Upload]:
-    """Yield the uploads whose keys a stack classifies: those of `prefix*suffix`."""
+def listed_of(s3: Any, stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Upload]:
+    """Yield the uploads under a prefix that are also under the stack's own: nothing else is listed.
+
+    Args:
+        s3: a client of the bucket, and of the inventory.
+        stack: whose bucket.
+        prefix: of the keys.
+        inventory_url: an S3 Inventory's `manifest.json`, to be read instead of listing the bucket.
+    """
+    own = stack.key_pattern.partition("*")[0]
+    if not (prefix.startswith(own) or own.startswith(prefix)):
+        return
+    longest, bucket = max(prefix, own, key=len), stack.incoming_bucket
+    if inventory_url:
+        yield from inventoried(s3, inventory_url, bucket, longest)
+    else:
+        yield from listed(s3, bucket, longest)
+
+
+def matches(key: str, pattern: str) -> bool:
+    """Tell whether a stack classifies a key: whether it is one of `prefix*suffix`."""
     prefix, _, suffix = pattern.partition("*")
-    for upload in uploads:
-        key = upload.key
-        if key.startswith(prefix) and key[len(prefix) :].endswith(suffix):
-            yield upload
+    return key.startswith(prefix) and key[len(prefix) :].endswith(suffix)
 
 
 def listed(s3: Any, bucket: str, prefix: str = "") -> Iterator[Upload]:

@@ -1,7 +1,7 @@
 """The weekly report of a stack: the engine's answers, and what only the bucket's listing says."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +10,7 @@ from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
-from infra.operations.listing import inventoried, listed, matching
+from infra.operations.listing import listed_of, matches
 from infra.stack import Stack, depth
 from ingest.errors import MAX_BYTES
 from ingest.upload import NULL_VERSION, Upload
@@ -19,6 +19,9 @@ from workflow.outcome import IMPORTED_BUCKET
 LISTED_MOST = 100_000
 """Most object versions that a report on AWS lists: 100 requests. S3 lists by name, so that counting a week
 means listing every version ever stored. Beyond that, an inventory counts them."""
+
+WAITS_AT_MOST = timedelta(days=3)
+"""Longest time that an image waits for the endpoint: then its message goes to a dead-letter queue."""
 
 
 def this_week() -> IsoWeek:
@@ -43,29 +46,34 @@ def report_of(
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
         return original(s3, bucket, key, version_id)
 
-    if inventory_url:
-        uploads = inventoried(s3, inventory_url, stack.incoming_bucket)
-    else:
-        uploads = listed(s3, stack.incoming_bucket)
     most = None if stack.endpoint_url or inventory_url else LISTED_MOST
-    uploaded, just_uploaded = uploaded_in(week, matching(uploads, stack.key_pattern), most)
-    just_uploaded += depth(stack.client("sqs"), stack.waiting_images_url)
+    uploads = listed_of(s3, stack, inventory_url=inventory_url)
+    uploaded, just_uploaded = uploaded_in(week, uploads, most, stack.key_pattern)
+    if may_wait(week, datetime.now(UTC).date()):
+        just_uploaded += depth(stack.client("sqs"), stack.waiting_images_url)
     return build_report(
         answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
     )
 
 
-def uploaded_in(week: IsoWeek, uploads: Iterable[Upload], most: int | None = None) -> tuple[int | None, int]:
+def may_wait(week: IsoWeek, today: date) -> bool:
+    """Tell whether an image that was uploaded in the week can still wait for the endpoint."""
+    return week.sunday >= today - WAITS_AT_MOST
+
+
+def uploaded_in(
+    week: IsoWeek, uploads: Iterable[Upload], most: int | None = None, key_pattern: str = "*"
+) -> tuple[int | None, int]:
     """Count the uploads of a week, and those of them that may still be in flight.
 
-    Where there are more than `most` uploads of all weeks, the count is None: not known.
+    Where more than `most` are listed, of any week and whether they match or not, the count is None.
     """
     uploaded = just_uploaded = 0
     young = datetime.now(UTC) - IN_FLIGHT
     for number, upload in enumerate(uploads):
         if number == most:
             return None, 0
-        if IsoWeek.of(upload.uploaded_at.date()) == week:
+        if IsoWeek.of(upload.uploaded_at.date()) == week and matches(upload.key, key_pattern):
             uploaded += 1
             just_uploaded += upload.uploaded_at > young
     return uploaded, just_uploaded

@@ -134,7 +134,7 @@ def test_an_inventory_takes_the_place_of_a_listing(
         asked.append(arguments)
         return listed(s3, INCOMING, "a/missing.png")
 
-    monkeypatch.setattr(module, "inventoried", inventoried)
+    monkeypatch.setattr("infra.operations.listing.inventoried", inventoried)
     found = audit(stack, "a/", "s3://inventories/manifest.json", timedelta(0))
     assert asked == [(s3, "s3://inventories/manifest.json", INCOMING, "a/")]
     assert (found.totals.uploaded, found.totals.waiting, found.totals.deleted_since) == (1, 1, 1)

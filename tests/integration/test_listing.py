@@ -4,6 +4,8 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
@@ -12,8 +14,9 @@ import pyarrow.parquet as parquet
 import pytest
 from moto import mock_aws
 
+from infra.operations import listing
 from infra.operations.drop import version_of
-from infra.operations.listing import UnusableInventory, inventoried, listed, matching
+from infra.operations.listing import UnusableInventory, inventoried, listed, listed_of, matches
 from infra.operations.redrive import DeadLetterQueue
 from infra.operations.rejected import Rejected, download
 from ingest.upload import Upload
@@ -92,11 +95,24 @@ def test_only_keys_under_the_prefix_are_listed(s3):
     ],
 )
 def test_only_keys_that_the_stack_classifies_are_uploads(pattern, matched):
-    event = an_event()
-    uploads = [
-        replace(Upload.from_event(event), key=key) for key in ("in/a.png", "in/.png", "in/a.txt", "out/a.png")
-    ]
-    assert [upload.key for upload in matching(uploads, pattern)] == matched
+    keys = ("in/a.png", "in/.png", "in/a.txt", "out/a.png")
+    assert [key for key in keys if matches(key, pattern)] == matched
+
+
+@pytest.mark.parametrize(
+    ("prefix", "asked"), [("", ["in/"]), ("i", ["in/"]), ("in/a", ["in/a"]), ("out/", [])]
+)
+def test_only_the_stack_s_own_prefix_is_listed(monkeypatch, prefix, asked):
+    prefixes = []
+
+    def asked_for(s3, bucket, prefix):
+        prefixes.append(prefix)
+        return []
+
+    monkeypatch.setattr(listing, "listed", asked_for)
+    stack: Any = SimpleNamespace(key_pattern="in/*.png", incoming_bucket=BUCKET)
+    assert list(listed_of(None, stack, prefix)) == []
+    assert prefixes == asked
 
 
 def test_more_versions_than_a_page_holds_are_listed(s3, monkeypatch):

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from analytics.report.isoweek import IsoWeek
 from infra.operations.listing import listed
-from infra.operations.write_report import original, uploaded_in
+from infra.operations.write_report import may_wait, original, uploaded_in
 from ingest.errors import MAX_BYTES
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET
@@ -69,3 +69,10 @@ def test_uploads_are_counted_by_their_week_in_utc_and_young_ones_apart() -> None
     ]
     assert uploaded_in(IsoWeek.parse("2025-W47"), listing(long_ago, [now])) == (2, 0)
     assert uploaded_in(IsoWeek.of(now.date()), listing(long_ago, [now])) == (1, 1)
+
+
+def test_images_that_wait_today_are_those_of_a_week_that_ended_three_days_ago_at_most() -> None:
+    week = IsoWeek.parse("2026-W47")  # its Sunday is November 22
+    assert may_wait(week, date(2026, 11, 18))
+    assert may_wait(week, date(2026, 11, 25))
+    assert not may_wait(week, date(2026, 11, 26))
