@@ -10,7 +10,7 @@ import facts
 import pyarrow as pa
 
 from localathena.engine import LocalAthena
-from tests.trino.client import Answer, ask
+from tests.trino.client import ask
 from tests.trino.statements import of_the_tests
 
 _AT_ONCE = 4
@@ -121,11 +121,10 @@ class Judge:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(fact, asked))
 
-    def _do(self, sql: str) -> Answer:
+    def _do(self, sql: str) -> None:
         answer = ask(self._address, sql, HIVE, facts.DATABASE)
         if answer.error:
             raise RuntimeError(answer.error)
-        return answer
 
     def _report(self, title: str, lines: Iterable[str]) -> None:
         for line in lines:

@@ -138,7 +138,7 @@ def one_of(value: Value, options: Sequence[Value]) -> Value:
 
 
 def evaluated(values: Sequence[Value], sql: str) -> str:
-    """Return SQL before which DuckDB evaluates values, so that one that fails does so where `sql` skips it."""
+    """Return SQL before which DuckDB evaluates values: one that fails does so where `sql` alone skips it."""
     if all(value.constant is not None or "(" not in value.sql for value in values):
         return sql
     return f"(CASE WHEN len([{', '.join(value.sql for value in values)}]) = 0 THEN NULL ELSE {sql} END)"

@@ -16,6 +16,12 @@ from localathena.errors import QueryRefused
 from localathena.syntax import RESERVED, checked
 
 
+def _normalized(parser: TrinoParser) -> list[exp.Expr | None]:
+    """Return the arguments of normalize(x, NFC), whose second is a word and not a column."""
+    text = parser._parse_disjunction()
+    return [text, parser._parse_var()] if parser._match(TokenType.COMMA) else [text]
+
+
 class Dialect(Trino):
     """Trino's dialect, with functions and subscripts left as they are written."""
 
@@ -32,8 +38,13 @@ class Dialect(Trino):
         }
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-            name: TrinoParser.FUNCTION_PARSERS[name]
-            for name in ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM", "SUBSTRING", "LISTAGG")
+            "NORMALIZE": lambda self: self.expression(
+                exp.Anonymous(this="normalize", expressions=_normalized(self))
+            ),
+            **{
+                name: TrinoParser.FUNCTION_PARSERS[name]
+                for name in ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM", "SUBSTRING", "LISTAGG")
+            },
         }
         NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("CASE", "IF", "ANY")
@@ -75,6 +86,9 @@ def _tokens_of(parameter: Parameter, dialect: Dialect) -> list[Token]:
     return dialect.tokenize(literal)
 
 
+_UNREADABLE = "This is not Athena SQL, or its syntax is not supported"
+
+
 def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
     """Parse one statement, each `?` standing for one parameter.
 
@@ -94,9 +108,9 @@ def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
             parts[index : index + 1] = _tokens_of(parameter, dialect)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
-        raise QueryRefused(f"This is not Athena SQL: {_where(error)}") from error
+        raise QueryRefused(f"{_UNREADABLE}: {_where(error)}") from error
     except (AttributeError, TypeError) as error:  # sqlglot raises these where a name is missing
-        raise QueryRefused("This is not Athena SQL: a name or an expression is missing.") from error
+        raise QueryRefused(f"{_UNREADABLE}: a name or an expression is missing.") from error
     if len(trees) != 1:
         raise QueryRefused(f"Only one statement can run at a time: there are {len(trees)}.")
     for identifier in trees[0].find_all(exp.Identifier):

@@ -3,35 +3,9 @@
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
+from facts import TABLES
 
-PREDICTIONS = pa.schema(
-    [
-        ("result_id", pa.string()),
-        ("upload_id", pa.string()),
-        ("bucket", pa.string()),
-        ("key", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("uploaded_at", pa.timestamp("ms")),
-        ("decided_at", pa.timestamp("ms")),
-        ("outcome", pa.string()),
-        ("label", pa.string()),
-        ("confidence", pa.float64()),
-        ("probabilities", pa.map_(pa.string(), pa.float64())),
-        ("detail", pa.string()),
-        ("width_px", pa.int32()),
-        ("classify_ms", pa.float64()),
-    ]
-)
-LABELS = pa.schema(
-    [
-        ("upload_id", pa.string()),
-        ("key", pa.string()),
-        ("true_label", pa.string()),
-        ("labelled_at", pa.timestamp("ms")),
-    ]
-)
-SCHEMAS = {"predictions": PREDICTIONS, "labels": LABELS}
+SCHEMAS = {name: TABLES[name] for name in ("predictions", "labels")}
 
 
 def plain(value: Any) -> Any:

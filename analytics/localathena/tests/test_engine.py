@@ -14,7 +14,7 @@ import localathena.engine
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.process import DuckError
-from support import PREDICTIONS, SCHEMAS
+from support import SCHEMAS
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
 ROWS_A_DAY = 200
@@ -22,7 +22,7 @@ ROWS_A_DAY = 200
 
 def rows(day: str, count: int = ROWS_A_DAY) -> list[dict[str, Any]]:
     at = datetime.fromisoformat(f"{day}T01:02:03.004")
-    shared = dict.fromkeys(PREDICTIONS.names)
+    shared = dict.fromkeys(SCHEMAS["predictions"].names)
     return [
         shared
         | {
@@ -44,7 +44,7 @@ def rows(day: str, count: int = ROWS_A_DAY) -> list[dict[str, Any]]:
 def write(folder: Path, day: str, name: str = "a.parquet", without: tuple[str, ...] = ()) -> Path:
     path = folder / "predictions" / f"dt={day}" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows(day), PREDICTIONS).drop_columns(list(without)), path)
+    pq.write_table(pa.Table.from_pylist(rows(day), SCHEMAS["predictions"]).drop_columns(list(without)), path)
     return path
 
 

@@ -128,6 +128,8 @@ FORMS: dict[str, Sequence[tuple[str, str]]] = {
 
 EXPRESSIONS = 240
 STATEMENTS = 60
+LEAST_ANSWERED = 0.8
+"""Share of them that is answered, at the least: the others fail or are refused, as on Athena."""
 
 Leaf = Callable[[str], str]
 
@@ -194,6 +196,7 @@ def _ask(engine: LocalAthena, sql: str) -> tuple[Type, Any] | None:
 def test_an_expression_is_answered_alike_over_literals_and_over_columns(
     engine: LocalAthena, start: int
 ) -> None:
+    answered = 0
     for seed in range(start, start + 40):
         type_, over_literals, over_columns = _pair(seed)
         first, second = _ask(engine, over_literals), _ask(engine, over_columns)
@@ -201,6 +204,8 @@ def test_an_expression_is_answered_alike_over_literals_and_over_columns(
             continue  # DuckDB may work a constant out that no row needs
         assert str(first[0]).replace(", ", ",") == type_.replace(", ", ","), over_literals
         assert repr(first) == repr(second), (over_literals, over_columns)
+        answered += 1
+    assert answered >= LEAST_ANSWERED * 40, answered
 
 
 def _statements(seed: int) -> Iterator[str]:
@@ -232,8 +237,11 @@ def _statements(seed: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("seed", range(STATEMENTS // 10))
 def test_a_statement_is_answered_or_refused_in_words(engine: LocalAthena, seed: int) -> None:
-    for sql in _statements(seed):
-        columns, rows = _answer(engine, sql) or ((), [])
+    answers = [(sql, _answer(engine, sql)) for sql in _statements(seed)]
+    answered = sum(answer is not None for _, answer in answers)
+    assert answered >= LEAST_ANSWERED * len(answers), answered
+    for sql, answer in answers:
+        columns, rows = answer or ((), [])
         for row in rows:
             for column, value in zip(columns, row, strict=True):
                 assert value is None or isinstance(value, PYTHON[column.type.name]), (sql, column, value)

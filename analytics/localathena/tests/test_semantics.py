@@ -442,6 +442,8 @@ REFUSED = [
     ("SELECT * FROM VALUES (1)", "must be in parentheses"),
     ("SELECT * FROM UNNEST(ARRAY[1]) WITH OFFSET AS o", "WITH ORDINALITY"),
     ("SELECT 1 IS NULL = true", "needs parentheses"),
+    ("SELECT format_datetime(now(), 'w')", "w in the form of a date is not supported"),
+    ("SELECT format_datetime(now(), 'x')", "x in the form of a date is not supported"),
     ("SELECT CAST(ARRAY[true] AS array(decimal(3,3)))", "from boolean to decimal(3,3)"),
     ("SELECT 1 IN (1) IS NULL", "needs parentheses"),
     ("SELECT true = NOT false", "needs parentheses"),

@@ -269,7 +269,7 @@ _JODA = {
     "yyyy": "%Y", "y": "%-Y", "yy": "%y", "YYYY": "%Y", "xxxx": "%G", "MM": "%m", "M": "%-m", "MMM": "%b",
     "MMMM": "%B", "dd": "%d", "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I", "mm": "%M",
     "ss": "%S", "SSS": "%g", "a": "%p", "EEE": "%a", "E": "%a", "EEEE": "%A", "DDD": "%j", "ww": "%V",
-    "e": "%u", "D": "%-j", "w": "%-V", "x": "%-G",
+    "e": "%u", "D": "%-j",
 }  # fmt: skip
 """Joda's letters in strftime's specifiers."""
 

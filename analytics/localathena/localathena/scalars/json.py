@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from json.decoder import scanstring as _scanstring  # type: ignore[attr-defined]
+from typing import Any
 
 from localathena.scalars.failures import Failed, Refused
 from localathena.scalars.numbers import double_text
@@ -273,9 +274,10 @@ def array_contains(text: str, scalar: str) -> bool | None:
         )
     if scalar in _WORDS:
         return scalar in elements
-    is_whole = "." not in scalar and "E" not in scalar
+    sought = kind(scalar)
+    number = int if sought == "integer" else float
     return any(
-        _NUMBER.fullmatch(e) and (not re.search("[.eE]", e)) is is_whole and float(e) == float(scalar)
+        _NUMBER.fullmatch(e) and kind(e) == sought and number(e) == number(scalar)
         for e in elements
         if isinstance(e, str)
     )
@@ -289,24 +291,26 @@ def is_scalar(text: str) -> bool:
         raise Failed(f"Invalid JSON value: {text[:100]}") from None
 
 
-def elements(text: str) -> list[str] | None:
-    """Return the elements of an array, each as JSON; nothing for null."""
+def _cast(text: str, of: type, why: str) -> Any:
+    """Return the array or the object that a cast needs; nothing for null."""
     node = _whole(text)
     if node == "null":
         return None
-    if not isinstance(node, list):
-        raise Failed("This JSON cannot be cast to array: it is not an array")
-    return [_written(element, is_sorted=False) for element in node]
+    if not isinstance(node, of):
+        raise Failed(f"This JSON cannot be cast to {why}")
+    return node
+
+
+def elements(text: str) -> list[str] | None:
+    """Return the elements of an array, each as JSON; nothing for null."""
+    node = _cast(text, list, "array: it is not an array")
+    return None if node is None else [_written(element, is_sorted=False) for element in node]
 
 
 def keys(text: str) -> list[str] | None:
     """Return the keys of an object; nothing for null."""
-    node = _whole(text)
-    if node == "null":
-        return None
-    if not isinstance(node, dict):
-        raise Failed("This JSON cannot be cast to map: it is not an object")
-    return list(node)
+    node = _cast(text, dict, "map: it is not an object")
+    return None if node is None else list(node)
 
 
 def members(text: str) -> list[str] | None:
