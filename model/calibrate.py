@@ -21,6 +21,8 @@ ECE_BINS = 15
 THRESHOLDS = np.concatenate([np.arange(500, 1000) / 1000, [0.9995, 0.9999, 1.0]])
 """Candidates for a threshold: numbers that a person can read, write and compare. None is below a half: a
 label that is less likely than all others together is never accepted."""
+TARGET_PRECISION = 0.99
+"""Precision that is asked for where a card names none."""
 TEMPERATURES = 0.25, 10.0
 """Range of the search. Without it, predictions without an error would get infinite confidence."""
 
@@ -239,7 +241,7 @@ def figures(
     classes: Sequence[str],
     threshold: float,
     thresholds: Mapping[str, float],
-    target_precision: float = 0.99,
+    target_precision: float,
 ) -> dict[str, Any]:
     """Return every figure about predictions that the card and `make evaluate` show, ready for JSON.
 

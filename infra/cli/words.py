@@ -285,8 +285,8 @@ def show_learned(console: Terminal, learned: "Learned") -> None:
         console.print(
             f"It is better: {learned.model_version} is in {shown(learned.folder)}. Serve it: `{up}`"
         )
-    elif found.missing_labels:
-        console.print(f"That may be chance: about {found.missing_labels:,} more labels would show it.")
+    elif missing := found.missing_labels:
+        console.print(f"That may be chance: about {missing:,} more labels would show it.")
     else:
         console.print("The new model is not better. Nothing was written.")
 

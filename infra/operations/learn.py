@@ -218,7 +218,7 @@ def _write(
     content, version = onnx_head.corrected(network, weight, bias)
     is_class = labels != NONE
     correct = is_class & (out_of_fold.argmax(axis=1) == labels)
-    target = float(card.get("target_precision", 0.99))
+    target = float(card.get("target_precision", calibrate.TARGET_PRECISION))
     threshold = calibrate.choose_threshold(out_of_fold.max(axis=1), correct, target)
     # A threshold of 1 means that the labels cannot show the precision: the present thresholds stay.
     chosen: dict[str, Any] = {"threshold": threshold, "thresholds": {}} if threshold < 1.0 else {}

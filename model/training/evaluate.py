@@ -99,7 +99,12 @@ def evaluate(
         else:
             probabilities = np.array(Model.load(model, threads=1).probabilities(images.pixels))
     figures = calibrate.figures(
-        probabilities, images.labels, images.classes, card["threshold"], card["thresholds"]
+        probabilities,
+        images.labels,
+        images.classes,
+        card["threshold"],
+        card["thresholds"],
+        card.get("target_precision", calibrate.TARGET_PRECISION),
     )
     errors = label_errors.find(images, probabilities)
     return Evaluation(card["model_version"], data, part, images, probabilities, figures, errors)

@@ -19,7 +19,7 @@ PREDICT_IMAGES = 100
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of training. docs/decisions/0010-model-recipe.md says how they were found."""
+    """Hyperparameters of training. Decisions 10, 99 and 100 in docs/decisions/ say how they were found."""
 
     epochs: int = 14
     least_steps: int = 150

@@ -13,7 +13,7 @@ from model.calibrate import Floats, Ints
 from model.data.dataset import Dataset, near_pairs
 
 MOST = 200
-"""Most labels that are listed."""
+"""Most labels, and most pairs of near duplicates, that are listed."""
 _SHOWN = 10
 
 
@@ -36,7 +36,9 @@ class LabelErrors:
     suspects: list[Suspect]
     """The most probable ones first."""
     near_duplicates: list[tuple[str, str]]
-    """Nearly identical images with different labels."""
+    """Nearly identical images with different labels: the first ones."""
+    pairs: int
+    """How many such pairs there are."""
 
     def lines(self) -> list[str]:
         """Return them for people: the first few."""
@@ -44,23 +46,20 @@ class LabelErrors:
             f"  {each.image}: labelled {each.label}, rather {each.rather} ({each.probability:.3f})"
             for each in self.suspects[:_SHOWN]
         ]
-        pairs = [f"  {one} and {other}" for one, other in self.near_duplicates[:_SHOWN]]
+        shown = [f"  {one} and {other}" for one, other in self.near_duplicates[:_SHOWN]]
         return [
             f"{len(self.suspects)} labels are probably wrong{':' if suspects else ''}",
             *suspects,
-            *(
-                [f"{len(self.near_duplicates)} pairs of nearly the same images have two labels:"]
-                if pairs
-                else []
-            ),
-            *pairs,
+            *([f"{self.pairs} pairs of nearly the same images have two labels:"] if shown else []),
+            *shown,
         ]
 
     def for_json(self) -> dict[str, Any]:
-        """Return all of them for JSON."""
+        """Return them for JSON."""
         return {
             "probably_wrong": [asdict(each) for each in self.suspects],
             "near_duplicates_with_two_labels": [list(pair) for pair in self.near_duplicates],
+            "near_duplicate_pairs": self.pairs,
         }
 
 
@@ -81,7 +80,7 @@ def find(data: Dataset, probabilities: Floats) -> LabelErrors:
         for i in suspicious(probabilities, data.labels)[:MOST]
     ]
     pairs = [(i, j) for i, j in near_pairs(data.pixels) if data.labels[i] != data.labels[j]]
-    return LabelErrors(suspects, [(data.names[i], data.names[j]) for i, j in pairs])
+    return LabelErrors(suspects, [(data.names[i], data.names[j]) for i, j in pairs[:MOST]], len(pairs))
 
 
 def suspicious(probabilities: Floats, labels: Ints) -> Sequence[int]:

@@ -60,10 +60,12 @@ class Comparison:
 
     @property
     def missing_labels(self) -> int | None:
-        """How many more labels would show it at these rates; None if it does not look better."""
+        """About how many more labels would show it at these rates; None if it does not look better."""
         if self.is_better or self.wins <= self.losses:
             return None
-        for labels in range(self.labels, 100 * self.labels):
+        labels = self.labels
+        while labels < 100 * self.labels:
+            labels += max(1, labels // 50)
             scale = labels / self.labels
             wins, losses = round(self.wins * scale), round(self.losses * scale)
             if binomial_tail(losses, wins + losses, 0.5) <= 1 - SURE:

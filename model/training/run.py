@@ -96,7 +96,7 @@ def run(
 def _label_errors(data: Mapping[str, Any]) -> list[str]:
     suspects = [Suspect(**each) for each in data["probably_wrong"]]
     pairs = [(one, other) for one, other in data["near_duplicates_with_two_labels"]]
-    return ["", *LabelErrors(suspects, pairs).lines()]
+    return ["", *LabelErrors(suspects, pairs, data["near_duplicate_pairs"]).lines()]
 
 
 def needed(target_precision: float) -> int:

@@ -66,7 +66,7 @@ class _Answers:
     logits: Floats
     """`(m, k)`, of the classes, each row up to a constant."""
     scores: Floats
-    """`(m,)`, how foreign the images are; zeros if no foreign images were taught."""
+    """`(m,)`, how foreign the images are; all the same if no foreign images were taught."""
 
     @classmethod
     def merged(cls, parts: Sequence["_Answers"], fold: Ints) -> "_Answers":
@@ -178,11 +178,15 @@ def train(
             }
     if data.test is not None:
         scores, _ = predict(data.test.pixels)
-        result["test"] = calibrate.figures(scores, data.test.labels, images.classes, *limits)
+        result["test"] = calibrate.figures(
+            scores, data.test.labels, images.classes, *limits, target_precision
+        )
     if extra is not None:
         unseen = drawn(images.classes, _DRAWN_TEST, "test")
         scores, _ = predict(unseen.pixels)
-        result["drawings"] = calibrate.figures(scores, unseen.labels, images.classes, *limits)
+        result["drawings"] = calibrate.figures(
+            scores, unseen.labels, images.classes, *limits, target_precision
+        )
     return file, result
 
 

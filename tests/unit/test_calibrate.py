@@ -107,7 +107,7 @@ def test_a_class_with_too_few_predictions_to_tell_follows_the_threshold_of_all(r
     overall, per_class = calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99)
     assert overall == 0.5
     assert per_class == {"bicycle": 0.5}
-    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class)
+    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class, 0.99)
     assert result["at_class_thresholds"]["accepted"] == 1000 + rare
 
 
@@ -117,7 +117,7 @@ def test_a_class_that_is_seen_to_be_imprecise_is_reviewed(rare, wrong):
     overall, per_class = calibrate.choose_thresholds(probabilities, labels, CLASSES, 0.99)
     assert overall < 0.97
     assert per_class["motorcycle"] == 1.0
-    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class)
+    result = calibrate.figures(probabilities, labels, CLASSES, overall, per_class, 0.99)
     assert result["at_class_thresholds"] == {
         "accepted": 1000,
         "coverage": round(1000 / (1000 + rare), 4),
@@ -165,7 +165,7 @@ def test_risk_grows_with_coverage():
 def test_the_figures_show_what_accuracy_alone_hides():
     # 90 of 100 images are bicycles, and every image is classified as one: accuracy .90, without any skill.
     probabilities, labels = np.tile([[0.9, 0.1]], (100, 1)), np.array([0] * 90 + [1] * 10)
-    result = calibrate.figures(probabilities, labels, CLASSES, 0.8, dict.fromkeys(CLASSES, 0.8))
+    result = calibrate.figures(probabilities, labels, CLASSES, 0.8, dict.fromkeys(CLASSES, 0.8), 0.99)
     assert result["accuracy"] == result["majority_baseline"] == 0.9
     assert result["recall"] == {"bicycle": 1.0, "motorcycle": 0.0}
     assert result["confusion"]["motorcycle"] == {"bicycle": 10, "motorcycle": 0}
@@ -230,7 +230,7 @@ def test_figures_say_what_is_expected_and_what_is_sure():
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     labels = np.zeros(841, int)
     labels[:7] = 1
-    shown = calibrate.figures(probabilities, labels, ["a", "b"], 0.5, {})
+    shown = calibrate.figures(probabilities, labels, ["a", "b"], 0.5, {}, 0.99)
     assert (shown["at_threshold"]["precision"], shown["at_threshold"]["precision_at_least_95"]) == (
         0.9917,
         0.9844,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from model.calibrate import softmax
 from model.data.dataset import Dataset
-from model.training.label_errors import find, suspicious
+from model.training.label_errors import MOST, find, suspicious
 
 
 def predictions(seed, images=1_000, classes=5, planted=50, noise=1.0):
@@ -62,3 +62,10 @@ def test_nearly_the_same_images_with_two_labels_are_listed():
         "1 pairs of nearly the same images have two labels:",
         "  a.png and b.png",
     ]
+
+
+def test_many_pairs_of_near_duplicates_are_counted_and_the_first_ones_listed():
+    pixels = np.zeros((60, 32, 32, 3), np.uint8)
+    data = Dataset(pixels, np.arange(60) % 2, ("cat", "dog"), tuple(f"{i}.png" for i in range(60)))
+    found = find(data, np.full((60, 2), 0.5)).for_json()
+    assert (len(found["near_duplicates_with_two_labels"]), found["near_duplicate_pairs"]) == (MOST, 900)
