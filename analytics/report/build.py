@@ -192,7 +192,8 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
     frames["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
-    for name in ("rejects_by_reason", "failures_by_reason", "models_in_use", "thresholds_in_use"):
+    frames["thresholds_in_use:baseline"] = asked.ask("thresholds_in_use", oldest, week.back())
+    for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
         frames[f"{name}:baseline"] = before
     return frames

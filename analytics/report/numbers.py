@@ -231,13 +231,18 @@ class Volume:
 
 @dataclass(frozen=True)
 class ThresholdChange:
-    """A class whose threshold changed within the week or since the compared one."""
+    """A class whose threshold changed within the week, or was another one in the weeks before."""
 
     label: str
     before: float
     after: float
     changed_at: datetime | None
-    """Time of the first decision with the new one; None if that was before the week."""
+    """Time of the first decision with the new one; None if there is no such time within the week."""
+
+    @property
+    def raised(self) -> bool:
+        """Whether fewer images reach the new one."""
+        return self.after > self.before
 
 
 @dataclass(frozen=True)

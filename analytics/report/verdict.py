@@ -248,7 +248,7 @@ def _folders(numbers: Numbers, today: date) -> list[Finding]:
             f"{percent(worst.baseline_accepted_share)} before{_and_others(fallen)}."
         )
         look = "Look at them: did the camera, the location or the sender change?"
-        found.append(Finding(not numbers.threshold_changes, what, look))
+        found.append(Finding(not _threshold_moved(numbers, up=True), what, look))
     before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
     silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
     # Folders that are days or orders come and go.
@@ -304,12 +304,12 @@ def _usual_mean_confidence(numbers: Numbers) -> float | None:
 
 
 def _below_threshold(numbers: Numbers) -> list[Finding]:
-    below, changed = numbers.departures["below"].share, bool(numbers.threshold_changes)
+    below = numbers.departures["below"].share
     if abs(below.points) >= BELOW_POINTS and numbers.departures["below"].significant:
         usual = percent(below.usual_share)
         what = f"{percent(below.share)} of the classified images need review, usually {usual}."
         look = "Look at the least certain images." if below.points > 0 else "Label some accepted images."
-        return [Finding(not changed, what, look)]
+        return [Finding(not _threshold_moved(numbers, up=below.points > 0), what, look)]
     unusual = [day for day in numbers.days if day.unusual]
     if not unusual:
         return []
@@ -318,7 +318,18 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     )
     days = weekdays([day.dt for day in unusual])
     what = f"The share for review was outside its usual band on {days}."
-    return [Finding(far and not changed, what, "Look at the least certain images from those days.")]
+    return [
+        Finding(
+            far and not _threshold_moved(numbers, up=True),
+            what,
+            "Look at the least certain images from those days.",
+        )
+    ]
+
+
+def _threshold_moved(numbers: Numbers, *, up: bool) -> bool:
+    """Return whether a threshold moved in the direction that explains a change."""
+    return any(change.raised is up for change in numbers.threshold_changes)
 
 
 def _unlike(numbers: Numbers) -> list[Finding]:
@@ -427,7 +438,7 @@ def _thresholds(numbers: Numbers) -> list[Finding]:
     others = len(changes) - 1
     of = "" if everywhere else f" of {short(first.label)}"
     more = "" if everywhere or not others else f", and {others} more"
-    when = f" on {first.changed_at:%A}" if first.changed_at else f" since {numbers.compare}"
+    when = f" on {first.changed_at:%A}" if first.changed_at else " since the weeks before"
     what = f"The threshold{of} changed{when} from {first.before:g} to {first.after:g}{more}."
     return [Finding(False, what, "Shares of images for review before and after it are not comparable.")]
 

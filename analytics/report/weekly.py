@@ -325,7 +325,7 @@ def _by_measure(frame: pd.DataFrame) -> dict[str, dict[date, dict[str, int]]]:
 
 
 def _threshold_changes(frames: Frames) -> list[ThresholdChange]:
-    """Return the classes whose threshold changed, the latest change of each."""
+    """Return the classes whose threshold changed within the week or was another one in the weeks before."""
     before = _grouped(_rows(frames["thresholds_in_use:baseline"]), lambda row: str(row["label"]))
     found = []
     for label, rows in _grouped(_rows(frames["thresholds_in_use"]), lambda row: str(row["label"])).items():
@@ -336,10 +336,11 @@ def _threshold_changes(frames: Frames) -> list[ThresholdChange]:
         ):
             changed_at = _instant(ordered[-1]["first_decided_at"])
             found.append(ThresholdChange(label, used[-2], used[-1], changed_at))
-        elif (earlier := [float(row["threshold"]) for row in before.get(label, ())]) and used[
-            0
-        ] not in earlier:
-            found.append(ThresholdChange(label, earlier[-1], used[0], None))
+        elif (earlier := [float(row["threshold"]) for row in before.get(label, ())]) and {*earlier} != {
+            *used
+        }:
+            others = [threshold for threshold in (*used[:-1], *earlier) if threshold != used[-1]]
+            found.append(ThresholdChange(label, others[-1], used[-1], None))
     return found
 
 

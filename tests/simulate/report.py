@@ -145,7 +145,7 @@ def _frames(weeks: list[Images]) -> dict[str, pd.DataFrame]:
         ),
         "input_histograms": pd.concat(_histograms(of_weeks)),
         "thresholds_in_use": _thresholds(binned[binned["week"] == this]),
-        "thresholds_in_use:baseline": _thresholds(binned[binned["week"] == before]),
+        "thresholds_in_use:baseline": _thresholds(binned[binned["week"] < this]),
         "rejects_by_reason": _reasons(everything, this, "rejected"),
         "rejects_by_reason:baseline": _reasons(everything, before, "rejected"),
         "failures_by_reason": _reasons(everything, this, "failed"),
