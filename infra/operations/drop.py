@@ -51,6 +51,14 @@ class Dropped:
 
 
 @dataclass(frozen=True)
+class Since:
+    """Times from which rows can be those of a drop."""
+
+    uploaded_at: datetime
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
 class Settled:
     """The outcomes of the objects of a drop."""
 
@@ -133,49 +141,57 @@ def version_of(stored: Mapping[str, Any]) -> str:
     return stored["ETag"].strip('"') if version_id == NULL_VERSION else version_id
 
 
-def settle(stack: Stack, dropped: Sequence[Dropped], progress: Progress, patience_s: float) -> Settled:
+def settle(
+    stack: Stack,
+    dropped: Sequence[Dropped],
+    progress: Progress,
+    patience_s: float,
+    since: Since | None = None,
+) -> Settled:
     """Wait until every object has its outcome, or until none has come for `patience_s`.
 
     Counts rows, on the server, until there are as many as objects; only then it asks about each object.
+
+    Args:
+        stack: the system.
+        dropped: the objects.
+        progress: gets the live line.
+        patience_s: seconds without news before giving up.
+        since: times of the rows. None: the objects were just uploaded.
     """
     wanted = {(each.key, each.version_id): each for each in dropped}
     task = progress.add_task("recorded", total=len(wanted))
-    recorded, last_news = -1, time.monotonic()
+    recorded, missing, last_news = -1, len(wanted), time.monotonic()
     poll_s = POLL_S if stack.endpoint_url else POLL_ON_AWS_S
-    bounds = _bounds([each.key for each in dropped], datetime.now(UTC))
+    a_day_ago = datetime.now(UTC) - SINCE
+    bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
     with engine(stack) as answers:
         while True:
             stored = int(answers.query(internal_query("dropped_count", **bounds)).frame["stored"].iloc[0])
-            if stored > recorded:
+            are_enough = stored >= len(wanted)
+            if stored > recorded and not are_enough:
                 recorded, last_news = stored, time.monotonic()
             progress.update(task, completed=min(stored, len(wanted)))
             gives_up = time.monotonic() - last_news > patience_s
-            if gives_up or stored >= len(wanted):
+            if gives_up or are_enough:  # among the rows may be those of others, under the same prefix
                 settled = _look(answers, wanted, bounds)
                 if gives_up or not settled.missing:
                     progress.update(task, completed=len(wanted) - len(settled.missing))
                     return settled
+                if len(settled.missing) < missing:
+                    missing, last_news = len(settled.missing), time.monotonic()
             time.sleep(poll_s)
 
 
-def _bounds(keys: Sequence[str], now: datetime) -> dict[str, InternalValue]:
+def _bounds(keys: Sequence[str], since: Since) -> dict[str, InternalValue]:
     """Return what bounds the questions about a drop, so that their cost does not grow with the table."""
-    since = now - SINCE
     return {
-        "from_dt": (since - DAY).date(),
-        "to_dt": (now + DAY).date(),
-        "since": since.replace(tzinfo=None),
-        "prefix": _common_prefix(keys),
+        "from_dt": (since.uploaded_at - DAY).date(),
+        "to_dt": (datetime.now(UTC) + DAY).date(),
+        "uploaded_since": since.uploaded_at.astimezone(UTC).replace(tzinfo=None),
+        "decided_since": since.decided_at.astimezone(UTC).replace(tzinfo=None),
+        "prefix": os.path.commonprefix(keys),  # noqa: RUF071 - S3's prefixes are of characters
     }
-
-
-def _common_prefix(keys: Sequence[str]) -> str:
-    if not keys:
-        return ""
-    first, last = min(keys), max(keys)
-    return first[
-        : next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    ]
 
 
 def _look(

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from rich.progress import Progress
 
-from infra.operations.drop import Dropped, NothingToDrop, Settled, files_of, settle, version_of
+from infra.operations.drop import Dropped, NothingToDrop, Settled, Since, files_of, settle, version_of
 from infra.stack import Stack
 
 SMOKE, TRAFFIC = "smoke/", "traffic/"
@@ -80,7 +80,7 @@ def traffic(
         dropped[each.key, each.version_id] = each
         progress.advance(task)
     seconds = time.monotonic() - began
-    return Sent(images, seconds, settle(stack, list(dropped.values()), progress, patience_s))
+    return Sent(images, seconds, settle(stack, list(dropped.values()), progress, patience_s, choice.since))
 
 
 class _Choice:
@@ -90,6 +90,8 @@ class _Choice:
         self._stack = stack
         self._s3 = stack.client("s3")
         self._run = f"{TRAFFIC}{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}/"
+        self.since: Since | None = None
+        """Of executions by hand: when the oldest object was stored, and when the first execution started."""
         folder = Path(source)
         self._files = list(files_of(folder).values()) if folder.is_dir() else []
         self._keys = [] if self._files else self._listed(source)
@@ -121,8 +123,14 @@ class _Choice:
                 "By hand, only objects of the incoming bucket can be sent: name a prefix of them."
             )
         key, bucket = rng.choice(self._keys), self._stack.incoming_bucket
+        stored = self._s3.head_object(Bucket=bucket, Key=key)
         asked: dict[str, Any] = {"image_data": "", "s3_bucket": bucket, "s3_key": key}
-        self._stack.client("stepfunctions").start_execution(
+        started = self._stack.client("stepfunctions").start_execution(
             stateMachineArn=self._stack.state_machine_arn, input=json.dumps(asked)
         )
-        return Dropped(key, version_of(self._s3.head_object(Bucket=bucket, Key=key)))
+        # An object may be old, and have rows of earlier decisions.
+        since = self.since or Since(stored["LastModified"], started["startDate"])
+        self.since = Since(
+            min(since.uploaded_at, stored["LastModified"]), min(since.decided_at, started["startDate"])
+        )
+        return Dropped(key, version_of(stored))

@@ -90,6 +90,27 @@ def test_a_drop_reads_its_own_days_and_fetches_its_own_rows(
     assert counting.scanned_bytes < 1_000_000  # the table has a hundred times as much
 
 
+def test_rows_of_others_under_the_same_prefix_are_no_news(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = iter(range(1_000))
+
+    class Growing(Counting):
+        def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+            result = super().query(sql, parameters)
+            if list(result.frame.columns) == ["stored"]:
+                result.frame["stored"] += next(more)
+            return result
+
+    monkeypatch.setattr(drop, "engine", lambda stack: Answers(Growing(LocalEngine(table, views()))))
+    monkeypatch.setattr(drop, "POLL_ON_AWS_S", 0.01)
+    progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, update=lambda *_, **__: None)
+    stack: Any = SimpleNamespace(endpoint_url=None)
+    settled = settle(stack, [Dropped("new/000.png", "another version")], progress, 0.1)
+    assert len(settled.missing) == 1
+    assert next(more) < 900
+
+
 def test_a_question_about_a_drop_is_asked_seldom_on_aws() -> None:
     assert drop.POLL_ON_AWS_S >= 10
 

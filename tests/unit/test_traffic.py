@@ -1,19 +1,32 @@
 """infra.operations.traffic: what is sent, at which rate, and what counts as gone well."""
 
+import hashlib
 import io
 import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
+import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
 
+from analytics.athena.local import LocalEngine
+from analytics.lake.schema import PREFIX, to_table
+from analytics.questions.queries import views
+from infra.operations import drop
 from infra.operations import traffic as module
 from infra.operations.drop import Dropped, NothingToDrop, Settled
 from infra.operations.traffic import smoke, traffic, went_well
+from tests.builders_table import a_row
 
 OUTCOMES = {"accepted": 0, "needs_review": 0, "rejected": 0, "failed": 0}
+
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=40)
 
 
 class Client:
@@ -34,16 +47,17 @@ class Client:
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         return {"Body": io.BytesIO(Key.encode())}
 
-    def head_object(self, Bucket: str, Key: str) -> dict[str, str]:
-        return {"VersionId": f"v of {Key}", "ETag": '"e"'}
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"VersionId": f"v of {Key}", "ETag": '"e"', "LastModified": LONG_AGO}
 
-    def start_execution(self, stateMachineArn: str, input: str) -> None:
+    def start_execution(self, stateMachineArn: str, input: str) -> dict[str, Any]:
         self.started.append(json.loads(input))
+        return {"startDate": datetime.now(UTC)}
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    def settle(stack: Any, dropped: list[Dropped], progress: Any, patience_s: float) -> Settled:
+    def settle(stack: Any, dropped: list[Dropped], progress: Any, patience_s: float, *_: Any) -> Settled:
         return Settled({**OUTCOMES, "accepted": len(dropped)})
 
     clock = SimpleNamespace(now=0.0)
@@ -85,6 +99,53 @@ def test_by_hand_executions_start_with_the_names_of_objects(client: Client) -> N
     assert {each["s3_key"] for each in client.started} == {"test/a.png", "test/b.png"}
     assert {(each["image_data"], each["s3_bucket"]) for each in client.started} == {("", "incoming")}
     assert sent.settled.outcomes["accepted"] == 2  # an object is one upload, however often it is named
+
+
+class Deciding(Client):
+    """Decides images by hand, if it does at all; each has a row of an earlier decision."""
+
+    def __init__(self, folder: Path, *, decides: bool) -> None:
+        super().__init__()
+        self.folder, self.decides = folder, decides
+        for key in ("test/a.png", "test/b.png"):
+            self.record(key, LONG_AGO + timedelta(seconds=1))
+
+    def record(self, key: str, decided_at: datetime) -> None:
+        at = LONG_AGO.replace(tzinfo=None, microsecond=0)
+        row = a_row(
+            uploaded_at=at + timedelta(seconds=1),
+            decided_at=decided_at.replace(tzinfo=None),
+            key=key,
+            version_id=f"v of {key}",
+            upload_id=hashlib.sha256(key.encode()).hexdigest(),
+        )
+        path = self.folder / f"{PREFIX}dt={at:%Y-%m-%d}" / f"{uuid4().hex}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(to_table([row]), path)
+
+    def start_execution(self, stateMachineArn: str, input: str) -> dict[str, Any]:
+        started = super().start_execution(stateMachineArn, input)
+        if self.decides:
+            self.record(self.started[-1]["s3_key"], started["startDate"] + timedelta(seconds=1))
+        return started
+
+
+@pytest.mark.parametrize("decides", [True, False])
+def test_by_hand_only_rows_of_new_decisions_settle_and_objects_may_be_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decides: bool
+) -> None:
+    monkeypatch.setattr(drop, "engine", lambda _: closing(LocalEngine(tmp_path, views())))
+    monkeypatch.setattr(drop, "POLL_S", 0.01)
+    client = Deciding(tmp_path, decides=decides)
+    stack: Any = SimpleNamespace(
+        client=lambda _: client, incoming_bucket="incoming", state_machine_arn="arn", endpoint_url="local"
+    )
+    progress: Any = SimpleNamespace(
+        add_task=lambda *_, **__: 0, advance=lambda _: None, update=lambda *_, **__: None
+    )
+    sent = traffic(stack, "test/a", 1, 100.0, by_hand=True, progress=progress, patience_s=0.2)
+    assert (len(sent.settled.missing), sent.settled.duplicates) == (0 if decides else 1, 0)
+    assert sent.settled.outcomes["accepted"] == (1 if decides else 0)
 
 
 @pytest.mark.parametrize(("source", "by_hand"), [("nothing/", False), ("nothing/", True)])

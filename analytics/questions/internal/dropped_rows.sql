@@ -1,4 +1,4 @@
--- How many rows does each object version have that was uploaded under a prefix since a time, and what is its outcome?
+-- How many rows, decided since a time, does each object version under a prefix have, and what is its outcome?
 -- A version is its id or, without one, its ETag.
 SELECT
     stored.key,
@@ -8,12 +8,14 @@ SELECT
 FROM (
     SELECT key, coalesce(version_id, etag) AS version, count(*) AS stored
     FROM predictions
-    WHERE dt BETWEEN :from_dt AND :to_dt AND uploaded_at >= :since AND starts_with(key, :prefix)
+    WHERE dt BETWEEN :from_dt AND :to_dt
+        AND uploaded_at >= :uploaded_since AND decided_at >= :decided_since
+        AND starts_with(key, :prefix)
     GROUP BY 1, 2
 ) AS stored
 LEFT JOIN (
     SELECT key, coalesce(version_id, etag) AS version, min(outcome) AS outcome
     FROM outcomes
-    WHERE dt BETWEEN :from_dt AND :to_dt AND uploaded_at >= :since AND starts_with(key, :prefix)
+    WHERE dt BETWEEN :from_dt AND :to_dt AND uploaded_at >= :uploaded_since AND starts_with(key, :prefix)
     GROUP BY 1, 2
 ) AS current_ones ON current_ones.key = stored.key AND current_ones.version = stored.version
