@@ -102,7 +102,7 @@ class Stack:
         With a `timeout_s`, a request to the embedded AWS that takes longer fails, and is not tried again.
         """
         if self.endpoint_url is None:
-            import boto3  # takes most of a second, and `scones down` does without
+            import boto3  # takes most of a second, which `scones --help` does not need
 
             return boto3.client(service, region_name=self.region)
         return self._laptop_client(service, self.endpoint_url, timeout_s)

@@ -54,7 +54,7 @@ def region_name(environment: Mapping[str, str] = os.environ) -> str:
 
     Raises:
         NotUp: no region is set.
-        NotAws: see `ensure_aws`.
+        NotAws: requests to AWS would go to another server.
     """
     return str(_session(environment).region_name)
 
@@ -64,7 +64,7 @@ def aws_session(environment: Mapping[str, str] = os.environ) -> "boto3.Session":
 
     Raises:
         NotUp: it has no region, or no credentials.
-        NotAws: see `ensure_aws`.
+        NotAws: requests to AWS would go to another server.
     """
     session = _session(environment)
     if session.get_credentials() is None:
@@ -76,11 +76,11 @@ def _session(environment: Mapping[str, str]) -> Any:
     session: Any = boto3.Session(region_name=environment.get("AWS_REGION") or None)
     if not session.region_name:
         raise NotUp("no AWS region is set: export AWS_REGION, or choose a profile with AWS_PROFILE")
-    ensure_aws(session, environment)
+    _ensure_aws(session, environment)
     return session
 
 
-def ensure_aws(session: "boto3.Session", environment: Mapping[str, str]) -> None:
+def _ensure_aws(session: "boto3.Session", environment: Mapping[str, str]) -> None:
     """Check that neither the environment nor the profile sends requests elsewhere, as to the laptop's AWS.
 
     Raises:

@@ -26,8 +26,6 @@ from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import PROBABILITIES
 from workflow.policy import Policy
 
-__all__ = ["DeployFailed"]  # raised here, and by whatever changes a stack
-
 DEFAULT_ENDPOINT = "scones"
 """The template's default of `EndpointName`."""
 
@@ -132,7 +130,7 @@ def _deploy_command(
 ) -> list[str]:
     """Upload code and definitions; return the arguments of the AWS CLI that deploy them."""
     packaged = template.with_name("packaged.yaml")
-    bucket = ["--s3-bucket", artifacts_bucket, "--s3-prefix", code_prefix(stack_name)]
+    bucket = ["--s3-bucket", artifacts_bucket, "--s3-prefix", _code_prefix(stack_name)]
     upload = ["--template-file", str(template), *bucket, "--output-template-file", str(packaged)]
     _aws(["cloudformation", "package", *upload], environment)
     command = ["cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", stack_name]
@@ -143,7 +141,7 @@ def _deploy_command(
     return command
 
 
-def code_prefix(stack_name: str) -> str:
+def _code_prefix(stack_name: str) -> str:
     """Return the prefix of a stack's code in the artifacts bucket.
 
     It is kept: CloudFormation needs the code of an earlier deployment to go back to it.
@@ -240,7 +238,7 @@ def plan_deployment(
         of_model = parameters_of_model()
     wanted = wanted_parameters(given, of_model, present)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
-    if "VariantName" not in given and (variant := variant_of(session, endpoint)):
+    if "VariantName" not in given and (variant := _variant_of(session, endpoint)):
         wanted["VariantName"] = variant
 
     bucket = artifacts_bucket(account.account_id, account.region)
@@ -296,7 +294,7 @@ def wanted_parameters(
     return wanted
 
 
-def variant_of(session: "boto3.Session", endpoint: str) -> str | None:
+def _variant_of(session: "boto3.Session", endpoint: str) -> str | None:
     """Return the variant of an endpoint, which its alarms watch, or None if the endpoint cannot be seen."""
     try:
         found = session.client("sagemaker").describe_endpoint(EndpointName=endpoint)

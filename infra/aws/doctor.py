@@ -44,21 +44,32 @@ class Check:
 def examine(account: Account, stack_name: str) -> Iterator[Check]:
     """Yield every check. One that AWS does not let this user make is among them, with AWS's reason."""
     yield Check("account", State.GOOD, f"{account}, as {account.caller_arn}")
-    stack = _stack(account, stack_name)
-    parameters = parameters_of(stack) if stack else {}
-    checks: tuple[tuple[str, Callable[[], Iterator[Check]]], ...] = (
-        ("stack", lambda: _of_stack(account, stack, stack_name)),
+    parameters: dict[str, str] = {}
+    checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("Lambda", lambda: _of_lambda(account, parameters)),
         ("quotas", lambda: _of_quotas(account)),
-        ("endpoint", lambda: _of_endpoint(account, parameters)),
         ("Lake Formation", lambda: _of_lake_formation(account)),
-        ("incoming bucket", lambda: _of_bucket(account, parameters)),
-    )
+    ]
+    try:
+        stack = _stack(account, stack_name)
+    except (ClientError, BotoCoreError) as error:
+        yield _not_looked_at("stack", error)
+    else:
+        parameters = parameters_of(stack) if stack else {}
+        checks += [
+            ("endpoint", lambda: _of_endpoint(account, parameters)),
+            ("incoming bucket", lambda: _of_bucket(account, parameters)),
+        ]
+        yield from _of_stack(stack, stack_name)
     for what, checks_of in checks:
         try:
             yield from checks_of()
         except (ClientError, BotoCoreError) as error:
-            yield Check(what, State.LOOK, f"not looked at: {error}", "ask for the right to see it")
+            yield _not_looked_at(what, error)
+
+
+def _not_looked_at(what: str, error: Exception) -> Check:
+    return Check(what, State.LOOK, f"not looked at: {error}", "ask for the right to see it")
 
 
 def _stack(account: Account, name: str) -> dict[str, Any] | None:
@@ -68,7 +79,7 @@ def _stack(account: Account, name: str) -> dict[str, Any] | None:
         return None
 
 
-def _of_stack(account: Account, stack: dict[str, Any] | None, name: str) -> Iterator[Check]:
+def _of_stack(stack: dict[str, Any] | None, name: str) -> Iterator[Check]:
     if stack is None:
         yield Check("stack", State.GOOD, f"{name} is not deployed yet", f"`{how('deploy')}`")
         return

@@ -90,7 +90,7 @@ def up(
     Raises:
         CannotStart: with the reason.
         infra.space.NotEnoughSpace: the disk is nearly full.
-        infra.aws.deploy.DeployFailed: the folder has no model, or the template was refused.
+        infra.aws.changes.DeployFailed: the folder has no model, or the template was refused.
     """
     from infra.aws.deploy import parameters_of_model
 
@@ -331,7 +331,7 @@ def _deployed(
     *,
     enforce_iam: bool,
 ) -> Stack:
-    # Both import boto3, which `scones down` does not need.
+    # Both import boto3, which takes most of a second.
     from infra.aws.deploy import deploy, outputs
     from infra.clients import client
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.aws.deploy import DeployFailed
+from infra.aws.changes import DeployFailed
 from infra.cli.terminal import progress_bar
 from infra.laptop.local import running, up
 from infra.operations.answers import engine

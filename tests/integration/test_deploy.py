@@ -7,8 +7,8 @@ import pytest
 from moto import mock_aws
 
 from infra.aws.account import Account
+from infra.aws.changes import DeployFailed
 from infra.aws.deploy import (
-    DeployFailed,
     _ensure_known,
     consistent,
     make_artifacts_bucket,

@@ -77,6 +77,14 @@ def test_an_account_where_all_is_well_has_nothing_bad() -> None:
     assert "eu-central-1" in checks["account"].found
 
 
+def test_a_stack_that_may_not_be_seen_ends_no_other_check() -> None:
+    checks = found(stack=refused("AccessDenied", "not authorized"))
+    assert checks["stack"].state is State.LOOK
+    assert "not authorized" in checks["stack"].found
+    assert checks["Lake Formation"].state is State.GOOD
+    assert "endpoint" not in checks  # its name is the stack's to know
+
+
 @pytest.mark.parametrize(
     ("changes", "what", "state", "says"),
     [

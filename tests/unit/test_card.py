@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.aws.deploy import DeployFailed, parameters_of_model
+from infra.aws.changes import DeployFailed
+from infra.aws.deploy import parameters_of_model
 from model import unfamiliarity
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD

@@ -46,9 +46,15 @@ class _Date(click.ParamType[date]):
             self.fail(f"{value!r}: a date is like 2026-11-16", param, ctx)
 
 
+_patience = option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+_since = option(
+    "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
+)
+
+
 @scones.command()
 @argument("folder", metavar="FROM", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@_patience
 @on
 @as_json
 def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None:
@@ -72,7 +78,7 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
 
 
 @scones.command()
-@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@_patience
 @on
 @as_json
 def smoke(patience_s: float, on: str | None, as_json: bool) -> None:
@@ -94,7 +100,7 @@ def smoke(patience_s: float, on: str | None, as_json: bool) -> None:
 @option("--images", type=WholeNumber(1), default=100, help="How many images to send.")
 @option("--rate", "per_s", type=float, default=10.0, help="Images a second.")
 @option("--by-hand", is_flag=True, help="Start executions with the objects' names, instead of uploading.")
-@option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
+@_patience
 @on
 @as_json
 def traffic(
@@ -242,9 +248,7 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 
 
 @scones.command()
-@option(
-    "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
-)
+@_since
 @option("--week", help="ISO week, like 2026-W47, instead of a date.")
 @option("--sample", type=WholeNumber(0, 1000), default=0, help="How many accepted images to add.")
 @option("--out", type=FOLDER, help="Folder of the page.")
@@ -324,9 +328,7 @@ def label(source: str, on: str | None, as_json: bool) -> None:
 
 
 @scones.command()
-@option(
-    "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
-)
+@_since
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the present model.")
 @option("--out", type=FOLDER, help="Folder of the new model.")
 @on
