@@ -9,7 +9,7 @@ from ingest.metrics import StackMetrics
 from workflow.outcome import Outcome
 
 metrics = StackMetrics("decisions")
-"""`service` is a dimension. It names what is counted, for Decide and ClassifyBatch alike."""
+"""`service` is a dimension. It names what is counted, for Decide, ClassifyBatch and ClassifyWaiting alike."""
 
 
 def measure(decided: Iterable[Mapping[str, Any]]) -> None:

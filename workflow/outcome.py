@@ -1,7 +1,7 @@
 """The message that ends every image's way: what became of it, and why.
 
-The state machine sends it (in JSONata, `image.asl.json`), `ClassifyBatch` sends lists of them, and the Record
-Lambda reads both from the queue:
+The state machine sends it (in JSONata, `image.asl.json`), `ClassifyBatch` and `ClassifyWaiting` send lists of
+them, and the Record Lambda reads both from the queue:
 
     {
       "event":         the `Object Created` event, or a manifest's line in its shape,

@@ -111,6 +111,14 @@ ALARMS = (
         "Images ended as failed. Their rows have the reasons; `make redrive` tries them again.",
     ),
     Alarm(
+        "BatchImagesFailed",
+        "Scones",
+        "Outcome_failed",
+        "decisions",
+        "Images that had waited, or that a backfill classified, ended as failed. Their rows have the reasons;"
+        " `make redrive` tries them again.",
+    ),
+    Alarm(
         "ImagesTimedOut",
         "AWS/States",
         "ExecutionsTimedOut",
