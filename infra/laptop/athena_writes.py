@@ -12,14 +12,12 @@ from ministack.services import glue
 
 _NAME = r'[`"]?(\w+)[`"]?'
 _CTAS = re.compile(
-    rf"\s*CREATE\s+TABLE\s+(?:{_NAME}\s*\.\s*)?{_NAME}\s*(?:WITH\s*\(([^)]*)\)\s*)?AS\s+(.*?)"
-    r"(\s+WITH\s+(?:NO\s+)?DATA)?\s*;?\s*",
-    re.IGNORECASE | re.DOTALL,
+    rf"CREATE\s+TABLE\s+(?:{_NAME}\s*\.\s*)?{_NAME}\s*(?:WITH\s*\(([^)]*)\)\s*)?AS\s+", re.IGNORECASE
 )
-_UNLOAD = re.compile(
-    r"\s*UNLOAD\s*\((.*)\)\s*TO\s+'([^']*)'\s*WITH\s*\(([^)]*)\)\s*;?\s*", re.IGNORECASE | re.DOTALL
-)
-_PROPERTY = re.compile(r"(\w+)\s*=\s*'([^']*)'")
+_DATA = re.compile(r"\sWITH\s+(NO\s+)?DATA\Z", re.IGNORECASE)
+_LONGEST_DATA = 100
+_UNLOAD = re.compile(r"UNLOAD\s*\((.*)\)\s*TO\s+'([^']*)'\s*WITH\s*\(([^)]*)\)", re.IGNORECASE | re.DOTALL)
+_PROPERTY = re.compile(r"\b(\w+)\s*=\s*'([^']*)'")
 _COMPRESSIONS = ("SNAPPY", "GZIP", "ZSTD", "NONE")
 _CODE = "org.apache.hadoop.hive.ql.io.parquet"
 _OTHERWISE = "Other forms run on AWS."
@@ -104,14 +102,18 @@ def write_of(sql: str, output: str) -> Write | None:
     """
     folder, _, name = output.rpartition("/")
     id_ = name.partition(".")[0]
-    if found := _CTAS.fullmatch(sql):
-        database, table, listed, select, data = found.groups()
+    sql = sql.strip().removesuffix(";").rstrip()
+    if found := _CTAS.match(sql):
+        database, table, listed = found.groups()
+        select = sql[found.end() :]
+        data = _DATA.search(select, max(len(select) - _LONGEST_DATA, 0))
         properties = _properties(listed or "")
         to = properties.pop("external_location", f"{folder}/tables/{id_}")
-        if data and "NO" in data.upper():
+        if data and data[1]:
             raise ValueError(f"WITH NO DATA is not supported. {_OTHERWISE}")
         manifest = f"{folder}/tables/{id_}-manifest.csv"
         compression = _compression(properties)
+        select = select[: data.start()] if data else select
         return Write(id_, select, _within(to, output), manifest, compression, database or "", table.lower())
     if found := _UNLOAD.fullmatch(sql):
         select, to, listed = found.groups()

@@ -19,10 +19,12 @@ from ministack.core.responses import error_response_json, get_account_id, json_r
 from ministack.services import athena, glue, s3
 
 from infra.laptop.athena_writes import Write, write_of
+from localathena.statements import first_word
 
 _PAGE = 1000
 """Most rows of a page of results, the header included. Source: Athena's GetQueryResults."""
-_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
+_MOST_SQL_BYTES = 262_144
+"""Longest statement. Source: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html"""
 _PRECISIONS = {
     "boolean": 0,
     "tinyint": 3,
@@ -70,6 +72,9 @@ def started(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]]
         if workgroup is None:
             message = f"WorkGroup {request['WorkGroup']} is not found."
             return error_response_json("InvalidRequestException", message, 400)
+        if len(request.get("QueryString", "").encode()) > _MOST_SQL_BYTES:
+            message = f"The statement is longer than {_MOST_SQL_BYTES:,} bytes."
+            return error_response_json("InvalidRequestException", message, 400)
         settings = workgroup.get("Configuration", {})
         if settings.get("EnforceWorkGroupConfiguration"):
             request = {key: value for key, value in request.items() if key != "ResultConfiguration"}
@@ -97,8 +102,7 @@ def _describe(execution: dict[str, Any], request: Mapping[str, Any]) -> None:
 
 def _statement_type(sql: str) -> str:
     """Source: https://docs.aws.amazon.com/athena/latest/APIReference/API_QueryExecution.html"""
-    found = _WORD.match(sql)
-    word = found[1].upper() if found else ""
+    word = first_word(sql).upper()
     if word in ("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
         return "UTILITY"
     return "DDL" if word in ("CREATE", "DROP", "ALTER", "MSCK") else "DML"
@@ -119,8 +123,9 @@ async def execute(query_id: str, sql: str, database: str, ddl: Any, catalog: str
             result = await _written(write, database, parameters, status)
         else:
             result = await run(sql, database, parameters)
+        file = await asyncio.to_thread(_file_of, execution["StatementType"], result)
         if status["State"] == "RUNNING":  # it may have been stopped
-            put(execution["ResultConfiguration"]["OutputLocation"], _file_of(execution, result))
+            put(execution["ResultConfiguration"]["OutputLocation"], file)
             _finish(execution, result)
     except Exception as error:
         if status["State"] == "RUNNING":
@@ -135,8 +140,8 @@ async def execute(query_id: str, sql: str, database: str, ddl: Any, catalog: str
 
 def _finish(execution: dict[str, Any], result: Result) -> None:
     execution["_results"] = {
-        "columns": list(result.columns),
-        "rows": [list(row) for row in result.rows],
+        "columns": result.columns,
+        "rows": result.rows,
         "update_count": result.update_count,
     }
     execution["Statistics"]["DataScannedInBytes"] = result.scanned_bytes
@@ -198,7 +203,7 @@ def read_rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, 
     from analytics.lake.schema import SCHEMAS, TABLE
     from analytics.questions.queries import views
     from localathena.engine import LocalAthena
-    from localathena.parsing import Sql
+    from localathena.tables import Sql
 
     tables = _tables(database)
     if TABLE not in tables:
@@ -244,13 +249,13 @@ def _column_info(column: Any) -> dict[str, Any]:
     }
 
 
-def _file_of(execution: Mapping[str, Any], result: Result) -> bytes:
+def _file_of(statement_type: str, result: Result) -> bytes:
     """Return the file of a result: a CSV with all values in quotes for SELECT, plain lines for SHOW.
 
     NULL is nothing between two commas. Lines of DESCRIBE have columns of 20 characters. Athena also writes a
     file `.metadata`, whose form is not documented and which no client reads.
     """
-    if execution["StatementType"] == "DML":
+    if statement_type == "DML":
         header = [column["Name"] for column in result.columns]
         lines = [",".join(map(_quoted, row)) for row in [header, *result.rows] if row]
     else:
@@ -292,11 +297,12 @@ def results_page(request: Mapping[str, Any]) -> Any:
             message = f"Query has not yet finished. Current state: {status['State']}"
         return error_response_json("InvalidRequestException", message, 400)
     found = execution["_results"]
-    header = [[column["Name"] for column in found["columns"]]]
-    rows = [*(header if execution["StatementType"] == "DML" and header[0] else []), *found["rows"]]
+    has_header = bool(execution["StatementType"] == "DML" and found["columns"])
+    header = [[column["Name"] for column in found["columns"]]] if has_header else []
     first, most = int(request.get("NextToken") or 0), int(request.get("MaxResults") or _PAGE)
-    page = rows[first : first + most]
-    more = {"NextToken": str(first + most)} if first + most < len(rows) else {}
+    begin, end = first - len(header), first + most - len(header)
+    page = [*(header if first == 0 else []), *found["rows"][max(begin, 0) : end]]
+    more = {"NextToken": str(first + most)} if end < len(found["rows"]) else {}
     data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in page]
     metadata = {"ColumnInfo": found["columns"]}
     result = {"Rows": data, "ResultSetMetadata": metadata}

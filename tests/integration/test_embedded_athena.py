@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -340,6 +342,51 @@ def test_show_create_table_and_its_properties_are_those_of_glue(stack: None) -> 
     assert cells(pages(finished("SHOW PARTITIONS labels"))) == []  # projected: Glue has none
     described = cells(pages(finished("DESCRIBE labels")))
     assert ["# Partition Information", "", ""] in described
+
+
+LONG = 200_000
+"""Characters of statements whose forms once took seconds or years to read."""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "/**/" * (LONG // 4) + ")",
+        "/*" * (LONG // 2),
+        f"CREATE TABLE a AS SELECT{' ' * LONG}1",
+        f"CREATE TABLE a WITH ({'a' * LONG}) AS SELECT 1",
+        "UNLOAD (" + ") TO 'a' WITH (" * (LONG // 16),
+    ],
+)
+def test_a_long_statement_does_not_hold_up_the_other_requests(stack: None, sql: str) -> None:
+    started = time.process_time()
+    assert finished(sql)["Status"]["State"] == "FAILED"
+    assert time.process_time() - started < 2
+
+
+def test_a_statement_that_is_too_long_for_athena_is_an_error(stack: None) -> None:
+    status, _, body = athena._start_query_execution(
+        {"QueryString": f"SELECT '{'ä' * 131_072}'", "WorkGroup": "scones"}
+    )
+    assert (status, json.loads(body)["message"]) == (400, "The statement is longer than 262,144 bytes.")
+
+
+def test_other_requests_are_answered_while_a_result_is_written(
+    stack: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def noted(function: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
+            threads.add((function.__name__, threading.current_thread() is threading.main_thread()))
+            return function(*arguments)
+
+        return wrapped
+
+    for name in ("_read", "read_rows", "_file_of"):
+        monkeypatch.setattr(embedded_athena, name, noted(getattr(embedded_athena, name)))
+    finished("SELECT 1 AS a")
+    assert threads == {("_read", False), ("read_rows", False), ("_file_of", False)}
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────

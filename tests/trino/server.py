@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from infra.stack import write_privately
 
@@ -78,45 +78,46 @@ def fetched(folder: Path) -> Path:
     server = folder / f"trino-server-{VERSION}"
     if server.is_dir():
         return server
-    unpacked = folder / "unpacked"
+    packed, unpacked = folder / "server.tar.gz", folder / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     print(f"Fetching Trino {VERSION}: 821 MB from Maven Central, once …", flush=True)
     try:
         with urllib.request.urlopen(_URL, timeout=60) as response:
-            digest = _unpack(response, unpacked)
+            digest = _written(response, packed)
+        if digest != _SHA256:
+            raise CannotJudge(f"{_URL} has the SHA-256 {digest}, not {_SHA256}: nothing of it was run.")
+        _unpack(packed, unpacked)
     except (OSError, tarfile.TarError) as error:
         raise CannotJudge(f"{_URL} cannot be fetched: {error}") from error
-    if digest != _SHA256:
-        shutil.rmtree(unpacked)
-        raise CannotJudge(f"{_URL} has the SHA-256 {digest}, not {_SHA256}: nothing of it was run.")
+    finally:
+        packed.unlink(missing_ok=True)
     (unpacked / server.name).rename(server)
     unpacked.rmdir()
     return server
 
 
-class _Hashed:
-    """A stream whose bytes are hashed as they are read."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
-        self.sha256.update(data)
-        return data
+def _written(source: IO[bytes], file: Path) -> str:
+    """Write a stream into a file, and return its SHA-256."""
+    sha256 = hashlib.sha256()
+    with file.open("wb") as target:
+        while block := source.read(1 << 20):
+            sha256.update(block)
+            target.write(block)
+    return sha256.hexdigest()
 
 
-def _unpack(source: IO[bytes], folder: Path) -> str:
-    """Extract the parts that are needed, and return the archive's SHA-256."""
-    hashed = _Hashed(source)
-    with tarfile.open(fileobj=cast(IO[bytes], hashed), mode="r|gz") as archive:
+def _unpack(packed: Path, folder: Path) -> None:
+    """Extract the parts that are needed. Of a file that plugins share, all but one have a link."""
+    with tarfile.open(packed) as archive:
+        members = {member.name: member.linkname if member.islnk() else "" for member in archive}
+    parts = {name for name in members if name.partition("/")[2].startswith(_PARTS)}
+    linked = {members[name] for name in parts} - parts
+    with tarfile.open(packed, mode="r|gz") as archive:
         for member in archive:
-            if member.name.partition("/")[2].startswith(_PARTS):
+            if member.name in parts | linked:
                 archive.extract(member, folder, filter="data")
-    while hashed.read(1 << 20):
-        pass
-    return hashed.sha256.hexdigest()
+    for name in linked - {""}:
+        (folder / name).unlink()
 
 
 @contextmanager

@@ -56,6 +56,9 @@ def archive(names: list[str]) -> bytes:
             member = tarfile.TarInfo(f"trino-server-{server.VERSION}/{name}")
             member.size = 1
             packed.addfile(member, io.BytesIO(b"x"))
+        link = tarfile.TarInfo(f"trino-server-{server.VERSION}/plugin/hive/shared.jar")
+        link.type, link.linkname = tarfile.LNKTYPE, f"trino-server-{server.VERSION}/plugin/kafka/c.jar"
+        packed.addfile(link)
     return file.getvalue()
 
 
@@ -68,7 +71,8 @@ def test_what_is_needed_of_the_archive_is_extracted(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(server, "_SHA256", hashlib.sha256(packed).hexdigest())
     home = fetched(tmp_path)
     files = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
-    assert files == {"bin/launcher", "lib/a.jar", "plugin/hive/b.jar"}
+    assert files == {"bin/launcher", "lib/a.jar", "plugin/hive/b.jar", "plugin/hive/shared.jar"}
+    assert (home / "plugin/hive/shared.jar").read_bytes() == b"x", "plugins share files by links"
     monkeypatch.setattr(urllib.request, "urlopen", None)
     assert fetched(tmp_path) == home, "it is fetched once"
 

@@ -11,8 +11,8 @@ from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.functions import call
 from localathena.names import Names
+from localathena.nodes import refuse_others, spelled
 from localathena.ordering import order_by
-from localathena.parsing import refuse_others, spelled
 from localathena.sql import Value, refuse_if
 from localathena.types import INTEGER, VARCHAR, Type
 from localathena.values import coerce, expect

@@ -18,11 +18,10 @@ import pyarrow as pa
 
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.files import FILE_SIZE, FILE_TIME, TableFiles, table_names
-from localathena.parsing import Parameter
 from localathena.process import Duck, DuckError
 from localathena.results import frame_of
 from localathena.scalars.failures import FAILURE
-from localathena.tables import Table, Translation
+from localathena.tables import Parameter, Table, Translation
 from localathena.translate import translate
 from localathena.types import MIXED, Column, quoted, text
 
@@ -105,7 +104,7 @@ class LocalAthena:
         ]
 
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> QueryResult:
-        """Run one read-only statement; each `?` in it stands for one parameter: a text, or `parsing.Sql`.
+        """Run one read-only statement; each `?` in it stands for one parameter: a text, or `tables.Sql`.
 
         Raises:
             QueryRefused: the statement is not supported, or may mean something else in DuckDB.

@@ -20,7 +20,7 @@ from localathena.functions.handlers import literal
 from localathena.literals import unicode_text
 from localathena.moments import from_local
 from localathena.names import Names, Relation, Scope, With
-from localathena.parsing import Dialect, refuse_others, spelled
+from localathena.nodes import refuse_others, spelled
 from localathena.sql import NULL, TRIED, Value, attempt, fail_if, refuse_if
 from localathena.sql import field as row_field
 from localathena.types import (
@@ -351,7 +351,7 @@ class Expressions:
         return Value(f"(CASE WHEN {condition} THEN {yes.sql} ELSE {no.sql} END)", type_)
 
     def _cast(self, node: exp.Cast, value: Value | None = None) -> Value:
-        spelling = node.args["to"].sql(Dialect)
+        spelling = node.args["to"].sql("trino")
         if spelling.upper().startswith("CHAR"):
             raise QueryRefused("Athena pads char with blanks, which is not supported: use varchar.")
         try:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from localathena.aggregates import is_aggregate
 from localathena.errors import QueryRefused
-from localathena.parsing import spelled
+from localathena.nodes import spelled
 
 Resolve = Callable[[exp.Expr], str]
 """SQL of a column, which is the same however its name is qualified."""

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from localathena.comparisons import ordered
 from localathena.errors import QueryRefused
-from localathena.parsing import refuse_others
+from localathena.nodes import refuse_others
 from localathena.sql import Value
 from localathena.values import without_nan
 

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from localathena import literals
 from localathena.errors import QueryRefused
 from localathena.syntax import RESERVED, checked
+from localathena.tables import Parameter
 
 
 def _normalized(parser: TrinoParser) -> list[exp.Expr | None]:
@@ -50,16 +50,6 @@ class Dialect(Trino):
             name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("CASE", "IF", "ANY")
         }
 
-
-@dataclass(frozen=True)
-class Sql:
-    """A parameter that is a literal in SQL, as Athena's API takes it: `5`, `'a'`, `DATE '2026-11-24'`."""
-
-    text: str
-
-
-Parameter = str | Sql
-"""What a `?` stands for: a text, or a literal in SQL."""
 
 _LITERAL = re.compile(
     r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?|[+-]?\.\d+(e[+-]?\d+)?|null|true|false"
@@ -129,15 +119,3 @@ def _where(error: SqlglotError) -> str:
         return "a quote or a comment is not closed, or a character is not known."
     line, column, near = (found[part] for part in ("line", "col", "highlight"))
     return f"it cannot be read at line {line}, column {column}, at or before {near!r}."
-
-
-def spelled(node: exp.Expr) -> str:
-    """Return a part of a statement as SQL, for messages."""
-    return node.sql("trino", unsupported_level=ErrorLevel.IGNORE)
-
-
-def refuse_others(node: exp.Expr, *known: str) -> None:
-    """Refuse a node that has a part which its translation does not use."""
-    for name, part in node.args.items():
-        if part and name not in known:
-            raise QueryRefused(f"{spelled(node)} is not supported because of its {name.strip('_')}.")

@@ -12,8 +12,8 @@ from localathena.correlation import IsOuter, Kind, Place, check_select
 from localathena.errors import QueryRefused
 from localathena.expressions import Expressions
 from localathena.names import Names, Relation, Scope, Seen, With, renamed
+from localathena.nodes import refuse_others, spelled
 from localathena.ordering import limit, order_by
-from localathena.parsing import refuse_others, spelled
 from localathena.relations import SAMPLE_BESIDE_A_JOIN, Relations
 from localathena.sql import Value
 from localathena.sql import field as row_field

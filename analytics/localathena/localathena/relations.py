@@ -10,7 +10,7 @@ from localathena.comparisons import comparison
 from localathena.correlation import Place
 from localathena.errors import QueryRefused
 from localathena.names import Names, Scope, Seen, aliased, only, optional, reference
-from localathena.parsing import refuse_others, spelled
+from localathena.nodes import refuse_others, spelled
 from localathena.sql import Value
 from localathena.sql import field as row_field
 from localathena.types import BIGINT, Column, Type, quoted

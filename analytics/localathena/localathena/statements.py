@@ -4,7 +4,7 @@ import re
 
 from localathena.errors import QueryRefused
 
-COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+(VERBOSE\s+)?)?(\(\s*(FORMAT|TYPE)\b[^)]*\)\s*)?", re.IGNORECASE)
 SHOWING = re.compile(r"(SHOW|DESC|DESCRIBE)\b", re.IGNORECASE)
 _READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
@@ -17,12 +17,17 @@ def ensure_it_reads(sql: str) -> None:
     Raises:
         QueryRefused: it may write.
     """
-    bare = EXPLAIN.sub("", COMMENTS.sub(" ", sql).lstrip()).lstrip(" \t\r\n(")
-    word = re.match(r"\w*", bare)
-    if word is None or word[0].upper() not in _READING:
-        prepared = word and word[0].upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
-        begins = f" It begins with {word[0][:_WORD_CHARS]!r}." if word and word[0] else ""
+    word = first_word(EXPLAIN.sub("", COMMENTS.sub(" ", sql).lstrip()))
+    if word.upper() not in _READING:
+        prepared = word.upper() in ("PREPARE", "EXECUTE", "DEALLOCATE")
+        begins = f" It begins with {word[:_WORD_CHARS]!r}." if word else ""
         raise QueryRefused(
             f"Only a statement that reads can run: SELECT, WITH, VALUES, DESCRIBE or SHOW.{begins}"
             + (" Run the SELECT itself, with a `?` for each parameter." if prepared else "")
         )
+
+
+def first_word(sql: str) -> str:
+    """Return the word that a statement begins with, after comments and parentheses; empty if it has none."""
+    found = re.match(r"[\s(]*(\w*)", COMMENTS.sub(" ", sql))
+    return found[1] if found else ""

@@ -35,3 +35,14 @@ class Translation:
     columns: Sequence[Column]
     names: Mapping[str, str] = field(default_factory=dict)
     """DuckDB's name of a column → the statement's, for error messages."""
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A parameter that is a literal in SQL, as Athena's API takes it: `5`, `'a'`, `DATE '2026-11-24'`."""
+
+    text: str
+
+
+Parameter = str | Sql
+"""What a `?` stands for: a text, or a literal in SQL."""

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from localathena.errors import QueryRefused
 from localathena.names import Names
-from localathena.parsing import Parameter, parse
 from localathena.queries import Queries
 from localathena.statements import COMMENTS, EXPLAIN, SHOWING, ensure_it_reads
-from localathena.tables import Table, Translation
+from localathena.tables import Parameter, Table, Translation
 
 
 def translate(
@@ -44,6 +43,8 @@ def translate(
         from localathena.listing import listed
 
         return listed(by_name, bare, database)
+    from localathena.parsing import parse  # sqlglot's dialect comes with the first statement
+
     try:
         names = Names(by_name, database)
         relation = Queries(names).query(parse(sql, parameters), {}, None)
