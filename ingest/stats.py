@@ -48,8 +48,11 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float:
     return gaps / images if images else math.nan
 
 
-def binomial_tail(successes: int, trials: int, share: float) -> float:
-    """Return the probability of at most `successes` in `trials`, each with probability `share`."""
+def binomial_tail(successes: float, trials: float, share: float) -> float:
+    """Return the probability of at most `successes` in `trials`, each with probability `share`.
+
+    Counts may be fractions, as in `exact_lower_bound`.
+    """
     if successes >= trials or share <= 0:
         return 1.0
     return incomplete_beta(1 - share, trials - successes, successes + 1)

@@ -131,7 +131,7 @@ COMMENTS: Mapping[str, str] = {
     "labelled_by": "Name that the person gave; NULL if none.",
     "source": f"{', '.join(Source)}: how the image came to be labelled. NULL if that was not recorded.",
     "draw_probability": "Probability with which the image was drawn for labelling, 0 to 1. "
-    "NULL if it was not drawn at random.",
+    "NULL if it was not drawn at random. For provenance: no figure is computed from it.",
     "dt": "UTC date of the upload, such as 2026-11-24. Filter on it to limit what a query scans.",
 }
 """Description of each column of the tables and of their views, as Glue shows it."""

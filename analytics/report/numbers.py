@@ -331,6 +331,8 @@ class ClassPrecision:
     """Confidence interval of the share of correct ones among the accepted."""
     precision: float | None
     """Share of correct ones among the accepted; each label counts for the images that it was drawn from."""
+    effective_labels: float
+    """Labels of a simple random sample that would tell as much about the accepted images."""
     needs_review: int
     needs_review_correct: int
     wrong: int
@@ -353,6 +355,8 @@ class Measured:
     """Correct ones among the accepted."""
     precision: float | None
     interval: Interval
+    effective_labels: float
+    """Labels of a simple random sample that would tell as much about the accepted images."""
     expected_precision: float | None
     calibration_error: float | None
     calibration_error_by_chance: float
@@ -485,8 +489,6 @@ class Unlike:
     """Confidence interval of their share."""
     baseline_scored: int
     baseline_unlike: int
-    p_value: float
-    """p-value of the difference to the compared week's share."""
     folders: list[UnlikeFolder]
     """Sorted by the most unlike images."""
     images: list[Uncertain]
@@ -531,7 +533,8 @@ class Numbers:
     classes: list[ClassShare]
     class_shift: Shift
     departures: dict[str, Departure]
-    """By measure: `label`, `confidence`, `brightness`, `sharpness`, `size_bytes`, `below`, `rejected`."""
+    """By measure: `label`, `confidence`, `brightness`, `sharpness`, `size_bytes`, `unlike`, `below`,
+    `rejected`."""
     volume: Volume | None
     """None while fewer than two earlier weeks are known."""
     threshold_changes: list[ThresholdChange]

@@ -11,7 +11,6 @@ from analytics.report.cost import WeeklyCost
 from analytics.report.drift import PSI_FLOOR
 from analytics.report.numbers import (
     QUESTIONS_OF_LABELS,
-    SIGNIFICANT_P,
     ClassPrecision,
     Departure,
     Folder,
@@ -417,11 +416,12 @@ def _below(numbers: Numbers) -> Section:
 
 def _unlike(unlike: Unlike, numbers: Numbers) -> Section:
     share, before = words.percent(unlike.share), unlike.baseline_share
-    changed = unlike.p_value < SIGNIFICANT_P
+    changed = numbers.departures["unlike"].significant
     compared = (
         ""
         if before is None
-        else f" In {numbers.compare}, {words.percent(before)} were{', a significant change' * changed}."
+        else f" In {numbers.compare}, {words.percent(before)} were."
+        + " The change from the weeks before is significant." * changed
     )
     folders = unlike.folders[:_DRAWN_FOLDERS]
     return Section(

@@ -19,6 +19,7 @@ _SPLITS: Mapping[str, tuple[Callable[[Tally], int], Callable[[Tally], int]]] = {
     "rejected": (lambda tally: tally[Outcome.REJECTED], lambda tally: tally.images),
 }
 """Shares by outcome: the part and the whole."""
+_PART, _REST = "part", "rest"
 _UNORDERED = "label"
 
 
@@ -29,24 +30,30 @@ def departures(
 
     `by_measure` holds the classified images, `tallies` all of them, of the week and of the weeks before it.
     """
-    found = {
-        name: (_unordered if name == _UNORDERED else _ordered)(*_rows(week, counts))
-        for name, counts in by_measure.items()
+    splits = {
+        name: {day: {_PART: part(tally), _REST: whole(tally) - part(tally)} for day, tally in tallies.items()}
+        for name, (part, whole) in _SPLITS.items()
     }
-    for name, (part, whole) in _SPLITS.items():
-        counts = {
-            day: {"part": part(tally), "rest": whole(tally) - part(tally)} for day, tally in tallies.items()
-        }
-        found[name] = _unordered(*_rows(week, counts))
-    return found
+    splits["unlike"] = {
+        day: {_PART: images.get("001", 0), _REST: images.get("000", 0)}
+        for day, images in by_measure["unlike"].items()
+    }
+    return {
+        **{
+            name: (_unordered if name == _UNORDERED else _ordered)(*_rows(week, counts))
+            for name, counts in by_measure.items()
+            if name not in splits
+        },
+        **{name: _unordered(*_rows(week, counts, [_PART, _REST])) for name, counts in splits.items()},
+    }
 
 
 _Rows = tuple[list[str], dict[date, list[int]], dict[date, list[int]]]
 
 
-def _rows(week: IsoWeek, counts: Counts) -> _Rows:
+def _rows(week: IsoWeek, counts: Counts, names: Sequence[str] = ()) -> _Rows:
     """Return the names, and the counts of the days before the week and of its own."""
-    names = sorted({name for of_day in counts.values() for name in of_day})
+    names = [*names] or sorted({name for of_day in counts.values() for name in of_day})
     before: dict[date, list[int]] = {}
     now: dict[date, list[int]] = {}
     for day, of_day in counts.items():

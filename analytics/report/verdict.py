@@ -16,9 +16,10 @@ from analytics.report.numbers import (
     Input,
     Numbers,
     SilentDay,
+    Tally,
 )
 from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
-from ingest.stats import binomial_tail, wilson_interval
+from ingest.stats import binomial_tail, exact_interval
 from workflow.outcome import Outcome
 
 FAILED_SHARE = 0.005
@@ -39,8 +40,6 @@ ENOUGH_LABELS = 20
 SLOWER = 2.0
 SLOW_MS = 2_000.0
 """Report a latency that is at least `SLOWER` times the previous one and at least `SLOW_MS`."""
-_Z_SIGNIFICANT = 3.290527
-"""Standard deviations beyond which a normal variable lies with probability `SIGNIFICANT_P`."""
 _NAMED = 3
 _NOT_SENT = "Ask who uploads them; if images were uploaded, run scones audit."
 
@@ -202,7 +201,7 @@ def _missing(numbers: Numbers) -> list[Finding]:
 
 
 def _failed(numbers: Numbers) -> list[Finding]:
-    """Find failures when their share is surely high; a few are only counted in their section."""
+    """Find failures when their share is high; a few are only counted in their section."""
     tally = numbers.summary.tally
     failed, share = tally[Outcome.FAILED], tally.share(Outcome.FAILED)
     if not share or share <= FAILED_SHARE:
@@ -212,8 +211,16 @@ def _failed(numbers: Numbers) -> list[Finding]:
         most = numbers.failures[0]
         what += f", {mostly(most.reason, most.images, failed)}"
     what += "."
-    surely = binomial_tail(tally.images - failed, tally.images, 1 - FAILED_SHARE) < UNUSUAL_P
-    return [Finding(surely, what, "Classify them again: scones redrive.")]
+    return [Finding(many_failed(tally), what, "Classify them again: scones redrive.")]
+
+
+def many_failed(tally: Tally) -> bool:
+    """Return whether more than `FAILED_SHARE` failed, beyond chance."""
+    failed = tally[Outcome.FAILED]
+    return (
+        failed > FAILED_SHARE * tally.images
+        and binomial_tail(tally.images - failed, tally.images, 1 - FAILED_SHARE) < UNUSUAL_P
+    )
 
 
 def _unclassified(numbers: Numbers) -> list[Finding]:
@@ -334,14 +341,13 @@ def _threshold_moved(numbers: Numbers, *, up: bool) -> bool:
 
 def _unlike(numbers: Numbers) -> list[Finding]:
     unlike = numbers.unlike
-    if not unlike or unlike.baseline_share is None or unlike.p_value >= SIGNIFICANT_P:
-        return []
-    if unlike.share - unlike.baseline_share < UNLIKE_POINTS:
+    share = numbers.departures["unlike"].share
+    if not unlike or share.points < UNLIKE_POINTS or not numbers.departures["unlike"].significant:
         return []
     most = unlike.folders[0]
     what = (
-        f"More images are unlike the model's classes: {percent(unlike.share)} of them, after "
-        f"{percent(unlike.baseline_share)}; most are in {folder(most.folder)}."
+        f"More images are unlike the model's classes: {percent(share.share)} of them, usually "
+        f"{percent(share.usual_share)}; most are in {folder(most.folder)}."
     )
     return [Finding(True, what, "Look at the most unfamiliar images: does the model lack a class?")]
 
@@ -356,10 +362,12 @@ def _calibration(numbers: Numbers) -> list[Finding]:
         return []
     what = (
         f"{measured.correct:,} of {plural(measured.accepted, 'accepted image')} with a label "
-        f"{'is' if measured.correct == 1 else 'are'} correct ({percent(measured.precision)}); "
+        f"{'is' if measured.correct == 1 else 'are'} correct ({percent(measured.precision)}"
+        f"{', weighted' if measured.is_sample else ''}); "
         f"{percent(measured.expected_precision)} was expected from their confidence."
     )
-    low, high = wilson_interval(measured.correct, measured.accepted, _Z_SIGNIFICANT)
+    labels = measured.effective_labels
+    low, high = exact_interval(measured.precision * labels, labels, 1 - SIGNIFICANT_P)
     if low <= measured.expected_precision <= high or measured.accepted < ENOUGH_LABELS:
         return [Finding(False, what, "This may be chance: label more images.")]
     return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
@@ -370,23 +378,24 @@ def _class_precision(numbers: Numbers) -> list[Finding]:
     measured = numbers.measured
     if not measured or not measured.expected_precision:
         return []
+    expected = measured.expected_precision
     worse = [
         of
         for of in measured.classes
         if of.accepted >= ENOUGH_LABELS
         and of.precision is not None
-        and of.precision <= measured.expected_precision - CLASS_PRECISION_POINTS
-        and binomial_tail(of.accepted_correct, of.accepted, measured.expected_precision)
+        and of.precision <= expected - CLASS_PRECISION_POINTS
+        and binomial_tail(of.precision * of.effective_labels, of.effective_labels, expected)
         < SIGNIFICANT_P / len(measured.classes)
     ]
     if not worse:
         return []
     worst = min(worse, key=lambda of: of.precision or 0)
     more = f"; the same applies to {len(worse) - 1} more" if len(worse) > 1 else ""
-    right, expected = percent(worst.precision), percent(measured.expected_precision)
+    right = percent(worst.precision) + (" (weighted)" if measured.is_sample else "")
     what = (
         f"Of {worst.accepted:,} labelled images accepted as {short(worst.label)}, {right} are right; "
-        f"{expected} was expected{more}."
+        f"{percent(expected)} was expected{more}."
     )
     return [Finding(True, what, "Look at what they show, and raise the threshold of that class.")]
 

@@ -309,7 +309,9 @@ def _shift(baseline: Sequence[int], current: Sequence[int], evidence: drift.Evid
 
 def _by_measure(frame: pd.DataFrame) -> dict[str, dict[date, dict[str, int]]]:
     """Return the images of each day by class or bin, for each measure; every measure is there."""
-    found: dict[str, dict[date, dict[str, int]]] = {name: {} for name in ("label", "confidence", *_INPUTS)}
+    found: dict[str, dict[date, dict[str, int]]] = {
+        name: {} for name in ("label", "confidence", *_INPUTS, "unlike")
+    }
     for row in _rows(frame):
         measure = str(row["measure"])
         name = (
@@ -392,6 +394,7 @@ def _measured(frames: Frames) -> Measured | None:
         correct=correct,
         precision=_share(correct, images),
         interval=wilson_interval(correct, images),
+        effective_labels=float(images),
         expected_precision=_number(drift.expected_precision(confidence_sum, images)),
         calibration_error=_number(expected_calibration_error(bins)),
         calibration_error_by_chance=by_chance,
@@ -421,6 +424,7 @@ def _of_sample(measured: Measured, frame: Frame, labelled: Sequence[Labelled]) -
                 accepted_correct=sum(each.is_right for each, _ in mine),
                 precision=share.share if share else None,
                 interval=share.interval if share else Interval(0.0, 1.0),
+                effective_labels=share.effective_labels if share else 0.0,
             )
         )
     confidence = math.fsum(each.confidence * weight for each, weight in weighted)
@@ -431,6 +435,7 @@ def _of_sample(measured: Measured, frame: Frame, labelled: Sequence[Labelled]) -
         correct=sum(each.is_right for each in drawn),
         precision=whole.share,
         interval=whole.interval,
+        effective_labels=whole.effective_labels,
         expected_precision=confidence / math.fsum(weight for _, weight in weighted),
         classes=classes,
     )
@@ -483,6 +488,7 @@ def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
                 accepted_correct=right[Outcome.ACCEPTED],
                 interval=wilson_interval(right[Outcome.ACCEPTED], said[Outcome.ACCEPTED]),
                 precision=_share(right[Outcome.ACCEPTED], said[Outcome.ACCEPTED]),
+                effective_labels=float(said[Outcome.ACCEPTED]),
                 needs_review=said[Outcome.NEEDS_REVIEW],
                 needs_review_correct=right[Outcome.NEEDS_REVIEW],
                 wrong=wrong.total(),
@@ -614,15 +620,12 @@ def _unlike(frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Unlike | 
         return None
     unlike, scored = (sum(column) for column in zip(*now.values(), strict=True))
     baseline_unlike, baseline_scored = (sum(column) for column in zip((0, 0), *then.values(), strict=True))
-    like = [baseline_scored - baseline_unlike, scored - unlike]
-    evidence = drift.chi_squared([baseline_unlike, like[0]], [unlike, like[1]])
     return Unlike(
         scored=scored,
         unlike=unlike,
         interval=wilson_interval(unlike, scored),
         baseline_scored=baseline_scored,
         baseline_unlike=baseline_unlike,
-        p_value=evidence.p_value,
         folders=[
             UnlikeFolder(folder, images, count, _share(*then[folder]) if folder in then else None)
             for folder, (count, images) in now.items()

@@ -13,6 +13,8 @@ class Share:
     share: float
     interval: Interval
     """95 % confidence interval."""
+    effective_labels: float
+    """Labels of a simple random sample that would tell as much."""
 
 
 @dataclass(frozen=True)

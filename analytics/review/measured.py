@@ -122,7 +122,7 @@ def weighted_share(
         )
         effective = min(effective, share * (1 - share) / variance)
     effective /= max(1 - len(drawn) / max(total, len(drawn)), 1e-6)
-    return Share(len(drawn), share, exact_interval(share * effective, effective))
+    return Share(len(drawn), share, exact_interval(share * effective, effective), effective)
 
 
 def ranking(drawn: Sequence[Labelled], weights: Sequence[float]) -> Ranking:

@@ -133,11 +133,17 @@ def test_whenever_it_is_asked_the_last_whole_week_is_meant(day, hour):
 def test_the_digest_says_what_became_of_the_images_and_what_to_do():
     text = digest_of(answer([*BEFORE, *NOW]), WEEK).replace("\u00a0", " ")
     assert text.startswith("**Scones, week 2026-W47.** 1,000 images, 84.0 % accepted.")
-    assert "- 10 images failed. Classify them again: scones redrive." in text
     assert "For review: 120 (12.0 %), was 80 (10.0 %)" in text
     assert "Expected precision of accepted images: 96.1 %" in text
     assert "95 % of images were decided within 1.4 s" in text
     assert text.endswith("118 images for review: scones review shows those without a label.\n")
+
+
+@pytest.mark.parametrize(("failed", "said"), [(10, False), (20, True)])
+def test_failures_are_said_when_they_are_more_than_chance(failed, said):
+    rows = a_week("2026-11-16", {"accepted": 1_000 - failed, "failed": failed}, "0.96")
+    text = digest_of(answer(rows), WEEK)
+    assert (f"- {failed} images failed. Classify them again: scones redrive." in text) is said
 
 
 def test_an_empty_week_is_said_so():

@@ -195,17 +195,25 @@ def test_what_two_people_say_about_an_image_is_two_rows():
     ]
 
 
-def test_an_image_of_the_sample_stays_one_whoever_corrects_it(tmp_path):
+@pytest.mark.parametrize(
+    ("drawn_as", "corrected_as", "stays"),
+    [
+        ("sample", "gallery", "sample"),
+        ("below_threshold", "gallery", "below_threshold"),
+        ("below_threshold", "sample", "sample"),
+    ],
+)
+def test_an_image_that_was_drawn_stays_so_whoever_corrects_it(tmp_path, drawn_as, corrected_as, stays):
     row = a_row(1)
     write_rows(tmp_path, [row])
-    drawn = a_label(row, "bicycle", source="sample", draw_probability=0.1, labelled_by="a")
-    later = a_label(row, "motorcycle", source="gallery", labelled_by="b")
+    drawn = a_label(row, "bicycle", source=drawn_as, draw_probability=0.1, labelled_by="a")
+    later = a_label(row, "motorcycle", source=corrected_as, labelled_by="b")
     later["labelled_at"] += timedelta(days=1)
     write_labels(tmp_path, "2026-11-16", [drawn, later])
     frame = LocalEngine(tmp_path, views()).query("SELECT * FROM true_labels").frame
     (found,) = frame.to_dict("records")
     assert (found["true_label"], found["labelled_by"]) == ("motorcycle", "b")
-    assert (found["source"], found["draw_probability"]) == ("sample", 0.1)
+    assert (found["source"], found["draw_probability"]) == (stays, 0.1)
 
 
 def test_labels_lie_in_the_partitions_of_their_images():

@@ -345,6 +345,10 @@ def test_a_blind_sample_measures_with_weights_and_certifies(tmp_path):
     assert (measured.is_sample, measured.accepted, measured.correct) == (True, 200, 158)
     assert measured.precision == pytest.approx((1_000 * 0.98 + 100 * 0.6) / 1_100)
     assert measured.interval.low < 0.945 < measured.interval.high
+    assert measured.effective_labels < 200
+    assert "Recalibrate" not in report.to_text()  # 79 % of the labels are right, but 94.5 % of the images
+    (found,) = (what for what in urgent(report) if "accepted as motorcycle" in what)
+    assert "60.0\u00a0% (weighted) are right" in found
     precisions = {of.label: of.precision for of in measured.classes}
     assert precisions == pytest.approx({"bicycle": 0.98, "motorcycle": 0.6})
     certificate = known(report.numbers.certificate)
@@ -891,7 +895,7 @@ def test_a_rise_of_images_unlike_the_classes_asks_for_attention(tmp_path, unlike
     assert bool(found) == is_found
     if found:
         assert found[0].attention
-        assert f"{percent(0.2)} of them, after {percent(0.0)}; most are in van/." in found[0].what
+        assert f"{percent(0.2)} of them, usually {percent(0.0)}; most are in van/." in found[0].what
 
 
 def test_an_endpoint_without_unfamiliarity_has_no_section_about_it(tmp_path):

@@ -496,6 +496,11 @@ def _departures(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:
     for name, values in (("label", seen.label), *bins.items()):
         days = pd.crosstab(seen.day[pd.notna(values)], values[pd.notna(values)])
         found[name] = _departure(days, mondays[-1], ordered=name != "label")
+    found["unlike"] = {  # no image has an unfamiliarity
+        "shift": _shift([0, 0], [0, 0], _chi_squared([0, 0], [0, 0])),
+        "by_chance_p": 1.0,
+        "shares": [{"name": name, "share": None, "usual_share": None} for name in ("part", "rest")],
+    }
     for name, outcome, of in (("below", "needs_review", seen), ("rejected", "rejected", once)):
         part = (of.outcome == outcome).groupby(of.day).sum()
         days = pd.DataFrame({"part": part, "rest": of.groupby("day").size() - part})
@@ -723,6 +728,7 @@ def _measured(seen: pd.DataFrame, labels: pd.DataFrame) -> dict[str, Any] | None
         "correct": right,
         "precision": right / len(accepted),
         "interval": _wilson(right, len(accepted)),
+        "effective_labels": float(len(accepted)),
         "expected_precision": _mean(accepted.confidence),
         "calibration_error": sum(n / len(known) * abs(total / n - ok / n) for n, total, ok in bins),
         "bins": bins,
@@ -744,6 +750,7 @@ def _of_class(label: str, known: pd.DataFrame) -> dict[str, Any]:
         "accepted_correct": int(accepted.sum()),
         "interval": _wilson(int(accepted.sum()), len(accepted)),
         "precision": float(accepted.mean()) if len(accepted) else None,
+        "effective_labels": float(len(accepted)),
         "needs_review": len(unsure),
         "needs_review_correct": int(unsure.sum()),
         "wrong": int(mistakes.sum()),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from analytics.report.isoweek import IsoWeek
 from analytics.report.markdown import digest_text
 from analytics.report.numbers import SummaryRow, Tally, WeekSummary
-from analytics.report.verdict import FAILED_SHARE
+from analytics.report.verdict import many_failed
 from analytics.text import percent, plural
 from workflow.outcome import Outcome
 
@@ -37,7 +37,7 @@ def _sentence(tally: Tally) -> str:
 def _findings(tally: Tally) -> list[tuple[str, str]]:
     if not tally.images:
         return [("Nothing was recorded all week.", "Upload an image and check that its outcome is recorded.")]
-    if (tally.share(Outcome.FAILED) or 0) > FAILED_SHARE:
+    if many_failed(tally):
         return [(f"{plural(tally[Outcome.FAILED], 'image')} failed.", "Classify them again: scones redrive.")]
     return []
 
