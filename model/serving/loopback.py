@@ -38,16 +38,23 @@ class LoopbackOnly:
 
 def refusal(scope: Message) -> str | None:
     """Return why a request is refused, if it is."""
+    if why := wrong_host(scope):
+        return why
     headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
-    hosts = [value for name, value in headers if name == b"host"]
-    port = str(scope["server"][1])
-    if len(hosts) != 1 or not _is_own(hosts[0].lower(), port, _DEFAULT_PORTS.get(scope["scheme"], "")):
-        return f"Host must be 127.0.0.1:{port} or localhost:{port}, not {', '.join(hosts) or 'missing'}."
     if any(name == b"origin" for name, _ in headers):
         return "Requests of web pages are refused: this one has an Origin."
     if any(name == b"sec-fetch-site" and value.strip().lower() != "none" for name, value in headers):
         return "Requests of web pages are refused: Sec-Fetch-Site is not none."
     return None
+
+
+def wrong_host(scope: Message) -> str | None:
+    """Return why the Host of a request is not this server's, if it is not."""
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+    port = str(scope["server"][1])
+    if len(hosts) == 1 and _is_own(hosts[0].lower(), port, _DEFAULT_PORTS.get(scope["scheme"], "")):
+        return None
+    return f"Host must be 127.0.0.1:{port} or localhost:{port}, not {', '.join(hosts) or 'missing'}."
 
 
 def _is_own(host: str, port: str, default_port: str) -> bool:

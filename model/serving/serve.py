@@ -51,7 +51,7 @@ from ingest.errors import RejectedImage
 from ingest.image import prepare_for
 from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
-from model.serving.connections import BoundedProtocol
+from model.serving.connections import BoundedProtocol, Refused, listen, read_body
 from model.serving.inference import Model
 from model.serving.loopback import LoopbackOnly
 
@@ -61,8 +61,6 @@ MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128
 """Requests held at once; further ones are refused with 503 instead of waiting in memory."""
-BODY_TIMEOUT_S = 30
-"""Time for a body to arrive: a client that stops sending must not occupy a slot for ever."""
 VERSION_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 _NOT_ACCEPTED = re.compile(r"q\s*=\s*0(\.0*)?")
 """The weight by which an `Accept` header excludes a media type. Source: RFC 9110, section 12.4.2."""
@@ -77,14 +75,6 @@ logger = logging.getLogger("uvicorn.error")
 def custom_attributes(model_version: str) -> str:
     """Return what `VERSION_HEADER`, which boto3 calls `CustomAttributes`, says of a model's version."""
     return f"model_version={model_version}"
-
-
-class Refused(Exception):
-    """A request that is refused: status, a reason for machines, a detail for people."""
-
-    def __init__(self, status: int, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.reason, self.detail = status, reason, detail
 
 
 def answer(
@@ -205,35 +195,12 @@ class Service:
         if content_type not in IMAGE_TYPES | {BATCH_TYPE}:
             accepted = ", ".join(sorted(IMAGE_TYPES | {BATCH_TYPE}))
             raise Refused(415, "unsupported_content_type", f"{content_type!r}; send one of {accepted}")
-        body = await _read_body(request)
+        body = await read_body(request, MAX_BODY_BYTES)
         loop = asyncio.get_running_loop()
         both = self._model.tells_unfamiliarity and accepts_scores(request.headers.get("accept", ""))
         scores = await loop.run_in_executor(self._pool, answer, self._model, content_type, body, both)
         version = {VERSION_HEADER: custom_attributes(self._model.version)}
         return JSONResponse(scores, headers=version, media_type=SCORES_TYPE if both else None)
-
-
-async def _read_body(request: Request) -> bytes:
-    """Return the body of a request.
-
-    Raises:
-        Refused: it is too large, of which nothing is read if its length is declared, or comes too slowly.
-    """
-    body = bytearray()
-    too_large = Refused(413, "body_too_large", f"more than {MAX_BODY_BYTES:,} bytes")
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise too_large
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise too_large
-    except TimeoutError as error:
-        detail = f"after {BODY_TIMEOUT_S} s, {len(body):,} bytes of the body had come"
-        raise Refused(408, "body_too_slow", detail) from error
-    return bytes(body)
 
 
 def create_app(
@@ -273,20 +240,6 @@ def create_app(
         Route(f"{prefix}/endpoints/{{name}}/invocations", service.runtime_invocations, methods=["POST"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket.
-
-    asyncio sends at once, instead of waiting 40 ms for more (Nagle), only where the protocol is spelled out.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
-    return sock
 
 
 def serve(

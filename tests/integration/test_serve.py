@@ -25,9 +25,9 @@ from PIL import Image
 
 from model.data.drawings import draw
 from model.files import UnusableModel
-from model.serving.connections import BoundedProtocol
+from model.serving.connections import BoundedProtocol, listen
 from model.serving.inference import Model
-from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, listen, main
+from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, main
 from model.training.onnx_file import Graph
 from tests.waiting import PATIENCE_S, until
 
@@ -322,7 +322,7 @@ def test_a_request_is_refused_before_its_body_comes(endpoint, path, content_type
 
 
 def test_a_client_that_stops_sending_frees_its_slot(tmp_path, monkeypatch):
-    monkeypatch.setattr("model.serving.serve.BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("model.serving.connections.BODY_TIMEOUT_S", 0.2)
     model = Model.load(write_colour_model(tmp_path), threads=1)
     with in_thread(lambda: model) as client:
         wait_until_warm(client)

@@ -1,0 +1,110 @@
+"""The console's frame: who may use it, and what each response says."""
+
+import pytest
+from starlette.routing import Route
+
+from infra.console.access import HEADERS, READING
+from infra.console.pages import PAGES
+from tests.console import ORIGIN, TOKEN, MadeUp, a_client, a_stranger
+
+
+@pytest.fixture
+def system(tmp_path):
+    return MadeUp(tmp_path, {})
+
+
+@pytest.fixture
+def stranger(system):
+    with a_stranger(system) as client:
+        yield client
+
+
+@pytest.fixture
+def owner(system):
+    with a_client(system) as client:
+        yield client
+
+
+def routes(system):
+    found = [route for module in PAGES for route in module.routes(system)]
+    assert all(isinstance(route, Route) for route in found), (
+        "only plain routes, whose methods can be looked at"
+    )
+    return found
+
+
+def test_the_address_s_token_becomes_a_cookie_that_no_script_reads(stranger):
+    first = stranger.get("/", params={"token": TOKEN})
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(first.headers["set-cookie"].split("; "))
+    assert stranger.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/console.css", "/nothing", "/?token=", "/?token=wrong"])
+def test_without_the_token_there_is_nothing(stranger, path):
+    answer = stranger.get(path)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("cookie", ["", "wrong", TOKEN[:-1], TOKEN + "x", "\xff"])
+def test_another_cookie_is_not_the_token(stranger, cookie):
+    assert (
+        stranger.get("/", headers={"cookie": f"scones-console-20000={cookie}".encode("latin-1")}).status_code
+        == 403
+    )
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:20000", "127.0.0.1", "127.0.0.1:20001"])
+def test_another_host_is_refused_whatever_it_has(owner, host):
+    assert owner.get("/", headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://127.0.0.1:20001"},
+        {"origin": "https://127.0.0.1:20000"},
+        {"origin": "null"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", f"/?token={TOKEN}"])
+def test_requests_of_other_pages_are_refused(owner, headers, path):
+    assert owner.get(path, headers=headers).status_code == 403
+
+
+def test_what_changes_something_says_where_it_comes_from(owner):
+    del owner.headers["origin"]
+    assert owner.get("/").status_code == 200
+    assert owner.post("/").status_code == 403
+    assert owner.post("/", headers={"origin": ORIGIN}).status_code == 405
+
+
+def test_no_route_that_reads_takes_another_method_too(system):
+    for route in routes(system):
+        assert route.methods <= READING or not route.methods & READING, route.path
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/console.css", "/nothing"])
+def test_every_response_has_the_headers(owner, stranger, path):
+    for client in (owner, stranger):
+        headers = client.get(path).headers
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+    assert "'unsafe" not in HEADERS["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/app.py", "/assets/..%2Fapp.py", "/assets/frame.html.j2", "/assets/"]
+)
+def test_assets_are_styles_and_scripts_alone(owner, path):
+    assert owner.get(path).status_code == 404
+
+
+def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(owner):
+    assert owner.get("/nothing").json() == {"detail": "GET /nothing"}
+    page = owner.get("/%3Cb%3E%E2%80%AE", headers={"accept": "text/html"})
+    assert page.status_code == 404
+    assert "<b>" not in page.text
+    assert "\u202e" not in page.text
