@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ REGION = "us-east-1"
 
 class NotUp(SconesError):
     """No system is running here."""
+
+
+def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a stack as CloudFormation describes it."""
+    return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
 
 
 @dataclass(frozen=True)

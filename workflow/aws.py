@@ -1,10 +1,10 @@
 """Calls the endpoint and translates SageMaker's errors; sends outcomes to the queue."""
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,8 @@ from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
 from workflow.breaker import Breaker
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX
+
+logger = logging.getLogger(__name__)
 
 ENDPOINT_CONFIG = Config(
     connect_timeout=1, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1}
@@ -284,6 +286,8 @@ class WaitingImages:
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
                 for number, handle in enumerate(receipt_handles[first : first + SEND_ENTRIES])
             ]
-            # Only a hint: failing here would decide the whole batch again.
-            with suppress(ClientError, BotoCoreError):
+            try:
                 self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            except (ClientError, BotoCoreError) as error:
+                # Only a hint: failing here would decide the whole batch again.
+                logger.warning("images that wait are not shown again soon: %s", error)

@@ -20,7 +20,7 @@ from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
 from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
-from infra.stack import NotUp, Stack
+from infra.stack import NotUp, Stack, parameters_of
 from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import PROBABILITIES
@@ -269,11 +269,6 @@ def ensure_deployable(parameters: Mapping[str, str], model: Path | None) -> dict
     """
     _ensure_known(parameters)
     return parameters_of_model(model) if model else {}
-
-
-def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters of a stack that is there."""
-    return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
 
 
 def wanted_parameters(

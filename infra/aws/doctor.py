@@ -8,9 +8,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.aws.account import Account
-from infra.aws.deploy import DEFAULT_ENDPOINT, described, parameters_of
+from infra.aws.deploy import DEFAULT_ENDPOINT, described
 from infra.installation import how
-from infra.stack import NotUp
+from infra.stack import NotUp, parameters_of
 
 _LAMBDA_CONCURRENCY = 100
 """Concurrent Lambdas below which a burst of images has to wait; new accounts have 10."""

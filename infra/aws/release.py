@@ -23,9 +23,8 @@ from infra.aws.deploy import (
     consistent,
     described,
     make_artifacts_bucket,
-    parameters_of,
 )
-from infra.stack import NotUp
+from infra.stack import NotUp, parameters_of
 from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment

@@ -18,8 +18,7 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
-from infra.aws.deploy import parameters_of
-from infra.stack import Stack
+from infra.stack import Stack, parameters_of
 from ingest.errors import SconesError
 from ingest.model_input import ModelInput
 from ingest.upload import bucket_and_key

@@ -169,8 +169,7 @@ def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> li
     smallest, largest = min(counts.values()), max(counts.values())
     if smallest * 2 < largest:
         lines.append(f"unbalanced: the largest class has {largest / max(smallest, 1):.1f} × the smallest")
-    lines.append(f"{len(dropped)} duplicates left out" + _examples(dropped))
-    lines.append(f"{len(dataset.unreadable)} unreadable files left out" + _examples(dataset.unreadable))
+    lines += left_out(dataset, dropped)
     lines += dict.fromkeys([*dataset.notes, *(test.notes if test else ())])
     pairs = near_pairs(dataset.pixels)
     lines.append(
@@ -184,6 +183,14 @@ def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> li
             + _examples([f"{dataset.names[i]} and {test.names[j]}" for i, j in pairs])
         )
     return lines
+
+
+def left_out(dataset: Dataset, dropped: Sequence[str]) -> list[str]:
+    """Return the lines that say which files of the data are not used: duplicates and unreadable ones."""
+    return [
+        f"{len(dropped)} duplicates left out" + _examples(dropped),
+        f"{len(dataset.unreadable)} unreadable files left out" + _examples(dataset.unreadable),
+    ]
 
 
 def _examples(lines: Sequence[str]) -> str:

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data import folder
-from model.data.dataset import DataError, Dataset
+from model.data.dataset import DataError, Dataset, without_duplicates
 
 LEAST_KINDS = 5
 """One in so many of the kinds is left out, to measure a network on what it was not taught."""
 
 
-def read(path: Path, known: Dataset, progress: folder.Progress) -> Dataset:
-    """Return the foreign images of a folder, whose `classes` are their kinds, without copies of known images.
+def read(path: Path, known: Dataset, progress: folder.Progress) -> tuple[Dataset, tuple[str, ...]]:
+    """Return the foreign images of a folder, whose `classes` are their kinds, and the duplicates left out.
+
+    Copies of known images are left out too, and are not among these.
 
     Raises:
         DataError: there are too few kinds, a kind has the name of a class, or nothing is readable.
@@ -33,7 +35,7 @@ def read(path: Path, known: Dataset, progress: folder.Progress) -> Dataset:
         )
     hashes = {hashlib.sha256(image.tobytes()).digest() for image in known.pixels}
     new = [hashlib.sha256(image.tobytes()).digest() not in hashes for image in found.pixels]
-    return found.take(np.flatnonzero(new))
+    return without_duplicates(found.take(np.flatnonzero(new)))
 
 
 def fold_of_kinds(foreign: Dataset, folds: int, seed: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.data import cifar100
-from model.data.dataset import DataError
+from model.data.dataset import DataError, left_out
 from model.data.foreign import read as read_foreign
 from model.data.load import Data, Progress, Steps, load
 from model.training import card
@@ -82,9 +82,13 @@ def run(
         clean = load(data or download_to, classes, progress)
     if foreign:
         with steps("reading foreign images") as progress:
-            strangers = read_foreign(foreign, clean.train, progress)
-        line = f"foreign: {len(strangers.labels)} images of {len(strangers.classes)} kinds"
-        clean = replace(clean, foreign=strangers, report=(*clean.report, line))
+            strangers, dropped = read_foreign(foreign, clean.train, progress)
+        lines = [
+            f"{len(strangers.labels)} images of {len(strangers.classes)} kinds",
+            *left_out(strangers, dropped),
+        ]
+        lines = [f"foreign: {line}" for line in lines]
+        clean = replace(clean, foreign=strangers, report=(*clean.report, *lines))
     for line in clean.report:
         say(line)
     with steps("training") as progress:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.aws.deploy import parameters_of, parameters_of_model
+from infra.aws.deploy import parameters_of_model
 from infra.aws.package import build, with_defaults
 from infra.installation import PROJECT
-from infra.stack import Stack
+from infra.stack import Stack, parameters_of
 
 pytestmark = pytest.mark.skipif(
     shutil.which("sam") is None, reason="needs the SAM CLI: requirements/sam.lock"

@@ -42,7 +42,10 @@ def test_a_folder_gives_its_kinds_without_copies_of_known_images(tmp_path):
     known = drawn(["bicycle", "poppy"], 1, "test")
     write(tmp_path, others)
     Image.fromarray(known.pixels[0]).save(tmp_path / "car" / "a bicycle.png")
-    found = foreign.read(tmp_path, known, quiet)
+    Image.fromarray(others.pixels[0]).save(tmp_path / "car" / "the same again.png")
+    (tmp_path / "car" / "text.png").write_bytes(b"no image")
+    found, dropped = foreign.read(tmp_path, known, quiet)
+    assert len(dropped) == len(found.unreadable) == 1
     assert found.classes == KINDS
     assert len(found.labels) == 10
     fold = foreign.fold_of_kinds(found, 5, seed=0)

@@ -55,3 +55,19 @@ def test_a_day_with_half_an_hour_of_outage_costs_as_much_as_one_without() -> Non
     interrupted = System(Endpoint(IMAGES_PER_S, down=(3_600.0, 3_600.0 + 225.0))).run(hours)
     assert interrupted.outcomes == whole.outcomes
     assert interrupted.usd <= 1.05 * whole.usd
+
+
+def test_the_queue_never_takes_more_lambdas_than_the_account_has() -> None:
+    system = System(Endpoint(IMAGES_PER_S), Limits(concurrency=1))
+    counted: list[int] = []
+    bill = system._bill
+
+    def billed(memory_mb: float, duration_s: float) -> None:
+        counted.append(system.running.total())
+        bill(memory_mb, duration_s)
+
+    system._bill = billed  # type: ignore[method-assign]
+    result = system.run(BURST[:300])
+    assert result.outcomes == {"decided": 300}
+    assert max(counted) <= 1
+    assert system.running["Waiting"] == 0
