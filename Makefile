@@ -90,7 +90,7 @@ endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an ho
 
 torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
 simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=bursts|labels|report] [SEED=1] [RUNS=10000]
-bench: ## measure speed and memory against their budgets [IMAGES=1000]
+bench: ## compare speed with a plain script and with the seed's design, part by part [IMAGES=400] [QUICK=1] [FLAT=1] [KEEP=1]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@
 

@@ -2,17 +2,24 @@
 
 import click
 
-from infra.cli.command_line import Command, option
+from infra.cli.command_line import Command, WholeNumber, option
 from infra.cli.main import run
 from infra.cli.terminal import answers
 from tests.bench.run import run as measure
 
 
 @click.command(cls=Command)
-@option("--images", default=1000, show_default=True, help="How many small images to drop.")
-def main(images: int) -> None:
+@option(
+    "--images",
+    type=WholeNumber(min=24),
+    help="How many small images a round sends. Left out: 400, quick 150.",
+)
+@option("--quick", is_flag=True, help="Compare with the kept ratios alone, in two minutes.")
+@option("--flat", is_flag=True, help="Also send 10,000 images: does an image cost more, the more there were?")
+@option("--keep", is_flag=True, help="Keep the ratios, for quick runs to be compared with.")
+def main(images: int | None, quick: bool, flat: bool, keep: bool) -> None:
     """Measure speed and memory, against their budgets."""
-    measure(answers, images)
+    measure(answers, images or (150 if quick else 400), quick=quick, flat=flat, keep=keep)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures speed and memory: `make bench` prints a table and writes `build/bench.json`."""
+"""Measures speed and memory: `make bench` prints tables and writes `build/bench.json`."""
 
 import io
 import json
@@ -9,34 +9,48 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.terminal import progress_bar
+from infra.cli.terminal import words
 from infra.installation import PROJECT, state_folder
 from infra.laptop.local import running
-from infra.operations.answers import engine
-from infra.operations.backfill import backfill, wait
-from infra.operations.drop import drop, settle
 from infra.stack import Stack
 from ingest.image import prepare
 from model.data.drawings import draw
 from model.files import DEFAULT_MODEL, RUN_IMAGES
 from model.serving.inference import Model
 from tests.bench import table as bench_table
+from tests.bench.compare import (
+    BACKFILL,
+    EVENTS,
+    SIZES,
+    WAYS,
+    Comparison,
+    Ratio,
+    Run,
+    as_json,
+    breakdown,
+    ratios,
+)
+from tests.bench.processes import Processes, since
 
 FOLDER = state_folder() / "bench"
 SEED = 7
-WARM_UP_IMAGES = 60
-PATIENCE_S = 60.0
+KEPT = Path(__file__).with_name("ratios.json")
+"""Ratios of an earlier run, which a quick run is compared with."""
+WARM_UP_IMAGES = 100
+ROUNDS = 3
+FLAT_IMAGES, FLAT_PARTS = 10_000, 5
+LEAST_SHOWN_MS = 0.05
 REQUESTS = 40
 CORES = os.cpu_count() or 1
 HOT_LAMBDAS = ("ingest.serialize", "workflow.classify", "workflow.decide")
@@ -52,20 +66,63 @@ class Figure:
     budget: str
 
 
-def run(console: Console, images: int) -> list[Figure]:
-    """Measure everything, print it as a table, and write it to a file."""
+def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -> None:
+    """Compare the ways of images, and print what was measured; without `quick`, measure everything else too.
+
+    Args:
+        console: gets the tables.
+        images: how many images of the small sizes a round sends.
+        quick: compare alone, against the ratios that are kept.
+        flat: also send `FLAT_IMAGES` through both ways of Scones.
+        keep: write the ratios where the next quick run finds them.
+    """
     shutil.rmtree(FOLDER, ignore_errors=True)
-    figures = [*_serialize_cpu(), *_cold_imports()]
+    FOLDER.mkdir(parents=True)
+    machine = f"{CORES} cores, {platform.machine()}, Python {platform.python_version()}"
+    figures = [] if quick else [*_serialize_cpu(), *_cold_imports()]
     with running(FOLDER / "home", FOLDER / "stack.json") as stack:
-        figures += _endpoint(stack)
-        figures += _event_path(console, stack, images)
-        figures += _backfill_path(console, stack, images, figures)
-    figures += _ten_million_rows()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    report = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
+        comparison = Comparison(stack, FOLDER)
+        comparison.warm_up(WARM_UP_IMAGES)
+        runs = []
+        for each in comparison.rounds(ROUNDS, images):
+            runs.append(each)
+            words.print(f"{each.size}, {each.way}: {each.rate:,.1f} images/s", highlight=False)
+        if not quick:
+            figures += _endpoint(stack)
+        if flat:
+            figures += _flat(comparison, Processes(stack))
+    measured = ratios(runs)
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    _show_ratios(console, machine, measured, kept)
+    _show_breakdown(console, runs)
+    if not quick:
+        figures += _ten_million_rows()
+        _show(console, figures)
+    report = {
+        "machine": machine,
+        "ratios": as_json(measured),
+        "runs": [asdict(each) for each in runs],
+        "figures": [asdict(figure) for figure in figures],
+    }
     (FOLDER.parent / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    _show(console, machine, figures)
-    return figures
+    if keep:
+        text = json.dumps({"machine": machine, "ratios": as_json(measured)}, indent=1, ensure_ascii=False)
+        KEPT.write_text(text + "\n", encoding="utf-8")
+
+
+def _flat(comparison: Comparison, processes: Processes) -> Iterator[Figure]:
+    """Compare the first thousands of images with the last: does an image cost more, the more there were?"""
+    part = FLAT_IMAGES // FLAT_PARTS
+    for way in (EVENTS, BACKFILL):
+        costs_ms, memory_mb = [], []
+        for number in range(FLAT_PARTS):
+            before = processes.cpu_s()
+            comparison.send(way, f"flat/{number}", part)
+            costs_ms.append(1000 * sum(since(before, processes.cpu_s()).values()) / part)
+            memory_mb.append(processes.memory_mb())
+        what = f"{way}, {FLAT_IMAGES:,} images of 64 px: the last {part:,} against the first"
+        yield Figure(f"{what}, CPU", round(costs_ms[-1] / costs_ms[0], 2), "", "≤ 1.1")
+        yield Figure(f"{what}, memory", round(memory_mb[-1] - memory_mb[0]), "MB more", "")
 
 
 def _serialize_cpu() -> Iterator[Figure]:
@@ -118,44 +175,6 @@ def _rate(call: Callable[[], object]) -> float:
     return REQUESTS / (time.perf_counter() - started)
 
 
-def _event_path(console: Console, stack: Stack, images: int) -> Iterator[Figure]:
-    _through(console, stack, _files("warm-up", WARM_UP_IMAGES, 32, 640))
-    seconds, memory_mb = _through(console, stack, _files("small", images, 32, 640))
-    yield Figure(
-        f"event path, {images:,} images of 32-640 px", round(images / seconds, 1), "images/s", "≥ 50"
-    )
-    yield Figure("memory of all processes meanwhile, at most", round(memory_mb), "MB", "< 3,000")
-    photos = max(20, images // 20)
-    seconds, _ = _through(console, stack, _files("photos", photos, 4000, 4000))
-    yield Figure(f"event path, {photos} photos of 12 MP", round(photos / seconds, 1), "images/s", "≥ 12")
-
-
-def _backfill_path(console: Console, stack: Stack, images: int, so_far: Iterable[Figure]) -> Iterator[Figure]:
-    """Classify the images of the event path once more; both are measured under the same load."""
-    (by_events,) = [figure.value for figure in so_far if figure.what.startswith(f"event path, {images:,} ")]
-    _again(console, stack, "small/", images)  # so that as many Lambdas are warm as will be needed
-    rate = images / _again(console, stack, "small/", images)
-    yield Figure(f"backfill, {images:,} images of 32-640 px", round(rate, 1), "images/s", "")
-    yield Figure("backfill, against the event path", round(rate / by_events, 1), "times", "≥ 10")
-
-
-def _again(console: Console, stack: Stack, prefix: str, images: int) -> float:
-    """Backfill a prefix; return the seconds until the last row is there."""
-    started, since = time.monotonic(), f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-    runs = backfill(stack, prefix)
-    with progress_bar(console) as progress:
-        ended = wait(stack, runs, progress)
-    if not all(each.went_well for each in ended):
-        raise RuntimeError(f"the backfill of {prefix} ended as {[each.status for each in ended]}")
-    sql = f"SELECT count(*) AS n FROM outcomes WHERE decided_at >= TIMESTAMP '{since}'"
-    with engine(stack) as answers:
-        while int(answers.query(f"{sql} AND starts_with(key, '{prefix}')").frame.n[0]) < images:
-            if time.monotonic() - started > 10 * PATIENCE_S:
-                raise RuntimeError(f"rows of the backfill of {prefix} are missing")
-            time.sleep(0.5)
-    return time.monotonic() - started
-
-
 def _ten_million_rows() -> Iterator[Figure]:
     bench_table.write_week(FOLDER / "table")
     asked = list(bench_table.ask_all(FOLDER / "table"))
@@ -168,62 +187,54 @@ def _ten_million_rows() -> Iterator[Figure]:
     yield Figure(f"memory of the largest {rows}: {largest.name}", round(largest.peak_mb), "MB", "≤ 500")
 
 
-def _files(name: str, count: int, least_px: int, most_px: int) -> dict[str, Path]:
-    """Draw a few images and use each under many keys: drawing is not measured."""
-    rng = random.Random(SEED)
-    folder = FOLDER / name
-    folder.mkdir(parents=True)
-    drawn = []
-    for number in range(min(count, 24)):
-        width_px = rng.randint(least_px, most_px)
-        image: Image.Image = draw(rng.choice(["bicycle", "motorcycle"]), width_px, width_px * 3 // 4, rng)
-        drawn.append(folder / f"{number}.jpg")
-        image.save(drawn[-1], quality=85)
-    return {f"{name}/{number:05}.jpg": drawn[number % len(drawn)] for number in range(count)}
+def _show_ratios(console: Console, machine: str, measured: Iterable[Ratio], kept: dict[str, Any]) -> None:
+    table = Table(title=f"Ratios of {ROUNDS} rounds on {machine}", title_justify="left")
+    table.add_column("what")
+    for column in ("median", "least – greatest", "goal", "kept"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for each in measured:
+        least, middle, greatest = kept["ratios"].get(each.what, (None, None, None))
+        table.add_row(
+            each.what,
+            f"{each.median:.2f}",
+            f"{each.least:.2f} – {each.greatest:.2f}",
+            f"≥ {each.goal}" if each.goal else "",
+            f"{middle:.2f}" if middle is not None else "",
+            "" if least is None else _moved(each, least, greatest),
+        )
+    console.print(table)
+    console.print(f"kept: measured on {kept['machine']}", highlight=False)
 
 
-def _through(console: Console, stack: Stack, files: dict[str, Path]) -> tuple[float, float]:
-    """Drop files, wait for their outcomes; return seconds and the peak memory of all processes in MB."""
-    started = time.monotonic()
-    with ThreadPoolExecutor(1) as pool, progress_bar(console) as progress:
-        done: list[bool] = []
-        watched = pool.submit(_peak_memory_mb, stack.pids.values(), done)
-        try:
-            dropped = drop(stack, files, progress)
-            settled = settle(stack, dropped, progress, PATIENCE_S)
-        finally:
-            done.append(True)
-    if settled.missing or settled.outcomes["failed"]:
-        raise RuntimeError(f"{len(settled.missing)} images missing, {settled.outcomes['failed']} failed")
-    return time.monotonic() - started, watched.result()
+def _moved(ratio: Ratio, least: float, greatest: float) -> str:
+    """Say whether every round differs in the same direction from every round that is kept."""
+    if ratio.least > greatest:
+        return "higher"
+    return "lower" if ratio.greatest < least else ""
 
 
-def _peak_memory_mb(pids: Iterable[int], done: list[bool]) -> float:
-    sessions = {os.getsid(pid) for pid in pids}
-    peak_mb = 0.0
-    while not done:
-        peak_mb = max(peak_mb, _memory_mb(sessions))
-        time.sleep(1)
-    return peak_mb
+def _show_breakdown(console: Console, runs: Sequence[Run]) -> None:
+    costs = breakdown(runs)
+    for size in SIZES:
+        table = Table(title=f"CPU of an image of {size.name}, in ms", title_justify="left")
+        table.add_column("process")
+        of_size = {way: costs[way, size.name] for way in WAYS}
+        for way in WAYS:
+            table.add_column(way, justify="right")
+        for role in sorted({role for roles in of_size.values() for role in roles}):
+            shown = [of_size[way].get(role, 0) for way in WAYS]
+            if max(shown) >= LEAST_SHOWN_MS:
+                table.add_row(role, *(f"{each:.1f}" if each >= LEAST_SHOWN_MS else "" for each in shown))
+        table.add_section()
+        table.add_row("together", *(f"{sum(of_size[way].values()):.1f}" for way in WAYS))
+        rates = [median(run.rate for run in runs if (run.way, run.size) == (way, size.name)) for way in WAYS]
+        table.add_row("images a second", *(f"{rate:,.0f}" for rate in rates))
+        console.print(table)
 
 
-def _memory_mb(sessions: set[int]) -> float:
-    """Return the proportional set size of all processes of these sessions: shared pages count once."""
-    total_kb = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getsid(int(folder.name)) in sessions:
-                rollup = (folder / "smaps_rollup").read_text(encoding="utf-8")
-                total_kb += int(
-                    next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]
-                )
-        except (OSError, StopIteration):
-            continue
-    return total_kb / 1024
-
-
-def _show(console: Console, machine: str, figures: Iterable[Figure]) -> None:
-    table = Table(title=f"Measured on {machine}", title_justify="left")
+def _show(console: Console, figures: Iterable[Figure]) -> None:
+    table = Table(title="And beside that", title_justify="left")
     for column in ("what", "measured", "unit", "budget"):
         table.add_column(column, justify="right" if column == "measured" else "left")
     for figure in figures:

@@ -1,0 +1,109 @@
+"""The design that Scones grew from, on the same embedded AWS.
+
+A Standard workflow carries the original in base64 through three Lambdas, and nothing is recorded. Real Step
+Functions refuses a state above 262,144 bytes; the embedded AWS does not.
+"""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from string import Template
+
+from infra.operations.drop import UPLOADS_AT_ONCE
+from infra.stack import Stack
+
+BUCKET = "seed-images"
+FUNCTIONS = ("serialize_image_data", "classify", "filter_inferences")
+POLL_S = 1.0
+PATIENCE_S = 60.0
+
+_HERE = Path(__file__).parent
+
+
+class SeedDesign:
+    """The deployed design."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Deploy it next to a stack, whose endpoint it asks."""
+        self._stack = stack
+        role = f"arn:aws:iam::{stack.account_id}:role/seed"
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as file:
+            file.write(_HERE / "lambdas.py", "lambdas.py")
+        variables = {
+            "ENDPOINT_NAME": stack.endpoint_name,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": str(stack.model_endpoint_url),
+        }
+        arns = {
+            name: stack.client("lambda").create_function(
+                FunctionName=f"seed-{name}",
+                Runtime="python3.11",
+                Role=role,
+                Handler=f"lambdas.{name}",
+                Code={"ZipFile": code.getvalue()},
+                Timeout=15,
+                Environment={"Variables": variables},
+            )["FunctionArn"]
+            for name in FUNCTIONS
+        }
+        machine = Template((_HERE / "machine.asl.json").read_text(encoding="utf-8")).safe_substitute(arns)
+        self._machine_arn = stack.client("stepfunctions").create_state_machine(
+            name="seed", definition=machine, roleArn=role, type="STANDARD"
+        )["stateMachineArn"]
+        self._start_on_uploads(role)
+        self._started = 0
+
+    def _start_on_uploads(self, role: str) -> None:
+        s3, events = self._stack.client("s3"), self._stack.client("events")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_notification_configuration(
+            Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        pattern = {
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": [BUCKET]}},
+        }
+        events.put_rule(Name="seed", EventPattern=json.dumps(pattern))
+        event_to_input = {
+            "InputPathsMap": {"bucket": "$.detail.bucket.name", "key": "$.detail.object.key"},
+            "InputTemplate": '{"image_data": "", "s3_bucket": <bucket>, "s3_key": <key>}',
+        }
+        target = {"Id": "seed", "Arn": self._machine_arn, "RoleArn": role, "InputTransformer": event_to_input}
+        events.put_targets(Rule="seed", Targets=[target])
+
+    def carry(self, files: Mapping[str, Path]) -> float:
+        """Drop files and wait until each execution has ended; return the seconds.
+
+        Raises:
+            RuntimeError: some have not ended within `PATIENCE_S` after the drop.
+        """
+        s3 = self._stack.client("s3")
+        started = time.monotonic()
+
+        def put(item: tuple[str, Path]) -> None:
+            key, path = item
+            with path.open("rb") as body:
+                s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(put, files.items()))
+        self._started += len(files)
+        deadline = time.monotonic() + PATIENCE_S
+        while (ended := self._ended()) < self._started:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._started - ended} executions of the seed's design have not ended")
+            time.sleep(POLL_S)
+        return time.monotonic() - started
+
+    def _ended(self) -> int:
+        pages = self._stack.client("stepfunctions").get_paginator("list_executions")
+        return sum(
+            each["status"] != "RUNNING"
+            for page in pages.paginate(stateMachineArn=self._machine_arn)
+            for each in page["executions"]
+        )
