@@ -30,7 +30,7 @@ SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train end
 PROOFS := torture bench simulate
 # NAME=value counts from the environment too, where it always did. Windows' Linux sets NAME itself.
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \
-  MODEL ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
+  MODEL MODEL_IN ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
 
 # Names alone, for a command to refuse what it does not know. Before `override`, which changes their origin.
 SCONES_TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))

@@ -20,6 +20,7 @@ def template() -> dict[str, Any]:
 
 WITHOUT_OPTIONS = {
     "HasOwnIncoming": True,
+    "HasEndpoint": True,
     "HasKeyFilter": False,
     "HasProducerAccounts": False,
     "HasImageKeys": False,

@@ -1,11 +1,10 @@
-"""Calls the endpoint and translates SageMaker's errors; sends outcomes to the queue."""
+"""Calls the endpoint and translates SageMaker's errors, or loads the model; sends outcomes to the queue."""
 
 import json
 import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +15,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
 from workflow.breaker import Breaker
+from workflow.classifier import IN_LAMBDA, Answer, Classifier, ModelInLambda
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX
 
@@ -44,6 +44,9 @@ SEND_BYTES = 262_144
 _SEND_ATTEMPTS = 4
 _SEND_PAUSE_S = 0.2
 
+_MB_PER_CORE = 1769
+"""Memory with which a Lambda has one core. Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+
 _BUSY_CODES = {
     "ThrottlingException",
     "TooManyRequestsException",
@@ -57,14 +60,6 @@ _BUSY_STATUSES = {429, 503}
 """HTTP statuses of the model itself that ask for a later retry."""
 _SERVER_ERROR = 500
 """This and every higher status means busy: a gateway's error page has no code. Model errors come with 424."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The endpoint's answer to one image."""
-
-    scores: Scores
-    model_version: str
 
 
 class Endpoint:
@@ -189,6 +184,28 @@ class Endpoint:
         if prefix == "model_version" and version:
             return str(version)
         return f"{self.name}/{response.get('InvokedProductionVariant', '')}"
+
+
+def connect_classifier(said: Mapping[str, str], timeout_s: float) -> Classifier:
+    """Return what an environment names: the endpoint, or the model in this package.
+
+    Args:
+        said: the environment.
+        timeout_s: time for an answer of the endpoint.
+
+    Raises:
+        model.files.UnusableModel: the package has no model.
+    """
+    if said["MODEL_IN"] == IN_LAMBDA:
+        # numpy and onnxruntime, which are not in the package of a stack with an endpoint.
+        from model.files import DEFAULT_MODEL
+        from model.serving.inference import Model
+
+        cores = int(said["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]) // _MB_PER_CORE
+        return ModelInLambda(Model.load(DEFAULT_MODEL, threads=max(cores, 1), warm_up_images=1))
+    return Endpoint.connect(
+        said["ENDPOINT_NAME"], said["ENDPOINT_ACCEPT"], said["ENDPOINT_SCORES"], timeout_s
+    )
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

@@ -11,14 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from ingest.aws import IncomingBucket
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import Upload, utc_text
-from workflow.aws import BATCH_TIMEOUT_S, Answer, Endpoint
+from workflow.aws import BATCH_TIMEOUT_S, connect_classifier
+from workflow.classifier import Answer, Classifier
 from workflow.errors import (
     EndpointBusy,
     EndpointFault,
@@ -39,25 +40,6 @@ ATTEMPTS = 2
 """Attempts to read an object, as many as the state machine of single images makes."""
 REQUEST_MAX_BYTES = 4_000_000
 """Limit of the pixels of one request. A serverless endpoint takes 4 MB, others 6 MB."""
-
-
-class Classifier(Protocol):
-    """What a batch needs of `workflow.aws.Endpoint`."""
-
-    name: str
-
-    @property
-    def is_left_alone(self) -> bool:
-        """Whether it was busy just now, so that every request is refused without asking."""
-        ...
-
-    def classify(self, image: bytes, content_type: str) -> Answer:
-        """Return the answer to one image."""
-        ...
-
-    def classify_batch(self, images: Sequence[bytes], size_px: tuple[int, int]) -> list[Answer]:
-        """Return the answers to many images, in their order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -81,9 +63,7 @@ class Steps:
         return cls(
             read=IncomingBucket.connect().read,
             form=ModelInput.from_mapping(said),
-            endpoint=Endpoint.connect(
-                said["ENDPOINT_NAME"], said["ENDPOINT_ACCEPT"], said["ENDPOINT_SCORES"], BATCH_TIMEOUT_S
-            ),
+            endpoint=connect_classifier(said, BATCH_TIMEOUT_S),
             policy=Policy.from_mapping(said),
         )
 

@@ -1,4 +1,4 @@
-"""Lambda Classify: the small image in, the endpoint's scores out."""
+"""Lambda Classify: the small image in, the model's scores out."""
 
 import base64
 import os
@@ -13,21 +13,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import ModelInputs
 from ingest.metrics import StackMetrics
-from workflow.aws import Endpoint
+from workflow.aws import connect_classifier
+from workflow.classifier import Classifier
 
 logger = Logger(service="classify")
 metrics = StackMetrics("classify")
 
 
 @cache
-def endpoint() -> Endpoint:
-    """Return the endpoint's client, created once per container."""
-    return Endpoint.connect(
-        os.environ["ENDPOINT_NAME"],
-        os.environ["ENDPOINT_ACCEPT"],
-        os.environ["ENDPOINT_SCORES"],
-        float(os.environ["ENDPOINT_TIMEOUT_S"]),
-    )
+def endpoint() -> Classifier:
+    """Return the endpoint's client, or the model in its place, created once per container."""
+    return connect_classifier(os.environ, float(os.environ["ENDPOINT_TIMEOUT_S"]))
 
 
 @cache
@@ -44,15 +40,16 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     Raises:
         EndpointBusy, EndpointFault, UnclearAnswer: see `workflow.errors`.
     """
+    asked = endpoint()  # a model is loaded only once
     started = perf_counter()
-    answer = endpoint().classify(_file_of(request), request["content_type"])
+    answer = asked.classify(_file_of(request), request["content_type"])
     classify_ms = round((perf_counter() - started) * 1000, 2)
     metrics.add_metric(name="ClassifyTime", unit=MetricUnit.Milliseconds, value=classify_ms)
     logger.info("classified", model_version=answer.model_version, classify_ms=classify_ms)
     return {
         "scores": asdict(answer.scores),
         "model_version": answer.model_version,
-        "endpoint": endpoint().name,
+        "endpoint": asked.name,
         "classify_ms": classify_ms,
     }
 

@@ -221,6 +221,7 @@ ALARMS = (
         "Invocation5XXErrors",
         "EndpointName",
         "The endpoint answered requests with a server error (5xx).",
+        condition="HasEndpoint",
     ),
     Alarm(
         "EndpointRefusals",
@@ -228,6 +229,7 @@ ALARMS = (
         "Invocation4XXErrors",
         "EndpointName",
         "The endpoint answered requests with a client error (4xx).",
+        condition="HasEndpoint",
     ),
     Alarm(
         "EndpointSlow",
@@ -235,6 +237,7 @@ ALARMS = (
         "ModelLatency",
         "EndpointName",
         "For 15 minutes, one answer of the model in 20 has taken over a second (in microseconds).",
+        condition="HasEndpoint",
         statistic="p95",
         periods=3,
         threshold="1000000",

@@ -24,6 +24,7 @@ from infra.stack import NotUp, Stack, parameters_of
 from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import PROBABILITIES
+from workflow.classifier import IN_LAMBDA
 from workflow.policy import Policy
 
 DEFAULT_ENDPOINT = "scones"
@@ -218,7 +219,7 @@ def plan_deployment(
         account: account and region.
         stack_name: name of the CloudFormation stack.
         parameters: parameters of the template. They take precedence over the stage's, those over the card's.
-        model: folder of the model that the endpoint serves. None: for a new stack, the default model.
+        model: folder of the model. None: for a new stack, the default model.
         stage: role, tags and parameters of the stage.
 
     Raises:
@@ -237,13 +238,14 @@ def plan_deployment(
     if not stack and not model:
         of_model = parameters_of_model()
     wanted = wanted_parameters(given, of_model, present)
+    inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
-    if "VariantName" not in given and (variant := _variant_of(session, endpoint)):
+    if not inside and "VariantName" not in given and (variant := _variant_of(session, endpoint)):
         wanted["VariantName"] = variant
 
     bucket = artifacts_bucket(account.account_id, account.region)
     make_artifacts_bucket(session.client("s3"), bucket, account.region)
-    template = package.build(state_folder() / "aws", with_libraries=True)
+    template = package.build(state_folder() / "aws", with_libraries=True, model=inside)
     environment = {**os.environ, "AWS_DEFAULT_REGION": account.region}
     command = _deploy_command(template, stack_name, bucket, wanted, environment)
     tags = stage.tags or {each["Key"]: each["Value"] for each in (stack or {}).get("Tags", [])}
@@ -287,6 +289,28 @@ def wanted_parameters(
     wanted = {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
     consistent({**present, **wanted})
     return wanted
+
+
+def model_inside(parameters: Mapping[str, str], model: Path | None) -> Path | None:
+    """Return the folder of the model that the Lambdas have themselves, or None where an endpoint has it.
+
+    Args:
+        parameters: to deploy with.
+        model: folder that was given. None: the default model, if the parameters are for it.
+
+    Raises:
+        DeployFailed: the folder has another model than the parameters are for.
+    """
+    if parameters.get("ModelIn") != IN_LAMBDA:
+        return None
+    folder = model or DEFAULT_MODEL
+    version, wanted = read_card(folder)["model_version"], parameters.get("ModelVersion", "")
+    if version != wanted:
+        raise DeployFailed(
+            f"classes and thresholds are for the model {wanted!r}, and {folder} has {version!r}. The Lambdas "
+            f"have the model themselves (ModelIn=Lambda): `{how('deploy', MODEL='folder')}` gives both."
+        )
+    return folder
 
 
 def _variant_of(session: "boto3.Session", endpoint: str) -> str | None:

@@ -11,6 +11,7 @@ from infra.aws.account import Account
 from infra.aws.deploy import DEFAULT_ENDPOINT, described
 from infra.installation import how
 from infra.stack import NotUp, parameters_of
+from workflow.classifier import IN_LAMBDA
 
 _LAMBDA_CONCURRENCY = 100
 """Concurrent Lambdas below which a burst of images has to wait; new accounts have 10."""
@@ -47,7 +48,7 @@ def examine(account: Account, stack_name: str) -> Iterator[Check]:
     parameters: dict[str, str] = {}
     checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("Lambda", lambda: _of_lambda(account, parameters)),
-        ("quotas", lambda: _of_quotas(account)),
+        ("quotas", lambda: _of_quotas(account, parameters)),
         ("Lake Formation", lambda: _of_lake_formation(account)),
     ]
     try:
@@ -120,9 +121,11 @@ def _of_lambda(account: Account, parameters: dict[str, str]) -> Iterator[Check]:
         yield Check("backfill", State.LOOK, f"BackfillConcurrency {backfill} is above that", advice)
 
 
-def _of_quotas(account: Account) -> Iterator[Check]:
+def _of_quotas(account: Account, parameters: dict[str, str]) -> Iterator[Check]:
     quotas = account.session.client("service-quotas")
     for service, words, bounds in _QUOTAS:
+        if service == "sagemaker" and parameters.get("ModelIn") == IN_LAMBDA:
+            continue
         pages = quotas.get_paginator("list_service_quotas").paginate(ServiceCode=service)
         found = [each for page in pages for each in page["Quotas"] if words in each["QuotaName"]]
         for quota in found:
@@ -134,6 +137,11 @@ def _of_quotas(account: Account) -> Iterator[Check]:
 
 
 def _of_endpoint(account: Account, parameters: dict[str, str]) -> Iterator[Check]:
+    if parameters.get("ModelIn") == IN_LAMBDA:
+        yield Check(
+            "model", State.GOOD, f"the Lambdas have {parameters['ModelVersion']}: no endpoint is asked"
+        )
+        return
     name = parameters.get("EndpointName", DEFAULT_ENDPOINT)
     try:
         found = account.session.client("sagemaker").describe_endpoint(EndpointName=name)

@@ -16,11 +16,13 @@ from pathlib import Path
 
 from infra.installation import PROJECT
 from ingest.errors import SconesError
+from model.files import CARD_FILE, DEFAULT_MODEL, MODEL_FILE, UnusableModel
 
 TEMPLATE = PROJECT / "infra" / "template.yaml"
 
 LAYOUT: dict[str, tuple[str, ...]] = {
     "hot": ("ingest", "workflow"),
+    "classify": ("ingest", "workflow", "model/files.py", "model/serving/inference.py"),
     "record": ("ingest", "workflow", "analytics/lake"),
     "digest": (
         "ingest",
@@ -37,10 +39,18 @@ LAYOUT: dict[str, tuple[str, ...]] = {
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "hot": ("aws-lambda-powertools", "pillow"),
+    "classify": ("aws-lambda-powertools", "pillow"),
     "record": ("aws-lambda-powertools", "pyarrow"),
     "digest": ("aws-lambda-powertools",),
 }
 """Package → the libraries that it needs on AWS. boto3 is part of Lambda's runtime."""
+
+WITH_MODEL = "classify"
+"""Package that has the model where no endpoint has it."""
+LIBRARIES_OF_A_MODEL = ("numpy", "onnxruntime")
+
+UNZIPPED_MAX_BYTES = 250 * 1024 * 1024
+"""Limit of a package. Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 UNUSED = (
     *("pyarrow/libarrow_flight*", "pyarrow/libarrow_python_flight*", "pyarrow/_flight*"),  # 30 MB
@@ -48,6 +58,8 @@ UNUSED = (
     *("pyarrow/libarrow_python*.so", "pyarrow/*.so.*.*.*"),  # copies of what `.so.2600` holds
     *("pyarrow/include/**/*", "pyarrow/src/**/*", "pyarrow/tests/**/*"),
     *("pyarrow/**/*.pxd", "pyarrow/**/*.pxi", "pyarrow/**/*.pyx", "pyarrow/**/*.pyi", "pyarrow/**/*.h"),
+    "numpy/**/tests/**/*",
+    "onnxruntime/tools/**/*",
     "*/tests/**/*",
     "bin/*",
 )
@@ -59,13 +71,17 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _FOR_LAMBDA = ("--platform", "manylinux_2_28_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
 
 
-def build(into: Path, *, with_libraries: bool) -> Path:
+def build(into: Path, *, with_libraries: bool, model: Path | None = None) -> Path:
     """Fill `into` with the template and everything that its paths name; return the path of the template.
 
-    On the laptop, the Lambdas run in the virtual environment, which has the libraries.
+    Args:
+        into: folder, which is emptied.
+        with_libraries: for AWS. On the laptop, the Lambdas run in the virtual environment, which has them.
+        model: folder of the model that the Lambdas have themselves; None where an endpoint has it.
 
     Raises:
         subprocess.CalledProcessError: pip could not download a library.
+        UnusableModel: the folder has no model, or one that is too large for a Lambda.
     """
     shutil.rmtree(into, ignore_errors=True)
     for definition in (PROJECT / "workflow").glob("*.asl.json"):
@@ -74,20 +90,24 @@ def build(into: Path, *, with_libraries: bool) -> Path:
         target = into / "build" / "lambda" / package
         for source in sources(parts):
             _copy(source, target)
+        inside = model if package == WITH_MODEL else None
         if with_libraries:
-            _install(LIBRARIES[package], target)
+            _install((*LIBRARIES[package], *(LIBRARIES_OF_A_MODEL if inside else ())), target)
+        if inside:
+            _add_model(inside, target)
         _zip(target)
     return _copy(TEMPLATE, into)
 
 
-def build_for_sam(into: Path, parameters: Mapping[str, str]) -> Path:
+def build_for_sam(into: Path, parameters: Mapping[str, str], model: Path | None = None) -> Path:
     """Fill `into` as `build` does for AWS, for tools that deploy a template as it stands: the SAM CLI.
 
     Args:
         into: folder, which is emptied.
         parameters: become defaults of the template, so that a stack can be created without more.
+        model: as `build` takes it.
     """
-    template = build(into, with_libraries=True)
+    template = build(into, with_libraries=True, model=model)
     template.write_text(with_defaults(template.read_text(encoding="utf-8"), parameters), encoding="utf-8")
     return template
 
@@ -117,6 +137,22 @@ def sources(parts: tuple[str, ...]) -> Iterator[Path]:
         yield from sorted({*files, *around})
 
 
+def _add_model(model: Path, target: Path) -> None:
+    inside = target / DEFAULT_MODEL.relative_to(PROJECT)
+    inside.mkdir(parents=True)
+    for name in (MODEL_FILE, CARD_FILE):
+        try:
+            shutil.copy2(model / name, inside / name)
+        except OSError as error:
+            raise UnusableModel(f"no usable model in {model}: {name}: {error.strerror}") from error
+    unzipped_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    if unzipped_bytes > UNZIPPED_MAX_BYTES:
+        raise UnusableModel(
+            f"the model in {model} makes a package of {unzipped_bytes / 2**20:,.0f} MB, of at most "
+            f"{UNZIPPED_MAX_BYTES / 2**20:,.0f} MB: serve it from an endpoint, with ModelIn=Endpoint"
+        )
+
+
 def _zip(folder: Path) -> None:
     """Put a folder into a zip file beside it, and delete the folder."""
     with zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
@@ -139,7 +175,7 @@ def _install(libraries: tuple[str, ...], target: Path) -> None:
     # Use the versions that the tests run with.
     constraints = target.parent / "constraints.txt"
     lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pins = [line.split(" ")[0] for line in lock if "==" in line and not line.startswith((" ", "#"))]
+    pins = [line.removesuffix(" \\") for line in lock if "==" in line and not line.startswith((" ", "#"))]
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
     if importlib.util.find_spec("pip") is None:
         raise SconesError("packing the Lambdas' libraries needs pip in this environment: uvx --with pip …")

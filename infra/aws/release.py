@@ -28,6 +28,7 @@ from infra.stack import NotUp, parameters_of
 from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment
+from workflow.classifier import IN_LAMBDA
 from workflow.policy import PARAMETERS, Policy
 
 Say = Callable[[str], None]
@@ -90,13 +91,15 @@ class Served:
 
 
 def served_by(account: Account, stack_name: str, endpoint: str) -> Served | None:
-    """Return the stack of that name if it asks the endpoint, else None."""
+    """Return the stack of that name if it asks the endpoint, else None: it may have the model itself."""
     try:
         stack = described(account.session, stack_name)
     except NotUp:
         return None
-    asked = parameters_of(stack).get("EndpointName", DEFAULT_ENDPOINT)
-    return Served(account, stack) if asked == endpoint else None
+    parameters = parameters_of(stack)
+    is_asked = parameters.get("ModelIn") != IN_LAMBDA
+    is_asked = is_asked and parameters.get("EndpointName", DEFAULT_ENDPOINT) == endpoint
+    return Served(account, stack) if is_asked else None
 
 
 def release(

@@ -17,6 +17,7 @@ import click
 
 from infra.cli.terminal import words
 from infra.stack import STACK_NAME, STACK_NAME_PATTERN
+from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 
 ATTENTION = 3
 """Exit code of a command that did its work and found something that asks for attention."""
@@ -230,6 +231,12 @@ class WholeNumber(click.IntRange):
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """Type of an option that names a folder, which need not be there."""
+
+model_in: Decorator = option(
+    "--model-in",
+    type=click.Choice([IN_ENDPOINT, IN_LAMBDA]),
+    help="Lambda: without an endpoint, the Lambdas have the model themselves.",
+)
 
 as_json: Decorator = option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 

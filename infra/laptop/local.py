@@ -1,4 +1,4 @@
-"""The laptop's AWS: starts the embedded AWS and the endpoint, deploys the template to it, stops both."""
+"""The laptop's AWS: starts the embedded AWS and the endpoint, if any, deploys the template, stops both."""
 
 import contextlib
 import fcntl
@@ -29,6 +29,7 @@ from infra.space import check_space
 from infra.stack import REGION, STACK_NAME, NotUp, Stack, write_privately
 from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
+from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 
 ACCOUNT_ID = "000000000000"
 """Account of the embedded AWS: that of every access key that is not itself an account number."""
@@ -72,6 +73,7 @@ def up(
     stack_file: Path,
     *,
     model: Path = DEFAULT_MODEL,
+    model_in: str = IN_ENDPOINT,
     stays: bool = True,
     enforce_iam: bool = False,
 ) -> Stack:
@@ -84,6 +86,7 @@ def up(
         port: port of the embedded AWS; None means any free one.
         stack_file: file to write the stack to.
         model: folder of the model, which also has the classes and thresholds for the stack.
+        model_in: the template's `ModelIn`: without an endpoint, the Lambdas have the model themselves.
         stays: whether the system outlives this process.
         enforce_iam: whether policies of roles are enforced, and TLS is required, as on AWS.
 
@@ -96,7 +99,7 @@ def up(
 
     _refuse_if_up(stack_file)
     _check_open_files()
-    parameters = parameters_of_model(model)
+    parameters = {**parameters_of_model(model), "ModelIn": model_in}
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     check_space(home, START_BYTES)
@@ -106,10 +109,13 @@ def up(
         # Before anything starts: `down` finds it by this.
         write_privately(stack_file, json.dumps({"home": str(home)}) + "\n")
         scratch = _new_scratch(home)
-        options = ["--enforce-iam"] if enforce_iam else []
+        options = [
+            *(["--enforce-iam"] if enforce_iam else []),
+            *(["--no-endpoint"] if model_in == IN_LAMBDA else []),
+        ]
         supervisor = _start_supervisor(home, scratch, lock, ports, model.resolve(), options)
         try:
-            stack = _deployed(home, scratch, supervisor, ports, parameters, enforce_iam=enforce_iam)
+            stack = _deployed(home, scratch, supervisor, ports, model, parameters, enforce_iam=enforce_iam)
             stack.save(stack_file)
             if stays:
                 _let_stay(supervisor)
@@ -139,10 +145,15 @@ def down(stack_file: Path) -> None:
 
 @contextmanager
 def running(
-    home: Path, stack_file: Path, *, model: Path = DEFAULT_MODEL, enforce_iam: bool = False
+    home: Path,
+    stack_file: Path,
+    *,
+    model: Path = DEFAULT_MODEL,
+    model_in: str = IN_ENDPOINT,
+    enforce_iam: bool = False,
 ) -> Iterator[Stack]:
     """Run a system for the duration of a `with` block; it ends with this process, however that ends."""
-    stack = up(home, None, stack_file, model=model, stays=False, enforce_iam=enforce_iam)
+    stack = up(home, None, stack_file, model=model, model_in=model_in, stays=False, enforce_iam=enforce_iam)
     try:
         yield stack
     finally:
@@ -163,7 +174,7 @@ def current(stack_file: Path) -> Stack:
 
 def is_up(stack: Stack) -> bool:
     """Tell whether the processes of the stack are running."""
-    return stack.home is not None and set(processes(Path(stack.home)).values()) == set(_PROCESSES)
+    return stack.home is not None and set(processes(Path(stack.home)).values()) == set(stack.pids)
 
 
 def processes(home: Path) -> dict[int, str]:
@@ -187,7 +198,7 @@ def _refuse_if_up(stack_file: Path) -> None:
         return
     said = json.loads(stack_file.read_text(encoding="utf-8"))
     there = set(processes(Path(said["home"])).values())
-    if there == set(_PROCESSES) or ("supervisor" in there and not _is_whole(said)):
+    if (_is_whole(said) and there == set(said["pids"])) or ("supervisor" in there and not _is_whole(said)):
         raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
     with contextlib.suppress(NotUp):
         down(stack_file)
@@ -327,28 +338,30 @@ def _deployed(
     scratch: Path,
     supervisor: subprocess.Popen[bytes],
     ports: tuple[int, int],
-    model_parameters: dict[str, str],
+    model: Path,
+    parameters: dict[str, str],
     *,
     enforce_iam: bool,
 ) -> Stack:
     # Both import boto3, which takes most of a second.
-    from infra.aws.deploy import deploy, outputs
+    from infra.aws.deploy import deploy, model_inside, outputs
     from infra.clients import client
 
     ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{ports[0]}"
-    model_url = f"http://127.0.0.1:{ports[1]}"
     _wait_for(f"{endpoint_url}/_ministack/health", supervisor, home / "logs", ca_bundle)
-    _wait_for(f"{model_url}/ping", supervisor, home / "logs")
-
     credentials = Credentials.of(home)
-    model_endpoint_url = model_url + credentials.model_path
+    inside, model_endpoint_url = model_inside(parameters, model), None
+    if not inside:
+        model_url = f"http://127.0.0.1:{ports[1]}"
+        _wait_for(f"{model_url}/ping", supervisor, home / "logs")
+        model_endpoint_url = model_url + credentials.model_path
     where = (REGION, endpoint_url, credentials.access_key_id, credentials.secret_access_key, ca_bundle)
     client("s3", *where).create_bucket(Bucket=ARTIFACTS_BUCKET)
-    template = package.build(home / "package", with_libraries=False)
+    template = package.build(home / "package", with_libraries=False, model=inside)
     parameters = {
-        **model_parameters,
-        "ModelEndpointUrl": model_endpoint_url,
+        **parameters,
+        "ModelEndpointUrl": model_endpoint_url or "",
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
         "WaitingSeconds": "40",

@@ -1,6 +1,8 @@
-"""Runs the embedded AWS and the endpoint, and ends both when it ends, however that comes about.
+"""Runs the embedded AWS and the endpoint, if any, and ends both when it ends, however that comes about.
 
-    python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER [--enforce-iam]
+    python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER [OPTION…]
+
+OPTION is --enforce-iam, or --no-endpoint where the Lambdas have the model themselves.
 
 Started by `infra.laptop.local`, as the one process that `down` has to stop. Standard input is its lifeline:
 whoever starts a system takes it along, whatever ends them, until they say that it stays. Each of the two
@@ -30,7 +32,7 @@ GRACE_S = 30
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM, SIGINT, SIGHUP, the end of either process, or the end of the lifeline."""
+    """Run until SIGTERM, SIGINT, SIGHUP, the end of a process, or the end of the lifeline."""
     home, scratch, lock, gateway_port, model_port, model_folder, *options = arguments
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -38,10 +40,11 @@ def main(arguments: list[str]) -> int:
     at_end_of_input(ended.set)
     allow_open_files(OPEN_FILES)
     enforce_iam = "--enforce-iam" in options
-    commands = {
+    commands: dict[str, tuple[list[str], dict[str, str]]] = {
         "aws": (["infra.laptop.embedded", home], _aws_variables(Path(home), gateway_port, enforce_iam)),
-        "endpoint": (["infra.laptop.endpoint", home, model_folder, model_port], {}),
     }
+    if "--no-endpoint" not in options:
+        commands["endpoint"] = (["infra.laptop.endpoint", home, model_folder, model_port], {})
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, (command, variables) in commands.items():

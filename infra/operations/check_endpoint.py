@@ -10,7 +10,8 @@ from ingest.errors import SconesError
 from ingest.image import PreparedImage, prepare_for
 from ingest.model_input import ModelInput
 from workflow.answers import PROBABILITIES
-from workflow.aws import Answer, Endpoint
+from workflow.aws import Endpoint
+from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
 from workflow.policy import Policy, decide
 

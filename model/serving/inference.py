@@ -1,6 +1,6 @@
 """A trained model, run by onnxruntime: `model.onnx` and `card.json` in one folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UNFAMILIARITY, UnusableModel, read_card
 
@@ -28,8 +29,13 @@ class Model:
         return any(output.name == UNFAMILIARITY for output in self.session.get_outputs())
 
     @classmethod
-    def load(cls, folder: Path, threads: int) -> "Model":
+    def load(cls, folder: Path, threads: int, warm_up_images: int = RUN_IMAGES) -> "Model":
         """Read a model and run it once, so that the first request is not slow.
+
+        Args:
+            folder: has the model and its card.
+            threads: that share the work of a run.
+            warm_up_images: images of that run. As many as in a later one make that one fast, too.
 
         Raises:
             UnusableModel: a file is missing, is not what its name says, or the two do not fit together.
@@ -44,9 +50,8 @@ class Model:
             network = (folder / MODEL_FILE).read_bytes()
             session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
             model = cls(session, tuple(card["classes"]), ModelInput.from_mapping(card), card["model_version"])
-            blank = np.zeros((RUN_IMAGES, model.form.height_px, model.form.width_px, 3), np.uint8)
-            answered = model.scores(blank)[0] if model.tells_unfamiliarity else model.probabilities(blank)
-            scores = answered[0]
+            blank = np.zeros((warm_up_images, model.form.height_px, model.form.width_px, 3), np.uint8)
+            scores, _ = model.answers(blank)[0]
         except Exception as error:
             # onnxruntime raises a dozen kinds of its own, all as plain exceptions.
             raise UnusableModel(f"no usable model in {folder}: {type(error).__name__}: {error}") from error
@@ -56,21 +61,51 @@ class Model:
             )
         return model
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> list[list[float]]:
-        """Return k probabilities for each of n images; `images` is (n, height, width, 3) uint8."""
-        return [row for (part,) in self._run([PROBABILITIES], images) for row in part]
+    def score_file(self, file: bytes) -> tuple[list[float], float | None]:
+        """Return the k probabilities and the unfamiliarity, if the network tells it, of an image file.
 
-    def scores(self, images: npt.NDArray[np.uint8]) -> tuple[list[list[float]], list[float]]:
-        """Return k probabilities and the unfamiliarity, 0 to 1, of each of n images.
-
-        Only a network that `tells_unfamiliarity` can.
+        Raises:
+            RejectedImage: the image is at fault.
         """
-        probabilities: list[list[float]] = []
-        unfamiliarity: list[float] = []
-        for rows, values in self._run([PROBABILITIES, UNFAMILIARITY], images):
-            probabilities += rows
-            unfamiliarity += values
-        return probabilities, unfamiliarity
+        return self.answers(self.pixels_of(file))[0]
+
+    def score_pixels(
+        self, images: Sequence[bytes], size_px: tuple[int, int]
+    ) -> list[tuple[list[float], float | None]]:
+        """Return the same for many images: RGB, width × height × 3 bytes each.
+
+        Raises:
+            ValueError: the images are not of the model's size.
+        """
+        if size_px != self.form.size_px:
+            raise ValueError(f"the model takes {self.form.size_px} pixels, not {size_px}")
+        pixels = np.frombuffer(b"".join(images), np.uint8)
+        return self.answers(pixels.reshape(len(images), self.form.height_px, self.form.width_px, 3))
+
+    def pixels_of(self, file: bytes) -> npt.NDArray[np.uint8]:
+        """Return an image file as `(1, height, width, 3)`.
+
+        Raises:
+            RejectedImage: the image is at fault.
+        """
+        return np.asarray(prepare_for(self.form, file).pixels)[np.newaxis]
+
+    def answers(self, images: npt.NDArray[np.uint8]) -> list[tuple[list[float], float | None]]:
+        """Return k probabilities, and the unfamiliarity if the network tells it, of each of n images.
+
+        `images` is `(n, height, width, 3)`.
+        """
+        if not self.tells_unfamiliarity:
+            return [(row, None) for row in self.probabilities(images)]
+        return [
+            pair
+            for rows, values in self._run([PROBABILITIES, UNFAMILIARITY], images)
+            for pair in zip(rows, values, strict=True)
+        ]
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> list[list[float]]:
+        """Return only the k probabilities of each of n images."""
+        return [row for (part,) in self._run([PROBABILITIES], images) for row in part]
 
     def _run(self, outputs: list[str], images: npt.NDArray[np.uint8]) -> Iterator[list[Any]]:
         """Give the named outputs of a few images at a time, as lists."""

@@ -48,7 +48,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.errors import RejectedImage
-from ingest.image import prepare_for
 from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
 from model.serving.connections import BoundedProtocol, Refused, listen, read_body
@@ -89,14 +88,10 @@ def answer(
         RejectedImage: the image is at fault.
     """
     is_batch = content_type == BATCH_TYPE
-    if is_batch:
-        pixels = read_batch(body, model.form)
-    else:
-        pixels = np.asarray(prepare_for(model.form, body).pixels)[np.newaxis]
+    pixels = read_batch(body, model.form) if is_batch else model.pixels_of(body)
     answers: list[Any]
     if with_unfamiliarity:
-        pairs = zip(*model.scores(pixels), strict=True)
-        answers = [{PROBABILITIES: row, UNFAMILIARITY: value} for row, value in pairs]
+        answers = [{PROBABILITIES: row, UNFAMILIARITY: value} for row, value in model.answers(pixels)]
     else:
         answers = model.probabilities(pixels)
     return answers if is_batch else answers[0]

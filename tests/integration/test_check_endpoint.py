@@ -17,7 +17,7 @@ from infra.demo_images import three_drawings
 from infra.operations.check_endpoint import CannotCheck, Settings, check_endpoint
 from tests.builders import png_bytes
 from workflow.answers import Scores
-from workflow.aws import Answer
+from workflow.classifier import Answer
 
 HUGGING_FACE = [{"label": "motorcycle", "score": 0.9}, {"label": "bicycle", "score": 0.1}]
 PARAMETERS = ("ClassNames=bicycle,motorcycle", "ImageSizePx=224", "JpegQuality=90")

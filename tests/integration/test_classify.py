@@ -28,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 
 
 ENVIRONMENT = {
+    "MODEL_IN": "Endpoint",
     "ENDPOINT_NAME": "scones",
     "ENDPOINT_ACCEPT": "application/json",
     "ENDPOINT_SCORES": "probabilities",

@@ -20,8 +20,8 @@ from ingest.model_input import ModelInput
 from tests.builders import LONGEST_KEY, FakeContext, an_event, an_sqs_event
 from tests.corpus import ODD_KEYS, Odd, cut_everywhere, large_odd_images, small_odd_images
 from workflow.answers import Scores
-from workflow.aws import Answer
 from workflow.batch import Steps
+from workflow.classifier import Answer
 from workflow.policy import Policy
 
 INCOMING, RESULTS = "scones-incoming", "scones-results"

@@ -1,5 +1,6 @@
 """What a deployment to AWS does besides CloudFormation, and what it gives the template."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -12,9 +13,11 @@ from infra.aws.deploy import (
     _ensure_known,
     consistent,
     make_artifacts_bucket,
+    model_inside,
     parameters_of_model,
     plan_deployment,
 )
+from model.files import DEFAULT_MODEL
 from tests.template import template
 
 
@@ -43,6 +46,18 @@ def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_as
     account = Account(SimpleNamespace(region_name="us-east-1"), "123456789012", "arn")  # it has no client
     with pytest.raises(DeployFailed, match=r"no parameter 'EndpointNam'\. Perhaps EndpointName\?"):
         plan_deployment(account, "scones", {"EndpointNam": "mine"})
+
+
+def test_the_model_in_the_lambdas_is_the_one_that_the_policy_is_for(tmp_path: Path) -> None:
+    of_default = parameters_of_model()
+    assert model_inside(of_default, None) is None
+    in_lambda = {**of_default, "ModelIn": "Lambda"}
+    assert model_inside(in_lambda, None) == model_inside(in_lambda, DEFAULT_MODEL) == DEFAULT_MODEL
+    for other in ("flowers-2", ""):
+        with pytest.raises(
+            DeployFailed, match=f"are for the model '{other}', and .* `make deploy MODEL=folder`"
+        ):
+            model_inside({**in_lambda, "ModelVersion": other}, None)
 
 
 def test_every_parameter_of_the_template_is_known() -> None:

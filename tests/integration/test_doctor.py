@@ -131,6 +131,16 @@ def test_what_is_not_well_is_found(changes: Any, what: str, state: State, says: 
     assert check.advice or "FailureReason" in str(changes)
 
 
+def test_a_stack_whose_lambdas_have_the_model_needs_no_endpoint() -> None:
+    values = {"ModelIn": "Lambda", "ModelVersion": "v1"}
+    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+    stack = {"Stacks": [{**STACK, "Parameters": parameters}]}
+    checks = found(stack=stack, endpoint=refused("ValidationException", "Could not find it"))
+    assert checks["model"].found == "the Lambdas have v1: no endpoint is asked"
+    assert {"endpoint", "quota of sagemaker"} & checks.keys() == set()
+    assert {check.state for check in checks.values()} == {State.GOOD}
+
+
 def test_an_existing_bucket_without_notifications_is_found() -> None:
     parameters = [*STACK["Parameters"], {"ParameterKey": "IncomingBucketName", "ParameterValue": "theirs"}]
     stack = {"Stacks": [{**STACK, "Parameters": parameters}]}

@@ -142,16 +142,16 @@ def test_unusable_data_and_models_are_one_sentence(tmp_path):
 def test_the_default_model_knows_the_demos_drawings():
     model = Model.load(DEFAULT_MODEL, threads=1)
     data = drawn(model.classes, 20, "evaluate")
-    scores, unfamiliarity = model.scores(data.pixels)
-    right = [row.index(max(row)) == label for row, label in zip(scores, data.labels, strict=True)]
+    answers = model.answers(data.pixels)
+    right = [row.index(max(row)) == label for (row, _), label in zip(answers, data.labels, strict=True)]
     assert sum(right) >= 95
-    assert sum(value <= 0.95 for value in unfamiliarity) >= 90
+    assert sum(value <= 0.95 for _, value in answers if value is not None) >= 90
 
 
 def test_the_default_model_finds_drawings_of_other_things_unfamiliar():
     others = unrelated_drawn(KINDS, 5, "evaluate")
-    _, unfamiliarity = Model.load(DEFAULT_MODEL, threads=1).scores(others.pixels)
-    assert sum(value > 0.95 for value in unfamiliarity) >= 0.9 * len(unfamiliarity)
+    answers = Model.load(DEFAULT_MODEL, threads=1).answers(others.pixels)
+    assert sum(value > 0.95 for _, value in answers if value is not None) >= 0.9 * len(answers)
 
 
 def test_the_images_of_the_demo_can_be_evaluated_in_place(tmp_path):

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -18,17 +17,16 @@ import boto3
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image
 
 from model.data.drawings import draw
 from model.files import UnusableModel
-from model.serving.connections import BoundedProtocol, listen
 from model.serving.inference import Model
-from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, create_app, main
+from model.serving.serve import MAX_BODY_BYTES, VERSION_HEADER, main
 from model.training.onnx_file import Graph
+from tests.serving import in_thread
 from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
@@ -78,24 +76,6 @@ def start(weights, tmp_path):
     until(lambda: ready_file.exists() or process.poll() is not None, "a ready endpoint")
     assert process.poll() is None, process.stderr.read()
     return process, ready_file.read_text(encoding="utf-8")
-
-
-@contextmanager
-def in_thread(load, started=lambda _: None):
-    """An endpoint in this very process, whose model the test can hold back or break."""
-    app = create_app(load, workers=1, started=started)
-    server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_level="critical"))
-    with listen("127.0.0.1", 0) as sock:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{sock.getsockname()[1]}") as client:
-                while not server.started:
-                    time.sleep(0.01)
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE_S)
 
 
 def wait_until_warm(client):

@@ -21,8 +21,8 @@ from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_b
 from tests.template import resources_of_type, template
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
-from workflow.aws import Answer
-from workflow.batch import Classifier, Steps
+from workflow.batch import Steps
+from workflow.classifier import Answer, Classifier
 from workflow.metrics import metrics
 from workflow.policy import Policy
 
@@ -50,10 +50,20 @@ def metric_of(alarm: dict[str, Any]) -> Metric:
     return alarm["Namespace"], alarm["MetricName"], dimensions
 
 
-def dashboard_lines() -> list[list[Any]]:
-    (dashboard,) = resources_of_type("AWS::CloudWatch::Dashboard").values()
-    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+def dashboard_lines(*, has_endpoint: bool = True) -> list[list[Any]]:
+    (dashboard,) = resources_of_type("AWS::CloudWatch::Dashboard", HasEndpoint=has_endpoint).values()
+    text, parts = dashboard["DashboardBody"]["Fn::Sub"]
+    widget = parts["EndpointWidget"]
+    body = json.loads(text.replace("${EndpointWidget}", widget and widget["Fn::Sub"]))
     return [line for widget in body["widgets"] for line in widget["properties"]["metrics"]]
+
+
+def test_without_an_endpoint_nothing_watches_one() -> None:
+    assert "AWS/SageMaker" in {line[0] for line in dashboard_lines()}
+    assert "AWS/SageMaker" not in {line[0] for line in dashboard_lines(has_endpoint=False)}
+    for name, alarm in ALARMS.items():
+        if alarm["Namespace"] == "AWS/SageMaker":
+            assert template()["Resources"][name]["Condition"] == "HasEndpoint"
 
 
 def dashboard_metrics() -> set[Metric]:

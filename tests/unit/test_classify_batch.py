@@ -19,8 +19,9 @@ from ingest.model_input import ModelInput
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
-from workflow.aws import Answer, NotSent, ResultsQueue, npy_header
+from workflow.aws import NotSent, ResultsQueue, npy_header
 from workflow.batch import ATTEMPTS, REQUEST_MAX_BYTES, Steps
+from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.outcome import caught, messages_of
 from workflow.policy import Policy

@@ -239,10 +239,10 @@ def written(resource: Any) -> str:
     return str(resource)
 
 
-def granted(role: str) -> list[tuple[str, str]]:
+def granted(role: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (action, resource), each as often as it is granted."""
     statements = [
-        statement for policy in ROLES[role]["Policies"] for statement in policy["PolicyDocument"]["Statement"]
+        statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]
     ]
     # A Deny, a Condition or a NotAction would make less of what is granted, or more.
     assert all(statement.keys() - {"Sid"} == {"Effect", "Action", "Resource"} for statement in statements)
@@ -257,9 +257,16 @@ def granted(role: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_the_actions_that_are_needed_and_no_other(role: str) -> None:
-    assert granted(role) == sorted(
+    assert granted(ROLES[role]) == sorted(
         (action, needs.resource) for needs in NEEDS[role] for action in needs.actions
     )
+
+
+def test_without_an_endpoint_no_role_may_do_anything_in_sagemaker() -> None:
+    """The other actions stay as they are."""
+    for name, role in resources_of_type("AWS::IAM::Role", HasEndpoint=False).items():
+        kept = [each for each in granted(ROLES[name]) if not each[0].startswith("sagemaker:")]
+        assert granted(role) == kept, name
 
 
 def test_every_role_is_in_the_table() -> None:
@@ -286,7 +293,7 @@ def tables_behind(sql: str) -> set[str]:
 def test_the_digest_may_read_the_tables_of_its_query_and_no_other() -> None:
     read = {
         resource
-        for action, resource in granted("DigestRole")
+        for action, resource in granted(ROLES["DigestRole"])
         if (action, "Query" in resource) == ("s3:GetObject", False)
     }
     tables = tables_behind(console_query("weekly_summary"))

@@ -17,14 +17,16 @@ from samtranslator.yaml_helper import yaml_parse
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.schema import SCHEMAS
 from analytics.report.cost import MEMORY_MB
+from infra.aws import package
 from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, TEMPLATE, build, with_defaults
 from infra.installation import PROJECT
 from infra.stack import Stack
 from ingest.aws import MODEL_INPUTS_PREFIX, IncomingBucket
 from ingest.model_input import ModelInput
+from model.files import DEFAULT_MODEL, UnusableModel
 from tests.template import function_timeout_s, resources_of_type, template
-from workflow.aws import BATCH_TIMEOUT_S, Endpoint
+from workflow.aws import BATCH_TIMEOUT_S, Endpoint, connect_classifier
 from workflow.batch import Steps
 from workflow.policy import Policy
 
@@ -163,7 +165,9 @@ def test_a_function_gets_each_variable_that_its_modules_read(name):
     source = (PROJECT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
     if "Steps.connect(os.environ)" in source:
         source += inspect.getsource(Steps.connect).replace("said", "os.environ")
-    read = set(re.findall(r'environ\["(\w+)"]', source))
+    if "connect_classifier(os.environ" in source:
+        source += inspect.getsource(connect_classifier).replace("said", "os.environ")
+    read = set(re.findall(r'environ\["(\w+)"]', source)) - {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
     for value in (Policy, ModelInput):
         if f"{value.__name__}.from_mapping(os.environ)" in source:
             read |= names_read_by(value) & PARAMETERS.keys()
@@ -216,6 +220,35 @@ def test_the_build_has_what_the_template_names(tmp_path):
         assert f"{module.replace('.', '/')}.py" in names
         assert packed.stem in LAYOUT
         assert not [name for name in names if name.endswith(".pyc")]
+
+
+def packed_files(model: Path | None, into: Path) -> dict[str, set[str]]:
+    """Return package → the files in it."""
+    folder = build(into, with_libraries=False, model=model).parents[1] / "build" / "lambda"
+    return {path.stem: {*zipfile.ZipFile(path).namelist()} for path in folder.glob("*.zip")}
+
+
+def test_a_model_in_the_lambda_is_in_the_package_of_those_that_classify(tmp_path):
+    without, with_model = packed_files(None, tmp_path / "a"), packed_files(DEFAULT_MODEL, tmp_path / "b")
+    assert with_model.pop("classify") - without.pop("classify") == {
+        "model/weights/model.onnx",
+        "model/weights/card.json",
+    }
+    assert with_model == without
+    packages = {name: Path(each["CodeUri"]).stem for name, each in FUNCTIONS.items()}
+    classify = {name for name, package in packages.items() if package == "classify"}
+    assert classify == {"ClassifyFunction", "ClassifyBatchFunction", "ClassifyWaitingFunction"}
+
+
+def test_a_model_that_is_too_large_for_a_lambda_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(package, "UNZIPPED_MAX_BYTES", 900_000)
+    with pytest.raises(UnusableModel, match="of at most 1 MB: serve it from an endpoint"):
+        build(tmp_path, with_libraries=False, model=DEFAULT_MODEL)
+
+
+def test_a_folder_without_a_model_is_not_packed(tmp_path):
+    with pytest.raises(UnusableModel, match=r"model\.onnx: No such file"):
+        build(tmp_path / "built", with_libraries=False, model=tmp_path)
 
 
 def test_the_same_sources_make_the_same_packages(tmp_path):

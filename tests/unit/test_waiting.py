@@ -12,9 +12,9 @@ from ingest.upload import Upload
 from tests.builders import FakeContext, an_event, png_bytes
 from workflow import classify_waiting
 from workflow.answers import Scores
-from workflow.aws import Answer
 from workflow.batch import Steps
 from workflow.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
+from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import Policy
 from workflow.waiting import RESERVE_S, decide_waiting

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, FOLDER, as_json, option, scones
+from infra.cli.command_line import ATTENTION, FOLDER, as_json, model_in, option, scones
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, shown, stack_facts
 from infra.installation import how, stack_file, state_folder
 from infra.stack import NotUp, Stack
 from model.files import DEFAULT_MODEL
+from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 
 if TYPE_CHECKING:
     from infra.operations.in_flight import InFlight
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 @scones.command()
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
+@model_in
 @as_json
-def up(model: Path, as_json: bool) -> None:
+def up(model: Path, model_in: str | None, as_json: bool) -> None:
     """Start the embedded AWS and the endpoint, and deploy to them.
 
     SCONES_HOME is the folder of the state, SCONES_PORT the port.
@@ -30,8 +32,10 @@ def up(model: Path, as_json: bool) -> None:
     port = _port()
     from infra.laptop import local
 
-    with words.working("Starting the embedded AWS and the endpoint, and deploying the template …"):
-        stack = local.up(state_folder() / "home", port, stack_file(), model=model)
+    chosen = model_in or IN_ENDPOINT
+    started = "the embedded AWS" if chosen == IN_LAMBDA else "the embedded AWS and the endpoint"
+    with words.working(f"Starting {started}, and deploying the template …"):
+        stack = local.up(state_folder() / "home", port, stack_file(), model=model, model_in=chosen)
         resumed = _resumed(stack)
     if as_json:
         print_json(stack_facts(stack))

@@ -13,6 +13,7 @@ from infra.cli.command_line import (
     argument,
     as_json,
     chosen_stack,
+    model_in,
     option,
     parameters_in,
     scones,
@@ -46,6 +47,7 @@ def is_wanted(question: str, *, yes: bool) -> bool:
 @scones.command()
 @argument("parameters", metavar="PARAMETERS", nargs=-1)
 @option("--model", type=FOLDER, help="Folder of the model whose classes and thresholds the stack takes.")
+@model_in
 @option(
     "--stage",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -56,13 +58,19 @@ def is_wanted(question: str, *, yes: bool) -> bool:
 @yes
 @as_json
 def deploy(
-    parameters: tuple[str, ...], model: Path | None, stage: Path | None, plan: bool, yes: bool, as_json: bool
+    parameters: tuple[str, ...],
+    model: Path | None,
+    model_in: str | None,
+    stage: Path | None,
+    plan: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Deploy to AWS, with PARAMETERS of the template as Name=value.
 
     What is not given keeps its value. A new stack takes the default model's classes and thresholds.
     """
-    given = parameters_in(parameters)
+    given = {**parameters_in(parameters), **({"ModelIn": model_in} if model_in else {})}
     from infra.aws.changes import why_it_failed
     from infra.aws.deploy import (
         delete_left_over,
@@ -108,15 +116,16 @@ def deploy(
 @option(
     "--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the model whose policy is the default."
 )
+@model_in
 @option("--out", type=FOLDER, help="Folder to write to, which is emptied. Left out: build/aws.")
-def package(model: Path, out: Path | None) -> None:
+def package(model: Path, model_in: str | None, out: Path | None) -> None:
     """Write the template and all that it names, for the SAM CLI and other tools."""
-    from infra.aws.deploy import parameters_of_model
+    from infra.aws.deploy import model_inside, parameters_of_model
     from infra.aws.package import build_for_sam
 
-    parameters = parameters_of_model(model)
+    parameters = {**parameters_of_model(model), **({"ModelIn": model_in} if model_in else {})}
     with words.working("Packing the code, a minute …"):
-        template = build_for_sam(out or state_folder() / "aws", parameters)
+        template = build_for_sam(out or state_folder() / "aws", parameters, model_inside(parameters, model))
     answers.print(shown(template), highlight=False, soft_wrap=True)
 
 
