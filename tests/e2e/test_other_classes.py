@@ -1,4 +1,4 @@
-"""Other classes than the default five: a model trained on an archive, served, and asked through S3."""
+"""Other classes than the default five: a model trained on an archive, in the Lambdas, asked through S3."""
 
 import io
 import random
@@ -19,6 +19,7 @@ from model.data.load import load
 from model.files import read_card
 from model.training import card, light
 from tests.waiting import PATIENCE_S
+from workflow.classifier import IN_LAMBDA, NO_ENDPOINT
 
 FLOWERS = ("poppy", "tulip", "willow_tree")
 EACH = 8
@@ -45,19 +46,22 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
             path.write_bytes(buffer.getvalue())
 
     with (
-        running(tmp_path / "home", tmp_path / "stack.json", model=model) as stack,
+        running(tmp_path / "home", tmp_path / "stack.json", model=model, model_in=IN_LAMBDA) as stack,
         progress_bar(Console(quiet=True)) as progress,
     ):
         settled = settle(stack, drop(stack, files_of(tmp_path / "images"), progress), progress, PATIENCE_S)
         with engine(stack, tmp_path / "results") as answers:
             rows = answers.query(
-                "SELECT key, label, cardinality(probabilities) AS classes, model_version FROM outcomes"
+                "SELECT key, label, cardinality(probabilities) AS classes, model_version, endpoint "
+                "FROM outcomes"
             ).frame.to_dict("records")
+        assert set(stack.pids) == {"supervisor", "aws"}
 
     assert settled.missing == []
     assert settled.outcomes["failed"] == settled.outcomes["rejected"] == 0
     assert {row["model_version"] for row in rows} == {read_card(model)["model_version"]}
     assert {row["classes"] for row in rows} == {len(FLOWERS)}
+    assert {row["endpoint"] for row in rows} == {NO_ENDPOINT}
     right = Counter(row["key"].split("/")[0] for row in rows if row["key"].startswith(row["label"] + "/"))
     assert len(rows) == EACH * len(FLOWERS)
     assert all(right[label] >= EACH - 2 for label in FLOWERS), right
