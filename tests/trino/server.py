@@ -116,8 +116,8 @@ def _unpack(packed: Path, folder: Path) -> None:
         for member in archive:
             if member.name in parts | linked:
                 archive.extract(member, folder, filter="data")
-    for name in linked - {""}:
-        (folder / name).unlink()
+    for plugin in {Path(*Path(name).parts[:3]) for name in linked - {""}}:
+        shutil.rmtree(folder / plugin)  # Trino would start it
 
 
 @contextmanager

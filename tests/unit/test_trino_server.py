@@ -73,6 +73,7 @@ def test_what_is_needed_of_the_archive_is_extracted(monkeypatch: pytest.MonkeyPa
     files = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
     assert files == {"bin/launcher", "lib/a.jar", "plugin/hive/b.jar", "plugin/hive/shared.jar"}
     assert (home / "plugin/hive/shared.jar").read_bytes() == b"x", "plugins share files by links"
+    assert [plugin.name for plugin in (home / "plugin").iterdir()] == ["hive"], "Trino starts each plugin"
     monkeypatch.setattr(urllib.request, "urlopen", None)
     assert fetched(tmp_path) == home, "it is fetched once"
 

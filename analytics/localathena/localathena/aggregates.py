@@ -204,6 +204,13 @@ def _bits(function: str) -> Handler:
     return handle
 
 
+_LEAST_FOR_NAN = {
+    **dict.fromkeys(("stddev_pop", "var_pop", "covar_pop"), 1),
+    **dict.fromkeys(("stddev_samp", "var_samp", "covar_samp"), 2),
+}
+"""Fewest values, NaN or infinity among them, of which a statistic is NaN; others are NULL then."""
+
+
 def _statistic(function: str, arguments: int) -> Handler:
     """Return a statistic of doubles, which is NULL where it is not defined, and not NaN."""
 
@@ -211,11 +218,14 @@ def _statistic(function: str, arguments: int) -> Handler:
         if len(call.arguments) != arguments:
             raise ValueError
         numbers = [expect(value, DOUBLE, call.name).sql for value in call.arguments]
-        sql = f"nullif({call.of(function, *numbers)}, CAST('nan' AS DOUBLE))"
+        is_finite = " AND ".join(f"isfinite({number})" for number in numbers)
+        sql = f"nullif({call.of(function, *numbers, condition=is_finite)}, CAST('nan' AS DOUBLE))"
         if any(value.type.is_floating for value in call.arguments):
-            odd = " OR ".join(f"NOT isfinite({number})" for number in numbers)
-            why = f"{call.name} of NaN or infinity is not supported"
-            sql = refuse_if(f"{call.of('count', numbers[0], condition=f'({odd})')} > 0", why, sql)
+            there_is = " AND ".join(f"{number} IS NOT NULL" for number in numbers)
+            values, finite = (call.of("count", numbers[0], condition=c) for c in (there_is, is_finite))
+            least = _LEAST_FOR_NAN.get(function)
+            odd = f"CASE WHEN {values} >= {least} THEN CAST('nan' AS DOUBLE) END" if least else "NULL"
+            sql = f"(CASE WHEN {values} > {finite} THEN {odd} ELSE {sql} END)"
         if arguments == 2 and all(value.type != DOUBLE for value in call.arguments):
             return Value(f"CAST({sql} AS FLOAT)", Type("real"))
         return Value(sql, DOUBLE)

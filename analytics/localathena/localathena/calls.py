@@ -82,6 +82,11 @@ class Calls:
         before = len(self.names.are_outer)
         with self.names.at(self.names.scope.place if over else Place.AGGREGATE):
             values = [self.expressions.value(node) for node in arguments]
+        is_share = name == "approx_percentile" and len(arguments) == 2
+        if is_share and arguments[1].find(exp.Column) and not self.names.scope.is_grouped:
+            raise QueryRefused(
+                "The percentage of approx_percentile must be a number: it cannot differ from row to row."
+            )
         if self.names.are_outer[before:] and all(self.names.are_outer[before:]):
             # DuckDB would aggregate the rows of the outer query.
             raise QueryRefused(f"{name} of nothing but an outer query's columns is not allowed on Athena.")

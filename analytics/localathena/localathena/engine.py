@@ -159,10 +159,6 @@ class LocalAthena:
 
     def _translated(self, sql: str, parameters: Sequence[Parameter]) -> Translation:
         translation = translate(sql, self._tables, parameters, self._database)
-        if any(column.type.contains("interval year to month") for column in translation.columns):
-            raise QueryRefused(
-                "A result of the type interval year to month is not supported: use date_diff('month', a, b)."
-            )
         if any(column.type.zone == MIXED for column in translation.columns):
             raise QueryRefused(
                 "A column has timestamps of several time zones, which is not supported in a result: write "

@@ -76,7 +76,7 @@ class Expressions:
     def value(self, node: exp.Expr) -> Value:
         """Translate an expression."""
         if not isinstance(node, exp.Expr):
-            raise QueryRefused("This is not Athena SQL: an expression is missing.")
+            raise QueryRefused("The statement cannot be read: an expression is missing.")
         handler, known = _EXPRESSIONS.get(type(node), (None, ""))
         operands = [node.this, node.args.get("expression")] if isinstance(node, _PREDICATES) else []
         if any(isinstance(operand, (*_PREDICATES, exp.Not)) for operand in operands):

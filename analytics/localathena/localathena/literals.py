@@ -1,7 +1,8 @@
 """Literals and names that sqlglot reads otherwise than Trino: 0xFF, DECIMAL '1.5', X'ab cd', U&'...'."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -89,6 +90,51 @@ def _decimal(literal: Token) -> list[Token]:
         number,
         Token(TokenType.R_PAREN, ")", *at),
     ]
+
+
+_TYPED = frozenset(
+    ["BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "REAL", "BOOLEAN", "DATE", "TIME", "TIMESTAMP",
+     "JSON"]
+)  # fmt: skip
+
+
+def check_typed(tokens: Sequence[Token]) -> None:
+    """Check literals like DATE '2026-11-24', which Trino reads also where they are never computed.
+
+    Raises:
+        QueryRefused: one is not a value of its type.
+    """
+    for before, token in pairwise(tokens):
+        word = before.text.upper()
+        if token.token_type != TokenType.STRING or before.token_type == TokenType.IDENTIFIER:
+            continue
+        if word in _TYPED and not _is_of(word.lower(), token.text):
+            raise QueryRefused(f"{token.text!r} is not a valid {word} literal.")
+
+
+def _is_of(type_: str, text: str) -> bool:
+    from localathena.scalars import json, readers  # few statements need it
+    from localathena.scalars.failures import Failed, Refused
+
+    readings: dict[str, Callable[[str], object]] = {
+        "double": readers.double,
+        "real": readers.double,
+        "boolean": readers.boolean,
+        "date": readers.to_date,
+        "time": lambda text: readers.to_time(text, 6),
+        "timestamp": lambda text: readers.to_timestamp(re.sub(r" +[A-Za-z]\S*$", "", text), 6),
+        "json": json.parse,
+    }
+    try:
+        if type_ in readings:
+            readings[type_](text)
+        else:
+            readers.integer(text, type_)
+    except Failed:
+        return False
+    except Refused:
+        return True  # it is told where the literal is computed
+    return True
 
 
 def without_overflow(tokens: Sequence[Token]) -> list[Token]:

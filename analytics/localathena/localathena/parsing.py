@@ -76,9 +76,6 @@ def _tokens_of(parameter: Parameter, dialect: Dialect) -> list[Token]:
     return dialect.tokenize(literal)
 
 
-_UNREADABLE = "This is not Athena SQL, or its syntax is not supported"
-
-
 def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
     """Parse one statement, each `?` standing for one parameter.
 
@@ -98,9 +95,9 @@ def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
             parts[index : index + 1] = _tokens_of(parameter, dialect)
         trees = [tree for tree in dialect.parser().parse(parts, sql) if tree is not None]
     except SqlglotError as error:
-        raise QueryRefused(f"{_UNREADABLE}: {_where(error)}") from error
+        raise QueryRefused(_where(error)) from error
     except (AttributeError, TypeError) as error:  # sqlglot raises these where a name is missing
-        raise QueryRefused(f"{_UNREADABLE}: a name or an expression is missing.") from error
+        raise QueryRefused("The statement cannot be read: a name or an expression is missing.") from error
     if len(trees) != 1:
         raise QueryRefused(f"Only one statement can run at a time: there are {len(trees)}.")
     for identifier in trees[0].find_all(exp.Identifier):
@@ -116,6 +113,8 @@ def _where(error: SqlglotError) -> str:
     """Return where a statement cannot be read."""
     found = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     if not found.get("line"):
-        return "a quote or a comment is not closed, or a character is not known."
+        return (
+            "The statement cannot be read: a quote or a comment is not closed, or a character is not known."
+        )
     line, column, near = (found[part] for part in ("line", "col", "highlight"))
-    return f"it cannot be read at line {line}, column {column}, at or before {near!r}."
+    return f"The statement cannot be read at line {line}, column {column}, at or before {near!r}."

@@ -11,8 +11,11 @@ import pandas as pd
 
 from localathena import types
 from localathena.moments import offset_minutes
-from localathena.scalars.numbers import double_text, real_text
+from localathena.scalars.numbers import double_text, months_text, real_text
 from localathena.types import Column, Type
+
+_DAYS_OF_A_MONTH = 30
+"""Days of a month in the timedelta that DuckDB's client makes of an interval."""
 
 
 def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -20,8 +23,8 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.Dat
 
     Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
     timestamps are datetime64, with their zone if they have one; dates are `datetime.date`, times of the day
-    `datetime.time`, intervals timedelta64; maps and rows are dicts, arrays lists, texts str. NULL is
-    None, NaN or NaT.
+    `datetime.time`, intervals timedelta64, but of months texts like 1-2; maps and rows are dicts, arrays
+    lists, texts str. NULL is None, NaN or NaT.
     """
     lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     series = {
@@ -46,6 +49,8 @@ def _series(values: Sequence[Any], type_: Type) -> pd.Series:
         return pd.Series(values, dtype="datetime64[us]")
     if type_.name == "interval day to second":
         return pd.Series(values, dtype="timedelta64[us]")
+    if type_.name == "interval year to month":
+        values = [None if value is None else text_of(value, type_) for value in values]
     return pd.Series([_without_decimals(value) for value in values], dtype="object")
 
 
@@ -89,6 +94,8 @@ def text_of(value: Any, type_: Type) -> str:
             return seconds + fraction + (f" {type_.zone}" if type_.zone else "")
         case time():
             return value.isoformat("microseconds")[: 9 + type_.precision if type_.precision else 8]
+        case timedelta() if type_.name == "interval year to month":
+            return months_text(value.days // _DAYS_OF_A_MONTH)
         case timedelta():
             return _interval_text(value)
         case list():

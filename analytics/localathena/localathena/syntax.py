@@ -62,6 +62,7 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     """
     tokens = literals.joined([piece for token in tokens for piece in _number_apart(token)], sql)
     tokens = literals.names(literals.without_overflow(tokens))
+    literals.check_typed(tokens)
     _check_json_functions(tokens)
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)

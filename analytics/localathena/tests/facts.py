@@ -197,8 +197,14 @@ def _in_json(value: Any, type_: Type) -> Any:
 
 
 def _key(value: Any, type_: Type) -> str:
-    if type_.name in ("array", "row", "map"):
-        return json.dumps(_in_json(value, type_))
+    """Return a map's key as a text, which is Java's `toString` of it."""
+    if value is None:
+        return "null"
+    if type_.name in ("array", "row"):
+        parts = [(part, type_.arguments[0]) for part in value]
+        if type_.name == "row":
+            parts = list(zip(value.values(), type_.arguments, strict=True))
+        return f"[{', '.join(_key(part, of) for part, of in parts)}]"
     return text_of(value, type_)
 
 

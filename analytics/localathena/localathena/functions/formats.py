@@ -53,8 +53,8 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
             sql = in_python("padded", sql, f"{left}{width}")
     else:
         raise QueryRefused(f"format() with {found[0]} for {value.type} is not supported.")
-    missing = "'null'" if kind == "f" else f"printf('%{left}{width}s', 'null')"
-    return f"coalesce({sql}, {missing})"
+    null = "null"[: int(digits)] if digits else "null"  # Java takes the digits for the length of a text
+    return f"coalesce({sql}, printf('%{left}{width}s', '{null}'))"
 
 
 _MOST_PLACES = 18

@@ -1,31 +1,42 @@
 """Functions of maps."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from localathena import types
 from localathena.comparisons import has_hole
 from localathena.errors import QueryRefused
 from localathena.functions.arrays import array_of
 from localathena.functions.handlers import Arguments, Handler, Translator, literal, unless_null
-from localathena.sql import Value, fail_if, struct
+from localathena.sql import Value, fail_if, field, struct
 from localathena.types import BOOLEAN, VARCHAR, Type, array, map_of, row, text
-from localathena.values import common, expect
+from localathena.values import coerce, common, ensure_simple, expect
 
 
 def _split_to_map(translator: Translator, arguments: Arguments) -> Value:
+    entries, type_ = _split(translator, arguments, "split_to_map"), map_of(VARCHAR, VARCHAR)
+    return Value(f"map_from_entries({entries})", type_)
+
+
+def _split_to_multimap(translator: Translator, arguments: Arguments) -> Value:
+    entries = _split(translator, arguments, "split_to_multimap")
+    return _grouped(translator, Value(entries, array(row([VARCHAR, VARCHAR], ["k", "v"]))))
+
+
+def _split(translator: Translator, arguments: Arguments, where: str) -> str:
+    """Return SQL for the keys `k` and values `v` of a text."""
     string, *delimiters = arguments
-    entry, pair = (literal(node, "A delimiter of split_to_map") for node in delimiters)
+    entry, pair = (literal(node, f"A delimiter of {where}") for node in delimiters)
     if not entry or not pair or entry == pair:
-        raise QueryRefused("split_to_map needs two different delimiters.")
-    sql = expect(translator.value(string), VARCHAR, "split_to_map").sql
+        raise QueryRefused(f"{where} needs two different delimiters.")
+    sql = expect(translator.value(string), VARCHAR, where).sql
     x = translator.parameter(VARCHAR).sql
     parts = f"string_split({x}, {text(pair)})"
     split = f"string_split({sql}, {text(entry)})"
     entries = f"(CASE WHEN {split}[-1] = '' THEN list_slice({split}, 1, len({split}) - 1) ELSE {split} END)"
     bad = f"len(list_filter({entries}, lambda {x}: len({parts}) <> 2)) > 0"
-    made = f"map_from_entries(list_transform({entries}, lambda {x}: {{'k': {parts}[1], 'v': {parts}[2]}}))"
-    why = "Key-value delimiter must appear exactly once in each entry"
-    return Value(fail_if(bad, why, made), map_of(VARCHAR, VARCHAR))
+    made = f"list_transform({entries}, lambda {x}: {{'k': {parts}[1], 'v': {parts}[2]}})"
+    return fail_if(bad, "Key-value delimiter must appear exactly once in each entry", made)
 
 
 def _map(translator: Translator, arguments: Arguments) -> Value:
@@ -49,11 +60,56 @@ def _map_of(value: Value, where: str) -> tuple[Type, Type]:
 
 
 def _map_from_entries(translator: Translator, arguments: Arguments) -> Value:
+    entries = _entries(translator, arguments, "map_from_entries")
+    return Value(f"map_from_entries({entries.sql})", map_of(*entries.type.arguments[0].arguments))
+
+
+def _multimap_from_entries(translator: Translator, arguments: Arguments) -> Value:
+    entries = _entries(translator, arguments, "multimap_from_entries")
+    entry = translator.parameter(entries.type.arguments[0])
+    missing = f"len(list_filter({entries.sql}, lambda {entry.sql}: {field(entry, 0).sql} IS NULL)) > 0"
+    return _grouped(
+        translator, replace(entries, sql=fail_if(missing, "A map's key cannot be NULL", entries.sql))
+    )
+
+
+def _entries(translator: Translator, arguments: Arguments, where: str) -> Value:
     (entries,) = map(translator.value, arguments)
-    _, type_ = array_of(entries, "map_from_entries")
+    _, type_ = array_of(entries, where)
     if type_.name != "row" or len(type_.arguments) != 2:
-        raise QueryRefused(f"map_from_entries needs an array of rows of two, not {entries.type}.")
-    return Value(f"map_from_entries({entries.sql})", map_of(*type_.arguments))
+        raise QueryRefused(f"{where} needs an array of rows of two, not {entries.type}.")
+    return entries
+
+
+def _grouped(translator: Translator, entries: Value) -> Value:
+    """Return the map of each key to the array of its values."""
+    type_ = entries.type.arguments[0]
+    key, item = type_.arguments
+    ensure_simple(key, "A map of arrays")
+    one, other = translator.parameter(type_, "e"), translator.parameter(key, "k")
+    of_key = f"list_filter({entries.sql}, lambda {one.sql}: {field(one, 0).sql} = {other.sql})"
+    values = f"list_transform({of_key}, lambda {one.sql}: {field(one, 1).sql})"
+    keys = f"list_distinct(list_transform({entries.sql}, lambda {one.sql}: {field(one, 0).sql}))"
+    made = f"list_transform({keys}, lambda {other.sql}: {{'k': {other.sql}, 'v': {values}}})"
+    return Value(f"map_from_entries({made})", map_of(key, array(item)))
+
+
+def _map_zip_with(translator: Translator, arguments: Arguments) -> Value:
+    a, b = (translator.value(node) for node in arguments[:2])
+    (key, x), (other_key, y) = _map_of(a, "map_zip_with"), _map_of(b, "map_zip_with")
+    both = types.common(key, other_key)
+    if both is None:
+        raise QueryRefused(f"map_zip_with needs maps with keys of one type, not {key} and {other_key}.")
+    a, b = coerce(a, map_of(both, x)), coerce(b, map_of(both, y))
+    one = translator.parameter(both, "k")
+    body = translator.apply(
+        arguments[2], one, Value(f"{a.sql}[{one.sql}]", x), Value(f"{b.sql}[{one.sql}]", y)
+    )
+    new = f"list_filter(map_keys({b.sql}), lambda {one.sql}: NOT list_contains(map_keys({a.sql}), {one.sql}))"
+    made = (
+        f"list_transform(map_keys({a.sql}) || {new}, lambda {one.sql}: {{'k': {one.sql}, 'v': {body.sql}}})"
+    )
+    return Value(unless_null([a, b], f"map_from_entries({made})"), map_of(both, body.type))
 
 
 def _map_entries(translator: Translator, arguments: Arguments) -> Value:
@@ -103,11 +159,14 @@ def _transform_keys(translator: Translator, arguments: Arguments) -> Value:
 
 HANDLERS: Mapping[str, Handler] = {
     "split_to_map": _split_to_map,
+    "split_to_multimap": _split_to_multimap,
     "map": _map,
     "map_concat": _map_concat,
     "map_entries": _map_entries,
     "map_filter": _map_filter,
     "map_from_entries": _map_from_entries,
+    "map_zip_with": _map_zip_with,
+    "multimap_from_entries": _multimap_from_entries,
     "transform_keys": _transform_keys,
     "transform_values": _transform_values,
 }

@@ -10,7 +10,7 @@ from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import by_signature, of_values
 from localathena.sql import Value, fail_if, in_python
-from localathena.types import BIGINT, DOUBLE, array
+from localathena.types import BIGINT, DOUBLE, INTEGER, array
 from localathena.values import coerce, expect
 
 
@@ -64,8 +64,9 @@ def _random(translator: Translator, arguments: Arguments) -> Value:
     value = by_signature(translator, "random", arguments)
     if not arguments:
         return value
-    (bound,) = map(translator.value, arguments)
-    return replace(value, sql=fail_if(f"{bound.sql} <= 0", "bound must be positive", value.sql))
+    low, high = [Value("0", INTEGER), *map(translator.value, arguments)][-2:]
+    why = "bound must be positive" if len(arguments) == 1 else "start value must be less than stop value"
+    return replace(value, sql=fail_if(f"{high.sql} <= {low.sql}", why, value.sql))
 
 
 def _width_bucket(translator: Translator, arguments: Arguments) -> Value:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -60,14 +61,16 @@ def zone_of(node: exp.Expr) -> str:
         return zone if zone[1:] != "00:00" else "UTC"
     from zoneinfo import available_timezones  # it takes a fifth of the import of this package
 
-    if zone not in available_timezones() or not re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone):
+    is_named = re.fullmatch(r"UTC|[A-Za-z]+(/[A-Za-z_-]+)+", zone) or zone in _WITHOUT_SLASH
+    if zone not in available_timezones() or not is_named:
         raise QueryRefused(
             f"The time zone {zone!r} is not supported: use UTC, +02:00 or a name like Europe/Paris."
         )
     return zone
 
 
-_UTC = ("UTC", "Etc/UTC")
+_UTC = ("UTC", "Etc/UTC", "GMT", "UCT", "UT", "Z", "Zulu", "Greenwich", "Universal")
+_WITHOUT_SLASH = ("CET", "EET", "MET", "WET", "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT")
 
 
 def _zone_name(node: exp.Expr) -> str:
@@ -76,8 +79,7 @@ def _zone_name(node: exp.Expr) -> str:
         hours = {"HOUR": 60, "MINUTE": 1}.get(node.args["unit"].name.upper())
         if hours is None or not re.fullmatch(r"[+-]?\d+", node.this.name):
             raise QueryRefused("AT TIME ZONE takes an interval of hours or minutes.")
-        minutes = int(node.this.name) * hours
-        return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+        return _offset("0", str(int(node.this.name) * hours))
     zone = literal(node, "A time zone")
     if zone.startswith("Etc/") and zone not in _UTC:
         raise QueryRefused(f"The time zone {zone!r} is not supported: use UTC or an offset like +02:00.")
@@ -265,39 +267,12 @@ _MYSQL = {
 """MySQL's specifiers in strftime's."""
 
 
-_JODA = {
-    "yyyy": "%Y", "y": "%-Y", "yy": "%y", "YYYY": "%Y", "xxxx": "%G", "MM": "%m", "M": "%-m", "MMM": "%b",
-    "MMMM": "%B", "dd": "%d", "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I", "mm": "%M",
-    "ss": "%S", "SSS": "%g", "a": "%p", "EEE": "%a", "E": "%a", "EEEE": "%A", "DDD": "%j", "ww": "%V",
-    "e": "%u", "D": "%-j",
-}  # fmt: skip
-"""Joda's letters in strftime's specifiers."""
-
-
 def _mysql_form(node: exp.Expr, known: Mapping[str, str]) -> str:
     form = literal(node, "A date's form")
     for letter in re.findall(r"%(.?)", form):
         if letter and letter in "DUuVwX":
             raise QueryRefused(f"Athena's date_format has no %{letter}.")
     return text(re.sub(r"%(.?)", lambda found: known.get(found[1], found[1]), form))
-
-
-_JODA_PIECE = re.compile(
-    r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>(?P<letter>[A-Za-z])(?P=letter)*)|(?P<other>.)", re.DOTALL
-)
-
-
-def _joda_form(node: exp.Expr) -> str:
-    def specifier(found: "re.Match[str]") -> str:
-        letters = found["letters"]
-        if letters and letters not in _JODA:
-            raise QueryRefused(f"{letters} in the form of a date is not supported.")
-        if letters:
-            return _JODA[letters]
-        plain = found["other"] or found["quoted"].replace("''", "'") or "'"
-        return plain.replace("%", "%%")
-
-    return text(_JODA_PIECE.sub(specifier, literal(node, "A date's form")))
 
 
 def _date_format(translator: Translator, arguments: Arguments) -> Value:
@@ -321,7 +296,10 @@ def _check_form(name: str, form: str) -> None:
     from localathena.scalars import times  # few statements need it
 
     try:
-        times.FUNCTIONS[name][0]("", form)
+        if name == "format_datetime":
+            times.format_datetime(datetime(2000, 1, 1), form)  # noqa: DTZ001 - a local timestamp
+        else:
+            times.FUNCTIONS[name][0]("", form)
     except Refused as error:
         raise QueryRefused(f"{error}.") from error
     except Failed:
@@ -339,11 +317,12 @@ def _written_moment(value: Value, where: str) -> str:
 
 
 def _format_datetime(translator: Translator, arguments: Arguments) -> Value:
-    node, form = arguments
-    if literal(form, "A date's form").count("'") % 2:
-        raise QueryRefused("A quote in the form of format_datetime is not closed.")
-    timestamp = _written_moment(translator.value(node), "format_datetime")
-    return Value(f"strftime({timestamp}, {_joda_form(form)})", VARCHAR)
+    value, form = (translator.value(node) for node in arguments)
+    form = expect(form, VARCHAR, "format_datetime")
+    if form.constant is not None:
+        _check_form("format_datetime", form.constant)
+    moment = _written_moment(value, "format_datetime")
+    return Value(in_python("format_datetime", moment, form.sql), VARCHAR)
 
 
 def _parse_datetime(translator: Translator, arguments: Arguments) -> Value:
@@ -420,9 +399,20 @@ def _to_iso8601(translator: Translator, arguments: Arguments) -> Value:
 def _from_unixtime(translator: Translator, arguments: Arguments) -> Value:
     node, *zone = arguments
     seconds = expect(translator.value(node), DOUBLE, "from_unixtime").sql
+    if len(zone) == 2:
+        hours, minutes = (translator.value(part).constant or "" for part in zone)
+        zone = [exp.Literal.string(_offset(hours, minutes))]
     type_ = types.zoned(zone_of(zone[0]) if zone else "UTC")
     milliseconds = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"  # as Java rounds: half up
     return Value(f"timezone('UTC', make_timestamp_ms({milliseconds}))", type_)
+
+
+def _offset(hours: str, minutes: str) -> str:
+    """Return the name of a time zone so many hours and minutes ahead of UTC."""
+    if not re.fullmatch(r"-?\d+", hours) or not re.fullmatch(r"-?\d+", minutes):
+        raise QueryRefused("The hours and minutes of from_unixtime must be numbers, not expressions.")
+    total = int(hours) * 60 + int(minutes)
+    return f"{'-' if total < 0 else '+'}{abs(total) // 60:02}:{abs(total) % 60:02}"
 
 
 def _to_unixtime(translator: Translator, arguments: Arguments) -> Value:

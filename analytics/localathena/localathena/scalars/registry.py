@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localathena.scalars import json, numbers, readers, regex, texts, times, units
+from localathena.scalars import json, numbers, readers, regex, texts, times, units, urls
 from localathena.scalars.failures import FAILURE, REFUSAL, Failed, Refused
 
 
@@ -46,6 +46,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     **texts.FUNCTIONS,
     **times.FUNCTIONS,
     **units.FUNCTIONS,
+    **urls.FUNCTIONS,
 }
 """Functions by name, each with DuckDB's types of its parameters and its result. Of NULL they are NULL."""
 

@@ -201,6 +201,19 @@ def big_endian(data: bytes, size: int) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+def to_big_endian(value: int, size: int) -> bytes:
+    """Return `to_big_endian_64` or `_32`."""
+    return value.to_bytes(size, "big", signed=True)
+
+
+def luhn_check(text: str) -> bool:
+    """Return `luhn_check`: whether the last digit is the check digit of the others."""
+    if not re.fullmatch("[0-9]*", text):
+        raise Failed("Input contains non-digit character")
+    doubled = [sum(map(int, str(int(digit) * 2))) for digit in text[-2::-2]]
+    return bool(text) and (sum(map(int, text[-1::-2])) + sum(doubled)) % 10 == 0
+
+
 def is_unicode_stable(text: str) -> bool:
     """Tell whether each character has had its category since Unicode 3.2, so that all tables agree on it."""
     return text.isascii() or all(
@@ -223,6 +236,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "hamming": (hamming, "varchar, varchar -> bigint"),
     "is_unicode_stable": (is_unicode_stable, "varchar -> boolean"),
     "levenshtein": (levenshtein, "varchar, varchar -> bigint"),
+    "luhn_check": (luhn_check, "varchar -> boolean"),
     "normalize": (normalize, "varchar, varchar -> varchar"),
     "padded": (padded, "varchar, integer -> varchar"),
     "replace_empty": (replace_empty, "varchar, varchar -> varchar"),
@@ -230,6 +244,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "sha512": (sha512, "blob -> blob"),
     "soundex": (soundex, "varchar -> varchar"),
     "to_base": (to_base, "bigint, bigint -> varchar"),
+    "to_big_endian": (to_big_endian, "bigint, integer -> blob"),
     "upper": (upper, "varchar -> varchar"),
     "url_decode": (url_decode, "varchar -> varchar"),
     "url_encode": (url_encode, "varchar -> varchar"),

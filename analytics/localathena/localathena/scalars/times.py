@@ -1,4 +1,4 @@
-"""Texts as timestamps, by a form: date_parse (MySQL's specifiers) and parse_datetime (Joda's letters)."""
+"""Texts as timestamps and back, by a form: date_parse has MySQL's specifiers, the others Joda's letters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -55,6 +55,11 @@ def _mysql_pieces(form: str) -> tuple[list[Piece], str]:
 _JODA_PIECE = re.compile(r"'((?:[^']|'')*)'?|(([A-Za-z])\3*)|(.)", re.DOTALL)
 
 
+def _plain(piece: "re.Match[str]") -> str:
+    """Return what a piece that is not letters stands for: two quotes are one."""
+    return "'" if piece[0] == "''" else piece[4] or piece[1].replace("''", "'")
+
+
 @lru_cache(maxsize=64)
 def _joda_pieces(form: str) -> tuple[list[Piece], str]:
     pieces: list[Piece] = []
@@ -63,7 +68,7 @@ def _joda_pieces(form: str) -> tuple[list[Piece], str]:
     for piece, following in zip(found, [*found[1:], None], strict=True):
         letters, letter = piece[2], piece[3]
         if not letters:
-            before += piece[4] or (piece[1] or "").replace("''", "'") or "'"
+            before += _plain(piece)
             continue
         field = "fraction" if letter == "S" else _JODA.get(letter)
         if field is None or (letter == "a" and len(letters) > 1):
@@ -176,7 +181,67 @@ def parse_datetime(text: str, form: str) -> datetime:
     return _moment(text, _read(text, *_joda_pieces(form)))
 
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_NUMBERS: Mapping[str, Callable[[datetime], int]] = {
+    "y": lambda at: at.year,
+    "Y": lambda at: at.year,
+    "x": lambda at: at.isocalendar().year,
+    "C": lambda at: at.year // 100,
+    "w": lambda at: at.isocalendar().week,
+    "e": lambda at: at.isoweekday(),
+    "D": lambda at: at.timetuple().tm_yday,
+    "M": lambda at: at.month,
+    "d": lambda at: at.day,
+    "H": lambda at: at.hour,
+    "k": lambda at: at.hour or 24,
+    "K": lambda at: at.hour % 12,
+    "h": lambda at: at.hour % 12 or 12,
+    "m": lambda at: at.minute,
+    "s": lambda at: at.second,
+}
+"""Joda's letters that are written as numbers. Source: https://www.joda.org/joda-time/key_format.html"""
+
+
+@lru_cache(maxsize=64)
+def _joda_writers(form: str) -> list[Callable[[datetime], str]]:
+    if not form:
+        raise Failed("Invalid pattern specification: the form is empty")
+    return [_writer(found) for found in _JODA_PIECE.finditer(form)]
+
+
+def _writer(found: "re.Match[str]") -> Callable[[datetime], str]:
+    letters, letter = found[2] or "", found[3]
+    count = len(letters)
+    if not letters:
+        plain = _plain(found)
+        return lambda at: plain
+    if letter in "zZ":
+        raise Refused(f"format_datetime with {letters} is not supported: write to_iso8601(x)")
+    if letter == "E":
+        return lambda at: _DAYS[at.weekday()][: None if count > 3 else 3]
+    if letter == "M" and count > 2:
+        return lambda at: _MONTHS[at.month - 1].title()[: None if count > 3 else 3]
+    if letter == "S":
+        return lambda at: f"{at.microsecond // 1000:03}".ljust(count, "0")[:count]
+    if letter == "a":
+        return lambda at: "AM" if at.hour < 12 else "PM"
+    if letter == "G":
+        return lambda at: "AD"
+    if letter not in _NUMBERS:
+        raise Failed(f"Illegal pattern component: {letters}")
+    number = _NUMBERS[letter]
+    if letter in "yYx" and count == 2:
+        return lambda at: f"{number(at) % 100:02}"
+    return lambda at: f"{number(at):0{count}}"
+
+
+def format_datetime(at: datetime, form: str) -> str:
+    """Return `format_datetime` of a local timestamp."""
+    return "".join(write(at) for write in _joda_writers(form))
+
+
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "date_parse": (date_parse, "varchar, varchar -> timestamp"),
+    "format_datetime": (format_datetime, "timestamp, varchar -> varchar"),
     "parse_datetime": (parse_datetime, "varchar, varchar -> timestamp"),
 }

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+from statistics import NormalDist
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -76,6 +77,22 @@ def cosine_similarity(a: Sequence[float | None], b: Sequence[float | None]) -> f
     return sum(u * v for u, v in zip(x, y, strict=True)) / (sizes[0] * sizes[1])
 
 
+def normal_cdf(mean: float, deviation: float, value: float) -> float:
+    """Return `normal_cdf`."""
+    if not deviation > 0:
+        raise Failed("standardDeviation must be > 0")
+    return math.erfc((mean - value) / (deviation * math.sqrt(2))) / 2
+
+
+def inverse_normal_cdf(mean: float, deviation: float, share: float) -> float:
+    """Return `inverse_normal_cdf`."""
+    if not 0 < share < 1:
+        raise Failed("p must be 0 > p > 1")
+    if not deviation > 0:
+        raise Failed("sd must be > 0")
+    return NormalDist(mean, deviation).inv_cdf(share)
+
+
 def format_number(value: float) -> str:
     """Return `format_number`: 1234567 is 1.23M."""
     value = max(min(value, 2.0**63 - 1024), -(2.0**63))
@@ -144,6 +161,8 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "decimal_divide": (decimal_divide, "varchar, varchar, integer, integer -> varchar"),
     "decimal_truncate": (decimal_truncate, "varchar, bigint -> varchar"),
     "format_number": (format_number, "double -> varchar"),
+    "inverse_normal_cdf": (inverse_normal_cdf, "double, double, double -> double"),
+    "normal_cdf": (normal_cdf, "double, double, double -> double"),
     "human_readable_seconds": (human_readable_seconds, "double -> varchar"),
     "iso_date": (iso_date, "varchar -> date"),
     "join": (join, "varchar[], varchar -> varchar"),
