@@ -188,8 +188,6 @@ def _to_text(sql: str, source: Type) -> str:
         return f"({moment_text(local, source.precision)} || {types.text(' ' + source.zone)})"
     if source.name == "time":
         return moment_text(f"(DATE '2000-01-01' + {sql})", source.precision, "%H:%M:%S")
-    if source == JSON:
-        return in_python("json_text", sql)
     if source.is_floating:
         return in_python("cast_double" if source == DOUBLE else "cast_real", sql)
     if source == DAY_TO_SECOND:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
+from localathena.scalars import registry
 from support import plain
 
 NAN, INF = math.nan, math.inf
@@ -552,3 +553,8 @@ def test_skewness_and_kurtosis_need_three_and_four_values(engine: LocalAthena):
         "SELECT is_nan(skewness(x)), is_nan(kurtosis(x)) FROM (VALUES 0.1e0, 0.1, 0.1, 0.1) AS t (x)"
     )
     assert equal.frame.iloc[0].tolist() == [True, True]
+
+
+def test_no_function_in_python_returns_a_double_for_duckdb_takes_nan_for_null() -> None:
+    results = {name: signature.partition(" -> ")[2] for name, (_, signature) in registry.FUNCTIONS.items()}
+    assert not [name for name, result in results.items() if result in ("double", "float")]

@@ -179,7 +179,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "read_boolean": (boolean, "varchar -> boolean"),
     "read_date": (to_date, "varchar -> date"),
     "read_decimal": (decimal, "varchar, integer, integer -> varchar"),
-    "read_double": (double, "varchar -> double"),
+    "read_double": (lambda text: repr(double(text)), "varchar -> varchar"),
     "read_integer": (integer, "varchar, varchar -> bigint"),
     "read_time": (to_time, "varchar, integer -> time"),
     "read_timestamp": (to_timestamp, "varchar, integer -> timestamp"),

@@ -48,7 +48,10 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     **units.FUNCTIONS,
     **urls.FUNCTIONS,
 }
-"""Functions by name, each with DuckDB's types of its parameters and its result. Of NULL they are NULL."""
+"""Functions by name, each with DuckDB's types of its parameters and its result. Of NULL they are NULL.
+
+None has a double for its result, because DuckDB takes NaN for NULL: a number is a text.
+"""
 
 
 def marked(name: str, refuse: Callable[[str], None]) -> tuple[Callable[..., Any], list[Any], str]:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
-from statistics import NormalDist
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -64,8 +63,8 @@ def shift(value: int, by: int, kind: str, target: str) -> int:
     return moved - (1 << bits) if moved >= (1 << (bits - 1)) else moved
 
 
-def cosine_similarity(a: Sequence[float | None], b: Sequence[float | None]) -> float | None:
-    """Return `cosine_similarity` of two arrays."""
+def cosine_similarity(a: Sequence[float | None], b: Sequence[float | None]) -> str | None:
+    """Return `cosine_similarity` of two arrays, as a text that DuckDB casts."""
     if len(a) != len(b):
         raise Failed("The arguments must have the same length")
     if None in a or None in b:
@@ -74,23 +73,7 @@ def cosine_similarity(a: Sequence[float | None], b: Sequence[float | None]) -> f
     sizes = math.sqrt(sum(v * v for v in x)), math.sqrt(sum(v * v for v in y))
     if 0 in sizes:
         raise Failed("Vector magnitude cannot be zero")
-    return sum(u * v for u, v in zip(x, y, strict=True)) / (sizes[0] * sizes[1])
-
-
-def normal_cdf(mean: float, deviation: float, value: float) -> float:
-    """Return `normal_cdf`."""
-    if not deviation > 0:
-        raise Failed("standardDeviation must be > 0")
-    return math.erfc((mean - value) / (deviation * math.sqrt(2))) / 2
-
-
-def inverse_normal_cdf(mean: float, deviation: float, share: float) -> float:
-    """Return `inverse_normal_cdf`."""
-    if not 0 < share < 1:
-        raise Failed("p must be 0 > p > 1")
-    if not deviation > 0:
-        raise Failed("sd must be > 0")
-    return NormalDist(mean, deviation).inv_cdf(share)
+    return repr(sum(u * v for u, v in zip(x, y, strict=True)) / (sizes[0] * sizes[1]))
 
 
 def format_number(value: float) -> str:
@@ -157,12 +140,10 @@ def local_instant(local: datetime, zone: str) -> datetime:
 
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "bit_count": (bit_count, "bigint, bigint -> bigint"),
-    "cosine_similarity": (cosine_similarity, "double[], double[] -> double"),
+    "cosine_similarity": (cosine_similarity, "double[], double[] -> varchar"),
     "decimal_divide": (decimal_divide, "varchar, varchar, integer, integer -> varchar"),
     "decimal_truncate": (decimal_truncate, "varchar, bigint -> varchar"),
     "format_number": (format_number, "double -> varchar"),
-    "inverse_normal_cdf": (inverse_normal_cdf, "double, double, double -> double"),
-    "normal_cdf": (normal_cdf, "double, double, double -> double"),
     "human_readable_seconds": (human_readable_seconds, "double -> varchar"),
     "iso_date": (iso_date, "varchar -> date"),
     "join": (join, "varchar[], varchar -> varchar"),

@@ -24,6 +24,8 @@ def _parts(url: str) -> tuple[str, str, str, str, str] | None:
     if found is None or _ILLEGAL.search(url) or (found[1] and not (found[2] or found[3])):
         return None
     scheme, authority, path, query, fragment = (part or "" for part in found.groups())
+    if re.search(r"[\[\]]", path) or (not scheme and not authority and ":" in path.partition("/")[0]):
+        return None
     if scheme and not authority and not path.startswith("/"):
         return scheme, "", "", "", fragment  # of mailto:a@b, Java reads no more
     return scheme, authority, path, query, fragment
