@@ -1,14 +1,14 @@
 """Reconciliation of the incoming bucket with the table: one record per upload, never all in memory.
 
-The listing is written beside the mirror of the results as one more table, `uploaded`, and SQL joins the two
-on disk. They are matched by key and version: an upload's time in a listing is not that of its event, and
-around midnight it has another date.
+The listing is one more table, `uploaded`, beside the results or their mirror, and SQL joins the two. They are
+matched by key and version: an upload's time in a listing is not that of its event, and around midnight it has
+another date.
 """
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from analytics.athena.local import LocalEngine
+from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE
 from analytics.questions.queries import internal_query, views
 from ingest.upload import Upload
 from workflow.outcome import Outcome
@@ -27,17 +28,10 @@ IN_FLIGHT = timedelta(minutes=15)
 """Age from which an upload without an outcome is missing. An event may take a minute, the state machine up to
 five more, and Record may gather outcomes as long."""
 
-_LISTING = Path("uploaded") / "dt=all" / "listing.parquet"
-_SCHEMA = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("version_id", pa.string()),
-        pa.field("etag", pa.string()),
-        pa.field("size_bytes", pa.int64()),
-        pa.field("uploaded_at", pa.timestamp("ms"), nullable=False),
-    ]
-)
 _ROWS_AT_ONCE = 10_000
+_IDS_AT_ONCE = 3_000
+"""Ids in one statement: Athena takes 262,144 bytes."""
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,15 @@ class Account:
     def is_missing(self, now: datetime, in_flight: timedelta) -> bool:
         """Tell whether it should have an outcome by now, and has none."""
         return self.outcome is None and now - self.upload.uploaded_at > in_flight
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many uploads have one outcome, which is no failure."""
+
+    is_listed: bool
+    outcome: Outcome
+    uploads: int
 
 
 @dataclass
@@ -86,6 +89,14 @@ class Audit:
         self.waiting = min(self.missing, messages)
         self.missing -= self.waiting
 
+    def add_settled(self, settled: Settled) -> None:
+        """Count uploads that nothing is wrong with."""
+        if settled.is_listed:
+            self.uploaded += settled.uploads
+            self.by_outcome[settled.outcome] += settled.uploads
+        else:
+            self.deleted_since += settled.uploads
+
     def add(self, account: Account, now: datetime, in_flight: timedelta) -> str | None:
         """Count an account; return its fault, if it has one: `missing` or `doubled`."""
         wrong = None
@@ -106,34 +117,98 @@ class Audit:
         return wrong
 
 
-def accounts(folder: Path, bucket: str, listing: Iterable[Upload], prefix: str = "") -> Iterator[Account]:
-    """Yield an account of each upload that is listed or recorded, in no order.
+@dataclass(frozen=True)
+class Reconciliation:
+    """A listing of the incoming bucket beside the table."""
+
+    stream: Callable[[str], Iterable[tuple[Any, ...]]]
+    """Yields the rows of a statement."""
+    bucket: str
+    prefix: str
+    listing: str
+    """Partition of the listing."""
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield an account of each upload that is listed or recorded, in no order.
+
+        Raises:
+            QueryFailed: the files cannot be read.
+        """
+        for row in self._rows("accounts"):
+            yield _account(self.bucket, row)
+
+    def summarized(self) -> Iterator[Account | Settled]:
+        """Yield an account of each upload that failed, has no outcome or is counted twice; count the others.
+
+        Raises:
+            QueryFailed: the files cannot be read.
+        """
+        for *row, uploads in self._rows("summarized_accounts", failed=Outcome.FAILED.value):
+            key, is_listed, outcome = row[0], row[5], row[6]
+            yield (
+                _account(self.bucket, row)
+                if key is not None
+                else Settled(is_listed, Outcome(outcome), uploads)
+            )
+
+    def settled(self, uploads: Iterable[Upload]) -> set[str]:
+        """Return the ids of those uploads that have an outcome other than a failure, whether listed or not.
+
+        Raises:
+            QueryFailed: the files cannot be read.
+        """
+        found: set[str] = set()
+        rest = iter(uploads)
+        while some := list(islice(rest, _IDS_AT_ONCE)):
+            days = [upload.uploaded_at.date() for upload in some]
+            sql = internal_query(
+                "settled_uploads",
+                upload_ids=[upload.upload_id for upload in some],
+                from_dt=min(days) - _DAY,
+                to_dt=max(days) + _DAY,
+                failed=Outcome.FAILED.value,
+            )
+            found |= {upload_id for (upload_id,) in self.stream(sql)}
+        return found
+
+    def _rows(self, name: str, **values: str) -> Iterable[tuple[Any, ...]]:
+        where = {"bucket": self.bucket, "prefix": self.prefix, "listing": self.listing}
+        return self.stream(internal_query(name, **where, **values))
+
+
+@contextmanager
+def reconciled(
+    folder: Path, bucket: str, uploads: Iterable[Upload], prefix: str = ""
+) -> Iterator[Reconciliation]:
+    """Write a listing beside a mirror of the results, and delete it in the end.
 
     Args:
         folder: the mirror of the results.
         bucket: the incoming bucket that was listed.
-        listing: every object version under the prefix.
+        uploads: every object version under the prefix.
         prefix: the prefix of the keys.
-
-    Raises:
-        QueryFailed: the files cannot be read.
     """
-    table = folder / _LISTING.parts[0]
+    listing = "all"
     try:
-        _write_listing(folder / _LISTING, listing)
+        write_listing(folder / listing_key(listing), uploads)
         with closing(LocalEngine(folder, views())) as engine:
-            for row in engine.stream(internal_query("accounts", bucket=bucket, prefix=prefix)):
-                yield _account(bucket, row)
+            yield Reconciliation(engine.stream, bucket, prefix, listing)
     finally:
-        shutil.rmtree(table, ignore_errors=True)
+        shutil.rmtree(folder / LISTING_TABLE, ignore_errors=True)
 
 
-def _write_listing(path: Path, uploads: Iterable[Upload]) -> None:
+def listing_key(listing: str) -> str:
+    """Return where a listing is below the results, or below their mirror."""
+    return f"{LISTING_TABLE}/dt={listing}/listing.parquet"
+
+
+def write_listing(path: Path, uploads: Iterable[Upload]) -> None:
+    """Write a listing as Parquet, some rows at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rest = iter(uploads)
-    with parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+    with parquet.ParquetWriter(path, LISTING_SCHEMA, compression="zstd") as writer:
         while some := list(islice(rest, _ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist([_row(upload) for upload in some], _SCHEMA))
+            writer.write_table(pa.Table.from_pylist([_row(upload) for upload in some], LISTING_SCHEMA))
 
 
 def _row(upload: Upload) -> dict[str, object]:
@@ -146,7 +221,7 @@ def _row(upload: Upload) -> dict[str, object]:
     }
 
 
-def _account(bucket: str, row: tuple[Any, ...]) -> Account:
+def _account(bucket: str, row: Iterable[Any]) -> Account:
     key, version_id, etag, size_bytes, uploaded_at, is_listed, outcome, outcomes = row
     upload = Upload(
         bucket=bucket,

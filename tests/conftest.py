@@ -15,7 +15,7 @@ scones.put_on_path()
 # continuous integration they are always the same ones, since it judges a change; at a desk they are new.
 settings.register_profile(
     "scones",
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],

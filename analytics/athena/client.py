@@ -1,7 +1,7 @@
 """The client of Athena on AWS: start a statement, wait for it, fetch its rows. Without pandas."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,10 @@ from analytics.athena.engine import QueryFailed
 _POLL_FIRST_S = 0.2
 _POLL_MOST_S = 5.0
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+Page = tuple[list[tuple[str, str]], list[list[str | None]]]
+"""Name and type of each column, and rows: every value is a text, or None for NULL."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,27 @@ class AthenaClient:
         Raises:
             QueryFailed: Athena refused the statement, it failed, or it was not through in time.
         """
+        execution_id, execution = self._run(sql, parameters, timeout_s)
+        pages = list(self._pages(execution_id, execution))
+        statistics = execution.get("Statistics", {})
+        return Answer(
+            pages[-1][0],
+            [row for _, rows in pages for row in rows],
+            int(statistics.get("DataScannedInBytes", 0)),
+            float(statistics.get("TotalExecutionTimeInMillis", 0)),
+        )
+
+    def pages(self, sql: str) -> Iterator[Page]:
+        """Run one statement, and yield its rows as Athena returns them, 1,000 at a time.
+
+        Raises:
+            QueryFailed: as `run` does.
+        """
+        yield from self._pages(*self._run(sql, (), None))
+
+    def _run(
+        self, sql: str, parameters: Sequence[str], timeout_s: float | None
+    ) -> tuple[str, dict[str, Any]]:
         execution_id = self._start(sql, parameters)
         try:
             execution = self._wait(execution_id, self._timeout_s if timeout_s is None else timeout_s)
@@ -54,14 +79,7 @@ class AthenaClient:
         if status["State"] != "SUCCEEDED":
             reason = status.get("StateChangeReason") or f"Athena says {status['State']} and gives no reason"
             raise QueryFailed(f"{reason} (query {execution_id})")
-        columns, rows = self._rows(execution_id, has_header=execution.get("StatementType") == "DML")
-        statistics = execution.get("Statistics", {})
-        return Answer(
-            columns,
-            rows,
-            int(statistics.get("DataScannedInBytes", 0)),
-            float(statistics.get("TotalExecutionTimeInMillis", 0)),
-        )
+        return execution_id, execution
 
     def _start(self, sql: str, parameters: Sequence[str]) -> str:
         request = {
@@ -93,17 +111,15 @@ class AthenaClient:
             time.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _POLL_MOST_S)
 
-    def _rows(
-        self, execution_id: str, *, has_header: bool
-    ) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
-        columns: list[tuple[str, str]] = []
-        rows: list[list[str | None]] = []
+    def _pages(self, execution_id: str, execution: dict[str, Any]) -> Iterator[Page]:
+        has_header = execution.get("StatementType") == "DML"
         pages = self._client.get_paginator("get_query_results").paginate(QueryExecutionId=execution_id)
         for page in pages:
             found = page["ResultSet"]
             columns = [(info["Name"], info["Type"]) for info in found["ResultSetMetadata"]["ColumnInfo"]]
-            rows += [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["Rows"]]
-        return columns, rows[1:] if has_header else rows
+            rows = [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["Rows"]]
+            yield columns, rows[1:] if has_header else rows
+            has_header = False
 
 
 def _sql_text(value: str) -> str:

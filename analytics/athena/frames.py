@@ -1,6 +1,6 @@
 """Athena's answers as DataFrames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import localathena.errors
@@ -30,3 +30,12 @@ class Athena:
         answer = self._client.run(sql, parameters)
         frame = frame_of(*typed_rows(answer.columns, answer.rows))
         return QueryResult(frame, answer.scanned_bytes, answer.elapsed_ms)
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of one read-only statement, never all of them in memory.
+
+        Raises:
+            QueryFailed: as `query` does.
+        """
+        for columns, rows in self._client.pages(sql):
+            yield from map(tuple, typed_rows(columns, rows)[1])

@@ -92,6 +92,18 @@ class Source(StrEnum):
 SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
 """Table, and folder in the results bucket → its columns."""
 
+LISTING_TABLE = "uploaded"
+LISTING_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("version_id", pa.string()),
+        pa.field("etag", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("uploaded_at", _TIMESTAMP, nullable=False),
+    ]
+)
+"""Object versions of the incoming bucket, while they are compared with the table. `dt` names the listing."""
+
 COMMENTS: Mapping[str, str] = {
     "result_id": "SHA-256 that identifies one upload as decided by one model version.",
     "upload_id": "SHA-256 that identifies one version of one object.",

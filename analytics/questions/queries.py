@@ -5,6 +5,7 @@ A parameter is written `:name`. There are three kinds of texts:
 - Saved queries, `*.sql`: over a range of days. They run from the command line and in Athena's console.
 - Views, `views/*.sql`. Their parameters are what they take from `Outcome`: see `_FROM_OUTCOME`.
 - Internal queries, `internal/*.sql`: what other parts of Scones ask; any of the values below, texts included.
+  A parameter with the name of another internal query stands for that query, with the same values.
 """
 
 import math
@@ -115,9 +116,18 @@ def internal_query(name: str, **values: InternalValue) -> str:
         ValueError: a number is not finite, or a sequence is empty.
     """
     literals = {parameter: _internal_literal(value) for parameter, value in values.items()}
-    return _replace(
-        (_FOLDER / "internal" / f"{name}.sql").read_text(encoding="utf-8"), {**_FROM_OUTCOME, **literals}
-    )
+    return _internal(name, {**_FROM_OUTCOME, **literals})
+
+
+def _internal(name: str, literals: Mapping[str, str]) -> str:
+    folder = _FOLDER / "internal"
+    sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
+    parts = {
+        parameter: _internal(parameter, literals)
+        for parameter in _PARAMETER.findall(_COMMENT.sub("", sql))
+        if parameter not in literals and (folder / f"{parameter}.sql").exists()
+    }
+    return _replace(sql, {**literals, **parts})
 
 
 def views() -> dict[str, str]:

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from analytics.lake.schema import PARTITION_KEY, SCHEMAS, glue_columns
+from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE, PARTITION_KEY, SCHEMAS, glue_columns
 from analytics.questions.glue_views import view_columns, view_definition
 from analytics.questions.queries import console_query, question, saved_queries, views
 from infra.aws.alarms import ALARMS
@@ -17,8 +17,19 @@ from infra.aws.package import TEMPLATE
 _TABLES = {
     "predictions": "One row per decision about an upload. The view `outcomes` has one row per upload.",
     "labels": "True labels given by people. The view `true_labels` has the latest one of each upload.",
+    "uploaded": "Object versions in the bucket, while an audit compares them with the predictions.",
 }
 """Table → its description."""
+
+_DAYS = (
+    "          projection.dt.type: date\n"
+    "          projection.dt.format: yyyy-MM-dd\n"
+    "          projection.dt.range: 2019-12-01,NOW+1DAYS\n"
+    '          projection.dt.interval: "1"\n'
+    "          projection.dt.interval.unit: DAYS\n"
+)
+_INJECTED = "          projection.dt.type: injected\n"
+"""Every query names the partition that it reads."""
 
 
 def main(arguments: list[str]) -> None:
@@ -52,10 +63,11 @@ def markers(section: str) -> tuple[str, str]:
 
 
 def _tables() -> str:
-    return "".join(_table(name, glue_columns(schema)) for name, schema in SCHEMAS.items())
+    tables = "".join(_table(name, glue_columns(schema), _DAYS) for name, schema in SCHEMAS.items())
+    return tables + _table(LISTING_TABLE, glue_columns(LISTING_SCHEMA), _INJECTED)
 
 
-def _table(name: str, columns: Iterable[Mapping[str, str]]) -> str:
+def _table(name: str, columns: Iterable[Mapping[str, str]], projection: str) -> str:
     return (
         f"  {_logical_id(name)}Table:\n"
         "    Type: AWS::Glue::Table\n"
@@ -70,11 +82,7 @@ def _table(name: str, columns: Iterable[Mapping[str, str]]) -> str:
         '          EXTERNAL: "TRUE"\n'
         "          classification: parquet\n"
         '          projection.enabled: "true"\n'
-        "          projection.dt.type: date\n"
-        "          projection.dt.format: yyyy-MM-dd\n"
-        "          projection.dt.range: 2019-12-01,NOW+1DAYS\n"
-        '          projection.dt.interval: "1"\n'
-        "          projection.dt.interval.unit: DAYS\n"
+        f"{projection}"
         f"          storage.location.template: !Sub s3://${{ResultsBucket}}/{name}/dt=${{!dt}}/\n"
         "        PartitionKeys:\n"
         f"{_columns([PARTITION_KEY])}"

@@ -1,18 +1,32 @@
 """The audit of a stack: reconciles the incoming bucket with the table, and counts waiting messages."""
 
 import json
-from collections.abc import Iterator
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from analytics.athena.frames import Athena
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
-from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from analytics.reconciliation import (
+    IN_FLIGHT,
+    Account,
+    Audit,
+    Reconciliation,
+    Settled,
+    listing_key,
+    reconciled,
+    write_listing,
+)
 from infra.installation import state_folder
 from infra.operations.listing import listed_of, matches
 from infra.stack import Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
+from ingest.upload import Upload
 
 _OVERDUE = timedelta(days=3)
 """S3 rounds the day after which the prefix expires up to midnight, and deletes within another day."""
@@ -71,17 +85,22 @@ def audit(
         found["doubled"].open("w", encoding="utf-8") as doubled,
     ):
         files = {"missing": missing, "doubled": doubled}
-        for account in accounts_of(stack, prefix, inventory_url):
-            wrong = totals.add(account, now, in_flight)
-            if wrong:
-                files[wrong].write(_line(account))
+        with reconciled_of(stack, prefix, inventory_url) as reconciliation:
+            for account in reconciliation.summarized():
+                if isinstance(account, Settled):
+                    totals.add_settled(account)
+                elif wrong := totals.add(account, now, in_flight):
+                    files[wrong].write(_line(account))
     waiting = queues(stack)
     totals.let_wait(waiting.waiting)
     return Audited(totals, waiting, model_inputs(stack, now), found)
 
 
-def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None) -> Iterator[Account]:
-    """Yield an account of every upload under a prefix.
+@contextmanager
+def reconciled_of(
+    stack: Stack, prefix: str = "", inventory_url: str | None = None
+) -> Iterator[Reconciliation]:
+    """Compare every upload under a prefix with the table: on AWS in Athena, on the laptop over a mirror.
 
     Args:
         stack: whose bucket and table to compare.
@@ -94,9 +113,32 @@ def accounts_of(stack: Stack, prefix: str = "", inventory_url: str | None = None
         for upload in listed_of(s3, stack, prefix, inventory_url)
         if matches(upload.key, stack.key_pattern)
     )
+    if stack.endpoint_url is None:
+        with reconciled_in_athena(stack, listing, prefix) as reconciliation:
+            yield reconciliation
+        return
     folder = state_folder() / "mirror" / stack.results_bucket
     mirror(ResultsBucket(s3, stack.results_bucket), folder)
-    yield from accounts(folder, bucket, listing, prefix)
+    with reconciled(folder, bucket, listing, prefix) as reconciliation:
+        yield reconciliation
+
+
+@contextmanager
+def reconciled_in_athena(
+    stack: Stack, uploads: Iterable[Upload], prefix: str = ""
+) -> Iterator[Reconciliation]:
+    """Put a listing beside the results, where Athena joins the two, and delete it in the end."""
+    s3, athena = stack.client("s3"), Athena(stack.client("athena"), stack.database, stack.workgroup)
+    listing = uuid.uuid4().hex
+    key = listing_key(listing)
+    try:
+        with tempfile.TemporaryDirectory(prefix="listing-") as folder:
+            path = Path(folder) / "listing.parquet"
+            write_listing(path, uploads)
+            s3.upload_file(str(path), stack.results_bucket, key)
+        yield Reconciliation(athena.stream, stack.incoming_bucket, prefix, listing)
+    finally:
+        s3.delete_object(Bucket=stack.results_bucket, Key=key)
 
 
 def queues(stack: Stack) -> Queues:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from rich.progress import Progress
 
-from infra.operations.audit import accounts_of
+from infra.operations.audit import reconciled_of
 from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.upload import Upload
@@ -61,9 +61,10 @@ def backfill(stack: Stack, prefix: str) -> list[Run]:
     Raises:
         NothingToDo: there is no object under the prefix.
     """
-    # `account.upload` has the time of its rows, so that a new row is in the same partition.
-    uploads = (account.upload for account in accounts_of(stack, prefix) if account.is_listed)
-    runs = list(start(stack, uploads))
+    with reconciled_of(stack, prefix) as reconciliation:
+        # `account.upload` has the time of its rows, so that a new row is in the same partition.
+        uploads = (account.upload for account in reconciliation.accounts() if account.is_listed)
+        runs = list(start(stack, uploads))
     if not runs:
         raise NothingToDo(f"there is no object under s3://{stack.incoming_bucket}/{prefix}")
     return runs

@@ -69,7 +69,8 @@ def resume(stack: Stack) -> int:
     if not some.get("Versions") and not some.get("DeleteMarkers"):
         return 0
     # Most of two seconds to import, which a start without images does without.
-    from infra.operations.audit import accounts_of
+    from analytics.reconciliation import Account
+    from infra.operations.audit import reconciled_of
     from infra.operations.backfill import start
     from ingest.upload import Upload
 
@@ -80,10 +81,11 @@ def resume(stack: Stack) -> int:
 
     def without_outcome() -> Iterator[Upload]:
         nonlocal count
-        for account in accounts_of(stack):
-            if account.is_listed and account.outcome is None:
-                count += 1
-                yield account.upload
+        with reconciled_of(stack) as reconciliation:
+            for account in reconciliation.summarized():
+                if isinstance(account, Account) and account.is_listed and account.outcome is None:
+                    count += 1
+                    yield account.upload
 
     list(start(stack, without_outcome()))
     return count

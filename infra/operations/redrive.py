@@ -20,9 +20,9 @@ from analytics.lake.batch import sort_out
 from analytics.lake.cross_day import VisibleRow, duplicates, remove_duplicates
 from analytics.lake.merge import SortKey
 from analytics.questions.queries import internal_query
-from analytics.reconciliation import IN_FLIGHT, Account
+from analytics.reconciliation import IN_FLIGHT, Account, Reconciliation
 from infra.operations.answers import engine
-from infra.operations.audit import accounts_of
+from infra.operations.audit import reconciled_of
 from infra.operations.backfill import Run, start
 from infra.stack import Stack, depth
 from ingest.upload import Upload
@@ -102,12 +102,13 @@ def redrive(stack: Stack, *, apply: bool, in_flight: timedelta = IN_FLIGHT) -> R
         plan.duplicates = duplicates(_visible_rows(stack))
         plan.waiting = depth(sqs, stack.waiting_images_url)
         patience = timedelta.max if plan.waiting else in_flight
-        again = to_classify(plan, accounts_of(stack), datetime.now(UTC), patience)
-        if not apply:
-            for _ in again:
-                pass
-            return Redriven(plan, [])
-        runs = list(start(stack, again))
+        with reconciled_of(stack) as reconciliation:
+            again = to_classify(plan, reconciliation, datetime.now(UTC), patience)
+            if not apply:
+                for _ in again:
+                    pass
+                return Redriven(plan, [])
+            runs = list(start(stack, again))
         remove_duplicates(ResultsBucket(stack.client("s3"), stack.results_bucket), plan.duplicates)
         resend(stack, plan.unrecorded)
         undelivered.delete([message for _, messages in plan.undelivered.values() for message in messages])
@@ -137,7 +138,7 @@ def plan_messages(undelivered: Iterable[Message], unrecorded: Iterable[Message])
 
 
 def to_classify(
-    plan: Plan, accounts: Iterable[Account], now: datetime, in_flight: timedelta
+    plan: Plan, reconciliation: Reconciliation, now: datetime, in_flight: timedelta
 ) -> Iterator[Upload]:
     """Yield the uploads to classify, and count them in the plan.
 
@@ -145,7 +146,9 @@ def to_classify(
     """
     on_their_way = {upload_id for message in plan.unrecorded for upload_id in _settled_by(message)}
     events = {upload_id: upload for upload_id, (upload, _) in plan.undelivered.items()}
-    for account in accounts:
+    for account in reconciliation.summarized():
+        if not isinstance(account, Account):
+            continue
         upload_id = account.upload.upload_id
         event = events.pop(upload_id, None)
         if upload_id in on_their_way or not account.is_listed:
@@ -156,9 +159,10 @@ def to_classify(
         elif account.outcome is None and (event or account.is_missing(now, in_flight)):
             plan.missing += 1
             yield event or account.upload
+    settled = reconciliation.settled(events.values())
     for upload_id, event in events.items():
         # The version is neither listed nor recorded: classifying it records that the object is gone.
-        if upload_id not in on_their_way:
+        if upload_id not in on_their_way | settled:
             plan.missing += 1
             yield event
 

@@ -16,16 +16,21 @@ from pandas.testing import assert_frame_equal
 from rich.console import Console
 
 from analytics.athena.frames import Athena
+from analytics.lake.schema import LISTING_TABLE
 from analytics.questions.queries import console_query, saved_queries, week_query
+from analytics.reconciliation import Settled as SettledUploads
 from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
+from infra.operations.audit import reconciled_in_athena, reconciled_of
 from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
+from infra.operations.listing import listed
 from infra.stack import Stack
 from model.data.drawings import LABELS, draw
 from tests.builders import encoded, png_bytes
 from tests.waiting import PATIENCE_S, until
+from workflow.outcome import Outcome
 from workflow.policy import DEFAULT_UNFAMILIARITY_THRESHOLD, UNLIKE_TRAINING
 
 
@@ -239,6 +244,21 @@ def test_the_addresses_of_queues_have_the_port_of_the_system(stack: Stack) -> No
     name = stack.results_queue_url.rpartition("/")[2]
     assert stack.results_queue_url.startswith(f"{stack.endpoint_url}/")
     assert stack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"] == stack.results_queue_url
+
+
+def test_athena_compares_a_listing_with_the_table_as_the_laptop_does(stack: Stack, settled: Settled) -> None:
+    s3 = stack.client("s3")
+    with reconciled_of(stack) as reconciliation:
+        expected = {str(each) for each in reconciliation.accounts()}
+    with reconciled_in_athena(stack, listed(s3, stack.incoming_bucket)) as reconciliation:
+        found = list(reconciliation.accounts())
+        uploads = [each.upload for each in found if each.outcome not in (None, Outcome.FAILED)]
+        summarized = list(reconciliation.summarized())
+        assert reconciliation.settled(uploads) == {upload.upload_id for upload in uploads}
+    assert {str(each) for each in found} == expected
+    counted = sum(each.uploads if isinstance(each, SettledUploads) else 1 for each in summarized)
+    assert counted == len(found) > len(summarized)
+    assert not s3.list_objects_v2(Bucket=stack.results_bucket, Prefix=f"{LISTING_TABLE}/")["KeyCount"]
 
 
 def execution_of(athena: Any, query: dict[str, str]) -> dict[str, Any]:

@@ -211,3 +211,13 @@ def test_a_request_names_database_and_workgroup(client: Any, stubber: Stubber):
     results(stubber, {"n": "bigint"}, ("n",))
     Athena(client, "d", "g").query("SELECT 1")
     stubber.assert_no_pending_responses()
+
+
+def test_rows_are_streamed_page_by_page(client: Any, stubber: Stubber):
+    start(stubber)
+    state(stubber, "SUCCEEDED")
+    results(stubber, {"n": "bigint"}, ("n",), ("1",), token="more")
+    rows = Athena(client, "scones", "w").stream("SELECT 1")
+    assert next(rows) == (1,)
+    results(stubber, {"n": "bigint"}, ("2",), (None,), after="more")
+    assert list(rows) == [(2,), (None,)]

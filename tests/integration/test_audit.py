@@ -42,6 +42,7 @@ def stack(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         undelivered_events_url=urls["undelivered"],
         unrecorded_outcomes_url=urls["unrecorded"],
         key_pattern="*",
+        endpoint_url="http://127.0.0.1",
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from infra.operations.backfill import Run
 from infra.operations.redrive import Message, _visible_rows, redrive, resend
 from infra.stack import depth
 from tests.builders import a_message, an_event, an_upload
+from tests.builders_table import FakeReconciliation
 
 STEPS = ("start", "remove_duplicates", "resend")
 S3 = object()
@@ -101,7 +102,9 @@ def seen(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int
         return lambda stack: answer if stack is queues.stack else None
 
     monkeypatch.setattr("infra.operations.redrive._visible_rows", of_the_stack(ON_TWO_DAYS))
-    monkeypatch.setattr("infra.operations.redrive.accounts_of", of_the_stack([]))
+    monkeypatch.setattr(
+        "infra.operations.redrive.reconciled_of", of_the_stack(nullcontext(FakeReconciliation()))
+    )
     for step in (start, remove_duplicates, resend):
         monkeypatch.setattr(f"infra.operations.redrive.{step.__name__}", step)
     return seen
@@ -137,7 +140,9 @@ def test_while_images_wait_no_upload_counts_as_missing(
 ) -> None:
     """It would be classified twice: SQS does not say which images wait."""
     old = Account(an_upload(key="old.png", uploaded_at=datetime(2020, 1, 1, tzinfo=UTC)), True, None, 0)
-    monkeypatch.setattr("infra.operations.redrive.accounts_of", lambda stack: [old])
+    monkeypatch.setattr(
+        "infra.operations.redrive.reconciled_of", lambda stack: nullcontext(FakeReconciliation(old))
+    )
     assert redrive(queues.stack, apply=False).plan.missing == 2
     queues.sqs.send_message(QueueUrl=queues.stack.waiting_images_url, MessageBody="{}")
     plan = redrive(queues.stack, apply=False).plan

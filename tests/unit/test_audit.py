@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analytics.athena.local import LocalEngine
 from analytics.lake.batch import sort_out
 from analytics.questions.queries import views
-from analytics.reconciliation import IN_FLIGHT, Account, Audit, accounts
+from analytics.reconciliation import IN_FLIGHT, Account, Audit, Settled, reconciled
 from ingest.upload import Upload
 from tests.builders import a_message, an_sqs_event, an_upload
 from tests.builders_table import a_row, write_rows
@@ -49,10 +49,19 @@ def decided(
 
 
 def audit_of(folder: Path, listing: list[Upload], now: datetime = NOON) -> tuple[Audit, list[Account]]:
-    found = list(accounts(folder, BUCKET, listing))
-    audit = Audit()
-    for account in found:
-        audit.add(account, now, IN_FLIGHT)
+    """Return the totals, and every account; the summary of the accounts has the same totals."""
+    audit, summarized = Audit(), Audit()
+    with reconciled(folder, BUCKET, listing) as reconciliation:
+        found = list(reconciliation.accounts())
+        for account in found:
+            audit.add(account, now, IN_FLIGHT)
+        for each in reconciliation.summarized():
+            if isinstance(each, Settled):
+                summarized.add_settled(each)
+            else:
+                assert each in found
+                assert summarized.add(each, now, IN_FLIGHT) or each.outcome in (None, Outcome.FAILED)
+    assert summarized == audit
     return audit, found
 
 
@@ -88,7 +97,7 @@ def best(messages: list[Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(decisions, max_size=14), st.randoms(use_true_random=False))
 def test_readers_see_one_outcome_of_each_upload_the_best_and_then_the_latest(messages, random):
     """Duplicates, redeliveries, re-uploads, late failures, new models, another order: all at once."""
@@ -158,6 +167,7 @@ fates = st.dictionaries(
 )
 
 
+@settings(max_examples=20)
 @given(fates)
 def test_the_totals_add_up(fates):
     uploads = {
@@ -228,7 +238,8 @@ def test_another_bucket_and_another_prefix_are_left_out(folder):
         an_upload(key="in/a.png", bucket="other"),
     ]
     record(folder, [decided(upload) for upload in uploads])
-    (account,) = accounts(folder, BUCKET, [uploads[0]], "in/")
+    with reconciled(folder, BUCKET, [uploads[0]], "in/") as reconciliation:
+        (account,) = reconciliation.accounts()
     assert (account.upload.key, account.upload.bucket) == ("in/a.png", BUCKET)
 
 
@@ -241,6 +252,17 @@ def test_a_bucket_without_one_row_is_audited(folder):
 def test_an_empty_bucket_is_clean(folder):
     audit, found = audit_of(folder, [])
     assert (audit.uploaded, audit.is_clean, found) == (0, True, [])
+
+
+def test_uploads_that_have_an_outcome_other_than_a_failure_are_found_by_their_ids(folder, monkeypatch):
+    monkeypatch.setattr("analytics.reconciliation._IDS_AT_ONCE", 2)
+    days = [NOON + timedelta(days=number) for number in range(5)]
+    uploads = [an_upload(key=f"{number}.png", uploaded_at=day) for number, day in enumerate(days)]
+    outcomes = ["accepted", "failed", "rejected", "needs_review"]
+    record(folder, [decided(upload, outcome) for upload, outcome in zip(uploads, outcomes, strict=False)])
+    with reconciled(folder, BUCKET, []) as reconciliation:
+        assert reconciliation.settled([]) == set()
+        assert reconciliation.settled(uploads) == {uploads[number].upload_id for number in (0, 2, 3)}
 
 
 def test_the_listing_is_gone_when_the_audit_ends(folder):
@@ -266,7 +288,8 @@ def test_neither_the_listing_nor_the_accounts_are_held_in_memory(folder, monkeyp
         return write_table(self, table, *args, **options)
 
     monkeypatch.setattr(parquet.ParquetWriter, "write_table", counting)
-    assert sum(1 for _ in accounts(folder, BUCKET, listing())) == 1000
+    with reconciled(folder, BUCKET, listing()) as reconciliation:
+        assert sum(1 for _ in reconciliation.accounts()) == 1000
     assert [rows for rows, _ in written if rows] == [100] * 10
     assert all(seen - 100 * number <= 100 for number, (_, seen) in enumerate(written))
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,15 +18,19 @@ from analytics.athena.engine import QueryResult, SideBySide
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
+from analytics.reconciliation import Settled, reconciled
 from analytics.report.isoweek import IsoWeek
 from infra.operations import drop
 from infra.operations.drop import Dropped, settle
 from infra.operations.listing import listed
 from infra.operations.write_report import LISTED_MOST, uploaded_in
+from tests.builders import an_upload
 from tests.builders_table import a_row
+from workflow.outcome import Outcome
 
 DAYS, ROWS_A_DAY = 100, 10_000
 NOW = datetime.now(UTC).replace(tzinfo=None)
+BUCKET = str(a_row()["bucket"])
 NEW = [f"new/{number:03}.png" for number in range(20)]
 
 
@@ -113,6 +118,22 @@ def test_rows_of_others_under_the_same_prefix_are_no_news(
 
 def test_a_question_about_a_drop_is_asked_seldom_on_aws() -> None:
     assert drop.POLL_ON_AWS_S >= 10
+
+
+def test_a_reconciliation_fetches_counts_of_what_nothing_is_wrong_with(table: Path) -> None:
+    fetched: list[tuple[Any, ...]] = []
+    uploads = [an_upload(bucket=BUCKET, key=key, version_id="v") for key in [*NEW, "new/missing.png"]]
+    with reconciled(table, BUCKET, uploads, "new/") as reconciliation:
+        stream = reconciliation.stream
+
+        def counting(sql: str) -> Iterator[tuple[Any, ...]]:
+            for row in stream(sql):
+                fetched.append(row)
+                yield row
+
+        found = list(replace(reconciliation, stream=counting).summarized())
+    assert Settled(True, Outcome.ACCEPTED, len(NEW)) in found
+    assert len(found) == len(fetched) == 2
 
 
 class Bucket:

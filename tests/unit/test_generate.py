@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics.lake.schema import LABELS_SCHEMA, PARTITION_KEY, SCHEMA, SCHEMAS, glue_columns
+from analytics.lake.schema import LABELS_SCHEMA, LISTING_TABLE, PARTITION_KEY, SCHEMA, SCHEMAS, glue_columns
 from analytics.questions.queries import console_query, question, saved_queries, views
 from infra.aws import generate
 from infra.aws.alarms import ALARMS
@@ -62,7 +62,9 @@ def test_make_check_tells_a_stale_template_and_writes_nothing(
 
 def test_glue_has_every_table_and_every_view() -> None:
     kinds = {name: table["TableInput"]["TableType"] for name, table in TABLES.items()}
-    assert kinds == dict.fromkeys(SCHEMAS, "EXTERNAL_TABLE") | dict.fromkeys(views(), "VIRTUAL_VIEW")
+    assert kinds == dict.fromkeys([*SCHEMAS, LISTING_TABLE], "EXTERNAL_TABLE") | dict.fromkeys(
+        views(), "VIRTUAL_VIEW"
+    )
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

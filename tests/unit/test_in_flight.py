@@ -1,5 +1,6 @@
 """What is in flight when the laptop's system stops is counted, waited for, and classified after a start."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from infra.cli.main import main
 from infra.operations import in_flight as module
 from infra.operations.in_flight import InFlight, in_flight, resume, wait
 from ingest.upload import Upload
+from tests.builders_table import FakeReconciliation
 from workflow.outcome import Outcome
 
 NUMBERS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
@@ -88,13 +90,15 @@ def test_a_start_classifies_what_has_no_outcome_once_the_queue_is_written(
 
     def accounts(_: Any) -> Any:
         assert stack.messages == [0], "an outcome was still to be written"
-        return [
-            account("accepted", Outcome.ACCEPTED),
-            account("failed", Outcome.FAILED),
-            account("in flight", None),
-            account("deleted", None, is_listed=False),
-            account("in flight too", None),
-        ]
+        return nullcontext(
+            FakeReconciliation(
+                account("accepted", Outcome.ACCEPTED),
+                account("failed", Outcome.FAILED),
+                account("in flight", None),
+                account("deleted", None, is_listed=False),
+                account("in flight too", None),
+            )
+        )
 
     monkeypatch.setattr(module, "POLL_S", 0)
 
@@ -103,14 +107,14 @@ def test_a_start_classifies_what_has_no_outcome_once_the_queue_is_written(
             started.append(each.key)
             yield
 
-    monkeypatch.setattr("infra.operations.audit.accounts_of", accounts)
+    monkeypatch.setattr("infra.operations.audit.reconciled_of", accounts)
     monkeypatch.setattr("infra.operations.backfill.start", start)
     assert resume(stack) == 2
     assert started == ["in flight", "in flight too"]
 
 
 def test_a_start_on_an_empty_bucket_looks_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.operations.audit.accounts_of", None)
+    monkeypatch.setattr("infra.operations.audit.reconciled_of", None)
     assert resume(system({}, [0])) == 0
 
 

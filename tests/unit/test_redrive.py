@@ -6,6 +6,7 @@ import pytest
 from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.redrive import HOLD_S, DeadLetterQueue, Message, plan_messages, to_classify
 from tests.builders import a_message, an_upload
+from tests.builders_table import FakeReconciliation
 from workflow.outcome import Outcome
 
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
@@ -35,7 +36,7 @@ def an_outcome_message(name, outcome="accepted", number=0):
 
 def again(accounts, undelivered=(), unrecorded=(), in_flight=IN_FLIGHT):
     plan = plan_messages(undelivered, unrecorded)
-    uploads = list(to_classify(plan, accounts, NOW, in_flight))
+    uploads = list(to_classify(plan, FakeReconciliation(*accounts), NOW, in_flight))
     assert plan.to_classify == len(uploads)
     return [upload.key for upload in uploads]
 
@@ -56,7 +57,7 @@ def test_what_failed_or_is_missing_is_classified_again_and_nothing_else():
 def test_all_that_is_classified_again_is_counted():
     accounts = [an_account(name, "failed") for name in "ab"] + [an_account(name) for name in "cde"]
     plan = plan_messages([an_event_message("gone", 1), an_event_message("gone too", 2)], [])
-    assert len(list(to_classify(plan, accounts, NOW, IN_FLIGHT))) == 7
+    assert len(list(to_classify(plan, FakeReconciliation(*accounts), NOW, IN_FLIGHT))) == 7
     assert (plan.failed, plan.missing, plan.to_classify) == (2, 5, 7)
 
 
@@ -71,7 +72,7 @@ def test_an_undelivered_event_is_classified_even_if_it_is_young():
 
 def test_an_undelivered_event_keeps_its_own_time():
     plan = plan_messages([an_event_message("a")], [])
-    (upload,) = to_classify(plan, [an_account("a")], NOW, IN_FLIGHT)
+    (upload,) = to_classify(plan, FakeReconciliation(an_account("a")), NOW, IN_FLIGHT)
     assert upload.uploaded_at == LONG_AGO + timedelta(seconds=1)
     assert upload.sequencer
 

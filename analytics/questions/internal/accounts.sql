@@ -3,6 +3,7 @@
 WITH listed AS (
     SELECT key, coalesce(version_id, etag) AS version, version_id, etag, size_bytes, uploaded_at
     FROM uploaded
+    WHERE dt = :listing
 ),
 recorded AS (
     SELECT
