@@ -35,7 +35,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analytics/text": set(),
     "analytics/html": set(),
     "analytics/capture": {"ingest", "workflow"},
-    "analytics/reconciliation": {"ingest", "workflow", "analytics/athena", "analytics/questions"},
+    "analytics/reconciliation": {
+        "ingest",
+        "workflow",
+        "analytics/athena",
+        "analytics/lake",
+        "analytics/questions",
+    },
     "analytics/report": {
         "ingest",
         "workflow",
