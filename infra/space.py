@@ -1,9 +1,15 @@
 """The free space of the disk that holds the laptop's system."""
 
+import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from ingest.errors import SconesError
+
+BLOCK_BYTES = 4_096
+BLOCKS_BESIDE = 4
+"""Blocks of disk that an image takes on this machine besides its own: S3's metadata, and its outcome."""
 
 
 class NotEnoughSpace(SconesError):
@@ -22,3 +28,10 @@ def check_space(folder: Path, needed_bytes: int) -> None:
             f"{folder}: {needed_bytes:,} bytes of disk are needed, {free_bytes:,} are free. "
             "Delete other files, or set SCONES_HOME to a folder on another disk."
         )
+
+
+def disk_bytes(sizes_bytes: Iterable[int]) -> int:
+    """Return how many bytes of disk the images and their outcomes take on this machine."""
+    return sum(
+        math.ceil(size_bytes / BLOCK_BYTES + BLOCKS_BESIDE) * BLOCK_BYTES for size_bytes in sizes_bytes
+    )

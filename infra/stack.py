@@ -52,6 +52,8 @@ class Stack:
     endpoint_url: str | None = None
     """URL of the embedded AWS. None stands for AWS itself."""
     model_endpoint_url: str | None = None
+    console_url: str | None = None
+    """Address of the laptop's console, with its token."""
     ca_bundle: str | None = None
     """Certificate of the embedded AWS, if it uses TLS."""
     access_key_id: str = ""

@@ -13,10 +13,8 @@ from urllib.parse import parse_qs
 from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
 
+from infra.console.address import TOKEN
 from model.serving.loopback import Application, Message, Receive, Send, answer, wrong_host
-
-TOKEN = "token"  # noqa: S105 - the name of a parameter
-"""Parameter of the address that has the token."""
 
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""

@@ -7,21 +7,14 @@ from pathlib import Path
 
 import uvicorn
 
-from infra.console.access import TOKEN
 from infra.console.app import create_app
 from infra.console.system import System
 from infra.stack import Stack
 from model.serving.connections import BoundedProtocol
 
-HOST = "127.0.0.1"
 _GRACE_S = 2
 """Time for the requests that are being answered, when the console ends. A page that watches never ends by
 itself, and connects again."""
-
-
-def address(port: int, token: str) -> str:
-    """Return the address to open."""
-    return f"http://{HOST}:{port}/?{TOKEN}={token}"
 
 
 class _Server(uvicorn.Server):

@@ -45,6 +45,11 @@ class Credentials:
         """Path of the model's endpoint, which nobody can guess: the endpoint verifies no signatures."""
         return "/" + hmac.digest(self.secret_access_key.encode(), b"model endpoint", "sha256").hex()
 
+    @property
+    def console_token(self) -> str:
+        """What a browser has to have for the console. The same after every start, so that a page goes on."""
+        return hmac.digest(self.secret_access_key.encode(), b"console", "sha256").hex()
+
     @classmethod
     def of(cls, home: Path) -> "Credentials":
         """Return the credentials of a home; make them if it has none."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import random
@@ -16,12 +17,14 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.aws import package
+from infra.console.address import address
 from infra.installation import PROJECT, how
 from infra.laptop.environment import Credentials, aws_variables, environment
 from infra.laptop.lifeline import STAY
@@ -56,8 +59,11 @@ _PROCESSES = {
     "supervisor": "infra.laptop.supervisor",
     "aws": "infra.laptop.embedded",
     "endpoint": "infra.laptop.endpoint",
+    "console": "infra.laptop.console",
 }
 """Process of a system → the module that it runs, in the order in which they are stopped."""
+
+_CONSOLE_TIMEOUT_S = 20
 
 _supervisors: dict[int, subprocess.Popen[bytes]] = {}
 """Supervisors that this process started. It keeps their standard input open, without which they end."""
@@ -105,7 +111,9 @@ def up(
     check_space(home, START_BYTES)
     home.chmod(0o700)  # other users of the machine read neither images nor credentials
     with _locked(home) as lock, _ended_by_signals():
-        ports = _free_ports(port)
+        gateway_port, model_port = _free_ports(port)
+        console_port = _console_port(Credentials.of(home).console_token, {gateway_port, model_port})
+        ports = gateway_port, model_port, console_port
         # Before anything starts: `down` finds it by this.
         write_privately(stack_file, json.dumps({"home": str(home)}) + "\n")
         scratch = _new_scratch(home)
@@ -113,7 +121,8 @@ def up(
             *(["--enforce-iam"] if enforce_iam else []),
             *(["--no-endpoint"] if model_in == IN_LAMBDA else []),
         ]
-        supervisor = _start_supervisor(home, scratch, lock, ports, model.resolve(), options)
+        arguments = [home, scratch, lock, *ports[:2], model.resolve(), stack_file.resolve(), *options]
+        supervisor = _start_supervisor(home, scratch, lock, arguments)
         try:
             stack = _deployed(home, scratch, supervisor, ports, model, parameters, enforce_iam=enforce_iam)
             stack.save(stack_file)
@@ -174,7 +183,43 @@ def current(stack_file: Path) -> Stack:
 
 def is_up(stack: Stack) -> bool:
     """Tell whether the processes of the stack are running."""
-    return stack.home is not None and set(processes(Path(stack.home)).values()) == set(stack.pids)
+    return stack.home is not None and set(processes(Path(stack.home)).values()) >= set(stack.pids)
+
+
+def start_console(stack: Stack) -> str:
+    """Have the console of a running system, and return its address, with the token.
+
+    Raises:
+        CannotStart: it did not start. The system is up all the same.
+    """
+    if stack.console_url is None or stack.home is None:
+        raise CannotStart(f"it is up without one: `{how('down')}` and `{how('up')}` bring it")
+    port = urlsplit(stack.console_url).port or 0
+    if not _is_console(port):
+        os.kill(stack.pids["supervisor"], signal.SIGUSR1)
+    deadline = time.monotonic() + _CONSOLE_TIMEOUT_S
+    was_there = False
+    while not _is_console(port):
+        is_there = "console" in processes(Path(stack.home)).values()
+        if (was_there and not is_there) or time.monotonic() > deadline:
+            log = Path(stack.home, "logs", "console.log")
+            raise CannotStart(f"the console did not start. {_ends_of([log])}")
+        was_there = is_there
+        time.sleep(0.1)
+    return stack.console_url
+
+
+def _is_console(port: int) -> bool:
+    """Tell whether it is a console that listens on a port; whatever else does must not get the token."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        return answer.status == 403 and b"scones console" in answer.read(1_000)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def processes(home: Path) -> dict[int, str]:
@@ -198,7 +243,7 @@ def _refuse_if_up(stack_file: Path) -> None:
         return
     said = json.loads(stack_file.read_text(encoding="utf-8"))
     there = set(processes(Path(said["home"])).values())
-    if (_is_whole(said) and there == set(said["pids"])) or ("supervisor" in there and not _is_whole(said)):
+    if (_is_whole(said) and there >= set(said["pids"])) or ("supervisor" in there and not _is_whole(said)):
         raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
     with contextlib.suppress(NotUp):
         down(stack_file)
@@ -296,6 +341,13 @@ def _free_ports(gateway_port: int | None) -> tuple[int, int]:
     return gateway_port or next(free), next(free)
 
 
+def _console_port(token: str, others: set[int]) -> int:
+    """Return a port for the console: the same after each start if it is free. An open page then goes on."""
+    usual = _PORTS[int(token[:8], 16) % len(_PORTS)]
+    choice = [usual, *random.sample(_PORTS, len(_PORTS))]
+    return next(port for port in choice if port not in others and _is_free(port))
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -307,9 +359,8 @@ def _is_free(port: int) -> bool:
 
 
 def _start_supervisor(
-    home: Path, scratch: Path, lock: int, ports: tuple[int, int], model: Path, options: list[str]
+    home: Path, scratch: Path, lock: int, arguments: list[object]
 ) -> subprocess.Popen[bytes]:
-    arguments = [home, scratch, lock, *ports, model, *options]
     (home / "logs").mkdir(exist_ok=True)
     with (home / "logs" / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(
@@ -337,7 +388,7 @@ def _deployed(
     home: Path,
     scratch: Path,
     supervisor: subprocess.Popen[bytes],
-    ports: tuple[int, int],
+    ports: tuple[int, int, int],
     model: Path,
     parameters: dict[str, str],
     *,
@@ -375,6 +426,7 @@ def _deployed(
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
         model_endpoint_url=model_endpoint_url,
+        console_url=address(ports[2], credentials.console_token),
         ca_bundle=ca_bundle,
         access_key_id=credentials.access_key_id,
         secret_access_key=credentials.secret_access_key,
@@ -389,7 +441,7 @@ def _wait_for(
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if supervisor.poll() is not None:
-            raise CannotStart(f"a process ended while it was starting. {_ends_of(logs)}")
+            raise CannotStart(f"a process ended while it was starting. {_ends_of(logs.glob('*.log'))}")
         try:
             context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else None
             opener = urllib.request.build_opener(
@@ -399,14 +451,13 @@ def _wait_for(
                 return
         except OSError:
             time.sleep(0.1)
-    raise CannotStart(f"{url} did not answer within {START_TIMEOUT_S} s. {_ends_of(logs)}")
+    raise CannotStart(f"{url} did not answer within {START_TIMEOUT_S} s. {_ends_of(logs.glob('*.log'))}")
 
 
-def _ends_of(logs: Path, lines: int = 5) -> str:
-    """Return the last lines of the logs; the supervisor's names the process that ended."""
+def _ends_of(logs: Iterable[Path], lines: int = 5) -> str:
+    """Return the last lines of logs; the supervisor's names the process that ended."""
     ends = {
-        log: log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        for log in sorted(logs.glob("*.log"))
+        log: log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] for log in sorted(logs)
     }
     return "\n".join(f"The end of {log}:\n" + "\n".join(end) for log, end in ends.items() if end)
 

@@ -1,13 +1,16 @@
 """Runs the embedded AWS and the endpoint, if any, and ends both when it ends, however that comes about.
 
-    python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER [OPTION…]
+    python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER STACK_FILE
+        [OPTION…]
 
 OPTION is --enforce-iam, or --no-endpoint where the Lambdas have the model themselves.
 
 Started by `infra.laptop.local`, as the one process that `down` has to stop. Standard input is its lifeline:
-whoever starts a system takes it along, whatever ends them, until they say that it stays. Each of the two
+whoever starts a system takes it along, whatever ends them, until they say that it stays. Each of the
 processes has such a lifeline to the supervisor. LOCK is the descriptor of the lock on HOME; whatever of the
 system is alive holds it.
+
+Upon SIGUSR1 it runs the console, too, unless that is running. The system goes on without it.
 """
 
 import contextlib
@@ -32,12 +35,18 @@ GRACE_S = 30
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM, SIGINT, SIGHUP, the end of a process, or the end of the lifeline."""
-    home, scratch, lock, gateway_port, model_port, model_folder, *options = arguments
-    ended = threading.Event()
+    """Run until SIGTERM, SIGINT, SIGHUP, the end of a process but the console, or the end of the lifeline."""
+    home, scratch, lock, gateway_port, model_port, model_folder, stack_file, *options = arguments
+    called, ended, console_wanted = threading.Event(), threading.Event(), threading.Event()
+
+    def call(what: threading.Event) -> None:
+        what.set()
+        called.set()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
-    at_end_of_input(ended.set)
+        signal.signal(number, lambda *_: call(ended))
+    signal.signal(signal.SIGUSR1, lambda *_: call(console_wanted))
+    at_end_of_input(lambda: call(ended))
     allow_open_files(OPEN_FILES)
     enforce_iam = "--enforce-iam" in options
     commands: dict[str, tuple[list[str], dict[str, str]]] = {
@@ -46,23 +55,34 @@ def main(arguments: list[str]) -> int:
     if "--no-endpoint" not in options:
         commands["endpoint"] = (["infra.laptop.endpoint", home, model_folder, model_port], {})
     processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(name: str, command: list[str], variables: dict[str, str]) -> None:
+        with Path(home, "logs", f"{name}.log").open("ab") as log:
+            processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env=environment(Path(scratch), variables),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(int(lock),),
+            )
+
     try:
         for name, (command, variables) in commands.items():
-            with Path(home, "logs", f"{name}.log").open("ab") as log:
-                processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", *command],
-                    env=environment(Path(scratch), variables),
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=(int(lock),),
-                )
-        while not ended.wait(0.5):
-            for name, process in processes.items():
+            start(name, command, variables)
+        while not ended.is_set():
+            called.wait(0.5)
+            called.clear()
+            for name, process in [*processes.items()]:
                 if process.poll() is not None:
                     sys.stderr.write(f"{name} ended by itself with status {process.returncode}\n")
-                    return 1
+                    if name in commands:
+                        return 1
+                    del processes[name]
+            if console_wanted.is_set() and "console" not in processes:
+                start("console", ["infra.laptop.console", home, stack_file], _console_variables(stack_file))
+            console_wanted.clear()
         return 0
     finally:
         _stop(list(processes.values()))
@@ -98,6 +118,11 @@ def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
     }
+
+
+def _console_variables(stack_file: str) -> dict[str, str]:
+    """Return what names the folder of all that commands write, which has the stack file, too."""
+    return {"SCONES_HOME": str(Path(stack_file).parent)}
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -1,10 +1,9 @@
 """Drops files into the incoming bucket, and waits until each has its outcome."""
 
-import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,8 @@ from rich.progress import Progress
 from analytics.athena.engine import Engine
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
-from infra.space import check_space
+from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE
+from infra.space import check_space, disk_bytes
 from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.system_files import system_part, twins
@@ -24,15 +24,7 @@ from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
-POLL_S = 1.0
-POLL_ON_AWS_S = 10.0
-"""Record gathers outcomes for a minute there, and each question costs what 10 MB cost."""
-SINCE = timedelta(days=1)
-"""How far back a drop looks for its rows: longer than it takes."""
 DAY = timedelta(days=1)
-BLOCK_BYTES = 4_096
-BLOCKS_BESIDE = 4
-"""Blocks of disk that an image takes on this machine besides its own: S3's metadata, and its outcome."""
 _NAMED = 5
 """Most names in one note."""
 
@@ -126,13 +118,6 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         return list(pool.map(put, files.items()))
-
-
-def disk_bytes(sizes_bytes: Iterable[int]) -> int:
-    """Return how many bytes of disk the images and their outcomes take on this machine."""
-    return sum(
-        math.ceil(size_bytes / BLOCK_BYTES + BLOCKS_BESIDE) * BLOCK_BYTES for size_bytes in sizes_bytes
-    )
 
 
 def version_of(stored: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analytics.athena.engine import Engine
 from analytics.questions.queries import internal_query, saved_query
-from infra.operations.write_report import original
+from infra.operations.original import original
 from infra.stack import Stack
 from ingest.errors import RejectedImage, SconesError
 from ingest.image import prepare_for

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from infra.operations.listing import listed_of, matches
+from infra.operations.original import original
 from infra.stack import Stack, depth
-from ingest.errors import MAX_BYTES
-from ingest.upload import NULL_VERSION, Upload
-from workflow.outcome import IMPORTED_BUCKET
+from ingest.upload import Upload
 
 LISTED_MOST = 100_000
 """Most object versions that a report on AWS lists: 100 requests. S3 lists by name, so that counting a week
@@ -77,15 +73,3 @@ def uploaded_in(
             uploaded += 1
             just_uploaded += upload.uploaded_at > young
     return uploaded, just_uploaded
-
-
-def original(s3: Any, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """Return the bytes of an uploaded image, or None if they cannot be read."""
-    if bucket == IMPORTED_BUCKET:
-        return None
-    try:
-        response = s3.get_object(Bucket=bucket, Key=key, VersionId=version_id or NULL_VERSION)
-        data: bytes | None = response["Body"].read() if response["ContentLength"] <= MAX_BYTES else None
-    except (BotoCoreError, ClientError):
-        return None
-    return data

@@ -9,7 +9,7 @@ from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS
 from analytics.review.sheet import PICTURE_PX, Queue, review_queue, sheet
 from analytics.review.thumbnails import small_jpeg
-from infra.operations.write_report import original
+from infra.operations.original import original
 from infra.stack import Stack
 
 FILE = "review.html"

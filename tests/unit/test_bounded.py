@@ -23,6 +23,7 @@ from analytics.report.isoweek import IsoWeek
 from infra.operations import drop
 from infra.operations.drop import Dropped, settle
 from infra.operations.listing import listed
+from infra.operations.tail import POLL_ON_AWS_S
 from infra.operations.write_report import LISTED_MOST, uploaded_in
 from tests.builders import an_upload
 from tests.builders_table import a_row
@@ -117,7 +118,7 @@ def test_rows_of_others_under_the_same_prefix_are_no_news(
 
 
 def test_a_question_about_a_drop_is_asked_seldom_on_aws() -> None:
-    assert drop.POLL_ON_AWS_S >= 10
+    assert POLL_ON_AWS_S >= 10
 
 
 def test_a_reconciliation_fetches_counts_of_what_nothing_is_wrong_with(table: Path) -> None:

@@ -198,6 +198,7 @@ def test_every_command_that_answers_takes_json() -> None:
     }
     assert without == {
         "completion",
+        "console",  # an address
         "down",
         "endpoint",  # its plan is JSON, and its deployment one name
         "endpoint-calibrate",

@@ -1,8 +1,13 @@
 """The console's frame: who may use it, and what each response says."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
+from click.testing import CliRunner
 from starlette.routing import Route
 
+from infra.cli.main import scones
 from infra.console.access import HEADERS, READING
 from infra.console.pages import PAGES
 from tests.console import ORIGIN, TOKEN, MadeUp, a_client, a_stranger
@@ -108,3 +113,17 @@ def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(owner):
     assert page.status_code == 404
     assert "<b>" not in page.text
     assert "\u202e" not in page.text
+
+
+def test_on_aws_the_console_is_served_with_a_new_token_each_time(monkeypatch):
+    served = []
+    sock = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 20001))
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: f"the stack on {on}")
+    monkeypatch.setattr("model.serving.connections.listen", lambda host, port: nullcontext(sock))
+    monkeypatch.setattr("infra.console.serve.serve", lambda *arguments: served.append(arguments))
+    for _ in range(2):
+        said = CliRunner().invoke(scones, ["console", "--on", "aws"]).stdout
+        assert said == f"http://127.0.0.1:20001/?token={served[-1][2]}\n"
+    assert [stack for _, stack, _, _ in served] == ["the stack on aws"] * 2
+    assert len({token for _, _, token, _ in served}) == 2
+    assert all(len(token) >= 40 for _, _, token, _ in served)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, disk_bytes, drop, files_of, notes_on
-from infra.space import NotEnoughSpace
+from infra.operations.drop import NothingToDrop, drop, files_of, notes_on
+from infra.space import NotEnoughSpace, disk_bytes
 
 
 def test_a_file_s_key_is_its_path_from_the_folder(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from analytics.report.isoweek import IsoWeek
 from infra.operations.listing import listed
-from infra.operations.write_report import may_wait, original, uploaded_in
+from infra.operations.original import original
+from infra.operations.write_report import may_wait, uploaded_in
 from ingest.errors import MAX_BYTES
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET

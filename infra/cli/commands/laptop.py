@@ -1,6 +1,7 @@
-"""The system on this machine: up, down, demo."""
+"""The system on this machine: up, down, demo. And the console, of one on AWS too."""
 
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, FOLDER, as_json, model_in, option, scones
+from infra.cli.command_line import ATTENTION, FOLDER, as_json, model_in, on, option, scones
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, shown, stack_facts
 from infra.installation import how, stack_file, state_folder
@@ -37,10 +38,15 @@ def up(model: Path, model_in: str | None, as_json: bool) -> None:
     with words.working(f"Starting {started}, and deploying the template …"):
         stack = local.up(state_folder() / "home", port, stack_file(), model=model, model_in=chosen)
         resumed = _resumed(stack)
+        console_url, why_not = _console_of(stack)
     if as_json:
         print_json(stack_facts(stack))
     else:
         answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
+        if console_url:
+            answers.print(f"Watch it, and drop images, at {console_url}", highlight=False, soft_wrap=True)
+    if why_not:
+        words.print(f"Up without its console: {why_not}", highlight=False, soft_wrap=True)
     if resumed:
         words.print(f"Images without an outcome since it last stopped: {resumed:,}. They are classified now.")
     words.print(
@@ -48,6 +54,29 @@ def up(model: Path, model_in: str | None, as_json: bool) -> None:
         "bucket, and the address and the credentials to use.",
         soft_wrap=True,
     )
+
+
+@scones.command()
+@on
+def console(on: str | None) -> None:
+    """Print the address of the page to watch, ask and decide in. It is for you alone: it has a token.
+
+    On AWS, the page is there until Ctrl-C, and does what it does with your own rights.
+    """
+    stack = systems.current_stack(on)
+    if on is None:
+        from infra.laptop import local
+
+        answers.print(local.start_console(stack), highlight=False, soft_wrap=True)
+        return
+    from infra.console.address import HOST, address
+    from infra.console.serve import serve
+    from model.serving.connections import listen
+
+    token = secrets.token_urlsafe(32)
+    with listen(HOST, 0) as sock:
+        answers.print(address(sock.getsockname()[1], token), highlight=False, soft_wrap=True)
+        serve(sock, stack, token, state_folder() / "console")
 
 
 @scones.command()
@@ -78,6 +107,16 @@ def demo(as_json: bool) -> None:
     summary = run(words, words if as_json else answers, state_folder() / "demo")
     print_json(summary)
     sys.exit(0 if went_well(summary) else ATTENTION)
+
+
+def _console_of(stack: Stack) -> tuple[str | None, str | None]:
+    """Have the console; return its address, or else why there is none."""
+    from infra.laptop.local import CannotStart, start_console
+
+    try:
+        return start_console(stack), None
+    except CannotStart as error:
+        return None, str(error)
 
 
 def _wait_for_images() -> "InFlight | None":

@@ -1,21 +1,118 @@
-"""Watch: what comes in, and what becomes of it."""
+"""Watch: drop images, and see what becomes of each, and of whatever else comes in."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from infra.console import frame
 from infra.console.system import System
+from infra.space import check_space, disk_bytes
+from ingest.errors import MAX_BYTES
+from ingest.system_files import system_part
+from ingest.upload import Upload
+from model.serving.connections import Refused, read_body
+from workflow.outcome import Outcome
+
+if TYPE_CHECKING:
+    from infra.console.feed import Feed
 
 TITLE, PATH = "Watch", "/"
+
+MAX_KEY_BYTES = 1_024
+"""Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+WAITS_AFTER_S = 15
+WAITS_AFTER_ON_AWS_S = 90
+"""Seconds without an outcome after which an image is said to wait: longer than an idle system takes."""
+RATE_S = 10
+RATE_ON_AWS_S = 120
+"""Seconds over which images a second are counted: longer than outcomes are gathered."""
 
 
 def routes(system: System) -> Sequence[BaseRoute]:
     """Return the page's routes."""
-    return [Route(PATH, _page)]
+    watch = _Watch(system)
+    return [
+        Route(PATH, watch.page),
+        Route("/events", watch.events),
+        Route("/upload", watch.upload, methods=["PUT"]),
+    ]
 
 
-async def _page(request: Request) -> Response:
-    return frame.page(request, "watch.html.j2")
+class _Watch:
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    @cached_property
+    def _feed(self) -> "Feed":
+        from infra.console.feed import Feed  # boto3 and pyarrow: not before somebody watches
+
+        return Feed(self._system)
+
+    async def page(self, request: Request) -> Response:
+        """Return the page."""
+        stack = self._system.stack
+        is_here = stack.endpoint_url is not None
+        settings = {
+            "outcomes": [
+                {"value": each.value, "heading": each.heading, "colour": each.colour} for each in Outcome
+            ],
+            "waits_after_s": WAITS_AFTER_S if is_here else WAITS_AFTER_ON_AWS_S,
+            "max_bytes": MAX_BYTES,
+            "rate_s": RATE_S if is_here else RATE_ON_AWS_S,
+        }
+        prefix = stack.key_pattern.partition("*")[0]
+        return frame.page(request, "watch.html.j2", settings=settings, prefix=prefix)
+
+    async def events(self, request: Request) -> Response:
+        """Return the stream of events, from `Last-Event-ID` or the parameter `since` on."""
+        cursor = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        return StreamingResponse(self._feed.events(cursor), media_type="text/event-stream")
+
+    async def upload(self, request: Request) -> Response:
+        """Put the body into the bucket under the parameter `key`; return `{"id", "version"}` of it.
+
+        An object of that key gets a new version, as S3 does it.
+        """
+        key = request.query_params.get("key", "")
+        # Read all the same: a browser that is answered while it sends takes the connection for broken.
+        body = await read_body(request, MAX_BYTES)
+        _check_key(key, self._system.stack.key_pattern)
+        upload = await self._system.in_thread(self._put, key, body)
+        return JSONResponse({"id": self._feed.board.uploaded(upload), "version": upload.version_id})
+
+    def _put(self, key: str, body: bytes) -> Upload:
+        stack = self._system.stack
+        if stack.home:
+            check_space(Path(stack.home), disk_bytes([len(body)]))
+        stored = self._system.client("s3").put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
+        return Upload(
+            bucket=stack.incoming_bucket,
+            key=key,
+            version_id=stored.get("VersionId"),
+            etag=stored["ETag"].strip('"'),
+            sequencer="",
+            size_bytes=len(body),
+            uploaded_at=datetime.now(UTC),
+        )
+
+
+def _check_key(key: str, pattern: str) -> None:
+    """Check that an object of this key would be classified.
+
+    Raises:
+        Refused: with the reason.
+    """
+    from infra.operations.listing import matches
+
+    if not key or len(key.encode()) > MAX_KEY_BYTES:
+        raise Refused(422, "key", f"A key has 1 to {MAX_KEY_BYTES:,} bytes.")
+    if part := system_part(PurePosixPath(key)):
+        raise Refused(422, "system_file", f"Left out: {part} is a file of an operating system.")
+    if not matches(key, pattern):
+        raise Refused(422, "key_pattern", f"Not an image of this stack: its keys are like {pattern}.")
