@@ -24,7 +24,7 @@ WITH_SAM := .venv-sam
 WITH_CLIENTS := .venv-clients
 
 COMMANDS := demo up down console deploy doctor undeploy package drop smoke traffic evaluate query import-capture report backfill audit redrive rejected \
-  review label certify learn compact
+  why review label certify learn compact
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
 PROOFS := torture bench simulate

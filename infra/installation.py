@@ -6,7 +6,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of the five packages: of a checkout, or `scones` in site-packages."""
 
-_ARGUMENTS = ("FROM", "PREFIX", "SQL")
+_ARGUMENTS = ("FROM", "KEY", "PREFIX", "SQL")
 """Values that `scones` takes without an option's name."""
 
 

@@ -196,13 +196,13 @@ def _image(row: Mapping[Hashable, Any], source: Source, draw_probability: float)
         label=row["label"],
         confidence=float(row["confidence"]),
         threshold=float(row["threshold"]),
-        scores=_scores(row["classes"].split(","), row["probabilities"].values()),
+        scores=scores_of(row["classes"].split(","), row["probabilities"].values()),
         source=source,
         draw_probability=draw_probability,
     )
 
 
-def _scores(classes: Sequence[str], probabilities: Iterable[float]) -> dict[str, float]:
+def scores_of(classes: Sequence[str], probabilities: Iterable[float]) -> dict[str, float]:
     """Return the scores, the highest first. In Athena's text of a map, a class `007` would be a number."""
     pairs = zip(classes, probabilities, strict=True)
     return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))

@@ -1,27 +1,22 @@
 """Answers of queries: as a table for people, and as CSV, JSON or Parquet."""
 
-import io
-import json
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from infra.cli.terminal import WIDEST, Terminal
 from infra.cli.words import shown
 from infra.installation import how
+from infra.operations.answer_files import ENCODERS, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_OF_A_TABLE = 200
 """Most rows of a table, unless a limit is given."""
-
-_NULLS = ("NaTType", "NAType")
-"""Names of the pandas types that stand for NULL, besides NaN."""
 
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
@@ -64,7 +59,7 @@ def write_answer(
     if format_ == "table":
         show_answer(answers, None, rows)
     else:
-        data = _ENCODERS[format_](rows)
+        data = ENCODERS[format_](rows)
         if out:
             out.write_bytes(data)
             words.print(f"{shown(out)}: {len(rows):,} rows", highlight=False, soft_wrap=True)
@@ -84,7 +79,7 @@ def show_answer(console: Terminal, title: str | None, frame: "pd.DataFrame") -> 
     for column, type_ in frame.dtypes.items():
         is_number = pd.api.types.is_numeric_dtype(type_)
         table.add_column(str(column), justify="right" if is_number else "left", overflow="fold")
-    rows = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+    rows = [[text_of(value) for value in row] for row in frame.itertuples(index=False)]
     for row in rows:
         table.add_row(*row)
     if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
@@ -115,49 +110,6 @@ def saved_query_list() -> list[dict[str, str]]:
     return [{"name": name, "question": question(name)} for name in saved_queries()]
 
 
-def _csv(frame: "pd.DataFrame") -> bytes:
-    text: str = frame.map(_cell).to_csv(index=False)
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell of CSV: a map, an array and a row are JSON."""
-    nested = isinstance(value, dict | list | tuple) or type(value).__name__ == "ndarray"
-    return json.dumps(_plain(value), ensure_ascii=False) if nested else value
-
-
-def _json(frame: "pd.DataFrame") -> bytes:
-    names = [str(column) for column in frame]
-    rows = [dict(zip(names, map(_plain, row), strict=True)) for row in frame.itertuples(index=False)]
-    return (json.dumps(rows, indent=2) + "\n").encode()
-
-
-def _parquet(frame: "pd.DataFrame") -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-_ENCODERS = {"csv": _csv, "json": _json, "parquet": _parquet}
-
-
-def _plain(value: Any) -> Any:
-    """Return a cell as JSON has it: NULL, NaN and infinity are null, a time is ISO 8601."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if hasattr(value, "tolist"):  # numpy's scalars and arrays
-        return _plain(value.tolist())
-    if type(value).__name__ in _NULLS:
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
 def _show_list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print each row by itself, a line for each of its values."""
     from rich.table import Table
@@ -170,11 +122,3 @@ def _show_list(console: Terminal, names: Sequence[str], rows: Iterable[Sequence[
             values.add_row(name, value)
         console.print(f"── {number} ──", highlight=False)
         console.print(values)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        if value != value:
-            return ""  # NaN stands for NULL in a frame
-        return f"{value:.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
-    return "" if value is None or type(value).__name__ in _NULLS else str(value)

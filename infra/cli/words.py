@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from infra.operations.learn import Learned
     from infra.operations.redrive import Plan, Redriven
     from infra.operations.rejected import Rejected
+    from infra.operations.story import Story
     from infra.operations.write_sheet import Reviewed
 
 _SHOWN = 20
@@ -198,6 +199,87 @@ def execution_facts(executions: "Sequence[Ended]") -> dict[str, Any]:
             for each in executions
         ]
     }
+
+
+# ── one image's story ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_story(console: Terminal, story: "Story", picture: Path | None) -> None:
+    """Print one image's story; `picture` is the file with what the model sees of it."""
+    from rich.table import Table
+
+    from analytics.text import seconds
+
+    for said in (story.key, story.fate, *story.notes):
+        console.print(said, highlight=False, soft_wrap=True)
+    if story.steps:
+        table = Table(title="Steps", title_justify="left")
+        for column in ("step", "at (UTC)", "took", ""):
+            table.add_column(column, overflow="fold")
+        for step in story.steps:
+            took = "" if step.took_ms is None else seconds(step.took_ms)
+            table.add_row(step.name, _at(step.at), took, step.said)
+        console.print(table)
+    if story.scores:
+        table = Table(title="Scores", title_justify="left")
+        table.add_column("class")
+        table.add_column("probability", justify="right")
+        for name, score in list(story.scores.items())[:_SHOWN]:
+            table.add_row(name, f"{score:.4f}")
+        console.print(table)
+    for said in story.decision:
+        console.print(said, highlight=False, soft_wrap=True)
+    if story.seen_said:
+        where = f"{shown(picture)}. " if picture else ""
+        console.print(f"What the model sees: {where}{story.seen_said}", highlight=False, soft_wrap=True)
+    _show_rows(console, story)
+    for label in story.labels:
+        by, kind = label.labelled_by or "somebody", label.source or "no source"
+        said = (
+            f"Labelled {label.true_label or 'none of the classes'} by {by}, {_at(label.labelled_at)} ({kind})"
+        )
+        console.print(f"{said}{', counts' if label.counts else ''}.", highlight=False, soft_wrap=True)
+    if story.cost_micro_usd is not None:
+        console.print(
+            f"Cost: {story.cost_micro_usd:.1f} millionths of a dollar, by list prices.", highlight=False
+        )
+    for mend in story.mends:
+        console.print(
+            f"  {mend.command}" if mend.command else "", f"({mend.why})", highlight=False, soft_wrap=True
+        )
+    for upload, said in story.others[:_SHOWN]:
+        version = upload.version_id or upload.etag
+        console.print(f"Also under this key: version {version}, {said}", highlight=False, soft_wrap=True)
+    if len(story.others) > _SHOWN:
+        console.print(f"… and {len(story.others) - _SHOWN:,} more")
+
+
+def _show_rows(console: Terminal, story: "Story") -> None:
+    from rich.table import Table
+
+    if not story.rows:
+        return
+    table = Table(title="Rows", title_justify="left")
+    for column in ("decided (UTC)", "outcome", "label", "model", "what became of it", "file"):
+        table.add_column(column, overflow="fold")
+    for told in story.rows:
+        row = told.row
+        answer = (row.label or "", row.model_version or "")
+        table.add_row(_at(row.decided_at), row.outcome, *answer, told.became, row.path)
+    console.print(table)
+
+
+def _at(at: datetime | None) -> str:
+    """Return a time, with milliseconds where they are known: S3 tells seconds."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}" + (f"{at:.%f}"[:4] if at.microsecond else "")
+
+
+def story_facts(story: "Story", picture: Path | None) -> dict[str, Any]:
+    """Return one image's story for JSON, without the picture."""
+    facts = asdict(story)
+    if facts["seen"]:
+        del facts["seen"]["file"]
+    return {**facts, "picture": picture and str(picture)}
 
 
 # ── rejected images, the review sheet ──────────────────────────────────────────────────────────────────────

@@ -1,5 +1,11 @@
-"""Loads a labels file into the table of a stack."""
+"""Loads a labels file into the table of a stack, or labels that are given one by one."""
 
+import hashlib
+import json
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +13,17 @@ from typing import Any
 
 from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
-from analytics.review.labels import MAX_BYTES, UnusableLabels, classified_images, parse, to_files, too_large
+from analytics.lake.schema import LABELS_TABLE
+from analytics.review.labels import (
+    MAX_BYTES,
+    Classified,
+    Label,
+    UnusableLabels,
+    classified_images,
+    parse,
+    to_files,
+    too_large,
+)
 from infra.stack import Stack
 from ingest.upload import bucket_and_key
 
@@ -40,6 +56,68 @@ def load_labels(stack: Stack, answers: Engine, source: str) -> Loaded:
     for path, table in files.items():
         bucket.write(path, table)
     return Loaded(len(labelled), len(labelled - known))
+
+
+class LabelsOneByOne:
+    """Labels that people give one by one. Each is in the table at once, and can be taken back.
+
+    The labels of one person for images of one day are one file, which is written anew with each label: a file
+    for each would be many small ones. Labels of an earlier run are in files of their own, and stay.
+    """
+
+    def __init__(self, bucket: ResultsBucket) -> None:
+        self._bucket = bucket
+        self._run = secrets.token_hex(16)
+        self._given: dict[tuple[str, str], dict[str, Label]] = defaultdict(dict)
+        """Day and person → upload id → label."""
+        self._images: dict[str, Classified] = {}
+        self._writing = threading.Lock()
+
+    def give(self, said: Mapping[str, Any], image: Classified) -> Label:
+        """Write a label: `said` is a line of a labels file without its time, of an image as the table has it.
+
+        Raises:
+            UnusableLabels: it is none, or its label is not a class of the image.
+            botocore.exceptions.ClientError: it could not be written.
+        """
+        now = datetime.now(UTC)
+        line = {
+            **said,
+            "key": image.key,
+            "labelled_at": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
+        }
+        (label,) = parse(json.dumps(line).encode(), now)
+        with self._writing:
+            where = image.dt, label.labelled_by or ""
+            before = self._given[where]
+            images = {**self._images, label.upload_id: image}
+            self._write(where, {**before, label.upload_id: label}, images)
+            before[label.upload_id] = label
+            self._images = images
+        return label
+
+    def take_back(self, upload_id: str, labelled_by: str) -> bool:
+        """Remove a person's label of this run; tell whether there was one."""
+        with self._writing:
+            for where, labels in self._given.items():
+                if where[1] == labelled_by and upload_id in labels:
+                    rest = {each: label for each, label in labels.items() if each != upload_id}
+                    self._write(where, rest, self._images)
+                    self._given[where] = rest
+                    return True
+        return False
+
+    def _write(
+        self, where: tuple[str, str], labels: Mapping[str, Label], images: Mapping[str, Classified]
+    ) -> None:
+        dt, _ = where
+        name = hashlib.sha256(json.dumps([self._run, *where]).encode()).hexdigest()
+        path = f"{LABELS_TABLE}/dt={dt}/{name}.parquet"
+        if not labels:
+            self._bucket.delete([path])
+            return
+        (table,) = to_files(list(labels.values()), {each: images[each] for each in labels}).values()
+        self._bucket.write(path, table)
 
 
 def _read(s3: Any, source: str) -> bytes:

@@ -1,6 +1,7 @@
 """Images dropped through S3 end as rows that SQL finds: the embedded AWS, real processes, real HTTP."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -11,14 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 from pandas.testing import assert_frame_equal
+from PIL import Image
 from rich.console import Console
 
 from analytics.athena.frames import Athena
 from analytics.lake.schema import LISTING_TABLE
 from analytics.questions.queries import console_query, saved_queries, week_query
 from analytics.reconciliation import Settled as SettledUploads
+from analytics.report.cost import weekly_cost
 from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
@@ -26,7 +30,9 @@ from infra.operations.audit import reconciled_in_athena, reconciled_of
 from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
 from infra.operations.listing import listed
+from infra.operations.why import story_of
 from infra.stack import Stack
+from ingest.image import prepare_for
 from model.data.drawings import LABELS, draw
 from tests.builders import encoded, png_bytes
 from tests.waiting import PATIENCE_S, until
@@ -157,6 +163,62 @@ def test_an_execution_started_by_hand_is_the_upload_that_its_event_names(
     (counted,) = ask(stack, tmp_path, f"SELECT * FROM outcomes WHERE key = '{key}'")
     assert counted["upload_id"] == row["upload_id"]
     assert {each["dt"] for each in ask(stack, tmp_path, f"SELECT dt {uploaded}")} == {row["dt"]}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "names/wrong extension.png",
+        "broken/bomb.png",
+        "again.png",
+        '<b>&"quoted"\'.png',
+        "test/bicycle s+000513.png",
+    ],
+)
+def test_every_statement_of_an_image_s_story_follows_from_the_files_and_the_object(
+    stack: Stack, settled: Settled, tmp_path: Path, key: str
+) -> None:
+    with engine(stack, tmp_path) as answers:
+        story = story_of(stack, stack.client, answers, key)
+    assert story.upload
+    s3 = stack.client("s3")
+    stored = s3.get_object(Bucket=stack.incoming_bucket, Key=key)
+    data = stored["Body"].read()
+    assert story.upload.version_id == stored["VersionId"]
+    assert story.upload.etag == hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.results_bucket, Prefix="predictions/")
+    written = {each["Key"]: each["LastModified"] for page in pages for each in page["Contents"]}
+    rows = [
+        (path, row)
+        for path in written
+        for row in parquet.read_table(tmp_path / path, partitioning=None).to_pylist()
+        if row["upload_id"] == story.upload.upload_id
+    ]
+    assert {(told.row.path, told.row.decided_at) for told in story.rows} == {
+        (path, row["decided_at"]) for path, row in rows
+    }
+    latest_path, latest = max(rows, key=lambda each: each[1]["decided_at"])  # all of one outcome
+    assert [told.row.path for told in story.rows if told.became == "counts"] == [latest_path]
+    assert all(told.became.startswith(("counts", "superseded by the later")) for told in story.rows)
+    names = ("outcome", "label", "confidence", "threshold", "reason", "serialize_ms", "execution_arn")
+    assert {name: getattr(story.current, name) for name in names} == {name: latest[name] for name in names}
+    assert dict(story.scores) == dict(latest["probabilities"] or {})
+    at = {step.name: step.at for step in story.steps}
+    assert at["uploaded"] == latest["uploaded_at"].replace(tzinfo=UTC)
+    assert at["decided"] == latest["decided_at"].replace(tzinfo=UTC)
+    assert at["recorded"] == written[latest_path].replace(microsecond=0)
+
+    assert story.seen
+    if latest["outcome"] == "rejected":
+        assert story.fate == f"Rejected ({latest['reason']}): {latest['detail']}."
+        assert not story.seen.file
+    else:
+        assert story.seen_said == "Prepared anew, it is as recorded."
+        prepared = prepare_for(judgement(stack).form, data)
+        assert Image.open(io.BytesIO(story.seen.file)).tobytes() == prepared.pixels.tobytes()
+        cost = weekly_cost(1, latest["serialize_ms"], latest["classify_ms"], ())
+        assert story.cost_micro_usd == pytest.approx(cost.usd * 1e6)
 
 
 def aws_cli(stack: Stack, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Images in, answers out: drop, query, report, rejected, review, label, certify, learn,
+"""Images in, answers out: drop, query, report, rejected, why, review, label, certify, learn,
 import-capture."""
 
 import sys
@@ -24,7 +24,9 @@ from infra.cli.words import (
     show_outcomes,
     show_rejected,
     show_review,
+    show_story,
     shown,
+    story_facts,
 )
 from infra.installation import how, state_folder
 from model.files import DEFAULT_MODEL
@@ -245,6 +247,34 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
     if folder:
         copied = download(stack.client("s3"), stack.incoming_bucket, images, folder)
         words.print(f"{copied:,} copied to {folder}; {INDEX} says which is which", soft_wrap=True)
+
+
+@scones.command()
+@argument("key", metavar="KEY")
+@option("--version", "version_id", help="S3's id of the version. Left out: the latest upload.")
+@_since
+@option("--out", type=FOLDER, help="Folder of the picture that the model sees.")
+@on
+@as_json
+def why(
+    key: str, version_id: str | None, since: date | None, out: Path | None, on: str | None, as_json: bool
+) -> None:
+    """Tell one image's story: its steps, scores, rows and labels, and what mends it.
+
+    Exit code 3: nothing is known about the key, or its image has no outcome.
+    """
+    stack = systems.current_stack(on)
+    from infra.operations.answers import engine
+    from infra.operations.why import keep_picture, story_of
+
+    with engine(stack) as athena:
+        story = story_of(stack, stack.client, athena, key, version_id, since)
+    picture = keep_picture(story, out or state_folder() / "why")
+    if as_json:
+        print_json(story_facts(story, picture))
+    else:
+        show_story(answers, story, picture)
+    sys.exit(0 if story.current else ATTENTION)
 
 
 @scones.command()

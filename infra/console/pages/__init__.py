@@ -5,7 +5,7 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from infra.console.pages import picture, watch
+from infra.console.pages import ask, image, picture, reports, review, watch
 from infra.console.system import System
 
 
@@ -22,5 +22,5 @@ class Page(Protocol):
         ...
 
 
-PAGES: tuple[Page, ...] = (watch, picture)
+PAGES: tuple[Page, ...] = (watch, review, image, ask, reports, picture)
 """Every page."""

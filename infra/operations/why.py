@@ -1,0 +1,368 @@
+"""Gathers what is known about one image: S3's listing, every row and label, the queues, and its pixels."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+from urllib.parse import unquote_plus
+
+import pandas as pd
+from botocore.exceptions import ClientError
+
+from analytics.athena.engine import Engine
+from analytics.questions.queries import CONSOLE_DAYS, internal_query
+from analytics.review.sheet import scores_of
+from infra.operations.original import original
+from infra.operations.redrive import DeadLetterQueue, Message, plan_messages
+from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Seen, Stored, Story, tell
+from infra.stack import Stack, depth, parameters_of
+from ingest.errors import RejectedImage
+from ingest.image import prepare_for
+from ingest.model_input import ModelInput
+from ingest.upload import NULL_VERSION, Upload
+from workflow.outcome import messages_of
+from workflow.policy import Policy
+
+ROWS_MOST = 1_000
+"""Most rows about a key, and most versions of it, that are read: the latest ones."""
+NEAR_MOST = 5
+"""Most keys that are proposed for an unknown one."""
+
+_IMAGE_FACTS = ("image_format", "width_px", "height_px", "brightness", "sharpness")
+_DAY = timedelta(days=1)
+_ALIKE = 0.6
+"""Least similarity of a name that is proposed, as `difflib` measures it."""
+
+Client = Callable[[str], Any]
+
+
+def story_of(
+    stack: Stack,
+    client: Client,
+    answers: Engine,
+    key: str,
+    version_id: str | None = None,
+    since: date | None = None,
+) -> Story:
+    """Gather what is known about a key and one upload under it, and tell it; see `facts_about`."""
+    return tell(facts_about(stack, client, answers, key, version_id, since))
+
+
+def keep_picture(story: Story, folder: Path) -> Path | None:
+    """Write what the model sees of an image into a folder; return the file, if there is one."""
+    if story.upload is None or story.seen is None or not story.seen.file:
+        return None
+    suffix = "." + story.seen.picture_type.removeprefix("image/")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{story.upload.upload_id[:16]}{suffix}"
+    path.write_bytes(story.seen.file)
+    return path
+
+
+def facts_about(
+    stack: Stack,
+    client: Client,
+    answers: Engine,
+    key: str,
+    version_id: str | None = None,
+    since: date | None = None,
+) -> Facts:
+    """Gather what is known about a key, and about one upload under it.
+
+    Rows are looked for on the days of the listed versions, and of uploads that are not listed any more since
+    a day.
+
+    Args:
+        stack: the system.
+        client: returns boto3's client of a service.
+        answers: the stack's engine.
+        key: of the object; of an imported row, its event id.
+        version_id: of the upload; its ETag where it has none. None stands for the latest upload.
+        since: UTC date of the first uploads that are not listed; None goes back four weeks.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused.
+        QueryFailed: the engine could not answer.
+    """
+    now = datetime.now(UTC)
+    s3 = client("s3")
+    versions, markers = _listed(s3, stack.incoming_bucket, key)
+    if version_id:
+        versions = _with_version(s3, stack.incoming_bucket, key, version_id, versions)
+    rows = _rows(answers, key, version_id, versions, since or now.date() - CONSOLE_DAYS * _DAY)
+    chosen = _chosen(versions, rows, version_id)
+    facts = Facts(
+        bucket=stack.incoming_bucket,
+        key=key,
+        key_pattern=stack.key_pattern,
+        now=now,
+        versions=versions,
+        markers=markers,
+        rows=rows,
+        chosen=chosen,
+        stack_name=stack.name,
+        is_on_aws=stack.endpoint_url is None,
+    )
+    if chosen is None:
+        return replace(
+            facts,
+            queues=_queues(stack, client("sqs"), key, None),
+            near_keys=near_keys(s3, stack.incoming_bucket, key),
+        )
+    own = [row for row in rows if row.upload.upload_id == chosen.upload_id]
+    policy, form = _decides_by(client("cloudformation"), stack.name)
+    is_listed = any(each.upload.upload_id == chosen.upload_id for each in versions)
+    is_decided = any(row.counts for row in own)
+    return replace(
+        facts,
+        labels=_labels(answers, chosen.upload_id, {row.dt for row in own}) if own else (),
+        seen=_seen(s3, chosen, form, is_listed=is_listed),
+        recorded_at=dict(_recorded_at(s3, stack.results_bucket, own)),
+        queues=Queues() if is_decided else _queues(stack, client("sqs"), key, chosen.upload_id),
+        policy=policy,
+    )
+
+
+def near_keys(s3: Any, bucket: str, key: str) -> list[str]:
+    """Return keys of the bucket that an unknown one may have been meant to be, the likeliest first.
+
+    First the same key in another notation: an address, URL-encoded, or with another Unicode normalisation.
+    Then its path is followed folder by folder; where a name is not there, the most similar ones are taken.
+    """
+    plain = key.removeprefix(f"s3://{bucket}/").lstrip("/")
+    spellings = [plain, unquote_plus(plain), normalize("NFC", plain), normalize("NFD", plain)]
+    found = [each for each in dict.fromkeys(spellings) if each != key and _is_there(s3, bucket, each)]
+    return list(dict.fromkeys([*found, *_similar(s3, bucket, plain)]))[:NEAR_MOST]
+
+
+def _similar(s3: Any, bucket: str, key: str) -> list[str]:
+    *folders, name = key.split("/")
+    prefix = ""
+    for folder in folders:
+        below, _ = _level(s3, bucket, prefix)
+        near = get_close_matches(f"{prefix}{folder}/", below, 1, _ALIKE)
+        if not near:
+            return []
+        prefix = near[0]
+    _, keys = _level(s3, bucket, prefix)
+    return get_close_matches(f"{prefix}{name}", keys, NEAR_MOST, _ALIKE)
+
+
+def _level(s3: Any, bucket: str, prefix: str) -> tuple[list[str], list[str]]:
+    """Return some folders and keys directly below a prefix: at most 1,000."""
+    page = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    folders = [each["Prefix"] for each in page.get("CommonPrefixes", ())]
+    return folders, [each["Key"] for each in page.get("Contents", ())]
+
+
+def _is_there(s3: Any, bucket: str, key: str) -> bool:
+    page = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(each["Key"] == key for each in page.get("Versions", ()))
+
+
+def _listed(s3: Any, bucket: str, key: str) -> tuple[list[Stored], list[DeleteMarker]]:
+    """Return the latest versions of a key and its delete markers, as S3 lists them on one page."""
+    # S3 lists by name: the key itself comes before all others that begin with it.
+    page = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=ROWS_MOST)
+    versions = [
+        Stored(_upload(bucket, key, each["VersionId"], each), each["IsLatest"])
+        for each in page.get("Versions", ())
+        if each["Key"] == key
+    ]
+    markers = [
+        DeleteMarker(each["LastModified"].astimezone(UTC), each["IsLatest"])
+        for each in page.get("DeleteMarkers", ())
+        if each["Key"] == key
+    ]
+    versions.sort(key=lambda each: (each.is_latest, each.upload.uploaded_at), reverse=True)
+    return versions, sorted(markers, key=lambda each: each.at, reverse=True)
+
+
+def _with_version(
+    s3: Any, bucket: str, key: str, version_id: str, versions: Sequence[Stored]
+) -> list[Stored]:
+    """Return the versions, with one that was asked for and is not on the first page."""
+    if any(_is_version(each.upload, version_id) for each in versions):
+        return list(versions)
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key, VersionId=version_id)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 404, 405):
+            return list(versions)
+        raise
+    found = {"ETag": head["ETag"], "Size": head["ContentLength"], "LastModified": head["LastModified"]}
+    return [*versions, Stored(_upload(bucket, key, version_id, found), is_latest=False)]
+
+
+def _upload(bucket: str, key: str, version_id: str, said: Mapping[str, Any]) -> Upload:
+    return Upload(
+        bucket=bucket,
+        key=key,
+        version_id=version_id,
+        etag=said["ETag"].strip('"'),
+        sequencer="",
+        size_bytes=said["Size"],
+        uploaded_at=said["LastModified"].astimezone(UTC),
+    )
+
+
+def _is_version(upload: Upload, version_id: str) -> bool:
+    return version_id in (upload.version_id or NULL_VERSION, upload.etag)
+
+
+def _chosen(versions: Sequence[Stored], rows: Sequence[Row], version_id: str | None) -> Upload | None:
+    """Return the upload to tell about: with the time of its event, which its rows have, if it has rows."""
+    uploads = [row.upload for row in sorted(rows, key=lambda row: row.sort_key)]
+    listed = [each.upload for each in versions]
+    if version_id:
+        wanted = [each for each in (*uploads, *listed) if _is_version(each, version_id)]
+    else:
+        latest = max((*listed, *uploads), key=lambda each: each.uploaded_at, default=None)
+        first = listed[0] if listed else latest
+        wanted = [each for each in (*uploads, *listed) if first and each.upload_id == first.upload_id]
+    return wanted[0] if wanted else None
+
+
+def _rows(
+    answers: Engine, key: str, version_id: str | None, versions: Sequence[Stored], since: date
+) -> list[Row]:
+    # The event's time may be on another day than the listing's.
+    days = {
+        f"{each.upload.uploaded_at.date() + offset:%Y-%m-%d}"
+        for each in versions
+        for offset in (-_DAY, timedelta(0), _DAY)
+    }
+    sql = internal_query(
+        "rows_about",
+        key=key,
+        version=version_id or "",
+        days=sorted(days) or [str(since)],
+        from_dt=since,
+        limit=ROWS_MOST,
+    )
+    frame = answers.query(sql).frame
+    return [_row(key, said) for said in _records(frame)]
+
+
+def _row(key: str, said: Mapping[str, Any]) -> Row:
+    path = said["path"]
+    return Row(
+        path=path[path.rindex("predictions/") :],
+        dt=said["dt"],
+        counts=bool(said["counts"]),
+        first_decided_at=_time(said["first_decided_at"]),
+        upload=Upload(
+            bucket=said["bucket"],
+            key=key,
+            version_id=said["version_id"],
+            etag=said["etag"] or "",
+            sequencer="",
+            size_bytes=int(said["size_bytes"] or 0),
+            uploaded_at=said["uploaded_at"].to_pydatetime().replace(tzinfo=UTC),
+        ),
+        result_id=said["result_id"],
+        decided_at=said["decided_at"].to_pydatetime(),
+        scores=scores_of(said["classes"].split(","), said["probabilities"].values())
+        if said["classes"]
+        else {},
+        image={
+            name: int(said[name]) if name.endswith("_px") else said[name]
+            for name in _IMAGE_FACTS
+            if said["image_format"]
+        },
+        **{name: said[name] for name in _AS_IT_IS},
+    )
+
+
+_AS_IT_IS = (
+    *("outcome", "label", "confidence", "threshold", "unfamiliarity", "reason", "detail"),
+    *("model_version", "endpoint", "serialize_ms", "classify_ms", "execution_arn"),
+)
+"""Columns that a `Row` has under their names."""
+
+
+def _labels(answers: Engine, upload_id: str, days: Iterable[str]) -> list[Given]:
+    frame = answers.query(internal_query("labels_of", upload_id=upload_id, days=sorted(days))).frame
+    return [
+        Given(**{**said, "labelled_at": said["labelled_at"].to_pydatetime(), "counts": bool(said["counts"])})
+        for said in _records(frame)
+    ]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows with None for NULL."""
+    records: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return records
+
+
+def _time(at: Any) -> datetime | None:
+    return None if at is None else at.to_pydatetime()
+
+
+def _decides_by(cloudformation: Any, stack_name: str) -> tuple[Policy, ModelInput]:
+    """Return what the stack decides by, and the form of its model's input."""
+    (deployed,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    parameters = parameters_of(deployed)
+    return Policy.from_mapping(parameters), ModelInput.from_mapping(parameters)
+
+
+def _seen(s3: Any, upload: Upload, form: ModelInput, *, is_listed: bool) -> Seen:
+    nothing = Seen(b"", {})
+    if not is_listed:
+        return replace(nothing, why_not="this version is not in the bucket")
+    data = original(s3, upload.bucket, upload.key, upload.version_id)
+    if data is None:
+        return replace(nothing, why_not="the object cannot be read, or is too large")
+    try:
+        prepared = prepare_for(form, data)
+    except RejectedImage as rejected:
+        return replace(nothing, why_not=str(rejected))
+    return Seen(form.file_of(prepared.pixels), prepared.facts())
+
+
+def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> Iterator[tuple[str, datetime]]:
+    """Yield when the files of rows that count were written."""
+    for path in {row.path for row in rows if row.counts}:
+        try:
+            head = s3.head_object(Bucket=results_bucket, Key=path)
+        except ClientError as error:
+            # Compaction deleted the file since the rows were read.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+        else:
+            yield path, head["LastModified"].astimezone(UTC)
+
+
+def _queues(stack: Stack, sqs: Any, key: str, upload_id: str | None) -> Queues:
+    """Look for a key, or for one upload under it, in the dead-letter queues; count what waits."""
+
+    def is_about(upload: Upload) -> bool:
+        return upload.key == key and upload_id in (None, upload.upload_id)
+
+    undelivered, unrecorded = (
+        _held(sqs, url) for url in (stack.undelivered_events_url, stack.unrecorded_outcomes_url)
+    )
+    plan = plan_messages(undelivered, unrecorded)
+    return Queues(
+        waiting=depth(sqs, stack.waiting_images_url),
+        is_undelivered=any(is_about(upload) for upload, _ in plan.undelivered.values()),
+        is_unrecorded=any(
+            is_about(Upload.from_event(outcome["event"]))
+            for message in plan.unrecorded
+            for outcome in messages_of(message.body)
+        ),
+    )
+
+
+def _held(sqs: Any, url: str) -> list[Message]:
+    """Return the messages of a dead-letter queue, and leave them there."""
+    if not depth(sqs, url):
+        return []
+    queue = DeadLetterQueue(sqs, url)
+    try:
+        return queue.read()
+    finally:
+        queue.release()
