@@ -240,8 +240,8 @@ def plan_deployment(
     wanted = wanted_parameters(given, of_model, present)
     inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
-    if not inside and "VariantName" not in given and (variant := _variant_of(session, endpoint)):
-        wanted["VariantName"] = variant
+    if not inside:
+        wanted = {**_parameters_of_endpoint(session, endpoint), **wanted}
 
     bucket = artifacts_bucket(account.account_id, account.region)
     make_artifacts_bucket(session.client("s3"), bucket, account.region)
@@ -313,15 +313,21 @@ def model_inside(parameters: Mapping[str, str], model: Path | None) -> Path | No
     return folder
 
 
-def _variant_of(session: "boto3.Session", endpoint: str) -> str | None:
-    """Return the variant of an endpoint, which its alarms watch, or None if the endpoint cannot be seen."""
+def _parameters_of_endpoint(session: "boto3.Session", endpoint: str) -> dict[str, str]:
+    """Return the parameters that an endpoint determines: none, if it cannot be seen."""
     try:
         found = session.client("sagemaker").describe_endpoint(EndpointName=endpoint)
     except ClientError:  # it may come later, or not be for this user to see
-        return None
-    variants = found.get("ProductionVariants") or [{}]
-    name: str | None = variants[0].get("VariantName")
-    return name
+        return {}
+    if not found.get("ProductionVariants"):
+        return {}
+    variant = found["ProductionVariants"][0]
+    return {"VariantName": variant["VariantName"], "EndpointKind": endpoint_kind(variant)}
+
+
+def endpoint_kind(variant: Mapping[str, Any]) -> str:
+    """Return the template's `EndpointKind` of a variant as SageMaker describes it."""
+    return "serverless" if "CurrentServerlessConfig" in variant else "real-time"
 
 
 def is_of_scones(stack: Mapping[str, Any]) -> bool:

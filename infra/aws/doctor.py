@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.aws.account import Account
-from infra.aws.deploy import DEFAULT_ENDPOINT, described
+from infra.aws.deploy import DEFAULT_ENDPOINT, described, endpoint_kind
 from infra.installation import how
 from infra.stack import NotUp, parameters_of
 from workflow.classifier import IN_LAMBDA
@@ -157,6 +157,10 @@ def _of_endpoint(account: Account, parameters: dict[str, str]) -> Iterator[Check
     yield Check("endpoint", state, f"{name} is {status}. {reason}".strip())
     variants = [each["VariantName"] for each in found.get("ProductionVariants", ())]
     watched = parameters.get("VariantName", variants[0] if variants else "")
+    kind = parameters.get("EndpointKind")
+    if variants and kind and kind != (found_kind := endpoint_kind(found["ProductionVariants"][0])):
+        found_said = f"Classify waits as long as for a {kind} endpoint, and this one is {found_kind}"
+        yield Check("endpoint kind", State.BAD, found_said, f"`{how('deploy')}` looks it up")
     if variants and watched not in variants:
         found_said = f"the alarms watch the variant {watched}, and the endpoint has {', '.join(variants)}"
         yield Check("variant", State.BAD, found_said, f"`{how('deploy')}` lets them watch the right one")

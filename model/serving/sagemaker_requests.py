@@ -66,6 +66,8 @@ class Serverless:
     memory_mb: int = 1024
     concurrency: int = 5
     """Requests at once. Many accounts may have 10 in all their serverless endpoints together."""
+    provisioned_concurrency: int = 0
+    """Of these, how many workers are kept warm, at a price."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,10 @@ def endpoint_config(deployment: Deployment, name: str) -> Request:
     """Return the request of an endpoint configuration."""
     variant: Request = {"VariantName": VARIANT, "ModelName": name}
     match deployment.capacity:
-        case Serverless(memory_mb, concurrency):
+        case Serverless(memory_mb, concurrency, provisioned):
             variant["ServerlessConfig"] = {"MemorySizeInMB": memory_mb, "MaxConcurrency": concurrency}
+            if provisioned:
+                variant["ServerlessConfig"]["ProvisionedConcurrency"] = provisioned
         case RealTime(instance_type, instances_min):
             variant |= {"InstanceType": instance_type, "InitialInstanceCount": instances_min}
     return {"EndpointConfigName": name, "ProductionVariants": [variant]}
@@ -230,9 +234,10 @@ def scaling(endpoint: str, capacity: RealTime) -> tuple[Request, Request]:
 def hourly_cost(capacity: Serverless | RealTime) -> str:
     """Return the cost of an endpoint per hour without data transfer, and the source of the price."""
     match capacity:
-        case Serverless(memory_mb, concurrency):
+        case Serverless(memory_mb, concurrency, provisioned):
             busy = SERVERLESS_USD_PER_GB_S * memory_mb / 1024 * 3600 * concurrency
-            cost = f"US$ 0 an hour while it is idle, {busy:.2f} with all {concurrency} workers busy"
+            warm = f" beside the price of {provisioned} workers that are kept warm" if provisioned else ""
+            cost = f"US$ 0 an hour while it is idle, {busy:.2f} with all {concurrency} workers busy{warm}"
         case RealTime(instance_type, least, most):
             price = HOSTING_USD_PER_HOUR.get(instance_type)
             cost = (

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from infra.aws import deploy as module
 from infra.aws.account import Account
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import (
@@ -63,3 +64,16 @@ def test_the_model_in_the_lambdas_is_the_one_that_the_policy_is_for(tmp_path: Pa
 def test_every_parameter_of_the_template_is_known() -> None:
     for name in template()["Parameters"]:
         _ensure_known({name: ""})
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind"),
+    [({}, "real-time"), ({"CurrentServerlessConfig": {"MemorySizeInMB": 1024}}, "serverless")],
+)
+def test_the_kind_and_the_variant_of_an_endpoint_are_looked_up(variant, kind):
+    found = {"ProductionVariants": [{"VariantName": "mine", **variant}]}
+    sagemaker = SimpleNamespace(describe_endpoint=lambda EndpointName: found)
+    session = SimpleNamespace(client=lambda service: sagemaker)
+    assert module._parameters_of_endpoint(session, "e") == {"VariantName": "mine", "EndpointKind": kind}
+    found["ProductionVariants"] = []  # it is being created
+    assert module._parameters_of_endpoint(session, "e") == {}

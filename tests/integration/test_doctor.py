@@ -18,6 +18,7 @@ STACK = {
     "Parameters": [
         {"ParameterKey": "EndpointName", "ParameterValue": "mine"},
         {"ParameterKey": "VariantName", "ParameterValue": "AllTraffic"},
+        {"ParameterKey": "EndpointKind", "ParameterValue": "real-time"},
         {"ParameterKey": "BackfillConcurrency", "ParameterValue": "20"},
     ],
 }
@@ -120,6 +121,19 @@ def test_a_stack_that_may_not_be_seen_ends_no_other_check() -> None:
             "variant",
             State.BAD,
             "AllTraffic, and the endpoint has v1",
+        ),
+        (
+            {
+                "endpoint": {
+                    "EndpointStatus": "InService",
+                    "ProductionVariants": [
+                        {"VariantName": "AllTraffic", "CurrentServerlessConfig": {"MemorySizeInMB": 1024}}
+                    ],
+                }
+            },
+            "endpoint kind",
+            State.BAD,
+            "waits as long as for a real-time endpoint, and this one is serverless",
         ),
         ({"lake": []}, "Lake Formation", State.LOOK, "grants of Lake Formation"),
         ({"endpoint": refused("AccessDenied", "not you")}, "endpoint", State.LOOK, "not looked at"),

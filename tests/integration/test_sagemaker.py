@@ -73,7 +73,7 @@ def test_the_validator_itself_finds_a_misspelt_name():
     assert "ModelNam" in problems("sagemaker", "CreateModel", {"ModelNam": "x"})
 
 
-@pytest.mark.parametrize("capacity", [requests.Serverless(), REAL_TIME])
+@pytest.mark.parametrize("capacity", [requests.Serverless(), requests.Serverless(2048, 5, 2), REAL_TIME])
 def test_every_request_is_valid_for_the_api(capacity):
     deployment = replace(OURS, capacity=capacity)
     name = deployment.name(NOON)
@@ -144,6 +144,7 @@ def test_labels_with_a_gap_are_refused(labels):
 def test_the_cost_of_an_hour_is_the_price_times_what_runs():
     assert "US$ 0.10 to 0.41 an hour" in requests.hourly_cost(REAL_TIME)
     assert "1.44 with all 20" in requests.hourly_cost(requests.Serverless(1024, 20))
+    assert "2 workers that are kept warm" in requests.hourly_cost(requests.Serverless(1024, 20, 2))
     assert "unknown price" in requests.hourly_cost(requests.RealTime("ml.x9.huge"))
     assert "US$ 0.74 an hour" in requests.training_cost(PLAN)
 

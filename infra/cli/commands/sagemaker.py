@@ -140,6 +140,13 @@ def endpoint_train(
 )
 @option("--concurrency", type=WholeNumber(1, 200), default=requests.Serverless.concurrency, show_default=True)
 @option(
+    "--provisioned-concurrency",
+    type=WholeNumber(0, 200),
+    default=requests.Serverless.provisioned_concurrency,
+    show_default=True,
+    help="workers that are kept warm, so that no image waits for a start",
+)
+@option(
     "--instance-type",
     callback=_matching(r"ml\..+", "a type that begins with ml."),
     help="real-time on such instances, instead of serverless",
@@ -157,6 +164,7 @@ def endpoint(
     model: Path,
     memory_mb: str,
     concurrency: int,
+    provisioned_concurrency: int,
     instance_type: str | None,
     instances_max: int,
     yes: bool,
@@ -175,7 +183,11 @@ def endpoint(
     if instance_type:
         capacity = requests.RealTime(instance_type, instances_max=instances_max)
     else:
-        capacity = requests.Serverless(int(memory_mb), concurrency)
+        if provisioned_concurrency > concurrency:
+            raise click.UsageError(
+                f"--provisioned-concurrency {provisioned_concurrency}: --concurrency is {concurrency} alone"
+            )
+        capacity = requests.Serverless(int(memory_mb), concurrency, provisioned_concurrency)
     account = None if dry_run and image else systems.aws_account(chosen_stack())
     if training_job:
         assert account  # noqa: S101 - the job is asked for, even for a dry run
@@ -198,7 +210,9 @@ def endpoint(
     from infra.aws.release import release, served_by
 
     served = served_by(account, chosen_stack(), name)
-    change = served.change_to(parameters_of_model(model), now) if served and image else None
+    of_endpoint = {"EndpointKind": "real-time" if instance_type else "serverless"}
+    wanted_policy = {**parameters_of_model(model), **of_endpoint}
+    change = served.change_to(wanted_policy, now) if served and image else None
     say(f"the endpoint {name} will run {wanted.name(now)}: {requests.hourly_cost(capacity)}")
     if change:
         say(f"the stack {change.stack_name} will have the classes and thresholds of {wanted.model_version}:")
