@@ -222,8 +222,8 @@
     Object.assign(row, { entry, drawn: entry.drawn, stage });
     row.style.setProperty("--dot", colour ? `var(--${colour})` : kind === "lost" ? "var(--bad)" : "var(--base)");
     const [name, more] = what.children;
-    name.textContent = entry.name;
-    name.title = entry.name;
+    name.textContent = name.title = entry.name;
+    if (entry.id) name.href = `/image?${identity(entry)}`; else name.removeAttribute("href");
     const others = (entry.scores ?? []).slice(1).map(([label, score]) => `${label} ${percent(score)}`).join(", ");
     const fault = entry.why ?? (entry.reason ? [entry.reason, entry.detail].filter(Boolean).join(": ") : "");
     more.textContent = fault || others || `${bytes(entry.size)}, ${clock.format(entry.stored ?? entry.at)}`;
@@ -240,13 +240,15 @@
     badge.textContent = stage;
   }
 
+  const identity = (entry) => new URLSearchParams({ key: entry.key, ...(entry.version && { version: entry.version }) });
+
   function picture(image, entry) {
     const from = entry.file && !entry.unreadable ? "file" : entry.id ? "server" : "";
     if (image.entry === entry && image.from === from) return;
     release(image);
     Object.assign(image, { entry, from });
     if (from === "file") image.src = image.own = URL.createObjectURL(entry.file);
-    if (from === "server") image.src = `/picture?${new URLSearchParams({ key: entry.key, ...(entry.version && { version: entry.version }) })}`;
+    if (from === "server") image.src = `/picture?${identity(entry)}`;
   }
 
   function unreadable(image) {
