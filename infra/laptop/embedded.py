@@ -1,4 +1,4 @@
-"""Runs the embedded AWS (ministack), with two additions and eleven corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and thirteen corrections where it departs from AWS.
 
 SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
 deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
@@ -8,7 +8,8 @@ Each correction changes one thing in the pinned release, and each has a test tha
 is no longer needed:
 
 1. A Lambda survives an exception of its handler, and the error keeps its class name, which the state machine
-   matches. ministack ends the process and calls every error `Runtime.HandlerError`.
+   matches. ministack ends the process and calls every error `Runtime.HandlerError`. An invocation takes a
+   fraction of the work: see `infra/laptop/invocations.py`.
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
 3. The number of concurrent tasks is bounded, and the rest waits for its turn. ministack starts a process of
    60 MB for each concurrent Lambda invocation, so that 200 uploads at once took 9.5 GB.
@@ -27,6 +28,8 @@ is no longer needed:
 10. A state machine that asks S3 about an object gets its time in ISO 8601, not as in the HTTP header.
 11. A Lambda's greatest number of concurrent batches may be a parameter of the template, whose value is text.
     ministack compares it with a number: its poller fails, and with it every queue after this one.
+12. Express workflows have no history and send no status events: see `infra/laptop/express.py`.
+13. A queue's Lambda gets large batches, after a batching window: see `infra/laptop/windows.py`.
 """
 
 import json
@@ -47,7 +50,7 @@ from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import handlers, provisioners
 
-from infra.laptop import durable, embedded_athena, enforced, guard
+from infra.laptop import durable, embedded_athena, enforced, express, guard, invocations, windows
 from infra.laptop.lifeline import end_with_parent
 
 TASKS_AT_ONCE = 6
@@ -56,13 +59,6 @@ TASKS_AT_ONCE = 6
 TIMEOUT_SCALE = 8
 
 _PORT_IN_QUEUE_URLS = "4566"
-
-# The response of ministack's worker when the handler raised, and the one that lets the worker live: a result.
-_RAISED = 'json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})'
-_RETURNED = (
-    'json.dumps({"status": "ok", "result": {"__raised__": {"errorType": type(e).__name__, '
-    '"errorMessage": str(e), "stackTrace": traceback.format_tb(e.__traceback__)}}})'
-)
 
 _version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
 _encodes_keys: ContextVar[bool] = ContextVar("encodes_keys", default=False)
@@ -75,7 +71,8 @@ def main() -> None:
     end_with_parent()
     del sys.argv[1:]  # which ministack would read
     app.app = guard.guarded(app.app)
-    lambda_runtime._PYTHON_WORKER_SCRIPT = surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = invocations.lean(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    lambda_runtime._worker_class_for = lambda _: invocations.LeanWorker
     lambda_svc._execute_function_warm = _raising_again(lambda_svc._execute_function_warm)
     lambda_svc.acquire_worker = patient(lambda_svc.acquire_worker)
     s3._fire_s3_event = _remembering_version(s3._fire_s3_event)
@@ -84,7 +81,9 @@ def main() -> None:
     s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
-    stepfunctions._invoke_resource_with_timeout = _bounded(stepfunctions._invoke_resource_with_timeout)
+    stepfunctions._invoke_resource_with_timeout = invocations.bounded(TASKS_AT_ONCE, TIMEOUT_SCALE)
+    express.install()
+    sqs._receive_messages_for_esm = windows.gathering(sqs._receive_messages_for_esm)
     lambda_svc._sqs_esm_concurrency = with_whole_number(lambda_svc._sqs_esm_concurrency)
     embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
@@ -139,15 +138,6 @@ class ParsedOnce(Parser):  # type: ignore[misc]
             if expression not in self._trees:
                 self._trees[expression] = super().parse(expression, regex_engine)
             return self._trees[expression]
-
-
-def surviving_errors(worker_script: str) -> str:
-    """Return ministack's worker script with errors of the handler as results, so that the worker lives."""
-    if worker_script.count(_RAISED) != 1:
-        raise RuntimeError(
-            "this release of ministack has another Lambda worker: see infra/laptop/embedded.py"
-        )
-    return worker_script.replace(_RAISED, _RETURNED)
 
 
 def _raising_again(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -225,16 +215,6 @@ def encoded(xml_body: Callable[..., bytes]) -> Callable[..., bytes]:
                     element.text = s3._url_encode(element.text or "")
             s3.SubElement(root, "EncodingType").text = "url"
         return xml_body(root)
-
-    return wrapped
-
-
-def _bounded(invoke: Callable[..., Any]) -> Callable[..., Any]:
-    turns = threading.Semaphore(TASKS_AT_ONCE)
-
-    def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
-        with turns:
-            return invoke(resource, arguments, timeout_s * TIMEOUT_SCALE)
 
     return wrapped
 

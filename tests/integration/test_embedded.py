@@ -21,10 +21,15 @@ from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfun
 from ministack.services.cloudformation import provisioners
 
 from infra.installation import PROJECT
-from infra.laptop import embedded
+from infra.laptop import embedded, express, invocations, windows
 
 HANDLER = """
+import logging
 import os
+import time
+
+logger = logging.getLogger("handler")
+logger.addHandler(logging.StreamHandler())
 
 class RejectedImage(Exception):
     pass
@@ -35,7 +40,13 @@ def lambda_handler(event, context):
             raise KeyError("first")
         except KeyError as error:
             raise RejectedImage("corrupt: Traceback (most recent call last): ü") from error
-    return {"pid": os.getpid()}
+    if event.get("exit"):
+        os._exit(1)
+    if "print" in event:
+        print(event["print"])
+        logger.warning("logged %s", event["print"])
+    time.sleep(event.get("sleep_s", 0))
+    return {"echo": event["echo"]} if "echo" in event else {"pid": os.getpid()}
 """
 
 
@@ -49,8 +60,8 @@ leaves_pipes_open = pytest.mark.filterwarnings(
 
 
 @pytest.fixture
-def invoke(monkeypatch):
-    """Invoke a Lambda as ministack does, in a worker process."""
+def invoke_with(monkeypatch):
+    """Invoke a Lambda as ministack does, in a worker process of a class."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zip_:
         zip_.writestr("handler.py", HANDLER)
@@ -59,32 +70,43 @@ def invoke(monkeypatch):
         "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:under-test",
         "Runtime": "python3.13",
         "Handler": "handler.lambda_handler",
-        "Timeout": 30,
+        "Timeout": 2,
     }
-    worker = lambda_runtime.Worker("under-test", config, archive.getvalue())
-    monkeypatch.setattr(lambda_svc, "acquire_worker", lambda *_, **__: (worker, None))
+    workers = []
+
+    def started(worker_class):
+        workers.append(worker_class("under-test", config, archive.getvalue()))
+        monkeypatch.setattr(lambda_svc, "acquire_worker", lambda *_, **__: (workers[-1], None))
+        return lambda execute, event: execute(function, event, "request-1")
+
     monkeypatch.setattr(lambda_svc, "release_worker", lambda *_: None)
     function = {"config": config, "code_zip": archive.getvalue()}
-    yield lambda execute, event: execute(function, event, "request-1")
-    worker.kill()
-    worker._proc = None
+    yield started
+    for worker in workers:
+        worker.kill()
+        worker._proc = None
     gc.collect()  # here, and not in a test that would be blamed for it
 
 
 @leaves_pipes_open
-def test_ministack_loses_the_class_name_of_a_lambda_error(invoke):
-    result = invoke(lambda_svc._execute_function_warm, {"broken": True})
+def test_ministack_loses_the_class_name_of_a_lambda_error(invoke_with):
+    result = invoke_with(lambda_runtime.Worker)(lambda_svc._execute_function_warm, {"broken": True})
     assert result["body"]["errorType"] == "Runtime.HandlerError"
 
 
-@leaves_pipes_open
-def test_a_lambda_error_keeps_its_class_name_and_the_worker_survives(invoke, monkeypatch):
-    script = embedded.surviving_errors(lambda_runtime._PYTHON_WORKER_SCRIPT)
+@pytest.fixture
+def invoke_lean(invoke_with, monkeypatch):
+    """Invoke a Lambda as the laptop's system does."""
+    script = invocations.lean(lambda_runtime._PYTHON_WORKER_SCRIPT)
     monkeypatch.setattr(lambda_runtime, "_PYTHON_WORKER_SCRIPT", script)
     execute = embedded._raising_again(lambda_svc._execute_function_warm)
-    before = invoke(execute, {})
-    failed = invoke(execute, {"broken": True})
-    after = invoke(execute, {})
+    invoke = invoke_with(invocations.LeanWorker)
+    return lambda event: invoke(execute, event)
+
+
+@leaves_pipes_open
+def test_a_lambda_error_keeps_its_class_name_and_the_worker_survives(invoke_lean):
+    before, failed, after = invoke_lean({}), invoke_lean({"broken": True}), invoke_lean({})
     assert failed["error"] is True
     assert failed["body"]["errorType"] == "RejectedImage"
     assert failed["body"]["errorMessage"] == "corrupt: Traceback (most recent call last): ü"
@@ -93,9 +115,41 @@ def test_a_lambda_error_keeps_its_class_name_and_the_worker_survives(invoke, mon
     assert before["body"]["pid"] == after["body"]["pid"]
 
 
+@leaves_pipes_open
+def test_an_answer_comes_with_what_was_printed_and_logged_meanwhile(invoke_lean):
+    first, second = invoke_lean({"print": "one\ntwo ü"}), invoke_lean({"print": "three"})
+    assert first["log"].splitlines() == ["one", "two ü", "logged one", "two ü"]
+    assert second["log"].splitlines() == ["three", "logged three"]
+
+
+@leaves_pipes_open
+def test_a_large_event_and_a_large_answer_go_through_the_pipes(invoke_lean):
+    text = "é" * 700_000
+    assert invoke_lean({"echo": text})["body"] == {"echo": text}
+
+
+@leaves_pipes_open
+def test_a_worker_that_takes_too_long_is_ended_and_its_log_is_kept(invoke_lean):
+    late = invoke_lean({"print": "asleep", "sleep_s": 30})
+    assert late["error"] is True
+    assert late["body"] == {
+        "errorMessage": "Task timed out after 2.00 seconds",
+        "errorType": "Sandbox.Timedout",
+    }
+    assert "asleep" in late["log"]
+    assert "pid" in invoke_lean({})["body"]
+
+
+@leaves_pipes_open
+def test_a_worker_that_dies_is_an_error_and_the_next_one_answers(invoke_lean):
+    died = invoke_lean({"exit": True})
+    assert died["body"]["errorType"] == "Runtime.HandlerError"
+    assert "pid" in invoke_lean({})["body"]
+
+
 def test_another_worker_script_than_the_pinned_one_is_noticed():
-    with pytest.raises(RuntimeError, match=r"infra/laptop/embedded\.py"):
-        embedded.surviving_errors("import sys")
+    with pytest.raises(RuntimeError, match=r"infra/laptop/invocations\.py"):
+        invocations.lean("import sys")
 
 
 # ── versions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,37 +208,44 @@ def test_ministack_takes_a_task_s_resource_its_input_and_its_time():
     assert parameters == ["resource", "input_data", "timeout"]
 
 
-def test_concurrent_tasks_are_bounded_and_the_rest_waits():
-    lock, under_way, most, times = threading.Lock(), 0, 0, []
+def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
+    lock, under_way, most = threading.Lock(), 0, 0
 
-    def invoke(resource, arguments, timeout_s):
+    def invoke(resource, arguments):
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
-            times.append(timeout_s)
         time.sleep(0.01)
         with lock:
             under_way -= 1
+        return arguments
 
-    bounded = embedded._bounded(invoke)
-    threads = [threading.Thread(target=bounded, args=("lambda", {}, 2)) for _ in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == embedded.TASKS_AT_ONCE
-    assert times == [2 * embedded.TIMEOUT_SCALE] * 40
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", invoke)
+    run = invocations.bounded(6, 8)
+    with ThreadPoolExecutor(40) as pool:
+        assert list(pool.map(lambda number: run("lambda", number, 2), range(40))) == list(range(40))
+    assert most == 6
 
 
-def test_a_task_that_fails_gives_its_turn_back():
-    def fail(resource, arguments, timeout_s):
+def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
+    def fail(resource, arguments):
         raise stepfunctions._ExecutionError("E", "cause")
 
-    bounded = embedded._bounded(fail)
-    for _ in range(2 * embedded.TASKS_AT_ONCE):
-        with pytest.raises(stepfunctions._ExecutionError):
-            bounded("lambda", {}, 2)
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", fail)
+    run = invocations.bounded(2, 8)
+    for _ in range(4):
+        with pytest.raises(stepfunctions._ExecutionError, match="cause"):
+            run("lambda", {}, 2)
+
+
+def test_a_task_that_takes_longer_than_its_state_may_times_out(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: ended.wait(10))
+    with pytest.raises(stepfunctions._ExecutionError) as error:
+        invocations.bounded(1, 0.01)("lambda", {}, 2)
+    ended.set()
+    assert error.value.error == "States.Timeout"
 
 
 def tasks(states):
@@ -218,6 +279,53 @@ def test_ministack_has_its_port_in_the_addresses_of_queues(monkeypatch):
     assert sqs._queue_url("results") != before
 
 
+@pytest.fixture
+def queue(monkeypatch):
+    """A queue of a Lambda that gets up to 50 messages, after a second; and what sends to it."""
+    url = sqs._queue_url("gathered")
+    messages: list[dict[str, Any]] = []
+    queue = {"messages": messages, "attributes": {"VisibilityTimeout": "30"}, "is_fifo": False}
+    monkeypatch.setattr(sqs, "_get_q", lambda _: queue)
+    monkeypatch.setattr(sqs, "_expire_retained", lambda _: None)
+    monkeypatch.setattr(sqs, "_dlq_sweep", lambda _: None)
+    mapping = {"EventSourceArn": "arn:aws:sqs:us-east-1:0:gathered", "MaximumBatchingWindowInSeconds": 1}
+    monkeypatch.setattr(lambda_svc, "_iter_all_esms", lambda: [("0", "us-east-1", mapping)])
+
+    def send(count, ago_s=0.0, body="b"):
+        sent_at = time.time() - ago_s
+        new = [{"id": f"{len(messages) + n}", "body": body, "sent_at": sent_at} for n in range(count)]
+        messages.extend({**each, "visible_at": sent_at, "receive_count": 0} for each in new)
+
+    return url, send
+
+
+def test_ministack_hands_on_ten_messages_at_most_and_at_once(queue):
+    url, send = queue
+    send(30)
+    assert len(sqs._receive_messages_for_esm(url, 50)) == 10
+
+
+def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue):
+    url, send = queue
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    assert receive(url, 50) == []
+    send(30)
+    assert receive(url, 50) == []
+    send(30)
+    assert len(receive(url, 50)) == 50
+    assert receive(url, 50) == []  # ten are left, which wait for others
+    send(1, ago_s=1.1)
+    assert len(receive(url, 50)) == 11
+    assert receive(url, 50) == []
+
+
+def test_a_batch_is_cut_before_its_bodies_are_too_large_for_an_invocation(queue):
+    url, send = queue
+    send(10, body="b" * 900_000)
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    assert [len(receive(url, 50)) for _ in range(3)] == [4, 4, 0]
+
+
 # ── saved queries ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -238,6 +346,69 @@ def test_a_saved_query_is_created_changed_and_deleted_with_its_stack():
 
 
 # ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+CONTEXT = {
+    "variables": {"event": {"a": {"b": "c", "none": None}, "list": [1], "lists": [{"b": 1}]}, "none": None},
+    "Execution": {"Id": "arn"},
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "$event",
+        "$event.a.b",
+        "$event.a.none",
+        "$event.list",
+        "$event.lists.b",
+        "$none",
+        "$states.input.body",
+        "$states.result",
+        "$states.context.Execution.Id",
+    ],
+)
+def test_a_path_that_is_looked_up_has_the_value_that_jsonata_gives(path):
+    shown = []
+
+    def evaluate(*arguments):
+        shown.append(arguments)
+        return stepfunctions._evaluate_jsonata(*arguments)
+
+    arguments = (path, {"body": {"a": 1}}, CONTEXT, "the result")
+    assert express.looked_up(evaluate)(*arguments) == stepfunctions._evaluate_jsonata(*arguments)
+    assert bool(shown) is ("list" in path)
+
+
+@pytest.mark.parametrize("path", ["$states.input.missing", "$missing", "$event.a.b.c"])
+def test_a_path_to_nothing_is_an_error(path):
+    with pytest.raises(stepfunctions._ExecutionError, match=r"States\.QueryEvaluationError|did not return"):
+        express.looked_up(stepfunctions._evaluate_jsonata)(path, {}, CONTEXT)
+
+
+# ── Express workflows ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("kind", "has_history"), [("EXPRESS", False), ("STANDARD", True)])
+def test_only_standard_workflows_have_history_and_status_events(monkeypatch, kind, has_history):
+    monkeypatch.setattr(stepfunctions, "_state_machines", {"machine": {"type": kind}})
+    execution = {"stateMachineArn": "machine", "executionArn": "one", "status": "SUCCEEDED", "events": []}
+    sent: list[Any] = []
+    express.without_history(stepfunctions._add_event)(execution, "PassStateEntered", {"a": 1})
+    assert bool(execution["events"]) is has_history
+    express.without_events(sent.append)(execution)
+    assert bool(sent) is has_history
+
+
+def test_express_executions_that_ended_long_ago_are_forgotten(monkeypatch):
+    known = {f"{number}": None for number in range(express.KEPT + 2)}
+    monkeypatch.setattr(stepfunctions, "_state_machines", {"machine": {"type": "EXPRESS"}})
+    monkeypatch.setattr(stepfunctions, "_executions", known)
+    emit = express.without_events(lambda _: None)
+    for arn in list(known):
+        emit({"stateMachineArn": "machine", "executionArn": arn, "status": "RUNNING", "events": []})
+        emit({"stateMachineArn": "machine", "executionArn": arn, "status": "FAILED", "events": []})
+    assert list(known) == [f"{number}" for number in range(2, express.KEPT + 2)]
 
 
 # ── listings of versions ───────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,180 @@
+"""Invokes Lambdas with a fraction of the work that ministack has with it.
+
+ministack starts two threads for every invocation, and a third reads the handler's log line by line. After the
+answer, the caller looks every millisecond whether more was logged, and holds its turn meanwhile. Here the
+caller itself writes to the worker and reads its answer, which has the log in it: what a handler prints goes
+into memory, and reaches standard error only where a worker is ended because its time is up.
+"""
+
+import contextvars
+import json
+import os
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import stepfunctions
+
+_READ_BYTES = 1 << 20
+
+# Of ministack's worker script: the text, and what takes its place.
+_TO_STANDARD_ERROR = "sys.stdout = sys.stderr\n"
+_TO_MEMORY = """sys.stdout = sys.stderr = log = _Log()
+    signal.signal(signal.SIGTERM, log.end)
+"""
+_RAISED = 'json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})'
+_RETURNED = (
+    'json.dumps({"status": "ok", "log": log.taken(), "result": {"__raised__": {'
+    '"errorType": type(e).__name__, "errorMessage": str(e), '
+    '"stackTrace": traceback.format_tb(e.__traceback__)}}})'
+)
+_ANSWERED = 'json.dumps({"status": "ok", "result": result})'
+_ANSWERED_WITH_LOG = 'json.dumps({"status": "ok", "log": log.taken(), "result": result})'
+
+_LOG = '''
+import io, os, signal, sys
+
+class _Log(io.StringIO):
+    """What was printed since it was last taken. It stays the same object, which loggers keep."""
+
+    def taken(self):
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+    def fileno(self):
+        return 2
+
+    def end(self, *_):
+        os.write(2, self.getvalue().encode())
+        os._exit(143)
+'''
+
+
+def lean(worker_script: str) -> str:
+    """Return ministack's worker script, changed: it answers with the log, and survives errors of the handler.
+
+    Raises:
+        RuntimeError: this release has another script.
+    """
+    for text, other in (
+        (_TO_STANDARD_ERROR, _TO_MEMORY),
+        (_RAISED, _RETURNED),
+        (_ANSWERED, _ANSWERED_WITH_LOG),
+    ):
+        if worker_script.count(text) != 1:
+            raise RuntimeError(
+                "this release of ministack has another Lambda worker: see infra/laptop/invocations.py"
+            )
+        worker_script = worker_script.replace(text, other)
+    return _LOG + worker_script
+
+
+class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
+    """A worker of ministack whose caller waits for the pipe, and for nothing else."""
+
+    _proc: subprocess.Popen[str] | None
+
+    def _spawn(self) -> None:
+        super()._spawn()
+        os.set_blocking(_pipes(self._proc)[0], False)
+
+    def invoke(
+        self,
+        event: Any,
+        request_id: str,
+        *,
+        trace_id: str | None = None,
+        depth: Any = None,
+        durable: dict[str, Any] | None = None,
+        invoked_function_arn: str | None = None,
+    ) -> dict[str, Any]:
+        """Run one invocation, as `Worker.invoke` does."""
+        timeout_s = self.config.get("Timeout", 30)
+        envelope = {
+            "event": event,
+            "ctx": {
+                "request_id": request_id,
+                "invoked_function_arn": invoked_function_arn or self.config.get("FunctionArn", ""),
+                "timeout_ms": int(float(timeout_s) * 1000),
+                "trace_id": trace_id,
+                "depth": depth,
+                "durable": durable or {},
+            },
+        }
+        with self._lock:
+            is_cold = self._proc is None or self._proc.poll() is not None
+            if is_cold:
+                self._spawn()
+                self._cold = False
+            try:
+                line = self._asked(json.dumps(envelope).encode() + b"\n", time.monotonic() + timeout_s)
+                response: dict[str, Any] = json.loads(line)
+            except (TimeoutError, OSError) as error:
+                process, self._proc = self._proc, None
+                lambda_runtime._signal(process)
+                lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
+                is_late = isinstance(error, TimeoutError)
+                why = f"Task timed out after {timeout_s}.00 seconds" if is_late else "Worker process died"
+                response = {"status": "error", "error": why}
+            printed = [self._drain_stderr(), response.get("log", "").rstrip("\n")]
+            return {**response, "cold_start": is_cold, "log": "\n".join(filter(None, printed))}
+
+    def _asked(self, message: bytes, deadline: float) -> bytes:
+        """Write a line to the worker, and return the line that it answers.
+
+        Raises:
+            TimeoutError: it did not by then.
+            OSError: it has ended.
+        """
+        stdin, stdout = _pipes(self._proc)
+        left = memoryview(message)
+        while left:
+            _wait_for(stdin, select.POLLOUT, deadline)
+            left = left[os.write(stdin, left) :]
+        chunks: list[bytes] = []
+        while not chunks or not chunks[-1].endswith(b"\n"):
+            _wait_for(stdout, select.POLLIN, deadline)
+            chunks.append(os.read(stdout, _READ_BYTES))
+            if not chunks[-1]:
+                raise BrokenPipeError("the worker has ended")
+        return b"".join(chunks)
+
+
+def _pipes(process: Any) -> tuple[int, int]:
+    return process.stdin.fileno(), process.stdout.fileno()
+
+
+def _wait_for(descriptor: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError
+
+
+def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, float], Any]:
+    """Return ministack's run of a task within a time, with a bound on concurrent tasks: others wait.
+
+    Its threads are kept for the next task. ministack makes a pool of one for each task.
+    """
+    turns = threading.Semaphore(tasks_at_once)
+    threads = ThreadPoolExecutor(2 * tasks_at_once, thread_name_prefix="task")
+
+    def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
+        with turns:
+            run = contextvars.copy_context().run
+            task = threads.submit(run, stepfunctions._invoke_resource, resource, arguments)
+            try:
+                return task.result(timeout_s * timeout_scale)
+            except FutureTimeoutError:
+                why = f"Task timed out after {timeout_s} seconds"
+                raise stepfunctions._ExecutionError("States.Timeout", why) from None
+
+    return wrapped

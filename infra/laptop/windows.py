@@ -1,0 +1,61 @@
+"""A queue's Lambda gets as many messages at once as its mapping says, and waits for them as long as it says.
+
+ministack hands on at most ten messages, and at once. Each outcome then becomes a file of its own, which costs
+more than deciding it.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import lambda_svc, sqs
+
+_SMALL_BATCH = 10
+"""A larger batch needs a window, and is what ministack does not hand on."""
+_BATCH_CHARS = 4_000_000
+"""Of all bodies together: an invocation may have 6 MB, in which quotes are escaped."""
+
+
+def gathering(
+    receive: Callable[[str, int], list[dict[str, Any]]],
+) -> Callable[[str, int], list[dict[str, Any]]]:
+    """Return ministack's poll of a queue for its Lambda, extended by batching windows and large batches."""
+
+    def wrapped(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
+        if batch_size <= _SMALL_BATCH:
+            return receive(queue_url, batch_size)
+        with sqs._queues_lock:
+            queue, now = sqs._get_q(queue_url), time.time()
+            sqs._expire_retained(queue)
+            sqs._dlq_sweep(queue)
+            visible = [message for message in queue["messages"] if message.get("visible_at", 0) <= now]
+            count = _count_that_fits(visible[:batch_size])
+            is_full = count == batch_size or count < len(visible)
+            waited_s = now - min((message.get("visible_at", 0) for message in visible), default=now)
+            if not is_full and waited_s < _window_s(queue_url):
+                return []
+            messages: list[dict[str, Any]] = sqs._collect_msgs(
+                queue, count, int(queue["attributes"].get("VisibilityTimeout", "30"))
+            )
+            return messages
+
+    return wrapped
+
+
+def _count_that_fits(messages: list[dict[str, Any]]) -> int:
+    chars = 0
+    for number, message in enumerate(messages):
+        chars += len(message["body"])
+        if number and chars > _BATCH_CHARS:
+            return number
+    return len(messages)
+
+
+def _window_s(queue_url: str) -> int:
+    name = queue_url.rpartition("/")[2]
+    for _, _, mapping in lambda_svc._iter_all_esms():
+        if mapping["EventSourceArn"].rpartition(":")[2] == name:
+            return int(mapping.get("MaximumBatchingWindowInSeconds", 0))
+    return 0
