@@ -23,7 +23,7 @@ WITH_MUTANTS := .venv-mutants
 WITH_SAM := .venv-sam
 WITH_CLIENTS := .venv-clients
 
-COMMANDS := demo up down console deploy doctor undeploy package drop smoke traffic evaluate query import-capture report backfill audit redrive rejected \
+COMMANDS := demo up down console deploy doctor undeploy package drop smoke traffic evaluate query cost import-capture report backfill audit redrive rejected \
   why review label certify learn compact
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback

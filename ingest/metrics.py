@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 NO_STACK = "none"
 """Dimension of what runs outside of a stack, as in tests."""
@@ -23,7 +24,16 @@ class StackMetrics(Metrics):
 
         @functools.wraps(logged)
         def with_stack(*event_and_context: Any) -> Any:
-            self.set_default_dimensions(stack=os.environ.get("STACK_NAME", NO_STACK))
+            self._name_stack()
             return logged(*event_and_context)
 
         return with_stack
+
+    def count_one(self, name: str) -> None:
+        """Print a count at once: for a Lambda that seldom has anything to count."""
+        self._name_stack()
+        self.add_metric(name=name, unit=MetricUnit.Count, value=1)
+        self.flush_metrics()
+
+    def _name_stack(self) -> None:
+        self.set_default_dimensions(stack=os.environ.get("STACK_NAME", NO_STACK))

@@ -7,12 +7,11 @@ from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import IncomingBucket, ModelInputs
 from ingest.image import PreparedImage, prepare_for
+from ingest.logs import StepLogger
 from ingest.metrics import StackMetrics
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
@@ -21,7 +20,7 @@ STATE_BODY_MAX_CHARS = 200 * 1024
 """Limit of an image in base64 that travels in the state; larger ones go through S3. A state may have 262,144
 bytes. A PNG of 224 × 224 pixels of noise has 201,500."""
 
-logger = Logger(service="serialize")
+logger = StepLogger(service="serialize")
 metrics = StackMetrics("serialize")
 
 
@@ -44,7 +43,6 @@ def model_input() -> ModelInput:
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
-@metrics.log_metrics
 def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take `{"event", "execution_arn"}`; return `{"body", "key", "content_type", "image"}`.
 
@@ -56,7 +54,6 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     logger.append_keys(bucket=upload.bucket, key=upload.key, version_id=upload.version_id)
     prepared = prepare_for(model_input(), incoming_bucket().read(upload))
     serialize_ms = round((perf_counter() - started) * 1000, 2)
-    metrics.add_metric(name="SerializeTime", unit=MetricUnit.Milliseconds, value=serialize_ms)
     logger.info("serialized", image_format=prepared.image_format, serialize_ms=serialize_ms)
     return to_payload(prepared, model_input(), serialize_ms, partial(_keep, upload.upload_id))
 
@@ -80,5 +77,5 @@ def to_payload(
 
 
 def _keep(upload_id: str, file: bytes) -> str:
-    metrics.add_metric(name="ImagesThroughS3", unit=MetricUnit.Count, value=1)
+    metrics.count_one("ImagesThroughS3")
     return model_inputs().write(upload_id, file)

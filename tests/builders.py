@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from PIL import Image
 
 from ingest.upload import Upload
@@ -118,15 +119,16 @@ def an_sqs_event(*messages: Any) -> dict[str, Any]:
     }
 
 
-class FakeContext:
+class FakeContext(LambdaContext):
     """Of Lambda: what Powertools reads of it."""
 
-    function_name = "under-test"
-    memory_limit_in_mb = 256
-    invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:under-test"
-    aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+    _function_name = "under-test"
+    _memory_limit_in_mb = 256
+    _invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:under-test"
+    _aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
-    def get_remaining_time_in_millis(self) -> int:
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
         return 39_000
 
 

@@ -7,17 +7,14 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.aws import ModelInputs
-from ingest.metrics import StackMetrics
+from ingest.logs import StepLogger
 from workflow.aws import connect_classifier
 from workflow.classifier import Classifier
 
-logger = Logger(service="classify")
-metrics = StackMetrics("classify")
+logger = StepLogger(service="classify")
 
 
 @cache
@@ -33,7 +30,6 @@ def model_inputs() -> ModelInputs:
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")
-@metrics.log_metrics
 def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take `{"body", "key", "content_type", "execution_arn"}`; return the scores and their origin.
 
@@ -44,8 +40,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     started = perf_counter()
     answer = asked.classify(_file_of(request), request["content_type"])
     classify_ms = round((perf_counter() - started) * 1000, 2)
-    metrics.add_metric(name="ClassifyTime", unit=MetricUnit.Milliseconds, value=classify_ms)
-    logger.info("classified", model_version=answer.model_version, classify_ms=classify_ms)
+    logger.debug("classified", model_version=answer.model_version, classify_ms=classify_ms)
     return {
         "scores": asdict(answer.scores),
         "model_version": answer.model_version,

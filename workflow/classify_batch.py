@@ -4,14 +4,14 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.logs import StepLogger
 from workflow.aws import ResultsQueue
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
 
-logger = Logger(service="classify-batch")
+logger = StepLogger(service="classify-batch")
 
 
 @cache

@@ -8,16 +8,16 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.logs import StepLogger
 from workflow.aws import ResultsQueue, WaitingImages
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
 from workflow.waiting import FIRST_PAUSE_S, decide_waiting
 
-logger = Logger(service="classify-waiting")
+logger = StepLogger(service="classify-waiting")
 
 
 @cache

@@ -4,15 +4,15 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.logs import StepLogger
 from workflow.answers import Scores
 from workflow.metrics import measure, metrics
 from workflow.payload import to_payload
 from workflow.policy import Policy, decide
 
-logger = Logger(service="decide")
+logger = StepLogger(service="decide")
 
 
 @cache
@@ -34,5 +34,5 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     decided = to_payload(decide(Scores(**request["scores"]), policy()), request)
     outcome, prediction = decided["outcome"], decided["prediction"]
     measure([decided])
-    logger.info("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])
+    logger.debug("decided", outcome=outcome, label=prediction["label"], confidence=prediction["confidence"])
     return decided

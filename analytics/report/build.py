@@ -11,10 +11,12 @@ import pandas as pd
 
 from analytics.athena.engine import Engine, QueryFailed, QueryRefused, QueryResult, SideBySide
 from analytics.questions.queries import Value, saved_query
+from analytics.report.cost import Endpoint
 from analytics.report.isoweek import IsoWeek
 from analytics.report.markdown import digest_text
 from analytics.report.numbers import Numbers, Statement
 from analytics.report.page import render
+from analytics.report.prices import Prices, read_prices
 from analytics.report.verdict import Verdict, judge
 from analytics.report.weekly import HISTORY_WEEKS, classified, weekly_numbers
 from analytics.review.thumbnails import small_jpeg
@@ -102,12 +104,14 @@ def build_report(
     just_uploaded: int = 0,
     thumbnail: Thumbnail | None = None,
     now: datetime | None = None,
+    endpoint: Endpoint | None = None,
+    prices: Prices | None = None,
 ) -> WeeklyReport:
     """Ask the engine about a week, and about another to compare it with.
 
     `uploaded` is how many of the week's uploads a listing of the bucket counted, and `just_uploaded` how many
     of them are so young that they may still be on their way. Without `uploaded` the report says
-    that it is unknown.
+    that it is unknown. The cost is that of `endpoint`, if it is known, at `prices` or those of Scones.
 
     A question that fails costs the sections that need it; they say why.
 
@@ -134,6 +138,8 @@ def build_report(
         last_day=now.date() - timedelta(days=1),
         statements=asked.statements,
         unanswered=asked.unanswered,
+        endpoint=endpoint,
+        prices=prices or read_prices(),
     )
     pictures = [
         small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None

@@ -85,7 +85,7 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
         Tile(
             "Cost on AWS",
             words.dollars(numbers.cost.usd),
-            f"without the endpoint ({words.dollars(numbers.cost.endpoint_usd)})",
+            numbers.cost.endpoint or "without an endpoint",
         ),
     ]
 

@@ -787,6 +787,7 @@ def _completeness(numbers: Numbers) -> Section:
 def _cost(numbers: Numbers) -> Section:
     cost = numbers.cost
     imported = " Imported images are not counted." if numbers.completeness.imported else ""
+    without = "" if cost.endpoint else "The time of an endpoint is not included: it is not known. "
     return Section(
         "cost",
         "Cost of the week",
@@ -795,15 +796,14 @@ def _cost(numbers: Numbers) -> Section:
         table=Table(
             ("Service", "US dollars", "For"),
             [
-                *((line.service, words.dollars(line.usd), line.what) for line in cost.lines),
                 ("Total", words.dollars(cost.usd), _per_million(cost)),
+                *((line.service, words.dollars(line.usd), line.what) for line in cost.lines),
             ],
             texts=(0, 2),
         ),
         table_open=True,
-        note=f"An estimate: prices of {cost.prices_as_of} in {cost.region}, without free tiers. An endpoint "
-        f"is not included: one {cost.endpoint_instance} costs {words.dollars(cost.endpoint_usd)} a week. "
-        f"A laptop costs nothing.{imported}",
+        note=f"An estimate: prices of {cost.prices_as_of} in {cost.region}, without free tiers. {without}"
+        f"Storage of images is not included. A laptop costs nothing.{imported}",
     )
 
 
@@ -857,4 +857,8 @@ def _shift_text(shift: Shift, departure: Departure) -> str:
 
 def _per_million(cost: WeeklyCost) -> str:
     usd = cost.usd_per_million_images
-    return "" if usd is None else f"without Athena, ${usd:,.2f} per million images"
+    return (
+        ""
+        if usd is None
+        else f"${usd:,.2f} per million images, without the endpoint, Athena and what a stack costs at rest"
+    )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from analytics.report import drift
-from analytics.report.cost import weekly_cost
+from analytics.report.cost import Endpoint, Load, weekly_cost
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
     QUESTIONS_OF_LABELS,
@@ -39,6 +39,7 @@ from analytics.report.numbers import (
     WeekSummary,
     WhatIf,
 )
+from analytics.report.prices import Prices
 from analytics.report.usual import departures, volume
 from analytics.review.certificate import TARGET
 from analytics.review.estimates import Share
@@ -76,6 +77,8 @@ def weekly_numbers(
     last_day: date,
     statements: Sequence[Statement],
     unanswered: Mapping[str, str],
+    endpoint: Endpoint | None,
+    prices: Prices,
 ) -> Numbers:
     """Return the numbers of `week`, whose days are over until `last_day`.
 
@@ -131,10 +134,14 @@ def weekly_numbers(
         least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
         unlike=_unlike(frames, week, compare),
         cost=weekly_cost(
-            completeness.recorded - completeness.imported,
-            _number(means.get("serialize_mean_ms")) or 0.0,
-            _number(means.get("classify_mean_ms")) or 0.0,
+            Load(
+                completeness.recorded - completeness.imported,
+                serialize_ms=_number(means.get("serialize_mean_ms")) or 0.0,
+                classify_ms=_number(means.get("classify_mean_ms")) or 0.0,
+            ),
             [statement.scanned_bytes for statement in statements],
+            endpoint,
+            prices,
         ),
         statements=list(statements),
         unanswered=dict(unanswered),

@@ -98,7 +98,7 @@ DOCUMENTED = {
     # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
     "AWS/SageMaker": {"Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "ModelLatency"},
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    "AWS/Lambda": {"Errors", "Throttles", "ConcurrentExecutions", "Invocations"},
+    "AWS/Lambda": {"Duration", "Errors", "Throttles", "ConcurrentExecutions", "Invocations"},
 }
 """Namespace → the metrics of AWS that alarms and the dashboard may use, as its documentation spells them."""
 

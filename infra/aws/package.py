@@ -65,6 +65,8 @@ UNUSED = (
 )
 """Files of libraries that no Lambda needs: a smaller package starts sooner, and fits into Lambda's 250 MB."""
 
+_PACKED = ("*.py", "*.sql", "*.toml")
+
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can name."""
 
@@ -132,7 +134,7 @@ def sources(parts: tuple[str, ...]) -> Iterator[Path]:
     """Yield the files of a package, with those that make its folders importable."""
     for part in parts:
         path = PROJECT / part
-        files = [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("*.sql")]
+        files = [path] if path.is_file() else [each for kind in _PACKED for each in path.rglob(kind)]
         around = [parent / "__init__.py" for parent in path.parents if PROJECT in parent.parents]
         yield from sorted({*files, *around})
 

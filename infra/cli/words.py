@@ -15,6 +15,7 @@ from infra.stack import Stack
 from workflow.outcome import Outcome
 
 if TYPE_CHECKING:
+    from analytics.report.cost import Costs
     from infra.aws.changes import ChangeSet
     from infra.aws.deploy import Planned
     from infra.aws.doctor import Check
@@ -72,6 +73,67 @@ def show_outcomes(console: Terminal, settled: "Settled") -> None:
     console.print(table)
     for each in settled.missing[:_SHOWN]:
         console.print(f"no outcome: {each.key} (version {each.version_id})")
+
+
+# ── cost ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cost_facts(found: "Costs") -> dict[str, Any]:
+    """Return costs for JSON: inputs, quantities, prices, and what they come to."""
+    return {
+        "inputs": asdict(found.load)
+        | {"serialize_ms": found.load.serialize_mean_ms, "endpoint": str(found.endpoint)},
+        "ways": [
+            {
+                "way": way.name,
+                "usd": way.usd,
+                "without_endpoint_usd": way.without_endpoint_usd,
+                "lines": [asdict(line) for line in (*way.lines, *([way.endpoint] if way.endpoint else []))],
+                "usage": dict(way.usage),
+                "refused": way.refused,
+            }
+            for way in found.ways
+        ],
+        "at_rest": [asdict(line) for line in found.at_rest],
+        "storage": asdict(found.storage),
+        "prices": asdict(found.prices),
+    }
+
+
+def show_costs(console: Terminal, found: "Costs") -> None:
+    """Print what images cost in each way, the sum first; then what else costs, and every input."""
+    from rich.table import Table
+
+    load, prices = found.load, found.prices
+    table = Table(title=f"US$ for {load.images:,} images of {load.size_bytes:,} bytes", title_justify="left")
+    table.add_column("")
+    for way in found.ways:
+        table.add_column(way.name, justify="right")
+    table.add_row("all", *(f"{way.usd:,.2f}" for way in found.ways))
+    table.add_row("without the endpoint's time", *(f"{way.without_endpoint_usd:,.2f}" for way in found.ways))
+    services = dict.fromkeys(line.service for way in found.ways for line in way.lines)
+    by_way = [{line.service: line.usd for line in way.lines} for way in found.ways]
+    for service in services:
+        table.add_row(f"  {service}", *(f"{usd[service]:,.2f}" if service in usd else "–" for usd in by_way))
+    endpoint = [f"{way.endpoint.usd:,.2f}" if way.endpoint else "–" for way in found.ways]
+    table.add_row(f"  Endpoint, {found.endpoint}", *endpoint)
+    console.print(table)
+    for way in found.ways:
+        if way.refused:
+            console.print(f"{way.name}: AWS refuses it, {way.refused}", highlight=False)
+    rest = sum(line.usd for line in found.at_rest)
+    console.print(f"A stack at rest, in these {load.days:g} days: {rest:,.2f} more.", highlight=False)
+    console.print(f"To keep the images costs {found.storage.usd:,.2f} a month.", highlight=False)
+    assumed = (
+        f"Assumed: Serialize {load.serialize_mean_ms:g} ms, Classify {load.classify_ms:g} ms",
+        f"(with the model {load.model_ms:g} ms at {load.model_memory_mb} MB), Decide {load.decide_ms:g} ms,",
+        f"between the steps {load.between_steps_ms:g} ms; serverless endpoint {load.endpoint_ms:g} ms,",
+        f"in a batch {load.batch_endpoint_ms:g} ms of ClassifyBatch's {load.batch_ms:g} ms an image;",
+        f"{load.model_bytes:,} bytes to and from the endpoint. --json has every quantity.",
+    )
+    console.print(" ".join(assumed), highlight=False)
+    source = f"Prices of {prices.as_of}, {prices.region}: {prices.source}"
+    console.print(f"{source}. Without free tiers. --prices reads yours.", highlight=False)
 
 
 # ── audit, redrive, backfill ───────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,8 @@ from typing import Any
 from analytics import text as words
 from analytics.lake.merge import SortKey, generation_of, sort_key
 from analytics.reconciliation import IN_FLIGHT
-from analytics.report.cost import weekly_cost
+from analytics.report.cost import Load, by_events
+from analytics.report.prices import read_prices
 from infra.installation import how
 from infra.operations.listing import matches
 from infra.stack import STACK_NAME
@@ -478,8 +479,9 @@ def _seen_said(seen: Seen | None, current: Row | None) -> str:
 def _cost_micro_usd(current: Row | None) -> float | None:
     if current is None or current.serialize_ms is None:
         return None
-    cost = weekly_cost(1, current.serialize_ms, current.classify_ms or 0.0, ())
-    return cost.usd * 1e6
+    load = Load(1, serialize_ms=current.serialize_ms, classify_ms=current.classify_ms or 0.0)
+    usd = read_prices().of(by_events(load))
+    return usd * 1e6
 
 
 def _others(facts: Facts, chosen: Upload) -> list[tuple[Upload, str]]:

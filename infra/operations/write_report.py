@@ -7,6 +7,8 @@ from analytics.athena.engine import Engine
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
+from analytics.report.prices import Prices
+from infra.operations.endpoint_cost import endpoint_of
 from infra.operations.listing import listed_of, matches
 from infra.operations.original import original
 from infra.stack import Stack, depth
@@ -26,7 +28,12 @@ def this_week() -> IsoWeek:
 
 
 def report_of(
-    stack: Stack, answers: Engine, week: IsoWeek, compare: IsoWeek | None, inventory_url: str | None = None
+    stack: Stack,
+    answers: Engine,
+    week: IsoWeek,
+    compare: IsoWeek | None,
+    inventory_url: str | None = None,
+    prices: Prices | None = None,
 ) -> WeeklyReport:
     """Build a week's report, with the count of what was uploaded and pictures of the least certain images.
 
@@ -36,6 +43,7 @@ def report_of(
         week: the week.
         compare: another week; None for none.
         inventory_url: an S3 Inventory's `manifest.json`, to be read instead of listing the bucket.
+        prices: None for those of Scones.
     """
     s3 = stack.client("s3")
 
@@ -48,7 +56,14 @@ def report_of(
     if may_wait(week, datetime.now(UTC).date()):
         just_uploaded += depth(stack.client("sqs"), stack.waiting_images_url)
     return build_report(
-        answers, week, compare, uploaded=uploaded, just_uploaded=just_uploaded, thumbnail=picture
+        answers,
+        week,
+        compare,
+        uploaded=uploaded,
+        just_uploaded=just_uploaded,
+        thumbnail=picture,
+        endpoint=endpoint_of(stack),
+        prices=prices,
     )
 
 

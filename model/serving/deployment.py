@@ -23,7 +23,6 @@ from model.serving.sagemaker_requests import (
     Request,
     Serverless,
     endpoint_config,
-    hourly_cost,
     is_name_of,
     model,
     scaling,
@@ -108,7 +107,7 @@ def of_weights(
 
 
 def dry_run(deployment: Deployment, at: datetime) -> dict[str, Any]:
-    """Return the requests of a deployment, and what it costs."""
+    """Return the requests of a deployment."""
     name = deployment.name(at)
     plan: dict[str, Any] = {
         "model": model(deployment, name),
@@ -117,7 +116,7 @@ def dry_run(deployment: Deployment, at: datetime) -> dict[str, Any]:
     }
     if isinstance(deployment.capacity, RealTime):
         plan["scaling"] = scaling(deployment.endpoint, deployment.capacity)
-    return plan | {"cost": hourly_cost(deployment.capacity)}
+    return plan
 
 
 def package(weights: Path) -> bytes:

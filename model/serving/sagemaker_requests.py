@@ -26,20 +26,6 @@ MIN_EPOCHS = 4
 ENDPOINT_NAME_MAX_CHARS = 39
 """SageMaker allows 63; a deployment's name adds a time and a hash."""
 
-PRICES_SAY = (
-    "list prices of us-east-1 of October 2025, not verified against a price list; "
-    "see https://aws.amazon.com/sagemaker/ai/pricing/"
-)
-SERVERLESS_USD_PER_GB_S = 0.00002
-HOSTING_USD_PER_HOUR = {
-    "ml.t2.medium": 0.056,
-    "ml.c5.large": 0.102,
-    "ml.c5.xlarge": 0.204,
-    "ml.m5.large": 0.115,
-    "ml.m5.xlarge": 0.23,
-}
-TRAINING_USD_PER_HOUR = {"ml.g4dn.xlarge": 0.736, "ml.g5.xlarge": 1.408, "ml.p3.2xlarge": 3.825}
-
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -229,27 +215,3 @@ def scaling(endpoint: str, capacity: RealTime) -> tuple[Request, Request]:
         "TargetTrackingScalingPolicyConfiguration": target,
     }
     return variant | bounds, variant | policy
-
-
-def hourly_cost(capacity: Serverless | RealTime) -> str:
-    """Return the cost of an endpoint per hour without data transfer, and the source of the price."""
-    match capacity:
-        case Serverless(memory_mb, concurrency, provisioned):
-            busy = SERVERLESS_USD_PER_GB_S * memory_mb / 1024 * 3600 * concurrency
-            warm = f" beside the price of {provisioned} workers that are kept warm" if provisioned else ""
-            cost = f"US$ 0 an hour while it is idle, {busy:.2f} with all {concurrency} workers busy{warm}"
-        case RealTime(instance_type, least, most):
-            price = HOSTING_USD_PER_HOUR.get(instance_type)
-            cost = (
-                f"US$ {least * price:.2f} to {most * price:.2f} an hour"
-                if price
-                else f"unknown price of {instance_type}"
-            )
-    return f"{cost} ({PRICES_SAY})"
-
-
-def training_cost(plan: TrainingPlan) -> str:
-    """Return the cost of a training job per hour, and the source of the price."""
-    price = TRAINING_USD_PER_HOUR.get(plan.instance_type)
-    cost = f"US$ {price:.2f} an hour" if price else f"unknown price of {plan.instance_type}"
-    return f"{cost}, for {plan.timeout_s / 3600:g} h at the most ({PRICES_SAY})"

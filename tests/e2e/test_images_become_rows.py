@@ -22,7 +22,8 @@ from analytics.athena.frames import Athena
 from analytics.lake.schema import LISTING_TABLE
 from analytics.questions.queries import console_query, saved_queries, week_query
 from analytics.reconciliation import Settled as SettledUploads
-from analytics.report.cost import weekly_cost
+from analytics.report.cost import Load, by_events
+from analytics.report.prices import read_prices
 from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
@@ -217,8 +218,8 @@ def test_every_statement_of_an_image_s_story_follows_from_the_files_and_the_obje
         assert story.seen_said == "Prepared anew, it is as recorded."
         prepared = prepare_for(judgement(stack).form, data)
         assert Image.open(io.BytesIO(story.seen.file)).tobytes() == prepared.pixels.tobytes()
-        cost = weekly_cost(1, latest["serialize_ms"], latest["classify_ms"], ())
-        assert story.cost_micro_usd == pytest.approx(cost.usd * 1e6)
+        load = Load(1, serialize_ms=latest["serialize_ms"], classify_ms=latest["classify_ms"])
+        assert story.cost_micro_usd == pytest.approx(read_prices().of(by_events(load)) * 1e6)
 
 
 def aws_cli(stack: Stack, *arguments: str) -> str:

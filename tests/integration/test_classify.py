@@ -433,19 +433,28 @@ def test_the_next_lambda_takes_what_this_one_returns(classify_request):
     assert json.loads(json.dumps(decided)) == decided
 
 
+@pytest.fixture
+def all_lines():
+    for step in (classify, decide):
+        step.logger.setLevel("DEBUG")
+    yield
+    for step in (classify, decide):
+        step.logger.setLevel("INFO")
+
+
+@pytest.mark.usefixtures("all_lines")
 def test_its_lines_hold_no_picture_and_no_scores(runtime, classify_request, lines_of):
     runtime.answer([0.123456, 0.876544])
     read = lines_of(classify)
     classify.lambda_handler(classify_request, FakeContext())
-    text, lines = read()
-    log, metrics = lines
+    text, (log,) = read()
     assert log["correlation_id"] == classify_request["execution_arn"]
-    assert metrics["ClassifyTime"] == [log["classify_ms"]]
+    assert log["classify_ms"] > 0
     assert classify_request["body"][:40] not in text
     assert "0.123456" not in text
 
 
-@pytest.mark.usefixtures("policy")
+@pytest.mark.usefixtures("policy", "all_lines")
 def test_a_decision_s_lines_hold_its_label_and_no_other_scores(lines_of):
     read = lines_of(decide)
     request = {

@@ -25,6 +25,7 @@ from moto import mock_aws
 
 from infra.aws.account import Account
 from infra.cli.main import scones
+from infra.operations.endpoint_cost import hourly_cost, training_cost
 from model.data.dataset import Dataset
 from model.data.drawings import LABELS, draw
 from model.files import DEFAULT_MODEL, read_card
@@ -142,11 +143,11 @@ def test_labels_with_a_gap_are_refused(labels):
 
 
 def test_the_cost_of_an_hour_is_the_price_times_what_runs():
-    assert "US$ 0.10 to 0.41 an hour" in requests.hourly_cost(REAL_TIME)
-    assert "1.44 with all 20" in requests.hourly_cost(requests.Serverless(1024, 20))
-    assert "2 workers that are kept warm" in requests.hourly_cost(requests.Serverless(1024, 20, 2))
-    assert "unknown price" in requests.hourly_cost(requests.RealTime("ml.x9.huge"))
-    assert "US$ 0.74 an hour" in requests.training_cost(PLAN)
+    assert "US$ 0.10 to 0.41 an hour" in hourly_cost(REAL_TIME)
+    assert "1.44 with all 20" in hourly_cost(requests.Serverless(1024, 20))
+    assert "2 workers that are kept warm" in hourly_cost(requests.Serverless(1024, 20, 2))
+    assert "unknown price" in hourly_cost(requests.RealTime("ml.x9.huge"))
+    assert "US$ 0.74 an hour" in training_cost(PLAN)
 
 
 def test_a_package_holds_the_model_at_its_root_and_is_the_same_each_time(tmp_path):

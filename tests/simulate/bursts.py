@@ -23,7 +23,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analytics.report.cost import MEMORY_MB, PRICES, RECORD_GB_S
+from analytics.report.cost import MEMORY_MB, RECORD_GB_S, ROWS_PER_FILE
+from analytics.report.prices import read_prices
 from infra.installation import PROJECT
 from tests.simulate.suite import Check
 from tests.template import resources_of_type, template
@@ -36,6 +37,7 @@ Process = Generator[float, None, Any]
 """Yields the seconds that it sleeps."""
 
 CONNECT_TIMEOUT_S = 1.0
+USD = read_prices().usd
 _LOG_GB = 1e-6
 _THROTTLED_S = 1.0
 """Pause of an event source whose invocation was refused."""
@@ -183,7 +185,7 @@ class System:
 
     def _execution(self, uploaded_s: float) -> Process:
         began_s = self.now_s
-        self.usd += PRICES.eventbridge_event + PRICES.express_request
+        self.usd += USD["eventbridge_event"] + USD["states_express_request"]
         steps: dict[str, Callable[[], Process]] = {
             "Serialize": self._serialize,
             "Classify": self._classify,
@@ -193,13 +195,13 @@ class System:
         while name in steps:
             name, failed = yield from self._task(name, steps[name])
             outcome = "failed" if failed else outcome
-        self.usd += PRICES.sqs_request
+        self.usd += USD["sqs_request"]
         duration_s = math.ceil((self.now_s - began_s + 4 * self.limits.between_steps_s) * 10) / 10
-        self.usd += duration_s * 64 / _MB_PER_GB * PRICES.express_gb_s
+        self.usd += duration_s * 64 / _MB_PER_GB * USD["states_express_gb_s"]
         if name == "LetWait":
             self._wait(uploaded_s, 0)
         else:
-            self.usd += 2 / _PER_REQUEST * PRICES.sqs_request  # Record receives and deletes it
+            self.usd += 2 / _PER_REQUEST * USD["sqs_request"]  # Record receives and deletes it
             self._decided(uploaded_s, outcome)
 
     def _task(self, name: str, step: Callable[[], Process]) -> Generator[float, None, tuple[str, bool]]:
@@ -249,7 +251,7 @@ class System:
         if self.running.total() >= self.limits.concurrency or (limit and self.running[name] >= limit):
             return "Lambda.TooManyRequestsException"
         self.running[name] += 1
-        self.usd += PRICES.s3_get if name == "Serialize" else 0
+        self.usd += USD["s3_get"] if name == "Serialize" else 0
         container = self.idle[name].pop() if self.idle[name] else None
         if container is None:
             yield self.limits.cold_start_s
@@ -263,8 +265,8 @@ class System:
         return error
 
     def _bill(self, memory_mb: float, duration_s: float) -> None:
-        self.usd += PRICES.lambda_request + memory_mb / _MB_PER_GB * duration_s * PRICES.lambda_arm_gb_s
-        self.usd += _LOG_GB * PRICES.logs_gb
+        self.usd += USD["lambda_request"] + memory_mb / _MB_PER_GB * duration_s * USD["lambda_arm_gb_s"]
+        self.usd += _LOG_GB * USD["logs_gb"]
 
     # ── images that wait ──
 
@@ -286,16 +288,16 @@ class System:
             batch = [self.visible.popleft() for _ in range(min(self.batch_size, len(self.visible)))]
             self.hidden += len(batch)
             requests = math.ceil(len(batch) / _PER_REQUEST)
-            self.usd += requests * PRICES.sqs_request
+            self.usd += requests * USD["sqs_request"]
             busy = yield from self._classify_waiting(len(batch))
             self.hidden -= len(batch)
             for number, (uploaded_s, receives) in enumerate(batch):
                 if number >= len(batch) - busy:
                     delay_s = FIRST_PAUSE_S if receives == 0 else self.visibility_s
-                    self.usd += PRICES.sqs_request / _PER_REQUEST if receives == 0 else 0
+                    self.usd += USD["sqs_request"] / _PER_REQUEST if receives == 0 else 0
                     self._start(self._later(uploaded_s, receives + 1, delay_s), self.now_s)
                 else:
-                    self.usd += PRICES.sqs_request / _PER_REQUEST
+                    self.usd += USD["sqs_request"] / _PER_REQUEST
                     self._decided(uploaded_s, "decided")
             if len(self.visible) < self.batch_size:
                 yield self.window_s
@@ -311,11 +313,11 @@ class System:
         began_s, busy = self.now_s, images
         yield 0.005
         if not breaker.left_s:
-            self.usd += images * PRICES.s3_get
+            self.usd += images * USD["s3_get"]
             work_s = images * self.limits.decode_gb_s / self.waiting_mb * _MB_PER_GB
             yield work_s * self.random.uniform(0.5, 1.5)  # pictures differ in size
             busy = yield from self._ask_about(images, breaker)
-            self.usd += PRICES.sqs_request if busy < images else 0  # outcomes, up to 60 KB in a message
+            self.usd += USD["sqs_request"] if busy < images else 0  # outcomes, up to 60 KB in a message
         self.idle["Waiting"].append(breaker)
         self.running["Waiting"] -= 1
         self._bill(self.waiting_mb, self.now_s - began_s)
@@ -340,7 +342,8 @@ class System:
         self.latencies_s.append(self.now_s - uploaded_s)
         self.last_decided_s = self.now_s
         # Its share of a file of Record, which has about 1,000 rows when images come fast.
-        self.usd += (PRICES.s3_put + PRICES.lambda_request + RECORD_GB_S * PRICES.lambda_arm_gb_s) / 1_000
+        file_usd = USD["s3_put"] + USD["lambda_request"] + RECORD_GB_S * USD["lambda_arm_gb_s"]
+        self.usd += file_usd / ROWS_PER_FILE
 
 
 def before(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analytics.report.isoweek import IsoWeek
+from analytics.report.prices import read_prices
 from analytics.report.verdict import Finding, judge
 from analytics.report.weekly import HISTORY_WEEKS, weekly_numbers
 from tests.simulate.fleet import CLASSES, FLEETS, QUIET, REALISTIC, Change, Fleet, Stream
@@ -108,6 +109,8 @@ def findings(weeks: list[Images]) -> list[Finding]:
         last_day=week.sunday,
         statements=[],
         unanswered={},
+        endpoint=None,
+        prices=read_prices(),
     )
     return judge(numbers, week.sunday + timedelta(days=1)).findings
 

@@ -10,7 +10,8 @@ import click
 import pytest
 import yaml
 
-from analytics.report.cost import weekly_cost
+from analytics.report.cost import Load, Serverless, at_rest, costs
+from analytics.report.prices import read_prices
 from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
 from infra.installation import PROJECT
@@ -108,16 +109,24 @@ def test_every_command_exists_with_its_options(document, line):
             assert variables <= names, f"make {target} has no {variables - names}"
 
 
-def test_the_cost_in_the_documents_is_the_reports_estimate():
-    cost = weekly_cost(1_000_000, 60, 60, [])
-    assert cost.usd_per_million_images is not None
-    per_million = f"{cost.usd_per_million_images:.2f}"
-    assert f"${per_million} per million images" in text_of(Path("README.md"))
-    row = next(line for line in text_of(Path("docs/operations.md")).splitlines() if "one million" in line)
-    lines = {line.service: f"{line.usd:.2f}" for line in cost.lines}
-    assert f"| {per_million}, of which" in row
-    assert f"CloudWatch Logs {lines['CloudWatch Logs']}, Lambda {lines['Lambda']}" in row
-    assert f"{cost.endpoint_usd:.2f} a week" in text_of(Path("docs/operations.md"))
+def test_the_costs_in_the_documents_are_those_of_the_model():
+    found = costs(Load(), Serverless(), read_prices())
+    ways = {way.name: way for way in found.ways}
+    by_events = f"{ways['events'].without_endpoint_usd:.2f}"
+    in_lambda = f"{ways['events, model in the Lambda'].without_endpoint_usd:.2f}"
+    for usd in (by_events, in_lambda):
+        assert f"${usd} per million images" in text_of(Path("README.md"))
+    operations = text_of(Path("docs/operations.md"))
+    services: dict[str, float] = {line.service: line.usd for line in ways["events"].lines}
+    parts = f"CloudWatch Logs {services['CloudWatch Logs']:.2f}, Lambda {services['Lambda']:.2f}"
+    assert f"| {by_events}, of which {parts} |" in operations
+    assert f"| one million images by events, with the model in the Lambda | {in_lambda} |" in operations
+    assert f"| one million images by a backfill | {ways['backfill'].without_endpoint_usd:.2f} |" in operations
+    serverless = ways["events"].endpoint
+    assert serverless
+    assert f"0 while it is idle, {serverless.usd:.2f} for a million images" in operations
+    assert f"{found.prices.usd_per_hosting_hour['ml.m5.large'] * 24 * 7:.2f} a week" in operations
+    assert f"about {found.prices.of(at_rest(365 / 12)):.0f} a month" in operations
 
 
 def test_the_index_of_decisions_has_each_with_its_title():

@@ -95,6 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ingest",
         "model/calibrate",
         "model/files",
+        "model/serving",
         "model/training",
         "workflow",
         "analytics/athena",

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
 from analytics.questions.queries import views
 from analytics.report.build import build_report
+from analytics.report.cost import Load, Serverless, weekly_cost
 from analytics.report.isoweek import IsoWeek
+from analytics.report.prices import read_prices
 from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
 from workflow.outcome import Outcome
 
@@ -132,6 +135,7 @@ def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels
         IsoWeek.of(before) if before else None,
         uploaded=UPLOADED,
         now=datetime(2027, 1, 4, 6, tzinfo=UTC),
+        endpoint=Serverless(2048),
     )
     found = json.loads(report.to_json())
     assert found.pop("generated_at") == "2027-01-04T06:00:00Z"
@@ -195,7 +199,7 @@ def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{took_ms:.0f} ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f} s",
             relative(took_ms, then["total_p95_ms"] if then else None),
         ),
-        ("Cost on AWS", f"${cost['usd']:.5f}", f"without the endpoint (${cost['endpoint_usd']:.2f})"),
+        ("Cost on AWS", f"${cost['usd']:.2f}", "serverless, 2 GB"),
     ]
 
 
@@ -835,37 +839,8 @@ def _models(seen: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _cost(images: pd.DataFrame, seen: pd.DataFrame, scanned: list[int]) -> dict[str, Any]:
-    """By the services' list prices in us-east-1."""
-    n, files = len(images), min(len(images), 7 * 24 * 60)
+    """Of as many images, as fast: what it comes to has tests of its own."""
     serialize_ms, classify_ms = (_mean(seen[of]) or 0 for of in ("serialize_ms", "classify_ms"))
-    gb_s = (1.0 * serialize_ms + 0.25 * classify_ms + 0.25 * 5) / 1_000
-    express_s = math.ceil((serialize_ms + classify_ms + 105) / 100) / 10
-    usd = {
-        "EventBridge": (n * 1e-6, "one event per image"),
-        "Step Functions Express": (
-            n * (1e-6 + express_s / 16 * 1.667e-5),
-            f"one execution of {express_s:.1f} s at 64 MB",
-        ),
-        "Lambda": (
-            (3 * n + files) * 0.2e-6 + (n * gb_s + files * 0.5) * 1.33334e-5,
-            f"three invocations, {gb_s:.3f} GB-s; one per file, half a GB-s",
-        ),
-        "CloudWatch Logs": ((3 * n + files) * 1e-6 * 0.5, "about 1 KB per invocation"),
-        "SQS": (n * 1.2 * 0.4e-6, "one message, batched by ten"),
-        "S3": (n * 0.4e-6 + files * 5e-6, "one GET per image, one PUT per file: at most one a minute"),
-        "Athena": (
-            sum(max(read, 10e6) for read in scanned) * 5e-12,
-            "what this report scanned, 10 MB per query at least",
-        ),
-    }
-    total = sum(part for part, _ in usd.values())
-    return {
-        "images": n,
-        "lines": [{"service": name, "usd": part, "what": what} for name, (part, what) in usd.items()],
-        "usd": total,
-        "usd_per_million_images": (total - usd["Athena"][0]) / n * 1e6,
-        "endpoint_usd": 7 * 24 * 0.115,
-        "prices_as_of": "2026-11-23",
-        "region": "us-east-1",
-        "endpoint_instance": "ml.m5.large",
-    }
+    load = Load(len(images), serialize_ms=serialize_ms, classify_ms=classify_ms)
+    cost = asdict(weekly_cost(load, scanned, Serverless(2048), read_prices()))
+    return cost | {"prices_as_of": "2026-11-23"}

@@ -1,11 +1,31 @@
 """analytics.text and analytics.report.cost: numbers as people read them, and what a week costs."""
 
+import json
+import re
 from datetime import date
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
 from analytics import text as words
-from analytics.report.cost import PRICES, query_usd, weekly_cost
+from analytics.report.cost import (
+    Endpoint,
+    Instances,
+    Load,
+    Serverless,
+    WayCost,
+    at_rest,
+    costs,
+    query_usd,
+    weekly_cost,
+)
+from analytics.report.prices import PRICES_FILE, BadPrices, read_prices
+from infra.cli.main import scones
+from infra.operations.endpoint_cost import endpoint_of
+from infra.stack import Stack
 
 
 @pytest.mark.parametrize(
@@ -54,33 +74,178 @@ def test_a_number_is_said_as_people_say_it(said, expected):
     assert said.replace(words.SPACE, " ") == expected
 
 
-def test_a_million_images_cost_about_six_dollars():
-    cost = weekly_cost(1_000_000, serialize_mean_ms=30, classify_mean_ms=70, scanned_bytes=[])
-    assert cost.usd == pytest.approx(5.9, abs=0.4)
+PRICES = read_prices()
+MILLION = Load(1_000_000, serialize_ms=60.0, classify_ms=60.0)
+
+
+def way(name: str, load: Load = MILLION, endpoint: Endpoint = Serverless()) -> WayCost:  # noqa: B008
+    (found,) = (way for way in costs(load, endpoint, PRICES).ways if way.name == name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "budget_usd"), [("events", 6.5), ("backfill", 1.5), ("events, model in the Lambda", 6.0)]
+)
+def test_a_million_images_cost_no_more_than_their_budget(name, budget_usd):
+    cost = way(name).without_endpoint_usd
+    assert 0.5 * budget_usd < cost <= budget_usd
+
+
+def test_the_parts_of_a_cost_are_its_sum():
+    for each in costs(MILLION, Instances("ml.m5.large", 2), PRICES).ways:
+        parts = [*each.lines, *([each.endpoint] if each.endpoint else [])]
+        assert each.usd == pytest.approx(sum(line.usd for line in parts))
+        assert each.without_endpoint_usd == pytest.approx(PRICES.of(each.usage))
+
+
+def test_the_design_that_scones_began_with_costs_sixteen_times_as_much_and_refuses_large_originals():
+    seed = way("seed's design")
+    assert seed.usd / way("events").usd > 15
+    assert not seed.refused
+    assert "195,000 bytes" in way("seed's design", Load(size_bytes=200_000)).refused
+
+
+def test_instances_are_billed_by_the_hour_and_a_serverless_endpoint_by_the_image():
+    one, two = (way("events", MILLION, Instances("ml.c5.large", count)).endpoint for count in (1, 2))
+    assert one
+    assert two
+    assert one.usd == pytest.approx(30 * 24 * 0.102)
+    assert two.usd == pytest.approx(2 * one.usd)
+    few, many = (way("events", Load(images)).endpoint for images in (1_000, 2_000))
+    assert few
+    assert many
+    assert many.usd == pytest.approx(2 * few.usd)
+    assert way("events, model in the Lambda").endpoint is None
+
+
+def test_an_endpoint_without_a_price_is_left_out_and_the_week_says_so():
+    cost = weekly_cost(MILLION, [], Instances("ml.new.huge"), PRICES)
+    assert cost.endpoint is None
+    assert not any("Endpoint, 1" in line.service for line in cost.lines)
+
+
+def test_a_week_costs_the_sum_of_its_lines_with_the_endpoint_that_exists():
+    cost = weekly_cost(MILLION, [], Instances("ml.m5.large", 2), PRICES)
     assert cost.usd == pytest.approx(sum(line.usd for line in cost.lines))
-    assert cost.usd_per_million_images == pytest.approx(cost.usd)
+    assert cost.endpoint == "2 × ml.m5.large"
+    (line,) = (line for line in cost.lines if line.service == "Endpoint, 2 × ml.m5.large")
+    assert line.usd == pytest.approx(2 * 7 * 24 * 0.115)
 
 
 def test_few_images_cost_a_file_each():
-    few, many = (weekly_cost(n, 30, 70, []).usd_per_million_images or 0 for n in (100, 10_000_000))
-    per_file = PRICES.s3_put + PRICES.lambda_request + 0.5 * PRICES.lambda_arm_gb_s + 1e-6 * PRICES.logs_gb
+    few, many = (
+        weekly_cost(Load(n), [], None, PRICES).usd_per_million_images or 0 for n in (100, 10_000_000)
+    )
+    usd = PRICES.usd
+    per_file = usd["s3_put"] + usd["lambda_request"] + 0.1 * usd["lambda_arm_gb_s"]
+    per_file += 0.59e-6 * usd["logs_gb"]
     assert few - many == pytest.approx(1e6 * per_file, rel=0.01)
 
 
-def test_no_images_cost_what_the_report_scanned():
-    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=[10**12])
-    assert cost.usd == pytest.approx(PRICES.athena_tb)
+def test_no_images_cost_what_a_stack_costs_at_rest_and_what_the_report_scanned():
+    cost = weekly_cost(Load(0), [10**12], None, PRICES)
+    assert cost.usd == pytest.approx(PRICES.usd["athena_tb"] + PRICES.of(at_rest(7)))
     assert cost.usd_per_million_images is None
 
 
-def test_a_query_is_billed_for_10_mb_at_least():
-    cost = weekly_cost(0, 0.0, 0.0, scanned_bytes=[1_000, 20_000_000])
-    assert cost.usd == pytest.approx(30e6 / 1e12 * PRICES.athena_tb)
-
-
-def test_slower_steps_cost_more():
-    fast, slow = (weekly_cost(1000, ms, ms, []).usd for ms in (10, 1000))
+def test_slower_steps_and_larger_files_cost_more():
+    fast, slow, large = (
+        way("events", load).usd
+        for load in (Load(), Load(serialize_ms=600, classify_ms=600), Load(size_bytes=10**7))
+    )
     assert slow > fast
+    assert large > fast
+    assert way("backfill", Load(size_bytes=10**7)).usd > way("backfill").usd
+
+
+def test_prices_are_replaced_by_a_file_which_has_all_of_them_or_says_what_to_see_to(tmp_path):
+    text = PRICES_FILE.read_text(encoding="utf-8")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text.replace("s3_put = 5.00e-6", "s3_put = 1"), encoding="utf-8")
+    assert read_prices(mine).usd["s3_put"] == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "said"),
+    [
+        ("s3_get = 0.40e-6", "", "see to s3_get"),
+        ("s3_get = 0.40e-6", "s3_get = 0.40e-6\ns3_list = 1", "see to s3_list"),
+        ("s3_get = 0.40e-6", "s3_get = -1", "usd.s3_get must be a price"),
+        ("s3_get = 0.40e-6", "s3_get = nan", "usd.s3_get must be a price"),
+        ('"ml.c5.large" = 0.102', '"ml.c5.large" = "cheap"', "ml.c5.large must be a price"),
+        ("as_of = 2026-11-23", "as_of = 2026", "as_of must be the date"),
+        ("[usd]", "[usd", "cannot be read as prices"),
+    ],
+)
+def test_a_file_of_prices_that_cannot_be_used_is_refused(tmp_path, now, then, said):
+    text = PRICES_FILE.read_text(encoding="utf-8")
+    assert now in text
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text.replace(now, then, 1), encoding="utf-8")
+    with pytest.raises(BadPrices, match=re.escape(said)):
+        read_prices(mine)
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"),
+    [("1e6", "1,000,000"), ("100KB", "100,000"), ("2.5 MB", "2,500,000"), ("1000", "1,000")],
+)
+def test_amounts_are_typed_as_people_write_them(typed, amount):
+    done = CliRunner().invoke(scones, ["cost", f"--size={typed}"])
+    assert f"images of {amount} bytes" in done.stdout
+    assert done.stdout.index("all ") < done.stdout.index("EventBridge")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--images=many"], "an amount is like 1e6"),
+        (["--images=0"], "an amount is like 1e6"),
+        (["--instances=2"], "say its --instance-type"),
+        (["--instance-type=ml.huge"], "There are ml.t2.medium"),
+    ],
+)
+def test_a_cost_that_cannot_be_estimated_says_what_to_type(arguments, said):
+    done = CliRunner().invoke(scones, ["cost", *arguments])
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_the_json_of_a_cost_has_every_input_quantity_and_price():
+    done = CliRunner().invoke(scones, ["cost", "--images=2e6", "--model-ms=12", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["inputs"]["images"], found["inputs"]["model_ms"]) == (2_000_000, 12.0)
+    for each in found["ways"]:
+        usd = sum(found["prices"]["usd"][item] * quantity for item, quantity in each["usage"].items())
+        assert each["without_endpoint_usd"] == pytest.approx(usd)
+
+
+class SageMaker:
+    """SageMaker, which has one endpoint."""
+
+    def __init__(self, **variant: Any) -> None:
+        self._variant = variant
+
+    def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        if EndpointName != "scones":
+            raise ClientError({"Error": {"Code": "ValidationException"}}, "DescribeEndpoint")
+        return {"EndpointConfigName": "one", "ProductionVariants": [{"CurrentInstanceCount": 3}]}
+
+    def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
+        return {"ProductionVariants": [self._variant]}
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "found"),
+    [
+        ({"InstanceType": "ml.c5.large", "InitialInstanceCount": 1}, "scones", Instances("ml.c5.large", 3)),
+        ({"ServerlessConfig": {"MemorySizeInMB": 2048}}, "scones", Serverless(2048)),
+        ({}, "another", None),
+    ],
+)
+def test_the_endpoint_is_the_one_that_the_stack_asks(variant, name, found):
+    stack = SimpleNamespace(endpoint_url=None, endpoint_name=name, client=lambda _: SageMaker(**variant))
+    assert endpoint_of(cast(Stack, stack)) == found
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
-"""Images in, answers out: drop, query, report, rejected, why, review, label, certify, learn,
+"""Images in, answers out: drop, query, cost, report, rejected, why, review, label, certify, learn,
 import-capture."""
 
+import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -15,10 +16,12 @@ from infra.cli.command_line import ATTENTION, FOLDER, WholeNumber, argument, as_
 from infra.cli.terminal import answers, progress_bar, steps, words
 from infra.cli.words import (
     certificate_facts,
+    cost_facts,
     import_facts,
     learned_facts,
     print_json,
     show_certificate,
+    show_costs,
     show_import,
     show_learned,
     show_outcomes,
@@ -48,6 +51,28 @@ class _Date(click.ParamType[date]):
             self.fail(f"{value!r}: a date is like 2026-11-16", param, ctx)
 
 
+class _Amount(click.ParamType[int]):
+    """A whole number, as people write large ones: 1e6, 100KB, 2.5 MB."""
+
+    name = "amount"
+    _UNITS: ClassVar[dict[str, int]] = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read an amount."""
+        if isinstance(value, int):
+            return value
+        written = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?) ?([kmg]?b)?", value.replace(",", "").lower())
+        amount = float(written[1]) * self._UNITS[(written[2] or "").upper()] if written else 0.0
+        if not 1 <= amount <= 1e15:
+            self.fail(f"{value!r}: an amount is like 1e6, 1000000 or 100KB", param, ctx)
+        return round(amount)
+
+
+_prices = option(
+    "--prices",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="A file like analytics/report/prices.toml, with your prices.",
+)
 _patience = option("--patience", "patience_s", default=180.0, help="Seconds without news before giving up.")
 _since = option(
     "--since", type=_Date(), help="UTC date of the first uploads, like 2026-11-16. Left out: four weeks ago."
@@ -186,10 +211,63 @@ def query(
 
 
 @scones.command()
+@option("--images", type=_Amount(), default="1e6", show_default=True, help="How many images.")
+@option("--size", type=_Amount(), default="100KB", show_default=True, help="Mean size of a file.")
+@option("--days", type=click.FloatRange(0.01, 3650), default=30.0, help="Days in which they come.")
+@option("--serialize-ms", type=click.FloatRange(0), help="Duration of Serialize. Left out: by the size.")
+@option("--classify-ms", type=click.FloatRange(0), help="Duration of Classify, which waits for the endpoint.")
+@option(
+    "--model-memory-mb", type=WholeNumber(128, 10_240), help="Classify's memory if it has the model itself."
+)
+@option("--model-ms", type=click.FloatRange(0), help="Duration of Classify if it has the model itself.")
+@option("--endpoint-ms", type=click.FloatRange(0), help="Time of a serverless endpoint for an image.")
+@option("--endpoint-memory-mb", type=WholeNumber(1024, 6144), help="Memory of a serverless endpoint.")
+@option("--instance-type", help="A real-time endpoint, like ml.m5.large, instead of a serverless one.")
+@option("--instances", type=WholeNumber(1), help="Instances of a real-time endpoint.")
+@_prices
+@as_json
+def cost(
+    images: int,
+    size: int,
+    days: float,
+    endpoint_memory_mb: int | None,
+    instance_type: str | None,
+    instances: int | None,
+    prices: Path | None,
+    as_json: bool,
+    **durations: float | None,
+) -> None:
+    """Estimate what images cost on AWS: by events, by a backfill, with the model in the Lambda.
+
+    It asks nothing of AWS, and needs no stack.
+    """
+    from analytics.report.cost import Instances, Load, Serverless, costs
+    from analytics.report.prices import PRICES_FILE, read_prices
+
+    at = read_prices(prices or PRICES_FILE)
+    if instances and not instance_type:
+        raise click.UsageError("--instances are of a real-time endpoint: say its --instance-type, too")
+    if instance_type and instance_type not in at.usd_per_hosting_hour:
+        known = ", ".join(at.usd_per_hosting_hour)
+        raise click.UsageError(
+            f"--instance-type {instance_type} has no price. There are {known}; --prices reads others."
+        )
+    said = {name: value for name, value in durations.items() if value is not None}
+    load = Load(images, size, days, **said)  # type: ignore[arg-type]
+    serverless = Serverless(endpoint_memory_mb) if endpoint_memory_mb else Serverless()
+    found = costs(load, Instances(instance_type, instances or 1) if instance_type else serverless, at)
+    if as_json:
+        print_json(cost_facts(found))
+    else:
+        show_costs(answers, found)
+
+
+@scones.command()
 @option("--week", help="ISO week, like 2026-W47. Left out: this one.")
 @option("--compare", help="Week to compare with. Left out: the one before.")
 @option("--inventory", help="s3://…/manifest.json of an S3 Inventory, to count uploads in a large bucket.")
 @option("--out", type=FOLDER, help="Folder of the report.")
+@_prices
 @on
 @as_json
 def report(
@@ -197,6 +275,7 @@ def report(
     compare: str | None,
     inventory: str | None,
     out: Path | None,
+    prices: Path | None,
     on: str | None,
     as_json: bool,
 ) -> None:
@@ -214,11 +293,13 @@ def report(
     if other == chosen:
         raise click.ClickException(f"{chosen} cannot be compared with itself")
     stack = systems.current_stack(on)
+    from analytics.report.prices import PRICES_FILE, read_prices
     from infra.operations.answers import engine
     from infra.operations.write_report import report_of
 
+    at = read_prices(prices or PRICES_FILE)
     with engine(stack) as athena:
-        written = report_of(stack, athena, chosen, other, inventory)
+        written = report_of(stack, athena, chosen, other, inventory, at)
     page = written.write(out or state_folder() / "report")
     if as_json:
         click.echo((page.parent / "report.json").read_text(encoding="utf-8"), nl=False)

@@ -115,7 +115,9 @@ def endpoint_train(
         instance_type=instance_type,
     )
     if dry_run:
-        request, cost = requests.training_job(plan), requests.training_cost(plan)
+        from infra.operations.endpoint_cost import training_cost
+
+        request, cost = requests.training_job(plan), training_cost(plan)
         print_json({"images": images.counts(), "training_job": request, "cost": cost})
         return
     session = systems.aws_account().session
@@ -177,6 +179,7 @@ def endpoint(
         raise click.UsageError(
             "give either --image (the project's container) or --training-job (the built-in algorithm)"
         )
+    from infra.operations.endpoint_cost import hourly_cost
     from model.serving import deployment, sagemaker
 
     capacity: requests.Serverless | requests.RealTime
@@ -204,7 +207,7 @@ def endpoint(
         )
     now = datetime.now(UTC)
     if dry_run or account is None:
-        print_json(deployment.dry_run(wanted, now))
+        print_json(deployment.dry_run(wanted, now) | {"cost": hourly_cost(capacity)})
         return
     from infra.aws.deploy import parameters_of_model
     from infra.aws.release import release, served_by
@@ -213,7 +216,7 @@ def endpoint(
     of_endpoint = {"EndpointKind": "real-time" if instance_type else "serverless"}
     wanted_policy = {**parameters_of_model(model), **of_endpoint}
     change = served.change_to(wanted_policy, now) if served and image else None
-    say(f"the endpoint {name} will run {wanted.name(now)}: {requests.hourly_cost(capacity)}")
+    say(f"the endpoint {name} will run {wanted.name(now)}: {hourly_cost(capacity)}")
     if change:
         say(f"the stack {change.stack_name} will have the classes and thresholds of {wanted.model_version}:")
         show_resources(words, change)
