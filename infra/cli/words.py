@@ -294,6 +294,11 @@ def show_story(console: Terminal, story: "Story", picture: Path | None) -> None:
     if story.seen_said:
         where = f"{shown(picture)}. " if picture else ""
         console.print(f"What the model sees: {where}{story.seen_said}", highlight=False, soft_wrap=True)
+    near = story.neighbours
+    named = [f"{each.name} ({each.label}, {each.similarity:.3f})" for each in near.images]
+    if named or near.why_none:
+        what = ", ".join(named) or near.why_none
+        console.print(f"Nearest training images: {what}", highlight=False, soft_wrap=True)
     _show_rows(console, story)
     for label in story.labels:
         by, kind = label.labelled_by or "somebody", label.source or "no source"

@@ -21,7 +21,7 @@ from ingest.model_input import ModelInput
 from model import calibrate
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UnusableModel, read_card
 from model.training import card as model_card
-from model.training import onnx_head
+from model.training import neighbours, onnx_head
 from model.training.classifier_file import ModelFile
 from model.training.relearn import LEAST_LABELS, NONE, Comparison, Correction, learn
 
@@ -105,6 +105,7 @@ def learn_from(
     if not comparison.is_better:
         return Learned(comparison, images.left_out, None, None)
     version = _write(out, network, card, correction, logit_count, comparison, out_of_fold, images.labels)
+    neighbours.copy(model, out)
     return Learned(comparison, images.left_out, version, out)
 
 

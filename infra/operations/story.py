@@ -16,6 +16,7 @@ from infra.installation import how
 from infra.operations.listing import matches
 from infra.stack import STACK_NAME
 from ingest.upload import Upload
+from model.training.neighbours import Neighbour
 from workflow.outcome import IMPORTED_BUCKET, Outcome, rank_of
 from workflow.policy import UNLIKE_TRAINING, Policy
 
@@ -103,16 +104,6 @@ class Seen:
     def picture_type(self) -> str:
         """Content type of the file."""
         return "image/jpeg" if self.file.startswith(_JPEG) else "image/png"
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A training image near this one."""
-
-    name: str
-    label: str
-    similarity: float
-    """Cosine of the angle between the features of both images, at most 1."""
 
 
 @dataclass(frozen=True)

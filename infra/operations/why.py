@@ -9,25 +9,42 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote_plus
 
+import numpy as np
 import pandas as pd
 from botocore.exceptions import ClientError
+from numpy.typing import NDArray
 
 from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS, internal_query
 from analytics.review.sheet import scores_of
 from infra.operations.original import original
 from infra.operations.redrive import DeadLetterQueue, Message, plan_messages
-from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Seen, Stored, Story, tell
+from infra.operations.story import (
+    DeleteMarker,
+    Facts,
+    Given,
+    Neighbours,
+    Queues,
+    Row,
+    Seen,
+    Stored,
+    Story,
+    tell,
+)
 from infra.stack import Stack, depth, parameters_of
 from ingest.errors import RejectedImage
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import NULL_VERSION, Upload
+from model.files import DEFAULT_MODEL, read_card
+from model.training.neighbours import nearest
 from workflow.outcome import messages_of
 from workflow.policy import Policy
 
 ROWS_MOST = 1_000
 """Most rows about a key, and most versions of it, that are read: the latest ones."""
+NEAREST = 5
+"""How many training images are named."""
 NEAR_MOST = 5
 """Most keys that are proposed for an unknown one."""
 
@@ -46,9 +63,10 @@ def story_of(
     key: str,
     version_id: str | None = None,
     since: date | None = None,
+    model: Path = DEFAULT_MODEL,
 ) -> Story:
     """Gather what is known about a key and one upload under it, and tell it; see `facts_about`."""
-    return tell(facts_about(stack, client, answers, key, version_id, since))
+    return tell(facts_about(stack, client, answers, key, version_id, since, model))
 
 
 def keep_picture(story: Story, folder: Path) -> Path | None:
@@ -69,6 +87,7 @@ def facts_about(
     key: str,
     version_id: str | None = None,
     since: date | None = None,
+    model: Path = DEFAULT_MODEL,
 ) -> Facts:
     """Gather what is known about a key, and about one upload under it.
 
@@ -82,6 +101,7 @@ def facts_about(
         key: of the object; of an imported row, its event id.
         version_id: of the upload; its ETag where it has none. None stands for the latest upload.
         since: UTC date of the first uploads that are not listed; None goes back four weeks.
+        model: folder of the model that decided, for the nearest training images.
 
     Raises:
         botocore.exceptions.ClientError: AWS refused.
@@ -116,10 +136,12 @@ def facts_about(
     policy, form = _decides_by(client("cloudformation"), stack.name)
     is_listed = any(each.upload.upload_id == chosen.upload_id for each in versions)
     is_decided = any(row.counts for row in own)
+    seen, pixels = _seen(s3, chosen, form, is_listed=is_listed)
     return replace(
         facts,
         labels=_labels(answers, chosen.upload_id, {row.dt for row in own}) if own else (),
-        seen=_seen(s3, chosen, form, is_listed=is_listed),
+        seen=seen,
+        neighbours=_neighbours(own, pixels, model),
         recorded_at=dict(_recorded_at(s3, stack.results_bucket, own)),
         queues=Queues() if is_decided else _queues(stack, client("sqs"), key, chosen.upload_id),
         policy=policy,
@@ -309,18 +331,37 @@ def _decides_by(cloudformation: Any, stack_name: str) -> tuple[Policy, ModelInpu
     return Policy.from_mapping(parameters), ModelInput.from_mapping(parameters)
 
 
-def _seen(s3: Any, upload: Upload, form: ModelInput, *, is_listed: bool) -> Seen:
-    nothing = Seen(b"", {})
+def _seen(
+    s3: Any, upload: Upload, form: ModelInput, *, is_listed: bool
+) -> tuple[Seen, NDArray[np.uint8] | None]:
+    """Return what the model sees of an object, and its pixels `(height, width, 3)`."""
     if not is_listed:
-        return replace(nothing, why_not="this version is not in the bucket")
+        return Seen(b"", {}, "this version is not in the bucket"), None
     data = original(s3, upload.bucket, upload.key, upload.version_id)
     if data is None:
-        return replace(nothing, why_not="the object cannot be read, or is too large")
+        return Seen(b"", {}, "the object cannot be read, or is too large"), None
     try:
         prepared = prepare_for(form, data)
     except RejectedImage as rejected:
-        return replace(nothing, why_not=str(rejected))
-    return Seen(form.file_of(prepared.pixels), prepared.facts())
+        return Seen(b"", {}, str(rejected)), None
+    return Seen(form.file_of(prepared.pixels), prepared.facts()), np.asarray(prepared.pixels)
+
+
+def _neighbours(rows: Sequence[Row], pixels: NDArray[np.uint8] | None, model: Path) -> Neighbours:
+    """Return the training images nearest to an image that a model decided about."""
+    versions = {row.model_version for row in rows if row.counts and row.model_version}
+    if not versions or pixels is None:
+        return Neighbours()
+    version = read_card(model)["model_version"]
+    if version not in versions:
+        decided = ", ".join(sorted(versions))
+        return Neighbours(
+            why_none=f"{decided} decided, and {model} holds {version}: give its folder, as MODEL or --model"
+        )
+    try:
+        return Neighbours(nearest(model, pixels, NEAREST))
+    except FileNotFoundError:
+        return Neighbours(why_none=f"{model} keeps no features of its training images; a new training does")
 
 
 def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> Iterator[tuple[str, datetime]]:

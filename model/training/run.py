@@ -10,7 +10,7 @@ from model.data import cifar100
 from model.data.dataset import DataError, left_out
 from model.data.foreign import read as read_foreign
 from model.data.load import Data, Progress, Steps, load
-from model.training import card
+from model.training import card, neighbours
 from model.training.classifier_file import ModelFile
 from model.training.label_errors import LabelErrors, Suspect
 from model.training.summary import summary
@@ -94,6 +94,7 @@ def run(
     with steps("training") as progress:
         file, described = trainer(clean, progress)
     card.write(out, file, described)
+    neighbours.write(out, file.content, clean.train)
     return Trained(out, file, described)
 
 

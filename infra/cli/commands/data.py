@@ -334,11 +334,18 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 @argument("key", metavar="KEY")
 @option("--version", "version_id", help="S3's id of the version. Left out: the latest upload.")
 @_since
+@option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the model that decided.")
 @option("--out", type=FOLDER, help="Folder of the picture that the model sees.")
 @on
 @as_json
 def why(
-    key: str, version_id: str | None, since: date | None, out: Path | None, on: str | None, as_json: bool
+    key: str,
+    version_id: str | None,
+    since: date | None,
+    model: Path,
+    out: Path | None,
+    on: str | None,
+    as_json: bool,
 ) -> None:
     """Tell one image's story: its steps, scores, rows and labels, and what mends it.
 
@@ -349,7 +356,7 @@ def why(
     from infra.operations.why import keep_picture, story_of
 
     with engine(stack) as athena:
-        story = story_of(stack, stack.client, athena, key, version_id, since)
+        story = story_of(stack, stack.client, athena, key, version_id, since, model)
     picture = keep_picture(story, out or state_folder() / "why")
     if as_json:
         print_json(story_facts(story, picture))
