@@ -1,8 +1,12 @@
 """Reads one version of one object, and translates S3's errors."""
 
+from urllib.parse import quote
+
 import boto3
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.hooks import first_non_none_response
 
 from ingest.errors import MAX_BYTES, RejectedImage, too_large
 from ingest.upload import NULL_VERSION, Upload
@@ -33,19 +37,69 @@ class AccessDenied(ClientError):  # type: ignore[misc]
     )
 
 
-class IncomingBucket:
-    """Reader of the objects that uploads name."""
+class Shortcut:
+    """Reads objects with botocore's signature and connections alone, in a third of the CPU time.
+
+    What botocore does besides for each request, such as finding the bucket's endpoint anew, takes longer than
+    decoding a small image: see docs/decisions/0113-what-an-image-costs.md.
+    """
 
     def __init__(self, s3: "boto3.client") -> None:
         self._s3 = s3
+        self._urls: dict[str, str] = {}
+
+    def get(self, upload: Upload) -> bytes | None:
+        """Return the object, or None where S3 answers anything but the whole object: the client knows why.
+
+        Raises:
+            RejectedImage: `too_large`, of which nothing is read.
+        """
+        selected = _version_of(upload)
+        url = f"{self._url_of(upload.bucket)}{quote(upload.key, safe='/~')}"
+        if version_id := selected.get("VersionId"):
+            url = f"{url}?versionId={quote(version_id, safe='~')}"
+        headers = {"If-Match": selected["IfMatch"]} if "IfMatch" in selected else {}
+        request = AWSRequest("GET", url, headers=headers, stream_output=True)
+        try:
+            self._s3._request_signer.sign("GetObject", request)
+            prepared = request.prepare()
+            # Where moto answers in place of S3.
+            responses = self._s3.meta.events.emit("before-send.s3.GetObject", request=prepared)
+            response = first_non_none_response(responses) or self._s3._endpoint.http_session.send(prepared)
+            size_bytes = int(response.headers.get("Content-Length", -1))
+            if response.status_code == 200:
+                _refuse_beyond_limit(size_bytes)
+            data: bytes = response.content
+        except BotoCoreError:
+            return None
+        return data if response.status_code == 200 and len(data) == size_bytes else None
+
+    def _url_of(self, bucket: str) -> str:
+        """Return the URL of a bucket, with a slash at its end, wherever the client finds it."""
+        if bucket not in self._urls:
+            signed = self._s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "-"})
+            self._urls[bucket] = signed.partition("?")[0].removesuffix("-")
+        return self._urls[bucket]
+
+
+class IncomingBucket:
+    """Reader of the objects that uploads name."""
+
+    def __init__(self, s3: "boto3.client", shortcut: Shortcut | None = None) -> None:
+        self._s3 = s3
+        self._shortcut = shortcut
 
     @classmethod
     def connect(cls) -> "IncomingBucket":
-        """Return a reader with its own client, which times out before the Lambda does."""
+        """Return a reader with its own client, which times out before the Lambda does.
+
+        The client makes the second attempt; the first is the shortcut's.
+        """
         config = Config(
-            connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2}
+            connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1}
         )
-        return cls(boto3.client("s3", config=config))
+        s3 = boto3.client("s3", config=config)
+        return cls(s3, Shortcut(s3))
 
     def read(self, upload: Upload) -> bytes:
         """Return the bytes of exactly the version that was uploaded.
@@ -56,6 +110,8 @@ class IncomingBucket:
         """
         # Check the size that the event names before reading, then S3's ContentLength, which is authoritative.
         _refuse_beyond_limit(upload.size_bytes)
+        if self._shortcut and (whole := self._shortcut.get(upload)) is not None:
+            return whole
         version = _version_of(upload)
         try:
             response = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)

@@ -24,6 +24,8 @@ from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
+LONGEST_POLL = 5
+"""Longest pause between two questions, in shortest ones: asking takes CPU time from what is waited for."""
 DAY = timedelta(days=1)
 _NAMED = 5
 """Most names in one note."""
@@ -146,7 +148,8 @@ def settle(
     """
     wanted = {(each.key, each.version_id): each for each in dropped}
     task = progress.add_task("recorded", total=len(wanted))
-    recorded, missing, last_news = -1, len(wanted), time.monotonic()
+    began = time.monotonic()
+    recorded, missing, last_news = -1, len(wanted), began
     poll_s = POLL_S if stack.endpoint_url else POLL_ON_AWS_S
     a_day_ago = datetime.now(UTC) - SINCE
     bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
@@ -165,7 +168,17 @@ def settle(
                     return settled
                 if len(settled.missing) < missing:
                     missing, last_news = len(settled.missing), time.monotonic()
-            time.sleep(poll_s)
+            time.sleep(poll_s * pause_factor(stored / len(wanted), (time.monotonic() - began) / poll_s))
+
+
+def pause_factor(done_share: float, elapsed: float) -> float:
+    """Return the pause before the next question: half of what the rest takes at the pace so far.
+
+    It is at least 1 and at most `LONGEST_POLL`, in units of which `elapsed` have passed.
+    """
+    if not 0 < done_share < 1:
+        return 1
+    return min(max(1.0, elapsed * (1 - done_share) / done_share / 2), float(LONGEST_POLL))
 
 
 def _bounds(keys: Sequence[str], since: Since) -> dict[str, InternalValue]:

@@ -1,15 +1,19 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ingest import serialize
-from ingest.aws import AccessDenied, IncomingBucket
+from ingest.aws import AccessDenied, IncomingBucket, Shortcut
 from ingest.errors import MAX_BYTES, RejectedImage
 from ingest.image import prepare, prepare_for
 from ingest.model_input import ModelInput
@@ -37,6 +41,13 @@ EXECUTION = "arn:aws:states:us-east-1:111122223333:express:scones-image:one:two"
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+class RawResponse(io.BytesIO):
+    """The body of an answer, as urllib3 has it."""
+
+    def stream(self, **_):
+        yield self.read()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -151,6 +162,50 @@ def test_no_state_and_no_request_exceeds_its_limit_even_with_noise(size_px, jpeg
 )
 def test_an_object_of_any_key_is_found(s3, key):
     assert invoke(put(s3, png_bytes(), key))["image"]["image_format"] == "png"
+
+
+def sent_by(s3, read, upload):
+    """Return URL and conditions of the request that a reader sends."""
+    sent = []
+
+    def stored(request, **_):
+        sent.append((request.url, str(request.headers.get("If-Match")).removeprefix("b").strip("'")))
+        return AWSResponse(request.url, 200, HeadersDict({"Content-Length": "0"}), RawResponse(b""))
+
+    s3.meta.events.register_first("before-send.s3.GetObject", stored)
+    try:
+        read(upload)
+    finally:
+        s3.meta.events.unregister("before-send.s3.GetObject", stored)
+    return sent
+
+
+@given(
+    key=st.text(min_size=1, max_size=40).filter(lambda key: key.encode("utf-8", "replace").decode() == key),
+    version_id=st.sampled_from([None, "v/1+%"]),
+)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_shortcut_sends_the_request_that_the_client_would_send(plain_s3, key, version_id):
+    upload = replace(an_upload(), bucket=BUCKET, key=key, version_id=version_id, etag="e", size_bytes=0)
+    short = sent_by(plain_s3, Shortcut(plain_s3).get, upload)
+    assert short == sent_by(plain_s3, IncomingBucket(plain_s3).read, upload)
+
+
+@pytest.mark.parametrize(
+    ("status", "length", "body"),
+    [(200, "5", b"imag"), (200, None, b"image"), (404, "5", b"image"), (206, "5", b"image"), (304, "0", b"")],
+)
+def test_the_client_reads_what_the_shortcut_does_not_get_whole(plain_s3, status, length, body):
+    headers = HeadersDict({"Content-Length": length} if length else {})
+
+    def answer(request, **_):
+        return AWSResponse(request.url, status, headers, RawResponse(body))
+
+    plain_s3.meta.events.register_first("before-send.s3.GetObject", answer)
+    try:
+        assert Shortcut(plain_s3).get(an_upload()) is None
+    finally:
+        plain_s3.meta.events.unregister("before-send.s3.GetObject", answer)
 
 
 def test_exactly_the_version_is_read_after_another_upload_under_its_key(s3):

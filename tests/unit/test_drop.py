@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, drop, files_of, notes_on
+from infra.operations.drop import NothingToDrop, drop, files_of, notes_on, pause_factor
 from infra.space import NotEnoughSpace, disk_bytes
 
 
@@ -90,3 +90,14 @@ def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.
     stack: Any = SimpleNamespace(home=None, incoming_bucket="images", client=lambda _: s3)
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
     assert [each.key for each in drop(stack, files_of(tmp_path), progress)] == ["a.png"]
+
+
+# ── waiting for outcomes ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("done_share", "elapsed", "pause"),
+    [(0, 3, 1), (0.5, 4, 2), (0.01, 10, 5), (0.99, 10, 1), (1, 10, 1), (1.5, 10, 1)],
+)
+def test_the_pause_is_half_of_what_is_left_within_bounds(done_share, elapsed, pause) -> None:
+    assert pause_factor(done_share, elapsed) == pause
