@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Stack:
     state_machine_arn: str
     backfill_state_machine_arn: str
     results_queue_url: str
+    waiting_images_url: str
     unrecorded_outcomes_url: str
     undelivered_events_url: str
     database: str
@@ -47,7 +48,6 @@ class Stack:
     key_pattern: str = "*"
     """Keys that are classified, `prefix*suffix`. Other objects of the bucket are none of its images."""
     name: str = STACK_NAME
-    waiting_images_url: str = ""
     endpoint_name: str = "scones"
     endpoint_url: str | None = None
     """URL of the embedded AWS. None stands for AWS itself."""
@@ -65,7 +65,21 @@ class Stack:
 
     @classmethod
     def from_outputs(cls, outputs: dict[str, str], **where: Any) -> "Stack":
-        """Return the stack that CloudFormation describes by the template's outputs."""
+        """Return the stack that CloudFormation describes by the template's outputs.
+
+        Raises:
+            NotUp: an output is missing, as in a stack that an older version deployed.
+        """
+        try:
+            return cls._of(outputs, **where)
+        except KeyError as error:
+            raise NotUp(
+                f"the stack has no output {error.args[0]}: another version of Scones deployed it, and "
+                f"`{how('deploy')}` brings it up to date"
+            ) from error
+
+    @classmethod
+    def _of(cls, outputs: Mapping[str, str], **where: Any) -> "Stack":
         return cls(
             incoming_bucket=outputs["IncomingBucket"],
             key_pattern=outputs["KeyPattern"],
@@ -90,7 +104,7 @@ class Stack:
         """Read the stack that `up` left.
 
         Raises:
-            NotUp: there is none.
+            NotUp: there is none, or another version of Scones left it.
         """
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
@@ -98,6 +112,11 @@ class Stack:
             raise NotUp(f"nothing is running here: start it with `{how('up')}`") from error
         if set(said) == {"home"}:  # what `up` writes before it starts anything
             raise NotUp(f"it has not come up: `{how('down')}` ends what there is of it")
+        needed = {each.name for each in fields(cls) if MISSING is each.default is each.default_factory}
+        if not needed <= set(said) <= {each.name for each in fields(cls)}:
+            raise NotUp(
+                f"another version of Scones started it: `{how('down')}`, then `{how('up')}`. Images are kept"
+            )
         return cls(**said)
 
     def save(self, path: Path) -> None:

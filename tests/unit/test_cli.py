@@ -29,6 +29,7 @@ A_STACK = Stack(
     state_machine_arn="arn",
     backfill_state_machine_arn="arn",
     results_queue_url="url",
+    waiting_images_url="url",
     unrecorded_outcomes_url="url",
     undelivered_events_url="url",
     database="scones",
