@@ -7,6 +7,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import first_non_none_response
+from urllib3.exceptions import HTTPError
 
 from ingest.errors import MAX_BYTES, RejectedImage, too_large
 from ingest.upload import NULL_VERSION, Upload
@@ -70,7 +71,7 @@ class Shortcut:
             if response.status_code == 200:
                 _refuse_beyond_limit(size_bytes)
             data: bytes = response.content
-        except BotoCoreError:
+        except (BotoCoreError, HTTPError):  # the latter while the body is read
             return None
         return data if response.status_code == 200 and len(data) == size_bytes else None
 

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from urllib3.exceptions import ProtocolError
 
 from ingest import serialize
 from ingest.aws import AccessDenied, IncomingBucket, Shortcut
@@ -200,6 +201,22 @@ def test_the_client_reads_what_the_shortcut_does_not_get_whole(plain_s3, status,
 
     def answer(request, **_):
         return AWSResponse(request.url, status, headers, RawResponse(body))
+
+    plain_s3.meta.events.register_first("before-send.s3.GetObject", answer)
+    try:
+        assert Shortcut(plain_s3).get(an_upload()) is None
+    finally:
+        plain_s3.meta.events.unregister("before-send.s3.GetObject", answer)
+
+
+def test_the_client_reads_what_breaks_off_on_its_way(plain_s3):
+    class BrokenOff(RawResponse):
+        def stream(self, **_):
+            yield b"im"
+            raise ProtocolError("Connection broken")
+
+    def answer(request, **_):
+        return AWSResponse(request.url, 200, HeadersDict({"Content-Length": "5"}), BrokenOff())
 
     plain_s3.meta.events.register_first("before-send.s3.GetObject", answer)
     try:
