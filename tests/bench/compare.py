@@ -137,13 +137,16 @@ class Comparison:
             runs.append(Run(way, size.name, count, seconds, cpu_s))
         return runs
 
-    def send(self, way: str, name: str, count: int) -> None:
-        """Send images of the smallest size one way of Scones. A backfill takes what events brought."""
-        drawn, prefix = self._drawn[SIZES[0].name], f"{name}/"
-        if way == EVENTS:
-            self.carry({f"{prefix}{number:06}.jpg": drawn[number % len(drawn)] for number in range(count)})
-        else:
-            self.again(prefix, count)
+    def send(self, name: str, count: int) -> None:
+        """Send images of 640 × 480 through the event path."""
+        drawn = self._drawn[SIZES[1].name]
+        self.carry({f"{name}/{number:06}.jpg": drawn[number % len(drawn)] for number in range(count)})
+
+    def many(self, prefix: str, count: int) -> tuple[float, float]:
+        """Return images per second of the plain script and of the backfill, for what `send` sent."""
+        drawn = self._drawn[SIZES[1].name]
+        plain = self._plain(SIZES[1], [drawn[number % len(drawn)] for number in range(count)])
+        return plain.rate, count / self.again(prefix, count)
 
     def _plain(self, size: Size, files: Iterable[Path]) -> Run:
         paths = self._folder / "paths.txt"
