@@ -311,9 +311,7 @@ def show_story(console: Terminal, story: "Story", picture: Path | None) -> None:
             f"Cost: {story.cost_micro_usd:.1f} millionths of a dollar, by list prices.", highlight=False
         )
     for mend in story.mends:
-        console.print(
-            f"  {mend.command}" if mend.command else "", f"({mend.why})", highlight=False, soft_wrap=True
-        )
+        console.print(f"  {mend.command}  ({mend.why})", highlight=False, soft_wrap=True)
     for upload, said in story.others[:_SHOWN]:
         version = upload.version_id or upload.etag
         console.print(f"Also under this key: version {version}, {said}", highlight=False, soft_wrap=True)

@@ -179,7 +179,7 @@ class Mend:
     """What to do about an upload."""
 
     why: str
-    command: str | None = None
+    command: str
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,22 @@ def test_the_scores_are_compared_with_the_threshold_of_then_and_of_now():
     ]
 
 
+def test_each_step_has_its_time_or_its_duration_and_a_merged_file_is_no_record():
+    merged = "predictions/dt=2026-11-16/rows-current-0123456789abcdef0123456789abcdef-0000.parquet"
+    written = datetime(2026, 11, 17, 3, tzinfo=UTC)
+    first = at("09:30:30")
+    rows = [a_told_row(first_decided_at=first), a_told_row(path=merged, first_decided_at=first)]
+    story = tell(facts(*rows, recorded_at={merged: written}))
+    assert [(step.name, step.at, step.took_ms) for step in story.steps] == [
+        ("uploaded", UPLOAD.uploaded_at, None),
+        ("classified", None, 30.0),
+        ("decided", datetime(2026, 11, 16, 9, 31, tzinfo=UTC), None),
+        ("recorded", None, None),
+        ("compacted", written, None),
+    ]
+    assert "60.0\u00a0s after the upload; first at 2026-11-16 09:30:30 UTC" in story.steps[2].said
+
+
 def test_a_label_that_counts_is_not_asked_for_again():
     label = Given("tulip", at("10:00"), "Ada", None, None, counts=True)
     assert tell(facts(a_told_row(), labels=[label])).mends == []

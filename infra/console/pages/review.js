@@ -21,7 +21,7 @@
   const picture = (image) => `/picture?${new URLSearchParams({ key: image.key, version: image.version, size: "large" })}`;
 
   async function ask(path, body) {
-    const answer = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
+    const answer = await fetch(path, body && { method: "POST", body: JSON.stringify(body), keepalive: true });
     const said = await answer.json().catch(() => ({ detail: answer.statusText }));
     if (!answer.ok) throw new Error(said.detail);
     return said;
@@ -77,8 +77,8 @@
     $("status").textContent = `${before}Image ${done + 1} of ${loaded}.`;
   }
 
-  function matches() {
-    const typed = $("find").value.trim().toLowerCase();
+  function matches(text) {
+    const typed = text.trim().toLowerCase();
     if (!isLong()) return classes;
     if (!typed) return [...recent, ...classes.filter((name) => !recent.includes(name))].slice(0, SHOWN);
     const lower = (name) => name.toLowerCase();
@@ -88,7 +88,7 @@
   }
 
   function offer() {
-    $("answers").replaceChildren(...matches().map((name, number) => {
+    $("answers").replaceChildren(...matches($("find").value).map((name, number) => {
       const button = document.createElement("button");
       const own = isLong() ? [String(number + 1)] : keys[name];
       button.type = "button";
@@ -173,10 +173,11 @@
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const named = byKey.get(key);
     let button = named && $(named);
-    // In the field, Backspace and the arrows edit what is typed.
-    if (isFinding && $("find").value && key !== "0") button = null;
-    button ??= [...$("answers").children].find((each) => each.keys.includes(key));
-    if (isFinding && key === "Enter") button = $("find").value ? $("answers").firstElementChild : null;
+    const typed = isFinding ? $("find").value : "";
+    // In the field, Backspace and the arrows edit what is typed, and a digit may be part of a class's name.
+    if (typed && (key.length > 1 || matches(typed + key).length)) button = null;
+    else button ??= [...$("answers").children].find((each) => each.keys.includes(key));
+    if (typed && key === "Enter") button = $("answers").firstElementChild;
     if (!button || button.disabled) return;
     event.preventDefault();
     // A key that is held down labels nothing that nobody has looked at.
