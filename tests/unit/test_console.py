@@ -1,5 +1,7 @@
 """The console's frame: who may use it, and what each response says."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -10,7 +12,10 @@ from starlette.routing import Route
 from infra.cli.main import scones
 from infra.console.access import HEADERS, READING
 from infra.console.pages import PAGES
+from infra.installation import PROJECT
 from tests.console import ORIGIN, TOKEN, MadeUp, a_client, a_stranger
+
+HEAVY = {"PIL", "boto3", "duckdb", "numpy", "onnxruntime", "pandas", "pyarrow", "sqlglot"}
 
 
 @pytest.fixture
@@ -113,6 +118,12 @@ def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(owner):
     assert page.status_code == 404
     assert "<b>" not in page.text
     assert "\u202e" not in page.text
+
+
+def test_a_console_that_nobody_looks_at_has_loaded_little():
+    code = f"import infra.console.serve, sys; print(*({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_on_aws_the_console_is_served_with_a_new_token_each_time(monkeypatch):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +10,9 @@ from starlette.routing import BaseRoute, Route
 
 from infra.console import frame
 from infra.console.system import System
-from infra.operations.story import Seen, Story
+
+if TYPE_CHECKING:
+    from infra.operations.story import Seen, Story
 
 TITLE, PATH = "Image", "/image"
 
@@ -17,7 +20,7 @@ TITLE, PATH = "Image", "/image"
 def routes(system: System) -> Sequence[BaseRoute]:
     """Return the page's routes."""
 
-    def told(key: str, version_id: str | None) -> Story:
+    def told(key: str, version_id: str | None) -> "Story":
         from infra.operations.why import story_of  # pandas: not before somebody asks
 
         with system.engine() as engine:
@@ -33,7 +36,7 @@ def routes(system: System) -> Sequence[BaseRoute]:
     return [Route(PATH, image)]
 
 
-def _as_address(seen: Seen) -> str | None:
+def _as_address(seen: "Seen") -> str | None:
     """Return what the model sees as an address that holds it: a few kilobytes."""
     data = base64.b64encode(seen.file).decode()
     return f"data:{seen.picture_type};base64,{data}" if data else None
