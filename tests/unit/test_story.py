@@ -1,5 +1,6 @@
 """One image's story follows from the facts: what became of each row, and what mends each end."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,10 +12,11 @@ from analytics.athena.local import LocalEngine
 from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT
 from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Stored, tell
-from infra.operations.why import _labels, _rows, near_keys
+from infra.operations.why import _labels, _queues, _rows, near_keys
 from ingest.upload import Upload
-from tests.builders import an_upload
+from tests.builders import a_message, an_upload
 from tests.builders_table import a_failed_row, a_label, a_row, write_labels, write_rows
+from tests.console import A_STACK
 from workflow.outcome import Outcome
 from workflow.policy import UNLIKE_TRAINING, Policy
 
@@ -287,6 +289,45 @@ def test_rows_and_labels_are_those_that_the_views_choose_among(tmp_path):
         (None, "Grace", True),
         ("tulip", "Ada", False),
     ]
+
+
+class Sqs:
+    """Queues by URL: the bodies of their messages, and who may see them."""
+
+    def __init__(self, **queues):
+        self._queues = queues
+        self.visible = {url: set(range(len(bodies))) for url, bodies in queues.items()}
+
+    def get_queue_attributes(self, QueueUrl, **_):
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": len(self._queues.get(QueueUrl, ())),
+                "ApproximateNumberOfMessagesNotVisible": 0,
+            }
+        }
+
+    def receive_message(self, QueueUrl, **_):
+        numbers = sorted(self.visible[QueueUrl])
+        self.visible[QueueUrl] = set()
+        bodies = self._queues[QueueUrl]
+        return {
+            "Messages": [{"MessageId": str(n), "ReceiptHandle": str(n), "Body": bodies[n]} for n in numbers]
+        }
+
+    def change_message_visibility_batch(self, QueueUrl, Entries):
+        self.visible[QueueUrl] |= {int(each["ReceiptHandle"]) for each in Entries}
+
+
+def test_an_image_is_found_in_the_dead_letter_queues_whose_messages_stay():
+    event = json.dumps(UPLOAD.to_event())
+    outcome = json.dumps(a_message("accepted", UPLOAD.to_event()))
+    sqs = Sqs(undelivered=["no event", event], unrecorded=[outcome], waiting=["x", "y"])
+    assert _queues(A_STACK, sqs, UPLOAD.key, UPLOAD.upload_id) == Queues(2, True, True)
+    assert sqs.visible["undelivered"] == {0, 1}
+    assert sqs.visible["unrecorded"] == {0}
+    assert _queues(A_STACK, sqs, UPLOAD.key, None) == Queues(2, True, True)
+    assert _queues(A_STACK, sqs, UPLOAD.key, "of another version") == Queues(2, False, False)
+    assert _queues(A_STACK, Sqs(), UPLOAD.key, None) == Queues()
 
 
 class Listing:
