@@ -25,7 +25,7 @@ from infra.installation import PROJECT
 from infra.operations.answers import engine
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
-from infra.stack import Stack
+from infra.stack import Stack, depth
 from model.data.drawings import draw
 from tests.bench.processes import CLIENT, Processes, since
 from tests.bench.seed import SeedDesign
@@ -38,7 +38,7 @@ the bytes of a camera's."""
 DRAWN = 12
 """Images that are drawn for each size: each is used under many keys."""
 PATIENCE_S = 60.0
-POLL_S = 0.5
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,13 @@ class Comparison:
         ways: dict[str, Callable[[], float]] = {
             SEED_DESIGN: lambda: self._seed_design.carry(files),
             EVENTS: lambda: self.carry(files),
-            BACKFILL: lambda: self.again(prefix, count),
+            BACKFILL: lambda: self.again(prefix),
         }
         runs = [self._plain(size, list(files.values()))]
         for way, carry in ways.items():
-            before = self._processes.cpu_s()
-            seconds = carry()
-            cpu_s = since(before, self._processes.cpu_s())
-            runs.append(Run(way, size.name, count, seconds, cpu_s))
+            began_at, before = datetime.now(UTC), self._processes.cpu_s()
+            runs.append(Run(way, size.name, count, carry(), since(before, self._processes.cpu_s())))
+        self._check(prefix, count, began_at)
         return runs
 
     def send(self, name: str, count: int) -> None:
@@ -146,7 +145,10 @@ class Comparison:
         """Return images per second of the plain script and of the backfill, for what `send` sent."""
         drawn = self._drawn[SIZES[1].name]
         plain = self._plain(SIZES[1], [drawn[number % len(drawn)] for number in range(count)])
-        return plain.rate, count / self.again(prefix, count)
+        began_at = datetime.now(UTC)
+        seconds = self.again(prefix)
+        self._check(prefix, count, began_at)
+        return plain.rate, count / seconds
 
     def _plain(self, size: Size, files: Iterable[Path]) -> Run:
         paths = self._folder / "paths.txt"
@@ -169,25 +171,34 @@ class Comparison:
             raise RuntimeError(f"{len(settled.missing)} images missing, {settled.outcomes['failed']} failed")
         return time.monotonic() - started
 
-    def again(self, prefix: str, images: int) -> float:
-        """Backfill a prefix, and wait until each image has its new row; return the seconds.
+    def again(self, prefix: str) -> float:
+        """Backfill a prefix, and wait until all outcomes are written; return the seconds.
 
         Raises:
-            RuntimeError: an execution failed, or an image has no row.
+            RuntimeError: an execution failed.
         """
-        started, since = time.monotonic(), f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-        runs = backfill(self._stack, prefix)
-        ended = wait(self._stack, runs, Progress(disable=True))
+        started = time.monotonic()
+        ended = wait(self._stack, backfill(self._stack, prefix), Progress(disable=True))
         if not all(each.went_well for each in ended):
             raise RuntimeError(f"the backfill of {prefix} ended as {[each.status for each in ended]}")
-        sql = f"SELECT count(*) AS n FROM outcomes WHERE decided_at >= TIMESTAMP '{since}'"
-        deadline = time.monotonic() + PATIENCE_S
-        with engine(self._stack) as answers:
-            while int(answers.query(f"{sql} AND starts_with(key, '{prefix}')").frame.n[0]) < images:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"rows of the backfill of {prefix} are missing")
-                time.sleep(POLL_S)
+        deadline, sqs = time.monotonic() + PATIENCE_S, self._stack.client("sqs")
+        # A message is deleted once its rows are written: an empty queue is the cheapest sign that all are.
+        while depth(sqs, self._stack.results_queue_url) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
         return time.monotonic() - started
+
+    def _check(self, prefix: str, images: int, began_at: datetime) -> None:
+        """Check that each image has a row since a time.
+
+        Raises:
+            RuntimeError: one has none.
+        """
+        is_new = f"decided_at >= TIMESTAMP '{began_at:%Y-%m-%d %H:%M:%S}'"
+        sql = f"SELECT count(*) AS n FROM outcomes WHERE {is_new} AND starts_with(key, '{prefix}')"
+        with engine(self._stack) as answers:
+            rows = int(answers.query(sql).frame.n[0])
+        if rows < images:
+            raise RuntimeError(f"{images - rows} rows of the backfill of {prefix} are missing")
 
 
 def draw_photos(folder: Path, size: Size) -> list[Path]:
