@@ -67,6 +67,10 @@ def cast_sql(sql: str, source: Type, target: Type) -> str:
         return _to_text(sql, source)
     if source.is_floating and target.name == "decimal":  # Trino rounds the shortest digits
         return _read(in_python("double_text" if source == DOUBLE else "real_text", sql), target)
+    if source == DOUBLE and target.name == "real":
+        large = f"isfinite({sql}) AND abs({sql}) >= {_REAL_OVERFLOW}"
+        infinite = f"CAST(CASE WHEN {sql} > 0 THEN 'inf' ELSE '-inf' END AS FLOAT)"
+        return f"(CASE WHEN {large} THEN {infinite} ELSE TRY_CAST({sql} AS FLOAT) END)"
     if (source.is_floating or source.name == "decimal") and target == BOOLEAN:
         return f"({sql} <> 0)"
     if source.is_floating and target.is_integer:
@@ -92,6 +96,10 @@ def cast_sql(sql: str, source: Type, target: Type) -> str:
     raise QueryRefused(f"A cast from {source} to {target} is not supported.")
 
 
+_REAL_OVERFLOW = "3.4028235677973366e38"
+"""Smallest double that rounds to infinity as a real."""
+
+
 def _entry_types(source: Type, target: Type) -> list[tuple[str, Type, Type]]:
     return [
         (part, source.arguments[index], target.arguments[index])
@@ -106,7 +114,7 @@ def _is_plain(source: Type, target: Type) -> bool:
     if source.is_exact and target.is_number:
         return True
     if source.is_floating:
-        return target.is_floating
+        return target == DOUBLE
     if source == BOOLEAN and target.name == "decimal":
         return target.precision > target.scale
     if source == BOOLEAN:

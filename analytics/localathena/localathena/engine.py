@@ -271,18 +271,31 @@ _REASONS = {
     "aggregate function calls cannot be nested": "Aggregates cannot be nested: move one into a subquery.",
     "More than one row returned by a subquery": "A query in an expression returned more than one row.",
     "Map keys must be unique": "A map's keys must be unique, and two are equal.",
+    "Map keys can not be NULL": "A map's key cannot be NULL.",
+    "map key list does not align": "The arrays of a map's keys and of its values must have the same length.",
     "not allowed in(?:side the)? (?:TRY|try)": (
         "TRY around an aggregate or a window function is not supported: write x / nullif(y, 0), or TRY in an "
         "outer query."
     ),
     '"string_agg" must be a constant': "A separator that differs from row to row is not supported here.",
     "ORDER BY non-integer literal": "ORDER BY of a constant is not supported: leave it out.",
+    "cannot contain window function calls": (
+        "An aggregate cannot contain a window function: compute it in a subquery, and aggregate outside."
+    ),
+    "Invalid UTF8 Codepoint (.+)": "chr: {0} is not a character.",
+    "Invalid input for hex digit: (.+)": "from_hex: {0} is not a hexadecimal digit.",
+    "Argument for ntile must be": "ntile needs 1 or more buckets.",
+    "n value must be > 0": "The number of values of min or max must be 1 or more.",
     "Failure in decode": "from_utf8 of bytes that are not UTF-8 is not supported.",
     '"precision" argument': "round to NULL places is not supported.",
     "can not contain NULL values": "NULL within an array is not supported in this function.",
+    '(?:with|Casting|decimal) value "?(.+?)"? (?:can\'t be cast|to type)': (
+        "{0} is out of range for its type. Cast it to a larger type, or to double."
+    ),
+    'field (?:value out of range|format): "(.*?)"': "The text {0} cannot be cast.",
     "^Out of Range Error|Could not cast value|[Oo]verflow": (
         "Overflow: a number is too large for its type. Cast it to double, or to a decimal of more digits."
     ),
-    "Could not convert string '(.*?)' to": "The text {0} cannot be cast.",
+    "Could not convert string ['\"](.*?)['\"] to": "The text {0} cannot be cast.",
 }
 """DuckDB's message → the same for the author of Athena SQL."""

@@ -259,22 +259,27 @@ def _same(a: Any, b: Any, is_real: bool) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def differences() -> list[Fact]:
-    """Return the difference of each fact that has one."""
+def answers() -> list[tuple[Fact, Fact]]:
+    """Return each fact, and what the local Athena answers to its statement."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder))
         athena = LocalAthena(Path(folder), schemas=TABLES, database=DATABASE, threads=1)
         try:
-            found = (difference(fact, local_fact(athena, fact["sql"])) for fact in read(FACTS))
-            return [each for each in found if each]
+            return [(fact, local_fact(athena, fact["sql"])) for fact in read(FACTS)]
         finally:
             athena.close()
+
+
+def differences(answered: Sequence[tuple[Fact, Fact]]) -> list[Fact]:
+    """Return the difference of each fact that has one."""
+    found = (difference(fact, local) for fact, local in answered)
+    return [each for each in found if each]
 
 
 def main() -> None:
     """Write the differences anew, and keep the reasons that were written beside them."""
     reasons = {line["sql"]: line["because"] for line in read(DIFFERENCES) if "because" in line}
-    found = differences()
+    found = differences(answers())
     write(
         DIFFERENCES,
         ({**line, **({"because": reasons[line["sql"]]} if line["sql"] in reasons else {})} for line in found),

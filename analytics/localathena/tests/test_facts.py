@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from facts import DIFFERENCES, FACTS, difference, differences, read
+from facts import DIFFERENCES, FACTS, Fact, answers, difference, differences, read
 
 from localathena.engine import LocalAthena
 from localathena.results import text_of
@@ -12,9 +12,21 @@ from localathena.types import INTEGER, array, map_of
 HOW = "If that is meant, run `python facts.py` beside this file, which lists the differences anew."
 
 
-def test_the_differences_from_trino_are_those_that_are_listed() -> None:
+@pytest.fixture(scope="module")
+def answered() -> list[tuple[Fact, Fact]]:
+    return answers()
+
+
+def test_a_statement_that_fails_on_both_fails_in_words_for_its_author(
+    answered: list[tuple[Fact, Fact]],
+) -> None:
+    errors = {local["sql"]: str(local.get("error")) for _, local in answered}
+    assert not {sql: error for sql, error in errors.items() if "DuckDB" in error or "Error:" in error}
+
+
+def test_the_differences_from_trino_are_those_that_are_listed(answered: list[tuple[Fact, Fact]]) -> None:
     listed = {line["sql"]: {key: line[key] for key in ("kind", "local")} for line in read(DIFFERENCES)}
-    found = {line["sql"]: {key: line[key] for key in ("kind", "local")} for line in differences()}
+    found = {line["sql"]: {key: line[key] for key in ("kind", "local")} for line in differences(answered)}
     new = {sql: found[sql] for sql in found.keys() - listed.keys()}
     assert not new, f"These differ from Trino now: {new}. {HOW}"
     mended = sorted(listed.keys() - found.keys())

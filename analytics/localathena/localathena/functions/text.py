@@ -71,14 +71,18 @@ def _reverse(translator: Translator, arguments: Arguments) -> Value:
     return replace(value, sql=f"(CASE WHEN {composed} THEN {slow} ELSE {value.sql} END)")
 
 
-def _in_ascii(name: str, function: str) -> Handler:
-    """Return a function with a signature: DuckDB computes it for texts in ASCII, Python for others."""
+def _in_ascii(name: str, function: str, condition: str = "") -> Handler:
+    """Return a function with a signature: DuckDB computes it for texts in ASCII, Python for others.
+
+    With a condition, Python also has the texts for which it does not hold: they fail.
+    """
 
     def handle(translator: Translator, arguments: Arguments) -> Value:
         values = [translator.value(argument) for argument in arguments]
         fast = of_values(name, values)
         texts = [value.sql for value in values]
         is_ascii = " AND ".join(f"strlen({text}) = length({text})" for text in texts)
+        is_ascii += f" AND {condition.format(*texts)}" if condition else ""
         slow = in_python(function, *texts)
         return replace(fast, sql=f"(CASE WHEN {is_ascii} THEN {fast.sql} ELSE {slow} END)")
 
@@ -198,8 +202,10 @@ HANDLERS: Mapping[str, Handler] = {
     "from_hex": guarded(
         "from_hex", fail_if, "length({0}) % 2 = 1", "from_hex needs two digits for each byte"
     ),
-    "hamming_distance": _in_ascii("hamming_distance", "hamming"),
-    "levenshtein_distance": _in_ascii("levenshtein_distance", "levenshtein"),
+    "hamming_distance": _in_ascii("hamming_distance", "hamming", "length({0}) = length({1})"),
+    "levenshtein_distance": _in_ascii(
+        "levenshtein_distance", "levenshtein", "length({0}) * (length({1}) - 1) <= 1000000"
+    ),
     "normalize": _normalize,
     "lpad": _padded("lpad"),
     "rpad": _padded("rpad"),

@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from localathena.scalars.failures import Failed
+from localathena.scalars.failures import Failed, Refused
 
 _WIDE = Context(prec=120)
 _BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64}
@@ -53,7 +53,7 @@ def shift(value: int, by: int, kind: str, target: str) -> int:
     """Return a whole number shifted to the `left`, to the `right` or, with its sign, `arithmetic`."""
     bits = _BITS[target]
     if by < 0:
-        raise Failed("Shift must be 0 or more")
+        raise Refused("A shift by less than 0 is not supported")
     if kind == "arithmetic":
         return value >> min(by, 63)
     if by >= bits:
