@@ -24,7 +24,7 @@ WITH_SAM := .venv-sam
 WITH_CLIENTS := .venv-clients
 
 COMMANDS := demo up down console deploy doctor undeploy package drop smoke traffic evaluate query cost import-capture report backfill audit redrive rejected \
-  why review label certify learn compact
+  why review label certify learn compact promote
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
 PROOFS := torture bench simulate
@@ -89,7 +89,7 @@ endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an ho
 	@$(SCONES) endpoint --dry-run
 
 torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
-simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=bursts|labels|report] [SEED=1] [RUNS=10000]
+simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=bursts|challenger|labels|report] [SEED=1] [RUNS=10000]
 bench: ## compare speed with a plain script and with the seed's design, part by part [IMAGES=400] [QUICK=1] [FLAT=1] [KEEP=1]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@

@@ -19,6 +19,7 @@ def template() -> dict[str, Any]:
 
 
 WITHOUT_OPTIONS = {
+    "HasChallenger": True,
     "HasOwnIncoming": True,
     "HasEndpoint": True,
     "HasKeyFilter": False,
@@ -30,7 +31,8 @@ WITHOUT_OPTIONS = {
     "HasPermissionsBoundary": False,
     "HasTracing": False,
 }
-"""Conditions with the defaults of the parameters, as far as they change what a resource is."""
+"""Conditions with the defaults of the parameters, as far as they change what a resource is. A challenger is
+there, too: its resources have conditions of their own."""
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 

@@ -15,6 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics.lake.files import StoredFile, write_whole
 from ingest.errors import SconesError
+from ingest.upload import Upload
+from workflow.manifest import batches
 
 _PARALLEL_DOWNLOADS = 8
 _DELETIONS_AT_ONCE = 1000
@@ -122,3 +124,33 @@ class DeadLetterQueue:
         except (BotoCoreError, ClientError):
             return False
         return True
+
+
+class ChallengerImages:
+    """The queue of uploads that the challenger is asked about. Without a challenger, there is none."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    @classmethod
+    def connect(cls, url: str) -> "ChallengerImages":
+        """Return it with a client of its own, which gives up soon; an empty URL stands for no challenger."""
+        config = Config(
+            connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1}
+        )
+        return cls(boto3.client("sqs", config=config) if url else None, url)
+
+    def show(self, uploads: Iterable[Upload]) -> str | None:
+        """Let the challenger see uploads; return why SQS did not take all of them, if so.
+
+        Nothing is raised: their outcomes are recorded, whatever becomes of the challenger.
+        """
+        if not self._url:
+            return None
+        try:
+            for line in batches(uploads):
+                self._sqs.send_message(QueueUrl=self._url, MessageBody=line)
+        except (BotoCoreError, ClientError) as error:
+            return repr(error)
+        return None

@@ -4,12 +4,14 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import pyarrow as pa
 
 from analytics.lake.schema import PREFIX, partition, row_from_message, to_table
-from workflow.outcome import messages_of
+from ingest.upload import Upload
+from workflow.outcome import IMPORTED_BUCKET, Outcome, messages_of
 
 # Every error that an invalid message can cause: it must not make a thousand others fail.
 _NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -28,6 +30,17 @@ class Batch:
     def row_count(self) -> int:
         """Rows in all files."""
         return sum(table.num_rows for table in self.files.values())
+
+    @property
+    def classified(self) -> Iterator[Upload]:
+        """The uploads that a model classified; an imported one is no object in S3."""
+        columns = ["bucket", "key", "version_id", "etag", "size_bytes", "uploaded_at", "outcome"]
+        for table in self.files.values():
+            for row in table.select(columns).to_pylist():
+                is_seen = Outcome(row.pop("outcome")).is_classified
+                if is_seen and row["bucket"] != IMPORTED_BUCKET:
+                    uploaded_at = row.pop("uploaded_at").replace(tzinfo=UTC)
+                    yield Upload(**row, sequencer="", uploaded_at=uploaded_at)
 
 
 def sort_out(records: Iterable[Mapping[str, Any]]) -> Batch:

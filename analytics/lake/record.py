@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from analytics.lake.aws import DeadLetterQueue, ResultsBucket
-from analytics.lake.batch import sort_out
+from analytics.lake.aws import ChallengerImages, DeadLetterQueue, ResultsBucket
+from analytics.lake.batch import Batch, sort_out
 from ingest.metrics import StackMetrics
 
 logger = Logger(service="record")
@@ -28,6 +28,12 @@ def unrecorded_outcomes() -> DeadLetterQueue:
     return DeadLetterQueue.connect(os.environ["UNRECORDED_OUTCOMES_URL"])
 
 
+@cache
+def challenger_images() -> ChallengerImages:
+    """Return the queue of what the challenger is asked about, created at the first use."""
+    return ChallengerImages.connect(os.environ["CHALLENGER_IMAGES_URL"])
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -44,5 +50,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     for path, table in batch.files.items():
         results_bucket().write(path, table)
     metrics.add_metric(name="RowsWritten", unit=MetricUnit.Count, value=batch.row_count)
+    show_the_challenger(batch)
     left = [id_ for id_, _ in batch.refused if not unrecorded_outcomes().take(bodies[id_])]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in left]}
+
+
+def show_the_challenger(batch: Batch) -> None:
+    """Let the challenger see what was classified, once its rows are written."""
+    if why := challenger_images().show(batch.classified):
+        logger.warning("not shown to the challenger", error=why)
+        metrics.add_metric(name="NotShownToChallenger", unit=MetricUnit.Count, value=1)

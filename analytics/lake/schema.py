@@ -89,7 +89,19 @@ class Source(StrEnum):
     """Anything else."""
 
 
-SCHEMAS: Mapping[str, pa.Schema] = {TABLE: SCHEMA, LABELS_TABLE: LABELS_SCHEMA}
+CHALLENGER_TABLE = "challenger"
+_OF_CHALLENGER = (
+    *("upload_id", "bucket", "key", "version_id", "uploaded_at", "decided_at", "outcome", "label"),
+    *("confidence", "threshold", "unfamiliarity", "reason", "detail", "model_version", "endpoint"),
+)
+CHALLENGER_SCHEMA = pa.schema([SCHEMA.field(name) for name in _OF_CHALLENGER])
+"""What the challenger would have decided about an image. No outcome: nothing that counts images reads it."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    TABLE: SCHEMA,
+    LABELS_TABLE: LABELS_SCHEMA,
+    CHALLENGER_TABLE: CHALLENGER_SCHEMA,
+}
 """Table, and folder in the results bucket → its columns."""
 
 LISTING_TABLE = "uploaded"

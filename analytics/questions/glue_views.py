@@ -4,7 +4,13 @@ import json
 
 import pyarrow as pa
 
-from analytics.lake.schema import LABELS_SCHEMA, OUTCOMES_SCHEMA, PARTITION_KEY, glue_columns
+from analytics.lake.schema import (
+    CHALLENGER_SCHEMA,
+    LABELS_SCHEMA,
+    OUTCOMES_SCHEMA,
+    PARTITION_KEY,
+    glue_columns,
+)
 from analytics.questions.queries import views
 
 _TRINO = {
@@ -17,7 +23,11 @@ _TRINO = {
     pa.map_(pa.string(), pa.float64()): "map(varchar,double)",
 }
 
-_COLUMNS_AS_OF = {"outcomes": OUTCOMES_SCHEMA, "true_labels": LABELS_SCHEMA}
+_COLUMNS_AS_OF = {
+    "challenger_answers": CHALLENGER_SCHEMA,
+    "outcomes": OUTCOMES_SCHEMA,
+    "true_labels": LABELS_SCHEMA,
+}
 """View → the schema of its columns, but for `dt`."""
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analytics.athena.engine import Engine, QueryFailed, QueryRefused, QueryResult, SideBySide
 from analytics.questions.queries import Value, saved_query
+from analytics.report import challenger
 from analytics.report.cost import Endpoint
 from analytics.report.isoweek import IsoWeek
 from analytics.report.markdown import digest_text
@@ -198,6 +199,10 @@ def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, 
         frames[name] = asked.ask(name, week, week)
     frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
     frames["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
+    frames["challenger_agreement"] = asked.ask("challenger_agreement", week, week)
+    frames["challenger_examples"] = asked.ask("challenger_examples", week, week, limit=challenger.EXAMPLES)
+    compared_since = week.back(challenger.COMPARED_WEEKS - 1)
+    frames["challenger_labels"] = asked.ask("challenger_labels", compared_since, week)
     frames["thresholds_in_use:baseline"] = asked.ask("thresholds_in_use", oldest, week.back())
     for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
         before = asked.ask(name, compare, compare) if compare else frames[name].head(0)

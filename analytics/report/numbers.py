@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from analytics.report import drift
+from analytics.report.challenger import Comparison
 from analytics.report.cost import WeeklyCost
 from analytics.report.isoweek import IsoWeek
 from analytics.review.certificate import Certificate
@@ -565,6 +566,8 @@ class Numbers:
     unlike: Unlike | None
     """None where no endpoint gave an unfamiliarity."""
     cost: WeeklyCost
+    challenger: Comparison | None
+    """None where no challenger saw images of this week."""
     statements: list[Statement]
     unanswered: dict[str, str]
     """Question that failed → why. The numbers that need it are missing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from analytics import text as words
-from analytics.report import charts
+from analytics.report import challenger, charts
 from analytics.report.cost import WeeklyCost
 from analytics.report.drift import PSI_FLOOR
 from analytics.report.numbers import (
@@ -88,6 +88,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "what-if": ("coverage_at_thresholds",),
     "measured": (*QUESTIONS_OF_LABELS, "label_agreement"),
     "precision-by-class": QUESTIONS_OF_LABELS,
+    "challenger": challenger.QUESTIONS,
     "inputs": ("input_histograms", "drift_inputs"),
     "rejects": ("rejects_by_reason",),
     "failures": ("failures_by_reason",),
@@ -133,6 +134,8 @@ def chapters(numbers: Numbers) -> list[Chapter]:
             "Precision by class",
             lambda: [_class_precisions(measured.classes)] if measured else [],
         )
+        compared = numbers.challenger
+        model += part("challenger", "The challenger", lambda: [_challenger(compared)] if compared else [])
         images += part(
             "inputs",
             "Inputs",
@@ -861,4 +864,17 @@ def _per_million(cost: WeeklyCost) -> str:
         ""
         if usd is None
         else f"${usd:,.2f} per million images, without the endpoint, Athena and what a stack costs at rest"
+    )
+
+
+def _challenger(compared: challenger.Comparison) -> Section:
+    return Section(
+        "challenger",
+        "The challenger",
+        challenger.takeaway(compared),
+        span="full",
+        table=Table(
+            challenger.HEAD, challenger.table_rows(compared.differences[:_MAX_ROWS]), challenger.TEXTS
+        ),
+        note=challenger.note(compared),
     )

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from analytics.report import drift
+from analytics.report.challenger import QUESTIONS as QUESTIONS_OF_CHALLENGER
+from analytics.report.challenger import comparison
 from analytics.report.cost import Endpoint, Load, weekly_cost
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
@@ -143,6 +145,7 @@ def weekly_numbers(
             endpoint,
             prices,
         ),
+        challenger=comparison(frames) if unanswered.keys().isdisjoint(QUESTIONS_OF_CHALLENGER) else None,
         statements=list(statements),
         unanswered=dict(unanswered),
     )

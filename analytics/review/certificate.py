@@ -124,8 +124,8 @@ class Bet:
         untrue."""
         return cls(images, math.floor((1 - target) * images + 1e-9) + 1)
 
-    def settle(self, right: bool) -> None:
-        """Look at the next image; the bet on it was placed before."""
+    def settle(self, right: bool, part: float = 1.0) -> None:
+        """Look at the next image; the bet on it was placed before, of a part of the usual stake."""
         left = self.images - self.seen
         # The chance of an error that the opposite gives at least, and the one that the bet expects.
         claimed = (self.broken - self.errors) / left
@@ -138,7 +138,8 @@ class Bet:
         elif self.broken - self.errors > self.images - self.seen:
             self.gain = math.inf
         elif expected < claimed:  # else nothing is staked
-            self.gain += math.log((1 - expected) / (1 - claimed) if right else expected / claimed)
+            paid = (1 - expected) / (1 - claimed) if right else expected / claimed
+            self.gain += math.log1p(part * (paid - 1))
 
 
 def _to_go(bet: Bet, enough: float) -> int:

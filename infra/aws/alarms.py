@@ -273,6 +273,15 @@ ALARMS = (
         "Images that wait could not be decided. They go on waiting. The function's log has the reason.",
     ),
     Alarm(
+        "ChallengerErrors",
+        "AWS/Lambda",
+        "Errors",
+        "ChallengerFunction",
+        "The challenger could not be asked, or its answers could not be written. No outcome is affected."
+        " The function's log has the reason.",
+        condition="HasChallenger",
+    ),
+    Alarm(
         "CompactErrors",
         "AWS/Lambda",
         "Errors",

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from infra.aws import package
 from infra.aws.account import Account
+from infra.aws.challenger import ensure_possible, settings_for
 from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
 from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
@@ -209,6 +210,7 @@ def plan_deployment(
     parameters: Mapping[str, str],
     model: Path | None = None,
     stage: Stage = NO_STAGE,
+    challenger: Path | None = None,
 ) -> Planned:
     """Build the Lambdas for AWS, upload them, and let CloudFormation compute what a deployment changes.
 
@@ -221,6 +223,7 @@ def plan_deployment(
         parameters: parameters of the template. They take precedence over the stage's, those over the card's.
         model: folder of the model. None: for a new stack, the default model.
         stage: role, tags and parameters of the stage.
+        challenger: folder of the model that the challenger's endpoint serves. None: its settings stay.
 
     Raises:
         DeployFailed: the model or a parameter is wrong or unknown, the stack cannot be changed now, or the
@@ -229,7 +232,10 @@ def plan_deployment(
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: AWS refused.
     """
-    given = {**stage.parameters, **parameters}
+    of_challenger = (
+        {"ChallengerSettings": settings_for(parameters_of_model(challenger))} if challenger else {}
+    )
+    given = {**of_challenger, **stage.parameters, **parameters}
     of_model = ensure_deployable(given, model)
     stage.check(account)
     session = account.session
@@ -432,10 +438,12 @@ def consistent(parameters: dict[str, str]) -> dict[str, str]:
             f"ClassNames, Threshold and ClassThresholds do not go together: {error}. Give all three; "
             "ClassThresholds may be empty."
         ) from error
-    policy_bytes = sum(len(parameters[name].encode()) for name in ("ClassNames", "ClassThresholds"))
+    ensure_possible(parameters)
+    of_policy = ("ClassNames", "ClassThresholds", "ChallengerSettings")
+    policy_bytes = sum(len(parameters.get(name, "").encode()) for name in of_policy)
     if policy_bytes > POLICY_MAX_BYTES:
         raise DeployFailed(
-            f"ClassNames and ClassThresholds have {policy_bytes:,} bytes, of at most {POLICY_MAX_BYTES:,}: "
+            f"{', '.join(of_policy)} have {policy_bytes:,} bytes, of at most {POLICY_MAX_BYTES:,}: "
             "they are in the environment of the Lambdas. Give fewer or shorter names, or only one Threshold."
         )
     return parameters

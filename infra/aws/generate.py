@@ -18,6 +18,7 @@ _TABLES = {
     "predictions": "One row per decision about an upload. The view `outcomes` has one row per upload.",
     "labels": "True labels given by people. The view `true_labels` has the latest one of each upload.",
     "uploaded": "Object versions in the bucket, while an audit compares them with the predictions.",
+    "challenger": "What a challenger would have decided. The view `challenger_answers` has a row per upload.",
 }
 """Table → its description."""
 

@@ -24,6 +24,10 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "hot": ("ingest", "workflow"),
     "classify": ("ingest", "workflow", "model/files.py", "model/serving/inference.py"),
     "record": ("ingest", "workflow", "analytics/lake"),
+    "challenger": (
+        *("ingest", "workflow", "analytics/lake", "analytics/challenger"),
+        *("model/files.py", "model/serving/inference.py"),
+    ),
     "digest": (
         "ingest",
         "workflow",
@@ -31,6 +35,7 @@ LAYOUT: dict[str, tuple[str, ...]] = {
         "analytics/questions",
         "analytics/report",
         "analytics/review/certificate.py",
+        "analytics/review/duel.py",
         "analytics/review/estimates.py",
         "analytics/text.py",
     ),
@@ -41,6 +46,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "hot": ("aws-lambda-powertools", "pillow"),
     "classify": ("aws-lambda-powertools", "pillow"),
     "record": ("aws-lambda-powertools", "pyarrow"),
+    "challenger": ("aws-lambda-powertools", "pillow", "pyarrow"),
     "digest": ("aws-lambda-powertools",),
 }
 """Package → the libraries that it needs on AWS. boto3 is part of Lambda's runtime."""

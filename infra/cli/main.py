@@ -6,13 +6,13 @@ from typing import NoReturn
 import click
 
 from infra.cli.command_line import INTERRUPTED, Argument, Command, Option, is_under_make, scones
-from infra.cli.commands import data, laptop, model, on_aws, operate, sagemaker, shell
+from infra.cli.commands import data, laptop, model, on_aws, operate, promote, sagemaker, shell
 from infra.cli.terminal import end_quietly, errors
 from ingest.errors import SconesError
 
 __all__ = ["main", "run", "scones"]
 
-COMMANDS = (laptop, data, operate, on_aws, model, sagemaker, shell)
+COMMANDS = (laptop, data, operate, on_aws, promote, model, sagemaker, shell)
 """Modules that add their commands to the group as they are imported."""
 
 _FOREIGN = {"botocore.exceptions": ("BotoCoreError", "ClientError")}

@@ -37,6 +37,9 @@ from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 ACCOUNT_ID = "000000000000"
 """Account of the embedded AWS: that of every access key that is not itself an account number."""
 
+CHALLENGER = "challenger"
+"""Name of the laptop's second endpoint."""
+
 ARTIFACTS_BUCKET = "scones-artifacts"
 _PORTS = range(20_000, 30_000)
 """Ports to choose from, below those of outgoing connections: one of these could take a port between the check
@@ -80,6 +83,7 @@ def up(
     *,
     model: Path = DEFAULT_MODEL,
     model_in: str = IN_ENDPOINT,
+    challenger: Path | None = None,
     stays: bool = True,
     enforce_iam: bool = False,
 ) -> Stack:
@@ -93,6 +97,7 @@ def up(
         stack_file: file to write the stack to.
         model: folder of the model, which also has the classes and thresholds for the stack.
         model_in: the template's `ModelIn`: without an endpoint, the Lambdas have the model themselves.
+        challenger: folder of a second model, which sees the same images and decides nothing.
         stays: whether the system outlives this process.
         enforce_iam: whether policies of roles are enforced, and TLS is required, as on AWS.
 
@@ -101,25 +106,38 @@ def up(
         infra.space.NotEnoughSpace: the disk is nearly full.
         infra.aws.changes.DeployFailed: the folder has no model, or the template was refused.
     """
+    from infra.aws.challenger import settings_for
     from infra.aws.deploy import parameters_of_model
 
     _refuse_if_up(stack_file)
     _check_open_files()
-    parameters = {**parameters_of_model(model), "ModelIn": model_in}
+    # All are given in any case: what an earlier run deployed must not stay.
+    parameters = {
+        **parameters_of_model(model),
+        "ModelIn": model_in,
+        "ChallengerEndpointName": "",
+        "ChallengerSettings": "{}",
+    }
+    if challenger:
+        settings = settings_for(parameters_of_model(challenger))
+        parameters |= {"ChallengerEndpointName": CHALLENGER, "ChallengerSettings": settings}
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     check_space(home, START_BYTES)
     home.chmod(0o700)  # other users of the machine read neither images nor credentials
     with _locked(home) as lock, _ended_by_signals():
-        gateway_port, model_port = _free_ports(port)
-        console_port = _console_port(Credentials.of(home).console_token, {gateway_port, model_port})
-        ports = gateway_port, model_port, console_port
+        gateway_port, model_port, challenger_port = _free_ports(port)
+        console_port = _console_port(
+            Credentials.of(home).console_token, {gateway_port, model_port, challenger_port}
+        )
+        ports = gateway_port, model_port, console_port, challenger_port
         # Before anything starts: `down` finds it by this.
         write_privately(stack_file, json.dumps({"home": str(home)}) + "\n")
         scratch = _new_scratch(home)
         options = [
             *(["--enforce-iam"] if enforce_iam else []),
             *(["--no-endpoint"] if model_in == IN_LAMBDA else []),
+            *([f"--challenger={challenger_port}:{challenger.resolve()}"] if challenger else []),
         ]
         arguments = [home, scratch, lock, *ports[:2], model.resolve(), stack_file.resolve(), *options]
         supervisor = _start_supervisor(home, scratch, lock, arguments)
@@ -159,10 +177,20 @@ def running(
     *,
     model: Path = DEFAULT_MODEL,
     model_in: str = IN_ENDPOINT,
+    challenger: Path | None = None,
     enforce_iam: bool = False,
 ) -> Iterator[Stack]:
     """Run a system for the duration of a `with` block; it ends with this process, however that ends."""
-    stack = up(home, None, stack_file, model=model, model_in=model_in, stays=False, enforce_iam=enforce_iam)
+    stack = up(
+        home,
+        None,
+        stack_file,
+        model=model,
+        model_in=model_in,
+        challenger=challenger,
+        stays=False,
+        enforce_iam=enforce_iam,
+    )
     try:
         yield stack
     finally:
@@ -332,13 +360,14 @@ def _new_scratch(home: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=home / "tmp"))
 
 
-def _free_ports(gateway_port: int | None) -> tuple[int, int]:
+def _free_ports(gateway_port: int | None) -> tuple[int, int, int]:
+    """Return the ports of the embedded AWS, of the endpoint and of a challenger's endpoint."""
     if gateway_port is not None and not 0 < gateway_port < 65_536:
         raise CannotStart(f"SCONES_PORT is {gateway_port}: a port is a number from 1 to 65535")
     free = (port for port in random.sample(_PORTS, len(_PORTS)) if port != gateway_port and _is_free(port))
     if gateway_port and not _is_free(gateway_port):
         raise CannotStart(f"port {gateway_port} is not free: choose another with SCONES_PORT, or none")
-    return gateway_port or next(free), next(free)
+    return gateway_port or next(free), next(free), next(free)
 
 
 def _console_port(token: str, others: set[int]) -> int:
@@ -388,14 +417,14 @@ def _deployed(
     home: Path,
     scratch: Path,
     supervisor: subprocess.Popen[bytes],
-    ports: tuple[int, int, int],
+    ports: tuple[int, int, int, int],
     model: Path,
     parameters: dict[str, str],
     *,
     enforce_iam: bool,
 ) -> Stack:
     # Both import boto3, which takes most of a second.
-    from infra.aws.deploy import deploy, model_inside, outputs
+    from infra.aws.deploy import DEFAULT_ENDPOINT, deploy, model_inside, outputs
     from infra.clients import client
 
     ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
@@ -410,9 +439,14 @@ def _deployed(
     where = (REGION, endpoint_url, credentials.access_key_id, credentials.secret_access_key, ca_bundle)
     client("s3", *where).create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False, model=inside)
+    challenger_url = f"http://127.0.0.1:{ports[3]}"
+    if parameters["ChallengerEndpointName"]:
+        _wait_for(f"{challenger_url}/ping", supervisor, home / "logs")
     parameters = {
         **parameters,
+        "EndpointName": DEFAULT_ENDPOINT,  # the challenger's after a promotion
         "ModelEndpointUrl": model_endpoint_url or "",
+        "ChallengerModelEndpointUrl": challenger_url + credentials.model_path,
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
         "WaitingSeconds": "40",

@@ -1,9 +1,10 @@
-"""Runs the embedded AWS and the endpoint, if any, and ends both when it ends, however that comes about.
+"""Runs the embedded AWS and the endpoints, if any, and ends all when it ends, however that comes about.
 
     python -m infra.laptop.supervisor HOME SCRATCH LOCK GATEWAY_PORT MODEL_PORT MODEL_FOLDER STACK_FILE
         [OPTION…]
 
-OPTION is --enforce-iam, or --no-endpoint where the Lambdas have the model themselves.
+OPTION is --enforce-iam, --no-endpoint where the Lambdas have the model themselves, or
+--challenger=PORT:FOLDER.
 
 Started by `infra.laptop.local`, as the one process that `down` has to stop. Standard input is its lifeline:
 whoever starts a system takes it along, whatever ends them, until they say that it stays. Each of the
@@ -54,6 +55,11 @@ def main(arguments: list[str]) -> int:
     }
     if "--no-endpoint" not in options:
         commands["endpoint"] = (["infra.laptop.endpoint", home, model_folder, model_port], {})
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--challenger":
+            port, _, folder = value.partition(":")
+            commands["challenger"] = (["infra.laptop.endpoint", home, folder, port], {})
     processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(name: str, command: list[str], variables: dict[str, str]) -> None:
@@ -77,7 +83,7 @@ def main(arguments: list[str]) -> int:
             for name, process in [*processes.items()]:
                 if process.poll() is not None:
                     sys.stderr.write(f"{name} ended by itself with status {process.returncode}\n")
-                    if name in commands:
+                    if name in commands and name != "challenger":  # on which no outcome depends
                         return 1
                     del processes[name]
             if console_wanted.is_set() and "console" not in processes:

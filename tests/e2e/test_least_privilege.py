@@ -25,15 +25,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from analytics.lake.merge import generation_of
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
 from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
+from model.files import DEFAULT_MODEL
 from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type, template
 from tests.waiting import until
+from workflow.manifest import batches
 from workflow.outcome import Outcome
 
 MONDAY = {"time": "2026-11-23T06:00:00Z"}
@@ -43,6 +45,8 @@ LONG_AGO = "2026-11-03T12:00:00Z"
 """A time before the weeks of the digest."""
 
 DOES_NOTHING_HERE = {
+    ("ChallengerRole", "sagemaker:InvokeEndpoint"),
+    ("ChallengerRole", "s3:ListBucket"),
     ("ClassifyRole", "sagemaker:InvokeEndpoint"),
     ("ClassifyBatchRole", "sagemaker:InvokeEndpoint"),
     ("ClassifyWaitingRole", "sagemaker:InvokeEndpoint"),
@@ -125,10 +129,10 @@ class System:
         ended = self._ended.values()
         return next((each for each in ended if f'"{key}"' in each["input"]), None)
 
-    def rows_of(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+    def rows_of(self, event: dict[str, Any], table: str = TABLE) -> list[dict[str, Any]]:
         """Return the rows about an image."""
         s3, bucket = self.client("s3"), self.stack.results_bucket
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=PREFIX).get("Contents", ())
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{table}/").get("Contents", ())
         bodies = [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed]
         rows = [row for body in bodies for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
         return [row for row in rows if row["key"] == event["detail"]["object"]["key"]]
@@ -184,7 +188,7 @@ def as_list(value: Any) -> list[Any]:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("enforced")
-    with running(folder / "home", folder / "stack.json", enforce_iam=True) as stack:
+    with running(folder / "home", folder / "stack.json", challenger=DEFAULT_MODEL, enforce_iam=True) as stack:
         yield System(stack, folder / "home")
 
 
@@ -192,6 +196,8 @@ def test_the_chain_passes(system: System) -> None:
     event = system.drop()
     (row,) = until(lambda: system.rows_of(event), "a row")
     assert row["outcome"] in ("accepted", "needs_review")
+    (answer,) = until(lambda: system.rows_of(event, CHALLENGER_TABLE), "the challenger's answer")
+    assert (answer["endpoint"], answer["label"]) == ("challenger", row["label"])
     assert system.start_by_hand()["status"] == "SUCCEEDED"
     assert "denied" not in system.log()
 
@@ -354,6 +360,50 @@ def it_is_not_shown_again_soon(system: System, role: str, action: str) -> None:
     assert "not shown again soon" in logged
 
 
+def a_line(system: System) -> dict[str, Any]:
+    """Return an SQS event that asks the challenger about an image."""
+    return an_sqs_event(next(batches([Upload.from_event(system.drop())])))
+
+
+def the_challenger_is_not_shown_it(system: System, role: str, action: str) -> None:
+    """The row is written all the same."""
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: system.rows_of(event), "a row")
+    until(lambda: "AccessDenied" in system.log()[before:], "a denied message")
+    assert system.rows_of(event, CHALLENGER_TABLE) == []
+
+
+def the_challenger_is_not_asked(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied poll")
+    assert until(lambda: system.rows_of(event), "a row")
+    assert system.rows_of(event, CHALLENGER_TABLE) == []
+
+
+def the_challenger_is_asked_again_and_again(system: System, role: str, action: str) -> None:
+    before = len(system.log())
+    event = system.drop()
+    until(lambda: denial(system, role, action) in system.log()[before:], "a denied deletion")
+    until(lambda: system.rows_of(event, CHALLENGER_TABLE), "an answer")
+
+
+def the_challenger_fails(system: System, role: str, action: str) -> None:
+    """Its row says so; that of the image does not."""
+    event = system.drop()
+    (answer,) = until(lambda: system.rows_of(event, CHALLENGER_TABLE), "an answer")
+    assert answer["outcome"] == "failed"
+    assert "AccessDenied" in answer["detail"]
+    assert [row["outcome"] for row in system.rows_of(event)] != ["failed"]
+
+
+def the_answer_is_not_written(system: System, role: str, action: str) -> None:
+    raised = system.invoke("ChallengerFunction", a_line(system))
+    assert raised
+    assert "AccessDenied" in raised
+
+
 def no_digest_is_sent(system: System, role: str, action: str) -> None:
     raised = system.invoke("DigestFunction", MONDAY)
     assert raised
@@ -431,7 +481,13 @@ CASES: list[tuple[str, str, str, Callable[[System, str, str], None]]] = [
     ("RecordRole", "sqs:ReceiveMessage", "", it_is_not_recorded),
     ("RecordRole", "sqs:GetQueueAttributes", "", it_is_not_recorded),
     ("RecordRole", "sqs:DeleteMessage", "", it_is_recorded_again_and_again),
-    ("RecordRole", "sqs:SendMessage", "", it_is_not_set_aside),
+    ("RecordRole", "sqs:SendMessage", "UnrecordedOutcomes", it_is_not_set_aside),
+    ("RecordRole", "sqs:SendMessage", "ChallengerImages", the_challenger_is_not_shown_it),
+    ("ChallengerRole", "sqs:ReceiveMessage", "", the_challenger_is_not_asked),
+    ("ChallengerRole", "sqs:GetQueueAttributes", "", the_challenger_is_not_asked),
+    ("ChallengerRole", "sqs:DeleteMessage", "", the_challenger_is_asked_again_and_again),
+    ("ChallengerRole", "s3:GetObjectVersion", "", the_challenger_fails),
+    ("ChallengerRole", "s3:PutObject", "", the_answer_is_not_written),
     ("CompactRole", "s3:ListBucket", "", a_day_is_not_compacted),
     ("CompactRole", "s3:GetObject", "", a_day_is_not_compacted),
     ("CompactRole", "s3:PutObject", "", a_day_is_not_compacted),
@@ -562,6 +618,13 @@ def tries(
         "list rows": lambda: s3.list_objects_v2(Bucket=stack.results_bucket),
         "write rows": put(stack.results_bucket, rows),
         "delete rows": delete(stack.results_bucket, rows),
+        "write the challenger's answers": put(stack.results_bucket, f"{CHALLENGER_TABLE}/tried.parquet"),
+        "show the challenger an image": lambda: sqs.send_message(
+            QueueUrl=system.physical_ids["ChallengerImages"], MessageBody='{"events": []}'
+        ),
+        "take an image of the challenger": lambda: sqs.receive_message(
+            QueueUrl=system.physical_ids["ChallengerImages"], VisibilityTimeout=0
+        ),
         "write a manifest": put(stack.results_bucket, "manifests/tried.jsonl"),
         "delete a manifest": delete(stack.results_bucket, "manifests/tried.jsonl"),
         "write answers": put(stack.query_results_bucket, "tried.csv"),
@@ -598,7 +661,11 @@ MAY = {
     "ClassifyRole": set[str](),
     "DecideRole": set[str](),
     "ClassifyBatchRole": {"read an upload", "list uploads", "send an outcome"},
-    "RecordRole": {"write rows", "take an outcome", "send a dead letter"},
+    "ChallengerRole": {
+        *("read an upload", "list uploads", "take an image of the challenger"),
+        "write the challenger's answers",
+    },
+    "RecordRole": {"write rows", "take an outcome", "send a dead letter", "show the challenger an image"},
     "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
     "DigestRole": {"ask Athena", "read rows", "list rows", "write answers", "notify"},
     "ImageUploadedRole": {"start an execution"},

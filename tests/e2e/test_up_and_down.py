@@ -315,11 +315,11 @@ def test_a_number_that_is_no_port_is_named(home: Path, tmp_path: Path, port: int
 def test_a_process_that_cannot_start_is_named_with_its_reason(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway_port, model_port = local._free_ports(None)
+    gateway_port, model_port, other_port = local._free_ports(None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", model_port))
         taken.listen()
-        monkeypatch.setattr(local, "_free_ports", lambda _: (gateway_port, model_port))
+        monkeypatch.setattr(local, "_free_ports", lambda _: (gateway_port, model_port, other_port))
         with pytest.raises(local.CannotStart) as error:
             local.up(home, None, tmp_path / "stack.json")
     assert "endpoint ended by itself" in str(error.value)

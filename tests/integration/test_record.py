@@ -18,8 +18,10 @@ BUCKET = "scones-results"
 def fresh_client(moto_s3):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESULTS_BUCKET", BUCKET)
+        patch.setenv("CHALLENGER_IMAGES_URL", "")
         yield
     record.results_bucket.cache_clear()
+    record.challenger_images.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,14 @@ import click
 from infra.cli.command_line import ATTENTION, Command, WholeNumber, option
 from infra.cli.main import run
 from infra.cli.terminal import answers, words
-from tests.simulate import bursts, labels, report
+from tests.simulate import bursts, challenger, labels, report
 
-SUITES = {"bursts": bursts.suite, "labels": labels.suite, "report": report.suite}
+SUITES = {
+    "bursts": bursts.suite,
+    "challenger": challenger.suite,
+    "labels": labels.suite,
+    "report": report.suite,
+}
 
 
 @click.command(cls=Command)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from analytics.lake import compact, record
+from analytics.lake.aws import ChallengerImages
 from analytics.questions.queries import saved_queries
 from infra.aws.alarms import DOCUMENTED, dimensions
 from infra.cli.main import scones
@@ -95,6 +96,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     failing = SimpleNamespace(run=lambda events, arn: [a_message("failed", *events)])
     monkeypatch.setattr(classify_batch, "steps", lambda: failing)
     monkeypatch.setattr(classify_batch, "results_queue", lambda: SimpleNamespace(send=lambda messages: None))
+    monkeypatch.setattr(record, "challenger_images", lambda: ChallengerImages(None, ""))
     for module in (record, compact):
         monkeypatch.setattr(module, "results_bucket", lambda: bucket)
 

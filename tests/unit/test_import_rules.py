@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analytics/text": set(),
     "analytics/html": set(),
     "analytics/capture": {"ingest", "workflow"},
+    "analytics/challenger": {"ingest", "workflow", "analytics/lake"},
     "analytics/reconciliation": {
         "ingest",
         "workflow",

@@ -137,10 +137,25 @@ NEEDS: dict[str, list[Needs]] = {
             LAMBDA_SQS,
         ),
         Needs(("sqs:SendMessage",), "UnrecordedOutcomes.Arn", ("analytics/lake/aws.py", ".send_message(")),
+        Needs(("sqs:SendMessage",), "ChallengerImages.Arn", ("analytics/lake/aws.py", ".send_message(")),
         Needs(
             ("s3:PutObject",), "${ResultsBucket.Arn}/predictions/*", ("analytics/lake/aws.py", ".put_object(")
         ),
         logs("Record"),
+    ],
+    "ChallengerRole": [
+        Needs(
+            ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+            "ChallengerImages.Arn",
+            LAMBDA_SQS,
+        ),
+        READS_A_VERSION,
+        TELLS_GONE,
+        INVOKES_ENDPOINT,
+        Needs(
+            ("s3:PutObject",), "${ResultsBucket.Arn}/challenger/*", ("analytics/lake/aws.py", ".put_object(")
+        ),
+        logs("Challenger"),
     ],
     "CompactRole": [
         Needs(("s3:ListBucket",), "ResultsBucket.Arn", ("analytics/lake/aws.py", '"list_objects_v2"')),
@@ -265,6 +280,8 @@ def test_a_role_has_the_actions_that_are_needed_and_no_other(role: str) -> None:
 def test_without_an_endpoint_no_role_may_do_anything_in_sagemaker() -> None:
     """The other actions stay as they are."""
     for name, role in resources_of_type("AWS::IAM::Role", HasEndpoint=False).items():
+        if name == "ChallengerRole":  # whose endpoint is another one
+            continue
         kept = [each for each in granted(ROLES[name]) if not each[0].startswith("sagemaker:")]
         assert granted(role) == kept, name
 

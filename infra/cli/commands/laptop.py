@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 @scones.command()
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
 @model_in
+@option("--challenger", type=FOLDER, help="Folder of a model that sees the same images and decides nothing.")
 @as_json
-def up(model: Path, model_in: str | None, as_json: bool) -> None:
+def up(model: Path, model_in: str | None, challenger: Path | None, as_json: bool) -> None:
     """Start the embedded AWS and the endpoint, and deploy to them.
 
     SCONES_HOME is the folder of the state, SCONES_PORT the port.
@@ -36,7 +37,14 @@ def up(model: Path, model_in: str | None, as_json: bool) -> None:
     chosen = model_in or IN_ENDPOINT
     started = "the embedded AWS" if chosen == IN_LAMBDA else "the embedded AWS and the endpoint"
     with words.working(f"Starting {started}, and deploying the template …"):
-        stack = local.up(state_folder() / "home", port, stack_file(), model=model, model_in=chosen)
+        stack = local.up(
+            state_folder() / "home",
+            port,
+            stack_file(),
+            model=model,
+            model_in=chosen,
+            challenger=challenger,
+        )
         resumed = _resumed(stack)
         console_url, why_not = _console_of(stack)
     if as_json:

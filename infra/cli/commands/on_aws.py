@@ -49,6 +49,9 @@ def is_wanted(question: str, *, yes: bool) -> bool:
 @option("--model", type=FOLDER, help="Folder of the model whose classes and thresholds the stack takes.")
 @model_in
 @option(
+    "--challenger", type=FOLDER, help="Folder of the model that the endpoint ChallengerEndpointName serves."
+)
+@option(
     "--stage",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="TOML file of a stage: stack, parameters, tags, role.",
@@ -61,6 +64,7 @@ def deploy(
     parameters: tuple[str, ...],
     model: Path | None,
     model_in: str | None,
+    challenger: Path | None,
     stage: Path | None,
     plan: bool,
     yes: bool,
@@ -94,7 +98,7 @@ def deploy(
         with words.working(f"Deleting what the failed creation of {name!r} left, some minutes …"):
             delete_left_over(account.session, left)
     with words.working("Packing the code, and asking CloudFormation what would change, some minutes …"):
-        planned = plan_deployment(account, name, given, model, of_stage)
+        planned = plan_deployment(account, name, given, model, of_stage, challenger)
     show_changes(words, planned)
     if plan and as_json:
         print_json(planned_facts(planned))

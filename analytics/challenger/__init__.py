@@ -1,0 +1,1 @@
+"""The challenger: a second model that sees the same images after the decision, and decides nothing."""

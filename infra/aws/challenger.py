@@ -1,0 +1,58 @@
+"""The challenger of a stack: the parameters that belong to its endpoint."""
+
+import json
+from collections.abc import Mapping
+
+from infra.aws.changes import DeployFailed
+from ingest.model_input import ModelInput
+from workflow.policy import PARAMETERS, Policy
+
+OF_AN_ENDPOINT = (
+    *PARAMETERS,
+    *("ImageSizePx", "ResizeMode", "JpegQuality", "EndpointContentType"),
+    *("EndpointAccept", "EndpointKind", "VariantName"),
+)
+"""Parameters of the template that belong to the endpoint in use; the challenger's are in one."""
+
+
+def settings_of(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the challenger's own parameters.
+
+    Raises:
+        DeployFailed: `ChallengerSettings` is not a JSON object of texts, or names another parameter.
+    """
+    try:
+        own = json.loads(parameters.get("ChallengerSettings", "{}"))
+    except ValueError as error:
+        raise DeployFailed(f"ChallengerSettings is not JSON: {error}") from error
+    if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
+        raise DeployFailed('ChallengerSettings must be a JSON object of texts, as in {"Threshold": "0.9"}')
+    if unknown := own.keys() - set(OF_AN_ENDPOINT):
+        raise DeployFailed(
+            f"ChallengerSettings has {min(unknown)!r}, which is none of {', '.join(OF_AN_ENDPOINT)}"
+        )
+    return own
+
+
+def settings_for(parameters_of_model: Mapping[str, str]) -> str:
+    """Return `ChallengerSettings` with the parameters that a model's card determines."""
+    return json.dumps(parameters_of_model, ensure_ascii=False, separators=(",", ":"))
+
+
+def ensure_possible(parameters: Mapping[str, str]) -> None:
+    """Check the challenger of a stack's parameters, if there is one.
+
+    Raises:
+        DeployFailed: it is the endpoint in use, or its settings contradict each other.
+    """
+    challenger = parameters.get("ChallengerEndpointName")
+    if not challenger:
+        return
+    if challenger == parameters.get("EndpointName"):
+        raise DeployFailed(f"ChallengerEndpointName: {challenger!r} is the endpoint in use")
+    whole = {**parameters, "ModelVersion": "", **settings_of(parameters)}
+    try:
+        Policy.from_mapping(whole)
+        ModelInput.from_mapping(whole)
+    except (ValueError, KeyError) as error:
+        raise DeployFailed(f"ChallengerSettings, with the parameters of the model in use: {error}") from error

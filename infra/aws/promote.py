@@ -1,0 +1,92 @@
+"""A stack's challenger and its model in use change places, in one update of its parameters.
+
+The model in use becomes the challenger, so that a second promotion is the way back.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.aws.challenger import OF_AN_ENDPOINT, ensure_possible, settings_for, settings_of
+from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
+from infra.aws.deploy import endpoint_kind
+from infra.installation import how
+from infra.stack import parameters_of
+from workflow.classifier import IN_LAMBDA
+
+
+class NothingToPromote(DeployFailed):
+    """The stack has no challenger, or it cannot take over."""
+
+
+def exchanged(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return a stack's parameters in which the challenger and the model in use have changed places.
+
+    Raises:
+        NothingToPromote: there is no challenger.
+        DeployFailed: its settings contradict each other.
+    """
+    if not parameters.get("ChallengerEndpointName"):
+        on_aws, here = how("deploy", PARAMETERS="ChallengerEndpointName=…"), how("up", CHALLENGER="folder")
+        raise NothingToPromote(f"there is no challenger: `{on_aws}` or `{here}` adds one")
+    if parameters.get("ModelIn") == IN_LAMBDA:
+        raise NothingToPromote(
+            "the Lambdas have the model themselves (ModelIn=Lambda), so that no endpoint can take its place: "
+            f"`{how('deploy', MODEL='folder')}` packs the challenger's"
+        )
+    ensure_possible(parameters)
+    in_use = {name: parameters[name] for name in OF_AN_ENDPOINT if name in parameters}
+    places = {
+        "EndpointName": "ChallengerEndpointName",
+        "ModelEndpointUrl": "ChallengerModelEndpointUrl",
+    }
+    return {
+        **in_use,
+        "ModelVersion": "",
+        **settings_of(parameters),
+        **{name: parameters[other] for name, other in places.items()},
+        **{other: parameters[name] for name, other in places.items()},
+        "ChallengerSettings": settings_for(in_use),
+    }
+
+
+def promotion(
+    cloudformation: Any, stack: Mapping[str, Any], endpoint: Mapping[str, str], at: datetime
+) -> ChangeSet | None:
+    """Compute the change that gives the images to the challenger.
+
+    Args:
+        cloudformation: client.
+        stack: CloudFormation's description of the stack.
+        endpoint: what `seen` says of the challenger's endpoint; empty on a laptop.
+        at: now.
+
+    Raises:
+        NothingToPromote: there is no challenger.
+        DeployFailed: its settings contradict each other, or CloudFormation refused them.
+    """
+    wanted = {**exchanged(parameters_of(stack)), **endpoint}
+    return change_of_parameters(cloudformation, stack, wanted, f"promote-{at:%Y%m%d%H%M%S}")
+
+
+def challenger_of(stack: Mapping[str, Any]) -> str:
+    """Return the name of a stack's challenger; empty if there is none."""
+    return parameters_of(stack).get("ChallengerEndpointName", "")
+
+
+def seen(sagemaker: Any, endpoint: str) -> dict[str, str]:
+    """Return `VariantName` and `EndpointKind` of an endpoint, for the alarms and for Classify's patience.
+
+    Raises:
+        NothingToPromote: it is not in service.
+    """
+    try:
+        described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    except ClientError as error:
+        raise NothingToPromote(f"the endpoint {endpoint!r} cannot be seen: {error}") from error
+    if described["EndpointStatus"] != "InService":
+        raise NothingToPromote(f"the endpoint {endpoint!r} is {described['EndpointStatus']}, not InService")
+    variant = described["ProductionVariants"][0]
+    return {"VariantName": variant["VariantName"], "EndpointKind": endpoint_kind(variant)}
