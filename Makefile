@@ -24,7 +24,7 @@ WITH_SAM := .venv-sam
 WITH_CLIENTS := .venv-clients
 
 COMMANDS := demo up down console deploy doctor undeploy package drop smoke traffic evaluate query cost import-capture report backfill audit redrive rejected \
-  why review label certify learn compact promote
+  why review label certify learn compact promote image
 TORCH_COMMANDS := train
 SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train endpoint-calibrate endpoint-rollback
 PROOFS := torture bench simulate

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +28,9 @@ from infra.cli.words import print_json, show_checked_endpoint, show_resources
 from infra.installation import how
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests
+
+if TYPE_CHECKING:
+    from infra.aws.image import Workshop
 
 
 def _names(classes: str) -> list[str]:
@@ -127,11 +131,58 @@ def endpoint_train(
 
 
 @scones.command()
+@option("--delete", is_flag=True, help="Delete all that this command creates, images included.")
+@yes
+@as_json
+def image(delete: bool, yes: bool, as_json: bool) -> None:
+    """Build the endpoint's container on AWS, without Docker on this machine; print its URI.
+
+    What it will create, and the cost, is shown first. The same sources are built once.
+    """
+    from infra.aws.image import Workshop
+
+    workshop = Workshop(systems.aws_account())
+    if delete:
+        say("this deletes, and an endpoint that runs such an image cannot start another worker:")
+        for part in workshop.parts:
+            say(f"  {part}")
+        if is_wanted("Delete it?", yes=yes):
+            workshop.delete()
+            words.print("Deleted.")
+        return
+    if uri := _built(workshop, yes=yes):
+        if as_json:
+            print_json({"image": uri})
+        else:
+            click.echo(uri)
+
+
+def _built(workshop: "Workshop", *, yes: bool) -> str | None:
+    """Return the URI of the endpoint's container, built if it is not there; None if that is not wanted."""
+    from infra.aws.image import COST, source, tag_of
+
+    zipped = source()
+    if workshop.has(tag_of(zipped)):
+        return workshop.uri(tag_of(zipped))
+    say(f"CodeBuild builds the endpoint's container: {COST}. It needs, and creates what is missing:")
+    for part in workshop.parts:
+        say(f"  {part}")
+    if not is_wanted("Build it?", yes=yes):
+        words.print("Nothing has been changed.")
+        return None
+    return workshop.build(zipped, say)
+
+
+@scones.command()
 @_name
 @_role
 @_bucket
 @_dry_run
-@option("--image", envvar="IMAGE", help="URI in ECR of the container built from model/Dockerfile")
+@option(
+    "--image",
+    envvar="IMAGE",
+    help="URI in ECR of the container built from model/Dockerfile. Left out: as `scones image` builds it.",
+)
 @option("--training-job", help="deploy what this job of the built-in algorithm trained, instead")
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="folder of the model")
 @option(
@@ -175,7 +226,7 @@ def endpoint(
 
     If either fails, both are put back.
     """
-    if bool(image) == bool(training_job):
+    if image and training_job:
         raise click.UsageError(
             "give either --image (the project's container) or --training-job (the built-in algorithm)"
         )
@@ -192,6 +243,13 @@ def endpoint(
             )
         capacity = requests.Serverless(int(memory_mb), concurrency, provisioned_concurrency)
     account = None if dry_run and image else systems.aws_account(chosen_stack())
+    if account and not image and not training_job:
+        from infra.aws.image import Workshop, source, tag_of
+
+        workshop = Workshop(account)
+        image = workshop.uri(tag_of(source())) if dry_run else _built(workshop, yes=yes)
+        if image is None:
+            return
     if training_job:
         assert account  # noqa: S101 - the job is asked for, even for a dry run
         wanted = sagemaker.trained_by(account.session, training_job, name, role_arn, capacity)
