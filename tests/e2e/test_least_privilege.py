@@ -11,10 +11,11 @@ its children.
 import base64
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
 from analytics.lake.merge import generation_of
 from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
+from infra.cli.main import scones
 from infra.laptop.local import running
 from infra.stack import STACK_NAME, Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
-from model.files import DEFAULT_MODEL
+from model.files import CARD_FILE, DEFAULT_MODEL, read_card
 from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
 from tests.template import resources_of_type, template
@@ -188,7 +191,11 @@ def as_list(value: Any) -> list[Any]:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("enforced")
-    with running(folder / "home", folder / "stack.json", challenger=DEFAULT_MODEL, enforce_iam=True) as stack:
+    challenger = folder / "challenger"
+    shutil.copytree(DEFAULT_MODEL, challenger)
+    said = {**read_card(DEFAULT_MODEL), "model_version": "challenger-1"}
+    (challenger / CARD_FILE).write_text(json.dumps(said), encoding="utf-8")
+    with running(folder / "home", folder / "stack.json", challenger=challenger, enforce_iam=True) as stack:
         yield System(stack, folder / "home")
 
 
@@ -367,10 +374,15 @@ def a_line(system: System) -> dict[str, Any]:
 
 def the_challenger_is_not_shown_it(system: System, role: str, action: str) -> None:
     """The row is written all the same."""
-    before = len(system.log())
     event = system.drop()
     until(lambda: system.rows_of(event), "a row")
-    until(lambda: "AccessDenied" in system.log()[before:], "a denied message")
+    logs = {"logGroupName": system.physical_ids["RecordLogs"], "filterPattern": "challenger"}
+
+    def denials() -> list[str]:
+        events = system.client("logs").filter_log_events(**logs)["events"]
+        return [each["message"] for each in events if "AccessDenied" in each["message"]]
+
+    until(denials, "a denied message")
     assert system.rows_of(event, CHALLENGER_TABLE) == []
 
 
@@ -746,3 +758,23 @@ def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
         return told == {alarm["AlarmName"] for alarm in alarms}
 
     until(all_told, "a message of every alarm")
+
+
+def test_the_challenger_takes_the_model_s_place_and_gives_it_back(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Last, as everything else knows one endpoint by its name."""
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    system.stack.save(tmp_path / "stack.json")
+    for in_use, other, version in (
+        ("challenger", "scones", "challenger-1"),
+        ("scones", "challenger", read_card(DEFAULT_MODEL)["model_version"]),
+    ):
+        done = CliRunner().invoke(scones, ["promote", "--yes", "--json"], catch_exceptions=False)
+        assert json.loads(done.stdout) == {"endpoint": in_use, "challenger": other}
+        assert Stack.load(tmp_path / "stack.json").endpoint_name == in_use
+        event = system.drop()
+        (row,) = until(partial(system.rows_of, event), "a row")
+        assert (row["endpoint"], row["model_version"]) == (in_use, version)
+        (answer,) = until(partial(system.rows_of, event, CHALLENGER_TABLE), "an answer")
+        assert answer["endpoint"] == other

@@ -192,3 +192,14 @@ def test_the_command_names_what_it_creates_and_the_cost_first_and_prints_the_uri
     deleted = CliRunner().invoke(scones, ["image", "--delete", "--yes"], catch_exceptions=False)
     assert "Deleted." in deleted.output
     assert workshop.account.session.client("ecr").describe_repositories()["repositories"] == []
+
+
+def test_an_endpoint_without_an_image_takes_the_one_that_codebuild_builds(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.cli.systems.aws_account", lambda stack_name=None: workshop.account)
+    role = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
+    plan = ["endpoint", "--role-arn", role, "--bucket", "models", "--dry-run"]
+    done = CliRunner().invoke(scones, plan, catch_exceptions=False)
+    assert json.loads(done.stdout)["model"]["PrimaryContainer"]["Image"] == workshop.uri(TAG)
+    assert workshop.account.session.client("ecr").describe_repositories()["repositories"] == []

@@ -561,9 +561,9 @@ def test_the_plan_refuses_what_sagemaker_would_refuse(option, value, said):
     assert said in result.stderr
 
 
-@pytest.mark.parametrize("extra", [(), ("--image", IMAGE, "--training-job", "x")])
-def test_one_source_of_the_model_must_be_named(extra):
-    result = run("endpoint", "--role-arn", ROLE, "--bucket", "models", *extra)
+def test_only_one_source_of_the_model_is_named():
+    both = ("--image", IMAGE, "--training-job", "x")
+    result = run("endpoint", "--role-arn", ROLE, "--bucket", "models", *both)
     assert result.exit_code == 2
     assert "either --image" in result.stderr
 
