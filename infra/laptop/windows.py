@@ -6,6 +6,7 @@ more than deciding it.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from ministack.services import lambda_svc, sqs
 
 _SMALL_BATCH = 10
 """A larger batch needs a window, and is what ministack does not hand on."""
+WINDOW_SCALE = 0.4
+"""Windows are made for AWS: on a laptop, somebody waits for the rows."""
 _BATCH_CHARS = 4_000_000
 """Of all bodies together: an invocation may have 6 MB, in which quotes are escaped."""
 
@@ -21,7 +24,11 @@ _BATCH_CHARS = 4_000_000
 def gathering(
     receive: Callable[[str, int], list[dict[str, Any]]],
 ) -> Callable[[str, int], list[dict[str, Any]]]:
-    """Return ministack's poll of a queue for its Lambda, extended by batching windows and large batches."""
+    """Return ministack's poll of a queue for its Lambda, extended by batching windows and large batches.
+
+    ministack polls when a message comes, and otherwise once a second: the end of a window is another reason.
+    """
+    alarms: dict[str, threading.Timer] = {}
 
     def wrapped(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
         if batch_size <= _SMALL_BATCH:
@@ -33,8 +40,15 @@ def gathering(
             visible = [message for message in queue["messages"] if message.get("visible_at", 0) <= now]
             count = _count_that_fits(visible[:batch_size])
             is_full = count == batch_size or count < len(visible)
-            waited_s = now - min((message.get("visible_at", 0) for message in visible), default=now)
-            if not is_full and waited_s < _window_s(queue_url):
+            if not visible:
+                return []
+            opened_at = min(message.get("visible_at", 0) for message in visible)
+            left_s = opened_at + _window_s(queue_url) * WINDOW_SCALE - now
+            if not is_full and left_s > 0:
+                if queue_url not in alarms or not alarms[queue_url].is_alive():
+                    alarms[queue_url] = threading.Timer(left_s, lambda_svc._esm_wake.set)
+                    alarms[queue_url].daemon = True
+                    alarms[queue_url].start()
                 return []
             messages: list[dict[str, Any]] = sqs._collect_msgs(
                 queue, count, int(queue["attributes"].get("VisibilityTimeout", "30"))

@@ -24,8 +24,8 @@ from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
-LONGEST_POLL = 5
-"""Longest pause between two questions, in shortest ones: asking takes CPU time from what is waited for."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
+"""Bounds of the pause between two questions, in usual ones: asking takes CPU time from what is waited for."""
 DAY = timedelta(days=1)
 _NAMED = 5
 """Most names in one note."""
@@ -174,11 +174,11 @@ def settle(
 def pause_factor(done_share: float, elapsed: float) -> float:
     """Return the pause before the next question: half of what the rest takes at the pace so far.
 
-    It is at least 1 and at most `LONGEST_POLL`, in units of which `elapsed` have passed.
+    It is in units of which `elapsed` have passed.
     """
     if not 0 < done_share < 1:
         return 1
-    return min(max(1.0, elapsed * (1 - done_share) / done_share / 2), float(LONGEST_POLL))
+    return min(max(SHORTEST_PAUSE, elapsed * (1 - done_share) / done_share / 2), LONGEST_PAUSE)
 
 
 def _bounds(keys: Sequence[str], since: Since) -> dict[str, InternalValue]:

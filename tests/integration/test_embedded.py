@@ -319,6 +319,18 @@ def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue):
     assert receive(url, 50) == []
 
 
+def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
+    url, send = queue
+    wake = threading.Event()
+    monkeypatch.setattr(lambda_svc, "_esm_wake", wake)
+    monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
+    send(1)
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    assert receive(url, 50) == []
+    assert wake.wait(2)
+    assert len(receive(url, 50)) == 1
+
+
 def test_a_batch_is_cut_before_its_bodies_are_too_large_for_an_invocation(queue):
     url, send = queue
     send(10, body="b" * 900_000)
