@@ -271,6 +271,7 @@ def test_rows_and_labels_are_those_that_the_views_choose_among(tmp_path):
     answers = LocalEngine(tmp_path, views())
     try:
         found = _rows(answers, key, None, [], date(2026, 11, 1))
+        found.sort(key=lambda row: (row.path, row.outcome))
         given_ = _labels(answers, accepted["upload_id"], {"2026-11-16"})
     finally:
         answers.close()
