@@ -312,6 +312,8 @@ def show_story(console: Terminal, story: "Story", picture: Path | None) -> None:
         )
     for mend in story.mends:
         console.print(f"  {mend.command}  ({mend.why})", highlight=False, soft_wrap=True)
+    for _, command in story.near_keys:
+        console.print(f"Perhaps: {command}", highlight=False, soft_wrap=True)
     for upload, said in story.others[:_SHOWN]:
         version = upload.version_id or upload.etag
         console.print(f"Also under this key: version {version}, {said}", highlight=False, soft_wrap=True)

@@ -210,6 +210,8 @@ class Story:
     mends: Sequence[Mend] = ()
     others: Sequence[tuple[Upload, str]] = ()
     """The other uploads under the key, the latest first, and what became of each."""
+    near_keys: Sequence[tuple[str, str]] = ()
+    """Keys like an unknown one, and the command that tells about each."""
 
 
 def tell(facts: Facts) -> Story:
@@ -264,8 +266,8 @@ def _unknown(facts: Facts) -> Story:
         notes.append(f"{words.plural(facts.queues.waiting, 'image')} wait for the endpoint.")
     in_queues = facts.queues.is_undelivered or facts.queues.is_unrecorded
     mends = [Mend("works off both queues", _typed(facts, "redrive", APPLY=""))] if in_queues else []
-    mends += [Mend("perhaps this one", _why(facts, key)) for key in facts.near_keys]
-    return Story(facts.key, None, fate, notes, mends=mends)
+    near = [(key, _why(facts, key)) for key in facts.near_keys]
+    return Story(facts.key, None, fate, notes, mends=mends, near_keys=near)
 
 
 def _fate(facts: Facts, upload: Upload, current: Row | None) -> tuple[str, list[Mend]]:

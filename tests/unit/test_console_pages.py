@@ -35,8 +35,9 @@ class Bucket:
     def list_object_versions(self, **_):
         return {}
 
-    def list_objects_v2(self, **_):
-        return {}
+    def list_objects_v2(self, Prefix, **_):
+        below = {"van/": {"Contents": [{"Key": "van/a&c.png"}]}, "": {"CommonPrefixes": [{"Prefix": "van/"}]}}
+        return below[Prefix]
 
     def put_object(self, Key, Body, **_):
         path = self.folder / Key
@@ -60,6 +61,13 @@ class Bucket:
     def paginate(self, **_):
         contents = [{"Key": key, "LastModified": datetime(2026, 11, 16, tzinfo=UTC)} for key in self.objects]
         return [{"Contents": contents}]
+
+
+class NoMessages:
+    """SQS, with empty queues."""
+
+    def get_queue_attributes(self, AttributeNames, **_):
+        return {"Attributes": dict.fromkeys(AttributeNames, "0")}
 
 
 class Deployed:
@@ -106,7 +114,7 @@ def browser(folder, engine, tmp_path):
         "reports/2026-W47/report.html": b"<h1>Week 47</h1>",
         "reports/elsewhere/report.html": b"no week",
     }
-    clients = {"s3": Bucket(folder, **objects), "cloudformation": Deployed()}
+    clients = {"s3": Bucket(folder, **objects), "cloudformation": Deployed(), "sqs": NoMessages()}
     with a_client(MadeUp(tmp_path, clients, engine)) as client:
         yield client
 
@@ -123,6 +131,12 @@ def test_a_hostile_key_is_text_on_the_page_of_its_image(browser):
     assert "Accepted as bicycle." in page.text
     assert "This version is no longer in the bucket." in page.text
     assert "2026-11-16 09:31:00" in page.text  # when its file was written
+
+
+def test_an_unknown_key_leads_to_those_like_it(browser, folder):
+    page = browser.get("/image", params={"key": "van/a&b.png"})
+    assert "Never seen" in page.text
+    assert 'href="/image?key=van%2Fa%26c.png"' in page.text
 
 
 def test_an_sql_answer_is_a_table_and_a_file_and_its_error_a_sentence(browser):

@@ -240,7 +240,7 @@ def test_a_label_that_counts_is_not_asked_for_again():
 def test_a_key_that_nobody_has_seen_leads_to_what_is_known():
     story = tell(facts(chosen=None, versions=[], near_keys=["van-07/bicycles.png"]))
     assert story.fate.startswith("Never seen")
-    assert story.mends[0].command == "make why KEY=van-07/bicycles.png"
+    assert story.near_keys == [("van-07/bicycles.png", "make why KEY=van-07/bicycles.png")]
     deleted = tell(facts(chosen=None, versions=[], markers=[DeleteMarker(NOW, is_latest=True)]))
     assert deleted.fate.startswith("Deleted 2026-11-16 12:00:00 UTC")
 
