@@ -12,14 +12,14 @@ from tests.bench.run import run as measure
 @option(
     "--images",
     type=WholeNumber(min=24),
-    help="How many small images a round sends. Left out: 400, quick 150.",
+    help="How many small images a round sends. Left out: 400, quick 100.",
 )
 @option("--quick", is_flag=True, help="Compare with the kept ratios alone, in two minutes.")
 @option("--flat", is_flag=True, help="Also send 10,000 images: does an image cost more, the more there were?")
 @option("--keep", is_flag=True, help="Keep the ratios, for quick runs to be compared with.")
 def main(images: int | None, quick: bool, flat: bool, keep: bool) -> None:
     """Measure speed and memory, against their budgets."""
-    measure(answers, images or (150 if quick else 400), quick=quick, flat=flat, keep=keep)
+    measure(answers, images or (100 if quick else 400), quick=quick, flat=flat, keep=keep)
 
 
 if __name__ == "__main__":

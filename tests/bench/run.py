@@ -86,16 +86,16 @@ def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -
         for each in comparison.rounds(ROUNDS, images):
             runs.append(each)
             words.print(f"{each.size}, {each.way}: {each.rate:,.1f} images/s", highlight=False)
+        measured = ratios(runs)
+        _show_ratios(console, machine, measured, json.loads(KEPT.read_text(encoding="utf-8")))
+        _show_breakdown(console, runs)
         if not quick:
             figures += _endpoint(stack)
         if flat:
             figures += _flat(comparison, Processes(stack))
-    measured = ratios(runs)
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))
-    _show_ratios(console, machine, measured, kept)
-    _show_breakdown(console, runs)
     if not quick:
         figures += _ten_million_rows()
+    if figures:
         _show(console, figures)
     report = {
         "machine": machine,
