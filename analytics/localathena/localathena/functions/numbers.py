@@ -9,7 +9,7 @@ from localathena import types
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator, unless_null
 from localathena.functions.signatures import by_signature, of_values
-from localathena.sql import Value, fail_if, in_python
+from localathena.sql import Value, fail_if, in_python, refuse_if
 from localathena.types import BIGINT, DOUBLE, INTEGER, array
 from localathena.values import coerce, expect
 
@@ -75,11 +75,15 @@ def _width_bucket(translator: Translator, arguments: Arguments) -> Value:
     if len(values) == 2:
         bins = expect(values[1], array(DOUBLE), "width_bucket").sql
         bucket = f"len(list_filter({bins}, lambda b: b <= {x}))"
-        unsorted = f"len({bins}) <> list_count({bins}) OR {bins} <> list_sort({bins})"
+        holes = f"len({bins}) <> list_count({bins})"
+        unsorted = f"NOT ({holes}) AND {bins} <> list_sort({bins})"
         infinite = f"len(list_filter({bins}, lambda b: NOT isfinite(b))) > 0"
         bad = f"len({bins}) = 0 OR {infinite} OR isnan({x}) OR {unsorted}"
         bucket = unless_null(values, bucket)
-        return Value(fail_if(bad, "Bins must be a sorted array that is not empty", bucket), BIGINT)
+        bucket = fail_if(bad, "Bins must be a sorted array that is not empty", bucket)
+        return Value(
+            refuse_if(holes, "width_bucket with NULL among its bins is not supported", bucket), BIGINT
+        )
     low, high = (expect(value, DOUBLE, "width_bucket").sql for value in values[1:3])
     count = expect(values[3], BIGINT, "width_bucket").sql
     infinite = f"NOT isfinite({low}) OR NOT isfinite({high})"
