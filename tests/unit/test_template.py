@@ -377,6 +377,7 @@ def test_a_stack_is_read_from_the_outputs_and_leaves_none_out():
         "account_id",
         "endpoint_url",
         "model_endpoint_url",
+        "console_url",
         "ca_bundle",
         "name",
         "pids",
