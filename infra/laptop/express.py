@@ -35,6 +35,10 @@ def _is_express(execution: dict[str, Any]) -> bool:
     return bool(machine) and machine.get("type") == "EXPRESS"
 
 
+def _is_over(execution: dict[str, Any]) -> bool:
+    return execution["status"] != "RUNNING" and _is_express(execution)
+
+
 def without_history(add_event: Callable[..., Any]) -> Callable[..., None]:
     """Return ministack's writer of history, restricted to Standard workflows."""
 
@@ -56,10 +60,13 @@ def without_events(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str
     def wrapped(execution: dict[str, Any]) -> None:
         if not _is_express(execution):
             emit(execution)
-        elif execution["status"] != "RUNNING":
+        elif _is_over(execution):
             execution["events"].clear()
-            ended.append(execution["executionArn"])
-            if len(ended) > KEPT:
+            if not ended:  # those of an earlier start of the system
+                ended.extend(arn for arn, each in stepfunctions._executions.items() if _is_over(each))
+            else:
+                ended.append(execution["executionArn"])
+            while len(ended) > KEPT:
                 stepfunctions._executions.pop(ended.popleft(), None)
 
     return wrapped

@@ -22,6 +22,8 @@ from ministack.core import lambda_runtime
 from ministack.services import stepfunctions
 
 _READ_BYTES = 1 << 20
+_ANSWER = b'{"status": '
+"""What every answer of the worker begins with."""
 
 # Of ministack's worker script: the text, and what takes its place.
 _TO_STANDARD_ERROR = "sys.stdout = sys.stderr\n"
@@ -140,12 +142,18 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
             _wait_for(stdin, select.POLLOUT, deadline)
             left = left[os.write(stdin, left) :]
         chunks: list[bytes] = []
-        while not chunks or not chunks[-1].endswith(b"\n"):
+        while True:
             _wait_for(stdout, select.POLLIN, deadline)
             chunks.append(os.read(stdout, _READ_BYTES))
             if not chunks[-1]:
                 raise BrokenPipeError("the worker has ended")
-        return b"".join(chunks)
+            if b"\n" in chunks[-1]:
+                *lines, rest = b"".join(chunks).split(b"\n")
+                chunks = [rest]
+                # A library that writes to the descriptor itself may have been first.
+                for line in lines:
+                    if line.startswith(_ANSWER):
+                        return line
 
 
 def _pipes(process: Any) -> tuple[int, int]:

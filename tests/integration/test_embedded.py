@@ -42,6 +42,8 @@ def lambda_handler(event, context):
             raise RejectedImage("corrupt: Traceback (most recent call last): ü") from error
     if event.get("exit"):
         os._exit(1)
+    if event.get("stray"):
+        os.write(1, b"of a library\\n\\n")
     if "print" in event:
         print(event["print"])
         logger.warning("logged %s", event["print"])
@@ -126,6 +128,11 @@ def test_an_answer_comes_with_what_was_printed_and_logged_meanwhile(invoke_lean)
 def test_a_large_event_and_a_large_answer_go_through_the_pipes(invoke_lean):
     text = "é" * 700_000
     assert invoke_lean({"echo": text})["body"] == {"echo": text}
+
+
+@leaves_pipes_open
+def test_what_a_library_writes_to_standard_output_is_no_answer(invoke_lean):
+    assert [list(invoke_lean({"stray": True})["body"]) for _ in range(2)] == [["pid"], ["pid"]]
 
 
 @leaves_pipes_open
@@ -413,13 +420,21 @@ def test_only_standard_workflows_have_history_and_status_events(monkeypatch, kin
 
 
 def test_express_executions_that_ended_long_ago_are_forgotten(monkeypatch):
-    known = {f"{number}": None for number in range(express.KEPT + 2)}
+    known = {
+        f"{number}": {
+            "stateMachineArn": "machine",
+            "executionArn": f"{number}",
+            "status": "SUCCEEDED",
+            "events": [],
+        }
+        for number in range(express.KEPT + 2)
+    }
     monkeypatch.setattr(stepfunctions, "_state_machines", {"machine": {"type": "EXPRESS"}})
     monkeypatch.setattr(stepfunctions, "_executions", known)
     emit = express.without_events(lambda _: None)
-    for arn in list(known):
-        emit({"stateMachineArn": "machine", "executionArn": arn, "status": "RUNNING", "events": []})
-        emit({"stateMachineArn": "machine", "executionArn": arn, "status": "FAILED", "events": []})
+    emit({**known["0"], "status": "RUNNING"})
+    assert len(known) == express.KEPT + 2
+    emit(known["999"])  # of those before it, which an earlier start of the system has left
     assert list(known) == [f"{number}" for number in range(2, express.KEPT + 2)]
 
 
