@@ -73,6 +73,22 @@ def p_value(p: float) -> str:
     return f"p{SPACE}<{SPACE}0.001" if p < 0.001 else f"p{SPACE}={SPACE}{p:.3f}"
 
 
+def change_in_points(now: float | None, then: float | None) -> str:
+    """Return how a share has changed: `▲ 1.2 points`, `unchanged`, or nothing where one is unknown."""
+    if now is None or then is None:
+        return ""
+    points = 100 * (now - then)
+    return "unchanged" if abs(points) < 0.05 else f"{'▲' if points > 0 else '▼'} {abs(points):.1f} points"
+
+
+def relative_change(now: float, then: float) -> str:
+    """Return how a number has changed: `▲ 3.1 %`, `unchanged`, or nothing where it was 0."""
+    if not then:
+        return "unchanged" if now == then else ""
+    change = 100 * abs(now - then) / then
+    return "unchanged" if change < 0.05 else f"{'▲' if now > then else '▼'} {change:,.1f} %"
+
+
 def at_least(share: float) -> str:
     """Return a lower bound as a percentage, rounded down: rounded up it would claim too much."""
     return f"{math.floor(1_000 * share + 1e-9) / 10:.1f}{SPACE}%"

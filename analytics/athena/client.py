@@ -1,14 +1,23 @@
 """The client of Athena on AWS: start a statement, wait for it, fetch its rows. Without pandas."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
-from analytics.athena.engine import QueryFailed
+from analytics.athena.engine import QueryFailed, Record
 
 _POLL_FIRST_S = 0.2
 _POLL_MOST_S = 5.0
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("float", "real", "double", "decimal"), float),
+    "boolean": lambda text: text == "true",
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+"""Type, as Athena's API names it → its values of their texts. Of all others the text is the value."""
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
@@ -26,10 +35,16 @@ class Answer:
     scanned_bytes: int
     elapsed_ms: float
 
-    def by_column(self) -> list[dict[str, str | None]]:
-        """Return each row as a dict by the column's name."""
-        names = [name for name, _ in self.columns]
-        return [dict(zip(names, row, strict=True)) for row in self.rows]
+    def records(self) -> list[Record]:
+        """Return the rows with values of their columns' types."""
+        readers = [(name, _READERS.get(type_.partition("(")[0], str)) for name, type_ in self.columns]
+        return [
+            {
+                name: None if text is None else read(text)
+                for (name, read), text in zip(readers, row, strict=True)
+            }
+            for row in self.rows
+        ]
 
 
 class AthenaClient:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
 
+from analytics.lake.label_source import Source
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET, Outcome, reason_and_detail
 from workflow.policy import UNLIKE_TRAINING
@@ -74,19 +74,6 @@ LABELS_SCHEMA = pa.schema(
     ]
 )
 """Labels that people gave. `true_label` is NULL for none of the classes; `dt` is the upload's."""
-
-
-class Source(StrEnum):
-    """How an image came to be labelled."""
-
-    SAMPLE = "sample"
-    """Drawn at random among accepted images, and labelled before the model's answer was shown."""
-    BELOW_THRESHOLD = "below_threshold"
-    """Drawn at random among images that needed review, and labelled before the model's answer was shown."""
-    GALLERY = "gallery"
-    """Picked by a person who saw the model's answer."""
-    OTHER = "other"
-    """Anything else."""
 
 
 CHALLENGER_TABLE = "challenger"

@@ -1,13 +1,13 @@
 -- How many images came from each folder (the first one of the key) in each week, by outcome?
--- Images without a folder are in ''. The 50 folders with the most images have rows of their own, and so have the ten
--- whose accepted share fell most since the week before. All others share NULL; `folders` counts them.
+-- Images without a folder are in ''. The 50 folders of a week with the most images have rows of their own. In every week, so
+-- have the ten whose accepted share fell most against the weeks before. All others share NULL; `folders` counts them.
 WITH counted AS (
     SELECT
         date_trunc('week', CAST(dt AS date)) AS week,
         CASE WHEN strpos(key, '/') > 0 THEN split_part(key, '/', 1) ELSE '' END AS folder,
         outcome,
         count(*) AS images,
-        sum(confidence) FILTER (WHERE is_classified) AS confidence_sum
+        sum(CAST(confidence AS decimal(18, 15))) FILTER (WHERE is_classified) AS confidence_sum -- exact: the order of rows is open
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
     GROUP BY 1, 2, 3
@@ -22,17 +22,17 @@ by_folder AS (
     FROM counted
     GROUP BY week, folder
 ),
-beside_the_week_before AS (
+beside_earlier_weeks AS (
     SELECT
         week,
         folder,
         images,
-        accepted / (not_failed * 1e0) AS accepted_share,
+        accepted,
         not_failed,
-        lag(week) OVER (PARTITION BY folder ORDER BY week) AS week_before,
-        lag(accepted / (not_failed * 1e0)) OVER (PARTITION BY folder ORDER BY week) AS accepted_share_before,
-        lag(not_failed) OVER (PARTITION BY folder ORDER BY week) AS not_failed_before
+        sum(accepted) OVER earlier AS accepted_before,
+        sum(not_failed) OVER earlier AS not_failed_before
     FROM by_folder
+    WINDOW earlier AS (PARTITION BY folder ORDER BY week ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 fallen AS (
     SELECT
@@ -40,11 +40,11 @@ fallen AS (
         folder,
         images,
         CASE
-            WHEN week_before = date_add('week', -1, week) AND least(not_failed, not_failed_before) >= 20
-                THEN (accepted_share_before - accepted_share)
+            WHEN least(not_failed, not_failed_before) >= 20
+                THEN (accepted_before / (not_failed_before * 1e0) - accepted / (not_failed * 1e0))
                     * sqrt(not_failed * not_failed_before / (not_failed + not_failed_before * 1e0))
         END AS fall
-    FROM beside_the_week_before
+    FROM beside_earlier_weeks
 ),
 ranked AS (
     SELECT
@@ -62,19 +62,21 @@ chosen AS (
         week,
         folder,
         folder_rank,
-        folder_rank <= 50
-            OR fall_rank <= 10
-            OR lead(fall_rank, 1, 11) OVER (PARTITION BY folder ORDER BY week) <= 10 AS has_a_row
+        folder_rank <= 50 OR min(fall_rank) OVER (PARTITION BY folder) <= 10 AS has_a_row
     FROM ranked
+),
+counted_rest AS (
+    SELECT *, sum(CASE WHEN has_a_row THEN 0 ELSE 1 END) OVER (PARTITION BY week) AS without_a_row
+    FROM chosen
 )
 SELECT
     counted.week,
     CASE WHEN has_a_row THEN counted.folder END AS folder,
     outcome,
     sum(images) AS images,
-    sum(confidence_sum) AS confidence_sum,
-    count(DISTINCT counted.folder) AS folders
+    CAST(sum(confidence_sum) AS double) AS confidence_sum,
+    max(CASE WHEN has_a_row THEN 1 ELSE without_a_row END) AS folders
 FROM counted
-JOIN chosen ON chosen.week = counted.week AND chosen.folder = counted.folder
+JOIN counted_rest ON counted_rest.week = counted.week AND counted_rest.folder = counted.folder
 GROUP BY 1, 2, 3
 ORDER BY week, min(folder_rank), outcome

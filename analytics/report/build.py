@@ -7,23 +7,21 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from analytics.athena.engine import Engine, QueryFailed, QueryRefused, QueryResult, SideBySide
+from analytics.athena.client import Answer
+from analytics.athena.engine import Answered, Asked, QueryFailed, QueryRefused, SideBySide
 from analytics.questions.queries import Value, saved_query
 from analytics.report import challenger
 from analytics.report.cost import Endpoint
 from analytics.report.isoweek import IsoWeek
-from analytics.report.markdown import digest_text
+from analytics.report.message import MARKDOWN, message
 from analytics.report.numbers import Numbers, Statement
 from analytics.report.page import render
 from analytics.report.prices import Prices, read_prices
 from analytics.report.verdict import Verdict, judge
-from analytics.report.weekly import HISTORY_WEEKS, classified, weekly_numbers
-from analytics.review.thumbnails import small_jpeg
+from analytics.report.weekly import HISTORY_WEEKS, MEMORY_WEEKS, Rows, classified, weekly_numbers
 
 Thumbnail = Callable[[str, str, str | None], bytes | None]
-"""Bucket, key and version id of an image → the bytes of its file, or None when it cannot be had."""
+"""Bucket, key and version id of an image → a small JPEG of it, or None when it cannot be had."""
 
 LEAST_CERTAIN = 24
 MOST_UNFAMILIAR = 16
@@ -33,9 +31,9 @@ _EXACT_DOTS = 5_000
 _ESSENTIAL = "weekly_summary"
 """Question without whose answer there is no report."""
 
-_OF_ALL_WEEKS = ("volume_by_day", "weekly_summary", "shares_by_day")
+_OF_THE_QUARTER = ("volume_by_day", "shares_by_day", "outcomes_by_folder")
 _OF_BOTH_WEEKS = (
-    *("class_balance_by_week", "outcomes_by_folder", "confidence_histogram", "input_histograms"),
+    *("class_balance_by_week", "confidence_histogram", "input_histograms"),
     *("drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"),
 )
 _OF_THE_WEEK = (
@@ -77,19 +75,27 @@ class WeeklyReport:
 
     def to_text(self) -> str:
         """Return a digest for chat or mail, in Markdown that is readable as plain text."""
-        numbers = self.numbers
-        return digest_text(
-            numbers.summary,
-            numbers.baseline,
-            measured_precision=numbers.measured.precision if numbers.measured else None,
-            sentence=self.verdict.sentence,
-            findings=[(finding.what, finding.action) for finding in self.verdict.findings],
-        )
+        return message(self.numbers, self.verdict, MARKDOWN)
+
+    def is_kept_out_of(self, folder: Path) -> bool:
+        """Tell whether the folder has a report with images, and this one has none."""
+        if self.numbers.summary.tally.images:
+            return False
+        try:
+            there = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            return bool(there["summary"]["tally"]["images"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def write(self, folder: Path) -> Path:
-        """Write `report.html`, `report.json` and `digest.md` into a folder; return the page's path."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `report.html`, `report.json` and `digest.md` into a folder; return the page's path.
+
+        A report without images replaces none with images: then the folder stays as it is.
+        """
         page = folder / "report.html"
+        if self.is_kept_out_of(folder):
+            return page
+        folder.mkdir(parents=True, exist_ok=True)
         page.write_text(self.to_html(), encoding="utf-8")
         (folder / "report.json").write_text(self.to_json(), encoding="utf-8")
         (folder / "digest.md").write_text(self.to_text(), encoding="utf-8")
@@ -97,7 +103,7 @@ class WeeklyReport:
 
 
 def build_report(
-    engine: Engine,
+    engine: Asked[Answered],
     week: IsoWeek,
     compare: IsoWeek | None,
     *,
@@ -121,17 +127,17 @@ def build_report(
     """
     now = now or datetime.now(UTC)
     planned = _Planned()
-    _gather(_Asked(planned), week, compare)
-    asked = _Asked(SideBySide(engine, planned.statements))
-    frames = _gather(asked, week, compare)
-    minutes, per_unit = (1, 200) if classified(frames, week) <= _EXACT_DOTS else (60, 20)
-    frames["confidence_over_time"] = asked.ask(
+    _gather(_Questions(planned), week, compare)
+    asked = _Questions(SideBySide(engine, planned.statements))
+    answers = _gather(asked, week, compare)
+    minutes, per_unit = (1, 200) if classified(answers, week) <= _EXACT_DOTS else (60, 20)
+    answers["confidence_over_time"] = asked.ask(
         "confidence_over_time", week, week, minutes=minutes, cells_per_unit=per_unit
     )
     numbers = weekly_numbers(
         week,
         compare,
-        frames,
+        answers,
         cell_minutes=minutes,
         cells_per_unit=per_unit,
         uploaded=uploaded,
@@ -143,7 +149,7 @@ def build_report(
         prices=prices or read_prices(),
     )
     pictures = [
-        small_jpeg(thumbnail(image.bucket, image.key, image.version_id)) if thumbnail else None
+        thumbnail(image.bucket, image.key, image.version_id) if thumbnail else None
         for image in (*numbers.least_certain, *(numbers.unlike.images if numbers.unlike else ()))
     ]
     return WeeklyReport(numbers, judge(numbers, now.date()), pictures, now)
@@ -155,21 +161,21 @@ class _Planned:
     def __init__(self) -> None:
         self.statements: list[str] = []
 
-    def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+    def query(self, sql: str, parameters: Sequence[str] = ()) -> Answer:
         self.statements.append(sql)
-        return QueryResult(pd.DataFrame(), 0, 0.0)
+        return Answer([], [], 0, 0.0)
 
 
-class _Asked:
+class _Questions:
     """An engine, and the statements that it ran."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Asked[Answered]) -> None:
         self._engine = engine
         self.statements: list[Statement] = []
         self.unanswered: dict[str, str] = {}
         """Question → why it failed."""
 
-    def ask(self, name: str, first: IsoWeek, last: IsoWeek, **values: Value) -> pd.DataFrame:
+    def ask(self, name: str, first: IsoWeek, last: IsoWeek, **values: Value) -> Rows:
         sql = saved_query(name, from_dt=first.monday, to_dt=last.sunday, **values)
         try:
             result = self._engine.query(sql)
@@ -177,37 +183,39 @@ class _Asked:
             if name == _ESSENTIAL:
                 raise
             self.unanswered[name] = str(error)
-            return pd.DataFrame()
+            return []
         self.statements.append(Statement(name, sql, result.scanned_bytes, result.elapsed_ms))
-        return result.frame
+        return result.records()
 
 
-def _gather(asked: _Asked, week: IsoWeek, compare: IsoWeek | None) -> dict[str, pd.DataFrame]:
+def _gather(asked: _Questions, week: IsoWeek, compare: IsoWeek | None) -> dict[str, Rows]:
     oldest = week.back(HISTORY_WEEKS)
-    frames = {name: asked.ask(name, oldest, week) for name in _OF_ALL_WEEKS}
-    if compare and not oldest <= compare <= week:
-        frames["weekly_summary"] = pd.concat(
-            [frames["weekly_summary"], asked.ask("weekly_summary", compare, compare)]
-        )
+    quarter = week.back(MEMORY_WEEKS)
+    answers = {_ESSENTIAL: asked.ask(_ESSENTIAL, oldest, week)}
+    answers |= {name: asked.ask(name, quarter, week) for name in _OF_THE_QUARTER}
+    for name, first in ((_ESSENTIAL, oldest), ("outcomes_by_folder", quarter)):
+        if compare and not first <= compare <= week:
+            answers[name] = [*answers[name], *asked.ask(name, compare, compare)]
     for name in _OF_BOTH_WEEKS:
         if compare == week.back():
-            frames[name] = asked.ask(name, compare, week)
+            answers[name] = asked.ask(name, compare, week)
         else:
             weeks = [week] if compare in (None, week) else [compare, week]
-            frames[name] = pd.concat([asked.ask(name, each, each) for each in weeks if each])
+            answers[name] = [row for each in weeks if each for row in asked.ask(name, each, each)]
     for name in _OF_THE_WEEK:
-        frames[name] = asked.ask(name, week, week)
-    frames["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
-    frames["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
-    frames["challenger_agreement"] = asked.ask("challenger_agreement", week, week)
-    frames["challenger_examples"] = asked.ask("challenger_examples", week, week, limit=challenger.EXAMPLES)
+        answers[name] = asked.ask(name, week, week)
+    answers["least_certain_images"] = asked.ask("least_certain_images", week, week, limit=LEAST_CERTAIN)
+    answers["most_unfamiliar_images"] = asked.ask("most_unfamiliar_images", week, week, limit=MOST_UNFAMILIAR)
+    answers["challenger_agreement"] = asked.ask("challenger_agreement", week, week)
+    answers["challenger_examples"] = asked.ask("challenger_examples", week, week, limit=challenger.EXAMPLES)
     compared_since = week.back(challenger.COMPARED_WEEKS - 1)
-    frames["challenger_labels"] = asked.ask("challenger_labels", compared_since, week)
-    frames["thresholds_in_use:baseline"] = asked.ask("thresholds_in_use", oldest, week.back())
+    answers["challenger_labels"] = asked.ask("challenger_labels", compared_since, week)
+    answers["thresholds_in_use:baseline"] = asked.ask("thresholds_in_use", oldest, week.back())
+    answers["models_in_use:memory"] = asked.ask("models_in_use", quarter, week)
     for name in ("rejects_by_reason", "failures_by_reason", "models_in_use"):
-        before = asked.ask(name, compare, compare) if compare else frames[name].head(0)
-        frames[f"{name}:baseline"] = before
-    return frames
+        before = asked.ask(name, compare, compare) if compare else []
+        answers[f"{name}:baseline"] = before
+    return answers
 
 
 def _as_text(value: Any) -> str:

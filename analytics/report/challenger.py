@@ -6,13 +6,11 @@ Its answers are no outcomes, and no other figure of the report has them.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analytics import text as words
+from analytics.athena.engine import Record
 from analytics.review.duel import Duel, Judged, State, duel
-
-if TYPE_CHECKING:
-    import pandas as pd  # the digest's Lambda has none
 
 COMPARED_WEEKS = 13
 """Weeks whose labels count: all of a comparison, so that the looks of several weeks are one test."""
@@ -65,25 +63,25 @@ class Comparison:
     """By all labels of the last `COMPARED_WEEKS`."""
 
 
-def comparison(frames: Mapping[str, "pd.DataFrame"]) -> Comparison | None:
+def comparison(answers: Mapping[str, Sequence[Record]]) -> Comparison | None:
     """Return the comparison of the latest pair of models; None where no challenger answered.
 
-    `frames` has the answer to each of `QUESTIONS`.
+    `answers` has the rows of each of `QUESTIONS`.
     """
-    rows: list[dict[str, Any]] = frames["challenger_agreement"].to_dict("records")
+    rows = answers["challenger_agreement"]
     if not rows:
         return None
-    answered = [row for row in rows if isinstance(row["challenger_label"], str)]
+    answered = [row for row in rows if row["challenger_label"] is not None]
     latest = max(answered or rows, key=lambda row: row["last_decided_at"])
     pair = latest["model_version"], latest["challenger_version"]
     of_pair = [row for row in answered if (row["model_version"], row["challenger_version"]) == pair]
     failed = [
         row
         for row in rows
-        if not isinstance(row["challenger_label"], str)
+        if row["challenger_label"] is None
         and (row["model_version"], row["challenger"]) == (pair[0], latest["challenger"])
     ]
-    labelled = _of_pair(frames["challenger_labels"], pair)
+    labelled = _of_pair(answers["challenger_labels"], pair)
     return Comparison(
         model_version=pair[0],
         challenger=latest["challenger"],
@@ -93,7 +91,7 @@ def comparison(frames: Mapping[str, "pd.DataFrame"]) -> Comparison | None:
         accepted=_images(row for row in of_pair if row["outcome"] == "accepted"),
         challenger_accepts=_images(row for row in of_pair if row["challenger_outcome"] == "accepted"),
         failed=_images(failed),
-        differences=_differences(of_pair, _of_pair(frames["challenger_examples"], pair), labelled),
+        differences=_differences(of_pair, _of_pair(answers["challenger_examples"], pair), labelled),
         labels=duel(
             [
                 Judged(
@@ -210,8 +208,7 @@ def _differences(
     ]
 
 
-def _of_pair(frame: "pd.DataFrame", pair: tuple[str, str]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = frame.to_dict("records")
+def _of_pair(rows: Sequence[Record], pair: tuple[str, str]) -> list[Record]:
     return [row for row in rows if (row["model_version"], row["challenger_version"]) == pair]
 
 

@@ -7,12 +7,12 @@ class by which the page's style sets the one of the screen. Sizes are in the uni
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
-from analytics.report.numbers import Cell, ClassShare, Day, HistogramBin, Latency, WhatIf
+from analytics.report.numbers import Cell, Change, ClassShare, Day, HistogramBin, Latency, WhatIf
 from analytics.text import plural, short
 from ingest.stats import Bin, wilson_interval
 from workflow.outcome import Outcome
@@ -21,8 +21,19 @@ _THEME = (Path(__file__).parents[1] / "theme.css").read_text(encoding="utf-8")
 _LIGHT = dict(re.findall(r"--([\w-]+): (#\w+);", _THEME.partition("@media")[0]))
 """Colours of Okabe and Ito, which differ for every eye; position and shape say the same again."""
 
-WIDE, HALF = 720.0, 500.0
-"""Width of a chart that takes a row of the page, and of one that shares it."""
+WIDE, HALF, SQUARE = 720.0, 500.0, 300.0
+"""Width of a chart that takes a row of the page, of one that shares it, and of one as high as it is wide."""
+_TEXT_PX = 12
+_WIDEST_PX = 2_000
+_PLOT_WIDTHS_PX = (960, 840, 720, 620, 540, 470, 410, 360, 310, 270, 230)
+"""Widths of a chart on the screen, from which on its texts are larger units of it."""
+_PATTERNS = {
+    Outcome.NEEDS_REVIEW: (45, 5),
+    Outcome.REJECTED: (0, 2),
+    Outcome.FAILED: (-45, 5),
+}
+"""Outcome → the angle of its lines, and how long the drawn part of five units is. So neighbours of a stack
+differ on paper and in grey, too."""
 GUTTER = 40.0
 """Space on the left for the values of the level lines."""
 _BOTTOMS = (0.96, 0.9, 0.8, 0.6, 0.2, 0.0)
@@ -41,11 +52,46 @@ Scale = Callable[[float], float]
 
 
 def style() -> str:
-    """Return the CSS that gives shapes the colours of the screen, light or dark."""
-    return "".join(f".f-{name}{{fill:var(--{name})}}.s-{name}{{stroke:var(--{name})}}" for name in _LIGHT)
+    """Return the CSS that gives shapes the colours of the screen, light or dark, and texts a readable size.
+
+    A chart is as wide as its container, which is named `plot`. Its texts are never below `_TEXT_PX`.
+    """
+    colours = "".join(f".f-{name}{{fill:var(--{name})}}.s-{name}{{stroke:var(--{name})}}" for name in _LIGHT)
+    sizes = ""
+    for name, width in (("wide", WIDE), ("half", HALF), ("square", SQUARE)):
+        for most, least in pairwise((_WIDEST_PX, *_PLOT_WIDTHS_PX)):
+            size = _TEXT_PX * width / least
+            sizes += f"@container (max-width:{most}px){{.{name}-chart text{{font-size:{size:.1f}px}}}}"
+    narrow = ((WIDE, "wide"), (HALF, "half"))
+    return (
+        colours
+        + sizes
+        + "".join(
+            f"@container (max-width:{0.6 * width:.0f}px){{.{name}-chart .more{{display:none}}}}"
+            for width, name in narrow
+        )
+    )
 
 
-def volume(days: Sequence[Day]) -> str:
+def patterns() -> str:
+    """Return the patterns of outcomes that may be neighbours in a stack, once for a page."""
+    return (
+        '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>'
+        + "".join(
+            f'<pattern id="{_pattern(outcome)}" width="5" height="5" patternUnits="userSpaceOnUse" '
+            f'patternTransform="rotate({angle})">'
+            f'<path d="M0 1h{length}" class="s-card" stroke="{_LIGHT["card"]}" stroke-width="1.6"/></pattern>'
+            for outcome, (angle, length) in _PATTERNS.items()
+        )
+        + "</defs></svg>"
+    )
+
+
+def _pattern(outcome: Outcome) -> str:
+    return f"pattern-{outcome.colour}"
+
+
+def volume(days: Sequence[Day], changes: Sequence[Change] = ()) -> str:
     """Return columns of images by day, stacked by outcome."""
     top = max([day.tally.images for day in days], default=0)
     y = _linear(0, _nice_top(top), 186, 24)
@@ -57,14 +103,36 @@ def volume(days: Sequence[Day]) -> str:
         for outcome in Outcome:
             if count := tally[outcome]:
                 height = max(y(level) - y(level + count), 0.6)
-                box = _rect(left, y(level + count), width * 0.6, height, outcome.colour)
+                box = _part(left, y(level + count), width * 0.6, height, outcome)
                 parts.append(_titled(box, f"{day.dt:%A}: {count:,} {outcome.heading.lower()}"))
                 level += count
         if tally.images:
             parts.append(_label(left + width * 0.3, y(level) - 5, f"{tally.images:,}", "middle", "ink"))
-        parts.append(_label(left + width * 0.3, 206, f"{day.dt:%a} {day.dt.day}", "middle"))
+        parts.append(_label(left + width * 0.3, 206, f"{day.dt:%a}", "middle", more=f" {day.dt.day}"))
+    parts += _marks(changes, _by_day([day.dt for day in days], width), 186)
     described = "; ".join(f"{day.dt:%A} {day.tally.images:,}" for day in days)
     return _svg("volume", "Images by day and outcome", described, HALF, 214, parts)
+
+
+def _marks(changes: Sequence[Change], x: Callable[[datetime], float | None], bottom: float) -> Iterator[str]:
+    """Yield a line for each change of the model, its threshold or its endpoint, with a tooltip."""
+    for change in changes:
+        if (at := x(change.at)) is not None:
+            line = _line(at, 4, at, bottom, "ink", 1.4, dashes="1 4")
+            flag = _path(f"M{_n(at)} 4h7l-2 3l2 3h-7z", "ink", 1.2)
+            yield _titled(line + flag, f"{change.at:%a %d %b %H:%M}: {change.what}")
+
+
+def _by_day(days: Sequence[date | None], step: float) -> Callable[[datetime], float | None]:
+    """Return the place of a time on an axis of days that are `step` wide; None beyond them."""
+
+    def place(at: datetime) -> float | None:
+        if at.date() not in days:
+            return None
+        midnight = datetime.combine(at.date(), time())
+        return GUTTER + step * (days.index(at.date()) + (at - midnight) / timedelta(days=1))
+
+    return place
 
 
 def hours(counts: Sequence[Sequence[int]]) -> str:
@@ -88,7 +156,9 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
     return _svg("hours", "Images by day and hour, UTC", described, HALF, 214, parts)
 
 
-def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], monday: date) -> str:
+def confidence_over_time(
+    cells: Sequence[Cell], thresholds: Sequence[float], monday: date, changes: Sequence[Change] = ()
+) -> str:
     """Return each image at its time and confidence, with the thresholds; images of about the same time and
     confidence share a dot."""
     x, y = _linear(0, 168, GUTTER, WIDE), _linear(0, _HEIGHT_LIMIT, 312, 14)
@@ -100,7 +170,7 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
     for day in range(7):
         if day:
             parts.append(_line(x(day * 24), 14, x(day * 24), 312, "line", 0.7))
-        parts.append(_label(x(day * 24 + 12), 332, f"{_DAYS[day]} {_day(monday, day)}", "middle"))
+        parts.append(_label(x(day * 24 + 12), 332, _DAYS[day], "middle", more=f" {_day(monday, day)}"))
     for accepted, name, faint in ((True, "accepted", 0.5), (False, "review", 0.75)):
         mine = [cell for cell in cells if cell.accepted is accepted]
         for low, high, opacity in ((1, 1, faint), (2, 9, faint + 0.2), (10, math.inf, 1.0)):
@@ -114,6 +184,9 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
         top, _ = by_height[len(close) - 1]
         parts.append(_halo(WIDE, top - 5, f"threshold{'s' * (len(close) > 1)} {', '.join(close)}", "end"))
         by_height = by_height[len(close) :]
+    parts += _marks(
+        changes, _by_day([monday + timedelta(days=day) for day in range(7)], (WIDE - GUTTER) / 7), 312
+    )
     below = sum(cell.images for cell in cells if not cell.accepted)
     images = plural(sum(cell.images for cell in cells), "image")
     described = f"{images}, {below:,} of them for review."
@@ -122,7 +195,7 @@ def confidence_over_time(cells: Sequence[Cell], thresholds: Sequence[float], mon
 
 def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
     """Return each label's share as a dot with its interval, above the compared week's in grey."""
-    shown = classes[:MAX_CLASSES]
+    shown = _shown(classes, compared)
     ends = [entry.interval.high if entry.images else 0.0 for entry in shown]
     ends += [entry.baseline_interval.high for entry in shown if entry.baseline_images]
     top = max([*ends, 0.05])
@@ -148,6 +221,14 @@ def class_balance(classes: Sequence[ClassShare], compared: bool) -> str:
         f"{short(entry.label, _LABEL_CHARS)} {100 * (entry.share or 0):.1f} %" for entry in shown
     )
     return _svg("classes", "Share of each class", described, HALF, height, parts)
+
+
+def _shown(classes: Sequence[ClassShare], compared: bool) -> list[ClassShare]:
+    """Return the classes that a chart has room for: those whose share moved most, in the given order."""
+    if not compared or len(classes) <= MAX_CLASSES:
+        return list(classes[:MAX_CLASSES])
+    moved = sorted(classes, key=lambda of: -abs((of.share or 0) - (of.baseline_share or 0)))[:MAX_CLASSES]
+    return [entry for entry in classes if entry in moved]
 
 
 def histogram(
@@ -190,7 +271,7 @@ def histogram(
     return _svg(slug, title, described, HALF, 200, parts)
 
 
-def below_threshold(days: Sequence[Day]) -> str:
+def below_threshold(days: Sequence[Day], changes: Sequence[Change] = ()) -> str:
     """Return the share for review by day: earlier weeks faint, this week strong, with its band."""
     shares = [day.below_share for day in days if day.below_share is not None]
     shares += [day.usual.high for day in days if day.usual]
@@ -218,6 +299,7 @@ def below_threshold(days: Sequence[Day]) -> str:
             parts.append(_circle(*at, 4, "review", "card"))
         if day.unusual:
             parts.append(_circle(*at, 8, "none", "review"))
+    parts += _marks(changes, _by_day([day.dt for day in days], step), 196)
     outside = sum(day.unusual for day in days)
     described = f"{plural(len(points), 'day')}; {outside} outside the usual band this week."
     return _svg("below", "Share for review by day", described, WIDE, 222, parts)
@@ -247,7 +329,7 @@ def what_if(rows: Sequence[WhatIf], thresholds: Sequence[float]) -> str:
 
 def reliability(bins: Sequence[Bin]) -> str:
     """Return how often the model is right by its confidence, with intervals; the diagonal is ideal."""
-    side = 300.0
+    side = SQUARE
     lowest = min((bin_.confidence_sum / bin_.images for bin_ in bins), default=0.0)
     fifths = range(min(int(lowest * 5), 3), 6)
     first = fifths[0] / 5
@@ -267,7 +349,7 @@ def reliability(bins: Sequence[Bin]) -> str:
     return _svg("reliability", "Correct answers by confidence", described, side, side, parts)
 
 
-def latency(days: Sequence[Latency]) -> str:
+def latency(days: Sequence[Latency], changes: Sequence[Change] = ()) -> str:
     """Return the median and the 95th percentile from upload to decision by day."""
     longest_ms = max([day.total.p95 or 0 for day in days], default=0.0)
     unit_ms, unit = next(scale for scale in _TIMES if longest_ms < 300 * scale[0] or scale is _TIMES[-1])
@@ -287,6 +369,7 @@ def latency(days: Sequence[Latency]) -> str:
     for place, day in enumerate(days):
         text = f"{day.dt:%a}" if day.dt else ""
         parts.append(_label(x(place + 0.5), 194, text, "middle"))
+    parts += _marks(changes, _by_day([day.dt for day in days], step), 176)
     described = (
         f"From upload to decision on {plural(len(days), 'day')}; the upper line is the 95th percentile."
     )
@@ -309,18 +392,18 @@ def sparkline(values: Sequence[float | None]) -> str:
     return f'<svg class="spark" viewBox="0 0 96 30" width="96" height="30" aria-hidden="true">{inner}</svg>'
 
 
-def bar(*parts: tuple[float, str]) -> str:
-    """Return a table cell's bar, of shares above 0 and their colours; hidden from screen readers."""
+def bar(*parts: tuple[float, Outcome]) -> str:
+    """Return a table cell's bar, of shares above 0 and their outcomes; hidden from screen readers."""
     inner, left = "", 0.0
-    for share, name in parts:
+    for share, outcome in parts:
         width = max(120 * min(share, 1.0), 1)
-        inner += _rect(left, 0, width, 8, name)
+        inner += _part(left, 0, width, 8, outcome)
         left += width
     return f'<svg class="bar" viewBox="0 0 120 8" width="120" height="8" aria-hidden="true">{inner}</svg>'
 
 
 def _svg(slug: str, title: str, described: str, width: float, height: float, parts: Iterable[str]) -> str:
-    size = "wide" if width == WIDE else "half"
+    size = {WIDE: "wide", HALF: "half"}.get(width, "square")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart {size}-chart" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" '
@@ -341,10 +424,14 @@ def _level(y: float, width: float, name: str) -> Iterator[str]:
     yield _label(0, y - 4, name)
 
 
-def _label(x: float, y: float, text: str, anchor: str = "start", colour: str = "muted") -> str:
+def _label(
+    x: float, y: float, text: str, anchor: str = "start", colour: str = "muted", more: str = ""
+) -> str:
+    """Return a text; `more` of it is left out where the chart is narrow."""
+    rest = f'<tspan class="more">{escape(more)}</tspan>' if more else ""
     return (
         f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" class="f-{colour}" fill="{_LIGHT[colour]}">'
-        f"{escape(text)}</text>"
+        f"{escape(text)}{rest}</text>"
     )
 
 
@@ -363,6 +450,15 @@ def _rect(x: float, y: float, width: float, height: float, colour: str, radius: 
         f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{rounded} '
         f'class="f-{colour}" fill="{_LIGHT[colour]}"/>'
     )
+
+
+def _part(x: float, y: float, width: float, height: float, outcome: Outcome) -> str:
+    """Return an outcome's part of a stack, with its pattern."""
+    box = _rect(x, y, width, height, outcome.colour)
+    if outcome not in _PATTERNS:
+        return box
+    place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+    return f'{box}<rect {place} fill="url(#{_pattern(outcome)})"/>'
 
 
 def _opacity(shape: str) -> str:

@@ -27,6 +27,9 @@ raise a false alarm every tenth week."""
 UNUSUAL_P = 0.005
 """Significance level of tests that know how much days scatter. With the least effects that are reported,
 quiet weeks raise few alarms: `make simulate` counts them."""
+LASTING_P = 0.0005
+"""Significance level of what lasts. Reference weeks are the same for weeks on end: one that is odd by chance
+would raise an alarm in each of them."""
 QUESTIONS_OF_LABELS = ("measured_precision", "confusions", "labelled_images", "sampling_frame")
 """Questions about labels. Without the answer to one of them, the others mislead."""
 
@@ -211,6 +214,20 @@ class Departure:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What lasts: the latest weeks against reference weeks, which are older than the usual ones."""
+
+    reference: list[str]
+    """The first weeks of the model and the thresholds in force, within the last quarter of a year. Empty
+    while there are too few."""
+    departures: dict[str, Departure]
+    """How far each measure of this week and the one before, together, is from the reference. Empty without
+    one."""
+    weeks: list[dict[str, Departure]]
+    """The same of this week alone, and of each of those before it, back in time."""
+
+
+@dataclass(frozen=True)
 class SilentDay:
     """A day without images, and how many its weekday had before."""
 
@@ -247,6 +264,14 @@ class ThresholdChange:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A model, a threshold or an endpoint that began to decide."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True)
 class ClassShare:
     """One label's share of the classified images."""
 
@@ -278,6 +303,10 @@ class Folder:
     """p-value of the change of the accepted share, given chance and the variation of other folders' shares,
     times
     the number of folders tested (Bonferroni)."""
+    reference_accepted_share: float | None
+    """In the reference weeks; None if they may have counted the folder among all others."""
+    weeks_fallen: int
+    """For how many weeks in a row, this one included, it has been fallen against the reference weeks."""
 
     @property
     def fallen(self) -> bool:
@@ -383,6 +412,11 @@ class Input:
     p50: float | None
     p95: float | None
     baseline_p50: float | None
+
+    @property
+    def slug(self) -> str:
+        """Name of its card."""
+        return f"input-{self.measure.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -536,9 +570,12 @@ class Numbers:
     departures: dict[str, Departure]
     """By measure: `label`, `confidence`, `brightness`, `sharpness`, `size_bytes`, `unlike`, `below`,
     `rejected`."""
+    memory: Memory
     volume: Volume | None
     """None while fewer than two earlier weeks are known."""
     threshold_changes: list[ThresholdChange]
+    changes: list[Change]
+    """Within the last quarter of a year, the oldest first."""
     folders: list[Folder]
     """Sorted by lowest acceptance rate; folders without new images and all others come last."""
     confidence: list[HistogramBin]

@@ -1,7 +1,6 @@
 """The report's page: one HTML file with the verdict, the tiles and the sections. Pure."""
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,8 +25,8 @@ class Tile:
     title: str
     value: str
     change: str = ""
-    tone: str = ""
-    """`good`, `bad` or empty."""
+    urges: bool = False
+    """Whether a finding about it needs attention: only effect and evidence colour a tile."""
     spark: Markup = field(default_factory=Markup)
 
 
@@ -40,15 +39,19 @@ def render(
         (image, None if picture is None else base64.b64encode(picture).decode())
         for image, picture in zip((*numbers.least_certain, *unlike), thumbnails, strict=True)
     ]
+    found = chapters(numbers)
     page = template("report/page.html.j2").render(
         numbers=numbers,
         verdict=verdict,
-        tiles=_tiles(numbers, numbers.week.over(generated_at.date())),
-        chapters=chapters(numbers),
+        tiles=_tiles(numbers, verdict, numbers.week.over(generated_at.date())),
+        urgent_sections={finding.section for finding in verdict.findings if finding.attention},
+        chapters=found,
+        slugs={"behind", *(section.slug for chapter in found for section in chapter.sections)},
         least_certain=gallery[: len(numbers.least_certain)],
         most_unfamiliar=gallery[len(numbers.least_certain) :],
         pictures=any(picture for picture in thumbnails),
         chart_style=Markup(charts.style()),  # noqa: S704 - constants
+        patterns=Markup(charts.patterns()),  # noqa: S704 - constants
         outcomes=list(Outcome),
         generated_at=generated_at,
         sql_shown_chars=_SQL_SHOWN_CHARS,
@@ -57,29 +60,38 @@ def render(
     return words.visible(page)
 
 
-def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
+def _tiles(numbers: Numbers, verdict: Verdict, over: bool) -> list[Tile]:
     now, then, history = numbers.summary, numbers.baseline, numbers.history
+    urgent = {finding.section for finding in verdict.findings if finding.attention}
 
     def share_tile(outcome: Outcome) -> Tile:
         share, before = now.tally.share(outcome), then.tally.share(outcome) if then else None
-        change, tone = _points(share, before, bad_when_more=outcome is not Outcome.ACCEPTED)
         spark = _spark([week.tally.share(outcome) for week in history])
-        return Tile(outcome.heading, words.percent(share), change, tone, spark)
+        urges = _SECTIONS[outcome] in urgent
+        return Tile(
+            outcome.heading, words.percent(share), words.change_in_points(share, before), urges, spark
+        )
 
-    slower = _times(now.total_p95_ms, then.total_p95_ms if then else None)
+    took, took_before = now.total_p95_ms, then.total_p95_ms if then else None
     return [
         Tile(
             "Images",
             f"{now.tally.images:,}",
-            "" if not then else _relative(now.tally.images, then.tally.images) if over else "so far",
-            spark=_spark([float(week.tally.images) for week in history]),
+            ""
+            if not then
+            else words.relative_change(now.tally.images, then.tally.images)
+            if over
+            else "so far",
+            "volume" in urgent,
+            _spark([float(week.tally.images) for week in history]),
         ),
         *map(share_tile, Outcome),
-        _precision(numbers),
+        _precision(numbers, "measured" in urgent),
         Tile(
-            "95 % within",
-            words.seconds(now.total_p95_ms),
-            *slower,
+            "Decided within (95 % of images)",
+            words.seconds(took),
+            "" if took is None or took_before is None else words.relative_change(took, took_before),
+            "latency" in urgent,
             _spark([week.total_p95_ms for week in history]),
         ),
         Tile(
@@ -90,44 +102,31 @@ def _tiles(numbers: Numbers, over: bool) -> list[Tile]:
     ]
 
 
-def _precision(numbers: Numbers) -> Tile:
-    """Return the measured precision, or the expected one where nobody has labelled an image."""
+_SECTIONS = {
+    Outcome.ACCEPTED: "folders",
+    Outcome.NEEDS_REVIEW: "below",
+    Outcome.REJECTED: "rejects",
+    Outcome.FAILED: "failures",
+}
+"""Outcome → the section whose findings colour its tile."""
+
+
+def _precision(numbers: Numbers, urges: bool) -> Tile:
+    """Return the measured precision, or the model's own estimate where nobody has labelled an image."""
     now, then, measured = numbers.summary, numbers.baseline, numbers.measured
     if measured and measured.precision is not None:
         low, high = (words.percent(end) for end in measured.interval)
-        expected = f"{words.percent(measured.expected_precision)} expected"
+        expected = f"the model expected {words.percent(measured.expected_precision)}"
         if numbers.certificate and numbers.certificate.labels:
             expected += f"; at least {words.at_least(numbers.certificate.lower_bound)} for sure"
-        return Tile("Measured precision", words.percent(measured.precision), f"{low} – {high}; {expected}")
-    change = _points(now.expected_precision, then.expected_precision if then else None, bad_when_more=False)
+        return Tile(
+            "Measured precision", words.percent(measured.precision), f"{low} – {high}; {expected}", urges
+        )
+    change = words.change_in_points(now.expected_precision, then.expected_precision if then else None)
     spark = _spark([week.expected_precision for week in numbers.history])
-    return Tile("Expected precision", words.percent(now.expected_precision), *change, spark)
-
-
-def _points(now: float | None, then: float | None, bad_when_more: bool) -> tuple[str, str]:
-    """Return a share's change in points, and its tone."""
-    if now is None or then is None:
-        return "", ""
-    points = 100 * (now - then)
-    if abs(points) < 0.05:
-        return "unchanged", ""
-    worse = (points > 0) == bad_when_more
-    return f"{'▲' if points > 0 else '▼'} {abs(points):.1f} points", "bad" if worse else "good"
-
-
-def _relative(now: float, then: float) -> str:
-    if not then:
-        return "unchanged" if now == then else ""
-    change = 100 * abs(now - then) / then
-    return "unchanged" if change < 0.05 else f"{'▲' if now > then else '▼'} {change:,.1f} %"
-
-
-def _times(now: float | None, then: float | None) -> tuple[str, str]:
-    if now is None or then is None:
-        return "", ""
-    return _relative(now, then), "" if math.isclose(
-        now, then, rel_tol=0.1
-    ) else "bad" if now > then else "good"
+    return Tile(
+        "Precision, the model's own estimate", words.percent(now.expected_precision), change, urges, spark
+    )
 
 
 def _spark(values: Sequence[float | None]) -> Markup:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from markupsafe import Markup
 
@@ -35,6 +36,8 @@ _REJECTED, _FAILED = "Rejected, by reason", "Failed, by reason"
 _DRAWN_FOLDERS = 10
 _FOLDER_CHARS = 40
 _MAX_REASONS = 20
+_BAR = Markup('<span class="unseen">Drawn</span>')
+"""Head of a column of bars."""
 _MAX_ROWS = 100
 """Classes in a table; report.json has all of them."""
 
@@ -45,7 +48,10 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str | Markup]]
+    """The first cell of each is its name."""
     texts: Sequence[int] = (0,)
+    keys: Sequence[int] = ()
+    """Columns of object keys, which may be broken anywhere; words are not."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Section:
     table: Table | None = None
     table_open: bool = False
     note: str = ""
+    statistics: str = ""
+    """For those who open the table: the size of the change, and the test of it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ def chapters(numbers: Numbers) -> list[Chapter]:
         model += part("confidence", "How sure the model is", lambda: [_confidence(numbers)])
         model += part("below", "Share for review", lambda: [_below(numbers)])
         model += part("unlike", "Unlike the classes", lambda: [_unlike(unlike, numbers)] if unlike else [])
-        model += part("what-if", "What if the threshold were different?", lambda: [_what_if(numbers)])
+        model += part("what-if", "What would a different threshold do?", lambda: [_what_if(numbers)])
         model += part("measured", "Measured precision", lambda: [_measured(numbers)])
         model += part(
             "precision-by-class",
@@ -139,21 +147,20 @@ def chapters(numbers: Numbers) -> list[Chapter]:
         images += part(
             "inputs",
             "Inputs",
-            lambda: [
-                _input(input_, numbers.departures[input_.measure], bool(numbers.baseline))
-                for input_ in numbers.inputs
-            ],
+            lambda: [_input(input_, numbers) for input_ in numbers.inputs],
         )
     operations = [
         *part(
             "rejects",
             _REJECTED,
-            lambda: [_reasons("rejects", _REJECTED, "No images were rejected.", numbers.rejects, "rejected")],
+            lambda: [
+                _reasons("rejects", _REJECTED, "No image was rejected.", numbers.rejects, Outcome.REJECTED)
+            ],
         ),
         *part(
             "failures",
             _FAILED,
-            lambda: [_reasons("failures", _FAILED, "No images failed.", numbers.failures, "failed")],
+            lambda: [_reasons("failures", _FAILED, "No image failed.", numbers.failures, Outcome.FAILED)],
         ),
         *(part("latency", "Latency", lambda: [_latency(numbers)]) if tally.classified else []),
         *part("completeness", "Completeness", lambda: [_completeness(numbers)]),
@@ -175,7 +182,7 @@ def _volume(numbers: Numbers) -> Section:
         "Images by day",
         f"{words.plural(numbers.summary.tally.images, 'image')}; "
         f"most on {busiest.dt:%A} ({busiest.tally.images:,}).",
-        chart=charts.volume(days),
+        chart=charts.volume(days, numbers.changes),
         legend=_LEGEND,
         table=Table(
             ("Day", "Images", *(outcome.heading for outcome in Outcome)),
@@ -235,7 +242,7 @@ def _folders(numbers: Numbers) -> list[Section]:
             table=Table(
                 (
                     "Folder",
-                    "",
+                    _BAR,
                     "Images",
                     "Before",
                     "Accepted",
@@ -247,8 +254,8 @@ def _folders(numbers: Numbers) -> list[Section]:
                 texts=(0, 1),
             ),
             table_open=True,
-            note="The first folder of each image's key, sorted by lowest acceptance rate. Failed images are "
-            f"excluded from the percentages.{hidden}",
+            note="Grouped by the first part of the image's path; worst first. Failed images are left out of "
+            f"the percentages.{hidden}",
         )
     ]
 
@@ -256,7 +263,7 @@ def _folders(numbers: Numbers) -> list[Section]:
 def _folder_row(of: Folder) -> Sequence[str | Markup]:
     tally = of.tally
     counts = tally.not_failed
-    parts = [(tally[outcome] / tally.images, outcome.colour) for outcome in Outcome if tally[outcome]]
+    parts = [(tally[outcome] / tally.images, outcome) for outcome in Outcome if tally[outcome]]
     return (
         words.folder(of.folder, _FOLDER_CHARS),
         Markup(charts.bar(*parts)),  # noqa: S704 - constant shapes
@@ -272,11 +279,7 @@ def _folder_row(of: Folder) -> Sequence[str | Markup]:
 def _over_time(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
     one_each = numbers.cell_minutes == 1
-    drawn = (
-        "Each image is a dot."
-        if one_each
-        else "Images within one hour and of nearly the same confidence share a stronger dot."
-    )
+    drawn = "Every image is a dot." if one_each else "Every image is shown; darker dots stand for several."
     thresholds = _thresholds(numbers)
     some = f" The {_DRAWN_THRESHOLDS} most used of {len(thresholds)} thresholds are drawn."
     hidden = some if len(thresholds) > _DRAWN_THRESHOLDS else ""
@@ -286,9 +289,12 @@ def _over_time(numbers: Numbers) -> Section:
         f"{tally[Outcome.NEEDS_REVIEW]:,} of {words.plural(tally.classified, 'classified image')} "
         f"{'is' if tally[Outcome.NEEDS_REVIEW] == 1 else 'are'} for review.",
         span="full",
-        chart=charts.confidence_over_time(numbers.cells, thresholds[:_DRAWN_THRESHOLDS], numbers.week.monday),
+        chart=charts.confidence_over_time(
+            numbers.cells, thresholds[:_DRAWN_THRESHOLDS], numbers.week.monday, numbers.changes
+        ),
         legend=[("dot accepted", "accepted"), ("dot review", "for review")],
-        note=f"{drawn} The scale widens towards 1, where decisions are made.{hidden}",
+        note=f"{drawn} The scale is stretched near 1 so that differences are visible.{hidden}"
+        + _changed(numbers, numbers.week.days),
         table=Table(
             ("Day", "Classified", "For review", "Share"),
             [
@@ -307,23 +313,23 @@ def _over_time(numbers: Numbers) -> Section:
 
 def _classes(numbers: Numbers) -> Section:
     compared = numbers.class_shift.baseline_images > 0
-    most = numbers.classes[0]
-    moved = max(numbers.classes, key=lambda entry: abs((entry.share or 0) - (entry.baseline_share or 0)))
-    before, now = words.percent(moved.baseline_share), words.percent(moved.share)
+    departure = numbers.departures["label"]
+    most, moved = numbers.classes[0], departure.most if departure.shift.psi is not None else None
     takeaway = (
         f"{words.short(most.label)} is the most frequent class: {words.percent(most.share)}."
-        if not compared
-        else f"{words.short(moved.label)} changed most: from {before} to {now}."
-        if before != now
-        else "No class changed its share."
+        if moved is None
+        else f"{words.short(moved.name)} changed most: {words.percent(moved.share)}, usually "
+        f"{words.percent(moved.usual_share)}."
+        if departure.significant
+        else "No class changed noticeably."
     )
     odd = any(not (entry.images and entry.baseline_images) for entry in numbers.classes)
     floor = f" The PSI counts smaller shares as {100 * PSI_FLOOR:g}{words.SPACE}%."
-    more = len(numbers.classes) - charts.MAX_CLASSES
     hidden = (
-        f" The chart shows the {charts.MAX_CLASSES} most frequent of {len(numbers.classes)}; "
+        f" The chart shows the {charts.MAX_CLASSES} of {len(numbers.classes)} classes that "
+        f"{'moved most' if compared else 'are the most frequent'}; "
         f"the table has {'all' if len(numbers.classes) <= _MAX_ROWS else f'{_MAX_ROWS}, report.json all'}."
-        if more > 0
+        if len(numbers.classes) > charts.MAX_CLASSES
         else ""
     )
     return Section(
@@ -335,9 +341,8 @@ def _classes(numbers: Numbers) -> Section:
             ("dot accepted", "this week, with 95 % interval"),
             *([("ring base", str(numbers.compare))] if compared else []),
         ],
-        note=_shift_note(numbers.class_shift, numbers.departures["label"], numbers)
-        + (floor if compared and odd else "")
-        + hidden,
+        note=_change(departure, numbers) + hidden,
+        statistics=_statistics(numbers.class_shift, departure) + (floor if compared and odd else ""),
         table=Table(
             ("Class", "Images", "Share", "95 % interval", "Before", "Share before", "Mean confidence"),
             [
@@ -371,7 +376,8 @@ def _confidence(numbers: Numbers) -> Section:
         takeaway,
         chart=charts.histogram("histogram", "Confidence of classified images", bins, ticks, "{:.2f}".format),
         legend=_histogram_legend(numbers),
-        note=_shift_note(numbers.confidence_shift, numbers.departures["confidence"], numbers),
+        note=_change(numbers.departures["confidence"], numbers),
+        statistics=_statistics(numbers.confidence_shift, numbers.departures["confidence"]),
         table=Table(
             ("Confidence", "Images", "Before"),
             [
@@ -397,10 +403,10 @@ def _below(numbers: Numbers) -> Section:
         "Share for review",
         takeaway,
         span="full",
-        chart=charts.below_threshold(numbers.days),
+        chart=charts.below_threshold(numbers.days, numbers.changes),
         legend=[("dot review", "this week"), ("line base", "before"), ("box band", "usual, 3 σ")],  # noqa: RUF001
-        note="The band is computed from the four weeks before. It is wider the more their days vary, and the "
-        "fewer images there are.",
+        note="Grey band: where nearly every day should fall, judging by the previous four weeks. It is wider "
+        "on days with few images." + _changed(numbers, [day.dt for day in numbers.days]),
         table=Table(
             ("Day", "Classified", "Below", "Share", "Usual"),
             [
@@ -454,7 +460,7 @@ def _unlike(unlike: Unlike, numbers: Numbers) -> Section:
 def _what_if(numbers: Numbers) -> Section:
     tally = numbers.summary.tally
     coverage = words.percent(tally[Outcome.ACCEPTED] / tally.classified)
-    now = f"{coverage} of the classified images were accepted, with an expected precision of "
+    now = f"{coverage} of the classified images were accepted; by the model's own estimate, "
     thresholds = _thresholds(numbers)
     one = (
         f"The chart tries one threshold for all classes; {len(thresholds)} are in force. "
@@ -463,18 +469,18 @@ def _what_if(numbers: Numbers) -> Section:
     )
     return Section(
         "what-if",
-        "What if the threshold were different?",
-        f"{now}{words.percent(numbers.summary.expected_precision)}{_bound(numbers)}.",
+        "What would a different threshold do?",
+        f"{now}{words.percent(numbers.summary.expected_precision)} of them are right{_bound(numbers)}.",
         chart=charts.what_if(numbers.what_if, thresholds),
         legend=[
             ("line accepted", "share accepted"),
-            ("line review dotted", "expected precision"),
+            ("line review dotted", "share right, by the model's own estimate"),
             ("line ink dashed", "threshold in force"),
         ],
-        note=f"{one}Expected precision is the mean confidence of the images that would be accepted. It is "
-        "valid while confidences are calibrated and images resemble the training data.",
+        note=f"{one}The model's own estimate is the mean confidence of the images that would be accepted. It "
+        "holds while confidences are calibrated and images resemble the training data.",
         table=Table(
-            ("Threshold", "Accepted", "Coverage", "Expected precision"),
+            ("Threshold", "Accepted", "Coverage", "Model's own estimate of precision"),
             [
                 (
                     f"{row.threshold:.2f}",
@@ -503,20 +509,19 @@ def _measured(numbers: Numbers) -> Section:
         return Section(
             "measured",
             "Measured precision",
-            "Unknown: no image has a label.",
-            note="Nobody has labelled images of this week yet. The command scones review --week "
-            f"{numbers.week} --sample 50 makes a page to label them with one key press each, and scones "
-            "label loads them. This card then shows the measured precision and how reliable confidences are. "
-            "Until then, only the expected precision is known.",
+            "No image of this week has been checked by a person.",
+            note=f"scones review --week {numbers.week} --sample 50 makes a page to check 50, one key each; "
+            "scones label loads the answers. Until then there is only the model's own estimate.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
-        f"{measured.correct:,} of {words.plural(measured.accepted, 'accepted image')} with a label "
-        f"{'is' if measured.correct == 1 else 'are'} correct: {words.percent(measured.precision)} "
+        f"People checked {words.plural(measured.accepted, 'accepted image')}: "
+        f"{words.percent(measured.precision)} are right "
         f"({'weighted, ' if measured.is_sample else ''}95{words.SPACE}% interval {low} – {high}); "
-        f"{words.percent(measured.expected_precision)} was expected."
+        f"the model expected {words.percent(measured.expected_precision)}."
         if measured.accepted
-        else "Unknown: no accepted image has a label. scones review --sample 50 adds some to the review page."
+        else "No accepted image of this week has been checked. "
+        f"scones review --week {numbers.week} --sample 50 adds some to the review page."
     )
     return Section(
         "measured",
@@ -646,32 +651,33 @@ def _class_precisions(classes: Sequence[ClassPrecision]) -> Section:
     )
 
 
-def _input(input_: Input, departure: Departure, compared: bool) -> Section:
+def _input(input_: Input, numbers: Numbers) -> Section:
+    departure, compared = numbers.departures[input_.measure], bool(numbers.baseline)
     bins, size = input_.bins, input_.name == "File size"
 
     def name(value: float | None) -> str:
         return words.size(value) if size else "–" if value is None else words.significant(value)
 
-    slug = f"input-{input_.name.lower().replace(' ', '-')}"
     if not bins:
-        return Section(slug, input_.name, "No classified image has this value.", span="third")
+        return Section(input_.slug, input_.name, "Not recorded for this week's images.", span="third")
     takeaway = f"Median {name(input_.p50)}" + (f", {name(input_.baseline_p50)} before." if compared else ".")
     places = sorted({0, len(bins) // 3, 2 * len(bins) // 3, len(bins)})
     edges = [*(bin_.low for bin_ in bins), bins[-1].high]
     return Section(
-        slug,
+        input_.slug,
         input_.name,
         takeaway,
         span="third",
         chart=charts.histogram(
-            f"{slug}-chart",
+            f"{input_.slug}-chart",
             f"{input_.name} of classified images, {input_.unit}",
             bins,
             [(place, name(edges[place])) for place in places],
             name,
         ),
         legend=[("box accepted", "this week"), *([("line ink", "before")] if compared else [])],
-        note=_shift_text(input_.shift, departure),
+        note=_change(departure, numbers),
+        statistics=_statistics(input_.shift, departure),
         table=Table(
             (f"{input_.name}, {input_.unit}", "Images", "Before"),
             [
@@ -696,13 +702,13 @@ def _latency(numbers: Numbers) -> Section:
         title,
         f"Half of the images were decided within {words.seconds(week.total.p50)} of the upload, "
         f"95 % within {words.seconds(week.total.p95)}, 99 % within {words.seconds(week.total.p99)}.",
-        chart=charts.latency(numbers.latency_by_day),
+        chart=charts.latency(numbers.latency_by_day, numbers.changes),
         legend=[("line review", "95 % within"), ("line accepted", "half within")],
-        note="From the upload to the model's first answer, including queues and retries. Later decisions do "
-        "not count, and imported images are not timed.",
+        note="Measured until the model's first answer, including queues and retries. Deciding an image again "
+        "later does not change its time. Imported images are not timed.",
         table=Table(
             (
-                "",
+                "Time",
                 "Images",
                 *(f"{of} {p}" for of in ("Total", "Serialize", "Classify") for p in ("p50", "p95", "p99")),
             ),
@@ -717,7 +723,7 @@ def _latency_row(title: str, latency: Latency) -> Sequence[str]:
     return (title, f"{latency.images:,}", *(words.seconds(value) for value in times))
 
 
-def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour: str) -> Section:
+def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], outcome: Outcome) -> Section:
     total = sum(reason.images for reason in reasons)
     if not reasons:
         return Section(slug, title, none)
@@ -725,13 +731,14 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
     return Section(
         slug,
         title,
-        f"{words.plural(total, 'image')}: {words.mostly(reasons[0].reason, reasons[0].images, total)}.",
+        f"{words.plural(total, 'image')}, most often: {words.short(reasons[0].reason)} "
+        f"({reasons[0].images:,}).",
         table=Table(
-            ("Reason", "", "Images", "Before", "Latest"),
+            ("Reason", _BAR, "Images", "Before", "Latest"),
             [
                 (
                     reason.reason,
-                    Markup(charts.bar((reason.images / reasons[0].images, colour))),  # noqa: S704 - a constant shape
+                    Markup(charts.bar((reason.images / reasons[0].images, outcome))),  # noqa: S704 - a constant shape
                     f"{reason.images:,}",
                     f"{reason.baseline_images:,}",
                     reason.latest_key,
@@ -739,6 +746,7 @@ def _reasons(slug: str, title: str, none: str, reasons: Sequence[Reason], colour
                 for reason in reasons[:_MAX_REASONS]
             ],
             texts=(0, 1, 4),
+            keys=(4,),
         ),
         table_open=True,
         note=f"{words.plural(len(rest), 'more reason')} with "
@@ -758,27 +766,31 @@ def _completeness(numbers: Numbers) -> Section:
         has = "has" if complete.missing == 1 else "have"
         takeaway = f"{complete.missing:,} of {uploads} {has} no recorded outcome."
     elif complete.missing < 0:
-        gone = words.plural(-complete.missing, "recorded upload")
+        gone = words.plural(-complete.missing, "recorded image")
         takeaway = f"{gone} {_is(-complete.missing)} no longer in the bucket."
     else:
         came = complete.recorded - complete.imported
-        takeaway = f"Every upload in the bucket is recorded, each once: {came:,}."
+        takeaway = (
+            f"All {came:,} uploads in the bucket are recorded, each exactly once."
+            if came > 1
+            else "Every upload in the bucket is recorded, exactly once."
+        )
     last = complete.last_decided_at
     return Section(
         "completeness",
         "Completeness",
         takeaway,
         table=Table(
-            ("", ""),
+            ("What", "Count"),
             [
                 (
-                    "Uploaded (bucket listing)",
+                    "Found in the bucket",
                     "–" if complete.uploaded is None else f"{complete.uploaded:,}",
                 ),
                 ("Recorded", f"{complete.recorded:,}"),
                 *([("Imported", f"{complete.imported:,}")] if complete.imported else []),
                 ("Rows stored", f"{complete.rows_stored:,}"),
-                ("Duplicates and earlier outcomes, not counted", f"{complete.duplicates_removed:,}"),
+                ("Duplicates and replaced results (ignored)", f"{complete.duplicates_removed:,}"),
                 ("Decided more than an hour after the upload", f"{complete.late:,}"),
                 ("Last decision", f"{last:%Y-%m-%d %H:%M} UTC" if last else "–"),
             ],
@@ -810,6 +822,16 @@ def _cost(numbers: Numbers) -> Section:
     )
 
 
+def _changed(numbers: Numbers, days: Sequence[date]) -> str:
+    """Return what the dotted lines of a chart over some days are."""
+    seen = [
+        f"{change.what} ({change.at:%a %d %b %H:%M})"
+        for change in numbers.changes
+        if change.at.date() in days
+    ]
+    return f" Dotted lines: from here on {words.short(', '.join(seen), 300)}." if seen else ""
+
+
 def _is(count: int) -> str:
     return "is" if count == 1 else "are"
 
@@ -828,33 +850,36 @@ def _histogram_legend(numbers: Numbers) -> list[tuple[str, str]]:
     return [("box accepted", "this week"), *before]
 
 
-def _shift_note(shift: Shift, departure: Departure, numbers: Numbers) -> str:
-    if shift.psi is None:
+def _change(departure: Departure, numbers: Numbers) -> str:
+    """Return whether a measure has changed, for people."""
+    if departure.shift.psi is None:
         return (
             "There is nothing to compare with."
-            if numbers.compare is None
-            else f"{numbers.compare} has no images."
+            if numbers.compare is None or not numbers.baseline
+            else "There are too few earlier days to know what is usual."
         )
-    return _shift_text(shift, departure)
+    if departure.shift.size == "small":
+        return "No meaningful change from the weeks before."
+    sure = "it is statistically clear" if departure.significant else "it could be chance"
+    return f"A {departure.shift.size} change from the weeks before; {sure}."
 
 
-def _shift_text(shift: Shift, departure: Departure) -> str:
-    """Return how far the week is from the compared one, and whether it departs from the weeks before."""
+def _statistics(shift: Shift, departure: Departure) -> str:
+    """Return how far the week is from the compared one, and the test of it against the weeks before."""
     if shift.psi is None or shift.jensen_shannon is None:
-        return "There is nothing to compare with."
+        return ""
     effect = (
-        f"The difference is {shift.size} (PSI {shift.psi:.3f}, Jensen-Shannon distance "
-        f"{shift.jensen_shannon:.3f}; n = {shift.images:,} and {shift.baseline_images:,})."
+        f"To the compared week: PSI {shift.psi:.3f}, Jensen-Shannon distance "
+        f"{shift.jensen_shannon:.3f}; n = {shift.images:,} and {shift.baseline_images:,}."
     )
     evidence = departure.shift
     if evidence.psi is None:
-        return f"{effect} It may be chance: there are no earlier days to test it against."
+        return effect
     degrees = evidence.degrees_of_freedom
     freedom = "" if degrees is None else f" for {words.plural(degrees, 'degree')} of freedom"
     return (
-        f"{effect} Against the weeks before, a difference "
-        f"{'is significant' if departure.significant else 'may be chance'} ({evidence.test} "
-        f"{words.significant(evidence.statistic)}{freedom}, {words.p_value(evidence.p_value)})."
+        f"{effect} To the four weeks before: PSI {evidence.psi:.3f}; {evidence.test} "
+        f"{words.significant(evidence.statistic)}{freedom}, {words.p_value(evidence.p_value)}."
     )
 
 

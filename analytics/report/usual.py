@@ -1,7 +1,7 @@
 """This week against the weeks before it, by how much days usually differ. Pure functions on counts by day."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 from analytics.report import drift
@@ -20,51 +20,56 @@ _SPLITS: Mapping[str, tuple[Callable[[Tally], int], Callable[[Tally], int]]] = {
 }
 """Shares by outcome: the part and the whole."""
 _PART, _REST = "part", "rest"
-_UNORDERED = "label"
+_UNORDERED, _UNLIKE = "label", "unlike"
 
 
-def departures(
-    week: IsoWeek, by_measure: Mapping[str, Counts], tallies: Mapping[date, Tally]
-) -> dict[str, Departure]:
-    """Return how far each measure of the week is from the weeks before it, by the measure's name.
+def counts_by_measure(classified: Mapping[str, Counts], tallies: Mapping[date, Tally]) -> dict[str, Counts]:
+    """Return the images of each day by class, bin or outcome, for each measure of `Numbers.departures`.
 
-    `by_measure` holds the classified images, `tallies` all of them, of the week and of the weeks before it.
+    `classified` holds the classified images, `tallies` all of them.
     """
-    splits = {
+    splits: dict[str, Counts] = {
         name: {day: {_PART: part(tally), _REST: whole(tally) - part(tally)} for day, tally in tallies.items()}
         for name, (part, whole) in _SPLITS.items()
     }
-    splits["unlike"] = {
+    unlike = {
         day: {_PART: images.get("001", 0), _REST: images.get("000", 0)}
-        for day, images in by_measure["unlike"].items()
+        for day, images in classified[_UNLIKE].items()
     }
-    return {
-        **{
-            name: (_unordered if name == _UNORDERED else _ordered)(*_rows(week, counts))
-            for name, counts in by_measure.items()
-            if name not in splits
-        },
-        **{name: _unordered(*_rows(week, counts, [_PART, _REST])) for name, counts in splits.items()},
-    }
+    return {**classified, **splits, _UNLIKE: unlike}
 
 
-_Rows = tuple[list[str], dict[date, list[int]], dict[date, list[int]]]
+def departures(
+    by_measure: Mapping[str, Counts], usual: Iterable[date], now: Iterable[date], all_before: Iterable[date]
+) -> dict[str, Departure]:
+    """Return how far each measure of the days `now` is from its usual days, by the measure's name.
+
+    The evidence comes from all the days before, `usual` ones included: the more there are, the better known
+    are their mean and how much they scatter.
+    """
+    usual, now, all_before = set(usual), set(now), {*usual, *all_before}
+    found = {}
+    for name, counts in by_measure.items():
+        of_all = {day: of_day for day, of_day in counts.items() if day in now or day in all_before}
+        is_split = name in (*_SPLITS, _UNLIKE)
+        names = (
+            [_PART, _REST] if is_split else sorted({each for of_day in of_all.values() for each in of_day})
+        )
+        rows = {day: [of_day.get(each, 0) for each in names] for day, of_day in of_all.items()}
+        then, here, before = (
+            {day: row for day, row in rows.items() if day in days} for days in (usual, now, all_before)
+        )
+        found[name] = (_unordered if is_split or name == _UNORDERED else _ordered)(names, then, here, before)
+    return found
 
 
-def _rows(week: IsoWeek, counts: Counts, names: Sequence[str] = ()) -> _Rows:
-    """Return the names, and the counts of the days before the week and of its own."""
-    names = [*names] or sorted({name for of_day in counts.values() for name in of_day})
-    before: dict[date, list[int]] = {}
-    now: dict[date, list[int]] = {}
-    for day, of_day in counts.items():
-        (now if day >= week.monday else before)[day] = [of_day.get(name, 0) for name in names]
-    return names, before, now
+_Days = dict[date, list[int]]
 
 
-def _unordered(names: list[str], before: dict[date, list[int]], now: dict[date, list[int]]) -> Departure:
-    baseline, current = _sum(before, names), _sum(now, names)
+def _unordered(names: list[str], usual: _Days, now: _Days, all_before: _Days) -> Departure:
+    baseline, current = _sum(usual, names), _sum(now, names)
     by_chance = drift.chi_squared(baseline, current)
-    evidence = between_days(before, now) or by_chance
+    evidence = between_days(all_before, now) or by_chance
     shares = [
         UsualShare(name, _share(a, sum(current)), _share(b, sum(baseline)))
         for name, a, b in zip(names, current, baseline, strict=True)
@@ -72,10 +77,10 @@ def _unordered(names: list[str], before: dict[date, list[int]], now: dict[date, 
     return Departure(Shift.of(baseline, current, evidence), by_chance.p_value, shares)
 
 
-def _ordered(names: list[str], before: dict[date, list[int]], now: dict[date, list[int]]) -> Departure:
-    baseline, current = _sum(before, names), _sum(now, names)
+def _ordered(names: list[str], usual: _Days, now: _Days, all_before: _Days) -> Departure:
+    baseline, current = _sum(usual, names), _sum(now, names)
     places = drift.quantile_groups(baseline)
-    grouped = ({day: drift.merged(row, places) for day, row in days.items()} for days in (before, now))
+    grouped = ({day: drift.merged(row, places) for day, row in days.items()} for days in (all_before, now))
     by_chance = drift.kolmogorov_smirnov(baseline, current)
     evidence = between_days(*grouped) or by_chance
     shift = Shift.of(drift.merged(baseline, places), drift.merged(current, places), evidence)

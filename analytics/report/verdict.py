@@ -5,10 +5,11 @@ A difference needs attention when it is both large and significant; one of the t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from analytics.report.numbers import (
+    LASTING_P,
     SIGNIFICANT_P,
     UNUSUAL_P,
     Departure,
@@ -18,7 +19,8 @@ from analytics.report.numbers import (
     SilentDay,
     Tally,
 )
-from analytics.text import folder, mostly, p_value, percent, plural, seconds, short, weekdays
+from analytics.review.certificate import State
+from analytics.text import SPACE, folder, mostly, p_value, percent, plural, seconds, short, weekdays
 from ingest.stats import binomial_tail, exact_interval
 from workflow.outcome import Outcome
 
@@ -40,6 +42,23 @@ ENOUGH_LABELS = 20
 SLOWER = 2.0
 SLOW_MS = 2_000.0
 """Report a latency that is at least `SLOWER` times the previous one and at least `SLOW_MS`."""
+_Z_SIGNIFICANT = 3.290527
+"""Standard deviations beyond which a normal variable lies with probability `SIGNIFICANT_P`."""
+_SHARE_POINTS = {"below": BELOW_POINTS, "rejected": REJECTED_POINTS, "unlike": UNLIKE_POINTS}
+"""Measure that is a share of the images → the least change that is reported."""
+_DOES = {"below": "need review", "rejected": "were rejected", "unlike": "are unlike the model's classes"}
+_LOOK = {
+    "label": "Look at images of that class: did the images change, or the model's answers?",
+    "confidence": "Label some of this week's images and check the calibration.",
+    "below": "Look at the least certain images.",
+    "unlike": "Look at the most unfamiliar images: does the model lack a class?",
+    "rejected": "Ask who uploads them; the latest key of each reason is below.",
+    **dict.fromkeys(
+        ("brightness", "sharpness", "size_bytes"),
+        "Look at the images: is the camera, the location or the time of day new?",
+    ),
+}
+"""Measure → what to do about a change of it."""
 _NAMED = 3
 _NOT_SENT = "Ask who uploads them; if images were uploaded, run scones audit."
 
@@ -52,43 +71,75 @@ class Finding:
     """False: a note."""
     what: str
     action: str
+    section: str = ""
+    """The card of the page that shows it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that is worth its time, and what it brings."""
+
+    command: str
+    gain: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the week needs attention, in a sentence, and the findings behind it."""
+    """Whether the week needs attention, in a sentence, the findings behind it, and what to do next."""
 
     ok: bool
     sentence: str
     findings: list[Finding]
+    steps: list[Step]
 
 
 def judge(numbers: Numbers, today: date) -> Verdict:
     """Return the verdict; findings that need attention come first."""
-    found = [
-        *_empty(numbers, today),
-        *_partial(numbers, today),
-        *_unanswered(numbers),
-        *_missing(numbers),
-        *_volume(numbers),
-        *_failed(numbers),
-        *_unclassified(numbers),
-        *_rejected(numbers),
-        *_folders(numbers, today),
-        *_classes(numbers),
-        *_confidence(numbers),
-        *_below_threshold(numbers),
-        *_unlike(numbers),
-        *_calibration(numbers),
-        *_class_precision(numbers),
-        *_inputs(numbers),
-        *_latency(numbers),
-        *_models(numbers),
-        *_thresholds(numbers),
-    ]
+    by_section = {
+        "volume": [*_empty(numbers, today), *_partial(numbers, today), *_volume(numbers)],
+        "completeness": _missing(numbers),
+        "failures": _failed(numbers),
+        "rejects": [*_unclassified(numbers), *_now_or_lasting(numbers, "rejected", _rejected(numbers))],
+        "folders": [*_folders(numbers, today), *_still_blind(numbers)],
+        "classes": _now_or_lasting(numbers, "label", _classes(numbers)),
+        "confidence": _now_or_lasting(numbers, "confidence", _confidence(numbers)),
+        "below": _now_or_lasting(numbers, "below", _below_threshold(numbers)),
+        "unlike": _now_or_lasting(numbers, "unlike", _unlike(numbers)),
+        "measured": _calibration(numbers),
+        "precision-by-class": _class_precision(numbers),
+        **{
+            input_.slug: _now_or_lasting(
+                numbers, input_.measure, _input(input_, numbers.departures[input_.measure])
+            )
+            for input_ in numbers.inputs
+        },
+        "latency": _latency(numbers),
+        "what-if": _thresholds(numbers),
+        "behind": [*_unanswered(numbers), *_models(numbers)],
+    }
+    found = [replace(finding, section=section) for section, found in by_section.items() for finding in found]
     findings = sorted(found, key=lambda finding: not finding.attention)
     urgent = [finding for finding in findings if finding.attention]
-    return Verdict(ok=not urgent, sentence=_sentence(numbers, urgent, today), findings=findings)
+    return Verdict(not urgent, _sentence(numbers, urgent, today), findings, _steps(numbers))
+
+
+def _steps(numbers: Numbers) -> list[Step]:
+    """Return what to do next, whatever the findings: each is a command and its gain."""
+    failed, to_review = numbers.summary.tally[Outcome.FAILED], numbers.summary.to_review
+    certificate = numbers.certificate
+    steps = []
+    if failed:
+        steps.append(Step("scones redrive --apply", f"{plural(failed, 'image')} may get an answer after all"))
+    if to_review:
+        what = f"{plural(to_review, 'image')} {'gets' if to_review == 1 else 'get'} a person's decision"
+        steps.append(Step(f"scones review --week {numbers.week}", what))
+    if certificate and certificate.state is State.OPEN and certificate.to_go:
+        what = (
+            f"{plural(certificate.to_go, 'label')}, if each shows a correct answer, certify that at least "
+            f"{100 * certificate.target:.4g}{SPACE}% of the accepted images are right"
+        )
+        steps.append(Step(f"scones certify --week {numbers.week}", what))
+    return steps
 
 
 def _sentence(numbers: Numbers, urgent: list[Finding], today: date) -> str:
@@ -242,7 +293,7 @@ def _rejected(numbers: Numbers) -> list[Finding]:
     why = mostly(most.reason, most.images, tally[Outcome.REJECTED])
     share = rejected.share
     what = f"{percent(share.share)} of the images were rejected, usually {percent(share.usual_share)}: {why}."
-    return [Finding(True, what, "Ask who uploads them; the latest key of each reason is below.")]
+    return [Finding(True, what, _LOOK["rejected"])]
 
 
 def _folders(numbers: Numbers, today: date) -> list[Finding]:
@@ -269,6 +320,89 @@ def _folders(numbers: Numbers, today: date) -> list[Finding]:
     return found
 
 
+def _still_blind(numbers: Numbers) -> list[Finding]:
+    """Find folders that stay fallen: the week before is no measure of them."""
+    still = [of for of in numbers.folders if of.weeks_fallen > 1 and not of.fallen]
+    if not still:
+        return []
+    worst = min(still, key=lambda of: of.accepted_share or 0)
+    what = (
+        f"{_nth_week(worst.weeks_fallen)}: {percent(worst.accepted_share)} of the images in "
+        f"{folder(worst.folder)} were accepted, {percent(worst.reference_accepted_share)} in "
+        f"{_reference(numbers)}{_and_others(still)}."
+    )
+    return [Finding(True, what, "Look at them: did the camera, the location or the sender change?")]
+
+
+def _now_or_lasting(numbers: Numbers, measure: str, now: list[Finding]) -> list[Finding]:
+    """Return what is found about the week itself, unless only something that lasts needs attention."""
+    if any(finding.attention for finding in now):
+        return now
+    return _lasting(numbers, measure) or now
+
+
+def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
+    """Find that a measure has been far from the reference weeks for two weeks or more; later, note it.
+
+    What the images are like, such as their light, changes with the seasons: it is noted only.
+
+    Both weeks must be far, and together they must be beyond chance and the scatter of days.
+    """
+    memory = numbers.memory
+    if not memory.weeks or memory.departures[measure].shift.p_value >= LASTING_P:
+        return []
+    this = memory.weeks[0][measure]
+    weeks = 0
+    for departures in memory.weeks:
+        if not _is_far(measure, departures[measure]) or _direction(departures[measure], this) < 0:
+            break
+        weeks += 1
+    if weeks < 2:
+        return []
+    what = f"{_nth_week(weeks)}: {_drifted(numbers, measure, this)}."
+    is_input = any(input_.measure == measure for input_ in numbers.inputs)
+    return [Finding(weeks < len(memory.weeks) and not is_input, what, _LOOK[measure])]
+
+
+def _is_far(measure: str, departure: Departure) -> bool:
+    """Return whether a departure is large, by the lines of the week's own findings."""
+    if measure in _SHARE_POINTS:
+        return abs(departure.share.points) >= _SHARE_POINTS[measure]
+    is_far = departure.shift.size == "large"
+    return is_far or (measure == "label" and abs(departure.most.points) >= CLASS_POINTS)
+
+
+def _direction(departure: Departure, other: Departure) -> float:
+    """Return whether the share that moved most in one moved the same way in the other: its sign."""
+    if not departure.shares or not other.shares:
+        return 0.0
+    moved = other.most
+    return moved.points * next((of.points for of in departure.shares if of.name == moved.name), 0.0)
+
+
+def _drifted(numbers: Numbers, measure: str, departure: Departure) -> str:
+    then = _reference(numbers)
+    if measure in _SHARE_POINTS:
+        share, usual = percent(departure.share.share), percent(departure.share.usual_share)
+        return f"{share} of the images {_DOES[measure]}, {usual} in {then}"
+    if measure == "label":
+        moved = departure.most
+        share, usual = percent(moved.share), percent(moved.usual_share)
+        return f"{share} of the classified images are {short(moved.name)}, {usual} in {then}"
+    names = {input_.measure: f"{input_.name.lower()} of the images" for input_ in numbers.inputs}
+    name = names.get(measure, "model's confidence")
+    return f"the {name} is not that of {then} (PSI {departure.shift.psi:.2f})"
+
+
+def _nth_week(weeks: int) -> str:
+    return {2: "Second week in a row", 3: "Third week in a row"}.get(weeks, "Fourth week or longer")
+
+
+def _reference(numbers: Numbers) -> str:
+    weeks = numbers.memory.reference
+    return f"{weeks[0]} to {weeks[-1]}"
+
+
 def _and_others(folders: Sequence[Folder]) -> str:
     more = len(folders) - 1
     return f"; the same applies to {plural(more, 'other folder')}" if more else ""
@@ -286,8 +420,7 @@ def _classes(numbers: Numbers) -> list[Finding]:
         f"The mix of classes has shifted: {percent(moved.share)} of the classified images are "
         f"{short(moved.name)}, usually {percent(moved.usual_share)}."
     )
-    action = "Look at images of that class: did the images change, or the model's answers?"
-    return [Finding(classes.shift.size == "large" or points >= CLASS_POINTS, what, action)]
+    return [Finding(classes.shift.size == "large" or points >= CLASS_POINTS, what, _LOOK["label"])]
 
 
 def _confidence(numbers: Numbers) -> list[Finding]:
@@ -296,8 +429,7 @@ def _confidence(numbers: Numbers) -> list[Finding]:
         return []
     usual = _usual_mean_confidence(numbers)
     what = f"The model's confidence has shifted: its mean is {percent(now)}, usually {percent(usual)}."
-    action = "Label some of this week's images and check the calibration."
-    return [Finding(confidence.shift.size == "large", what, action)]
+    return [Finding(confidence.shift.size == "large", what, _LOOK["confidence"])]
 
 
 def _usual_mean_confidence(numbers: Numbers) -> float | None:
@@ -349,7 +481,7 @@ def _unlike(numbers: Numbers) -> list[Finding]:
         f"More images are unlike the model's classes: {percent(share.share)} of them, usually "
         f"{percent(share.usual_share)}; most are in {folder(most.folder)}."
     )
-    return [Finding(True, what, "Look at the most unfamiliar images: does the model lack a class?")]
+    return [Finding(True, what, _LOOK["unlike"])]
 
 
 def _calibration(numbers: Numbers) -> list[Finding]:
@@ -361,16 +493,24 @@ def _calibration(numbers: Numbers) -> list[Finding]:
     if low <= measured.expected_precision <= high or abs(gap) < PRECISION_POINTS:
         return []
     what = (
-        f"{measured.correct:,} of {plural(measured.accepted, 'accepted image')} with a label "
-        f"{'is' if measured.correct == 1 else 'are'} correct ({percent(measured.precision)}"
-        f"{', weighted' if measured.is_sample else ''}); "
-        f"{percent(measured.expected_precision)} was expected from their confidence."
+        f"People checked {plural(measured.accepted, 'accepted image')}: {percent(measured.precision)} are "
+        f"right{' (weighted)' if measured.is_sample else ''}; the model expected "
+        f"{percent(measured.expected_precision)}."
     )
     labels = measured.effective_labels
     low, high = exact_interval(measured.precision * labels, labels, 1 - SIGNIFICANT_P)
     if low <= measured.expected_precision <= high or measured.accepted < ENOUGH_LABELS:
-        return [Finding(False, what, "This may be chance: label more images.")]
+        more = math.ceil(_settling_labels(measured.expected_precision, gap) - labels)
+        action = (
+            f"This could be chance: scones review --week {numbers.week} --sample {max(more, 1)} settles it."
+        )
+        return [Finding(False, what, action)]
     return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
+
+
+def _settling_labels(share: float, gap: float) -> float:
+    """Return how many labels tell a share from one that far away, at `SIGNIFICANT_P`."""
+    return max(_Z_SIGNIFICANT**2 * share * (1 - share) / gap**2, ENOUGH_LABELS)
 
 
 def _class_precision(numbers: Numbers) -> list[Finding]:
@@ -400,19 +540,12 @@ def _class_precision(numbers: Numbers) -> list[Finding]:
     return [Finding(True, what, "Look at what they show, and raise the threshold of that class.")]
 
 
-def _inputs(numbers: Numbers) -> list[Finding]:
-    return [
-        finding for input_ in numbers.inputs for finding in _input(input_, numbers.departures[input_.measure])
-    ]
-
-
 def _input(input_: Input, departure: Departure) -> list[Finding]:
     shift = departure.shift
     if shift.size in ("unknown", "small") or not departure.significant:
         return []
     what = f"{input_.name} of the images is not as usual (PSI {shift.psi:.2f}, {p_value(shift.p_value)})."
-    look = "Look at the images: is the camera, the location or the time of day new?"
-    return [Finding(shift.size == "large", what, look)]
+    return [Finding(shift.size == "large", what, _LOOK[input_.measure])]
 
 
 def _latency(numbers: Numbers) -> list[Finding]:
@@ -430,11 +563,13 @@ def _models(numbers: Numbers) -> list[Finding]:
     )
     if len(now) > 1:
         what = f"{len(now)} model versions decided this week: {_listed(now)}."
-        return [Finding(False, what, "The numbers mix them; compare weeks before and after the change.")]
+        return [
+            Finding(False, what, "The numbers combine them; compare full weeks before and after the change.")
+        ]
     if not now or not then or now == then:
         return []
-    what = f"The model version changed: {_listed(now)}, in {numbers.compare} {_listed(then)}."
-    return [Finding(False, what, "Other changes may follow from that.")]
+    what = f"The model changed from {_listed(then)} to {_listed(now)}."
+    return [Finding(False, what, "Other changes may be due to it.")]
 
 
 def _thresholds(numbers: Numbers) -> list[Finding]:
@@ -449,7 +584,7 @@ def _thresholds(numbers: Numbers) -> list[Finding]:
     more = "" if everywhere or not others else f", and {others} more"
     when = f" on {first.changed_at:%A}" if first.changed_at else " since the weeks before"
     what = f"The threshold{of} changed{when} from {first.before:g} to {first.after:g}{more}."
-    return [Finding(False, what, "Shares of images for review before and after it are not comparable.")]
+    return [Finding(False, what, "Review shares before and after it cannot be compared.")]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,22 +1,24 @@
-"""Answers to the queries → the numbers of one week. Pure: frames in, dataclasses out."""
+"""Answers to the queries → the numbers of one week. Pure: rows in, dataclasses out."""
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-import pandas as pd
-
+from analytics.athena.engine import Record
 from analytics.report import drift
 from analytics.report.challenger import QUESTIONS as QUESTIONS_OF_CHALLENGER
 from analytics.report.challenger import comparison
 from analytics.report.cost import Endpoint, Load, weekly_cost
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import (
+    FOLDER_POINTS,
     QUESTIONS_OF_LABELS,
+    SIGNIFICANT_P,
     Cell,
+    Change,
     ClassPrecision,
     ClassShare,
     Completeness,
@@ -26,6 +28,7 @@ from analytics.report.numbers import (
     Input,
     Latency,
     Measured,
+    Memory,
     Model,
     Numbers,
     Percentiles,
@@ -42,7 +45,7 @@ from analytics.report.numbers import (
     WhatIf,
 )
 from analytics.report.prices import Prices
-from analytics.report.usual import departures, volume
+from analytics.report.usual import Counts, counts_by_measure, departures, volume
 from analytics.review.certificate import TARGET
 from analytics.review.estimates import Share
 from analytics.review.measured import (
@@ -61,16 +64,24 @@ from workflow.outcome import Outcome
 
 HISTORY_WEEKS = 4
 """Number of earlier weeks that define what is usual."""
+MEMORY_WEEKS = 12
+"""Number of earlier weeks in which the reference lies."""
+_REFERENCE_WEEKS, _FEWEST_REFERENCE_WEEKS = 4, 2
+LASTING_WEEKS = 4
+"""Latest weeks that are compared with the reference."""
+_IN_FORCE = 0.05
+"""Least share of a week's images that a model with a threshold decides, for it to count as in force."""
 
-Frames = Mapping[str, pd.DataFrame]
-Row = Mapping[Hashable, Any]
+Rows = Sequence[Record]
+Answers = Mapping[str, Rows]
+"""Question → the rows of its answer."""
 Key = TypeVar("Key")
 
 
 def weekly_numbers(
     week: IsoWeek,
     compare: IsoWeek | None,
-    frames: Frames,
+    answers: Answers,
     *,
     cell_minutes: int,
     cells_per_unit: int,
@@ -84,25 +95,33 @@ def weekly_numbers(
 ) -> Numbers:
     """Return the numbers of `week`, whose days are over until `last_day`.
 
-    `frames` holds the answer to each saved query by its name; one that groups by week may hold both weeks.
+    `answers` holds the rows of each saved query by its name; one that groups by week may hold both weeks.
     The answer to a question in `unanswered` is empty.
     """
-    history = _summaries(frames["weekly_summary"], week)
+    history = _summaries(answers["weekly_summary"], week)
     summary = history[-1]
     compared = {
-        entry.week: entry for entry in (*history, *_summaries(frames["weekly_summary"], compare or week))
+        entry.week: entry for entry in (*history, *_summaries(answers["weekly_summary"], compare or week))
     }
     baseline = compared[str(compare)] if compare else None
-    latencies = [_latency(row) for row in _of(frames["latency"], week)]
+    latencies = [_latency(row) for row in _of(answers["latency"], week)]
     of_week = next((latency for latency in latencies if latency.dt is None), None)
-    of_baseline = [_latency(row) for row in _of(frames["latency"], compare)]
-    classes, class_shift = _class_balance(frames["class_balance_by_week"], week, compare)
-    confidence, confidence_shift = _confidence(frames["confidence_histogram"], week, compare)
-    days = _days(frames["volume_by_day"], week)
-    tallies = {day.dt: day.tally for day in days}
-    completeness = _completeness(frames, week, summary.tally.images, uploaded, just_uploaded)
+    of_baseline = [_latency(row) for row in _of(answers["latency"], compare)]
+    classes, class_shift = _class_balance(answers["class_balance_by_week"], week, compare)
+    confidence, confidence_shift = _confidence(answers["confidence_histogram"], week, compare)
+    by_day = {
+        day: _tally(rows)
+        for day, rows in _grouped(answers["volume_by_day"], lambda row: _date(row["dt"])).items()
+    }
+    days = _days(by_day, week)
+    by_measure = counts_by_measure(_by_measure(answers["shares_by_day"]), by_day)
+    quarter = _same_policy(answers, week, by_day)
+    reference = quarter[:-HISTORY_WEEKS][:_REFERENCE_WEEKS]
+    if len(reference) < _FEWEST_REFERENCE_WEEKS:
+        reference = []
+    completeness = _completeness(answers, week, summary.tally.images, uploaded, just_uploaded)
     labels_known = unanswered.keys().isdisjoint(QUESTIONS_OF_LABELS)
-    means = next((row for row in _of(frames["latency"], week) if _missing(row["dt"])), {})
+    means = next((row for row in _of(answers["latency"], week) if row["dt"] is None), {})
     return Numbers(
         week=week,
         compare=compare,
@@ -110,31 +129,35 @@ def weekly_numbers(
         baseline=baseline if baseline and baseline.tally.images else None,
         history=history,
         days=days,
-        hours=_hours(frames["volume_by_hour"], week),
+        hours=_hours(answers["volume_by_hour"], week),
         classes=classes,
         class_shift=class_shift,
-        departures=departures(week, _by_measure(frames["shares_by_day"]), tallies),
-        volume=volume(week, tallies, last_day),
-        threshold_changes=_threshold_changes(frames),
-        folders=_folders(frames["outcomes_by_folder"], week, compare),
+        departures=departures(
+            by_measure, _days_of(_weeks_before(week, HISTORY_WEEKS)), week.days, _days_of(quarter)
+        ),
+        memory=_memory(by_measure, reference, week),
+        volume=volume(week, {day.dt: day.tally for day in days}, last_day),
+        threshold_changes=_threshold_changes(answers),
+        changes=_changes(answers["models_in_use:memory"]),
+        folders=_folders(answers["outcomes_by_folder"], week, compare, quarter, reference),
         confidence=confidence,
         confidence_shift=confidence_shift,
-        cells=_cells(frames["confidence_over_time"], cell_minutes, cells_per_unit),
+        cells=_cells(answers["confidence_over_time"], cell_minutes, cells_per_unit),
         cell_minutes=cell_minutes,
-        what_if=[_what_if(row) for row in _rows(frames["coverage_at_thresholds"])],
-        measured=_measured(frames) if labels_known else None,
-        **_sampled(frames, labels_known),
-        inputs=[_input(name, frames, week, compare) for name in _INPUTS],
-        rejects=_reasons(frames, "rejects_by_reason"),
-        failures=_reasons(frames, "failures_by_reason"),
+        what_if=[_what_if(row) for row in answers["coverage_at_thresholds"]],
+        measured=_measured(answers) if labels_known else None,
+        **_sampled(answers, labels_known),
+        inputs=[_input(name, answers, week, compare) for name in _INPUTS],
+        rejects=_reasons(answers, "rejects_by_reason"),
+        failures=_reasons(answers, "failures_by_reason"),
         latency=of_week,
         latency_by_day=[latency for latency in latencies if latency.dt is not None],
         baseline_latency=next((latency for latency in of_baseline if latency.dt is None), None),
         completeness=completeness,
-        models=[_model(row) for row in _rows(frames["models_in_use"])],
-        baseline_models=[_model(row) for row in _rows(frames["models_in_use:baseline"])],
-        least_certain=[_uncertain(row) for row in _rows(frames["least_certain_images"])],
-        unlike=_unlike(frames, week, compare),
+        models=[_model(row) for row in answers["models_in_use"]],
+        baseline_models=[_model(row) for row in answers["models_in_use:baseline"]],
+        least_certain=[_uncertain(row) for row in answers["least_certain_images"]],
+        unlike=_unlike(answers, week, compare),
         cost=weekly_cost(
             Load(
                 completeness.recorded - completeness.imported,
@@ -145,23 +168,23 @@ def weekly_numbers(
             endpoint,
             prices,
         ),
-        challenger=comparison(frames) if unanswered.keys().isdisjoint(QUESTIONS_OF_CHALLENGER) else None,
+        challenger=comparison(answers) if unanswered.keys().isdisjoint(QUESTIONS_OF_CHALLENGER) else None,
         statements=list(statements),
         unanswered=dict(unanswered),
     )
 
 
-def classified(frames: Frames, week: IsoWeek) -> int:
+def classified(answers: Answers, week: IsoWeek) -> int:
     """Return how many images of the week have a label."""
-    return _tally(_of(frames["weekly_summary"], week)).classified
+    return _tally(_of(answers["weekly_summary"], week)).classified
 
 
-def _summaries(frame: pd.DataFrame, week: IsoWeek) -> list[WeekSummary]:
+def _summaries(rows: Rows, week: IsoWeek) -> list[WeekSummary]:
     weeks = [week.back(weeks) for weeks in range(HISTORY_WEEKS, -1, -1)]
-    return [WeekSummary.of(str(each), map(_summary_row, _of(frame, each))) for each in weeks]
+    return [WeekSummary.of(str(each), map(_summary_row, _of(rows, each))) for each in weeks]
 
 
-def _summary_row(row: Row) -> SummaryRow:
+def _summary_row(row: Record) -> SummaryRow:
     return SummaryRow(
         outcome=_text(row["outcome"]),
         images=int(row["images"]),
@@ -172,7 +195,7 @@ def _summary_row(row: Row) -> SummaryRow:
     )
 
 
-def _tally(rows: Iterable[Row]) -> Tally:
+def _tally(rows: Iterable[Record]) -> Tally:
     """Pivot the rows of one day, week or folder into images by outcome."""
     images: Counter[str] = Counter()
     for row in rows:
@@ -181,17 +204,77 @@ def _tally(rows: Iterable[Row]) -> Tally:
     return Tally.of(images)
 
 
-def _grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
-    groups: dict[Key, list[Row]] = {}
+def _grouped(rows: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, list[Record]]:
+    groups: dict[Key, list[Record]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
 
 
-def _days(frame: pd.DataFrame, week: IsoWeek) -> list[Day]:
-    by_day = _grouped(_rows(frame), lambda row: _date(row["dt"]))
-    found = {day: _tally(rows) for day, rows in by_day.items()}
-    before = [day for back in range(HISTORY_WEEKS, 0, -1) for day in week.back(back).days]
+def _weeks_before(week: IsoWeek, count: int) -> list[IsoWeek]:
+    """Return the weeks before one, the oldest first."""
+    return [week.back(back) for back in range(count, 0, -1)]
+
+
+def _days_of(weeks: Iterable[IsoWeek]) -> list[date]:
+    return [day for week in weeks for day in week.days]
+
+
+def _same_policy(answers: Answers, week: IsoWeek, by_day: Mapping[date, Tally]) -> list[IsoWeek]:
+    """Return the weeks before, at most `MEMORY_WEEKS`, since the model and the thresholds in force decide.
+
+    The oldest come first. The latest `HISTORY_WEEKS` are always among them.
+    """
+    images = sum(int(row["images"]) for row in answers["models_in_use"])
+    in_force = {_policy(row) for row in answers["models_in_use"] if int(row["images"]) >= _IN_FORCE * images}
+    begun = [
+        IsoWeek.of(row["first_decided_at"].date())
+        for row in answers["models_in_use:memory"]
+        if _policy(row) in in_force
+    ]
+    before = _weeks_before(week, MEMORY_WEEKS)
+    known = [each for each in before if any(by_day[day].images for day in each.days if day in by_day)]
+    # What began in the first week of all did not change then; any other week has the old one, too.
+    since = max((each for each in begun if known and each > known[0]), default=None)
+    older = [
+        each for each in known if (since is None or each > since) and each not in before[-HISTORY_WEEKS:]
+    ]
+    return [*older, *before[-HISTORY_WEEKS:]]
+
+
+def _changes(rows: Rows) -> list[Change]:
+    """Return what began to decide after the first of its kind did; what decided few images is left out."""
+    images = sum(int(row["images"]) for row in rows)
+    found = []
+    for column, name in (("model_version", "model"), ("endpoint", "endpoint"), ("threshold", "threshold")):
+        by_value = _grouped((row for row in rows if row[column] is not None), lambda row: row[column])  # noqa: B023 - used at once
+        begun = sorted(
+            (min(row["first_decided_at"] for row in of_value), f"{name} {value}")
+            for value, of_value in by_value.items()
+            if sum(int(row["images"]) for row in of_value) >= _IN_FORCE * images
+        )
+        first = begun[0][0] if begun else None
+        found += [Change(at, what) for at, what in begun[1:] if first and at - first >= timedelta(days=1)]
+    return sorted(found, key=lambda change: (change.at, change.what))
+
+
+def _memory(by_measure: Mapping[str, Counts], reference: Sequence[IsoWeek], week: IsoWeek) -> Memory:
+    if not reference:
+        return Memory([], {}, [])
+    usual = _days_of(reference)
+    return Memory(
+        [str(each) for each in reference],
+        departures(by_measure, usual, _days_of([week.back(), week]), ()),
+        [departures(by_measure, usual, week.back(back).days, ()) for back in range(LASTING_WEEKS)],
+    )
+
+
+def _policy(row: Record) -> tuple[Any, ...]:
+    return row["model_version"], row["threshold"]
+
+
+def _days(found: Mapping[date, Tally], week: IsoWeek) -> list[Day]:
+    before = _days_of(_weeks_before(week, HISTORY_WEEKS))
     nothing = Tally.of({})
     tallies = [found.get(day, nothing) for day in before]
     usual = [(tally[Outcome.NEEDS_REVIEW], tally.classified) for tally in tallies]
@@ -205,20 +288,18 @@ def _days(frame: pd.DataFrame, week: IsoWeek) -> list[Day]:
     return days
 
 
-def _hours(frame: pd.DataFrame, week: IsoWeek) -> list[list[int]]:
+def _hours(rows: Rows, week: IsoWeek) -> list[list[int]]:
     hours = [[0] * 24 for _ in range(7)]
-    for row in _rows(frame):
+    for row in rows:
         day = (_date(row["dt"]) - week.monday).days
         if 0 <= day < 7:
             hours[day][int(row["hour"])] += int(row["images"])
     return hours
 
 
-def _class_balance(
-    frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None
-) -> tuple[list[ClassShare], Shift]:
-    now = {str(row["label"]): row for row in _of(frame, week)}
-    then = {str(row["label"]): row for row in _of(frame, compare)}
+def _class_balance(rows: Rows, week: IsoWeek, compare: IsoWeek | None) -> tuple[list[ClassShare], Shift]:
+    now = {str(row["label"]): row for row in _of(rows, week)}
+    then = {str(row["label"]): row for row in _of(rows, compare)}
     counts = {label: (_count(now, label), _count(then, label)) for label in {**now, **then}}
     images, baseline_images = (sum(column) for column in zip((0, 0), *counts.values(), strict=True))
     ordered = sorted(counts, key=lambda label: (-counts[label][0], -counts[label][1], label))
@@ -240,8 +321,14 @@ def _class_balance(
     return classes, Shift.of(baseline, current, drift.chi_squared(baseline, current))
 
 
-def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> list[Folder]:
-    now, then = (_grouped(_of(frame, each), lambda row: _text(row["folder"])) for each in (week, compare))
+def _folders(
+    rows: Rows,
+    week: IsoWeek,
+    compare: IsoWeek | None,
+    quarter: Sequence[IsoWeek],
+    reference: Sequence[IsoWeek],
+) -> list[Folder]:
+    now, then = (_grouped(_of(rows, each), lambda row: _text(row["folder"])) for each in (week, compare))
     # A folder that a week does not name had no images, or is among "all others".
     gone = [] if None in now else [name for name in then if name is not None and name not in now]
     tallies = {name: _tally(now.get(name, ())) for name in (*now, *gone)}
@@ -249,8 +336,10 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
         name: _tally(then.get(name, ())) if name is not None and (name in then or None not in then) else None
         for name in tallies
     }
+    # The evidence comes from all the weeks before, not from the compared one alone.
+    usual = _by_folder(rows, {*quarter, *([compare] if compare else [])} - {week})
     asked = {
-        name: (_accepted(before), _accepted(tallies[name]))
+        name: (_accepted(usual[name]), _accepted(tallies[name]))
         for name, before in baselines.items()
         if before and before.not_failed and tallies[name].not_failed
     }
@@ -259,6 +348,8 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
     others = max((int(row["folders"]) for row in now.get(None, ())), default=0)
     tested = len(asked) + others
     p_values = {name: min(tested * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
+    then_by_folder = _by_folder(rows, reference)
+    weeks_fallen = _weeks_fallen(rows, week, then_by_folder)
     folders = []
     for name, tally in tallies.items():
         before = baselines[name]
@@ -272,9 +363,34 @@ def _folders(frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None) -> lis
                 baseline=before,
                 baseline_accepted_share=_accepted_share(before) if before else None,
                 p_value=p_values.get(name, 1.0),
+                reference_accepted_share=_accepted_share(then_by_folder.get(name, Tally.of({}))),
+                weeks_fallen=weeks_fallen[name],
             )
         )
     return sorted(folders, key=_worst_first)
+
+
+def _by_folder(rows: Rows, weeks: Iterable[IsoWeek]) -> dict[str | None, Tally]:
+    """Return the images of some weeks by folder; folders without a row of their own are left out."""
+    of_weeks = [row for week in weeks for row in _of(rows, week)]
+    by_folder = _grouped(of_weeks, lambda row: _text(row["folder"]))
+    return {name: _tally(of_folder) for name, of_folder in by_folder.items() if name is not None}
+
+
+def _weeks_fallen(rows: Rows, week: IsoWeek, then: Mapping[str | None, Tally]) -> Counter[str | None]:
+    """Return for how many weeks in a row, this one included, each folder is fallen against earlier ones."""
+    found: Counter[str | None] = Counter()
+    for back in range(LASTING_WEEKS):
+        now = _by_folder(rows, [week.back(back)])
+        both = [name for name in now if name in then and now[name].not_failed and then[name].not_failed]
+        p_values = drift.p_values_among_others(
+            [(_accepted(then[name]), _accepted(now[name])) for name in both]
+        )
+        for name, p_value in zip(both, p_values, strict=True):
+            fell = (_accepted_share(then[name]) or 0) - (_accepted_share(now[name]) or 0)
+            is_fallen = fell >= FOLDER_POINTS and len(both) * p_value < SIGNIFICANT_P
+            found[name] += is_fallen and found[name] == back
+    return found
 
 
 def _worst_first(of: Folder) -> tuple[bool, bool, bool, float, int, str]:
@@ -291,15 +407,13 @@ def _accepted_share(tally: Tally) -> float | None:
     return _share(tally[Outcome.ACCEPTED], tally.not_failed)
 
 
-def _mean_confidence(rows: Iterable[Row], tally: Tally) -> float | None:
+def _mean_confidence(rows: Iterable[Record], tally: Tally) -> float | None:
     sums = [_number(row["confidence_sum"]) or 0.0 for row in rows]
     return math.fsum(sums) / tally.classified if tally.classified else None
 
 
-def _confidence(
-    frame: pd.DataFrame, week: IsoWeek, compare: IsoWeek | None
-) -> tuple[list[HistogramBin], Shift]:
-    current, baseline = (_by_bin(_of(frame, each), range(100)) for each in (week, compare))
+def _confidence(rows: Rows, week: IsoWeek, compare: IsoWeek | None) -> tuple[list[HistogramBin], Shift]:
+    current, baseline = (_by_bin(_of(rows, each), range(100)) for each in (week, compare))
     evidence = drift.kolmogorov_smirnov(baseline, current)
     shift = _shift(baseline, current, evidence)
     bins = [
@@ -317,18 +431,18 @@ def _shift(baseline: Sequence[int], current: Sequence[int], evidence: drift.Evid
     return Shift.of(drift.merged(baseline, places), drift.merged(current, places), evidence)
 
 
-def _by_measure(frame: pd.DataFrame) -> dict[str, dict[date, dict[str, int]]]:
+def _by_measure(rows: Rows) -> dict[str, dict[date, dict[str, int]]]:
     """Return the images of each day by class or bin, for each measure; every measure is there."""
     found: dict[str, dict[date, dict[str, int]]] = {
         name: {} for name in ("label", "confidence", *_INPUTS, "unlike")
     }
-    for row in _rows(frame):
+    for row in rows:
         measure = str(row["measure"])
         name = (
             _text(row["label"])
             if measure == "label"
             else None
-            if _missing(row["bin"])
+            if row["bin"] is None
             else f"{int(row['bin']):03}"
         )
         if name is not None:
@@ -336,17 +450,15 @@ def _by_measure(frame: pd.DataFrame) -> dict[str, dict[date, dict[str, int]]]:
     return found
 
 
-def _threshold_changes(frames: Frames) -> list[ThresholdChange]:
+def _threshold_changes(answers: Answers) -> list[ThresholdChange]:
     """Return the classes whose threshold changed within the week or was another one in the weeks before."""
-    before = _grouped(_rows(frames["thresholds_in_use:baseline"]), lambda row: str(row["label"]))
+    before = _grouped(answers["thresholds_in_use:baseline"], lambda row: str(row["label"]))
     found = []
-    for label, rows in _grouped(_rows(frames["thresholds_in_use"]), lambda row: str(row["label"])).items():
-        ordered = sorted(rows, key=lambda row: _instant(row["first_decided_at"]))
+    for label, rows in _grouped(answers["thresholds_in_use"], lambda row: str(row["label"])).items():
+        ordered = sorted(rows, key=lambda row: row["first_decided_at"])
         used = [float(row["threshold"]) for row in ordered]
-        if len(used) > 1 and _instant(ordered[-1]["last_decided_at"]) >= _instant(
-            ordered[-2]["last_decided_at"]
-        ):
-            changed_at = _instant(ordered[-1]["first_decided_at"])
+        if len(used) > 1 and ordered[-1]["last_decided_at"] >= ordered[-2]["last_decided_at"]:
+            changed_at = ordered[-1]["first_decided_at"]
             found.append(ThresholdChange(label, used[-2], used[-1], changed_at))
         elif (earlier := [float(row["threshold"]) for row in before.get(label, ())]) and {*earlier} != {
             *used
@@ -356,7 +468,7 @@ def _threshold_changes(frames: Frames) -> list[ThresholdChange]:
     return found
 
 
-def _cells(frame: pd.DataFrame, minutes: int, per_unit: int) -> list[Cell]:
+def _cells(rows: Rows, minutes: int, per_unit: int) -> list[Cell]:
     return [
         Cell(
             hours=(int(row["time_cell"]) + 0.5) * minutes / 60,
@@ -364,11 +476,11 @@ def _cells(frame: pd.DataFrame, minutes: int, per_unit: int) -> list[Cell]:
             accepted=row["outcome"] == Outcome.ACCEPTED,
             images=int(row["images"]),
         )
-        for row in _rows(frame)
+        for row in rows
     ]
 
 
-def _what_if(row: Row) -> WhatIf:
+def _what_if(row: Record) -> WhatIf:
     return WhatIf(
         threshold=float(row["threshold"]),
         accepted=int(row["accepted"]),
@@ -377,8 +489,8 @@ def _what_if(row: Row) -> WhatIf:
     )
 
 
-def _measured(frames: Frames) -> Measured | None:
-    rows = _rows(frames["measured_precision"])
+def _measured(answers: Answers) -> Measured | None:
+    rows = answers["measured_precision"]
     if not rows:
         return None
     accepted = [row for row in rows if row["outcome"] == Outcome.ACCEPTED]
@@ -394,7 +506,7 @@ def _measured(frames: Frames) -> Measured | None:
             )
         )
     confidence_sum = math.fsum(float(row["confidence_sum"]) for row in accepted)
-    labelled = Labelled.rows(frames["labelled_images"])
+    labelled = Labelled.of(answers["labelled_images"])
     drawn = [each for each in labelled if each.is_drawn] or labelled
     debiased, by_chance = debiased_calibration_error(bins)
     all_labels = Measured(
@@ -409,11 +521,11 @@ def _measured(frames: Frames) -> Measured | None:
         calibration_error=_number(expected_calibration_error(bins)),
         calibration_error_by_chance=by_chance,
         calibration_error_debiased=debiased,
-        ranking=ranking(drawn, weights(Frame.of(frames["sampling_frame"]), drawn)),
+        ranking=ranking(drawn, weights(Frame.of(answers["sampling_frame"]), drawn)),
         bins=bins,
-        classes=_class_precisions(_rows(frames["confusions"])),
+        classes=_class_precisions(answers["confusions"]),
     )
-    return _of_sample(all_labels, Frame.of(frames["sampling_frame"]), labelled)
+    return _of_sample(all_labels, Frame.of(answers["sampling_frame"]), labelled)
 
 
 def _of_sample(measured: Measured, frame: Frame, labelled: Sequence[Labelled]) -> Measured:
@@ -456,14 +568,14 @@ def _precision(weighted: Sequence[tuple[Labelled, float]]) -> Share | None:
     return weighted_share(drawn, counts, lambda each: each.is_right)
 
 
-def _sampled(frames: Frames, labels_known: bool) -> dict[str, Any]:
+def _sampled(answers: Answers, labels_known: bool) -> dict[str, Any]:
     """Return what follows from the sample alone, by the names in `Numbers`."""
     if not labels_known:
         return {"certificate": None, "agreement": None, "true_shares": []}
-    frame, labelled = Frame.of(frames["sampling_frame"]), Labelled.rows(frames["labelled_images"])
+    frame, labelled = Frame.of(answers["sampling_frame"]), Labelled.of(answers["labelled_images"])
     drawn = [each for each in labelled if each.is_drawn]
     pairs: Counter[tuple[str | None, str | None]] = Counter()
-    for row in _rows(frames["label_agreement"]):
+    for row in answers["label_agreement"]:
         pairs[_text(row["first_label"]), _text(row["second_label"])] += int(row["images"])
     return {
         "certificate": certificate_of(frame, labelled, TARGET) if frame.count(Outcome.ACCEPTED) else None,
@@ -474,7 +586,7 @@ def _sampled(frames: Frames, labels_known: bool) -> dict[str, Any]:
     }
 
 
-def _class_precisions(confusions: Sequence[Row]) -> list[ClassPrecision]:
+def _class_precisions(confusions: Sequence[Record]) -> list[ClassPrecision]:
     """Return one for each class; each confusion is a label, what people said, an outcome and how many."""
     found = []
     for label in {str(row["label"]) for row in confusions}:
@@ -522,18 +634,16 @@ _INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
 }
 
 
-def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Input:
+def _input(name: str, answers: Answers, week: IsoWeek, compare: IsoWeek | None) -> Input:
     title, unit, edge = _INPUTS[name]
-    frame = frames["input_histograms"]
-    if not frame.empty:
-        frame = frame[(frame["input"] == name) & frame["bin"].notna()]
-    now, then = _of(frame, week), _of(frame, compare)
+    rows = [row for row in answers["input_histograms"] if row["input"] == name and row["bin"] is not None]
+    now, then = _of(rows, week), _of(rows, compare)
     numbers = [int(row["bin"]) for row in (*now, *then)]
     bins = range(min(numbers), max(numbers) + 1) if numbers else range(0)
     current, baseline = _by_bin(now, bins), _by_bin(then, bins)
     evidence = drift.kolmogorov_smirnov(baseline, current)
-    percentiles = next(iter(_of(frames["drift_inputs"], week)), {})
-    baseline_percentiles = next(iter(_of(frames["drift_inputs"], compare)), {})
+    percentiles = next(iter(_of(answers["drift_inputs"], week)), {})
+    baseline_percentiles = next(iter(_of(answers["drift_inputs"], compare)), {})
     return Input(
         measure=name,
         name=title,
@@ -550,8 +660,8 @@ def _input(name: str, frames: Frames, week: IsoWeek, compare: IsoWeek | None) ->
     )
 
 
-def _reasons(frames: Frames, name: str) -> list[Reason]:
-    before = {_text(row["reason"]) or "": int(row["images"]) for row in _rows(frames[f"{name}:baseline"])}
+def _reasons(answers: Answers, name: str) -> list[Reason]:
+    before = {_text(row["reason"]) or "": int(row["images"]) for row in answers[f"{name}:baseline"]}
     return [
         Reason(
             reason=_text(row["reason"]) or "",
@@ -560,13 +670,13 @@ def _reasons(frames: Frames, name: str) -> list[Reason]:
             latest_key=str(row["latest_key"]),
             latest_detail=_text(row["latest_detail"]),
         )
-        for row in _rows(frames[name])
+        for row in answers[name]
     ]
 
 
-def _latency(row: Row) -> Latency:
+def _latency(row: Record) -> Latency:
     return Latency(
-        dt=None if _missing(row["dt"]) else _date(row["dt"]),
+        dt=None if row["dt"] is None else _date(row["dt"]),
         images=int(row["images"]),
         total=_percentiles(row, "total"),
         serialize=_percentiles(row, "serialize"),
@@ -574,16 +684,16 @@ def _latency(row: Row) -> Latency:
     )
 
 
-def _percentiles(row: Row, of: str) -> Percentiles:
+def _percentiles(row: Record, of: str) -> Percentiles:
     return Percentiles(*(_number(row[f"{of}_{p}_ms"]) for p in ("p50", "p95", "p99")))
 
 
 def _completeness(
-    frames: Frames, week: IsoWeek, recorded: int, uploaded: int | None, just_uploaded: int
+    answers: Answers, week: IsoWeek, recorded: int, uploaded: int | None, just_uploaded: int
 ) -> Completeness:
-    rows = _rows(frames["completeness"])
+    rows = answers["completeness"]
     imported = sum(int(row["imported"]) for row in rows)
-    stored = next(iter(_of(frames["duplicates_removed"], week)), {})
+    stored = next(iter(_of(answers["duplicates_removed"], week)), {})
     return Completeness(
         recorded=recorded,
         uploaded=uploaded,
@@ -591,24 +701,24 @@ def _completeness(
         missing=None if uploaded is None else uploaded - (recorded - imported),
         imported=imported,
         late=sum(int(row["late"]) for row in rows),
-        last_decided_at=max((_instant(row["last_decided_at"]) for row in rows), default=None),
+        last_decided_at=max((row["last_decided_at"] for row in rows), default=None),
         rows_stored=int(stored.get("rows_stored", 0)),
         duplicates_removed=int(stored.get("duplicates_removed", 0)),
     )
 
 
-def _model(row: Row) -> Model:
+def _model(row: Record) -> Model:
     return Model(
         model_version=_text(row["model_version"]),
         endpoint=_text(row["endpoint"]),
         threshold=_number(row["threshold"]),
         images=int(row["images"]),
-        first_decided_at=_instant(row["first_decided_at"]),
-        last_decided_at=_instant(row["last_decided_at"]),
+        first_decided_at=row["first_decided_at"],
+        last_decided_at=row["last_decided_at"],
     )
 
 
-def _uncertain(row: Row) -> Uncertain:
+def _uncertain(row: Record) -> Uncertain:
     return Uncertain(
         bucket=str(row["bucket"]),
         key=str(row["key"]),
@@ -616,15 +726,15 @@ def _uncertain(row: Row) -> Uncertain:
         label=str(row["label"]),
         confidence=float(row["confidence"]),
         threshold=_number(row["threshold"]),
-        uploaded_at=_instant(row["uploaded_at"]),
+        uploaded_at=row["uploaded_at"],
         unfamiliarity=_number(row.get("unfamiliarity")),
     )
 
 
-def _unlike(frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Unlike | None:
+def _unlike(answers: Answers, week: IsoWeek, compare: IsoWeek | None) -> Unlike | None:
     now, then = (
-        {_text(row["folder"]): (int(row["unlike"]), int(row["images"])) for row in _of(frame, each)}
-        for frame, each in ((frames["unlike_by_folder"], week), (frames["unlike_by_folder"], compare))
+        {_text(row["folder"]): (int(row["unlike"]), int(row["images"])) for row in _of(rows, each)}
+        for rows, each in ((answers["unlike_by_folder"], week), (answers["unlike_by_folder"], compare))
     )
     if not now:
         return None
@@ -640,26 +750,21 @@ def _unlike(frames: Frames, week: IsoWeek, compare: IsoWeek | None) -> Unlike | 
             UnlikeFolder(folder, images, count, _share(*then[folder]) if folder in then else None)
             for folder, (count, images) in now.items()
         ],
-        images=[_uncertain(row) for row in _rows(frames["most_unfamiliar_images"])],
+        images=[_uncertain(row) for row in answers["most_unfamiliar_images"]],
     )
 
 
-def _rows(frame: pd.DataFrame) -> list[Row]:
-    rows: list[Row] = frame.to_dict("records")
-    return rows
-
-
-def _of(frame: pd.DataFrame, week: IsoWeek | None) -> list[Row]:
+def _of(rows: Rows, week: IsoWeek | None) -> list[Record]:
     """Return the rows of one week; without a week, none."""
-    return [row for row in _rows(frame) if week and _date(row["week"]) == week.monday]
+    return [row for row in rows if week and _date(row["week"]) == week.monday]
 
 
-def _by_bin(rows: Iterable[Row], bins: range) -> list[int]:
+def _by_bin(rows: Iterable[Record], bins: range) -> list[int]:
     found = {int(row["bin"]): int(row["images"]) for row in rows}
     return [found.get(bin_, 0) for bin_ in bins]
 
 
-def _count(rows: Mapping[str, Row], label: str) -> int:
+def _count(rows: Mapping[str, Record], label: str) -> int:
     return int(rows[label]["images"]) if label in rows else 0
 
 
@@ -667,24 +772,16 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
-
-
 def _number(value: Any) -> float | None:
-    return None if _missing(value) or value is pd.NA else float(value)
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _text(value: Any) -> str | None:
-    return None if _missing(value) else str(value)
+    return None if value is None else str(value)
 
 
 def _date(value: Any) -> date:
     """Return a day from an engine's date, timestamp or text."""
-    day: date = pd.Timestamp(value).date()
-    return day
-
-
-def _instant(value: Any) -> datetime:
-    instant: datetime = pd.Timestamp(value).to_pydatetime()
-    return instant
+    if isinstance(value, datetime):
+        return value.date()
+    return value if isinstance(value, date) else date.fromisoformat(value)

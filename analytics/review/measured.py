@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-import pandas as pd
-
-from analytics.lake.schema import Source
+from analytics.athena.engine import Record
+from analytics.lake.label_source import Source
 from analytics.review.certificate import Certificate, certify
 from analytics.review.estimates import Agreement, Ranking, Share, TrueShare
 from analytics.review.sample import Frame
@@ -51,7 +49,7 @@ class Labelled:
         return self.source in _DRAWN_AS.get(Outcome(self.outcome), ())
 
     @classmethod
-    def rows(cls, frame: pd.DataFrame) -> list["Labelled"]:
+    def of(cls, rows: Iterable[Record]) -> list["Labelled"]:
         """Read the answer to `labelled_images.sql`, in its order."""
         return [
             cls(
@@ -60,10 +58,10 @@ class Labelled:
                 row["label"],
                 row["folder"],
                 float(row["confidence"]),
-                _text(row["true_label"]),
-                _text(row["source"]),
+                row["true_label"],
+                row["source"],
             )
-            for row in frame.to_dict("records")
+            for row in rows
         ]
 
 
@@ -222,7 +220,3 @@ def true_shares(frame: Frame, drawn: Sequence[Labelled], weights: Sequence[float
 
 def _ratio(whole: int, part: int) -> float:
     return whole / part if part else 1.0
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

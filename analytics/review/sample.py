@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-import pandas as pd
-
-from analytics.athena.engine import Engine
+from analytics.athena.engine import Engine, Record
 from analytics.questions.queries import saved_query
 
 FOR_ALL = 0.5
@@ -44,14 +42,13 @@ class Frame:
     """Smallest upload id of the images that were not; no key where all were."""
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> "Frame":
+    def of(cls, rows: Iterable[Record]) -> "Frame":
         """Read the answer to `sampling_frame.sql`."""
-        rows: list[dict[str, Any]] = frame.to_dict("records")
-        by_group = {Group(row["outcome"], row["label"], _text(row["folder"])): row for row in rows}
+        by_group = {Group(row["outcome"], row["label"], row["folder"]): row for row in rows}
         return cls(
             {group: int(row["images"]) for group, row in by_group.items()},
             {group: int(row["drawn"]) for group, row in by_group.items()},
-            {group: row["first_undrawn"] for group, row in by_group.items() if _text(row["first_undrawn"])},
+            {group: row["first_undrawn"] for group, row in by_group.items() if row["first_undrawn"]},
         )
 
     def group(self, outcome: str, label: str, folder: str) -> Group:
@@ -90,7 +87,7 @@ def sampling_frame(engine: Engine, since: date, until: date) -> Frame:
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
     """
-    return Frame.of(engine.query(saved_query("sampling_frame", from_dt=since, to_dt=until)).frame)
+    return Frame.of(engine.query(saved_query("sampling_frame", from_dt=since, to_dt=until)).records())
 
 
 def choose(candidates: Sequence[Candidate], frame: Frame, size: int) -> list[Candidate]:
@@ -133,7 +130,3 @@ def shuffled(sequences: Iterable[Sequence[Item]], seed: str) -> list[Item]:
     random.Random(seed).shuffle(turns)
     following = [iter(each) for each in sequences]
     return [next(following[turn]) for turn in turns]
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from analytics import text as words
 from analytics.athena.engine import Engine
 from analytics.html import template
-from analytics.lake.schema import Source
+from analytics.lake.label_source import Source
 from analytics.questions.queries import saved_query
 from analytics.review.sample import (
     FOR_ALL,

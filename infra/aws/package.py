@@ -37,7 +37,13 @@ LAYOUT: dict[str, tuple[str, ...]] = {
         "analytics/review/certificate.py",
         "analytics/review/duel.py",
         "analytics/review/estimates.py",
+        "analytics/review/measured.py",
+        "analytics/review/sample.py",
+        "analytics/review/words.py",
+        "analytics/lake/label_source.py",
+        "analytics/html.py",
         "analytics/text.py",
+        "analytics/theme.css",
     ),
 }
 """Package, as the template's `CodeUri` names it → the folders and files of Scones in it."""
@@ -47,7 +53,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "classify": ("aws-lambda-powertools", "pillow"),
     "record": ("aws-lambda-powertools", "pyarrow"),
     "challenger": ("aws-lambda-powertools", "pillow", "pyarrow"),
-    "digest": ("aws-lambda-powertools",),
+    "digest": ("aws-lambda-powertools", "jinja2"),
 }
 """Package → the libraries that it needs on AWS. boto3 is part of Lambda's runtime."""
 
@@ -71,7 +77,7 @@ UNUSED = (
 )
 """Files of libraries that no Lambda needs: a smaller package starts sooner, and fits into Lambda's 250 MB."""
 
-_PACKED = ("*.py", "*.sql", "*.toml")
+_PACKED = ("*.py", "*.sql", "*.toml", "*.j2")
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can name."""

@@ -33,7 +33,7 @@ def certify(stack: Stack, answers: Engine, week: IsoWeek, target: float, folder:
         QueryRefused, QueryFailed: the engine could not answer.
     """
     days = {"from_dt": week.monday, "to_dt": week.sunday}
-    labelled = Labelled.rows(answers.query(saved_query("labelled_images", **days)).frame)
+    labelled = Labelled.of(answers.query(saved_query("labelled_images", **days)).records())
     certificate = certificate_of(sampling_frame(answers, week.monday, week.sunday), labelled, target)
     if certificate.state is State.CERTIFIED or not certificate.to_go:
         return Certified(certificate, Queue([], 0, 0, week.monday), None)

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.athena.engine import Engine
+from analytics.questions.queries import saved_query
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.prices import Prices
+from analytics.review.thumbnails import small_jpeg
 from infra.operations.endpoint_cost import endpoint_of
 from infra.operations.listing import listed_of, matches
 from infra.operations.original import original
@@ -25,6 +27,17 @@ WAITS_AT_MOST = timedelta(days=3)
 def this_week() -> IsoWeek:
     """Return the current week (UTC)."""
     return IsoWeek.of(datetime.now(UTC).date())
+
+
+def default_week(answers: Engine, today: date) -> IsoWeek:
+    """Return the last complete week; the current one where nothing was recorded in the five weeks before it.
+
+    Raises:
+        QueryRefused, QueryFailed: the engine could not answer.
+    """
+    this = IsoWeek.of(today)
+    days = saved_query("volume_by_day", from_dt=this.back(5).monday, to_dt=this.back().sunday)
+    return this.back() if answers.query(days).records() else this
 
 
 def report_of(
@@ -48,7 +61,7 @@ def report_of(
     s3 = stack.client("s3")
 
     def picture(bucket: str, key: str, version_id: str | None) -> bytes | None:
-        return original(s3, bucket, key, version_id)
+        return small_jpeg(original(s3, bucket, key, version_id))
 
     most = None if stack.endpoint_url or inventory_url else LISTED_MOST
     uploads = listed_of(s3, stack, inventory_url=inventory_url)

@@ -12,12 +12,14 @@ import base64
 import io
 import json
 import shutil
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pandas as pd
@@ -581,7 +583,7 @@ def test_the_digest_is_sent(system: System) -> None:
     read = inbox(system, "digests")
     assert system.invoke("DigestFunction", MONDAY) is None
     (digest,) = until(read, "a digest")
-    assert digest["Subject"] == "Scones, week 2026-W47"
+    assert digest["Subject"].startswith("Scones 2026-W47: ")
 
     s3, bucket = system.client("s3"), system.stack.results_bucket
     listed = s3.list_objects_v2(Bucket=bucket, Prefix=PREFIX)["Contents"]
@@ -592,16 +594,25 @@ def test_the_digest_is_sent(system: System) -> None:
     precision = rows["confidence"][rows["outcome"] == "accepted"].mean()
     text = digest["Message"].replace("\u00a0", " ")
     for line in (
-        f"Images: {len(rows)}",
+        f"- {len(rows)} images",
         *(
-            f"{outcome.heading}: {count} ({count / len(rows):.1%})".replace("%", " %")
+            f"{counts.get(outcome, 0) / len(rows):.1%} {outcome.heading.lower()}".replace("%", " %")
             for outcome in Outcome  # with the failures of the cases above
-            for count in [counts.get(outcome, 0)]
         ),
-        f"Expected precision of accepted images: {precision:.1%}".replace("%", " %"),
-        f"{counts['needs_review']} images for review:",
+        f"by the model's own estimate: {precision:.1%}".replace("%", " %"),
+        f"{counts['needs_review']} images get a person's decision",
     ):
         assert line in text
+    folder = "reports/2026-W47/"
+    page, numbers = (
+        s3.get_object(Bucket=bucket, Key=folder + name)["Body"].read().decode()
+        for name in ("report.html", "report.json")
+    )
+    assert json.loads(numbers)["summary"]["tally"]["images"] == len(rows)
+    assert json.loads(numbers)["unanswered"] == {}
+    link, unverified = text.rpartition("Report: ")[2].strip(), ssl._create_unverified_context()  # noqa: S323
+    with urlopen(link, context=unverified) as linked:  # noqa: S310 - without credentials
+        assert linked.read().decode() == page
 
 
 # ── what no role needs ─────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from analytics.lake.schema import partition
 from analytics.questions.queries import views
 from analytics.report.build import build_report
 from analytics.report.isoweek import IsoWeek
+from analytics.review.thumbnails import small_jpeg
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
     Week,
@@ -53,7 +54,7 @@ def page(tmp_path_factory) -> Path:
         LocalEngine(folder, views()),
         WEEK,
         WEEK.back(),
-        thumbnail=lambda bucket, key, version: png_bytes(noise(32, 32)),
+        thumbnail=lambda bucket, key, version: small_jpeg(png_bytes(noise(32, 32))),
         now=datetime(2026, 11, 23, tzinfo=UTC),
     )
     return report.write(tmp_path_factory.mktemp("report"))

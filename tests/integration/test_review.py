@@ -423,7 +423,7 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     assert measured
     assert (measured.images, measured.accepted, measured.correct) == (11, 6, correct)
     text = report.to_html().replace("\u00a0", " ")
-    assert f"{correct} of 6 accepted images with a label" in text
+    assert f"People checked 6 accepted images: {100 * correct / 6:.1f} % are right" in text
     assert 'id="reliability-title"' in text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.lake.schema import Source
+from analytics.lake.label_source import Source
 from analytics.review.certificate import CONFIDENCE, TARGET, Bet
 from analytics.review.measured import Labelled, true_shares, weighted_share, weights
 from analytics.review.sample import Candidate, Frame, Group, choose, shuffled

@@ -1,55 +1,83 @@
 """How often the weekly report needs attention in quiet weeks, and how often it finds a planted change."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import repeat
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from itertools import chain, repeat
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analytics.athena.engine import Record
 from analytics.report.isoweek import IsoWeek
 from analytics.report.prices import read_prices
 from analytics.report.verdict import Finding, judge
-from analytics.report.weekly import HISTORY_WEEKS, weekly_numbers
+from analytics.report.weekly import HISTORY_WEEKS, MEMORY_WEEKS, weekly_numbers
 from tests.simulate.fleet import CLASSES, FLEETS, QUIET, REALISTIC, Change, Fleet, Stream
 from tests.simulate.suite import Check
 
-Images = tuple[date, pd.DataFrame]
+Answers = dict[str, list[Record]]
+Week = tuple[IsoWeek, Answers]
 CLASSIFIED = ("accepted", "needs_review")
-_MEASURES = ("confidence", "brightness", "sharpness", "size_bytes")
+OUTCOMES = (*CLASSIFIED, "rejected", "failed")
+_OF_THE_WEEK = ("thresholds_in_use", "models_in_use", "rejects_by_reason", "failures_by_reason")
+_NOT_SIMULATED = (
+    *("volume_by_hour", "drift_inputs", "latency", "duplicates_removed", "unlike_by_folder", "completeness"),
+    *("confidence_over_time", "coverage_at_thresholds", "measured_precision", "confusions"),
+    *("least_certain_images", "most_unfamiliar_images", "labelled_images", "label_agreement"),
+    *("sampling_frame", "challenger_agreement", "challenger_examples", "challenger_labels"),
+)
 
 
 @dataclass(frozen=True)
 class Planted:
     """A change, and the words of the finding that names it."""
 
-    change: Change
+    changes: tuple[Change, ...]
+    """Of the weeks that are judged, one after the other."""
     words: str
     least: float
-    """Share of weeks in which it must be found."""
+    """Share of runs in which a week must be found."""
     attention: bool = True
+    fleet: Fleet = REALISTIC
 
 
+_DRIFT = range(1, 11)
+_BLIND = Change(blind_folder=True)
 PLANTED = {
-    "class +15 points": Planted(Change(class_points=0.15), "mix of classes", 0.95),
-    "accepted -6 points": Planted(Change(confidence_logit=-0.37), "need review, usually", 0.7),
-    "confidence, far lower": Planted(Change(confidence_logit=-1.5), "confidence has shifted", 0.95),
-    "brightness -20": Planted(Change(brightness=-20), "Brightness", 0.65),
-    "one of 10 folders blind": Planted(Change(blind_folder=True), "folder-00", 1.0),
-    "rejected +3 points": Planted(Change(rejected_points=0.03), "were rejected", 0.9),
-    "volume x 0.7": Planted(Change(volume=0.7), "of the usual", 0.9, attention=False),
-    "volume x 0.5": Planted(Change(volume=0.5), "of the usual", 0.95),
-    "volume x 0.2": Planted(Change(volume=0.2), "of the usual", 0.95),
-    "no images on Wednesday": Planted(Change(missing_weekday=2), "No images on Wed", 1.0),
+    "class +15 points": Planted((Change(class_points=0.15),), "mix of classes", 0.95),
+    "accepted -6 points": Planted((Change(confidence_logit=-0.37),), "need review, usually", 0.7),
+    "confidence, far lower": Planted((Change(confidence_logit=-1.5),), "confidence has shifted", 0.95),
+    "brightness -20": Planted((Change(brightness=-20),), "Brightness", 0.65),
+    "one of 10 folders blind": Planted((_BLIND,), "folder-00", 1.0),
+    "it stays blind: third week": Planted((_BLIND, _BLIND, _BLIND), "Third week in a row", 0.95),
+    "one of 60 folders blind, 10,000 images": Planted(
+        (_BLIND,), "folder-00", 0.9, fleet=replace(REALISTIC, images_a_week=10_000, folders=60)
+    ),
+    "class +2 points a week for ten weeks": Planted(
+        tuple(Change(class_points=0.02 * week) for week in _DRIFT),
+        "in a row",
+        0.9,
+    ),
+    "brightness -4 a week for ten weeks": Planted(
+        tuple(Change(brightness=-4.0 * week) for week in _DRIFT), "in a row", 0.9, attention=False
+    ),
+    "rejected +3 points": Planted((Change(rejected_points=0.03),), "were rejected", 0.9),
+    "volume x 0.7": Planted((Change(volume=0.7),), "of the usual", 0.9, attention=False),
+    "volume x 0.5": Planted((Change(volume=0.5),), "of the usual", 0.95),
+    "volume x 0.2": Planted((Change(volume=0.2),), "of the usual", 0.95),
+    "no images on Wednesday": Planted((Change(missing_weekday=2),), "No images on Wed", 1.0),
     "threshold .8 to .9 on Thursday": Planted(
-        Change(threshold=0.9), "threshold changed on Thursday from 0.8 to 0.9", 1.0, attention=False
+        (Change(threshold=0.9),), "threshold changed on Thursday from 0.8 to 0.9", 1.0, attention=False
     ),
 }
 
 
 def suite(seed: int, runs: int) -> list[Check]:
-    """Count false alarms in quiet weeks of each fleet, and the weeks in which a planted change is found."""
+    """Count false alarms in quiet weeks of each fleet, and the runs in which a planted change is found."""
     weeks = max(runs // 50, 10)
     quiet = {name: _alarms(fleet, weeks, seed) for name, fleet in FLEETS.items()}
     return [
@@ -61,8 +89,11 @@ def suite(seed: int, runs: int) -> list[Check]:
             "quiet weeks that need attention: mean of all fleets", sum(quiet.values()) / len(quiet), most=0.02
         ),
         *(
-            Check(f"found in the realistic fleet: {name}", found(REALISTIC, each, weeks, seed), each.least)
-            for name, each in PLANTED.items()
+            Check(f"found: {name}", share, PLANTED[name].least)
+            for fleet in dict.fromkeys(each.fleet for each in PLANTED.values())
+            for name, share in found(
+                fleet, {name: each for name, each in PLANTED.items() if each.fleet == fleet}, weeks, seed
+            ).items()
         ),
     ]
 
@@ -73,35 +104,55 @@ def _alarms(fleet: Fleet, weeks: int, seed: int) -> float:
 
 def quiet_weeks(fleet: Fleet, weeks: int, seed: int) -> Iterator[list[Finding]]:
     """Yield the findings that need attention of each of so many quiet weeks in a row."""
-    stream = Stream(fleet, seed).weeks(repeat(QUIET, weeks + HISTORY_WEEKS))
-    seen: list[Images] = []
-    for images in stream:
-        seen = [*seen[-HISTORY_WEEKS:], images]
-        if len(seen) > HISTORY_WEEKS:
-            yield [finding for finding in findings(seen) if finding.attention]
+    stream = Stream(fleet, seed)
+    for findings in _judged(_answered(stream, repeat(QUIET, weeks + MEMORY_WEEKS)), MEMORY_WEEKS):
+        yield [finding for finding in findings if finding.attention]
 
 
-def found(fleet: Fleet, planted: Planted, runs: int, seed: int) -> float:
-    """Return in what share of runs the change of the fifth week is named by a finding of its own."""
-    changes = [*repeat(QUIET, HISTORY_WEEKS), planted.change]
-    named = 0
+def found(fleet: Fleet, planted: Mapping[str, Planted], runs: int, seed: int) -> dict[str, float]:
+    """Return in what share of runs a finding of its own names each change of a fleet."""
+    named = dict.fromkeys(planted, 0)
     for run in range(runs):
-        seen = list(Stream(fleet, seed + run).weeks(iter(changes)))
-        named += any(
-            planted.words in finding.what and finding.attention >= planted.attention
-            for finding in findings(seen)
-        )
-    return named / runs
+        stream = Stream(fleet, seed + run)
+        before = [*_answered(stream, repeat(QUIET, MEMORY_WEEKS))]
+        for name, each in planted.items():
+            after = _answered(deepcopy(stream), iter(each.changes))
+            named[name] += any(
+                each.words in finding.what and finding.attention >= each.attention
+                for findings in _judged(chain(before, after), MEMORY_WEEKS)
+                for finding in findings
+            )
+    return {name: count / runs for name, count in named.items()}
 
 
-def findings(weeks: list[Images]) -> list[Finding]:
+def _answered(stream: Stream, changes: Iterator[Change]) -> Iterator[Week]:
+    for monday, images in stream.weeks(changes):
+        yield IsoWeek.of(monday), _of_week(monday, images)
+
+
+def _judged(weeks: Iterable[Week], unseen: int) -> Iterator[list[Finding]]:
+    """Yield the findings of each week after the first `unseen` ones."""
+    seen: deque[Week] = deque(maxlen=MEMORY_WEEKS + 1)
+    for number, week in enumerate(weeks):
+        seen.append(week)
+        if number >= unseen:
+            yield _findings(seen)
+
+
+def _findings(weeks: Sequence[Week]) -> list[Finding]:
     """Return the verdict's findings about the last of some weeks."""
-    monday = weeks[-1][0]
-    week = IsoWeek.of(monday)
+    week, this = weeks[-1]
+    answers: Answers = {name: [row for _, of_week in weeks for row in of_week[name]] for name in this}
+    earlier = list(weeks)[-1 - HISTORY_WEEKS : -1]
+    for name in _OF_THE_WEEK:
+        answers[name] = this[name]
+        answers[f"{name}:baseline"] = weeks[-2][1][name]
+    answers["thresholds_in_use:baseline"] = _merged(earlier, "thresholds_in_use", ("label", "threshold"))
+    answers["models_in_use:memory"] = _merged(weeks, "models_in_use", ("model_version", "threshold"))
     numbers = weekly_numbers(
         week,
         week.back(),
-        _frames(weeks),
+        {**{name: [] for name in _NOT_SIMULATED}, **answers},
         cell_minutes=60,
         cells_per_unit=20,
         uploaded=None,
@@ -115,110 +166,128 @@ def findings(weeks: list[Images]) -> list[Finding]:
     return judge(numbers, week.sunday + timedelta(days=1)).findings
 
 
-def _frames(weeks: list[Images]) -> dict[str, pd.DataFrame]:
-    """Return what the report's queries would answer."""
-    everything = pd.concat(
-        [images.assign(week=monday, dt=_days(monday, images)) for monday, images in weeks], ignore_index=True
+def _merged(weeks: Iterable[Week], name: str, by: tuple[str, str]) -> list[Record]:
+    """Return the rows of some weeks as the query answers them for all of these weeks together."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for _, of_week in weeks:
+        for row in of_week[name]:
+            merged = found.setdefault(tuple(row[column] for column in by), dict(row, images=0))
+            merged["images"] += row["images"]
+            merged["last_decided_at"] = row["last_decided_at"]
+    return list(found.values())
+
+
+def _of_week(monday: date, images: pd.DataFrame) -> Answers:
+    """Return what the report's queries would answer about one week."""
+    week: dict[str, Any] = {"week": monday}
+    days = [(monday + timedelta(days=day)).isoformat() for day in range(7)]
+    all_outcomes = images["outcome"].to_numpy()
+    is_classified = np.isin(all_outcomes, CLASSIFIED)
+    day, folder, label, confidence, threshold = (
+        images[name].to_numpy() for name in ("day", "folder", "label", "confidence", "threshold")
     )
-    everything["folder"] = [f"folder-{folder:02}" for folder in everything["folder"]]
-    classified = everything[everything["outcome"].isin(CLASSIFIED)]
-    this, before = weeks[-1][0], weeks[-2][0]
-    compared = everything[everything["week"] >= before]
-    binned = classified.assign(
-        label=np.array(CLASSES)[classified["label"]],
-        confidence_bin=np.minimum((classified["confidence"] * 100).astype(int), 99),
-        brightness_bin=(classified["brightness"] // 8).astype(int),
-        sharpness_bin=(2 * np.log2(np.maximum(classified["sharpness"], 1))).astype(int),
-        size_bytes_bin=(2 * np.log2(classified["size_bytes"])).astype(int),
-    )
-    of_weeks = binned[binned["week"] >= before]
+    seen = {"day": day[is_classified], "label": label[is_classified], "at": threshold[is_classified]}
+    bins = {
+        "confidence": np.minimum((confidence * 100).astype(int), 99),
+        "brightness": (images["brightness"].to_numpy() // 8).astype(int),
+        "sharpness": (2 * np.log2(np.maximum(images["sharpness"].to_numpy(), 1))).astype(int),
+        "size_bytes": (2 * np.log2(images["size_bytes"].to_numpy())).astype(int),
+    }
+    bins = {name: values[is_classified] for name, values in bins.items()}
+    sure = confidence[is_classified]
+    number = {name: place for place, name in enumerate(OUTCOMES)}
+    outcome = np.array([number[each] for each in all_outcomes])
+    by_outcome = [(OUTCOMES[each], count, float(mean)) for each, count, mean in _grouped(confidence, outcome)]
     return {
-        "weekly_summary": _summary(everything),
-        "volume_by_day": _count(everything, "dt", "outcome"),
-        "volume_by_hour": _empty("dt", "hour", "images"),
-        "shares_by_day": pd.concat(_by_day(binned)),
-        "class_balance_by_week": of_weeks.groupby(["week", "label"], as_index=False).agg(
-            images=("dt", "size"), mean_confidence=("confidence", "mean")
-        ),
-        "outcomes_by_folder": compared.groupby(["week", "folder", "outcome"], as_index=False)
-        .agg(images=("dt", "size"), confidence_sum=("confidence", "sum"))
-        .assign(folders=1),
-        "confidence_histogram": _count(of_weeks, "week", "confidence_bin").rename(
-            columns={"confidence_bin": "bin"}
-        ),
-        "input_histograms": pd.concat(_histograms(of_weeks)),
-        "thresholds_in_use": _thresholds(binned[binned["week"] == this]),
-        "thresholds_in_use:baseline": _thresholds(binned[binned["week"] < this]),
-        "rejects_by_reason": _reasons(everything, this, "rejected"),
-        "rejects_by_reason:baseline": _reasons(everything, before, "rejected"),
-        "failures_by_reason": _reasons(everything, this, "failed"),
-        "failures_by_reason:baseline": _reasons(everything, before, "failed"),
-        **dict.fromkeys(
-            ("drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"), _empty("week", "dt")
-        ),
-        **dict.fromkeys(
-            (
-                *("confidence_over_time", "coverage_at_thresholds", "measured_precision", "confusions"),
-                *("completeness", "models_in_use", "models_in_use:baseline", "least_certain_images"),
-                *("most_unfamiliar_images", "labelled_images", "label_agreement", "sampling_frame"),
+        "weekly_summary": [
+            {
+                **week,
+                "outcome": name,
+                "images": count,
+                "uploaded": count,
+                "mean_confidence": mean if name is None or name in CLASSIFIED else None,
+                "total_p50_ms": None,
+                "total_p95_ms": None,
+            }
+            for name, count, mean in (*by_outcome, (None, len(images), float(sure.mean())))
+        ],
+        "volume_by_day": [
+            {"dt": days[of_day], "outcome": OUTCOMES[each], "images": count}
+            for of_day, each, count in _counted(day, outcome)
+        ],
+        "shares_by_day": [
+            *(
+                {"dt": days[of_day], "measure": "label", "label": CLASSES[each], "bin": None, "images": count}
+                for of_day, each, count in _counted(seen["day"], seen["label"])
             ),
-            _empty(),
-        ),
+            *(
+                {"dt": days[of_day], "measure": name, "label": None, "bin": each, "images": count}
+                for name, values in bins.items()
+                for of_day, each, count in _counted(seen["day"], values)
+            ),
+        ],
+        "class_balance_by_week": [
+            {**week, "label": CLASSES[each], "images": count, "mean_confidence": float(mean)}
+            for each, count, mean in _grouped(sure, seen["label"])
+        ],
+        "outcomes_by_folder": [
+            {
+                **week,
+                "folder": f"folder-{of_folder:02}",
+                "outcome": OUTCOMES[each],
+                "images": count,
+                "confidence_sum": None,
+                "folders": 1,
+            }
+            for of_folder, each, count in _counted(folder, outcome)
+        ],
+        "confidence_histogram": [
+            {**week, "bin": each, "images": count} for each, count in _counted(bins["confidence"])
+        ],
+        "input_histograms": [
+            {**week, "input": name, "bin": each, "images": count}
+            for name in ("brightness", "sharpness", "size_bytes")
+            for each, count in _counted(bins[name])
+        ],
+        "thresholds_in_use": [
+            {"label": CLASSES[each], **row}
+            for each in range(len(CLASSES))
+            for row in _in_use(monday, seen["day"][seen["label"] == each], seen["at"][seen["label"] == each])
+        ],
+        "models_in_use": [
+            {"model_version": "m", "endpoint": "e", **row} for row in _in_use(monday, seen["day"], seen["at"])
+        ],
+        **{
+            f"{name}_by_reason": [
+                {"reason": "corrupt", "images": count, "latest_key": "a.png", "latest_detail": None}
+            ]
+            if (count := int((outcome == number[each]).sum()))
+            else []
+            for name, each in (("rejects", "rejected"), ("failures", "failed"))
+        },
     }
 
 
-def _days(monday: date, images: pd.DataFrame) -> list[str]:
-    days = [(monday + timedelta(days=day)).isoformat() for day in range(7)]
-    return [days[day] for day in images["day"]]
+def _counted(*columns: np.ndarray) -> Iterator[tuple[int, ...]]:
+    """Yield each combination of whole numbers, and how often it is there."""
+    rows, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
+    for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+        yield (*row, count)
 
 
-def _empty(*columns: str) -> pd.DataFrame:
-    return pd.DataFrame({column: [] for column in columns})
+def _grouped(values: np.ndarray, by: np.ndarray) -> Iterator[tuple[int, int, float]]:
+    """Yield each group, how many values it has, and their mean."""
+    for group, count in _counted(by):
+        yield group, count, values[by == group].mean()
 
 
-def _count(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    return frame.groupby(list(columns), as_index=False).agg(images=("day", "size"))
-
-
-def _summary(everything: pd.DataFrame) -> pd.DataFrame:
-    means = everything["confidence"].where(everything["outcome"].isin(CLASSIFIED))
-    measured = everything.assign(mean=means)
-    by_outcome = measured.groupby(["week", "outcome"], as_index=False)
-    whole = measured.groupby("week", as_index=False)
-    parts = [
-        each.agg(images=("day", "size"), uploaded=("day", "size"), mean_confidence=("mean", "mean"))
-        for each in (by_outcome, whole)
-    ]
-    return pd.concat([parts[0], parts[1].assign(outcome=None)]).assign(total_p50_ms=None, total_p95_ms=None)
-
-
-def _by_day(binned: pd.DataFrame) -> Iterable[pd.DataFrame]:
-    yield _count(binned, "dt", "label").assign(measure="label", bin=None)
-    for measure in _MEASURES:
-        counted = _count(binned, "dt", f"{measure}_bin").rename(columns={f"{measure}_bin": "bin"})
-        yield counted.assign(measure=measure, label=None)
-
-
-def _histograms(binned: pd.DataFrame) -> Iterable[pd.DataFrame]:
-    for measure in _MEASURES[1:]:
-        counted = _count(binned, "week", f"{measure}_bin").rename(columns={f"{measure}_bin": "bin"})
-        yield counted.assign(input=measure)
-
-
-def _thresholds(binned: pd.DataFrame) -> pd.DataFrame:
-    times = pd.to_datetime(binned["dt"])
-    return (
-        binned.assign(decided_at=times)
-        .groupby(["label", "threshold"], as_index=False)
-        .agg(
-            images=("day", "size"),
-            first_decided_at=("decided_at", "min"),
-            last_decided_at=("decided_at", "max"),
-        )
-    )
-
-
-def _reasons(everything: pd.DataFrame, monday: date, outcome: str) -> pd.DataFrame:
-    images = int(((everything["week"] == monday) & (everything["outcome"] == outcome)).sum())
-    row = {"reason": "corrupt", "images": images, "latest_key": "a.png", "latest_detail": None}
-    return pd.DataFrame([row] if images else [], columns=list(row))
+def _in_use(monday: date, day: np.ndarray, threshold: np.ndarray) -> Iterator[dict[str, Any]]:
+    start = datetime.combine(monday, time())
+    for value in np.unique(threshold):
+        days = day[threshold == value]
+        yield {
+            "threshold": float(value),
+            "images": len(days),
+            "first_decided_at": start + timedelta(days=int(days.min())),
+            "last_decided_at": start + timedelta(days=int(days.max())),
+        }

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from analytics.athena.engine import QueryResult, SideBySide
+from analytics.athena.engine import QueryFailed, QueryResult, SideBySide
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
@@ -176,8 +176,18 @@ def test_the_questions_of_a_report_are_asked_side_by_side() -> None:
                 under_way -= 1
             return QueryResult(pd.DataFrame({"sql": [sql]}), 1, 1.0)
 
+    class Failing(Athena):
+        asked = 0
+
+        def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+            Failing.asked += 1
+            raise QueryFailed("Athena is away.")
+
     statements = [f"SELECT {number}" for number in range(30)]
     together = SideBySide(Athena(), [*statements, *statements])
     assert [together.query(sql).frame["sql"][0] for sql in statements] == statements
     assert 2 <= most <= 10
+    with pytest.raises(QueryFailed):
+        SideBySide(Failing(), statements)
+    assert Failing.asked == 1
     assert together.query("SELECT 'another'").frame["sql"][0] == "SELECT 'another'"

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
+from analytics.athena.engine import Record
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import CHALLENGER_SCHEMA, CHALLENGER_TABLE, LABELS_SCHEMA, SCHEMA
 from analytics.questions.queries import console_query, saved_queries, saved_query, views
@@ -38,9 +38,9 @@ def seen(number: int, label: str, challenger_label: str | None, **changes: Any) 
     return row, {**row, **of_challenger}
 
 
-def frames_of(
+def answers_of(
     folder: Path, pairs: list[tuple[dict[str, Any], ...]], labels: dict[int, tuple[str, str]]
-) -> dict[str, pd.DataFrame]:
+) -> dict[str, list[Record]]:
     """Return the answers to the questions. `labels`: an image's place → true label and source."""
     write_rows(folder, [row for row, _ in pairs])
     day = folder / CHALLENGER_TABLE / f"dt={NOON.date()}"
@@ -67,7 +67,7 @@ def frames_of(
         return {
             name: engine.query(
                 saved_query(name, **days, **({"limit": 60} if name == "challenger_examples" else {}))
-            ).frame
+            ).records()
             for name in QUESTIONS
         }
     finally:
@@ -89,7 +89,7 @@ def test_the_report_says_where_the_two_differ_and_who_is_right(tmp_path: Path) -
         8: ("motorcycle", "gallery"),  # by a person who saw the answer
         9: ("bicycle", "below_threshold"),
     }
-    found = comparison(frames_of(tmp_path, pairs, labels))
+    found = comparison(answers_of(tmp_path, pairs, labels))
     assert found
     assert (found.challenger, found.challenger_version) == ("scones-2", "m2")
     assert (found.images, found.agreeing, found.failed) == (10, 6, 1)
@@ -109,14 +109,14 @@ def test_the_report_says_where_the_two_differ_and_who_is_right(tmp_path: Path) -
 
 
 def test_a_challenger_that_answers_nothing_is_said_to_have_failed(tmp_path: Path) -> None:
-    found = comparison(frames_of(tmp_path, [seen(1, "bicycle", None), seen(2, "bicycle", None)], {}))
+    found = comparison(answers_of(tmp_path, [seen(1, "bicycle", None), seen(2, "bicycle", None)], {}))
     assert found
     assert (found.images, found.failed, found.challenger_version) == (0, 2, None)
     assert takeaway(found) == "scones-2 answered nothing: 2 images failed."
 
 
 def test_without_a_challenger_there_is_no_comparison(tmp_path: Path) -> None:
-    assert comparison(frames_of(tmp_path, [], {})) is None
+    assert comparison(answers_of(tmp_path, [], {})) is None
 
 
 def tables_of(sql: str) -> set[str]:

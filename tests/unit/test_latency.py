@@ -163,4 +163,4 @@ def test_a_backfill_on_friday_does_not_slow_mondays_images_in_the_report(table: 
     assert report.numbers.summary.total_p95_ms == 1_000
     assert report.numbers.completeness.late == 0
     assert [model.model_version for model in report.numbers.models] == ["m2"]
-    assert "95 % of images were decided within 1.0 s" in report.to_text().replace("\u00a0", " ")
+    assert "95 % of the images were decided within 1.0 s" in report.to_text().replace("\u00a0", " ")

@@ -23,6 +23,7 @@ from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import QUESTIONS_OF_LABELS
 from analytics.report.sections import QUESTIONS, chapters
+from analytics.review.thumbnails import small_jpeg
 from analytics.text import p_value, percent
 from ingest.stats import wilson_interval
 from tests.builders import noise, png_bytes
@@ -210,14 +211,15 @@ def test_copies_are_counted_as_copies(report, rows, once):
     assert (complete.rows_stored, complete.duplicates_removed) == (stored, stored - len(once))
 
 
-def test_the_cards_say_significant_by_the_scatter_of_days(report):
-    notes = {each.slug: each.note for chapter in chapters(report.numbers) for each in chapter.sections}
+def test_the_cards_say_what_is_clear_by_the_scatter_of_days_and_the_table_has_the_test(report):
+    cards = {each.slug: each for chapter in chapters(report.numbers) for each in chapter.sections}
     slugs = {"label": "classes", "confidence": "confidence", "brightness": "input-brightness"}
     for measure, slug in slugs.items():
         departure = report.numbers.departures[measure]
-        assert "scatter of days" in notes[slug]
-        assert ("is significant" in notes[slug]) is departure.significant
-        assert p_value(departure.shift.p_value) in notes[slug]
+        is_clear = departure.significant and departure.shift.size != "small"
+        assert ("it is statistically clear" in cards[slug].note) is is_clear
+        assert "scatter of days" in cards[slug].statistics
+        assert p_value(departure.shift.p_value) in cards[slug].statistics
 
 
 def test_a_shift_of_classes_and_of_brightness_needs_attention(report):
@@ -277,7 +279,7 @@ def test_measured_precision_comes_from_labels(tmp_path):
     assert measured.precision == pytest.approx(0.9)
     assert measured.expected_precision == pytest.approx(statistics.fmean(0.9 + n / 1000 for n in range(40)))
     assert [bin_.images for bin_ in measured.bins] == [1, 40]
-    assert "accepted images with a label are correct" in page_text(report)
+    assert "People checked 40 accepted images: 90.0 % are right" in page_text(report)
 
 
 def test_the_class_with_most_mistakes_comes_first_with_what_they_show(tmp_path):
@@ -377,13 +379,13 @@ def test_labels_of_unsure_images_alone_measure_no_precision_but_reliability(tmp_
     report = report_of(tmp_path, [row], compare=None)
     assert known(report.numbers.measured).precision is None
     check_page(report)
-    assert "Unknown: no accepted image has a label." in page_text(report)
+    assert "No accepted image of this week has been checked." in page_text(report)
     assert "1 of 1 correct at 0.60" in report.to_html()
 
 
 def test_without_labels_the_page_says_that_it_cannot_know(report):
     assert report.numbers.measured is None
-    assert "Unknown: no image has a label." in page_text(report)
+    assert "No image of this week has been checked by a person." in page_text(report)
 
 
 # The page
@@ -703,9 +705,7 @@ def test_measured_precision_alarms_when_it_is_surely_not_what_was_promised(tmp_p
         of_day = [label for label, row in zip(labels, rows, strict=True) if row["uploaded_at"].date() == day]
         write_labels(tmp_path, str(day), of_day)
     report = report_of(tmp_path, rows, compare=None)
-    found = [
-        finding for finding in report.verdict.findings if "expected from their confidence" in finding.what
-    ]
+    found = [finding for finding in report.verdict.findings if "the model expected" in finding.what]
     assert [finding.attention for finding in found] == ([] if seen is None else [seen == "attention"])
 
 
@@ -713,19 +713,19 @@ def test_one_wrong_label_is_a_note_with_its_counts(tmp_path):
     row = at(1)
     write_labels(tmp_path, str(row["uploaded_at"].date()), [a_label(row, None)])
     report = report_of(tmp_path, [row, *(at(n) for n in range(2, 30))], compare=None)
-    (found,) = [each for each in report.verdict.findings if "expected from their" in each.what]
+    (found,) = [each for each in report.verdict.findings if "the model expected" in each.what]
     assert not found.attention
-    assert found.what.startswith("0 of 1 accepted image with a label are correct (0.0\u00a0%); ")
-    assert found.action == "This may be chance: label more images."
+    assert found.what.startswith("People checked 1 accepted image: 0.0\u00a0% are right; ")
+    assert found.action == "This could be chance: scones review --week 2026-W47 --sample 19 settles it."
 
 
 def test_a_change_of_the_model_or_of_the_threshold_between_the_weeks_is_said(tmp_path):
     changed: dict[str, Any] = {"model_version": "a new one", "threshold": 0.8}
     text = page_text(report_of(tmp_path, [*last_week(30), *(at(n, n % 7, **changed) for n in range(30))]))
-    assert "The model version changed: a new one, in 2026-W46 resnet9-2026-11-01." in text
+    assert "The model changed from resnet9-2026-11-01 to a new one." in text
     assert "The threshold changed since the weeks before from 0.94 to 0.8." in text
     same = page_text(report_of(tmp_path / "same", [*last_week(30), *(at(n, n % 7) for n in range(30))]))
-    assert "model version changed" not in same
+    assert "The model changed" not in same
     assert "threshold changed" not in same
 
 
@@ -747,7 +747,7 @@ def test_what_imported_images_do_not_say_is_no_empty_chart(tmp_path):
     check_page(report)
     text = page_text(report)
     assert "No image was timed: all were imported." in text
-    assert text.count("No classified image has this value.") == 3
+    assert text.count("Not recorded for this week's images.") == 3
     assert "Median –" not in text
 
 
@@ -831,7 +831,7 @@ def test_labels_keys_and_reasons_are_shown_as_they_are(tmp_path):
         a_rejected_row(2, reason=NASTY, key=NASTY),
         a_failed_row(3, reason=NASTY, key=NASTY),
     ]
-    report = report_of(tmp_path, rows, compare=None, thumbnail=lambda *_: png_bytes())
+    report = report_of(tmp_path, rows, compare=None, thumbnail=lambda *_: small_jpeg(png_bytes()))
     check_page(report)
     assert "<script" not in report.to_html()
     text = "".join(parsed(report).text)
@@ -848,7 +848,9 @@ def test_a_long_tail_of_classes_is_in_the_table(tmp_path):
 def test_pictures_are_small_sound_and_square(tmp_path):
     pictures = {"good.png": png_bytes(noise(400, 300)), "broken.png": b"\x89PNG not really", "gone.png": None}
     rows = [a_row(n, key=key) for n, key in enumerate(pictures)]
-    report = report_of(tmp_path, rows, compare=None, thumbnail=lambda bucket, key, version: pictures[key])
+    report = report_of(
+        tmp_path, rows, compare=None, thumbnail=lambda bucket, key, version: small_jpeg(pictures[key])
+    )
     check_page(report)
     assert sorted(picture is not None for picture in report.thumbnails) == [False, False, True]
     assert sum(len(picture or b"") for picture in report.thumbnails) < 8_000
@@ -865,7 +867,7 @@ def test_images_unlike_the_classes_are_counted_by_week_and_folder_and_shown(tmp_
         *(a_row(n, key=f"old/{n}.png") for n in range(60, 70)),
         *(a_row(n, key=f"van/{n}.png", uploaded_at=earlier, unfamiliarity=0.2) for n in range(70, 110)),
     ]
-    report = report_of(tmp_path, rows, thumbnail=lambda *_: png_bytes())
+    report = report_of(tmp_path, rows, thumbnail=lambda *_: small_jpeg(png_bytes()))
     check_page(report)
     found = known(report.numbers.unlike)
     assert (found.scored, found.unlike, found.baseline_scored, found.baseline_unlike) == (60, 10, 40, 0)
@@ -924,7 +926,7 @@ def test_the_digest_is_short_and_says_what_to_do(report):
     text = report.to_text()
     assert len(text) < 2_000
     assert report.verdict.findings[0].action in text
-    assert f"Images: {report.numbers.summary.tally.images:,}" in text
+    assert f"- {report.numbers.summary.tally.images:,} images" in text
 
 
 def test_days_before_the_first_image_are_no_gap(tmp_path):
@@ -938,11 +940,9 @@ def test_measured_precision_takes_the_place_of_what_was_expected(tmp_path):
     report = report_of(tmp_path, rows, compare=None)
     text = page_text(report)
     assert "Measured precision" in text
-    assert "90.0 % expected" in text.replace("\u00a0", " ")
-    assert "Expected precision" not in re.sub("Expected precision is the mean.*", "", text)
-    assert "Measured precision of accepted images with a label: 100.0 %" in report.to_text().replace(
-        "\u00a0", " "
-    )
+    assert "the model expected 90.0 %" in text.replace("\u00a0", " ")
+    assert "Precision, the model's own estimate" not in text
+    assert "Precision, by 2 labels: 100.0 %" in report.to_text().replace("\u00a0", " ")
 
 
 # ── a question without an answer ───────────────────────────────────────────────────────────────────────────

@@ -180,14 +180,16 @@ def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
 
     names = {outcome.value: outcome.heading for outcome in Outcome}
     precision = points(
-        "Expected precision", now["expected_precision"], then["expected_precision"] if then else None
+        "Precision, the model's own estimate",
+        now["expected_precision"],
+        then["expected_precision"] if then else None,
     )
     if measured:
         low, value, high = (
             f"{100 * share:.1f} %"
             for share in (measured["interval"][0], measured["precision"], measured["interval"][1])
         )
-        promised = f"{100 * measured['expected_precision']:.1f} % expected"
+        promised = f"the model expected {100 * measured['expected_precision']:.1f} %"
         precision = ("Measured precision", value, f"{low} – {high}; {promised}")
     images, took_ms = now["tally"]["images"], now["total_p95_ms"]
     return [
@@ -195,7 +197,7 @@ def tiles(expected: dict[str, Any]) -> list[tuple[str, ...]]:
         *(points(name, share(now, of), share(then, of) if then else None) for of, name in names.items()),
         precision,
         (
-            "95 % within",
+            "Decided within (95 % of images)",
             f"{took_ms:.0f} ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f} s",
             relative(took_ms, then["total_p95_ms"] if then else None),
         ),
@@ -254,10 +256,12 @@ def numbers(
         ],
         "classes": classes,
         "class_shift": _shift(then, now, _chi_squared(then, now)),
-        "departures": _departures(once, mondays),
+        "departures": _departures(once[once.monday.isin([*_quarter(once, monday), monday])], mondays),
+        "memory": {"reference": [], "departures": {}, "weeks": []},  # the table begins four weeks before
         "volume": _volume(once, mondays),
         "threshold_changes": _threshold_changes(seen, seen_before),
-        "folders": _folders(week, compared),
+        "changes": _changes(_classified(once[once.monday <= monday])),
+        "folders": _folders(week, compared, once[once.monday.isin([*_quarter(once, monday), before])]),
         "confidence": _halved(steps_now, steps_then),
         "confidence_shift": _shift(*_merged(steps_then, steps_now), _smirnov(steps_then, steps_now)),
         "cells": _cells(seen, monday),
@@ -412,8 +416,11 @@ def _classes(seen: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: (-entry["images"], -entry["baseline_images"], entry["label"]))
 
 
-def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
-    """The fifty with most images of each week by name, the rest as one; None: what cannot be known."""
+def _folders(week: pd.DataFrame, before: pd.DataFrame, earlier: pd.DataFrame) -> list[dict[str, Any]]:
+    """The fifty with most images of each week by name, the rest as one; None: what cannot be known.
+
+    The evidence is of all weeks before.
+    """
 
     def named(frame: pd.DataFrame) -> tuple[dict[str | None, pd.DataFrame], bool]:
         folder = frame.key.map(lambda key: key.split("/")[0] if "/" in key else "")
@@ -429,14 +436,15 @@ def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
         )
 
     (now, more_now), (then, more_then) = named(week), named(before)
+    usual = dict(list(earlier.groupby(earlier.key.map(lambda key: key.split("/")[0] if "/" in key else ""))))
     more = now[None].key.map(lambda key: key.split("/")[0]).nunique() if more_now else 0
     names = {*now, *({} if more_now else then)} - (set() if more_now else {None})
     both = {name: (now.get(name), then.get(name)) for name in names}
     known = {name for name in names - {None} if name in then or not more_then}
     tables = {
-        name: [[k_then, n_then - k_then], [k, n - k]]
+        name: [[k_usual, n_usual - k_usual], [k, n - k]]
         for name, (a, b) in both.items()
-        for (k, n), (k_then, n_then) in [(accepted(a), accepted(b))]
+        for (k, n), (_, n_then), (k_usual, n_usual) in [(accepted(a), accepted(b), accepted(usual.get(name)))]
         if name in known and n and n_then
     }
     squares = {
@@ -467,6 +475,8 @@ def _folders(week: pd.DataFrame, before: pd.DataFrame) -> list[dict[str, Any]]:
                 "baseline": _tally(before.head(0) if b is None else b) if name in known else None,
                 "baseline_accepted_share": k_then / n_then if n_then and name in known else None,
                 "p_value": p_value(name),
+                "reference_accepted_share": None,
+                "weeks_fallen": 0,
             }
         )
 
@@ -485,9 +495,21 @@ def _wilson(successes: int, trials: int) -> list[float]:
     return [found.low, found.high]
 
 
+def _quarter(once: pd.DataFrame, monday: date) -> list[date]:
+    """The weeks before, since what decides a twentieth of the week's images does; four of them at least."""
+    seen = _classified(once[once.monday <= monday])
+    seen = seen.assign(policy=seen.model_version.fillna("") + " " + seen.threshold.astype(str))
+    shares = seen[seen.monday == monday].policy.value_counts(normalize=True)
+    first = seen.groupby("policy").decided_at.min()[shares[shares >= 0.05].index].dt.date
+    weeks = sorted(week for week in set(once.monday) if week < monday)
+    changed = [day for day in first if day >= weeks[0] + timedelta(weeks=1)]
+    return [
+        week for week in weeks if week >= monday - timedelta(weeks=4) or all(day < week for day in changed)
+    ]
+
+
 def _departures(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:
-    """Each measure by day, this week against the four before it."""
-    once = once[once.monday.isin(mondays)]
+    """Each measure by day, this week against the four before it; the evidence is of all weeks before."""
     seen = _classified(once)
     low = np.arange(100) / 100
     bins = {
@@ -499,7 +521,7 @@ def _departures(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:
     found = {}
     for name, values in (("label", seen.label), *bins.items()):
         days = pd.crosstab(seen.day[pd.notna(values)], values[pd.notna(values)])
-        found[name] = _departure(days, mondays[-1], ordered=name != "label")
+        found[name] = _departure(days, mondays, ordered=name != "label")
     found["unlike"] = {  # no image has an unfamiliarity
         "shift": _shift([0, 0], [0, 0], _chi_squared([0, 0], [0, 0])),
         "by_chance_p": 1.0,
@@ -508,12 +530,13 @@ def _departures(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:
     for name, outcome, of in (("below", "needs_review", seen), ("rejected", "rejected", once)):
         part = (of.outcome == outcome).groupby(of.day).sum()
         days = pd.DataFrame({"part": part, "rest": of.groupby("day").size() - part})
-        found[name] = _departure(days, mondays[-1], ordered=False)
+        found[name] = _departure(days, mondays, ordered=False)
     return found
 
 
-def _departure(days: pd.DataFrame, monday: date, *, ordered: bool) -> dict[str, Any]:
-    then, now = days[days.index < monday], days[days.index >= monday]
+def _departure(days: pd.DataFrame, mondays: list[date], *, ordered: bool) -> dict[str, Any]:
+    every, now = days[days.index < mondays[-1]], days[days.index >= mondays[-1]]
+    then = every[every.index >= mondays[0]]
     a, b = then.sum(), now.sum()
     by_chance = (_smirnov if ordered else _chi_squared)(a.tolist(), b.tolist())[2]
     shares = (
@@ -533,9 +556,9 @@ def _departure(days: pd.DataFrame, monday: date, *, ordered: bool) -> dict[str, 
             if here >= a.sum() / 10:
                 group, here = group + 1, 0
         groups = np.minimum(places, group - 1)
-        then, now = (each.T.groupby(groups).sum().T for each in (then, now))
+        then, now, every = (each.T.groupby(groups).sum().T for each in (then, now, every))
         a, b = then.sum(), now.sum()
-    test = _between_days(then, now)
+    test = _between_days(every, now)
     return {"shift": _shift(a.tolist(), b.tolist(), test), "by_chance_p": by_chance, "shares": shares}
 
 
@@ -620,6 +643,16 @@ def _threshold_changes(seen: pd.DataFrame, before: pd.DataFrame) -> list[dict[st
         assert of_label.threshold.nunique() == 1
         assert then.empty or set(then) == set(of_label.threshold)
     return []
+
+
+def _changes(seen: pd.DataFrame) -> list[dict[str, Any]]:
+    """What decided a twentieth of the images at least, and began a day or more after the first that did."""
+    found = []
+    for column, name in (("model_version", "model"), ("endpoint", "endpoint"), ("threshold", "threshold")):
+        first = seen.groupby(column).decided_at.min()[seen[column].value_counts() >= len(seen) / 20]
+        later = first[first >= first.min() + timedelta(days=1)]
+        found += [{"at": at.isoformat(), "what": f"{name} {value}"} for value, at in later.items()]
+    return sorted(found, key=lambda change: (change["at"], change["what"]))
 
 
 def _shift(then: list[int], now: list[int], test: tuple[str, float, float, int | None]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import Source
+from analytics.lake.label_source import Source
 from analytics.questions.queries import views
 from analytics.review.sample import shuffled
 from analytics.review.sheet import (

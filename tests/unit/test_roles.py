@@ -14,7 +14,7 @@ from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from sqlglot import exp
 
 from analytics.lake.schema import SCHEMAS
-from analytics.questions.queries import console_query, views
+from analytics.questions.queries import console_query, saved_queries, views
 from infra.installation import PROJECT
 from tests.template import resources_of_type
 
@@ -183,7 +183,20 @@ NEEDS: dict[str, list[Needs]] = {
         ),
         Needs(("glue:GetDatabase",), GLUE + "database/default", ATHENA_GLUE_DEFAULT),
         Needs(("s3:ListBucket",), "ResultsBucket.Arn", ATHENA_S3),
-        Needs(("s3:GetObject",), "${ResultsBucket.Arn}/predictions/*", ATHENA_S3),
+        *(
+            Needs(("s3:GetObject",), f"${{ResultsBucket.Arn}}/{table}/*", ATHENA_S3)
+            for table in ("predictions", "labels", "challenger")
+        ),
+        Needs(
+            ("s3:GetObject",),
+            "${ResultsBucket.Arn}/reports/*",
+            ("analytics/report/digest/aws.py", '.generate_presigned_url("get_object"'),
+        ),
+        Needs(
+            ("s3:PutObject",),
+            "${ResultsBucket.Arn}/reports/*",
+            ("analytics/report/digest/aws.py", ".put_object("),
+        ),
         Needs(("s3:GetBucketLocation",), "QueryResultsBucket.Arn", ATHENA_S3),
         Needs(("s3:GetObject", "s3:PutObject"), "${QueryResultsBucket.Arn}/*", ATHENA_S3),
         Needs(("sns:Publish",), "Notifications", ("analytics/report/digest/aws.py", ".publish(")),
@@ -307,14 +320,14 @@ def tables_behind(sql: str) -> set[str]:
     return set().union(names & SCHEMAS.keys(), *through)
 
 
-def test_the_digest_may_read_the_tables_of_its_query_and_no_other() -> None:
+def test_the_digest_may_read_the_tables_of_its_queries_and_its_own_pages() -> None:
     read = {
         resource
         for action, resource in granted(ROLES["DigestRole"])
         if (action, "Query" in resource) == ("s3:GetObject", False)
     }
-    tables = tables_behind(console_query("weekly_summary"))
-    assert read == {f"${{ResultsBucket.Arn}}/{table}/*" for table in tables}
+    tables = set().union(*(tables_behind(console_query(name)) for name in saved_queries()))
+    assert read == {f"${{ResultsBucket.Arn}}/{folder}/*" for folder in (*tables, "reports")}
 
 
 @pytest.mark.parametrize("role", ROLES)

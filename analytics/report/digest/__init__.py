@@ -1,1 +1,1 @@
-"""The week in a few lines for chat or mail: from the report, and every Monday on AWS."""
+"""Every Monday on AWS: last week's page into the results bucket, and its verdict by mail and chat."""

@@ -1,4 +1,4 @@
-"""Lambda Digest: every Monday, last week in a few lines to the notification topic."""
+"""Lambda Digest: every Monday, last week's report into the results bucket and its verdict to people."""
 
 import os
 from datetime import datetime
@@ -9,15 +9,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analytics.athena.client import AthenaClient
-from analytics.questions.queries import saved_query
-from analytics.report.digest.aws import Topic, connect_athena
-from analytics.report.digest.summary import digest_of
-from analytics.report.isoweek import IsoWeek
+from analytics.report.digest.aws import DigestAthena, Pages, Slack, Topic, connect_athena
+from analytics.report.digest.weekly import send_week
 
 logger = Logger(service="digest")
 
-_TO_SPARE_S = 10.0
-"""Time that the Lambda keeps for itself after it has stopped the query, to log the error."""
+_TO_SPARE_S = 20.0
+"""Time that the Lambda keeps for itself after its queries: for the page, or to log the error."""
 
 
 @cache
@@ -27,20 +25,31 @@ def athena() -> AthenaClient:
 
 
 @cache
+def pages() -> Pages:
+    """Return the reports in the results bucket, connected at the first use."""
+    return Pages.connect(os.environ["RESULTS_BUCKET"])
+
+
+@cache
 def topic() -> Topic:
     """Return the notification topic, connected at the first use."""
     return Topic.connect(os.environ["TOPIC_ARN"])
 
 
+@cache
+def slack() -> Slack:
+    """Return the channel."""
+    return Slack(os.environ["SLACK_WEBHOOK_URL"])
+
+
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Take a scheduled event; publish the digest of the week before its time, once an event.
+    """Take a scheduled event; send the report of the week before its time, once an event.
 
     Raises:
         analytics.athena.engine.QueryFailed: Athena did not answer; the schedule's retry asks again.
     """
-    week = IsoWeek.of(datetime.fromisoformat(event["time"]).date()).back()
-    sql = saved_query("weekly_summary", from_dt=week.back().monday, to_dt=week.sunday)
-    answer = athena().run(sql, timeout_s=context.get_remaining_time_in_millis() / 1000 - _TO_SPARE_S)
-    topic().publish(f"Scones, week {week}", digest_of(answer.by_column(), week))
-    return {"week": str(week)}
+    within_s = context.get_remaining_time_in_millis() / 1000 - _TO_SPARE_S
+    now = datetime.fromisoformat(event["time"])
+    week = send_week(DigestAthena(athena(), within_s), pages(), topic(), slack(), now)
+    return {"week": week}

@@ -263,10 +263,10 @@ def cost(
 
 
 @scones.command()
-@option("--week", help="ISO week, like 2026-W47. Left out: this one.")
+@option("--week", help="ISO week, like 2026-W47. Left out: the last complete one.")
 @option("--compare", help="Week to compare with. Left out: the one before.")
 @option("--inventory", help="s3://…/manifest.json of an S3 Inventory, to count uploads in a large bucket.")
-@option("--out", type=FOLDER, help="Folder of the report.")
+@option("--out", type=FOLDER, help="Folder of the report. Left out: one of the week's name.")
 @_prices
 @on
 @as_json
@@ -284,28 +284,39 @@ def report(
 
     try:
         this = IsoWeek.of(datetime.now(UTC).date())
-        chosen = IsoWeek.parse(week) if week else this
-        other = IsoWeek.parse(compare) if compare else chosen.back()
+        named = IsoWeek.parse(week) if week else None
+        other = IsoWeek.parse(compare) if compare else None
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    if max(chosen, other) > this:
-        raise click.ClickException(f"{max(chosen, other)} has not begun: this week is {this}")
-    if other == chosen:
-        raise click.ClickException(f"{chosen} cannot be compared with itself")
+    for each in (named, other):
+        if each and each > this:
+            raise click.ClickException(f"{each} has not begun: this week is {this}")
+    if named and other == named:
+        raise click.ClickException(f"{named} cannot be compared with itself")
     stack = systems.current_stack(on)
     from analytics.report.prices import PRICES_FILE, read_prices
     from infra.operations.answers import engine
-    from infra.operations.write_report import report_of
+    from infra.operations.write_report import default_week, report_of
 
     at = read_prices(prices or PRICES_FILE)
     with engine(stack) as athena:
-        written = report_of(stack, athena, chosen, other, inventory, at)
-    page = written.write(out or state_folder() / "report")
+        chosen = named or default_week(athena, this.monday)
+        if other == chosen:
+            raise click.ClickException(f"{chosen} cannot be compared with itself")
+        written = report_of(stack, athena, chosen, other or chosen.back(), inventory, at)
+    folder = out or state_folder() / "report" / str(chosen)
+    kept = written.is_kept_out_of(folder)
+    page = written.write(folder)
     if as_json:
         click.echo((page.parent / "report.json").read_text(encoding="utf-8"), nl=False)
     else:
         answers.print(written.to_text(), highlight=False)
-    words.print(f"{shown(page)}, report.json and digest.md beside it", soft_wrap=True)
+    words.print(
+        f"{shown(page)} has images, and {chosen} has none now: it stays as it was"
+        if kept
+        else f"{shown(page)}, report.json and digest.md beside it",
+        soft_wrap=True,
+    )
     sys.exit(0 if written.verdict.ok else ATTENTION)
 
 
