@@ -70,6 +70,15 @@ UNUSED = (
     *("pyarrow/libarrow_python*.so", "pyarrow/*.so.*.*.*"),  # copies of what `.so.2600` holds
     *("pyarrow/include/**/*", "pyarrow/src/**/*", "pyarrow/tests/**/*"),
     *("pyarrow/**/*.pxd", "pyarrow/**/*.pxi", "pyarrow/**/*.pyx", "pyarrow/**/*.pyi", "pyarrow/**/*.h"),
+    "aws_lambda_powertools/event_handler/**/*",  # 2 MB, of which a web page is most
+    *(
+        "PIL/_imagingft*",
+        "PIL/_imagingcms*",
+        "PIL/_imagingtk*",
+        "PIL/_imagingmorph*",
+    ),
+    *("pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*", "pillow.libs/libbrotli*"),  # 4 MB, for texts
+    *("pillow.libs/libpng*", "pillow.libs/liblcms*"),  # Pillow reads PNG itself
     "numpy/**/tests/**/*",
     "onnxruntime/tools/**/*",
     "*/tests/**/*",

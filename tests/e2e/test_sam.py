@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+UNZIPPED_MOST_BYTES = {"hot": 25_000_000, "classify": 25_000_000, "record": 110_000_000, "digest": 5_000_000}
+"""Without a model."""
+
+
+def zips_in(template: Path) -> Path:
+    return template.parents[1] / "build" / "lambda"
+
+
+@pytest.fixture(scope="module")
+def for_aws(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the packages with their libraries, which pip downloads."""
+    return zips_in(build(tmp_path_factory.mktemp("for-aws"), with_libraries=True))
+
+
 @pytest.fixture
 def packaged(tmp_path: Path) -> Path:
     """Return a folder as `make package` leaves it, without the libraries, which the laptop's Lambdas have."""
@@ -25,6 +40,18 @@ def packaged(tmp_path: Path) -> Path:
     template.write_text(text, encoding="utf-8")
     shutil.copy(PROJECT / "samconfig.toml", tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(("name", "most_bytes"), UNZIPPED_MOST_BYTES.items())
+def test_a_package_of_aws_is_small(for_aws: Path, name: str, most_bytes: int) -> None:
+    with zipfile.ZipFile(for_aws / f"{name}.zip") as archive:
+        assert sum(entry.file_size for entry in archive.infolist()) <= most_bytes
+
+
+def test_a_package_of_aws_is_the_same_when_it_is_made_again(for_aws: Path, tmp_path: Path) -> None:
+    again = zips_in(build(tmp_path / "again", with_libraries=True))
+    for name in UNZIPPED_MOST_BYTES:
+        assert (again / f"{name}.zip").read_bytes() == (for_aws / f"{name}.zip").read_bytes()
 
 
 def test_the_sam_cli_validates_builds_and_deploys_the_package(stack: Stack, packaged: Path) -> None:
