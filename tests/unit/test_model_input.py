@@ -96,6 +96,10 @@ def test_sharpness_is_the_variance_of_the_laplacian():
             {"ImageSizePx": "1024", "EndpointContentType": "application/x-image"},
             ModelInput(1024, 1024, content_type="application/x-image"),
         ),
+        (
+            {"ImageSizePx": "8", "JpegQuality": "100"},
+            ModelInput(8, 8, jpeg_quality=100, content_type="image/jpeg"),
+        ),
         ({"image_size_px": 32}, ModelInput(32, 32)),
         ({"image_size_px": [320, 240], "resize_mode": "pad"}, ModelInput(320, 240, PAD)),
     ],

@@ -249,6 +249,11 @@ def test_the_softmax_of_logits_is_tempered_as_their_probabilities_would_be(logit
     assert math.isclose(math.fsum(probabilities), 1, abs_tol=1e-9)
 
 
+@pytest.mark.parametrize("logits", [[5_000, 0], [5_000, 5_000 - 1_000]])
+def test_large_logits_do_not_overflow(logits):
+    assert decide(logits, Policy(TWO, 0.9, {}, scores_are="logits")).probabilities == {TWO[0]: 1, TWO[1]: 0}
+
+
 @pytest.mark.parametrize("values", [[None, 1], [10**400, 1], ["1", 2], [True, 1], [1]])
 def test_what_is_not_a_finite_logit_per_class_is_invalid(values):
     with pytest.raises(InvalidScores):
@@ -345,6 +350,17 @@ def test_a_policy_without_classes_or_thresholds_is_refused(missing):
 def test_a_class_without_a_threshold_has_the_common_one():
     policy = parse(class_thresholds=" bicycle=0.8, ")
     assert (policy.threshold_of("bicycle"), policy.threshold_of("motorcycle")) == (0.8, 0.9)
+
+
+@pytest.mark.parametrize("name", ["a,b", "a\nb", "a\u202eb"])
+def test_a_class_of_a_card_has_a_printable_name_without_a_comma(name):
+    with pytest.raises(ValueError, match="printable and without a comma"):
+        Policy.from_mapping({"classes": [name, "other"], "threshold": 0.9, "thresholds": {}})
+
+
+@pytest.mark.parametrize("threshold", ["0", "1"])
+def test_a_threshold_of_0_or_1_may_be_a_parameter(threshold):
+    assert parse(threshold=threshold).threshold == int(threshold)
 
 
 @pytest.mark.parametrize(
