@@ -1,5 +1,6 @@
 """The system starts, is found, keeps what it holds, and leaves no process behind."""
 
+import json
 import os
 import random
 import shutil
@@ -9,8 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
+import httpx
 import pytest
 from rich.console import Console
 
@@ -104,6 +107,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     ]
     with progress_bar(Console(quiet=True)) as progress:
         assert settle(first, [Dropped("kept.png", version)], progress, PATIENCE_S).missing == []
+    console_url = local.start_console(first)
     left = first.client("s3").put_object(Bucket=first.incoming_bucket, Key="in flight.png", Body=body)
     os.kill(first.pids["aws"], signal.SIGKILL)
     local.down(stack_file)
@@ -115,6 +119,7 @@ def test_a_restart_keeps_what_was_there(home: Path, tmp_path: Path) -> None:
     assert second.incoming_bucket == first.incoming_bucket
     assert (second.access_key_id, second.secret_access_key) == (first.access_key_id, first.secret_access_key)
     assert second.results_queue_url.startswith(f"{second.endpoint_url}/")
+    assert second.console_url == console_url, "an open page goes on"
     assert resume(second) == 1
     again = second.client("s3").put_object(Bucket=second.incoming_bucket, Key="new.png", Body=body)[
         "VersionId"
@@ -331,3 +336,38 @@ def test_what_is_up_is_not_started_twice(stack: Stack, tmp_path: Path) -> None:
     stack.save(tmp_path / "stack.json")
     with pytest.raises(local.CannotStart, match="up already"):
         local.up(tmp_path / "home", None, tmp_path / "stack.json")
+
+
+@needs_proc
+def test_what_is_put_through_the_console_is_told_with_its_answer_and_after_its_end_too(stack: Stack) -> None:
+    home = Path(stack.home or "")
+    url = httpx.URL(local.start_console(stack))
+    origin = f"http://127.0.0.1:{url.port}"
+    body = png_bytes(draw("bicycle", 64, 64, random.Random(3)))
+    with httpx.Client(base_url=origin, headers={"origin": origin}, timeout=PATIENCE_S) as browser:
+        assert browser.get("/").status_code == 403
+        assert browser.get(url).status_code == 303
+        assert "Drop images" in browser.get("/").text
+        put = browser.put("/upload", params={"key": "of a page/ü.png"}, content=body)
+        assert put.status_code == 200
+
+        def told() -> dict[str, Any]:
+            with browser.stream("GET", "/events") as stream:
+                for line in stream.iter_lines():
+                    for image in json.loads(line[6:]) if line.startswith("data: [") else ():
+                        if image["id"] == put.json()["id"] and "outcome" in image:
+                            return dict(image)
+            return {}
+
+        first = told()
+        assert (first["key"], first["label"]) == ("of a page/ü.png", "bicycle")
+        (console,) = (pid for pid, name in local.processes(home).items() if name == "console")
+        os.kill(console, signal.SIGKILL)
+        until(lambda: "console" not in local.processes(home).values(), "its end")
+        assert local.is_up(stack)
+        assert local.start_console(stack) == str(url)
+        assert {**told(), "at": first["at"]} == first, "S3's clock is not the console's"
+        picture = browser.get("/picture", params={"key": first["key"], "version": first["version"]})
+        assert picture.headers["content-type"] == "image/jpeg"
+    logs = "".join(log.read_text() for log in (home / "logs").iterdir())
+    assert url.params["token"] not in logs
