@@ -3,8 +3,8 @@
 SELECT
     reason,
     count(*) AS images,
-    max_by(key, decided_at) AS latest_key,
-    max_by(detail, decided_at) AS latest_detail
+    max_by(key, CAST(decided_at AS varchar) || upload_id) AS latest_key,
+    max_by(detail, CAST(decided_at AS varchar) || upload_id) AS latest_detail
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt AND outcome = 'failed'
 GROUP BY reason

@@ -58,13 +58,14 @@ class WeeklyReport:
         return render(self.numbers, self.verdict, self.thumbnails, self.generated_at)
 
     def to_json(self) -> str:
-        """Return every number."""
+        """Return every number. The same table gives the same text, whenever it is asked."""
         numbers = asdict(self.numbers)
         numbers["week"], compare = str(self.numbers.week), self.numbers.compare
         numbers["compare"] = str(compare) if compare else None
+        for statement in numbers["statements"]:
+            del statement["elapsed_ms"]
         return json.dumps(
             {
-                "generated_at": f"{self.generated_at:%Y-%m-%dT%H:%M:%SZ}",
                 "verdict": asdict(self.verdict),
                 **numbers,
             },

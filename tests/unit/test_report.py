@@ -7,7 +7,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import groupby
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from analytics.report.numbers import QUESTIONS_OF_LABELS
 from analytics.report.sections import QUESTIONS, chapters
 from analytics.review.thumbnails import small_jpeg
 from analytics.text import p_value, percent
+from infra.operations.write_report import default_week
 from ingest.stats import wilson_interval
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
@@ -454,6 +455,27 @@ def check_page(report: WeeklyReport) -> None:
 
 def test_the_page_is_sound(report):
     check_page(report)
+
+
+def test_a_screen_reader_knows_each_table_each_row_and_each_region(report):
+    html = report.to_html()
+    labels = re.findall(r'role="region" aria-label="([^"]*)"', html)
+    assert len(labels) == len(set(labels)) == html.count("<table>") == html.count("</caption>")
+    for table in re.findall(r"<table>.*?</table>", html, re.DOTALL):
+        head, body = table.split("<tbody>")
+        assert not re.search(r"<th[^>]*></th>", head)
+        rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+        assert rows
+        assert all(row.startswith('<th scope="row"') for row in rows)
+
+
+def test_a_finding_leads_to_its_card_and_the_card_is_marked(report):
+    html = report.to_html()
+    urgent = {finding.section for finding in report.verdict.findings if finding.attention}
+    marked = re.findall(r'<section class="card [^"]*\burges\b[^"]*" id="([^"]*)"', html)
+    assert urgent
+    assert {*marked} == urgent
+    assert all(f'<a href="#{section}">' in html for section in urgent)
 
 
 def test_each_chart_has_its_numbers_in_a_table(report):
@@ -920,6 +942,43 @@ def test_the_report_is_written_as_three_files(report, tmp_path):
     page = report.write(tmp_path / "new" / "folder")
     assert sorted(file.name for file in page.parent.iterdir()) == ["digest.md", "report.html", "report.json"]
     assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["week"] == "2026-W47"
+
+
+def test_a_report_without_images_replaces_none_with_images(tmp_path):
+    folder = tmp_path / "report"
+    empty, full = report_of(tmp_path / "no", []), report_of(tmp_path / "some", [a_row()])
+    assert not empty.is_kept_out_of(folder)
+    empty.write(folder)
+    full.write(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert empty.is_kept_out_of(folder)
+    assert empty.write(folder).read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(("first", "week"), [("2026-11-24", "2026-W48"), ("2026-11-02", "2026-W47")])
+def test_the_week_is_the_last_complete_one_if_there_was_any_before_this_one(tmp_path, first, week):
+    write_rows(tmp_path, [a_row(uploaded_at=datetime.fromisoformat(f"{first}T10:00"))])
+    assert str(default_week(LocalEngine(tmp_path, views()), date(2026, 11, 25))) == week
+
+
+def test_the_same_table_gives_the_same_json_byte_for_byte(rows, tmp_path):
+    ties = [a_failed_row(n, key=f"{n}.png", uploaded_at=rows[-1]["uploaded_at"]) for n in range(9_000, 9_040)]
+    rows = [*rows, *ties]
+    write_rows(tmp_path / "one", rows)
+    write_rows(tmp_path / "other", rows[::-2])
+    write_rows(tmp_path / "other", rows[-2::-2], file="part-1")
+
+    def asked(folder, threads, hour):
+        engine = LocalEngine(tmp_path / folder, views(), threads=threads)
+        return build_report(engine, WEEK, BEFORE, now=NOW.replace(hour=hour)).to_json()
+
+    first = asked("one", 1, 6)
+    assert first == asked("one", 4, 9)
+    elsewhere = json.loads(asked("other", 4, 9))  # whose files have other sizes
+    whole = json.loads(first)
+    for name in ("statements", "cost"):
+        whole.pop(name), elsewhere.pop(name)
+    assert whole == elsewhere
 
 
 def test_the_digest_is_short_and_says_what_to_do(report):
