@@ -49,8 +49,8 @@ class Row:
     dt: str
     counts: bool
     """Whether the view `outcomes` has it, or an identical copy of it."""
-    first_decided_at: datetime | None
-    """Time of the first outcome of equal rank; None where the row does not count."""
+    first_decided_at: datetime
+    """Time of the first outcome of equal rank."""
     upload: Upload
     result_id: str
     decided_at: datetime
@@ -398,7 +398,7 @@ def _steps(facts: Facts, upload: Upload, current: Row | None, rows: Sequence[Row
         steps.append(Step("classified", None, current.classify_ms, said))
     after_ms = (current.decided_at - upload.uploaded_at.replace(tzinfo=None)).total_seconds() * 1_000
     said = f"{current.outcome}, {words.seconds(after_ms)} after the upload"
-    if current.first_decided_at and current.first_decided_at < current.decided_at:
+    if current.first_decided_at < current.decided_at:
         said += f"; first at {_utc(current.first_decided_at)}"
     if current.execution_arn:
         said += f"; {current.execution_arn}"

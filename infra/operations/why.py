@@ -91,8 +91,9 @@ def facts_about(
 ) -> Facts:
     """Gather what is known about a key, and about one upload under it.
 
-    Rows are looked for on the days of the listed versions, and of uploads that are not listed any more since
-    a day.
+    Rows are looked for on the days of the listed versions, so that the size of the table does not matter.
+    Versions that are gone have rows on other days: these are read if what was asked for is not listed, or if
+    a day is given.
 
     Args:
         stack: the system.
@@ -100,7 +101,7 @@ def facts_about(
         answers: the stack's engine.
         key: of the object; of an imported row, its event id.
         version_id: of the upload; its ETag where it has none. None stands for the latest upload.
-        since: UTC date of the first uploads that are not listed; None goes back four weeks.
+        since: UTC date of the first uploads that are not listed; None goes back four weeks if there is none.
         model: folder of the model that decided, for the nearest training images.
 
     Raises:
@@ -112,7 +113,7 @@ def facts_about(
     versions, markers = _listed(s3, stack.incoming_bucket, key)
     if version_id:
         versions = _with_version(s3, stack.incoming_bucket, key, version_id, versions)
-    rows = _rows(answers, key, version_id, versions, since or now.date() - CONSOLE_DAYS * _DAY)
+    rows = _rows(answers, key, version_id, versions, since)
     chosen = _chosen(versions, rows, version_id)
     facts = Facts(
         bucket=stack.incoming_bucket,
@@ -231,8 +232,9 @@ def _upload(bucket: str, key: str, version_id: str, said: Mapping[str, Any]) -> 
     )
 
 
-def _is_version(upload: Upload, version_id: str) -> bool:
-    return version_id in (upload.version_id or NULL_VERSION, upload.etag)
+def _is_version(upload: Upload, version_id: str | None) -> bool:
+    """Tell whether an upload is the one that was asked for; None stands for any."""
+    return version_id is None or version_id in (upload.version_id or NULL_VERSION, upload.etag)
 
 
 def _chosen(versions: Sequence[Stored], rows: Sequence[Row], version_id: str | None) -> Upload | None:
@@ -249,20 +251,22 @@ def _chosen(versions: Sequence[Stored], rows: Sequence[Row], version_id: str | N
 
 
 def _rows(
-    answers: Engine, key: str, version_id: str | None, versions: Sequence[Stored], since: date
+    answers: Engine, key: str, version_id: str | None, versions: Sequence[Stored], since: date | None
 ) -> list[Row]:
     # The event's time may be on another day than the listing's.
     days = {
-        f"{each.upload.uploaded_at.date() + offset:%Y-%m-%d}"
-        for each in versions
-        for offset in (-_DAY, timedelta(0), _DAY)
+        each.upload.uploaded_at.date() + offset for each in versions for offset in (-_DAY, timedelta(0), _DAY)
     }
+    tomorrow = datetime.now(UTC).date() + _DAY
+    if since is None and not any(_is_version(each.upload, version_id) for each in versions):
+        since = tomorrow - CONSOLE_DAYS * _DAY
+    if since:
+        days |= {since + number * _DAY for number in range((tomorrow - since).days + 1)}
     sql = internal_query(
         "rows_about",
         key=key,
         version=version_id or "",
-        days=sorted(days) or [str(since)],
-        from_dt=since,
+        days=sorted(map(str, days)),
         limit=ROWS_MOST,
     )
     frame = answers.query(sql).frame
@@ -275,7 +279,7 @@ def _row(key: str, said: Mapping[str, Any]) -> Row:
         path=path[path.rindex("predictions/") :],
         dt=said["dt"],
         counts=bool(said["counts"]),
-        first_decided_at=_time(said["first_decided_at"]),
+        first_decided_at=said["first_at"].to_pydatetime(),
         upload=Upload(
             bucket=said["bucket"],
             key=key,
@@ -318,10 +322,6 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows with None for NULL."""
     records: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return records
-
-
-def _time(at: Any) -> datetime | None:
-    return None if at is None else at.to_pydatetime()
 
 
 def _decides_by(cloudformation: Any, stack_name: str) -> tuple[Policy, ModelInput]:

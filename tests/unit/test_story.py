@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
+from analytics.lake.merge import merge
 from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT
 from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Stored, tell
@@ -33,7 +34,7 @@ def a_told_row(**changes):
         "path": "predictions/dt=2026-11-16/a.parquet",
         "dt": "2026-11-16",
         "counts": True,
-        "first_decided_at": None,
+        "first_decided_at": at("09:31"),
         "upload": UPLOAD,
         "result_id": "r",
         "decided_at": at("09:31"),
@@ -270,8 +271,10 @@ def test_rows_and_labels_are_those_that_the_views_choose_among(tmp_path):
     write_labels(tmp_path, "2026-11-16", labels)
     answers = LocalEngine(tmp_path, views())
     try:
+        assert _rows(answers, key, None, [], date(2026, 11, 17)) == []
         found = _rows(answers, key, None, [], date(2026, 11, 1))
-        found.sort(key=lambda row: (row.path, row.outcome))
+        listed = [Stored(an_upload(key=key, uploaded_at=moment.replace(tzinfo=UTC)), is_latest=True)]
+        assert _rows(answers, key, None, listed, None) == found
         given_ = _labels(answers, accepted["upload_id"], {"2026-11-16"})
     finally:
         answers.close()
@@ -290,6 +293,39 @@ def test_rows_and_labels_are_those_that_the_views_choose_among(tmp_path):
         (None, "Grace", True),
         ("tulip", "Ada", False),
     ]
+
+
+def test_the_row_that_counts_is_the_one_of_the_view_also_in_a_compacted_day(tmp_path):
+    first = a_row(1, key="a.jpg")
+    later = a_row(1, key="a.jpg", model_version="m2", decided_at=first["decided_at"] + timedelta(hours=1))
+    failed = a_failed_row(1, key="a.jpg", decided_at=first["decided_at"] + timedelta(hours=2))
+    write_rows(tmp_path, [first, failed])
+    write_rows(tmp_path, [later, first, a_row(2)], "part-1")
+    answers = LocalEngine(tmp_path, views())
+
+    def counted():
+        rows = [row for row in _rows(answers, "a.jpg", None, [], date(2026, 11, 1)) if row.counts]
+        assert len({row.sort_key for row in rows}) == 1
+        return rows[0].result_id, rows[0].decided_at, rows[0].first_decided_at
+
+    def of_view():
+        sql = "SELECT result_id, decided_at, first_decided_at FROM outcomes WHERE key = 'a.jpg'"
+        (row,) = answers.query(sql).frame.itertuples(index=False)
+        return row.result_id, row.decided_at, row.first_decided_at
+
+    try:
+        assert counted() == of_view() == (later["result_id"], later["decided_at"], first["decided_at"])
+        day = tmp_path / "predictions" / "dt=2026-11-16"
+        files = sorted(day.iterdir())
+        (tmp_path / "merged").mkdir()
+        merged = merge(files, tmp_path / "merged", "predictions/dt=2026-11-16/")
+        for path in files:
+            path.unlink()
+        for path, file in merged.files.items():
+            file.rename(tmp_path / path)
+        assert counted() == of_view() == (later["result_id"], later["decided_at"], first["decided_at"])
+    finally:
+        answers.close()
 
 
 class Sqs:

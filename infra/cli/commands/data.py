@@ -344,7 +344,11 @@ def rejected(folder: Path | None, on: str | None, as_json: bool) -> None:
 @scones.command()
 @argument("key", metavar="KEY")
 @option("--version", "version_id", help="S3's id of the version. Left out: the latest upload.")
-@_since
+@option(
+    "--since",
+    type=_Date(),
+    help="UTC date, like 2026-11-16: also look for versions that are not listed any more, uploaded since.",
+)
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of the model that decided.")
 @option("--out", type=FOLDER, help="Folder of the picture that the model sees.")
 @on
