@@ -135,7 +135,7 @@ def test_the_template_s_parameters_carry_the_form_of_a_card(form):
 def test_a_file_is_a_png_or_a_jpeg_of_the_quality():
     picture = noise(64, 64)
     sizes = [len(ModelInput(64, 64, jpeg_quality=quality).file_of(picture)) for quality in (20, 60, 95)]
-    assert sizes == sorted(sizes)
+    assert sizes == sorted(set(sizes))
     with Image.open(io.BytesIO(ModelInput(64, 64, jpeg_quality=60).file_of(picture))) as image:
         assert image.format == "JPEG"
     with Image.open(io.BytesIO(ModelInput.square(64).file_of(picture))) as image:
