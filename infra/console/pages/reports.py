@@ -18,8 +18,7 @@ from infra.installation import how, state_folder
 TITLE, PATH = "Reports", "/reports"
 
 FOLDER = "report"
-"""Folder of the state folder, and `BUCKET_PREFIX` of the results bucket, with a folder for each week."""
-BUCKET_PREFIX = "reports/"
+"""Folder of the state folder, with a folder for each week."""
 PAGE = "report.html"
 
 PAGE_MAX_BYTES = 64_000_000
@@ -59,7 +58,7 @@ def routes(system: System) -> Sequence[BaseRoute]:
 
     async def in_bucket(request: Request) -> Response:
         """Return a report of the results bucket."""
-        page = await system.in_thread(_fetched, system, f"{BUCKET_PREFIX}{_week_of(request)}/{PAGE}")
+        page = await system.in_thread(_fetched, system, _week_of(request))
         return _as_report(page)
 
     return [
@@ -82,10 +81,12 @@ def _here() -> list[Written]:
 
 
 def _in_bucket(system: System) -> list[Written]:
+    from analytics.report.digest.aws import REPORTS_PREFIX  # boto3: not before somebody looks
+
     pages = system.client("s3").get_paginator("list_objects_v2")
     found = [
-        (each["Key"].removeprefix(BUCKET_PREFIX).partition("/"), each["LastModified"])
-        for page in pages.paginate(Bucket=system.stack.results_bucket, Prefix=BUCKET_PREFIX)
+        (each["Key"].removeprefix(REPORTS_PREFIX).partition("/"), each["LastModified"])
+        for page in pages.paginate(Bucket=system.stack.results_bucket, Prefix=REPORTS_PREFIX)
         for each in page.get("Contents", ())
     ]
     return [
@@ -110,8 +111,10 @@ def _read(path: Path) -> bytes:
         raise HTTPException(404) from error
 
 
-def _fetched(system: System, key: str) -> bytes:
-    s3 = system.client("s3")
+def _fetched(system: System, week: str) -> bytes:
+    from analytics.report.digest.aws import REPORTS_PREFIX
+
+    s3, key = system.client("s3"), f"{REPORTS_PREFIX}{week}/{PAGE}"
     try:
         stored = s3.get_object(Bucket=system.stack.results_bucket, Key=key)
     except s3.exceptions.NoSuchKey as error:
