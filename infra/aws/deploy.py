@@ -244,6 +244,11 @@ def plan_deployment(
     if not stack and not model:
         of_model = parameters_of_model()
     wanted = wanted_parameters(given, of_model, present)
+    if challenger and not {**present, **wanted}.get("ChallengerEndpointName"):
+        raise DeployFailed(
+            f"{challenger} is a challenger's model, and no endpoint serves it yet as far as the stack knows: "
+            'PARAMETERS="ChallengerEndpointName=…" names it'
+        )
     inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
     if not inside:

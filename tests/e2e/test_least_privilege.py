@@ -11,7 +11,9 @@ its children.
 import base64
 import io
 import json
+import os
 import shutil
+import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +33,7 @@ from click.testing import CliRunner
 from analytics.lake.merge import generation_of
 from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
 from infra.cli.main import scones
-from infra.laptop.local import running
+from infra.laptop.local import processes, running
 from infra.stack import STACK_NAME, Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
@@ -378,11 +380,11 @@ def the_challenger_is_not_shown_it(system: System, role: str, action: str) -> No
     """The row is written all the same."""
     event = system.drop()
     until(lambda: system.rows_of(event), "a row")
-    logs = {"logGroupName": system.physical_ids["RecordLogs"], "filterPattern": "challenger"}
+    logs = system.client("logs"), system.physical_ids["RecordLogs"]
 
     def denials() -> list[str]:
-        events = system.client("logs").filter_log_events(**logs)["events"]
-        return [each["message"] for each in events if "AccessDenied" in each["message"]]
+        messages = [each["message"] for each in logs[0].filter_log_events(logGroupName=logs[1])["events"]]
+        return [said for said in messages if "challenger" in said and "AccessDenied" in said]
 
     until(denials, "a denied message")
     assert system.rows_of(event, CHALLENGER_TABLE) == []
@@ -789,3 +791,17 @@ def test_the_challenger_takes_the_model_s_place_and_gives_it_back(
         assert (row["endpoint"], row["model_version"]) == (in_use, version)
         (answer,) = until(partial(system.rows_of, event, CHALLENGER_TABLE), "an answer")
         assert answer["endpoint"] == other
+
+
+def test_an_image_has_its_outcome_when_the_challenger_s_endpoint_is_gone(system: System) -> None:
+    """The system goes on without it."""
+    home = Path(system.stack.home or "")
+    folder = f"\0{(home.parent / 'challenger').resolve()}\0"
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8") for pid in processes(home)}
+    (pid,) = [pid for pid, command in commands.items() if folder in command]
+    os.kill(pid, signal.SIGKILL)
+    log = home / "logs" / "supervisor.log"
+    until(lambda: "challenger ended by itself" in log.read_text(encoding="utf-8"), "its end")
+    event = system.drop()
+    (row,) = until(lambda: system.rows_of(event), "a row")
+    assert row["outcome"] in ("accepted", "needs_review")

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra.aws import deploy as module
@@ -47,6 +48,18 @@ def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_as
     account = Account(SimpleNamespace(region_name="us-east-1"), "123456789012", "arn")  # it has no client
     with pytest.raises(DeployFailed, match=r"no parameter 'EndpointNam'\. Perhaps EndpointName\?"):
         plan_deployment(account, "scones", {"EndpointNam": "mine"})
+
+
+def test_a_challenger_s_folder_needs_the_name_of_its_endpoint(fake_aws: None) -> None:
+    def describe_stacks(StackName: str) -> None:
+        raise ClientError(
+            {"Error": {"Code": "ValidationError", "Message": "no such stack"}}, "DescribeStacks"
+        )
+
+    no_stack = SimpleNamespace(describe_stacks=describe_stacks)  # and nothing else may be asked
+    session = SimpleNamespace(region_name="us-east-1", client=lambda service: no_stack)
+    with pytest.raises(DeployFailed, match=r'PARAMETERS="ChallengerEndpointName=…" names it'):
+        plan_deployment(Account(session, "123456789012", "arn"), "scones", {}, challenger=DEFAULT_MODEL)
 
 
 def test_the_model_in_the_lambdas_is_the_one_that_the_policy_is_for(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The challenger beside the model in use: what the questions find, and what labels say."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from analytics.athena.engine import Record
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import CHALLENGER_SCHEMA, CHALLENGER_TABLE, LABELS_SCHEMA, SCHEMA
 from analytics.questions.queries import console_query, saved_queries, saved_query, views
+from analytics.report.build import build_report
 from analytics.report.challenger import QUESTIONS, comparison, note, table_rows, takeaway
 from analytics.report.isoweek import IsoWeek
 from analytics.review.duel import Judged, State, duel
@@ -23,6 +25,7 @@ from tests.builders_table import a_row, write_rows
 
 WEEK = IsoWeek.parse("2026-W47")
 NOON = datetime.fromisoformat("2026-11-16T12:00")
+_NOTHING: dict[str, list[Record]] = {name: [] for name in QUESTIONS}
 
 
 def seen(number: int, label: str, challenger_label: str | None, **changes: Any) -> tuple[dict[str, Any], ...]:
@@ -108,15 +111,40 @@ def test_the_report_says_where_the_two_differ_and_who_is_right(tmp_path: Path) -
     assert table_rows(found.differences)[0][:3] == ("bicycle", "motorcycle", "3")
 
 
-def test_a_challenger_that_answers_nothing_is_said_to_have_failed(tmp_path: Path) -> None:
-    found = comparison(answers_of(tmp_path, [seen(1, "bicycle", None), seen(2, "bicycle", None)], {}))
+def test_the_page_has_the_comparison_and_says_nothing_else_of_the_challenger(tmp_path: Path) -> None:
+    pairs = [seen(number, "bicycle", "motorcycle", key="<b>/a.png") for number in range(3)]
+    answers_of(tmp_path, pairs, {})
+    engine = LocalEngine(tmp_path, views())
+    report = build_report(engine, WEEK, None)
+    engine.close()
+    assert report.numbers.summary.tally.images == 3
+    assert [model.endpoint for model in report.numbers.models] == ["scones"]
+    page = report.to_html()
+    assert "The challenger" in page
+    assert "m2 and resnet9-2026-11-01, which is in use, agree on" in page
+    assert "&lt;b&gt;/a.png (0.97, 0.97)" in page
+    assert "scones-2" not in page
+    assert json.loads(report.to_json())["challenger"]["images"] == 3
+
+
+def test_a_challenger_that_answers_nothing_is_said_to_have_failed() -> None:
+    row, failed = seen(1, "bicycle", None)
+    agreement = {
+        "model_version": row["model_version"],
+        "challenger": failed["endpoint"],
+        "challenger_version": None,
+        "challenger_label": None,
+        "images": 2,
+        "last_decided_at": NOON,
+    }
+    found = comparison({**_NOTHING, "challenger_agreement": [agreement]})
     assert found
     assert (found.images, found.failed, found.challenger_version) == (0, 2, None)
     assert takeaway(found) == "scones-2 answered nothing: 2 images failed."
 
 
-def test_without_a_challenger_there_is_no_comparison(tmp_path: Path) -> None:
-    assert comparison(answers_of(tmp_path, [], {})) is None
+def test_without_a_challenger_there_is_no_comparison() -> None:
+    assert comparison(_NOTHING) is None
 
 
 def tables_of(sql: str) -> set[str]:
