@@ -15,7 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ class Workshop:
     """What builds images in one account and region."""
 
     account: Account
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def parts(self) -> list[str]:
@@ -317,7 +318,9 @@ class Workshop:
             )
 
     def _client(self, service: str) -> Any:
-        return self.account.session.client(service)
+        if service not in self._clients:
+            self._clients[service] = self.account.session.client(service)
+        return self._clients[service]
 
     def _arn(self, service: str, resource: str) -> str:
         account = self.account

@@ -78,25 +78,9 @@ def test_a_build_is_asked_for_with_its_source_and_its_image(workshop: Workshop) 
     assert stored == source()
 
 
-def test_a_source_that_was_built_is_not_built_again(workshop: Workshop) -> None:
-    assert not workshop.has(TAG)  # no repository
-    build(workshop)
-    assert not workshop.has(TAG)  # no image
-    push(workshop)
-    assert workshop.has(TAG)
-
-
-def test_a_second_build_finds_what_the_first_one_made(workshop: Workshop) -> None:
-    build(workshop)
-    build(workshop)
-    logs = workshop.account.session.client("logs")
-    (group,) = logs.describe_log_groups(logGroupNamePrefix=image.LOG_GROUP)["logGroups"]
-    assert group["retentionInDays"] == image.LOG_DAYS
-
-
 def test_the_role_is_codebuild_s_and_may_do_no_more_than_this_build(workshop: Workshop) -> None:
-    build(workshop)
     iam = workshop.account.session.client("iam")
+    workshop._make_role()
     role = iam.get_role(RoleName=workshop.role_name)["Role"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "codebuild.amazonaws.com"}
@@ -108,15 +92,21 @@ def test_the_role_is_codebuild_s_and_may_do_no_more_than_this_build(workshop: Wo
             assert re.search(r"scones-(model|image|artifacts)", statement["Resource"])
 
 
-def test_all_that_was_created_is_deleted_and_deleting_twice_is_no_error(workshop: Workshop) -> None:
-    build(workshop)
-    push(workshop)
+def test_a_second_build_finds_what_is_there_and_deleting_leaves_nothing(workshop: Workshop) -> None:
+    assert not workshop.has(TAG)  # no repository
     for _ in range(2):
+        build(workshop)
+    logs, session = workshop.account.session.client("logs"), workshop.account.session
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=image.LOG_GROUP)["logGroups"]
+    assert group["retentionInDays"] == image.LOG_DAYS
+    assert not workshop.has(TAG)  # no image
+    push(workshop)
+    assert workshop.has(TAG)
+    for _ in range(2):  # what is gone already is no error
         workshop.delete()
-    session = workshop.account.session
     assert session.client("codebuild").list_projects()["projects"] == []
     assert session.client("ecr").describe_repositories()["repositories"] == []
-    assert session.client("logs").describe_log_groups()["logGroups"] == []
+    assert logs.describe_log_groups()["logGroups"] == []
     assert "Contents" not in session.client("s3").list_objects_v2(Bucket=workshop.bucket, Prefix="image/")
     with pytest.raises(ClientError, match="NoSuchEntity"):
         session.client("iam").get_role(RoleName=workshop.role_name)
