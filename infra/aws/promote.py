@@ -37,6 +37,7 @@ def exchanged(parameters: Mapping[str, str]) -> dict[str, str]:
             f"`{how('deploy', MODEL='folder')}` packs the challenger's"
         )
     ensure_possible(parameters)
+    _ensure_told_apart(parameters, {**parameters, "ModelVersion": "", **settings_of(parameters)})
     in_use = {name: parameters[name] for name in OF_AN_ENDPOINT if name in parameters}
     places = {
         "EndpointName": "ChallengerEndpointName",
@@ -50,6 +51,22 @@ def exchanged(parameters: Mapping[str, str]) -> dict[str, str]:
         **{other: parameters[name] for name, other in places.items()},
         "ChallengerSettings": settings_for(in_use),
     }
+
+
+def _ensure_told_apart(in_use: Mapping[str, str], challenger: Mapping[str, str]) -> None:
+    """Check that no scores are read with the classes of the other model while the stack is updated.
+
+    Raises:
+        NothingToPromote: the classes differ, and a policy takes the answer of any model version.
+    """
+    if in_use["ClassNames"] == challenger["ClassNames"]:
+        return
+    for whose, parameters in (("", in_use), ("ChallengerSettings with a ", challenger)):
+        if not parameters.get("ModelVersion"):
+            raise NothingToPromote(
+                "the models have different classes, and during the update one could be read with the "
+                f"classes of the other: deploy {whose}ModelVersion first, as the column model_version has it"
+            )
 
 
 def promotion(

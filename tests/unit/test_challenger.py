@@ -247,6 +247,17 @@ def test_a_promotion_exchanges_all_that_belongs_to_an_endpoint() -> None:
     assert json.loads(after["ChallengerSettings"]) == {name: present[name] for name in OF_AN_ENDPOINT}
 
 
+@pytest.mark.parametrize(
+    "changes", [{"ModelVersion": ""}, {"ChallengerSettings": settings_for({**OWN, "ModelVersion": ""})}]
+)
+def test_models_of_other_classes_that_cannot_be_told_apart_are_not_exchanged(changes: dict[str, str]) -> None:
+    """While the functions change one after the other, an answer may meet the other policy."""
+    with pytest.raises(NothingToPromote, match=r"deploy .*ModelVersion first"):
+        exchanged(parameters(**changes))
+    same = settings_for({"Threshold": "0.8"})
+    assert exchanged(parameters(ModelVersion="", ChallengerSettings=same))["Threshold"] == "0.8"
+
+
 def test_a_second_promotion_is_the_way_back() -> None:
     present = parameters()
     back = {**present, **exchanged({**present, **exchanged(present)})}
