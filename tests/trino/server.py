@@ -21,8 +21,9 @@ from infra.stack import write_privately
 VERSION = 476
 _URL = f"https://repo.maven.apache.org/maven2/io/trino/trino-server/{VERSION}/trino-server-{VERSION}.tar.gz"
 _SHA256 = "cfd5accde17e8ebd251eeeb78aed1f490e77bb3a164d95a0f454bf8a7c1cbd3f"
-_PARTS = ("bin/", "lib/", "plugin/hive/", "plugin/memory/")
-"""What is extracted: half of the archive is connectors that nothing here asks."""
+_PLUGINS = ("hive", "memory", "geospatial", "teradata-functions")
+_PARTS = ("bin/", "lib/", *(f"plugin/{name}/" for name in _PLUGINS))
+"""What is extracted: half of the archive is connectors that nothing here asks. Two plugins have functions."""
 _JAVA = 24
 """Oldest Java that this version runs on."""
 _JAVAS = Path("/usr/lib/jvm")
