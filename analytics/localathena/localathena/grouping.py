@@ -24,14 +24,12 @@ def form(node: Any, resolve: Resolve) -> Hashable:
     if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
         return resolve(node)
     if isinstance(node, exp.Anonymous):
-        # Trino compares the word of normalize(x, NFC) as it is written.
-        parts = (part.name if isinstance(part, exp.Var) else form(part, resolve) for part in node.expressions)
-        return node.name.lower(), tuple(parts)
+        return node.name.lower(), tuple(form(part, resolve) for part in node.expressions)
     if isinstance(node, exp.Literal):
         return node.is_string, node.this
     if isinstance(node, exp.Expr):
-        named = ((name, form(part, resolve)) for name, part in sorted(node.args.items()) if part)
-        return type(node).__name__, tuple(named)
+        parts = ((name, form(part, resolve)) for name, part in sorted(node.args.items()) if part)
+        return type(node).__name__, tuple(parts)
     if isinstance(node, list):
         return tuple(form(part, resolve) for part in node)
     return str(node).lower()

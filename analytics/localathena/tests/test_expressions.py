@@ -149,7 +149,7 @@ TEXT = [
     ("from_utf8(from_base64('YQ=='))", "a"),
     ("from_utf8(from_base64('YQ'))", "a"),
     ("normalize(x, NFC) FROM (VALUES 'a') AS t (x) GROUP BY 1", "a"),
-    ("normalize(x, nfd) FROM (VALUES 'a') AS t (x) GROUP BY normalize(x, nfd)", "a"),
+    ("normalize(x, NFD) FROM (VALUES 'a') AS t (x) GROUP BY normalize(x, NFD)", "a"),
     ("json_array_contains('[9007199254740993]', 9007199254740992)", False),
     ("json_array_contains('[9007199254740993]', 9007199254740993)", True),
     ("from_base64('')", b""),

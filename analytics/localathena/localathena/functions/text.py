@@ -101,9 +101,9 @@ _FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 
 def _normalize(translator: Translator, arguments: Arguments) -> Value:
     node, *forms = arguments
-    form = forms[0].name.upper() if forms else "NFC"
+    form = forms[0].name if forms else "NFC"
     if len(forms) > 1 or form not in _FORMS:
-        raise QueryRefused(f"normalize takes one of the forms {', '.join(_FORMS)}.")
+        raise QueryRefused(f"normalize takes one of the forms, in capitals: {', '.join(_FORMS)}.")
     string = expect(translator.value(node), VARCHAR, "normalize").sql
     return Value(in_python("normalize", string, f"'{form}'"), VARCHAR)
 
