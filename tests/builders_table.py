@@ -41,6 +41,7 @@ def a_row(number: int = 0, **changes: Any) -> dict[str, Any]:
         "confidence": 0.97,
         "threshold": 0.94,
         "probabilities": {"bicycle": 0.97, "motorcycle": 0.03},
+        "other_probability": None,
         "unfamiliarity": None,
         "reason": None,
         "detail": None,

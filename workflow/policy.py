@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from workflow.answers import LOGITS, PROBABILITIES, Scores
@@ -16,6 +17,9 @@ UNLIKE_TRAINING = "unlike_training"
 """Reason of an image that needs review because it is unlike the classes, whatever its confidence."""
 
 DEFAULT_UNFAMILIARITY_THRESHOLD = 0.95
+
+KEPT_CLASSES = 10
+"""Classes whose probabilities a row has: all, or of more the most probable."""
 
 PARAMETERS = (
     "ClassNames",
@@ -119,7 +123,9 @@ class Prediction:
     confidence: float
     threshold: float
     probabilities: Mapping[str, float]
-    """Of each class that the endpoint gave a score for: all of them, or the most probable."""
+    """Of each class that the endpoint gave a score for, or of the `KEPT_CLASSES` most probable."""
+    other_probability: float | None
+    """Sum of the probabilities of the other classes that it gave a score for; None if there are none."""
     unfamiliarity: float | None
     reason: str | None
     """`UNLIKE_TRAINING`, or None: a confidence below the threshold is not named."""
@@ -141,12 +147,15 @@ def decide(scores: Scores, policy: Policy) -> Prediction:
     unfamiliarity = _unfamiliarity(scores.unfamiliarity)
     is_unlike = unfamiliarity is not None and unfamiliarity > policy.unfamiliarity_threshold
     is_accepted = by_class[label] >= threshold and not is_unlike
+    kept = _most_probable(by_class)
+    others = [probability for name, probability in by_class.items() if name not in kept]
     return Prediction(
         outcome=Outcome.ACCEPTED if is_accepted else Outcome.NEEDS_REVIEW,
         label=label,
         confidence=by_class[label],
         threshold=threshold,
-        probabilities=by_class,
+        probabilities=kept,
+        other_probability=math.fsum(others) if others else None,
         unfamiliarity=unfamiliarity,
         reason=UNLIKE_TRAINING if is_unlike else None,
         detail=f"unfamiliarity {unfamiliarity:.3f}, above {policy.unfamiliarity_threshold:g}"
@@ -178,6 +187,12 @@ def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
         probabilities = _temper(_checked(values, is_whole=is_whole), policy.temperature)
     found = dict(zip(labels, probabilities, strict=True))
     return {name: found[name] for name in policy.classes if name in found}
+
+
+def _most_probable(by_class: dict[str, float]) -> dict[str, float]:
+    """Return the most probable classes, in their order."""
+    kept = frozenset(nlargest(KEPT_CLASSES, by_class, key=by_class.__getitem__))
+    return {name: probability for name, probability in by_class.items() if name in kept}
 
 
 def _ensure_known(labels: Sequence[str], classes: Sequence[str]) -> None:

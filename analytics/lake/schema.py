@@ -9,7 +9,7 @@ import pyarrow as pa
 from analytics.lake.label_source import Source
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET, Outcome, reason_and_detail
-from workflow.policy import UNLIKE_TRAINING
+from workflow.policy import KEPT_CLASSES, UNLIKE_TRAINING
 
 TABLE = "predictions"
 PREFIX = f"{TABLE}/"
@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         pa.field("confidence", pa.float64()),
         pa.field("threshold", pa.float64()),
         pa.field("probabilities", pa.map_(pa.string(), pa.float64())),
+        pa.field("other_probability", pa.float64()),
         pa.field("unfamiliarity", pa.float64()),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
@@ -119,7 +120,10 @@ COMMENTS: Mapping[str, str] = {
     "label": "Most probable class.",
     "confidence": "Calibrated probability of the label, 0 to 1.",
     "threshold": "Acceptance threshold that the confidence was compared with.",
-    "probabilities": "Calibrated probability of each class.",
+    "probabilities": "Calibrated probability of each class; of more than "
+    f"{KEPT_CLASSES} classes, of the most probable.",
+    "other_probability": "Sum of the probabilities of the classes that are not in `probabilities`; "
+    "NULL where all are in it.",
     "unfamiliarity": "How unlike its classes the model finds the image, 0 to 1; NULL where the endpoint does "
     "not give it.",
     "reason": "Why the image was rejected or failed, in one word; "
@@ -156,6 +160,7 @@ _FROM_PREDICTION = (
     "confidence",
     "threshold",
     "probabilities",
+    "other_probability",
     "unfamiliarity",
     "model_version",
     "endpoint",

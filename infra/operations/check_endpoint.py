@@ -110,9 +110,10 @@ def check_endpoint(endpoint: Endpoint, settings: Settings, images: Sequence[byte
             [image for image, _ in alone], takes_batches=False, batch_ms=None, batch_differs_by=None
         )
     differs_by = [
-        abs(before.get(name, 0.0) - probability)
+        abs(before[name] - probability)
         for (_, before), probabilities in zip(alone, together, strict=True)
         for name, probability in probabilities.items()
+        if name in before
     ]
     return Checked([image for image, _ in alone], True, round(batch_ms, 1), max(differs_by, default=0.0))
 
@@ -135,8 +136,8 @@ def _ask(
             label=decided.label,
             confidence=decided.confidence,
             named=answer.scores.labels is not None,
-            classes=len(decided.probabilities),
-            probability_sum=sum(decided.probabilities.values()),
+            classes=len(answer.scores.values),
+            probability_sum=sum(decided.probabilities.values(), decided.other_probability or 0),
             unfamiliarity=decided.unfamiliarity,
             model_version=answer.model_version,
         ),

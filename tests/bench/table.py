@@ -42,7 +42,7 @@ COPY (
         CASE WHEN kind < .95 THEN if(a < .6, 'bicycle', 'motorcycle') END AS label,
         CASE WHEN kind < .8 THEN .95 + .05 * c WHEN kind < .95 THEN .5 + .45 * c END AS confidence,
         CASE WHEN kind < .95 THEN .95 END AS threshold,
-        NULL::MAP(VARCHAR, DOUBLE) AS probabilities,
+        NULL::MAP(VARCHAR, DOUBLE) AS probabilities, NULL::DOUBLE AS other_probability,
         CASE WHEN kind < .95 THEN .9 * b END AS unfamiliarity,
         CASE WHEN kind >= .98 THEN 'EndpointFault' WHEN kind >= .95 THEN 'corrupt' END AS reason,
         NULL::VARCHAR AS detail, 'model-1' AS model_version, 'scones' AS endpoint, 'jpeg' AS image_format,

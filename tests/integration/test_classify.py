@@ -422,6 +422,7 @@ def test_the_next_lambda_takes_what_this_one_returns(classify_request):
             "confidence": 0.75,
             "threshold": 0.7,
             "probabilities": {"bicycle": 0.25, "motorcycle": 0.75},
+            "other_probability": None,
             "unfamiliarity": None,
             "reason": None,
             "detail": None,

@@ -146,7 +146,7 @@ def test_a_confident_image_is_accepted_and_recorded_with_all_that_is_known(steps
     assert (row["outcome"], row["label"], row["confidence"]) == ("accepted", "bicycle", 0.97)
     assert (row["reason"], row["detail"]) == (None, None)
     unknown = {column for column, value in row.items() if value is None}
-    assert unknown == {"reason", "detail", "first_decided_at", "unfamiliarity"}
+    assert unknown == {"reason", "detail", "first_decided_at", "unfamiliarity", "other_probability"}
 
 
 def test_an_image_that_is_unlike_the_classes_needs_review_however_sure_the_model_is(steps, run):

@@ -9,7 +9,7 @@ from workflow import policy as policy_module
 from workflow.answers import Scores
 from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
-from workflow.policy import PARAMETERS, SUM_TOLERANCE, UNLIKE_TRAINING, Policy
+from workflow.policy import KEPT_CLASSES, PARAMETERS, SUM_TOLERANCE, UNLIKE_TRAINING, Policy
 
 TWO = ("bicycle", "motorcycle")
 
@@ -30,7 +30,7 @@ def parse(classes="bicycle,motorcycle", threshold="0.9", class_thresholds="", te
 
 
 @st.composite
-def scores_of_classes(draw, most=12):
+def scores_of_classes(draw, most=KEPT_CLASSES):
     weights = draw(st.lists(st.floats(1e-6, 1), min_size=1, max_size=most))
     total = math.fsum(weights)
     return [weight / total for weight in weights]
@@ -56,6 +56,19 @@ def test_the_most_probable_class_is_the_label():
     )
     assert prediction.threshold == 0.9
     assert prediction.probabilities == {"bicycle": 0.05, "motorcycle": 0.95}
+
+
+@given(scores_of_classes(most=40))
+def test_the_ten_most_probable_classes_are_kept_and_the_others_summed(scores):
+    prediction = decide(scores, a_policy(names(scores)))
+    kept = list(prediction.probabilities.values())
+    assert sorted(kept) == sorted(scores)[-KEPT_CLASSES:]
+    assert [*prediction.probabilities] == [name for name in names(scores) if name in prediction.probabilities]
+    assert prediction.probabilities[prediction.label] == prediction.confidence
+    if len(scores) <= KEPT_CLASSES:
+        assert prediction.other_probability is None
+    else:
+        assert math.fsum(kept) + prediction.other_probability == pytest.approx(math.fsum(scores))
 
 
 @pytest.mark.parametrize(

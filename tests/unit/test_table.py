@@ -86,6 +86,7 @@ def test_an_accepted_message_becomes_a_row():
         "confidence": 0.97,
         "threshold": 0.94,
         "probabilities": {"bicycle": 0.97, "motorcycle": 0.03},
+        "other_probability": None,
         "unfamiliarity": None,
         "reason": None,
         "detail": None,

@@ -32,6 +32,7 @@ SELECT
     confidence,
     threshold,
     probabilities,
+    other_probability,
     unfamiliarity,
     reason,
     detail,
