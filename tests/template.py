@@ -22,6 +22,7 @@ WITHOUT_OPTIONS = {
     "HasChallenger": True,
     "HasOwnIncoming": True,
     "HasEndpoint": True,
+    "HasClassesFile": False,
     "HasKeyFilter": False,
     "HasProducerAccounts": False,
     "HasImageKeys": False,

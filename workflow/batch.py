@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from ingest.aws import IncomingBucket
+from ingest.aws import IncomingBucket, read_object
 from ingest.errors import RejectedImage
 from ingest.image import PreparedImage, prepare_for
 from ingest.model_input import ModelInput
@@ -64,7 +64,7 @@ class Steps:
             read=IncomingBucket.connect().read,
             form=ModelInput.from_mapping(said),
             endpoint=connect_classifier(said, BATCH_TIMEOUT_S),
-            policy=Policy.from_mapping(said),
+            policy=Policy.from_mapping(said, read_object),
         )
 
     def run(self, events: Sequence[Mapping[str, Any]], execution_arn: str) -> list[dict[str, Any]]:

@@ -18,7 +18,13 @@ logger = StepLogger(service="decide")
 @cache
 def policy() -> Policy:
     """Return the deployed policy, read once."""
-    return Policy.from_mapping(os.environ)
+    return Policy.from_mapping(os.environ, _read)
+
+
+def _read(file: str) -> bytes:
+    from ingest.aws import read_object  # boto3 is slow to import, and needed for many classes only
+
+    return read_object(file)
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_arn")

@@ -1,8 +1,10 @@
 """Probabilities → label and confidence; threshold → outcome. Pure."""
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from heapq import nlargest
 from typing import Any
 
@@ -21,10 +23,20 @@ DEFAULT_UNFAMILIARITY_THRESHOLD = 0.95
 KEPT_CLASSES = 10
 """Classes whose probabilities a row has: all, or of more the most probable."""
 
+CLASSES_MAX_BYTES = 3_200
+"""Limit of the names and thresholds of classes as parameters: a Lambda's environment may have 4 KB in all.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+_OF_CLASSES = ("ClassNames", "ClassThresholds")
+"""Parameters that a file of classes stands for."""
+
 PARAMETERS = (
     "ClassNames",
     "Threshold",
     "ClassThresholds",
+    "ClassesFile",
     "Temperature",
     "ModelVersion",
     "UnfamiliarityThreshold",
@@ -58,17 +70,24 @@ class Policy:
     """`probabilities`, or `logits`, of which the softmax is taken."""
 
     @classmethod
-    def from_mapping(cls, said: Mapping[str, Any]) -> "Policy":
+    def from_mapping(cls, said: Mapping[str, Any], read: Callable[[str], bytes] | None = None) -> "Policy":
         """Read the environment, the template's parameters or a model's card.
 
         The environment and the template have the same names, with text: `a,b`, `0.9`, `a=0.8,b=0.95` (may be
         empty), `1`. A card has JSON values under its own names. Its `temperature` is already in the model.
         Whatever is not listed in `Raises` is optional.
 
+        Args:
+            said: the names and their values.
+            read: returns the content of `ClassesFile`, `bucket/key`, which has what the parameters do not.
+
         Raises:
             KeyError: the classes, the threshold or the thresholds of classes are missing.
-            ValueError: a name is empty, doubled or unknown, or a number is out of its range.
+            ValueError: a name is empty, doubled or unknown, a number is out of its range, or the file is not
+                the one that its name says.
         """
+        if read and (file := said.get("ClassesFile")):
+            said = {**said, **{name: said.get(name) or value for name, value in _of_file(file, read).items()}}
         classes = _classes(_either(said, "ClassNames", "classes"))
         return cls(
             classes=classes,
@@ -92,11 +111,25 @@ class Policy:
             "ClassNames": ",".join(self.classes),
             "Threshold": str(self.threshold),
             "ClassThresholds": own,
+            "ClassesFile": "",
             "Temperature": str(self.temperature).removesuffix(".0"),  # "1", as the template's default
             "ModelVersion": self.model_version,
             "UnfamiliarityThreshold": str(self.unfamiliarity_threshold),
             "EndpointScores": self.scores_are,
         }
+
+    def classes_file(self) -> tuple[str, bytes] | None:
+        """Return the name and the content of a file for classes that are too long for parameters.
+
+        The name is a hash of the content: an update or a rollback that names the file gets exactly these
+        classes. None: the parameters suffice.
+        """
+        parameters = self.to_parameters()
+        if sum(len(parameters[name].encode()) for name in _OF_CLASSES) <= CLASSES_MAX_BYTES:
+            return None
+        values = dict(zip(_OF_CLASSES, (self.classes, self.class_thresholds), strict=True))
+        content = json.dumps(values, ensure_ascii=False).encode()
+        return f"{sha256(content).hexdigest()}.json", content
 
     def check_version(self, answered: str) -> None:
         """Check that the model version that answered is the one that the policy is for.
@@ -260,6 +293,14 @@ def _temper(probabilities: list[float], temperature: float) -> list[float]:
     powers = [(probability / most) ** (1 / temperature) for probability in probabilities]
     total = math.fsum(powers)
     return [power / total for power in powers]
+
+
+def _of_file(file: str, read: Callable[[str], bytes]) -> dict[str, Any]:
+    content = read(file)
+    if f"{sha256(content).hexdigest()}.json" != file.rpartition("/")[2]:
+        raise ValueError(f"the content of {file} is not the one that its name is a hash of")
+    values = json.loads(content)
+    return {name: values[name] for name in _OF_CLASSES}
 
 
 def _either(said: Mapping[str, Any], parameter: str, on_card: str) -> Any:

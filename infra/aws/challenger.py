@@ -1,11 +1,11 @@
 """The challenger of a stack: the parameters that belong to its endpoint."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from infra.aws.changes import DeployFailed
 from ingest.model_input import ModelInput
-from workflow.policy import PARAMETERS, Policy
+from workflow.policy import CLASSES_MAX_BYTES, PARAMETERS, Policy
 
 OF_AN_ENDPOINT = (
     *PARAMETERS,
@@ -39,8 +39,26 @@ def settings_for(parameters_of_model: Mapping[str, str]) -> str:
     return json.dumps(parameters_of_model, ensure_ascii=False, separators=(",", ":"))
 
 
-def ensure_possible(parameters: Mapping[str, str]) -> None:
+def ensure_fits(parameters: Mapping[str, str]) -> None:
+    """Check that the challenger's Lambda has room for what it decides by.
+
+    Raises:
+        DeployFailed: it has not.
+    """
+    names = ("ClassNames", "ClassThresholds", "ChallengerSettings")
+    size_bytes = sum(len(parameters.get(name, "").encode()) for name in names)
+    if size_bytes > CLASSES_MAX_BYTES:
+        raise DeployFailed(
+            f"{', '.join(names)} have {size_bytes:,} bytes, of at most {CLASSES_MAX_BYTES:,}: they are in the "
+            "environment of the challenger's Lambda. Leave out of ChallengerSettings what is the same for the "
+            "model in use, such as the classes."
+        )
+
+
+def ensure_possible(parameters: Mapping[str, str], read: Callable[[str], bytes] | None = None) -> None:
     """Check the challenger of a stack's parameters, if there is one.
+
+    `read` is what `Policy.from_mapping` takes.
 
     Raises:
         DeployFailed: it is the endpoint in use, or its settings contradict each other.
@@ -52,7 +70,7 @@ def ensure_possible(parameters: Mapping[str, str]) -> None:
         raise DeployFailed(f"ChallengerEndpointName: {challenger!r} is the endpoint in use")
     whole = {**parameters, "ModelVersion": "", **settings_of(parameters)}
     try:
-        Policy.from_mapping(whole)
+        Policy.from_mapping(whole, read)
         ModelInput.from_mapping(whole)
     except (ValueError, KeyError) as error:
         raise DeployFailed(f"ChallengerSettings, with the parameters of the model in use: {error}") from error

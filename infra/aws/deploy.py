@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from botocore.exceptions import ClientError
 
 from infra.aws import package
 from infra.aws.account import Account
-from infra.aws.challenger import ensure_possible, settings_for
+from infra.aws.challenger import ensure_fits, ensure_possible, settings_for
 from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
 from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack, parameters_of
+from ingest.aws import read_object
 from ingest.model_input import SCORES_TYPE, ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import PROBABILITIES
@@ -34,7 +36,7 @@ DEFAULT_ENDPOINT = "scones"
 CODE = "code"
 """Folder of the artifacts bucket, with a folder for each stack."""
 POLICIES = "policies"
-"""The same for the policies that a rollback returns to: see `infra.aws.release`."""
+"""The same for classes that are too long for parameters, and for the policies that a rollback returns to."""
 
 Say = Callable[[str], None]
 
@@ -46,6 +48,7 @@ MARKER = "ClassThresholds"
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
 _OF_OTHER_CLASSES = {
+    "ClassesFile": "",
     "EndpointAccept": "application/json",
     "ModelVersion": "",
     "Temperature": "1",
@@ -54,12 +57,6 @@ _OF_OTHER_CLASSES = {
 """Parameters of the endpoint that other classes belong to.
 
 It has another version and other scores, and may not answer with the content type of Scones' own container.
-"""
-
-POLICY_MAX_BYTES = 3_200
-"""Limit of the names and thresholds of classes: the environment of a Lambda may have 4 KB in all.
-
-Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
 
@@ -243,19 +240,23 @@ def plan_deployment(
     present = parameters_of(stack) if stack else {}
     if not stack and not model:
         of_model = parameters_of_model()
-    wanted = wanted_parameters(given, of_model, present)
+    s3 = session.client("s3")
+    wanted = wanted_parameters(given, of_model)
     if challenger and not {**present, **wanted}.get("ChallengerEndpointName"):
         raise DeployFailed(
             f"{challenger} is a challenger's model, and no endpoint serves it yet as far as the stack knows: "
             'PARAMETERS="ChallengerEndpointName=…" names it'
         )
+    policy = policy_of({**present, **wanted}, s3)
     inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
     if not inside:
         wanted = {**_parameters_of_endpoint(session, endpoint), **wanted}
 
     bucket = artifacts_bucket(account.account_id, account.region)
-    make_artifacts_bucket(session.client("s3"), bucket, account.region)
+    make_artifacts_bucket(s3, bucket, account.region)
+    wanted |= stored_classes(policy, s3, bucket, account.region, stack_name)
+    ensure_fits({**present, **wanted})
     template = package.build(state_folder() / "aws", with_libraries=True, model=inside)
     environment = {**os.environ, "AWS_DEFAULT_REGION": account.region}
     command = _deploy_command(template, stack_name, bucket, wanted, environment)
@@ -284,22 +285,14 @@ def ensure_deployable(parameters: Mapping[str, str], model: Path | None) -> dict
     return parameters_of_model(model) if model else {}
 
 
-def wanted_parameters(
-    given: Mapping[str, str], of_model: Mapping[str, str], present: Mapping[str, str]
-) -> dict[str, str]:
+def wanted_parameters(given: Mapping[str, str], of_model: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters to deploy with; the others keep their value.
 
     Args:
         given: by people.
         of_model: by a model's card. Empty: the policy stays, as far as nothing is given.
-        present: of the stack that is there.
-
-    Raises:
-        DeployFailed: they contradict each other.
     """
-    wanted = {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
-    consistent({**present, **wanted})
-    return wanted
+    return {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
 
 
 def model_inside(parameters: Mapping[str, str], model: Path | None) -> Path | None:
@@ -429,29 +422,40 @@ def _ensure_known(parameters: Mapping[str, str]) -> None:
             raise DeployFailed(f"PARAMETERS: the template has no parameter {name!r}.{near}")
 
 
-def consistent(parameters: dict[str, str]) -> dict[str, str]:
-    """Return the parameters if they form a policy; with others, every image would fail.
+def policy_of(parameters: Mapping[str, str], s3: "boto3.client") -> Policy:
+    """Return the policy that parameters form, with the classes of their file if they name one.
 
     Raises:
-        DeployFailed: they contradict each other, such as other classes with the default model's thresholds,
-            or have too many classes.
+        DeployFailed: they contradict each other, such as other classes with the default model's thresholds:
+            every image would fail. Or the challenger's do.
     """
+    read = partial(read_object, s3=s3)
     try:
-        Policy.from_mapping(parameters)
+        policy = Policy.from_mapping(parameters, read)
     except ValueError as error:
         raise DeployFailed(
             f"ClassNames, Threshold and ClassThresholds do not go together: {error}. Give all three; "
             "ClassThresholds may be empty."
         ) from error
-    ensure_possible(parameters)
-    of_policy = ("ClassNames", "ClassThresholds", "ChallengerSettings")
-    policy_bytes = sum(len(parameters.get(name, "").encode()) for name in of_policy)
-    if policy_bytes > POLICY_MAX_BYTES:
-        raise DeployFailed(
-            f"{', '.join(of_policy)} have {policy_bytes:,} bytes, of at most {POLICY_MAX_BYTES:,}: "
-            "they are in the environment of the Lambdas. Give fewer or shorter names, or only one Threshold."
-        )
-    return parameters
+    ensure_possible(parameters, read)
+    return policy
+
+
+def stored_classes(
+    policy: Policy, s3: "boto3.client", bucket: str, region: str, stack_name: str
+) -> dict[str, str]:
+    """Put classes that are too long for parameters into a file of a bucket; return the parameters for it.
+
+    Classes that are short enough change nothing.
+    """
+    file = policy.classes_file()
+    if file is None:
+        return {}
+    name, content = file
+    key = f"{POLICIES}/{stack_name}/{name}"
+    make_artifacts_bucket(s3, bucket, region)
+    s3.put_object(Bucket=bucket, Key=key, Body=content)
+    return {"ClassNames": "", "ClassThresholds": "", "ClassesFile": f"{bucket}/{key}"}
 
 
 def outputs(cloudformation: "boto3.client", stack_name: str) -> dict[str, str]:

@@ -3,8 +3,9 @@
 The model in use becomes the challenger, so that a second promotion is the way back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
 from infra.aws.deploy import endpoint_kind
 from infra.installation import how
 from infra.stack import parameters_of
+from ingest.aws import read_object
 from workflow.classifier import IN_LAMBDA
 
 
@@ -21,8 +23,12 @@ class NothingToPromote(DeployFailed):
     """The stack has no challenger, or it cannot take over."""
 
 
-def exchanged(parameters: Mapping[str, str]) -> dict[str, str]:
+def exchanged(
+    parameters: Mapping[str, str], read: Callable[[str], bytes] | None = None
+) -> dict[str, str]:
     """Return a stack's parameters in which the challenger and the model in use have changed places.
+
+    `read` is what `Policy.from_mapping` takes.
 
     Raises:
         NothingToPromote: there is no challenger.
@@ -36,7 +42,7 @@ def exchanged(parameters: Mapping[str, str]) -> dict[str, str]:
             "the Lambdas have the model themselves (ModelIn=Lambda), so that no endpoint can take its place: "
             f"`{how('deploy', MODEL='folder')}` packs the challenger's"
         )
-    ensure_possible(parameters)
+    ensure_possible(parameters, read)
     _ensure_told_apart(parameters, {**parameters, "ModelVersion": "", **settings_of(parameters)})
     in_use = {name: parameters[name] for name in OF_AN_ENDPOINT if name in parameters}
     places = {
@@ -59,7 +65,7 @@ def _ensure_told_apart(in_use: Mapping[str, str], challenger: Mapping[str, str])
     Raises:
         NothingToPromote: the classes differ, and a policy takes the answer of any model version.
     """
-    if in_use["ClassNames"] == challenger["ClassNames"]:
+    if all(in_use.get(name) == challenger.get(name) for name in ("ClassNames", "ClassesFile")):
         return
     for whose, parameters in (("", in_use), ("ChallengerSettings with a ", challenger)):
         if not parameters.get("ModelVersion"):
@@ -70,12 +76,12 @@ def _ensure_told_apart(in_use: Mapping[str, str], challenger: Mapping[str, str])
 
 
 def promotion(
-    cloudformation: Any, stack: Mapping[str, Any], endpoint: Mapping[str, str], at: datetime
+    client: Callable[[str], Any], stack: Mapping[str, Any], endpoint: Mapping[str, str], at: datetime
 ) -> ChangeSet | None:
     """Compute the change that gives the images to the challenger.
 
     Args:
-        cloudformation: client.
+        client: returns the client of a service.
         stack: CloudFormation's description of the stack.
         endpoint: what `seen` says of the challenger's endpoint; empty on a laptop.
         at: now.
@@ -84,8 +90,9 @@ def promotion(
         NothingToPromote: there is no challenger.
         DeployFailed: its settings contradict each other, or CloudFormation refused them.
     """
-    wanted = {**exchanged(parameters_of(stack)), **endpoint}
-    return change_of_parameters(cloudformation, stack, wanted, f"promote-{at:%Y%m%d%H%M%S}")
+    read = partial(read_object, s3=client("s3"))
+    wanted = {**exchanged(parameters_of(stack), read), **endpoint}
+    return change_of_parameters(client("cloudformation"), stack, wanted, f"promote-{at:%Y%m%d%H%M%S}")
 
 
 def challenger_of(stack: Mapping[str, Any]) -> str:

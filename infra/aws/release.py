@@ -20,16 +20,17 @@ from infra.aws.deploy import (
     DEFAULT_ENDPOINT,
     POLICIES,
     artifacts_bucket,
-    consistent,
     described,
     make_artifacts_bucket,
+    policy_of,
+    stored_classes,
 )
 from infra.stack import NotUp, parameters_of
 from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment
 from workflow.classifier import IN_LAMBDA
-from workflow.policy import PARAMETERS, Policy
+from workflow.policy import PARAMETERS
 
 Say = Callable[[str], None]
 
@@ -60,7 +61,10 @@ class Served:
             DeployFailed: the policy contradicts itself, or CloudFormation refused it.
         """
         present = self.policy
-        whole = {**present, **Policy.from_mapping(consistent(dict(policy))).to_parameters(), **policy}
+        s3, region = self.account.session.client("s3"), self.account.region
+        value = policy_of(policy, s3)
+        stored = stored_classes(value, s3, self._bucket, region, self.stack["StackName"])
+        whole = {**present, **value.to_parameters(), **policy, **stored}
         wanted = {name: value for name, value in whole.items() if name in present or name in policy}
         client = self.account.session.client("cloudformation")
         return change_of_parameters(client, self.stack, wanted, f"policy-{at:%Y%m%d%H%M%S}")

@@ -424,7 +424,15 @@ def _deployed(
     enforce_iam: bool,
 ) -> Stack:
     # Both import boto3, which takes most of a second.
-    from infra.aws.deploy import DEFAULT_ENDPOINT, deploy, model_inside, outputs
+    from infra.aws.challenger import ensure_fits
+    from infra.aws.deploy import (
+        DEFAULT_ENDPOINT,
+        deploy,
+        model_inside,
+        outputs,
+        policy_of,
+        stored_classes,
+    )
     from infra.clients import client
 
     ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
@@ -437,7 +445,8 @@ def _deployed(
         _wait_for(f"{model_url}/ping", supervisor, home / "logs")
         model_endpoint_url = model_url + credentials.model_path
     where = (REGION, endpoint_url, credentials.access_key_id, credentials.secret_access_key, ca_bundle)
-    client("s3", *where).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    s3 = client("s3", *where)
+    s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
     template = package.build(home / "package", with_libraries=False, model=inside)
     challenger_url = f"http://127.0.0.1:{ports[3]}"
     if parameters["ChallengerEndpointName"]:
@@ -445,12 +454,14 @@ def _deployed(
     parameters = {
         **parameters,
         "EndpointName": DEFAULT_ENDPOINT,  # the challenger's after a promotion
+        **stored_classes(policy_of(parameters, s3), s3, ARTIFACTS_BUCKET, REGION, STACK_NAME),
         "ModelEndpointUrl": model_endpoint_url or "",
         "ChallengerModelEndpointUrl": challenger_url + credentials.model_path,
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
         "WaitingSeconds": "40",
     }
+    ensure_fits(parameters)
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))
     pids = {name: pid for pid, name in processes(home).items()}
     os.kill(pids["aws"], signal.SIGUSR1)

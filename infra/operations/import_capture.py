@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +19,9 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
-from infra.stack import Stack, parameters_of
+from infra.operations.deployed import deployed_parameters
+from infra.stack import Stack
+from ingest.aws import read_object
 from ingest.errors import SconesError
 from ingest.model_input import ModelInput
 from ingest.upload import bucket_and_key
@@ -78,15 +81,14 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     Raises:
         CannotImport: they contradict each other.
     """
-    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
-    parameters = parameters_of(deployed)
+    parameters = deployed_parameters(stack)
     said = parameters
     if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them
         said = {"ClassNames": classes, "Threshold": parameters["Threshold"], "ClassThresholds": ""}
     if threshold:
         said = {**said, "Threshold": threshold, "ClassThresholds": ""}
     try:
-        policy = Policy.from_mapping(said)
+        policy = Policy.from_mapping(said, partial(read_object, s3=stack.client("s3")))
     except ValueError as error:
         given = {"CLASSES": classes, "THRESHOLD": threshold}
         asked = " ".join(f"{name}={value}" for name, value in given.items() if value)

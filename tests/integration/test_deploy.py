@@ -1,5 +1,6 @@
 """What a deployment to AWS does besides CloudFormation, and what it gives the template."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +14,12 @@ from infra.aws.account import Account
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import (
     _ensure_known,
-    consistent,
     make_artifacts_bucket,
     model_inside,
     parameters_of_model,
     plan_deployment,
+    policy_of,
+    stored_classes,
 )
 from model.files import DEFAULT_MODEL
 from tests.template import template
@@ -34,14 +36,43 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
 
 def test_other_classes_want_thresholds_of_their_own() -> None:
     with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy, tulip"):
-        consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": "bicycle=0.9"})
-    consistent({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": ""})
+        policy_of(
+            {**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": "bicycle=0.9"}, None
+        )
+    policy_of({**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": ""}, None)
 
 
-def test_more_classes_than_the_environment_of_a_lambda_has_room_for_are_refused_before_aws_is_asked() -> None:
-    names = ",".join(f"class number {number:04}" for number in range(1_000))
-    with pytest.raises(DeployFailed, match="17,999 bytes, of at most 3,200"):
-        consistent({"ClassNames": names, "Threshold": "0.9", "ClassThresholds": ""})
+def many_classes(count: int) -> dict[str, str]:
+    names = [f"class number {number:04}" for number in range(count)]
+    thresholds = ",".join(f"{name}=0.8" for name in names[:300])
+    return {"ClassNames": ",".join(names), "Threshold": "0.9", "ClassThresholds": thresholds}
+
+
+def test_classes_that_are_too_long_for_parameters_are_a_file_named_by_its_content(fake_aws: None) -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        given = policy_of(many_classes(1_000), s3)
+        stored = stored_classes(given, s3, "artifacts", "us-east-1", "mine")
+        assert re.fullmatch(template()["Parameters"]["ClassesFile"]["AllowedPattern"], stored["ClassesFile"])
+        assert stored["ClassesFile"].startswith("artifacts/policies/mine/")
+        assert (stored["ClassNames"], stored["ClassThresholds"]) == ("", "")
+        deployed = {**given.to_parameters(), **stored}
+        assert policy_of(deployed, s3) == given
+        changed = policy_of({**deployed, "ClassThresholds": "class number 0001=0.5"}, s3)
+        assert changed.class_thresholds == {"class number 0001": 0.5}
+        assert (
+            stored_classes(changed, s3, "artifacts", "us-east-1", "mine")["ClassesFile"]
+            not in stored.values()
+        )
+        bucket, _, key = stored["ClassesFile"].partition("/")
+        s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        with pytest.raises(DeployFailed, match="not the one that its name is a hash of"):
+            policy_of(deployed, s3)
+
+
+def test_a_few_classes_are_no_file() -> None:
+    policy = policy_of(many_classes(20), None)
+    assert stored_classes(policy, None, "artifacts", "us-east-1", "mine") == {}
 
 
 def test_a_parameter_that_the_template_does_not_have_is_refused_before_aws_is_asked(fake_aws: None) -> None:

@@ -20,6 +20,7 @@ from infra.aws.deploy import (
     delete_left_over,
     left_over,
     parameters_of_model,
+    policy_of,
     wanted_parameters,
 )
 from infra.aws.incoming import announce_uploads
@@ -78,36 +79,38 @@ PRESENT = {
 
 
 def test_an_update_without_a_model_leaves_the_policy_out() -> None:
-    assert wanted_parameters({"NotificationEmail": "a@b"}, {}, PRESENT) == {"NotificationEmail": "a@b"}
+    assert wanted_parameters({"NotificationEmail": "a@b"}, {}) == {"NotificationEmail": "a@b"}
 
 
 def test_a_threshold_alone_belongs_to_the_same_model() -> None:
-    assert wanted_parameters({"Threshold": "0.7"}, {}, PRESENT) == {"Threshold": "0.7"}
+    assert wanted_parameters({"Threshold": "0.7"}, {}) == {"Threshold": "0.7"}
 
 
 def test_a_model_brings_its_whole_policy() -> None:
     of_model = parameters_of_model()
-    assert wanted_parameters({}, of_model, PRESENT) == of_model
+    assert wanted_parameters({}, of_model) == of_model
     assert of_model["ModelVersion"]
     assert of_model.keys() >= set(PARAMETERS)
 
 
 def test_other_classes_are_those_of_an_unknown_version() -> None:
     given = {"ClassNames": "a,b", "Threshold": "0.5", "ClassThresholds": ""}
-    assert wanted_parameters(given, {}, PRESENT) == {
+    assert wanted_parameters(given, {}) == {
         **given,
         "EndpointAccept": "application/json",
+        "ClassesFile": "",
         "ModelVersion": "",
         "Temperature": "1",
         "EndpointScores": "probabilities",
     }
-    assert wanted_parameters(given, parameters_of_model(), {})["ModelVersion"] == ""
-    assert wanted_parameters({**given, "ModelVersion": "m"}, {}, PRESENT)["ModelVersion"] == "m"
+    assert wanted_parameters(given, parameters_of_model())["ModelVersion"] == ""
+    assert wanted_parameters({**given, "ModelVersion": "m"}, {})["ModelVersion"] == "m"
 
 
 def test_what_is_given_must_go_with_what_is_kept() -> None:
+    wanted = wanted_parameters({"ClassNames": "a,b"}, {})
     with pytest.raises(DeployFailed, match="'cat' is not one of a, b"):
-        wanted_parameters({"ClassNames": "a,b"}, {}, PRESENT)
+        policy_of({**PRESENT, **wanted}, None)
 
 
 # ── stacks that cannot be updated ──────────────────────────────────────────────────────────────────────────
@@ -468,7 +471,7 @@ def test_the_endpoint_s_error_is_shown_although_the_change_cannot_be_discarded(
 def test_a_policy_of_a_time_without_a_parameter_gets_its_default() -> None:
     cloudformation = Changing()
     remembered = {name: PRESENT[name] for name in ("ClassNames", "Threshold", "ClassThresholds")}
-    assert Served(account(cloudformation=cloudformation), STACK).change_to(remembered, AT)
+    assert Served(account(cloudformation=cloudformation, s3=None), STACK).change_to(remembered, AT)
     (request,) = cloudformation.requests
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
     defaults = {"ModelVersion": "", "Temperature": "1", "EndpointScores": "probabilities"}
@@ -478,7 +481,9 @@ def test_a_policy_of_a_time_without_a_parameter_gets_its_default() -> None:
 def test_a_policy_that_contradicts_itself_is_refused_before_cloudformation_is_asked() -> None:
     cloudformation = Changing()
     with pytest.raises(DeployFailed, match="'cat' is not one of a, b"):
-        Served(account(cloudformation=cloudformation), STACK).change_to({**PRESENT, "ClassNames": "a,b"}, AT)
+        Served(account(cloudformation=cloudformation, s3=None), STACK).change_to(
+            {**PRESENT, "ClassNames": "a,b"}, AT
+        )
     assert cloudformation.requests == []
 
 

@@ -293,7 +293,7 @@ def test_a_stack_that_is_older_than_challengers_has_none() -> None:
     present = {name: value for name, value in parameters().items() if not name.startswith("Challenger")}
     listed = [{"ParameterKey": name, "ParameterValue": value} for name, value in present.items()]
     with pytest.raises(NothingToPromote):
-        promotion(None, {"StackName": "scones", "Parameters": listed}, {}, datetime.now(UTC))
+        promotion(lambda _: None, {"StackName": "scones", "Parameters": listed}, {}, datetime.now(UTC))
 
 
 def test_without_a_challenger_the_template_makes_nothing_of_it() -> None:

@@ -126,11 +126,24 @@ def package(model: Path, model_in: str | None, out: Path | None) -> None:
     """Write the template and all that it names, for the SAM CLI and other tools."""
     from infra.aws.deploy import model_inside, parameters_of_model
     from infra.aws.package import build_for_sam
+    from workflow.policy import Policy
 
     parameters = {**parameters_of_model(model), **({"ModelIn": model_in} if model_in else {})}
+    inside = model_inside(parameters, model)
+    file = Policy.from_mapping(parameters).classes_file()
+    if file:
+        parameters |= {"ClassNames": "", "ClassThresholds": ""}
     with words.working("Packing the code, a minute …"):
-        template = build_for_sam(out or state_folder() / "aws", parameters, model_inside(parameters, model))
+        template = build_for_sam(out or state_folder() / "aws", parameters, inside)
     answers.print(shown(template), highlight=False, soft_wrap=True)
+    if file:
+        beside = template.with_name(file[0])
+        beside.write_bytes(file[1])
+        words.print(
+            f"The classes are too long for parameters: copy {shown(beside)} to a bucket of the account, and "
+            f"deploy with ClassesFile=BUCKET/{beside.name}.",
+            soft_wrap=True,
+        )
 
 
 @scones.command()

@@ -30,14 +30,14 @@ def promote(on: str | None, yes: bool, as_json: bool) -> None:
     if on == "aws":
         name = chosen_stack()
         session = systems.aws_account(name).session
-        cloudformation, stack = session.client("cloudformation"), described(session, name)
+        client, stack = session.client, described(session, name)
         challenger = challenger_of(stack)
         endpoint = seen(session.client("sagemaker"), challenger) if challenger else {}
     else:
         name, here, endpoint = STACK_NAME, systems.current_stack(None), {}
-        cloudformation = here.client("cloudformation")
-        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    change = promotion(cloudformation, stack, endpoint, datetime.now(UTC))
+        client = here.client
+        (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    change = promotion(client, stack, endpoint, datetime.now(UTC))
     if change is None:
         raise click.ClickException("the challenger has all that the model in use has: nothing would change")
     words.print(
