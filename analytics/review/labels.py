@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -117,22 +118,30 @@ def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Cl
     return found
 
 
-def to_files(labels: Sequence[Label], images: Mapping[str, Classified]) -> dict[str, pa.Table]:
+def to_files(
+    labels: Sequence[Label], images: Mapping[str, Classified], classes: Iterable[str]
+) -> dict[str, pa.Table]:
     """Return the files that labels become, by their paths in the results bucket.
 
     A file is named after a hash of its labels: loading it again overwrites it. It has the latest label that
     each person gave an image.
 
+    Args:
+        labels: to store.
+        images: by their ids.
+        classes: those that an image may have beside the ones that some image has a probability for.
+
     Raises:
         UnusableLabels: an image is not in the table or has no prediction, or a label is not a class.
     """
     _ensure_known(labels, images)
-    classes = sorted({name for image in images.values() for name in image.classes})
+    known = {*classes, *(name for image in images.values() for name in image.classes)}
     rows: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = defaultdict(dict)
     for label in sorted(labels, key=lambda label: (label.labelled_at, label.line)):
-        if label.true_label is not None and label.true_label not in classes:
+        if label.true_label is not None and label.true_label not in known:
             raise UnusableLabels(
-                f"line {label.line}: {_shown(label.true_label)} is not a class: {', '.join(classes)}"
+                f"line {label.line}: {_shown(label.true_label)} is not a class: "
+                f"{_some(label.true_label, sorted(known))}"
             )
         image = images[label.upload_id]
         rows[image.dt][label.upload_id, label.labelled_by or ""] = {
@@ -215,6 +224,14 @@ def _ensure_known(labels: Sequence[Label], images: Mapping[str, Classified]) -> 
     unseen = [label for label in labels if not images[label.upload_id].classes]
     if unseen:
         raise UnusableLabels(f"images without an answer of the model: {'; '.join(_named(unseen))}")
+
+
+def _some(name: str, classes: Sequence[str]) -> str:
+    """Return the classes, or of many those that are spelled like a name."""
+    if len(classes) <= _NAMED:
+        return ", ".join(classes)
+    near = get_close_matches(name, classes, 3)
+    return f"none of {len(classes):,}{', perhaps ' + ' or '.join(near) + '?' if near else ''}"
 
 
 def _named(labels: Sequence[Label]) -> Iterator[str]:

@@ -35,6 +35,11 @@ MAX_IMAGES = 200
 """Most images for review on a sheet: a quarter of an hour's work, and a page of about 4 MB."""
 PICTURE_PX = 256
 
+MOST_BUTTONS = 20
+"""Most classes that have a button each. Of more classes, one is found by typing."""
+SHOWN_SCORES = 5
+"""Most probable classes whose scores are shown."""
+
 NONE_KEY = "0"
 """Key for an image that shows none of the classes."""
 
@@ -73,7 +78,7 @@ class Queue:
 
     @property
     def classes(self) -> list[str]:
-        """Every class, in alphabetical order."""
+        """Every class that an image has a score for, in alphabetical order."""
         return sorted({name for image in self.images for name in image.scores})
 
 
@@ -129,21 +134,33 @@ def keys_of(classes: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-def sheet(queue: Queue, pictures: Sequence[bytes | None], generated_at: datetime) -> str:
-    """Return the page, with a small JPEG of each image, or None if it could not be read.
+def sheet(
+    queue: Queue, pictures: Sequence[bytes | None], classes: Iterable[str], generated_at: datetime
+) -> str:
+    """Return the page.
+
+    Args:
+        queue: its images.
+        pictures: a small JPEG of each image, or None if it could not be read.
+        classes: those that an image may have beside the ones that some image has a score for.
+        generated_at: time of the page.
 
     It needs no network, and its security policy allows only its own script. Text from images, keys and the
     model is escaped, and its non-printable characters are replaced by �. Exact labels and keys, which the
     saved file needs, are JSON in ASCII.
     """
     script = _SCRIPT.read_text(encoding="utf-8")
+    names = sorted({*classes, *queue.classes})
+    has_buttons = len(names) <= MOST_BUTTONS
     page = template("review/review.html.j2").render(
         queue=queue,
         images=[
             (image, base64.b64encode(picture).decode() if picture else None)
             for image, picture in zip(queue.images, pictures, strict=True)
         ],
-        keys=keys_of(queue.classes),
+        keys=keys_of(names) if has_buttons else {},
+        to_find=None if has_buttons else [(name, words.visible(name)) for name in names],
+        shown_scores=SHOWN_SCORES,
         none_key=NONE_KEY,
         file_name=f"labels-{generated_at:%Y%m%d-%H%M%S}.jsonl",
         generated_at=generated_at,

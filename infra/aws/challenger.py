@@ -49,8 +49,8 @@ def ensure_fits(parameters: Mapping[str, str]) -> None:
     size_bytes = sum(len(parameters.get(name, "").encode()) for name in names)
     if size_bytes > CLASSES_MAX_BYTES:
         raise DeployFailed(
-            f"{', '.join(names)} have {size_bytes:,} bytes, of at most {CLASSES_MAX_BYTES:,}: they are in the "
-            "environment of the challenger's Lambda. Leave out of ChallengerSettings what is the same for the "
+            f"{', '.join(names)} have {size_bytes:,} bytes, of at most {CLASSES_MAX_BYTES:,}: they are in "
+            "the environment of the challenger's Lambda. Leave out of ChallengerSettings what is as for the "
             "model in use, such as the classes."
         )
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -248,6 +248,8 @@ def plan_deployment(
             'PARAMETERS="ChallengerEndpointName=…" names it'
         )
     policy = policy_of({**present, **wanted}, s3)
+    if given.get("ClassThresholds") == "":  # none at all, and not those of a file
+        policy = replace(policy, class_thresholds={})
     inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
     if not inside:

@@ -23,9 +23,7 @@ class NothingToPromote(DeployFailed):
     """The stack has no challenger, or it cannot take over."""
 
 
-def exchanged(
-    parameters: Mapping[str, str], read: Callable[[str], bytes] | None = None
-) -> dict[str, str]:
+def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None = None) -> dict[str, str]:
     """Return a stack's parameters in which the challenger and the model in use have changed places.
 
     `read` is what `Policy.from_mapping` takes.

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,9 +18,8 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
-from infra.operations.deployed import deployed_parameters
+from infra.operations.deployed import deployed_parameters, policy_of
 from infra.stack import Stack
-from ingest.aws import read_object
 from ingest.errors import SconesError
 from ingest.model_input import ModelInput
 from ingest.upload import bucket_and_key
@@ -81,14 +79,14 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     Raises:
         CannotImport: they contradict each other.
     """
-    parameters = deployed_parameters(stack)
+    parameters = deployed_parameters(stack.client, stack.name)
     said = parameters
     if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them
         said = {"ClassNames": classes, "Threshold": parameters["Threshold"], "ClassThresholds": ""}
     if threshold:
         said = {**said, "Threshold": threshold, "ClassThresholds": ""}
     try:
-        policy = Policy.from_mapping(said, partial(read_object, s3=stack.client("s3")))
+        policy = policy_of(said, stack.client)
     except ValueError as error:
         given = {"CLASSES": classes, "THRESHOLD": threshold}
         asked = " ".join(f"{name}={value}" for name, value in given.items() if value)

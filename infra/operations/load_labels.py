@@ -24,6 +24,7 @@ from analytics.review.labels import (
     to_files,
     too_large,
 )
+from infra.operations.deployed import deployed_policy
 from infra.stack import Stack
 from ingest.upload import bucket_and_key
 
@@ -47,7 +48,8 @@ def load_labels(stack: Stack, answers: Engine, source: str) -> Loaded:
     s3 = stack.client("s3")
     try:
         labels = parse(_read(s3, source), datetime.now(UTC))
-        files = to_files(labels, classified_images(answers, (label.upload_id for label in labels)))
+        images = classified_images(answers, (label.upload_id for label in labels))
+        files = to_files(labels, images, deployed_policy(stack.client, stack.name).classes)
     except UnusableLabels as error:
         raise UnusableLabels(f"{source}: {error}. Nothing was loaded.") from error
     known = set(answers.query("SELECT upload_id FROM true_labels").frame["upload_id"])
@@ -116,7 +118,7 @@ class LabelsOneByOne:
         if not labels:
             self._bucket.delete([path])
             return
-        (table,) = to_files(list(labels.values()), {each: images[each] for each in labels}).values()
+        (table,) = to_files(list(labels.values()), {each: images[each] for each in labels}, ()).values()
         self._bucket.write(path, table)
 
 

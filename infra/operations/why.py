@@ -1,6 +1,6 @@
 """Gathers what is known about one image: S3's listing, every row and label, the queues, and its pixels."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS, internal_query
 from analytics.review.sheet import scores_of
+from infra.operations.deployed import Client, deployed_parameters, policy_of
 from infra.operations.original import original
 from infra.operations.redrive import DeadLetterQueue, Message, plan_messages
 from infra.operations.story import (
@@ -31,7 +32,7 @@ from infra.operations.story import (
     Story,
     tell,
 )
-from infra.stack import Stack, depth, parameters_of
+from infra.stack import Stack, depth
 from ingest.errors import RejectedImage
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
@@ -52,8 +53,6 @@ _IMAGE_FACTS = ("image_format", "width_px", "height_px", "brightness", "sharpnes
 _DAY = timedelta(days=1)
 _ALIKE = 0.6
 """Least similarity of a name that is proposed, as `difflib` measures it."""
-
-Client = Callable[[str], Any]
 
 
 def story_of(
@@ -134,7 +133,7 @@ def facts_about(
             near_keys=near_keys(s3, stack.incoming_bucket, key),
         )
     own = [row for row in rows if row.upload.upload_id == chosen.upload_id]
-    policy, form = _decides_by(client("cloudformation"), stack.name)
+    policy, form = _decides_by(client, stack.name)
     is_listed = any(each.upload.upload_id == chosen.upload_id for each in versions)
     is_decided = any(row.counts for row in own)
     seen, pixels = _seen(s3, chosen, form, is_listed=is_listed)
@@ -324,11 +323,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return records
 
 
-def _decides_by(cloudformation: Any, stack_name: str) -> tuple[Policy, ModelInput]:
+def _decides_by(client: Client, stack_name: str) -> tuple[Policy, ModelInput]:
     """Return what the stack decides by, and the form of its model's input."""
-    (deployed,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
-    parameters = parameters_of(deployed)
-    return Policy.from_mapping(parameters), ModelInput.from_mapping(parameters)
+    parameters = deployed_parameters(client, stack_name)
+    return policy_of(parameters, client), ModelInput.from_mapping(parameters)
 
 
 def _seen(

@@ -9,6 +9,7 @@ from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS
 from analytics.review.sheet import PICTURE_PX, Queue, review_queue, sheet
 from analytics.review.thumbnails import small_jpeg
+from infra.operations.deployed import deployed_policy
 from infra.operations.original import original
 from infra.stack import Stack
 
@@ -46,7 +47,8 @@ def write_sheet(stack: Stack, queue: Queue, page: Path) -> Path | None:
     if not queue.images:
         return None
     page.parent.mkdir(parents=True, exist_ok=True)
-    text = sheet(queue, list(_pictures(stack, queue)), datetime.now(UTC))
+    classes = deployed_policy(stack.client, stack.name).classes
+    text = sheet(queue, list(_pictures(stack, queue)), classes, datetime.now(UTC))
     page.write_text(text, encoding="utf-8")
     return page
 

@@ -30,7 +30,7 @@ from infra.aws.undeploy import CannotUndeploy, _delete_stack
 from model.serving import deployment
 from model.serving.deployment import DeploymentError
 from model.serving.sagemaker_requests import Deployment, Serverless
-from workflow.policy import PARAMETERS
+from workflow.policy import PARAMETERS, Policy
 
 ACCOUNT_ID, REGION = "123456789012", "eu-central-1"
 AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -476,6 +476,24 @@ def test_a_policy_of_a_time_without_a_parameter_gets_its_default() -> None:
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
     defaults = {"ModelVersion": "", "Temperature": "1", "EndpointScores": "probabilities"}
     assert given == {**remembered, **defaults, "EndpointName": None}
+
+
+def test_a_released_model_of_many_classes_brings_a_file_and_a_rollback_names_the_earlier_one(s3: Any) -> None:
+    names = [f"class number {number:04}" for number in range(1_000)]
+    policy = Policy(tuple(names), 0.9, {names[0]: 0.5}, model_version="many-1")
+    parameters = [{"ParameterKey": name, "ParameterValue": "1"} for name in (*PARAMETERS, "EndpointName")]
+    cloudformation = Changing()
+    here = account(s3=s3, cloudformation=cloudformation)
+    here.session.region_name = "us-east-1"
+    served = Served(here, {**STACK, "Parameters": parameters})
+    served.change_to(policy.to_parameters(), AT)
+    given = {
+        each["ParameterKey"]: each.get("ParameterValue") for each in cloudformation.requests[0]["Parameters"]
+    }
+    assert (given["ClassNames"], given["ClassThresholds"], given["ModelVersion"]) == ("", "", "many-1")
+    assert policy_of({name: given[name] for name in PARAMETERS}, s3) == policy
+    served.change_to({name: given[name] for name in PARAMETERS}, AT)
+    assert cloudformation.requests[1]["Parameters"] == cloudformation.requests[0]["Parameters"]
 
 
 def test_a_policy_that_contradicts_itself_is_refused_before_cloudformation_is_asked() -> None:

@@ -77,8 +77,19 @@ def stack(s3) -> Any:
     results = ResultsBucket(s3, "results")
     for dt, of_day in groupby(sorted(ROWS, key=partition), key=partition):
         results.write(f"predictions/dt={dt}/rows.parquet", to_table(of_day))
+    return a_stack(s3)
+
+
+def a_stack(s3: Any, **parameters: str) -> Any:
+    said = {"ClassNames": ",".join(CLASSES), "Threshold": "0.9", "ClassThresholds": "", **parameters}
+    stacks = [{"Parameters": [{"ParameterKey": key, "ParameterValue": said[key]} for key in said]}]
+    clients = {"s3": s3, "cloudformation": SimpleNamespace(describe_stacks=lambda **_: {"Stacks": stacks})}
     return SimpleNamespace(
-        client=lambda service: s3, results_bucket="results", database="scones", endpoint_url="http://of-moto"
+        client=clients.__getitem__,
+        name="scones",
+        results_bucket="results",
+        database="scones",
+        endpoint_url="http://of-moto",
     )
 
 
@@ -425,6 +436,39 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
     text = report.to_html().replace("\u00a0", " ")
     assert f"People checked 6 accepted images: {100 * correct / 6:.1f} % are right" in text
     assert 'id="reliability-title"' in text
+
+
+@needs_browser
+def test_a_class_of_a_thousand_is_found_by_typing(s3, stack, answers, browser, tmp_path):
+    names = ["bicycle", "motorcycle", "willow_tree", *(f"class {number:03}" for number in range(997))]
+    of_many = a_stack(s3, ClassNames=",".join(names))
+    browser.open(reviewed(of_many, answers, tmp_path / "review").page)
+    browser.evaluate("localStorage.clear()")
+    browser.reload()
+    assert shown(browser, "#answers button") == 1  # none of these
+    browser.press("w")  # goes to the field, and is typed there
+    assert browser.evaluate("document.activeElement.id") == "find"
+    browser.call("Input.insertText", text="illow")
+    assert browser.text("#found") == "willow_tree"
+    browser.press("Enter")
+    assert browser.text("#reveal").startswith("You: willow_tree.")
+    assert browser.text("#where") == "Image 2 of 5"
+    browser.call("Input.insertText", text="class 00")
+    assert shown(browser, "#found button") == 9
+    browser.click("#found button:nth-child(8)")
+    assert browser.text("#reveal").startswith("You: class 007.")
+    assert browser.text("#found") == "class 007willow_tree"  # those said last
+    browser.press("0")  # the field is empty: a key
+    browser.call("Input.insertText", text="no such class")
+    browser.press("Enter")
+    assert browser.text("#count") == "3 of 5 labelled"
+    browser.press("Escape")
+    browser.press("Backspace")
+    assert browser.text("#count") == "2 of 5 labelled"
+    file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
+    assert load_labels(of_many, answers, str(file)).images == 2
+    assert set(labelled(answers).values()) == {"willow_tree", "class 007"}
+    assert browser.said == []
 
 
 @needs_browser

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA
 from analytics.questions.queries import views
-from analytics.review.labels import Classified, UnusableLabels, classified_images, parse, to_files
+from analytics.review import labels as labels_module
+from analytics.review.labels import Classified, UnusableLabels, classified_images, parse
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -30,6 +31,10 @@ def a_file(*lines):
 
 def known(*ids, dt="2026-11-16", classes=CLASSES):
     return {id_: Classified("van-07/a.png", dt, classes) for id_ in ids}
+
+
+def to_files(labels, images, classes=()):
+    return labels_module.to_files(labels, images, classes)
 
 
 def rows_of(files):
@@ -235,6 +240,15 @@ def test_an_unknown_class_is_answered_with_the_known_ones():
     labels = parse(a_file(a_line(), a_line(label="bicicle")), NOW)
     with pytest.raises(UnusableLabels, match=r"line 2: 'bicicle' is not a class: bicycle, motorcycle$"):
         to_files(labels, known(ID))
+
+
+def test_a_class_of_the_policy_may_be_one_that_no_image_has_a_probability_for():
+    classes = [f"class_{number:03}" for number in range(1_000)]
+    lines = parse(a_file(a_line(label="class_777")), NOW)
+    assert rows_of(to_files(lines, known(ID), classes)) == {ID: "class_777"}
+    wrong = parse(a_file(a_line(label="clas_777")), NOW)
+    with pytest.raises(UnusableLabels, match=r"not a class: none of 1,002, perhaps class_777 or class_"):
+        to_files(wrong, known(ID), classes)
 
 
 def test_images_that_are_not_in_the_table_are_named():

@@ -75,9 +75,15 @@ def waiting(number: int = 0, **changes: Any) -> Waiting:
     return Waiting(**{**image, **changes})
 
 
-def page_of(*images: Waiting, waiting: int | None = None, sampled: int = 0, pictures: Sequence[Any] = ()):
+def page_of(
+    *images: Waiting,
+    waiting: int | None = None,
+    sampled: int = 0,
+    pictures: Sequence[Any] = (),
+    classes: Sequence[str] = (),
+):
     queue = Queue(images, len(images) - sampled if waiting is None else waiting, sampled, SINCE)
-    return sheet(queue, pictures or [None] * len(images), NOW)
+    return sheet(queue, pictures or [None] * len(images), classes, NOW)
 
 
 # ── the queue ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,6 +305,26 @@ def test_an_image_without_a_picture_is_there_all_the_same():
     page = page_of(waiting(1), waiting(2), pictures=[png_bytes(), None])
     assert page.count("The picture could not be read.") == 1
     assert page.count('src="data:image/jpeg') == 1
+
+
+def test_of_many_classes_one_is_found_by_typing_and_the_page_stays_small():
+    names = [f"class {number:03}" for number in range(999)] + ["<b>\u202eodd"]
+    scores = {name: 0.1 - number / 1_000 for number, name in enumerate(names[:10])}
+    images = [waiting(number, scores=scores, label=names[0]) for number in range(200)]
+    tags = parsed(page_of(*images, classes=names))
+    (find,) = [attrs for _, attrs in tags.found if attrs.get("id") == "find"]
+    assert json.loads(str(find["data-classes"])) == sorted([name, visible(name)] for name in names)
+    assert str(find["data-classes"]).replace("\ufffd", "").isascii()
+    assert [attrs["data-label"] for _, attrs in tags.found if "data-label" in attrs] == ["null"]
+    assert tags.text.count("class 004") == len(images)  # the fifth score, and not the sixth
+    assert "class 005" not in tags.text
+    assert len(tags.found) < 40 * len(images)
+
+
+def test_every_class_of_the_policy_can_be_said():
+    tags = parsed(page_of(waiting(), classes=["tulip"]))
+    labels = [json.loads(str(attrs["data-label"])) for _, attrs in tags.found if "data-label" in attrs]
+    assert labels == ["bicycle", "motorcycle", "tulip", None]
 
 
 def test_more_that_wait_are_said_so():

@@ -293,7 +293,7 @@ def test_a_role_has_the_actions_that_are_needed_and_no_other(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_those_that_decide_may_read_the_file_of_many_classes_and_nothing_beside_it(role: str) -> None:
     with_file = granted(resources_of_type("AWS::IAM::Role", HasClassesFile=True)[role])
-    decides = role in ("DecideRole", "ClassifyBatchRole", "ClassifyWaitingRole")
+    decides = role in ("DecideRole", "ClassifyBatchRole", "ClassifyWaitingRole", "ChallengerRole")
     of_file = [("s3:GetObject", "arn:${AWS::Partition}:s3:::${ClassesFile}")] if decides else []
     assert with_file == sorted(granted(ROLES[role]) + of_file)
 

@@ -53,7 +53,7 @@ def promote(on: str | None, yes: bool, as_json: bool) -> None:
         return
     with words.working(f"Changing {name!r} …"):
         change.execute()
-    (changed,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    (changed,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     present = parameters_of(changed)
     in_use, challenger = present["EndpointName"], present["ChallengerEndpointName"]
     if here:

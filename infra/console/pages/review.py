@@ -45,6 +45,7 @@ class _Review:
         self._system = system
         self._waiting: dict[str, Waiting] = {}
         """Images that were given out to be labelled, by upload id."""
+        self._classes: list[str] = []
 
     @cached_property
     def _labels(self) -> "LabelsOneByOne":
@@ -66,14 +67,13 @@ class _Review:
         queue = await self._system.in_thread(self._asked, int(sample))
         from analytics.review.sheet import keys_of
 
-        classes = queue.classes
         return JSONResponse(
             {
                 "images": [
                     {"id": each.upload_id, "key": each.key, "version": each.version_id or ""}
                     for each in queue.images
                 ],
-                "keys": keys_of(classes),
+                "keys": keys_of(self._classes),
                 "waiting": queue.waiting,
                 "sampled": queue.sampled,
                 "since": queue.since.isoformat(),
@@ -102,10 +102,13 @@ class _Review:
     def _asked(self, sample: int) -> "Queue":
         from analytics.questions.queries import CONSOLE_DAYS
         from analytics.review.sheet import review_queue
+        from infra.operations.deployed import deployed_policy
 
         today = datetime.now(UTC).date()
         with self._system.engine() as engine:
             queue = review_queue(engine, today - timedelta(days=CONSOLE_DAYS), today, sample)
+        policy = deployed_policy(self._system.client, self._system.stack.name)
+        self._classes = sorted({*policy.classes, *queue.classes})
         if len(self._waiting) > _REMEMBERED:
             self._waiting = {}
         self._waiting = {**self._waiting, **{each.upload_id: each for each in queue.images}}
@@ -124,7 +127,7 @@ class _Review:
         }
         dt = partition({"uploaded_at": image.uploaded_at})
         try:
-            self._labels.give(line, Classified(image.key, dt, list(image.scores)))
+            self._labels.give(line, Classified(image.key, dt, self._classes))
         except UnusableLabels as error:
             raise Refused(422, "unusable_label", str(error).removeprefix("line 1: ")) from error
 
