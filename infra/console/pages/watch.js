@@ -82,11 +82,11 @@
     files.forEach(({ file, path }, place) => {
       const key = (prefix + path).toWellFormed();
       // The first of a drop stands first, as it is uploaded first.
-      const entry = { key, name: key, file, size: file.size, at: at - place / 1000, local: "queued", drawn: 1 };
+      const entry = { key, name: key, file, at: at - place / 1000, local: "queued", drawn: 1 };
       add(entry);
-      if (file.size > settings.max_bytes) fail(entry, `Left out: an image has at most ${bytes(settings.max_bytes)}.`, false);
-      else { queue.push(entry); total += 1; }
+      queue.push(entry);
     });
+    total += files.length;
     start();
     changed();
   }
@@ -98,6 +98,16 @@
 
   async function send(entry) {
     entry.local = "uploading"; entry.drawn += 1;
+    // Only now: the browser asks the disk for a file's size, and the page waits for each answer.
+    entry.size = entry.file.size;
+    if (entry.size > settings.max_bytes) fail(entry, `Left out: an image has at most ${bytes(settings.max_bytes)}.`, false);
+    else await put(entry);
+    running -= 1; done += 1;
+    start();
+    changed();
+  }
+
+  async function put(entry) {
     onTheWay.set(entry.key, (onTheWay.get(entry.key) ?? 0) + 1);
     try {
       const answer = await fetch(`/upload?key=${encodeURIComponent(entry.key)}`, { method: "PUT", body: entry.file });
@@ -112,9 +122,6 @@
     const before = held;
     held = [];
     before.forEach(take);
-    running -= 1; done += 1;
-    start();
-    changed();
   }
 
   function stored(entry, { id, version }) {
@@ -226,7 +233,7 @@
     if (entry.id) name.href = `/image?${identity(entry)}`; else name.removeAttribute("href");
     const others = (entry.scores ?? []).slice(1).map(([label, score]) => `${label} ${percent(score)}`).join(", ");
     const fault = entry.why ?? (entry.reason ? [entry.reason, entry.detail].filter(Boolean).join(": ") : "");
-    more.textContent = fault || others || `${bytes(entry.size)}, ${clock.format(entry.stored ?? entry.at)}`;
+    more.textContent = fault || others || `${bytes(entry.size ?? entry.file.size)}, ${clock.format(entry.stored ?? entry.at)}`;
     more.title = more.textContent;
     const answered = entry.confidence != null;
     answer.firstChild.textContent = answered ? `${entry.label} ${percent(entry.confidence)}` : "";
