@@ -24,7 +24,7 @@ FOLDER_POINTS = 0.10
 SIGNIFICANT_P = 0.001
 """Significance level of tests that take images as independent. With about ten tests a week, 0.01 would
 raise a false alarm every tenth week."""
-UNUSUAL_P = 0.005
+UNUSUAL_P = 0.01
 """Significance level of tests that know how much days scatter. With the least effects that are reported,
 quiet weeks raise few alarms: `make simulate` counts them."""
 LASTING_P = 0.0005
@@ -220,11 +220,11 @@ class Memory:
     reference: list[str]
     """The first weeks of the model and the thresholds in force, within the last quarter of a year. Empty
     while there are too few."""
-    departures: dict[str, Departure]
-    """How far each measure of this week and the one before, together, is from the reference. Empty without
-    one."""
     weeks: list[dict[str, Departure]]
-    """The same of this week alone, and of each of those before it, back in time."""
+    """How far each measure of this week is from the reference, and of each week before it, back in time.
+    Empty without a reference."""
+    pairs: list[dict[str, Departure]]
+    """The same of each of these weeks but the last, together with the week before it."""
 
 
 @dataclass(frozen=True)

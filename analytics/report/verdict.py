@@ -348,20 +348,18 @@ def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
 
     Both weeks must be far, and together they must be beyond chance and the scatter of days.
     """
-    memory = numbers.memory
-    if not memory.weeks or memory.departures[measure].shift.p_value >= LASTING_P:
-        return []
-    this = memory.weeks[0][measure]
-    weeks = 0
-    for departures in memory.weeks:
-        if not _is_far(measure, departures[measure]) or _direction(departures[measure], this) < 0:
+    memory, found = numbers.memory, 0
+    for back, together in enumerate(memory.pairs):
+        now, before = (memory.weeks[place][measure] for place in (back, back + 1))
+        far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
+        if not far or together[measure].shift.p_value >= LASTING_P:
             break
-        weeks += 1
-    if weeks < 2:
+        found += 1
+    if not found:
         return []
-    what = f"{_nth_week(weeks)}: {_drifted(numbers, measure, this)}."
+    what = f"{_nth_week(found + 1)}: {_drifted(numbers, measure, memory.weeks[0][measure])}."
     is_input = any(input_.measure == measure for input_ in numbers.inputs)
-    return [Finding(weeks < len(memory.weeks) and not is_input, what, _LOOK[measure])]
+    return [Finding(found < len(memory.pairs) and not is_input, what, _LOOK[measure])]
 
 
 def _is_far(measure: str, departure: Departure) -> bool:

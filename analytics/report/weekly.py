@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from analytics.athena.engine import Record
@@ -260,12 +261,12 @@ def _changes(rows: Rows) -> list[Change]:
 
 def _memory(by_measure: Mapping[str, Counts], reference: Sequence[IsoWeek], week: IsoWeek) -> Memory:
     if not reference:
-        return Memory([], {}, [])
-    usual = _days_of(reference)
+        return Memory([], [], [])
+    usual, weeks = _days_of(reference), [week.back(back) for back in range(LASTING_WEEKS)]
     return Memory(
         [str(each) for each in reference],
-        departures(by_measure, usual, _days_of([week.back(), week]), ()),
-        [departures(by_measure, usual, week.back(back).days, ()) for back in range(LASTING_WEEKS)],
+        [departures(by_measure, usual, each.days, ()) for each in weeks],
+        [departures(by_measure, usual, _days_of(pair), ()) for pair in pairwise(weeks)],
     )
 
 

@@ -118,7 +118,7 @@ def test_a_change_that_stays_is_a_note_from_the_fourth_week_on(tmp_path):
 @pytest.mark.parametrize("weeks", [5, 6])
 def test_without_weeks_before_the_usual_ones_there_is_no_reference(tmp_path, weeks):
     report = report_of(tmp_path, lambda *_: {}, weeks=weeks)
-    assert report.numbers.memory == Memory([], {}, [])
+    assert report.numbers.memory == Memory([], [], [])
     assert report.verdict.ok
 
 

@@ -256,7 +256,7 @@ def numbers(
         "classes": classes,
         "class_shift": _shift(then, now, _chi_squared(then, now)),
         "departures": _departures(once[once.monday.isin([*_quarter(once, monday), monday])], mondays),
-        "memory": {"reference": [], "departures": {}, "weeks": []},  # the table begins four weeks before
+        "memory": {"reference": [], "weeks": [], "pairs": []},  # the table begins four weeks before
         "volume": _volume(once, mondays),
         "threshold_changes": _threshold_changes(seen, seen_before),
         "changes": _changes(_classified(once[once.monday <= monday])),
