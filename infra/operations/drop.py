@@ -3,18 +3,21 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.progress import Progress
 
 from analytics.athena.engine import Engine
+from analytics.lake.aws import ResultsBucket
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
+from infra.operations.arrivals import Arrivals
 from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
@@ -153,16 +156,16 @@ def settle(
     poll_s = POLL_S if stack.endpoint_url else POLL_ON_AWS_S
     a_day_ago = datetime.now(UTC) - SINCE
     bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
-    with engine(stack) as answers:
+    with _rows_of(stack, bounds) as rows:
         while True:
-            stored = int(answers.query(internal_query("dropped_count", **bounds)).frame["stored"].iloc[0])
+            stored = rows.count()
             are_enough = stored >= len(wanted)
             if stored > recorded and not are_enough:
                 recorded, last_news = stored, time.monotonic()
             progress.update(task, completed=min(stored, len(wanted)))
             gives_up = time.monotonic() - last_news > patience_s
             if gives_up or are_enough:  # among the rows may be those of others, under the same prefix
-                settled = _look(answers, wanted, bounds)
+                settled = _settled(rows.found(), wanted)
                 if gives_up or not settled.missing:
                     progress.update(task, completed=len(wanted) - len(settled.missing))
                     return settled
@@ -181,7 +184,7 @@ def pause_factor(done_share: float, elapsed: float) -> float:
     return min(max(SHORTEST_PAUSE, elapsed * (1 - done_share) / done_share / 2), LONGEST_PAUSE)
 
 
-def _bounds(keys: Sequence[str], since: Since) -> dict[str, InternalValue]:
+def _bounds(keys: Sequence[str], since: Since) -> dict[str, Any]:
     """Return what bounds the questions about a drop, so that their cost does not grow with the table."""
     return {
         "from_dt": (since.uploaded_at - DAY).date(),
@@ -192,15 +195,49 @@ def _bounds(keys: Sequence[str], since: Since) -> dict[str, InternalValue]:
     }
 
 
-def _look(
-    answers: Engine, wanted: Mapping[tuple[str, str], Dropped], bounds: Mapping[str, InternalValue]
+class _Rows(Protocol):
+    """What waiting needs to know of the table."""
+
+    def count(self) -> int:
+        """Return the number of rows of the drop, and perhaps of others under the same prefix."""
+        ...
+
+    def found(self) -> dict[tuple[str, str], tuple[int, str]]:
+        """Return, by key and version, how many of these rows there are and the current outcome."""
+        ...
+
+
+class _Asked:
+    """Rows that Athena is asked about."""
+
+    def __init__(self, answers: Engine, bounds: Mapping[str, InternalValue]) -> None:
+        self._answers, self._bounds = answers, bounds
+
+    def count(self) -> int:
+        rows = self._answers.query(internal_query("dropped_count", **self._bounds)).frame
+        return int(rows["stored"].iloc[0])
+
+    def found(self) -> dict[tuple[str, str], tuple[int, str]]:
+        rows = self._answers.query(internal_query("dropped_rows", **self._bounds)).frame
+        return {(row.key, row.version): (int(row.stored), row.outcome) for row in rows.itertuples()}
+
+
+@contextmanager
+def _rows_of(stack: Stack, bounds: dict[str, Any]) -> Iterator[_Rows]:
+    if stack.home:
+        yield Arrivals(ResultsBucket(stack.client("s3"), stack.results_bucket), **bounds)
+        return
+    with engine(stack) as answers:
+        yield _Asked(answers, bounds)
+
+
+def _settled(
+    found: Mapping[tuple[str, str], tuple[int, str]], wanted: Mapping[tuple[str, str], Dropped]
 ) -> Settled:
-    rows = answers.query(internal_query("dropped_rows", **bounds)).frame
-    found = {(row.key, row.version): row for row in rows.itertuples()}
     ours = [found[identity] for identity in wanted if identity in found]
-    outcomes = Counter(row.outcome for row in ours)
+    outcomes = Counter(outcome for _, outcome in ours)
     return Settled(
         outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},
         missing=[each for identity, each in wanted.items() if identity not in found],
-        duplicates=sum(int(row.stored) - 1 for row in ours),
+        duplicates=sum(stored - 1 for stored, _ in ours),
     )

@@ -88,7 +88,7 @@ def test_a_drop_reads_its_own_days_and_fetches_its_own_rows(
     counting = Counting(LocalEngine(table, views()))
     monkeypatch.setattr(drop, "engine", lambda stack: Answers(counting))
     progress = SimpleNamespace(add_task=lambda *_, **__: 0, update=lambda *_, **__: None)
-    stack: Any = SimpleNamespace(endpoint_url=None)
+    stack: Any = SimpleNamespace(endpoint_url=None, home=None)
     settled = settle(stack, [Dropped(key, "v") for key in NEW], progress, 60)  # type: ignore[arg-type]
     assert (settled.missing, settled.duplicates, settled.outcomes["accepted"]) == ([], 0, len(NEW))
     assert counting.queries == 2
@@ -111,7 +111,7 @@ def test_rows_of_others_under_the_same_prefix_are_no_news(
     monkeypatch.setattr(drop, "engine", lambda stack: Answers(Growing(LocalEngine(table, views()))))
     monkeypatch.setattr(drop, "POLL_ON_AWS_S", 0.01)
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, update=lambda *_, **__: None)
-    stack: Any = SimpleNamespace(endpoint_url=None)
+    stack: Any = SimpleNamespace(endpoint_url=None, home=None)
     settled = settle(stack, [Dropped("new/000.png", "another version")], progress, 0.1)
     assert len(settled.missing) == 1
     assert next(more) < 900

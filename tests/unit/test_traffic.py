@@ -138,7 +138,11 @@ def test_by_hand_only_rows_of_new_decisions_settle_and_objects_may_be_old(
     monkeypatch.setattr(drop, "POLL_S", 0.01)
     client = Deciding(tmp_path, decides=decides)
     stack: Any = SimpleNamespace(
-        client=lambda _: client, incoming_bucket="incoming", state_machine_arn="arn", endpoint_url="local"
+        client=lambda _: client,
+        incoming_bucket="incoming",
+        state_machine_arn="arn",
+        endpoint_url="local",
+        home=None,
     )
     progress: Any = SimpleNamespace(
         add_task=lambda *_, **__: 0, advance=lambda _: None, update=lambda *_, **__: None

@@ -1,0 +1,80 @@
+"""infra.operations.arrivals: the rows of a drop are found in the files as in the answers of the questions."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+import pytest
+
+from analytics.athena.local import LocalEngine
+from analytics.lake.schema import PREFIX, to_table
+from analytics.questions.queries import internal_query, views
+from infra.operations.arrivals import Arrivals
+from tests.builders_table import a_row
+
+NOON = datetime(2026, 11, 16, 12, tzinfo=UTC).replace(tzinfo=None)
+BOUNDS: dict[str, Any] = {
+    "from_dt": NOON.date() - timedelta(days=1),
+    "to_dt": NOON.date() + timedelta(days=1),
+    "uploaded_since": NOON,
+    "decided_since": NOON + timedelta(minutes=1),
+    "prefix": "a/",
+}
+
+
+class Bucket:
+    """The table's files in a folder. Downloads none twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.downloaded: list[str] = []
+
+    def write(self, name: str, *rows: dict[str, Any]) -> None:
+        path = self.folder / f"{PREFIX}dt=2026-11-16" / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(to_table(rows), path)
+
+    def list_files(self, prefix: str) -> Any:
+        for path in sorted((self.folder / prefix).glob("*.parquet")):
+            yield path.relative_to(self.folder).as_posix(), path.stat().st_size
+
+    def download(self, paths: list[str], folder: Path) -> dict[str, Path]:
+        self.downloaded += paths
+        return {path: self.folder / path for path in paths}
+
+
+def row(key: str, minute: int, outcome: str = "accepted", **more: Any) -> dict[str, Any]:
+    at = NOON + timedelta(minutes=minute)
+    said = {"uploaded_at": NOON, "decided_at": at, "version_id": "v", "upload_id": f"{ord(key[-1]):064x}"}
+    return a_row(**{**said, "key": key, "outcome": outcome, "result_id": f"{key} of m", **more})
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket(tmp_path)
+
+
+def test_the_files_say_what_the_questions_say(bucket: Bucket) -> None:
+    bucket.write("1", row("a/1", 2), row("a/2", 2, "failed", execution_arn="x"), row("b/1", 2))
+    bucket.write("2", row("a/2", 0), row("a/3", 0), row("a/4", 2, uploaded_at=NOON - timedelta(hours=1)))
+    bucket.write("3", row("a/1", 3, execution_arn="again"), row("a/5", 2, version_id=None, etag="e"))
+    arrivals = Arrivals(bucket, **BOUNDS)  # type: ignore[arg-type]
+    answers = LocalEngine(bucket.folder, views())
+    try:
+        counted = answers.query(internal_query("dropped_count", **BOUNDS)).frame["stored"][0]
+        rows = answers.query(internal_query("dropped_rows", **BOUNDS)).frame
+    finally:
+        answers.close()
+    assert arrivals.count() == counted == 4
+    assert arrivals.found() == {(r.key, r.version): (r.stored, r.outcome) for r in rows.itertuples()}
+    assert arrivals.found()["a/2", "v"] == (1, "accepted")  # of before, which a failure does not replace
+
+
+def test_a_file_is_read_once_and_a_row_that_is_compacted_counts_once(bucket: Bucket) -> None:
+    arrivals = Arrivals(bucket, **BOUNDS)  # type: ignore[arg-type]
+    bucket.write("1", row("a/1", 2))
+    assert arrivals.count() == 1
+    bucket.write("compacted", row("a/1", 2), row("a/2", 2))
+    assert [arrivals.count(), arrivals.count()] == [2, 2]
+    assert len(bucket.downloaded) == 2
