@@ -58,12 +58,13 @@ PLANTED = {
         (_BLIND,), "folder-00", 0.9, fleet=replace(REALISTIC, images_a_week=10_000, folders=60)
     ),
     "class +2 points a week for ten weeks": Planted(
-        tuple(Change(class_points=0.02 * week) for week in _DRIFT),
-        "in a row",
-        0.9,
+        tuple(Change(class_points=0.02 * week) for week in _DRIFT), "of the classified images are", 0.9
     ),
     "brightness -4 a week for ten weeks": Planted(
-        tuple(Change(brightness=-4.0 * week) for week in _DRIFT), "in a row", 0.9, attention=False
+        tuple(Change(brightness=-4.0 * week) for week in _DRIFT),
+        "rightness of the images is not",
+        0.9,
+        attention=False,
     ),
     "rejected +3 points": Planted((Change(rejected_points=0.03),), "were rejected", 0.9),
     "volume x 0.7": Planted((Change(volume=0.7),), "of the usual", 0.9, attention=False),
