@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 from unicodedata import category
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,9 +194,8 @@ def test_classes_whose_names_look_like_numbers_keep_their_names_on_aws():
         list(zip([*names, "probabilities", "classes", "waiting"], types, strict=True)),
         [[*texts, "007,1e3", "1"]],
     )
-    nothing = pd.DataFrame(columns=["outcome", "label", "folder", "images", "drawn", "first_undrawn"])
-    frames = iter([frame_of(columns, rows), nothing])
-    engine: Any = SimpleNamespace(query=lambda sql: SimpleNamespace(frame=next(frames)))
+    answers = iter([SimpleNamespace(frame=frame_of(columns, rows)), SimpleNamespace(records=list)])
+    engine: Any = SimpleNamespace(query=lambda sql: next(answers))
     (image,) = review_queue(engine, SINCE, UNTIL).images
     assert image.scores == {"007": 0.6, "1e3": 0.4}
     assert image.version_id is None

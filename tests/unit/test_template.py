@@ -502,7 +502,8 @@ def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
         for rule in bucket["LifecycleConfiguration"]["Rules"]
         if "Prefix" in rule
     }
-    assert kept_days.keys() == {"manifests/", MODEL_INPUTS_PREFIX, *(f"{table}/" for table in SCHEMAS)}
+    others = {"manifests/", "uploaded/", MODEL_INPUTS_PREFIX}
+    assert kept_days.keys() == {*others, *(f"{table}/" for table in SCHEMAS)}
     assert kept_days["labels/"] > kept_days["predictions/"] >= 14
 
 
