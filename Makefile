@@ -50,7 +50,7 @@ export PIP_USER := 0
 # Settings for a user's other Pythons: PYTHONHOME would break this one, PIP_USER what is installed.
 unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES))) PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
-.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam test-clients fuzz mutants check \
+.PHONY: help setup $(COMMANDS) $(TORCH_COMMANDS) $(SAGEMAKER_COMMANDS) endpoint-plan $(PROOFS) test test-train test-decoders test-sam test-clients test-pages fuzz mutants check \
   check-trino check-security check-packages fix lock clean
 
 help: ## list these commands
@@ -114,6 +114,13 @@ test-sam: $(WITH_SAM)/.ready ## deploy what `make package` leaves to the embedde
 # Warnings are the clients' own.
 test-clients: $(WITH_CLIENTS)/.ready ## ask the laptop's system with PyAthena, awswrangler, s3fs and DuckDB
 	@$(WITH_CLIENTS)/bin/python -m pytest -W default tests/clients
+
+# npm runs no script of a package, and takes the one whose hash is in the lock.
+test-pages: $(READY) ## test the console's pages in Chromium, with axe-core from npm; measures frames
+	@mkdir -p build/pages
+	@cp tests/pages/package.json tests/pages/package-lock.json build/pages
+	@npm ci --prefix build/pages --ignore-scripts --no-audit --no-fund --silent
+	@SCONES_TEST_PAGES=1 $(BIN)/python -m pytest -s tests/pages
 
 fuzz: $(WITH_IMAGES)/.ready ## fuzz the image step for an hour; its inputs stay in build/fuzz
 	@mkdir -p build/fuzz
