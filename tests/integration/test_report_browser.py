@@ -106,7 +106,7 @@ def test_the_page_is_silent_in_both_themes_and_each_is_its_own(page, tmp_path):
 
 
 @pytest.mark.parametrize("width_px", [360, 768, 1200])
-def test_nothing_is_wider_than_the_screen(page, tmp_path, width_px):
+def test_nothing_is_wider_than_the_screen_and_no_text_is_below_12_px(page, tmp_path, width_px):
     # A window may not be as narrow as a phone, a frame may: the frame is the phone.
     probe = tmp_path / "probe.html"
     probe.write_text(
@@ -116,21 +116,26 @@ def test_nothing_is_wider_than_the_screen(page, tmp_path, width_px):
         "d.querySelectorAll('details').forEach(e=>e.open=true);"
         "const wide=[...d.body.querySelectorAll('*')].filter(e=>!e.closest('.scroll,pre,svg *')"
         f"&&e.getBoundingClientRect().right>{width_px}+1).map(e=>e.tagName+'.'+e.className);"
+        "const small=[...d.body.querySelectorAll('*')].filter(e=>!e.closest('title,desc,style,.unseen')"
+        "&&[...e.childNodes].some(n=>n.nodeType===3&&n.textContent.trim())).map(e=>{const s=e.closest('svg');"
+        "const px=parseFloat(d.defaultView.getComputedStyle(e).fontSize)"
+        "*(s?s.getBoundingClientRect().width/s.viewBox.baseVal.width:1);"
+        "return [px,e.tagName+'.'+(e.closest('section')||e).id]}).filter(([px])=>px<11.95);"
         "document.querySelector('output').textContent="
-        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5)])}</script>",
+        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5),small.slice(0,5)])}</script>",
         encoding="utf-8",
     )
     dom = chromium("--window-size=1400,900", "--dump-dom", probe.as_uri()).stdout
     found = re.search(r"<output>(.*?)</output>", dom)
     assert found
-    assert found[1] == f"[{width_px},[]]"
+    assert found[1] == f"[{width_px},[],[]]"
 
 
 def test_no_reason_is_broken_within_a_word(page, tmp_path):
     probe = tmp_path / "probe.html"
     script = (
         "<output></output><script>onload=()=>{document.querySelector('output').textContent="
-        "[...document.querySelectorAll('#rejects td:first-child, #failures td:first-child')].map(e=>{"
+        "[...document.querySelectorAll('#rejects tbody th, #failures tbody th')].map(e=>{"
         "const r=document.createRange();r.selectNodeContents(e);"
         "return e.textContent+' '+r.getClientRects().length})"
         "}</script>"
