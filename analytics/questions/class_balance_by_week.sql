@@ -6,7 +6,7 @@ SELECT
     CAST(count(*) AS double)
         / sum(count(*)) OVER (PARTITION BY date_trunc('week', CAST(dt AS date))) AS share,
     count_if(outcome = 'accepted') AS accepted,
-    CAST(sum(CAST(confidence AS decimal(18, 15))) AS double) / count(confidence) AS mean_confidence -- exact: the order of rows is open
+    sum(CAST(confidence * 1e10 AS bigint)) / 1e10 / count(confidence) AS mean_confidence -- exact: the order of rows is open
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY date_trunc('week', CAST(dt AS date)), label

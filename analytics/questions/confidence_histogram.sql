@@ -5,7 +5,7 @@ SELECT
     least(CAST(floor(round(confidence * 100, 9)) AS integer), 99) AS bin,
     least(floor(round(confidence * 100, 9)), 99e0) / 100 AS from_confidence,
     count(*) AS images,
-    CAST(sum(CAST(confidence AS decimal(18, 15))) AS double) AS confidence_sum
+    sum(CAST(confidence * 1e10 AS bigint)) / 1e10 AS confidence_sum
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
 GROUP BY 1, 2, 3

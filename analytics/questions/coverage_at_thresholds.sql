@@ -7,7 +7,7 @@ WITH bins AS (
             ELSE floor(round(confidence * 100, 9)) -- 0.57 * 100 is 56.99999999999999
         END AS bin,
         count(*) AS images,
-        sum(CAST(confidence AS decimal(18, 15))) AS confidence_sum -- exact: the order of rows is open
+        sum(CAST(confidence * 1e10 AS bigint)) AS confidence_sum -- exact: the order of rows is open
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified
     GROUP BY 1
@@ -16,7 +16,7 @@ SELECT
     percent / 1e2 AS threshold,
     coalesce(sum(images) FILTER (WHERE bin >= percent), 0) AS accepted,
     coalesce(sum(images) FILTER (WHERE bin >= percent), 0) / CAST(sum(images) AS double) AS coverage,
-    CAST(sum(confidence_sum) FILTER (WHERE bin >= percent) AS double)
+    sum(confidence_sum) FILTER (WHERE bin >= percent) / 1e10
         / sum(images) FILTER (WHERE bin >= percent) AS expected_precision
 FROM bins
 CROSS JOIN UNNEST(sequence(50, 99)) AS thresholds (percent)

@@ -52,12 +52,12 @@ SELECT
     min(ms) FILTER (WHERE step = 'serialize' AND up_to >= 0.5 * in_all) AS serialize_p50_ms,
     min(ms) FILTER (WHERE step = 'serialize' AND up_to >= 0.95 * in_all) AS serialize_p95_ms,
     min(ms) FILTER (WHERE step = 'serialize' AND up_to >= 0.99 * in_all) AS serialize_p99_ms,
-    CAST(sum(CAST(ms * images AS decimal(28, 6))) FILTER (WHERE step = 'serialize') AS double)
+    sum(CAST(ms * images * 1e6 AS bigint)) FILTER (WHERE step = 'serialize') / 1e6
         / sum(images) FILTER (WHERE step = 'serialize') AS serialize_mean_ms,
     min(ms) FILTER (WHERE step = 'classify' AND up_to >= 0.5 * in_all) AS classify_p50_ms,
     min(ms) FILTER (WHERE step = 'classify' AND up_to >= 0.95 * in_all) AS classify_p95_ms,
     min(ms) FILTER (WHERE step = 'classify' AND up_to >= 0.99 * in_all) AS classify_p99_ms,
-    CAST(sum(CAST(ms * images AS decimal(28, 6))) FILTER (WHERE step = 'classify') AS double)
+    sum(CAST(ms * images * 1e6 AS bigint)) FILTER (WHERE step = 'classify') / 1e6
         / sum(images) FILTER (WHERE step = 'classify') AS classify_mean_ms
 FROM ranked
 GROUP BY week, dt

@@ -5,7 +5,7 @@ SELECT
     least(floor(round(outcomes.confidence * 20, 9)), 19e0) / 20 AS from_confidence,
     outcomes.outcome,
     count(*) AS images,
-    CAST(sum(CAST(outcomes.confidence AS decimal(18, 15))) AS double) AS confidence_sum,
+    sum(CAST(outcomes.confidence * 1e10 AS bigint)) / 1e10 AS confidence_sum,
     count_if(outcomes.label = true_labels.true_label) AS correct,
     count_if(outcomes.label = true_labels.true_label) / (count(*) * 1e0) AS correct_share
 FROM outcomes

@@ -7,7 +7,7 @@ WITH counted AS (
         CASE WHEN strpos(key, '/') > 0 THEN split_part(key, '/', 1) ELSE '' END AS folder,
         outcome,
         count(*) AS images,
-        sum(CAST(confidence AS decimal(18, 15))) FILTER (WHERE is_classified) AS confidence_sum -- exact: the order of rows is open
+        sum(CAST(confidence * 1e10 AS bigint)) FILTER (WHERE is_classified) AS confidence_sum -- exact: the order of rows is open
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
     GROUP BY 1, 2, 3
@@ -74,7 +74,7 @@ SELECT
     CASE WHEN has_a_row THEN counted.folder END AS folder,
     outcome,
     sum(images) AS images,
-    CAST(sum(confidence_sum) AS double) AS confidence_sum,
+    sum(confidence_sum) / 1e10 AS confidence_sum,
     max(CASE WHEN has_a_row THEN 1 ELSE without_a_row END) AS folders
 FROM counted
 JOIN counted_rest ON counted_rest.week = counted.week AND counted_rest.folder = counted.folder

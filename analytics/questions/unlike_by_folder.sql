@@ -7,7 +7,7 @@ WITH folders AS (
         CASE WHEN strpos(key, '/') > 0 THEN split_part(key, '/', 1) ELSE '' END AS folder,
         count(*) AS images,
         count_if(reason = 'unlike_training') AS unlike,
-        sum(CAST(unfamiliarity AS decimal(18, 15))) AS unfamiliarity_sum
+        sum(CAST(unfamiliarity * 1e10 AS bigint)) AS unfamiliarity_sum
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified AND unfamiliarity IS NOT NULL
     GROUP BY 1, 2
@@ -21,7 +21,7 @@ SELECT
     CASE WHEN place <= 50 THEN folder END AS folder,
     sum(images) AS images,
     sum(unlike) AS unlike,
-    CAST(sum(unfamiliarity_sum) AS double) / sum(images) AS mean_unfamiliarity
+    sum(unfamiliarity_sum) / 1e10 / sum(images) AS mean_unfamiliarity
 FROM ranked
 GROUP BY 1, 2
 ORDER BY week, min(place)

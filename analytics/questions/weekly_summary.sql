@@ -11,7 +11,7 @@ WITH counted AS (
         count(*) AS images,
         count_if(NOT is_imported) AS uploaded, -- an imported image has no picture to look at
         count(confidence) FILTER (WHERE is_classified) AS scored,
-        sum(CAST(confidence AS decimal(18, 15))) FILTER (WHERE is_classified) AS confidence -- exact: the order of rows is open
+        sum(CAST(confidence * 1e10 AS bigint)) FILTER (WHERE is_classified) AS confidence -- exact: the order of rows is open
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
     GROUP BY 1, 2, 3
@@ -40,7 +40,7 @@ SELECT
     outcome,
     sum(images) AS images,
     sum(uploaded) AS uploaded,
-    CAST(sum(confidence) AS double) / nullif(sum(scored), 0) AS mean_confidence,
+    sum(confidence) / 1e10 / nullif(sum(scored), 0) AS mean_confidence,
     min(total_ms) FILTER (WHERE up_to >= 0.5 * in_all) AS total_p50_ms,
     min(total_ms) FILTER (WHERE up_to >= 0.95 * in_all) AS total_p95_ms
 FROM ranked
