@@ -140,7 +140,11 @@ class System:
         """Return the rows about an image."""
         s3, bucket = self.client("s3"), self.stack.results_bucket
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{table}/").get("Contents", ())
-        bodies = [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed]
+        bodies = [
+            s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+            for item in listed
+            if item["Key"].endswith(".parquet")
+        ]
         rows = [row for body in bodies for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
         return [row for row in rows if row["key"] == event["detail"]["object"]["key"]]
 
@@ -643,7 +647,7 @@ def tries(
         "list rows": lambda: s3.list_objects_v2(Bucket=stack.results_bucket),
         "write rows": put(stack.results_bucket, rows),
         "delete rows": delete(stack.results_bucket, rows),
-        "write the challenger's answers": put(stack.results_bucket, f"{CHALLENGER_TABLE}/tried.parquet"),
+        "write the challenger's answers": put(stack.results_bucket, f"{CHALLENGER_TABLE}/tried.txt"),
         "show the challenger an image": lambda: sqs.send_message(
             QueueUrl=system.physical_ids["ChallengerImages"], MessageBody='{"events": []}'
         ),
