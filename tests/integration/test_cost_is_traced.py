@@ -52,10 +52,10 @@ class Trace:
         self._monkeypatch = monkeypatch
 
     def watch(self, client: Any) -> None:
-        client.meta.events.register("before-call.*.*", self._request)
+        client.meta.events.register("before-send.*.*", self._request)
 
-    def _request(self, model: Any, **_: Any) -> None:
-        self.used[{"GetObject": "s3_get", "PutObject": "s3_put"}[model.name]] += 1
+    def _request(self, event_name: str, **_: Any) -> None:
+        self.used[{"GetObject": "s3_get", "PutObject": "s3_put"}[event_name.rpartition(".")[2]]] += 1
 
     def invoke(self, step: ModuleType, payload: Any) -> Any:
         """Run a Lambda: its answer crosses JSON, and its lines go to CloudWatch Logs."""
@@ -106,6 +106,7 @@ def trace(s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         "Threshold": "0.9",
         "ClassThresholds": "",
         "Temperature": "1",
+        "CHALLENGER_IMAGES_URL": "",
     }.items():
         monkeypatch.setenv(name, value)
     caches = (serialize.incoming_bucket, serialize.model_input, decide.policy, record.results_bucket)
