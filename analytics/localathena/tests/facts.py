@@ -134,7 +134,7 @@ _CHANGING = re.compile(
 )
 
 
-_ORDERED = re.compile(r"\bORDER\s+BY\b(?!\s+\d+\s*\+)[^()]*$", re.IGNORECASE)
+_ORDERED = re.compile(r"\bORDER\s+BY\b(?!\s+\d+(?:\s*\+|\.\d))[^()]*$", re.IGNORECASE)
 """Statements whose rows have an order: they end with ORDER BY of more than a constant."""
 _LONG = 2_000
 """Size of an answer, as JSON, of which only the number of rows is kept."""
