@@ -342,7 +342,7 @@ def _folders(
     asked = {
         name: (_accepted(usual[name]), _accepted(tallies[name]))
         for name, before in baselines.items()
-        if before and before.not_failed and tallies[name].not_failed
+        if before and before.not_failed and tallies[name].not_failed and name in usual
     }
     found = drift.p_values_among_others(list(asked.values()))
     # The folders with a row of their own were chosen from all, some of them for how they fell.

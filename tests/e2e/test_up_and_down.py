@@ -369,5 +369,5 @@ def test_what_is_put_through_the_console_is_told_with_its_answer_and_after_its_e
         assert {**told(), "at": first["at"]} == first, "S3's clock is not the console's"
         picture = browser.get("/picture", params={"key": first["key"], "version": first["version"]})
         assert picture.headers["content-type"] == "image/jpeg"
-    logs = "".join(log.read_text() for log in (home / "logs").iterdir())
+    logs = "".join(log.read_text(encoding="utf-8") for log in (home / "logs").iterdir())
     assert url.params["token"] not in logs

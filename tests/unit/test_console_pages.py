@@ -243,7 +243,7 @@ def test_a_label_that_cannot_be_written_is_not_remembered(folder):
 def test_reports_are_listed_by_week_and_shown_in_a_sandbox(browser, tmp_path, monkeypatch):
     monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     (tmp_path / "report" / "2026-W46").mkdir(parents=True)
-    (tmp_path / "report" / "2026-W46" / reports.PAGE).write_text("<h1>Week 46</h1>")
+    (tmp_path / "report" / "2026-W46" / reports.PAGE).write_text("<h1>Week 46</h1>", encoding="utf-8")
     page = browser.get("/reports").text
     assert page.index("/reports/in-bucket/2026-W47") < page.index("/reports/here/2026-W46")
     assert "elsewhere" not in page
