@@ -315,15 +315,21 @@ def test_ministack_hands_on_ten_messages_at_most_and_at_once(queue):
 def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue):
     url, send = queue
     receive = windows.gathering(sqs._receive_messages_for_esm)
-    assert receive(url, 50) == []
+    assert receive(url, 51) == []
     send(30)
-    assert receive(url, 50) == []
+    assert receive(url, 51) == []
     send(30)
-    assert len(receive(url, 50)) == 50
-    assert receive(url, 50) == []  # ten are left, which wait for others
+    assert len(receive(url, 51)) == 51
+    assert receive(url, 51) == []  # nine are left, which wait for others
     send(1, ago_s=1.1)
-    assert len(receive(url, 50)) == 11
-    assert receive(url, 50) == []
+    assert len(receive(url, 51)) == 10
+    assert receive(url, 51) == []
+
+
+def test_small_batches_are_those_of_ministack(queue):
+    url, send = queue
+    send(30)
+    assert len(windows.gathering(sqs._receive_messages_for_esm)(url, 50)) == 10
 
 
 def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
@@ -333,16 +339,16 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
     monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
     send(1)
     receive = windows.gathering(sqs._receive_messages_for_esm)
-    assert receive(url, 50) == []
+    assert receive(url, 51) == []
     assert wake.wait(2)
-    assert len(receive(url, 50)) == 1
+    assert len(receive(url, 51)) == 1
 
 
 def test_a_batch_is_cut_before_its_bodies_are_too_large_for_an_invocation(queue):
     url, send = queue
     send(10, body="b" * 900_000)
     receive = windows.gathering(sqs._receive_messages_for_esm)
-    assert [len(receive(url, 50)) for _ in range(3)] == [4, 4, 0]
+    assert [len(receive(url, 51)) for _ in range(3)] == [4, 4, 0]
 
 
 # ── saved queries ──────────────────────────────────────────────────────────────────────────────────────────
