@@ -164,6 +164,7 @@ def buckets(s3: Any) -> Any:
     s3.put_bucket_versioning(Bucket=INCOMING, VersioningConfiguration={"Status": "Enabled"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESULTS_BUCKET", RESULTS)
+        patch.setenv("CHALLENGER_IMAGES_URL", "")
         record.results_bucket.cache_clear()
         yield s3
         record.results_bucket.cache_clear()

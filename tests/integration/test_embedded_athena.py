@@ -28,6 +28,7 @@ from tests.template import resources_of_type
 
 MONDAY = date(2026, 11, 16)
 EMPTY = (
+    *("challenger_agreement", "challenger_examples", "challenger_labels"),
     *("confusions", "failures_by_reason", "label_agreement", "labelled_images", "measured_precision"),
     *("most_unfamiliar_images", "rejects_by_reason", "unlike_by_folder"),
 )
@@ -305,10 +306,19 @@ def test_the_metadata_of_tables_and_views_is_glue_s(stack: None) -> None:
     assert found["Columns"][0]["Name"] == "result_id"
     status, _, body = athena._list_table_metadata({"DatabaseName": "scones", "MaxResults": 3})
     listed = json.loads(body)
-    assert [table["Name"] for table in listed["TableMetadataList"]] == ["labels", "outcomes", "predictions"]
+    names = [
+        "challenger",
+        "challenger_answers",
+        "labels",
+        "outcomes",
+        "predictions",
+        "true_labels",
+        "uploaded",
+    ]
+    assert [table["Name"] for table in listed["TableMetadataList"]] == names[:3]
     rest = {"DatabaseName": "scones", "NextToken": listed["NextToken"], "Expression": ".*"}
     _, _, body = athena._list_table_metadata(rest)
-    assert [table["Name"] for table in json.loads(body)["TableMetadataList"]] == ["true_labels"]
+    assert [table["Name"] for table in json.loads(body)["TableMetadataList"]] == names[3:]
     _, _, body = athena._list_table_metadata({"DatabaseName": "scones", "Expression": "pred.*"})
     assert [table["Name"] for table in json.loads(body)["TableMetadataList"]] == ["predictions"]
 
