@@ -296,12 +296,16 @@ class WaitingImages:
         )
         return cls(boto3.client("sqs", config=config), url)
 
-    def show_again(self, receipt_handles: Sequence[str], after_s: int) -> None:
-        """Make messages visible again earlier than the queue would. Those that SQS refuses wait longer."""
-        for first in range(0, len(receipt_handles), SEND_ENTRIES):
+    def show_again(self, after_s: Mapping[str, int]) -> None:
+        """Make messages visible again earlier than the queue would: receipt handle → seconds.
+
+        Those that SQS refuses wait longer.
+        """
+        handles = list(after_s)
+        for first in range(0, len(handles), SEND_ENTRIES):
             entries = [
-                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
-                for number, handle in enumerate(receipt_handles[first : first + SEND_ENTRIES])
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": after_s[handle]}
+                for number, handle in enumerate(handles[first : first + SEND_ENTRIES])
             ]
             try:
                 self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)

@@ -15,7 +15,7 @@ from ingest.logs import StepLogger
 from workflow.aws import ResultsQueue, WaitingImages
 from workflow.batch import Steps
 from workflow.metrics import measure, metrics
-from workflow.waiting import FIRST_PAUSE_S, decide_waiting
+from workflow.waiting import decide_waiting
 
 logger = StepLogger(service="classify-waiting")
 
@@ -48,7 +48,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """
     decided = decide_waiting(steps(), event["Records"], lambda: context.get_remaining_time_in_millis() / 1000)
     results_queue().send(decided.messages)
-    waiting_images().show_again(decided.shown_soon, FIRST_PAUSE_S)
+    waiting_images().show_again(decided.shown_soon)
     measure(decided.messages)
     metrics.add_metric(name="StillWaiting", unit=MetricUnit.Count, value=len(decided.waiting))
     logger.info("decided waiting images", images=len(decided.messages), waiting=len(decided.waiting))

@@ -4,14 +4,18 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from ingest.upload import Upload
 from workflow.batch import Steps
 from workflow.errors import EndpointBusy
 
 FIRST_PAUSE_S = 5
-"""Wait after an image's first attempt. From then on it waits for the queue's visibility timeout. A short peak
-is over by then, and an outage costs one attempt per timeout."""
+"""Least wait after an image's first attempt. From then on it waits for the queue's visibility timeout. A
+short peak is over by then, and an outage costs one attempt per timeout."""
+SPREAD_S = 10
+"""So much longer some wait. It parts images that were tried together: one for which the endpoint stays busy
+would hold up the same others again and again."""
 PART_BYTES = 16 * 1024 * 1024
 """Originals that are decided at once. What has been decided of a batch is kept when its time is over."""
 RESERVE_S = 25.0
@@ -33,13 +37,13 @@ class Decided:
         return [record["messageId"] for record in self.waiting]
 
     @property
-    def shown_soon(self) -> list[str]:
-        """Receipt handles of the images that found no capacity for the first time."""
-        return [
-            record["receiptHandle"]
+    def shown_soon(self) -> dict[str, int]:
+        """Receipt handles of the images that found no capacity for the first time → seconds to wait."""
+        return {
+            record["receiptHandle"]: FIRST_PAUSE_S + crc32(record["messageId"].encode()) % (SPREAD_S + 1)
             for record in self.waiting
             if record["attributes"]["ApproximateReceiveCount"] == "1"
-        ]
+        }
 
 
 def decide_waiting(

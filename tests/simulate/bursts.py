@@ -31,7 +31,7 @@ from tests.template import resources_of_type, template
 from workflow.aws import BATCH_TIMEOUT_S
 from workflow.batch import THREADS
 from workflow.breaker import Breaker
-from workflow.waiting import FIRST_PAUSE_S
+from workflow.waiting import FIRST_PAUSE_S, SPREAD_S
 
 Process = Generator[float, None, Any]
 """Yields the seconds that it sleeps."""
@@ -293,7 +293,8 @@ class System:
             self.hidden -= len(batch)
             for number, (uploaded_s, receives) in enumerate(batch):
                 if number >= len(batch) - busy:
-                    delay_s = FIRST_PAUSE_S if receives == 0 else self.visibility_s
+                    pause_s = FIRST_PAUSE_S + self.random.randint(0, SPREAD_S)
+                    delay_s = pause_s if receives == 0 else self.visibility_s
                     self.usd += USD["sqs_request"] / _PER_REQUEST if receives == 0 else 0
                     self._start(self._later(uploaded_s, receives + 1, delay_s), self.now_s)
                 else:

@@ -233,5 +233,7 @@ def test_athena_sees_all_days_that_may_be_imported() -> None:
     tables = [table for table in inputs if table["TableType"] == "EXTERNAL_TABLE"]
     assert tables
     for table in tables:
+        if table["Parameters"]["projection.dt.type"] == "injected":  # its partitions are no days
+            continue
         days = table["Parameters"]["projection.dt.range"]
         assert days == f"{FIRST_AT:%Y-%m-%d},NOW+1DAYS"

@@ -17,7 +17,7 @@ from workflow.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
 from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import Policy
-from workflow.waiting import RESERVE_S, decide_waiting
+from workflow.waiting import RESERVE_S, Decided, decide_waiting
 
 
 class Clock:
@@ -161,7 +161,7 @@ def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
     decided = decide_waiting(steps(endpoint, read), [a_record("a"), a_record("b", receives=2)], in_time)
     assert (decided.messages, endpoint.asked) == ([], 0)
     assert decided.waiting_ids == ["id of a", "id of b"]
-    assert decided.shown_soon == ["handle of a"]  # the other one waits for the queue's timeout
+    assert list(decided.shown_soon) == ["handle of a"]  # the other one waits for the queue's timeout
 
 
 def test_originals_are_in_memory_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +206,12 @@ def test_a_model_that_fails_for_every_image_leaves_a_corrupt_one_rejected() -> N
     assert [(row["outcome"], row["image_format"]) for row in rows] == [("failed", "png"), ("rejected", None)]
 
 
+def test_images_that_are_tried_together_are_soon_apart() -> None:
+    records = [a_record(str(number)) for number in range(30)]
+    pauses_s = set(Decided([], records).shown_soon.values())
+    assert len(pauses_s) > 5
+
+
 def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
     shown: list[Any] = []
@@ -214,8 +220,8 @@ def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: py
         def send(self, messages: Any) -> None:
             sent.extend(messages)
 
-        def show_again(self, handles: Any, after_s: int) -> None:
-            shown.append((handles, after_s))
+        def show_again(self, after_s: Any) -> None:
+            shown.append(after_s)
 
     busy = Endpoint(*[EndpointBusy("down")] * 2)
     monkeypatch.setattr(classify_waiting, "steps", lambda: steps(busy))
@@ -223,7 +229,10 @@ def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: py
     monkeypatch.setattr(classify_waiting, "waiting_images", Queue)
     answer = classify_waiting.lambda_handler({"Records": [a_record("a"), a_record("b")]}, FakeContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "id of a"}, {"itemIdentifier": "id of b"}]}
-    assert (sent, shown) == ([], [(["handle of a", "handle of b"], 5)])
+    assert sent == []
+    (after_s,) = shown
+    assert list(after_s) == ["handle of a", "handle of b"]
+    assert all(5 <= seconds <= 15 for seconds in after_s.values())
     answer = classify_waiting.lambda_handler({"Records": [a_record("a")]}, FakeContext())
     assert answer == {"batchItemFailures": []}
     assert len(sent) == 1
