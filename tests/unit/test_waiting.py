@@ -208,7 +208,7 @@ def test_a_model_that_fails_for_every_image_leaves_a_corrupt_one_rejected() -> N
 
 def test_images_that_are_tried_together_are_soon_apart() -> None:
     records = [a_record(str(number)) for number in range(30)]
-    pauses_s = set(Decided([], records).shown_soon.values())
+    pauses_s = set(Decided(messages=[], waiting=[*records]).shown_soon.values())
     assert len(pauses_s) > 5
 
 
