@@ -123,6 +123,8 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
                 process, self._proc = self._proc, None
                 lambda_runtime._signal(process)
                 lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
+                if self._stderr_thread:  # it still reads what the worker wrote as it ended
+                    self._stderr_thread.join(lambda_runtime._REAP_GRACE)
                 is_late = isinstance(error, TimeoutError)
                 why = f"Task timed out after {timeout_s}.00 seconds" if is_late else "Worker process died"
                 response = {"status": "error", "error": why}
