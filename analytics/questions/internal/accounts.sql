@@ -11,14 +11,11 @@ recorded AS (
         coalesce(version_id, etag) AS version,
         min(version_id) AS version_id,
         count(*) AS outcomes,
-        min_by(outcome, :outcome_rank) AS outcome,
+        min_by(outcome, ROW(:outcome_rank, outcome)) AS outcome,
         min(etag) AS etag,
         min(size_bytes) AS size_bytes,
-        -- Of the current row, where several days have one: by rank, then the latest decision.
-        min_by(
-            uploaded_at,
-            :outcome_rank * 1e11 - to_unixtime(decided_at)
-        ) AS uploaded_at
+        -- Of the current row, where several days have one: by rank, then the latest decision, then the earliest upload.
+        min_by(uploaded_at, ROW(:outcome_rank, -to_unixtime(decided_at), uploaded_at)) AS uploaded_at
     FROM outcomes
     WHERE bucket = :bucket AND starts_with(key, :prefix)
     GROUP BY key, coalesce(version_id, etag)
