@@ -1,11 +1,14 @@
 import base64
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
@@ -165,19 +168,30 @@ def test_an_object_of_any_key_is_found(s3, key):
     assert invoke(put(s3, png_bytes(), key))["image"]["image_format"] == "png"
 
 
+@contextmanager
+def answering(s3, answer):
+    """Let a function answer requests for objects in place of S3."""
+    s3.meta.events.register_first("before-send.s3.GetObject", answer)
+    try:
+        yield
+    finally:
+        s3.meta.events.unregister("before-send.s3.GetObject", answer)
+
+
 def sent_by(s3, read, upload):
-    """Return URL and conditions of the request that a reader sends."""
+    """Return URL, condition, and the signature's region of the request that a reader sends."""
     sent = []
 
+    def text(request, header):
+        return str(request.headers.get(header)).removeprefix("b").strip("'")
+
     def stored(request, **_):
-        sent.append((request.url, str(request.headers.get("If-Match")).removeprefix("b").strip("'")))
+        scope = text(request, "Authorization").partition(", ")[0]
+        sent.append((request.url, text(request, "If-Match"), scope))
         return AWSResponse(request.url, 200, HeadersDict({"Content-Length": "0"}), RawResponse(b""))
 
-    s3.meta.events.register_first("before-send.s3.GetObject", stored)
-    try:
+    with answering(s3, stored):
         read(upload)
-    finally:
-        s3.meta.events.unregister("before-send.s3.GetObject", stored)
     return sent
 
 
@@ -192,21 +206,49 @@ def test_the_shortcut_sends_the_request_that_the_client_would_send(plain_s3, key
     assert short == sent_by(plain_s3, IncomingBucket(plain_s3).read, upload)
 
 
+@pytest.mark.parametrize("bucket_name", [BUCKET, "scones.incoming"])
 @pytest.mark.parametrize(
-    ("status", "length", "body"),
-    [(200, "5", b"imag"), (200, None, b"image"), (404, "5", b"image"), (206, "5", b"image"), (304, "0", b"")],
+    "where",
+    [
+        {"region_name": "eu-central-1"},
+        {"region_name": "me-central-1"},
+        {"region_name": "cn-north-1"},
+        {"region_name": "us-east-1", "config": Config(use_fips_endpoint=True)},
+        {"region_name": "eu-central-1", "config": Config(use_dualstack_endpoint=True)},
+        {"region_name": "us-east-1", "endpoint_url": "http://127.0.0.1:4566"},
+    ],
 )
-def test_the_client_reads_what_the_shortcut_does_not_get_whole(plain_s3, status, length, body):
+def test_the_shortcut_asks_the_endpoint_that_the_client_would_ask(where, bucket_name):
+    s3 = boto3.client("s3", **where)
+    upload = replace(an_upload(), bucket=bucket_name, size_bytes=0)
+    short = sent_by(s3, Shortcut(s3).get, upload)
+    assert short == sent_by(s3, IncomingBucket(s3).read, upload)
+
+
+@pytest.mark.parametrize(
+    ("status", "length", "body", "got"),
+    [
+        (200, "5", b"image", b"image"),
+        (200, "5", b"imag", None),
+        (200, None, b"image", None),
+        (404, "5", b"image", None),
+        (206, "5", b"image", None),
+        (304, "0", b"", None),
+    ],
+)
+def test_the_client_reads_what_the_shortcut_does_not_get_whole(plain_s3, status, length, body, got):
     headers = HeadersDict({"Content-Length": length} if length else {})
 
     def answer(request, **_):
         return AWSResponse(request.url, status, headers, RawResponse(body))
 
-    plain_s3.meta.events.register_first("before-send.s3.GetObject", answer)
-    try:
-        assert Shortcut(plain_s3).get(an_upload()) is None
-    finally:
-        plain_s3.meta.events.unregister("before-send.s3.GetObject", answer)
+    with answering(plain_s3, answer):
+        assert Shortcut(plain_s3).get(an_upload()) == got
+
+
+def test_the_client_reads_where_botocore_does_not_have_what_the_shortcut_needs(plain_s3):
+    other = SimpleNamespace(meta=plain_s3.meta, generate_presigned_url=plain_s3.generate_presigned_url)
+    assert Shortcut(other).get(an_upload()) is None
 
 
 def test_the_client_reads_what_breaks_off_on_its_way(plain_s3):
@@ -218,11 +260,8 @@ def test_the_client_reads_what_breaks_off_on_its_way(plain_s3):
     def answer(request, **_):
         return AWSResponse(request.url, 200, HeadersDict({"Content-Length": "5"}), BrokenOff())
 
-    plain_s3.meta.events.register_first("before-send.s3.GetObject", answer)
-    try:
+    with answering(plain_s3, answer):
         assert Shortcut(plain_s3).get(an_upload()) is None
-    finally:
-        plain_s3.meta.events.unregister("before-send.s3.GetObject", answer)
 
 
 def test_exactly_the_version_is_read_after_another_upload_under_its_key(s3):
