@@ -70,6 +70,36 @@ def test_classes_that_are_too_long_for_parameters_are_a_file_named_by_its_conten
             policy_of(deployed, s3)
 
 
+def test_no_thresholds_at_all_are_not_those_of_a_file(
+    fake_aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the thresholds, the names may be short enough for a parameter."""
+    wanted: dict[str, str] = {}
+    monkeypatch.setattr("infra.aws.deploy.package.build", lambda *_, **__: Path("template.yaml"))
+    monkeypatch.setattr(module, "_deploy_command", lambda *given: wanted.update(given[3]) or [])
+    monkeypatch.setattr(module, "_change_set", lambda *_: None)
+
+    def describe_endpoint(EndpointName: str) -> None:
+        raise ClientError({"Error": {"Code": "ValidationException"}}, "DescribeEndpoint")
+
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        many = policy_of({**parameters_of_model(), **many_classes(150)}, s3)
+        present = {**many.to_parameters(), **stored_classes(many, s3, "artifacts", "us-east-1", "mine")}
+        assert present["ClassesFile"]
+        listed = [{"ParameterKey": name, "ParameterValue": value} for name, value in present.items()]
+        stack = {"StackName": "mine", "StackStatus": "UPDATE_COMPLETE", "Parameters": listed}
+        clients = {
+            "s3": s3,
+            "cloudformation": SimpleNamespace(describe_stacks=lambda StackName: {"Stacks": [stack]}),
+            "sagemaker": SimpleNamespace(describe_endpoint=describe_endpoint),
+        }
+        session = SimpleNamespace(region_name="us-east-1", client=clients.__getitem__)
+        plan_deployment(Account(session, "123456789012", "arn"), "mine", {"ClassThresholds": ""})
+        deployed = policy_of({**present, **wanted}, s3)
+    assert (deployed.classes, deployed.class_thresholds) == (many.classes, {})
+
+
 def test_a_few_classes_are_no_file() -> None:
     policy = policy_of(many_classes(20), None)
     assert stored_classes(policy, None, "artifacts", "us-east-1", "mine") == {}
