@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.aws.account import Account
+from infra.aws.challenger import OF_AN_ENDPOINT
 from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
 from infra.aws.deploy import (
     DEFAULT_ENDPOINT,
@@ -30,12 +31,8 @@ from model.serving import deployment
 from model.serving.deployment import ControlPlane
 from model.serving.sagemaker_requests import Deployment
 from workflow.classifier import IN_LAMBDA
-from workflow.policy import PARAMETERS
 
 Say = Callable[[str], None]
-
-_OF_A_MODEL = (*PARAMETERS, "ImageSizePx", "ResizeMode", "EndpointAccept")
-"""Parameters of the template that a model determines."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,9 @@ class Served:
 
     @property
     def policy(self) -> dict[str, str]:
-        """Return the parameters that belong to the model which the stack is for."""
+        """Return the parameters that belong to the endpoint's model and its capacity."""
         present = parameters_of(self.stack)
-        return {name: present[name] for name in _OF_A_MODEL if name in present}
+        return {name: present[name] for name in OF_AN_ENDPOINT if name in present}
 
     def change_to(self, policy: Mapping[str, str], at: datetime) -> ChangeSet | None:
         """Compute what another policy changes; None if nothing.

@@ -511,14 +511,16 @@ def test_a_rollback_gives_the_stack_the_policy_it_had_with_the_earlier_model(
     cloudformation = Changing()
     here = account(s3=s3, cloudformation=cloudformation)
     here.session.region_name = "us-east-1"
-    Served(here, STACK).remember("e-1")
-    parameters = [{"ParameterKey": n, "ParameterValue": "new"} for n in (*PRESENT, "EndpointName")]
+    before = {**PRESENT, "EndpointKind": "serverless", "VariantName": "mine"}
+    present = [{"ParameterKey": n, "ParameterValue": v} for n, v in before.items()]
+    Served(here, {**STACK, "Parameters": present}).remember("e-1")
+    parameters = [{"ParameterKey": n, "ParameterValue": "new"} for n in (*before, "EndpointName")]
     served = Served(here, {**STACK, "Parameters": parameters})
     plane: Any = Plane()
     assert release.roll_back(plane, "e", served, AT, done.append) == "e-1"
     (request,) = cloudformation.requests
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
-    assert given == {**PRESENT, "EndpointName": None}
+    assert given == {**before, "EndpointName": None}
     assert done[0] == "endpoint back"
     assert cloudformation.calls == ["execute_change_set"]
 

@@ -271,7 +271,8 @@ def endpoint(
     from infra.aws.release import release, served_by
 
     served = served_by(account, chosen_stack(), name)
-    of_endpoint = {"EndpointKind": "real-time" if instance_type else "serverless"}
+    kind = "real-time" if instance_type else "serverless"
+    of_endpoint = {"EndpointKind": kind, "VariantName": requests.VARIANT}
     wanted_policy = {**parameters_of_model(model), **of_endpoint}
     change = served.change_to(wanted_policy, now) if served and image else None
     say(f"the endpoint {name} will run {wanted.name(now)}: {hourly_cost(capacity)}")
