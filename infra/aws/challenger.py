@@ -40,11 +40,19 @@ def settings_for(parameters_of_model: Mapping[str, str]) -> str:
 
 
 def ensure_fits(parameters: Mapping[str, str]) -> None:
-    """Check that the challenger's Lambda has room for what it decides by.
+    """Check that the challenger's Lambda, if there is one, has room for what it decides by, and may read it.
 
     Raises:
-        DeployFailed: it has not.
+        DeployFailed: it has not, or its classes are in a file that its role may not read.
     """
+    if not parameters.get("ChallengerEndpointName"):
+        return
+    file = settings_of(parameters).get("ClassesFile")
+    if file and file != parameters.get("ClassesFile"):
+        raise DeployFailed(
+            f"the challenger's classes would be in {file}, and its Lambda may only read the file of the "
+            "model in use: the classes of a challenger that has others must be short enough for parameters"
+        )
     names = ("ClassNames", "ClassThresholds", "ChallengerSettings")
     size_bytes = sum(len(parameters.get(name, "").encode()) for name in names)
     if size_bytes > CLASSES_MAX_BYTES:

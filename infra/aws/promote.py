@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.aws.challenger import OF_AN_ENDPOINT, ensure_possible, settings_for, settings_of
+from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for, settings_of
 from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
 from infra.aws.deploy import endpoint_kind
 from infra.installation import how
@@ -30,7 +30,8 @@ def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None
 
     Raises:
         NothingToPromote: there is no challenger.
-        DeployFailed: its settings contradict each other.
+        DeployFailed: its settings contradict each other, or those of the model in use are too long for a
+            challenger.
     """
     if not parameters.get("ChallengerEndpointName"):
         on_aws, here = how("deploy", PARAMETERS="ChallengerEndpointName=…"), how("up", CHALLENGER="folder")
@@ -47,7 +48,7 @@ def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None
         "EndpointName": "ChallengerEndpointName",
         "ModelEndpointUrl": "ChallengerModelEndpointUrl",
     }
-    return {
+    after = {
         **in_use,
         "ModelVersion": "",
         **settings_of(parameters),
@@ -55,6 +56,8 @@ def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None
         **{other: parameters[name] for name, other in places.items()},
         "ChallengerSettings": settings_for(in_use),
     }
+    ensure_fits({**parameters, **after})
+    return after
 
 
 def _ensure_told_apart(in_use: Mapping[str, str], challenger: Mapping[str, str]) -> None:

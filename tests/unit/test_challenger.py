@@ -14,7 +14,7 @@ from analytics.challenger.shadow import ATTEMPTS, RESERVE_S, Shadowed, shadow, w
 from analytics.lake.aws import ChallengerImages
 from analytics.lake.batch import sort_out
 from analytics.lake.schema import CHALLENGER_SCHEMA
-from infra.aws.challenger import OF_AN_ENDPOINT, ensure_possible, settings_for
+from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import parameters_of_model
 from infra.aws.promote import NothingToPromote, exchanged, promotion, seen
@@ -256,6 +256,26 @@ def test_models_of_other_classes_that_cannot_be_told_apart_are_not_exchanged(cha
         exchanged(parameters(**changes))
     same = settings_for({"Threshold": "0.8"})
     assert exchanged(parameters(ModelVersion="", ChallengerSettings=same))["Threshold"] == "0.8"
+
+
+def test_a_challenger_whose_lambda_could_not_read_its_classes_is_refused() -> None:
+    file = f"artifacts/policies/scones/{'a' * 64}.json"
+    settings = settings_for({**OWN, "ClassNames": "", "ClassesFile": file})
+    with pytest.raises(DeployFailed, match=f"would be in {file}"):
+        ensure_fits(parameters(ChallengerSettings=settings))
+    ensure_fits(parameters(ChallengerSettings=settings, ClassesFile=file))
+    ensure_fits(parameters(ChallengerSettings=settings, ChallengerEndpointName=""))
+
+
+def test_a_model_whose_classes_are_too_long_for_a_challenger_is_not_exchanged() -> None:
+    long = Policy(tuple(f"class number {number:03}" for number in range(150)), 0.9, {}, model_version="m1")
+    other = settings_for({**OWN, "ClassesFile": ""})
+    with pytest.raises(DeployFailed, match="of at most 3,200"):
+        exchanged(parameters(**long.to_parameters(), ChallengerSettings=settings_for({"Threshold": "0.8"})))
+    name, content = Policy(tuple(map(str, range(2_000))), 0.9, {}).classes_file() or ("", b"")
+    in_a_file = {"ClassNames": "", "ClassThresholds": "", "ClassesFile": f"artifacts/{name}"}
+    with pytest.raises(DeployFailed, match=f"would be in artifacts/{name}"):
+        exchanged(parameters(**in_a_file, ChallengerSettings=other), lambda _: content)
 
 
 def test_a_second_promotion_is_the_way_back() -> None:
