@@ -84,7 +84,17 @@ class Instances:
         return f"{self.count:g} × {self.instance_type}"
 
 
-Endpoint = Serverless | Instances
+@dataclass(frozen=True)
+class InLambda:
+    """No endpoint: Classify has the model itself."""
+
+    def __str__(self) -> str:
+        """Return what it is, for people."""
+        return "the model in the Lambda"
+
+
+Endpoint = Serverless | Instances | InLambda
+"""Where the model answers."""
 
 
 @dataclass(frozen=True)
@@ -364,7 +374,7 @@ class WeeklyCost:
     """The sum of the lines, the endpoint's included."""
     lines: list[CostLine]
     endpoint: str | None
-    """The endpoint, for people; None if its price is not known."""
+    """Where the model answers, for people; None if that or its price is not known."""
     usd_per_million_images: float | None
     """What grows with the images: without queries, endpoint and what a stack costs at rest."""
     prices_as_of: date
@@ -379,11 +389,12 @@ def weekly_cost(
     Args:
         load: the week's images, with durations as they were measured.
         scanned_bytes: what each query scanned.
-        endpoint: the one that exists; None where it is not known, or the Lambda has the model.
+        endpoint: the one that exists; None where it is not known.
         prices: of which day and region.
     """
-    load = replace(load, days=7.0)
-    of_images = by_events(load)
+    load = replace(load, days=7.0, model_ms=load.classify_ms)
+    has_model = isinstance(endpoint, InLambda)
+    of_images = with_model_in_lambda(load) if has_model else by_events(load)
     line = endpoint_line(endpoint, load.images, load.endpoint_ms, load.days, prices)
     total = _sum(of_images, at_rest(load.days), queries(scanned_bytes))
     lines = [*lines_of(total, prices), *([line] if line else [])]
@@ -391,7 +402,7 @@ def weekly_cost(
         images=load.images,
         usd=math.fsum(each.usd for each in lines),
         lines=lines,
-        endpoint=str(endpoint) if line else None,
+        endpoint=str(endpoint) if line or has_model else None,
         usd_per_million_images=prices.of(of_images) / load.images * 1e6 if load.images else None,
         prices_as_of=prices.as_of,
         region=prices.region,

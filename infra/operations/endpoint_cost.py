@@ -2,21 +2,25 @@
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analytics.report.cost import Endpoint, Instances, Serverless
+from analytics.report.cost import Endpoint, InLambda, Instances, Serverless
 from analytics.report.prices import Prices, read_prices
+from infra.operations.deployed import deployed_parameters
 from infra.stack import Stack
 from model.serving import sagemaker_requests as requests
+from workflow.classifier import IN_LAMBDA
 
 
 def endpoint_of(stack: Stack) -> Endpoint | None:
-    """Return the endpoint that a stack asks, as it is now; None where it cannot be seen.
+    """Return where a stack's model answers, as it is now; None where it cannot be seen.
 
-    On a laptop, return what `scones endpoint` creates if nothing else is said.
+    For the endpoint of a laptop, return what `scones endpoint` creates if nothing else is said.
     """
-    if stack.endpoint_url:
-        return Serverless(requests.Serverless.memory_mb)
-    sagemaker = stack.client("sagemaker")
     try:
+        if deployed_parameters(stack.client, stack.name).get("ModelIn") == IN_LAMBDA:
+            return InLambda()
+        if stack.endpoint_url:
+            return Serverless(requests.Serverless.memory_mb)
+        sagemaker = stack.client("sagemaker")
         found = sagemaker.describe_endpoint(EndpointName=stack.endpoint_name)
         config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
     except (BotoCoreError, ClientError):

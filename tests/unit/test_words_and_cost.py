@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from analytics import text as words
 from analytics.report.cost import (
     Endpoint,
+    InLambda,
     Instances,
     Load,
     Serverless,
@@ -132,6 +133,15 @@ def test_a_week_costs_the_sum_of_its_lines_with_the_endpoint_that_exists():
     assert line.usd == pytest.approx(2 * 7 * 24 * 0.115)
 
 
+def test_a_week_with_the_model_in_the_lambda_has_no_endpoint_and_says_so():
+    cost = weekly_cost(MILLION, [], InLambda(), PRICES)
+    assert cost.endpoint == "the model in the Lambda"
+    assert not any("Endpoint" in line.service for line in cost.lines)
+    load = Load(serialize_ms=60.0, days=7.0, model_ms=MILLION.classify_ms)
+    in_lambda = way("events, model in the Lambda", load)
+    assert cost.usd_per_million_images == pytest.approx(in_lambda.usd)
+
+
 def test_few_images_cost_a_file_each():
     few, many = (
         weekly_cost(Load(n), [], None, PRICES).usd_per_million_images or 0 for n in (100, 10_000_000)
@@ -221,10 +231,15 @@ def test_the_json_of_a_cost_has_every_input_quantity_and_price():
 
 
 class SageMaker:
-    """SageMaker, which has one endpoint."""
+    """SageMaker, which has one endpoint, and the stack that asks it."""
 
-    def __init__(self, **variant: Any) -> None:
+    def __init__(self, model_in: str = "Endpoint", **variant: Any) -> None:
+        self._model_in = model_in
         self._variant = variant
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        parameter = {"ParameterKey": "ModelIn", "ParameterValue": self._model_in}
+        return {"Stacks": [{"StackName": StackName, "Parameters": [parameter]}]}
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if EndpointName != "scones":
@@ -241,10 +256,12 @@ class SageMaker:
         ({"InstanceType": "ml.c5.large", "InitialInstanceCount": 1}, "scones", Instances("ml.c5.large", 3)),
         ({"ServerlessConfig": {"MemorySizeInMB": 2048}}, "scones", Serverless(2048)),
         ({}, "another", None),
+        ({"model_in": "Lambda"}, "scones", InLambda()),
     ],
 )
 def test_the_endpoint_is_the_one_that_the_stack_asks(variant, name, found):
-    stack = SimpleNamespace(endpoint_url=None, endpoint_name=name, client=lambda _: SageMaker(**variant))
+    sagemaker = SageMaker(**variant)
+    stack = SimpleNamespace(name="scones", endpoint_url=None, endpoint_name=name, client=lambda _: sagemaker)
     assert endpoint_of(cast(Stack, stack)) == found
 
 
