@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analytics.report.cost import MEMORY_MB, RECORD_GB_S, ROWS_PER_FILE
+from analytics.report.cost import LOG_BYTES, MEMORY_MB, RECORD_GB_S, ROWS_PER_FILE
 from analytics.report.prices import read_prices
 from infra.installation import PROJECT
 from tests.simulate.suite import Check
@@ -38,7 +38,6 @@ Process = Generator[float, None, Any]
 
 CONNECT_TIMEOUT_S = 1.0
 USD = read_prices().usd
-_LOG_GB = 1e-6
 _THROTTLED_S = 1.0
 """Pause of an event source whose invocation was refused."""
 _MB_PER_GB = 1024
@@ -261,12 +260,12 @@ class System:
         error = (yield from then(container)) if then else None
         self.idle[name].append(container)
         self.running[name] -= 1
-        self._bill(MEMORY_MB[name], self.now_s - began_s)
+        self._bill(MEMORY_MB[name], self.now_s - began_s, LOG_BYTES[name])
         return error
 
-    def _bill(self, memory_mb: float, duration_s: float) -> None:
+    def _bill(self, memory_mb: float, duration_s: float, log_bytes: int) -> None:
         self.usd += USD["lambda_request"] + memory_mb / _MB_PER_GB * duration_s * USD["lambda_arm_gb_s"]
-        self.usd += _LOG_GB * USD["logs_gb"]
+        self.usd += log_bytes / 1e9 * USD["logs_gb"]
 
     # ── images that wait ──
 
@@ -321,7 +320,8 @@ class System:
             self.usd += USD["sqs_request"] if busy < images else 0  # outcomes, up to 60 KB in a message
         self.idle["Waiting"].append(breaker)
         self.running["Waiting"] -= 1
-        self._bill(self.waiting_mb, self.now_s - began_s)
+        # Waiting logs what ClassifyBatch logs: both measure the same of a batch.
+        self._bill(self.waiting_mb, self.now_s - began_s, LOG_BYTES["ClassifyBatch"])
         return busy
 
     def _ask_about(self, images: int, breaker: Breaker) -> Generator[float, None, int]:
@@ -344,6 +344,7 @@ class System:
         self.last_decided_s = self.now_s
         # Its share of a file of Record, which has about 1,000 rows when images come fast.
         file_usd = USD["s3_put"] + USD["lambda_request"] + RECORD_GB_S * USD["lambda_arm_gb_s"]
+        file_usd += LOG_BYTES["Record"] / 1e9 * USD["logs_gb"]
         self.usd += file_usd / ROWS_PER_FILE
 
 

@@ -62,9 +62,9 @@ def test_the_queue_never_takes_more_lambdas_than_the_account_has() -> None:
     counted: list[int] = []
     bill = system._bill
 
-    def billed(memory_mb: float, duration_s: float) -> None:
+    def billed(memory_mb: float, duration_s: float, log_bytes: int) -> None:
         counted.append(system.running.total())
-        bill(memory_mb, duration_s)
+        bill(memory_mb, duration_s, log_bytes)
 
     system._bill = billed  # type: ignore[method-assign]
     result = system.run(BURST[:300])
