@@ -301,8 +301,7 @@ class Folder:
     baseline_accepted_share: float | None
     p_value: float
     """p-value of the change of the accepted share, given chance and the variation of other folders' shares,
-    times
-    the number of folders tested (Bonferroni)."""
+    times the number of folders tested (Bonferroni)."""
     reference_accepted_share: float | None
     """In the reference weeks; None if they may have counted the folder among all others."""
     weeks_fallen: int
