@@ -86,9 +86,12 @@ def main(arguments: list[str]) -> int:
                     if name in commands and name != "challenger":  # on which no outcome depends
                         return 1
                     del processes[name]
-            if console_wanted.is_set() and "console" not in processes:
-                start("console", ["infra.laptop.console", home, stack_file], _console_variables(stack_file))
-            console_wanted.clear()
+            if console_wanted.is_set():
+                console_wanted.clear()
+                if "console" not in processes:
+                    start(
+                        "console", ["infra.laptop.console", home, stack_file], _console_variables(stack_file)
+                    )
         return 0
     finally:
         _stop(list(processes.values()))

@@ -1,7 +1,7 @@
-"""A queue's Lambda gets as many messages at once as its mapping says, and waits for them as long as it says.
+"""A queue's Lambda that takes many messages gets as many at once as its mapping says, after its window.
 
 ministack hands on at most ten messages, and at once. Each outcome then becomes a file of its own, which costs
-more than deciding it.
+more than deciding it. A Lambda that takes `_SMALL_BATCH` messages or fewer gets them so, without a window.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
@@ -29,7 +29,7 @@ def gathering(
 
     ministack polls when a message comes, and otherwise once a second: the end of a window is another reason.
     """
-    alarms: dict[str, threading.Timer] = {}
+    alarms: dict[str, float] = {}  # queue → the end of the window that the latest alarm is for
 
     def wrapped(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
         if batch_size <= _SMALL_BATCH:
@@ -44,12 +44,13 @@ def gathering(
             if not visible:
                 return []
             opened_at = min(message.get("visible_at", 0) for message in visible)
-            left_s = opened_at + _window_s(queue_url) * WINDOW_SCALE - now
-            if not is_full and left_s > 0:
-                if queue_url not in alarms or not alarms[queue_url].is_alive():
-                    alarms[queue_url] = threading.Timer(left_s, lambda_svc._esm_wake.set)
-                    alarms[queue_url].daemon = True
-                    alarms[queue_url].start()
+            ends_at = opened_at + _window_s(queue_url) * WINDOW_SCALE
+            if not is_full and now < ends_at:
+                if alarms.get(queue_url) != ends_at:
+                    alarms[queue_url] = ends_at
+                    alarm = threading.Timer(ends_at - now, lambda_svc._esm_wake.set)
+                    alarm.daemon = True
+                    alarm.start()
                 return []
             messages: list[dict[str, Any]] = sqs._collect_msgs(
                 queue, count, int(queue["attributes"].get("VisibilityTimeout", "30"))

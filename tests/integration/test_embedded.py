@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,6 +146,17 @@ def test_a_worker_that_takes_too_long_is_ended_and_its_log_is_kept(invoke_lean):
     }
     assert "asleep" in late["log"]
     assert "pid" in invoke_lean({})["body"]
+
+
+@leaves_pipes_open
+def test_the_last_lines_of_a_worker_that_was_ended_are_awaited(invoke_lean, monkeypatch):
+    def read_late(worker):
+        lines, printed = worker._stderr_queue, worker._proc.stderr.read()
+        time.sleep(0.2)
+        lines.put(printed)
+
+    monkeypatch.setattr(lambda_runtime.Worker, "_read_stderr", read_late)
+    assert "asleep" in invoke_lean({"print": "asleep", "sleep_s": 30})["log"]
 
 
 @leaves_pipes_open
@@ -344,6 +356,27 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
     assert len(receive(url, 51)) == 1
 
 
+def test_a_window_that_opens_at_the_end_of_another_wakes_the_poller_too(queue, monkeypatch):
+    url, send = queue
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    received, second = [], threading.Event()
+
+    def wake():  # a poller that is quicker than the thread that wakes it
+        received.append(len(receive(url, 51)))
+        if len(received) == 2:
+            second.set()
+        else:
+            send(2)
+            assert receive(url, 51) == []
+
+    monkeypatch.setattr(lambda_svc, "_esm_wake", SimpleNamespace(set=wake))
+    monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
+    send(1)
+    assert receive(url, 51) == []
+    assert second.wait(2)
+    assert received == [1, 2]
+
+
 def test_a_batch_is_cut_before_its_bodies_are_too_large_for_an_invocation(queue):
     url, send = queue
     send(10, body="b" * 900_000)
@@ -412,6 +445,13 @@ def test_a_path_to_nothing_is_an_error(path):
 
 
 # ── Express workflows ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ministack_keeps_a_history_of_express_workflows(monkeypatch):
+    monkeypatch.setattr(stepfunctions, "_state_machines", {"machine": {"type": "EXPRESS"}})
+    execution = {"stateMachineArn": "machine", "executionArn": "one", "status": "RUNNING", "events": []}
+    stepfunctions._add_event(execution, "PassStateEntered", {"a": 1})
+    assert execution["events"]
 
 
 @pytest.mark.parametrize(("kind", "has_history"), [("EXPRESS", False), ("STANDARD", True)])
