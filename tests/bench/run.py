@@ -6,8 +6,6 @@ import os
 import platform
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.cli.terminal import words
-from infra.installation import PROJECT, state_folder
+from infra.installation import state_folder
 from infra.laptop.local import running
 from infra.stack import Stack
 from ingest.image import prepare
@@ -53,7 +51,6 @@ LEAST_SHOWN_MS = 0.05
 REQUESTS = 40
 BATCH = 64
 CORES = os.cpu_count() or 1
-HOT_LAMBDAS = ("ingest.serialize", "workflow.classify", "workflow.decide")
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     machine = f"{CORES} cores, {platform.machine()}, Python {platform.python_version()}"
-    figures = [] if quick else [*_serialize_cpu(), *_cold_imports()]
+    figures = [] if quick else [*_serialize_cpu()]
     with running(FOLDER / "home", FOLDER / "stack.json") as stack:
         comparison = Comparison(stack, FOLDER)
         comparison.warm_up(WARM_UP_IMAGES)
@@ -88,7 +85,7 @@ def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -
             runs.append(each)
             words.print(f"{each.size}, {each.way}: {each.rate:,.1f} images/s", highlight=False)
         measured = ratios(runs)
-        _show_ratios(console, machine, measured, json.loads(KEPT.read_text(encoding="utf-8")))
+        _show_ratios(console, machine, images, measured, json.loads(KEPT.read_text(encoding="utf-8")))
         _show_breakdown(console, runs)
         if not quick:
             figures += _endpoint(stack)
@@ -107,8 +104,8 @@ def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -
     }
     (FOLDER.parent / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if keep:
-        text = json.dumps({"machine": machine, "ratios": as_json(measured)}, indent=1, ensure_ascii=False)
-        KEPT.write_text(text + "\n", encoding="utf-8")
+        kept = {"machine": machine, "images": images, "ratios": as_json(measured)}
+        KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _flat(comparison: Comparison, processes: Processes) -> Iterator[Figure]:
@@ -140,16 +137,6 @@ def _serialize_cpu() -> Iterator[Figure]:
         prepare(photo.getvalue(), 32)
         times_ms.append((time.process_time() - started) * 1000)
     yield Figure("Serialize's image step, 12 MP JPEG", round(min(times_ms), 1), "ms CPU", "≤ 60")
-
-
-def _cold_imports() -> Iterator[Figure]:
-    for module in HOT_LAMBDAS:
-        times_s = []
-        for _ in range(5):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", f"import {module}"], cwd=PROJECT, check=True)
-            times_s.append(time.perf_counter() - started)
-        yield Figure(f"cold import of {module}", round(min(times_s), 2), "s", "≤ 0.5")
 
 
 def _endpoint(stack: Stack) -> Iterator[Figure]:
@@ -202,7 +189,9 @@ def _cold_starts() -> Iterator[Figure]:
     yield Figure(f"memory after the largest import: {largest.name}", round(largest.peak_mb), "MB", "≤ 60")
 
 
-def _show_ratios(console: Console, machine: str, measured: Iterable[Ratio], kept: dict[str, Any]) -> None:
+def _show_ratios(
+    console: Console, machine: str, images: int, measured: Iterable[Ratio], kept: dict[str, Any]
+) -> None:
     table = Table(title=f"Ratios of {ROUNDS} rounds on {machine}", title_justify="left")
     table.add_column("what")
     for column in ("median", "least – greatest", "goal", "kept"):
@@ -210,16 +199,19 @@ def _show_ratios(console: Console, machine: str, measured: Iterable[Ratio], kept
     table.add_column("")
     for each in measured:
         least, middle, greatest = kept["ratios"].get(each.what, (None, None, None))
+        is_comparable = least is not None and kept["images"] == images
         table.add_row(
             each.what,
             f"{each.median:.2f}",
             f"{each.least:.2f} – {each.greatest:.2f}",
             f"≥ {each.goal}" if each.goal else "",
             f"{middle:.2f}" if middle is not None else "",
-            "" if least is None else _moved(each, least, greatest),
+            _moved(each, least, greatest) if is_comparable else "",
         )
     console.print(table)
-    console.print(f"kept: measured on {kept['machine']}", highlight=False)
+    console.print(f"kept: rounds of {kept['images']} images on {kept['machine']}", highlight=False)
+    if kept["images"] != images:
+        console.print("The kept ratios are not compared: what starts once weighs more in a shorter round.")
 
 
 def _moved(ratio: Ratio, least: float, greatest: float) -> str:

@@ -8,6 +8,7 @@ import io
 import json
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,11 @@ from infra.stack import Stack
 
 BUCKET = "seed-images"
 FUNCTIONS = ("serialize_image_data", "classify", "filter_inferences")
-POLL_S = 1.0
+POLL_S = 0.5
+"""As `settle` asks near the end of a drop."""
 PATIENCE_S = 60.0
+LEAST_SUCCEEDED = 0.5
+"""Least share of executions that succeed. The others are of images that the model is not sure of."""
 
 _HERE = Path(__file__).parent
 
@@ -80,7 +84,7 @@ class SeedDesign:
         """Drop files and wait until each execution has ended; return the seconds.
 
         Raises:
-            RuntimeError: some have not ended within `PATIENCE_S` after the drop.
+            RuntimeError: some have not ended within `PATIENCE_S` after the drop, or too many failed.
         """
         s3 = self._stack.client("s3")
         started = time.monotonic()
@@ -94,16 +98,20 @@ class SeedDesign:
             list(pool.map(put, files.items()))
         self._started += len(files)
         deadline = time.monotonic() + PATIENCE_S
-        while (ended := self._ended()) < self._started:
+        while (statuses := self._statuses()).total() - statuses["RUNNING"] < self._started:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self._started - ended} executions of the seed's design have not ended")
+                raise RuntimeError(f"executions of the seed's design have not ended: {statuses}")
             time.sleep(POLL_S)
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        if statuses["SUCCEEDED"] < LEAST_SUCCEEDED * self._started:
+            raise RuntimeError(f"executions of the seed's design failed: {statuses}")
+        return seconds
 
-    def _ended(self) -> int:
+    def _statuses(self) -> Counter[str]:
+        """Return the number of executions by status."""
         pages = self._stack.client("stepfunctions").get_paginator("list_executions")
-        return sum(
-            each["status"] != "RUNNING"
+        return Counter(
+            each["status"]
             for page in pages.paginate(stateMachineArn=self._machine_arn)
             for each in page["executions"]
         )
