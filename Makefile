@@ -130,9 +130,10 @@ mutants: $(WITH_MUTANTS)/.ready ## change the code in small ways; list what no t
 	@$(WITH_MUTANTS)/bin/mutmut run --max-children 1 $${SCONES_MAKE_ONLY:+"$$SCONES_MAKE_ONLY"}
 	@$(WITH_MUTANTS)/bin/mutmut results
 
-# Two files at a time, those of whole systems first: the last files are short ones, so that both workers end together.
+# Three files at a time, as tests of whole systems wait more than they compute, and those first: the last files are short
+# ones, so that all workers end together.
 test: $(READY) ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## format, lint and types; changes nothing
 	@$(BIN)/ruff format --check .
