@@ -6,8 +6,9 @@ independent finds something in nearly every busy week. Here the unit is a day, n
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from itertools import combinations
+from datetime import date, timedelta
+from itertools import combinations, pairwise
+from operator import mul
 from statistics import fmean
 
 from analytics.report.drift import Evidence
@@ -121,13 +122,13 @@ def _week_variance(residuals: Mapping[date, _Vector], days: Days) -> tuple[float
     for of_week in weeks.values():
         images = sum(sum(days[day]) for day in of_week)
         vectors += [[sum(days[day]) / images * part for part in residuals[day]] for day in of_week]
-    squares = [_dot(vector, vector) for vector in vectors]
-    count, total = len(vectors), math.fsum(squares)
+    count, total = len(vectors), math.fsum(_dot(vector, vector) for vector in vectors)
     if not total:
         return 0.0, 1.0
-    crossed = math.fsum(square * square for square in squares) + 2 * math.fsum(
-        _dot(a, b) ** 2 for a, b in combinations(vectors, 2)
-    )
+    # The products of all rows have the sum of squares of those of all columns: take the fewer.
+    rows = vectors if count < len(vectors[0]) else [*zip(*vectors, strict=True)]
+    crossed = math.fsum(_dot(row, row) ** 2 for row in rows)
+    crossed += 2 * math.fsum(_dot(a, b) ** 2 for a, b in combinations(rows, 2))
     # A covariance estimated from few days seems to vary in more directions than the true one.
     crossed = max((crossed - total * total / count) * count**2 / ((count - 1) * (count + 2)), 0.0)
     directions = total * total / crossed if crossed else math.inf
@@ -136,7 +137,7 @@ def _week_variance(residuals: Mapping[date, _Vector], days: Days) -> tuple[float
 
 def _memory(residuals: Mapping[date, _Vector]) -> float:
     """Return the correlation of one day with the next, corrected for the bias of few days (Kendall, 1954)."""
-    pairs = [(day, other) for day in residuals for other in residuals if (other - day).days == 1]
+    pairs = [(day, other) for day in residuals if (other := day + timedelta(days=1)) in residuals]
     squares = math.fsum(_dot(vector, vector) for vector in residuals.values()) / len(residuals)
     if len(pairs) <= ENOUGH_DAYS or not squares:
         return 0.0
@@ -147,16 +148,19 @@ def _memory(residuals: Mapping[date, _Vector]) -> float:
 
 def _widening(then: Days, now: Days, memory: float) -> float:
     """Return how much the variance of two weeks' gap grows when each day resembles the one before."""
-    weights = {}
+    weights: dict[date, float] = {}
     for days, sign in ((then, -1.0), (now, 1.0)):
         images = _images(days)
         weights.update({day: sign * sum(counts) / images for day, counts in days.items()})
+    ordered = sorted(weights)
+    # A day shares with the days before it what its forerunner shares with them, less for each day between.
+    products, shared = [], 0.0
+    for before, day in pairwise(ordered):
+        shared = (shared + weights[before]) * memory ** (day - before).days
+        products.append(weights[day] * shared)
     alone = math.fsum(weight * weight for weight in weights.values())
-    both = 2 * math.fsum(
-        weights[a] * weights[b] * memory ** abs((a - b).days) for a, b in combinations(weights, 2)
-    )
-    return max((alone + both) / alone, 1.0)
+    return max((alone + 2 * math.fsum(products)) / alone, 1.0)
 
 
 def _dot(a: _Vector, b: _Vector) -> float:
-    return math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return math.fsum(map(mul, a, b))

@@ -181,7 +181,7 @@ def _merged(weeks: Iterable[Week], name: str, by: tuple[str, str]) -> list[Recor
 def _of_week(monday: date, images: pd.DataFrame) -> Answers:
     """Return what the report's queries would answer about one week."""
     week: dict[str, Any] = {"week": monday}
-    days = [(monday + timedelta(days=day)).isoformat() for day in range(7)]
+    days = [monday + timedelta(days=day) for day in range(7)]
     all_outcomes = images["outcome"].to_numpy()
     is_classified = np.isin(all_outcomes, CLASSIFIED)
     day, folder, label, confidence, threshold = (
@@ -271,9 +271,11 @@ def _of_week(monday: date, images: pd.DataFrame) -> Answers:
 
 def _counted(*columns: np.ndarray) -> Iterator[tuple[int, ...]]:
     """Yield each combination of whole numbers, and how often it is there."""
-    rows, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
-    for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-        yield (*row, count)
+    sizes = [int(column.max(initial=0)) + 1 for column in columns]
+    counts = np.bincount(np.ravel_multi_index(columns, sizes), minlength=1)
+    there = np.flatnonzero(counts)
+    places = [axis.tolist() for axis in np.unravel_index(there, sizes)]
+    yield from zip(*places, counts[there].tolist(), strict=True)
 
 
 def _grouped(values: np.ndarray, by: np.ndarray) -> Iterator[tuple[int, int, float]]:
