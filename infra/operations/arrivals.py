@@ -4,16 +4,12 @@ A question starts the local Athena in a process of its own, which takes a third 
 much as a dozen images. Here each file of the table is read once, while it is new.
 """
 
-import tempfile
 from collections import defaultdict
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as parquet
-
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import PREFIX
+from infra.operations.tail import NewFiles
 from workflow.outcome import rank_of
 
 _COLUMNS = ["key", "version_id", "etag", "uploaded_at", "decided_at", "outcome", "result_id", "execution_arn"]
@@ -33,21 +29,16 @@ class Arrivals:
         prefix: str,
     ) -> None:
         """Take the table's bucket, and the parameters of the questions."""
-        self._bucket = bucket
+        self._files = NewFiles(bucket)
         self._days = [from_dt + timedelta(days=day) for day in range((to_dt - from_dt).days + 1)]
         self._uploaded_since, self._decided_since, self._prefix = uploaded_since, decided_since, prefix
-        self._read: set[str] = set()
         self._rows: dict[tuple[str, str], dict[tuple[Any, ...], str]] = defaultdict(dict)
 
     def count(self) -> int:
         """Read the new files; return the number of rows that were decided since the given time."""
-        listed = {path for day in self._days for path, _ in self._bucket.list_files(f"{PREFIX}dt={day}/")}
-        with tempfile.TemporaryDirectory(prefix="arrivals-") as folder:
-            new = self._bucket.download(sorted(listed - self._read), Path(folder))
-            for file in new.values():
-                for row in parquet.read_table(file, columns=_COLUMNS, partitioning=None).to_pylist():
-                    self._add(row)
-        self._read |= new.keys()  # one that was gone is not marked: what replaced it is in the next listing
+        for table in self._files.tables(self._days, _COLUMNS):
+            for row in table.to_pylist():
+                self._add(row)
         return sum(stored for stored, _ in self.found().values())
 
     def found(self) -> dict[tuple[str, str], tuple[int, str]]:

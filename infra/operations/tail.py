@@ -6,8 +6,8 @@ A file is new or not, whatever its rows say, and to list two days of files costs
 """
 
 import tempfile
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,41 @@ _COLUMNS = [
 ]
 
 
+class NewFiles:
+    """Files of the table that were not there at the last look."""
+
+    def __init__(self, results: ResultsBucket) -> None:
+        """Take the table's bucket."""
+        self._results = results
+        self._read: set[str] = set()
+
+    def tables(self, days: Iterable[date], columns: list[str]) -> Iterator[pa.Table]:
+        """Yield what the new files of some days hold. A file that is not the table's is passed over.
+
+        Raises:
+            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refused, or is not there.
+        """
+        listed = {path for day in days for path, _ in self._results.list_files(f"{PREFIX}dt={day}/")}
+        self._read &= listed  # a compaction has replaced the others
+        with tempfile.TemporaryDirectory(prefix="tail-") as folder:
+            new = self._results.download(sorted(listed - self._read), Path(folder))
+            for file in new.values():
+                try:
+                    table = parquet.read_table(file, columns=columns, partitioning=None)
+                except pa.ArrowInvalid:
+                    continue
+                yield table
+        # A file that was gone is not marked: what replaced it is in the next listing.
+        self._read |= new.keys()
+
+
 class Tail:
     """What is new in the table, about uploads of the last day."""
 
     def __init__(self, results: ResultsBucket, incoming_bucket: str) -> None:
         """Take the table's bucket, and the bucket whose images count."""
-        self._results = results
+        self._files = NewFiles(results)
         self._incoming_bucket = incoming_bucket
-        self._read: set[str] = set()
 
     def new_rows(self, now: datetime) -> list[dict[str, Any]]:
         """Return rows of files that were not there before; a row may come twice, from two files.
@@ -53,21 +80,10 @@ class Tail:
         """
         since = now - SINCE
         days = {since.date(), now.date(), (now + timedelta(minutes=5)).date()}
-        files = {path for day in sorted(days) for path, _ in self._results.list_files(f"{PREFIX}dt={day}/")}
-        self._read &= files  # a compaction has replaced the others
-        with tempfile.TemporaryDirectory(prefix="tail-") as folder:
-            new = self._results.download(sorted(files - self._read), Path(folder))
-            tables = [self._rows(file, since) for file in new.values()]
-        # A file that was gone is not marked: what replaced it is in the next listing.
-        self._read |= new.keys()
-        return _latest(tables)
+        return _latest(self._rows(table, since) for table in self._files.tables(days, _COLUMNS))
 
-    def _rows(self, file: Path, since: datetime) -> pa.Table:
-        """Return a file's rows about uploads since a time. One that is not the table's has none."""
-        try:
-            table = parquet.read_table(file, columns=_COLUMNS, partitioning=None)
-        except pa.ArrowInvalid:
-            return pa.table({})
+    def _rows(self, table: pa.Table, since: datetime) -> pa.Table:
+        """Return the rows of a file that are about uploads since a time."""
         is_new = pc.greater_equal(
             table["uploaded_at"], pa.scalar(since.replace(tzinfo=None), pa.timestamp("ms"))
         )
