@@ -25,10 +25,13 @@ def endpoint_of(stack: Stack) -> Endpoint | None:
         config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
     except (BotoCoreError, ClientError):
         return None
-    variant, running = config["ProductionVariants"][0], found["ProductionVariants"][0]
+    variant = config["ProductionVariants"][0]
     if "ServerlessConfig" in variant:
         return Serverless(variant["ServerlessConfig"]["MemorySizeInMB"])
-    return Instances(variant["InstanceType"], running["CurrentInstanceCount"])
+    # An endpoint that is being created, or whose creation failed, runs nothing yet.
+    (running, *_) = found.get("ProductionVariants") or [{}]
+    count = running.get("CurrentInstanceCount", variant["InitialInstanceCount"])
+    return Instances(variant["InstanceType"], count)
 
 
 def hourly_cost(capacity: requests.Serverless | requests.RealTime) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import date
 from types import SimpleNamespace
 from typing import Any, cast
@@ -230,10 +231,17 @@ def test_the_json_of_a_cost_has_every_input_quantity_and_price():
         assert each["without_endpoint_usd"] == pytest.approx(usd)
 
 
+REAL_TIME = {"InstanceType": "ml.c5.large", "InitialInstanceCount": 1}
+THREE = {"ProductionVariants": [{"CurrentInstanceCount": 3}]}
+
+
 class SageMaker:
     """SageMaker, which has one endpoint, and the stack that asks it."""
 
-    def __init__(self, model_in: str = "Endpoint", **variant: Any) -> None:
+    def __init__(
+        self, running: Mapping[str, Any] = THREE, model_in: str = "Endpoint", **variant: Any
+    ) -> None:
+        self._running = running
         self._model_in = model_in
         self._variant = variant
 
@@ -244,23 +252,24 @@ class SageMaker:
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if EndpointName != "scones":
             raise ClientError({"Error": {"Code": "ValidationException"}}, "DescribeEndpoint")
-        return {"EndpointConfigName": "one", "ProductionVariants": [{"CurrentInstanceCount": 3}]}
+        return {"EndpointConfigName": "one", **self._running}
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
         return {"ProductionVariants": [self._variant]}
 
 
 @pytest.mark.parametrize(
-    ("variant", "name", "found"),
+    ("state", "variant", "name", "found"),
     [
-        ({"InstanceType": "ml.c5.large", "InitialInstanceCount": 1}, "scones", Instances("ml.c5.large", 3)),
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048}}, "scones", Serverless(2048)),
-        ({}, "another", None),
-        ({"model_in": "Lambda"}, "scones", InLambda()),
+        ({}, REAL_TIME, "scones", Instances("ml.c5.large", 3)),
+        ({"running": {}}, REAL_TIME, "scones", Instances("ml.c5.large", 1)),
+        ({}, {"ServerlessConfig": {"MemorySizeInMB": 2048}}, "scones", Serverless(2048)),
+        ({}, {}, "another", None),
+        ({"model_in": "Lambda"}, {}, "scones", InLambda()),
     ],
 )
-def test_the_endpoint_is_the_one_that_the_stack_asks(variant, name, found):
-    sagemaker = SageMaker(**variant)
+def test_the_endpoint_is_the_one_that_the_stack_asks(state, variant, name, found):
+    sagemaker = SageMaker(**state, **variant)
     stack = SimpleNamespace(name="scones", endpoint_url=None, endpoint_name=name, client=lambda _: sagemaker)
     assert endpoint_of(cast(Stack, stack)) == found
 
