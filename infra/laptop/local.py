@@ -53,7 +53,7 @@ OPEN_FILES = 256
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 90
-"""Longer than the supervisor waits for both of its processes."""
+"""Longer than the supervisor waits for its processes."""
 _KILL_TIMEOUT_S = 5
 _LOCK_TIMEOUT_S = 10
 """A process that has ended holds the lock for a moment longer than it is listed."""

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from infra.laptop.environment import Credentials, environment
@@ -135,11 +136,12 @@ def _console_variables(stack_file: str) -> dict[str, str]:
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + GRACE_S
     for process in processes:
         process.terminate()
     for process in processes:
         try:
-            process.wait(GRACE_S)
+            process.wait(max(deadline - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
