@@ -6,8 +6,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of the five packages: of a checkout, or `scones` in site-packages."""
 
-_ARGUMENTS = ("FROM", "KEY", "PREFIX", "SQL")
+_ARGUMENTS = ("FROM", "KEY", "PARAMETERS", "PREFIX", "SQL")
 """Values that `scones` takes without an option's name."""
+_OPTIONS = {"ENDPOINT_NAME": "--name"}
+"""Options of `scones` that are not named as for make."""
 
 
 def is_checkout() -> bool:
@@ -46,8 +48,8 @@ def how(command: str, **values: str) -> str:
         return " ".join(["make", command, *(f"{name}={value or 1}" for name, value in values.items())])
     typed = ["scones", command]
     for name, value in values.items():
-        option = () if name in _ARGUMENTS else (f"--{name.lower().replace('_', '-')}",)
-        typed += [*option, *([value] if value else [])]
+        option = _OPTIONS.get(name, f"--{name.lower().replace('_', '-')}")
+        typed += [*([] if name in _ARGUMENTS else [option]), *([value] if value else [])]
     return " ".join(typed)
 
 

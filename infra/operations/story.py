@@ -354,13 +354,11 @@ def _mend_failed(facts: Facts, current: Row) -> list[Mend]:
     again = Mend("classifies it again", _typed(facts, "redrive", APPLY=""))
     match current.reason:
         case "wrong_model":
-            command = ("deploy",) if facts.is_on_aws else ("up",)
-            return [
-                Mend("deploys the policy of the model that answers", _typed(facts, *command, MODEL="…")),
-                again,
-            ]
+            deploys = _typed(facts, "deploy" if facts.is_on_aws else "up", MODEL="…")
+            return [Mend("deploys the policy of the model that answers", deploys), again]
         case "InvalidScores" | "UnclearAnswer" | "UnknownLabel" if facts.is_on_aws:
-            return [Mend("shows what the endpoint answers", "make check-endpoint"), again]
+            shows = how("check-endpoint", ENDPOINT_NAME=str(current.endpoint))
+            return [Mend("shows what the endpoint answers", shows), again]
         case _:
             return [again]
 
@@ -499,7 +497,7 @@ def _why(facts: Facts, key: str, version_id: str | None = None) -> str:
 
 def _typed(facts: Facts, command: str, **values: str) -> str:
     """Return how a command is typed for this system."""
-    where = {"ON": "aws"} if facts.is_on_aws else {}
+    where = {"ON": "aws"} if facts.is_on_aws and command != "deploy" else {}
     if facts.is_on_aws and facts.stack_name != STACK_NAME:
         where["STACK"] = facts.stack_name
     return how(command, **values, **where)

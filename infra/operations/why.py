@@ -30,7 +30,6 @@ from infra.operations.story import (
     Seen,
     Stored,
     Story,
-    tell,
 )
 from infra.stack import Stack, depth
 from ingest.errors import RejectedImage
@@ -53,19 +52,6 @@ _IMAGE_FACTS = ("image_format", "width_px", "height_px", "brightness", "sharpnes
 _DAY = timedelta(days=1)
 _ALIKE = 0.6
 """Least similarity of a name that is proposed, as `difflib` measures it."""
-
-
-def story_of(
-    stack: Stack,
-    client: Client,
-    answers: Engine,
-    key: str,
-    version_id: str | None = None,
-    since: date | None = None,
-    model: Path = DEFAULT_MODEL,
-) -> Story:
-    """Gather what is known about a key and one upload under it, and tell it; see `facts_about`."""
-    return tell(facts_about(stack, client, answers, key, version_id, since, model))
 
 
 def keep_picture(story: Story, folder: Path) -> Path | None:

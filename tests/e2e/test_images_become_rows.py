@@ -31,7 +31,8 @@ from infra.operations.audit import reconciled_in_athena, reconciled_of
 from infra.operations.drop import Dropped, Settled, drop, files_of, settle
 from infra.operations.import_capture import import_capture, judgement
 from infra.operations.listing import listed
-from infra.operations.why import story_of
+from infra.operations.story import tell
+from infra.operations.why import facts_about
 from infra.stack import Stack
 from ingest.image import prepare_for
 from model.data.drawings import LABELS, draw
@@ -180,7 +181,7 @@ def test_every_statement_of_an_image_s_story_follows_from_the_files_and_the_obje
     stack: Stack, settled: Settled, tmp_path: Path, key: str
 ) -> None:
     with engine(stack, tmp_path) as answers:
-        story = story_of(stack, stack.client, answers, key)
+        story = tell(facts_about(stack, stack.client, answers, key))
     assert story.upload
     s3 = stack.client("s3")
     stored = s3.get_object(Bucket=stack.incoming_bucket, Key=key)

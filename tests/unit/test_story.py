@@ -1,6 +1,7 @@
 """One image's story follows from the facts: what became of each row, and what mends each end."""
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +13,8 @@ from analytics.athena.local import LocalEngine
 from analytics.lake.merge import merge
 from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT
+from infra import installation
+from infra.cli.main import scones
 from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Stored, tell
 from infra.operations.why import _labels, _queues, _rows, near_keys
 from ingest.upload import Upload
@@ -205,6 +208,23 @@ def test_a_command_for_aws_says_so_and_a_hostile_key_is_one_word_of_a_shell():
     story = tell(facts(row, chosen=hostile, key=hostile.key, is_on_aws=True, stack_name="team"))
     assert story.mends[0].command == "aws s3 cp FILE 's3://scones-incoming/a'\"'\"'; rm -rf / #$(id).png'"
     assert story.mends[1].command == "make rejected DOWNLOAD=rejected ON=aws STACK=team"
+
+
+@pytest.mark.parametrize("is_checkout", [True, False])
+@pytest.mark.parametrize("reason", ["EndpointFault", "InvalidScores", "wrong_model"])
+def test_what_mends_a_failure_on_aws_is_a_command_with_these_values(monkeypatch, reason, is_checkout):
+    monkeypatch.setattr(installation, "is_checkout", lambda: is_checkout)
+    row = a_told_row(outcome="failed", reason=reason, endpoint="mine")
+    for mend in tell(facts(row, is_on_aws=True, stack_name="team")).mends:
+        program, name, *values = shlex.split(mend.command)
+        command = scones.commands[name]
+        if is_checkout:
+            assert program == "make"
+            known = {getattr(each, "make_name", None) for each in command.params}
+            assert {each.partition("=")[0] for each in values} <= known
+        else:
+            assert program == "scones"
+            command.make_context(name, values)
 
 
 def test_the_scores_are_compared_with_the_threshold_of_then_and_of_now():

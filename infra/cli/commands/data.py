@@ -368,10 +368,11 @@ def why(
     """
     stack = systems.current_stack(on)
     from infra.operations.answers import engine
-    from infra.operations.why import keep_picture, story_of
+    from infra.operations.story import tell
+    from infra.operations.why import facts_about, keep_picture
 
     with engine(stack) as athena:
-        story = story_of(stack, stack.client, athena, key, version_id, since, model)
+        story = tell(facts_about(stack, stack.client, athena, key, version_id, since, model))
     picture = keep_picture(story, out or state_folder() / "why")
     if as_json:
         print_json(story_facts(story, picture))

@@ -21,10 +21,11 @@ def routes(system: System) -> Sequence[BaseRoute]:
     """Return the page's routes."""
 
     def told(key: str, version_id: str | None) -> "Story":
-        from infra.operations.why import story_of  # pandas: not before somebody asks
+        from infra.operations.story import tell  # pandas: not before somebody asks
+        from infra.operations.why import facts_about
 
         with system.engine() as engine:
-            return story_of(system.stack, system.client, engine, key, version_id)
+            return tell(facts_about(system.stack, system.client, engine, key, version_id))
 
     async def image(request: Request) -> Response:
         """Show one image's story: `/image?key=…&version=…`; without a key, ask for one."""
