@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analytics.lake.aws import ResultsBucket
 from infra.console.board import MOST_IMAGES, Board
 from infra.console.system import System
-from infra.operations.listing import listed_of
+from infra.operations.listing import listed_of, matches
 from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE, Tail
 from infra.stack import depth
 from ingest.upload import Upload
@@ -105,12 +105,13 @@ class Feed:
             await asyncio.sleep(poll_s)
 
     def _stored_lately(self) -> list[Upload]:
-        """Return what was put into the bucket in the last day, as far as one look finds it."""
-        since = datetime.now(UTC) - SINCE
-        versions = islice(listed_of(self._system.client("s3"), self._system.stack), MOST_IMAGES)
-        return sorted(
-            (each for each in versions if each.uploaded_at >= since), key=lambda each: each.uploaded_at
+        """Return the images that were put into the bucket in the last day, as far as one look finds them."""
+        since, stack = datetime.now(UTC) - SINCE, self._system.stack
+        versions = islice(listed_of(self._system.client("s3"), stack), MOST_IMAGES)
+        images = (
+            each for each in versions if each.uploaded_at >= since and matches(each.key, stack.key_pattern)
         )
+        return sorted(images, key=lambda each: each.uploaded_at)
 
     def _new_rows(self) -> list[dict[str, Any]]:
         return self._tail.new_rows(datetime.now(UTC))
