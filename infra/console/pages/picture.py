@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from infra.console.system import System
+from ingest.upload import NULL_VERSION
 
 TITLE, PATH = "", "/picture"
 
@@ -40,8 +41,10 @@ class _Pictures:
             drawn = await self._system.in_thread(self._drawn, key, asked.get("version"), size_px)
         if drawn is None:
             raise HTTPException(404)
-        # A version of an object never changes.
-        return Response(drawn, media_type="image/jpeg", headers={"cache-control": "private, max-age=86400"})
+        # A version of an object never changes, but that which S3 calls `null` is overwritten.
+        is_fixed = asked.get("version") not in (None, "", NULL_VERSION)
+        headers = {"cache-control": "private, max-age=86400"} if is_fixed else None
+        return Response(drawn, media_type="image/jpeg", headers=headers)
 
     def _drawn(self, key: str, version_id: str | None, size_px: int) -> bytes | None:
         from analytics.review.thumbnails import small_jpeg
