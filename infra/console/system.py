@@ -43,13 +43,19 @@ class System:
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """Have the engine that answers SQL, alone for the duration of a `with` block."""
+        """Have the engine that answers SQL for the duration of a `with` block: alone, on a laptop.
+
+        Athena takes several statements at once, so that a long one holds up no other page.
+        """
         from infra.operations.answers import engine  # pandas and DuckDB: not before somebody asks
 
         with self._asking:
             if self._engine is None:
                 self._engine = self._open.enter_context(engine(self.stack, self._folder / "mirror"))
-            yield self._engine
+            if getattr(self._engine, "queries_at_once", 1) == 1:
+                yield self._engine
+                return
+        yield self._engine
 
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Run a function that waits, without holding up other requests."""
@@ -57,6 +63,6 @@ class System:
         return await loop.run_in_executor(self._threads, lambda: call(*arguments, **named))
 
     def close(self) -> None:
-        """End what was opened."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """End what was opened, and with it a statement that is running: it may take minutes."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._open.close()

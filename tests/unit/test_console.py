@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -124,6 +126,30 @@ def test_a_console_that_nobody_looks_at_has_loaded_little():
     code = f"import infra.console.serve, sys; print(*({HEAVY!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(("at_once", "second"), [(10, "has it"), (1, "waits")])
+def test_a_long_question_holds_up_the_others_only_where_one_is_answered_at_a_time(tmp_path, at_once, second):
+    system = MadeUp(tmp_path, {}, SimpleNamespace(queries_at_once=at_once))
+
+    def use():
+        with system.engine():
+            return "has it"
+
+    with ThreadPoolExecutor(1) as pool:
+        with system.engine():
+            other = pool.submit(use)
+            done, _ = wait([other], timeout=5 if second == "has it" else 0.1)
+            assert bool(done) == (second == "has it")
+        assert other.result(5) == "has it"
+
+
+def test_a_question_that_is_being_answered_does_not_hold_up_the_end(tmp_path):
+    system, ended = MadeUp(tmp_path, {}), Event()
+    system._open.callback(ended.set)  # as the engine ends its process, and with it the statement
+    question = system._threads.submit(ended.wait, 5)
+    system.close()
+    assert question.result(10)
 
 
 def test_on_aws_the_console_is_served_with_a_new_token_each_time(monkeypatch):

@@ -272,6 +272,14 @@ def test_after_a_restart_the_images_that_are_on_their_way_are_in_the_listing(sys
     assert (image["key"], image["version"], "outcome" in image) == ("a.png", "v9", False)
 
 
+def test_what_the_stack_does_not_classify_is_no_image_that_waits(tmp_path, system, s3):
+    stack = A_STACK.__class__(**{**A_STACK.__dict__, "key_pattern": "in/*.png"})
+    system = MadeUp(tmp_path, system._clients, stack=stack)
+    s3.objects |= {("in/notes.txt", "v1"): b"", ("in/a.png", "v2"): b""}
+    images, _ = heard(Feed(system), "", system, '"results"')
+    assert [image["key"] for image in images] == ["in/a.png"]
+
+
 def test_what_the_queues_hold_is_told_and_a_fault_too(system, s3, monkeypatch):
     feed = Feed(system)
     heard(feed, "", system, '"queues": {"results": 2, "waiting": 2, "undelivered": 2, "unrecorded": 2}')
@@ -372,6 +380,17 @@ def test_a_picture_is_made_anew_and_never_the_object(owner, s3):
     assert answer.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(answer.content)).size == (96, 96)
     assert b"script" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("version", "kept"), [("v1", "private, max-age=86400"), ("null", "no-store"), ("", "no-store")]
+)
+def test_a_browser_keeps_the_picture_of_a_version_that_never_changes(owner, s3, version, kept):
+    written = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(written, "PNG")
+    s3.objects["a.png", version or "null"] = written.getvalue()
+    answer = owner.get("/picture", params={"key": "a.png", "version": version})
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
 
 
 @pytest.mark.parametrize(

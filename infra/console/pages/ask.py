@@ -55,7 +55,7 @@ class _Ask:
             if name := form.get("saved"):
                 sql = _saved(name, week)
             is_file = form.get("format") == "csv"
-            result = await self._system.in_thread(self._asked, sql, may_be_known=is_file)
+            result = await self._answered(sql, may_be_known=is_file)
         except SconesError as error:
             return self._page(request, sql, week, error=str(error))
         if is_file:
@@ -67,14 +67,17 @@ class _Ask:
             return Response(data, media_type="text/csv", headers=headers)
         return self._page(request, sql, week, result=result)
 
-    def _asked(self, sql: str, *, may_be_known: bool) -> "QueryResult":
+    async def _answered(self, sql: str, *, may_be_known: bool) -> "QueryResult":
         if may_be_known and self._last and self._last[0] == sql:
             return self._last[1]
         self._last = None  # two large answers may not fit
-        with self._system.engine() as engine:
-            result = engine.query(sql)
+        result = await self._system.in_thread(self._asked, sql)
         self._last = sql, result
         return result
+
+    def _asked(self, sql: str) -> "QueryResult":
+        with self._system.engine() as engine:
+            return engine.query(sql)
 
     def _page(
         self,

@@ -64,16 +64,20 @@ class _Review:
         sample = request.query_params.get("sample", "0")
         if not sample.isdecimal() or int(sample) not in SAMPLES:
             raise Refused(422, "sample", f"sample is one of {', '.join(map(str, SAMPLES))}")
-        queue = await self._system.in_thread(self._asked, int(sample))
+        queue, classes = await self._system.in_thread(self._asked, int(sample))
         from analytics.review.sheet import keys_of
 
+        if len(self._waiting) > _REMEMBERED:
+            self._waiting = {}
+        self._waiting |= {each.upload_id: each for each in queue.images}
+        self._classes = classes
         return JSONResponse(
             {
                 "images": [
                     {"id": each.upload_id, "key": each.key, "version": each.version_id or ""}
                     for each in queue.images
                 ],
-                "keys": keys_of(self._classes),
+                "keys": keys_of(classes),
                 "waiting": queue.waiting,
                 "sampled": queue.sampled,
                 "since": queue.since.isoformat(),
@@ -86,20 +90,20 @@ class _Review:
         image = self._waiting.get(str(said.get("id")))
         if image is None:
             raise Refused(409, "unknown_image", "This image is not in the queue any more: load it again.")
-        await self._system.in_thread(self._give, image, said)
+        await self._system.in_thread(self._give, self._labels, image, said)
         return JSONResponse(_answer(image))
 
     async def take_back(self, request: Request) -> Response:
         """Take back a label: `{"id", "by"}`."""
         said = await _said(request)
-        done = await self._system.in_thread(
-            lambda: self._labels.take_back(str(said.get("id")), str(said.get("by") or "").strip())
-        )
+        by = str(said.get("by") or "").strip()
+        done = await self._system.in_thread(self._labels.take_back, str(said.get("id")), by)
         if not done:
             raise Refused(409, "no_label", "There is no label of yours to take back: it was given before.")
         return JSONResponse({})
 
-    def _asked(self, sample: int) -> "Queue":
+    def _asked(self, sample: int) -> "tuple[Queue, list[str]]":
+        """Return the queue, and the classes that an image may have."""
         from analytics.questions.queries import CONSOLE_DAYS
         from analytics.review.sheet import review_queue
         from infra.operations.deployed import deployed_policy
@@ -108,13 +112,9 @@ class _Review:
         with self._system.engine() as engine:
             queue = review_queue(engine, today - timedelta(days=CONSOLE_DAYS), today, sample)
         policy = deployed_policy(self._system.client, self._system.stack.name)
-        self._classes = sorted({*policy.classes, *queue.classes})
-        if len(self._waiting) > _REMEMBERED:
-            self._waiting = {}
-        self._waiting = {**self._waiting, **{each.upload_id: each for each in queue.images}}
-        return queue
+        return queue, sorted({*policy.classes, *queue.classes})
 
-    def _give(self, image: "Waiting", said: dict[str, Any]) -> None:
+    def _give(self, labels: "LabelsOneByOne", image: "Waiting", said: dict[str, Any]) -> None:
         from analytics.lake.schema import partition
         from analytics.review.labels import Classified, UnusableLabels
 
@@ -127,7 +127,7 @@ class _Review:
         }
         dt = partition({"uploaded_at": image.uploaded_at})
         try:
-            self._labels.give(line, Classified(image.key, dt, self._classes))
+            labels.give(line, Classified(image.key, dt, self._classes))
         except UnusableLabels as error:
             raise Refused(422, "unusable_label", str(error).removeprefix("line 1: ")) from error
 
