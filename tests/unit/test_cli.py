@@ -18,29 +18,8 @@ from infra.aws.changes import Change
 from infra.cli import systems
 from infra.cli.main import main, scones
 from infra.installation import PROJECT
-from infra.stack import NotUp, Stack
-
-A_STACK = Stack(
-    region="us-east-1",
-    account_id="000000000000",
-    incoming_bucket="incoming",
-    results_bucket="results",
-    query_results_bucket="answers",
-    state_machine_arn="arn",
-    backfill_state_machine_arn="arn",
-    results_queue_url="url",
-    waiting_images_url="url",
-    unrecorded_outcomes_url="url",
-    undelivered_events_url="url",
-    database="scones",
-    table="predictions",
-    workgroup="scones",
-    notifications_topic_arn="arn",
-    endpoint_url="http://127.0.0.1:1",
-    access_key_id="an id",
-    secret_access_key="a secret",
-    pids={},
-)
+from infra.stack import NotUp
+from tests.console import A_STACK
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.stack import NotUp, Stack
-from tests.unit.test_cli import A_STACK
+from tests.console import A_STACK
 
 
 def test_a_stack_file_is_read_as_it_was_written(tmp_path: Path) -> None:

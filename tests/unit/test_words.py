@@ -16,7 +16,7 @@ from infra.operations.audit import Audited, ModelInputs, Queues
 from infra.operations.backfill import Ended, Run
 from infra.operations.redrive import Message, Plan, Redriven
 from infra.operations.rejected import Rejected
-from tests.unit.test_cli import A_STACK
+from tests.console import A_STACK
 from workflow.outcome import Outcome
 
 CLEAN = Audited(
