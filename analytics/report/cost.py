@@ -21,12 +21,15 @@ _DAYS_A_MONTH = 365 / 12
 _MINUTES_A_DAY = 24 * 60
 
 MEMORY_MB: Mapping[str, int] = MappingProxyType(
-    {"Serialize": 1024, "Classify": 256, "Decide": 256, "ClassifyBatch": 1769}
+    {"Serialize": 1024, "Classify": 256, "Decide": 256, "ClassifyBatch": 1769, "Challenger": 1769}
 )
 """The template's `MemorySize` of each function that an image passes; a test holds the two together."""
 
 LOG_BYTES: Mapping[str, int] = MappingProxyType(
-    {"Serialize": 920, "Classify": 350, "Decide": 720, "ClassifyBatch": 3_000, "Record": 590}
+    {
+        **{"Serialize": 920, "Classify": 350, "Decide": 720},
+        **{"ClassifyBatch": 3_000, "Record": 590, "Challenger": 1_040},
+    }
 )
 """Bytes per invocation in CloudWatch Logs, with the lines of the platform and 26 bytes of overhead a line.
 ClassifyBatch has the metrics of 100 images. The traced run holds them."""
@@ -42,7 +45,9 @@ IMAGES_PER_BATCH = 100
 MESSAGES_PER_BATCH = 3
 """Messages with the outcomes of a batch: up to 60 kB in each."""
 ROWS_PER_FILE = 1_000
-"""Outcomes that Record takes at once."""
+"""Outcomes that Record takes at once, and images that the challenger does."""
+_CHALLENGER_WAITS_MINUTES = 5
+"""Longest time for which the challenger's queue waits for more images."""
 STATES_OF_THE_SEED = 4
 """Transitions of an execution with three tasks: AWS's examples count its start, too."""
 SEED_STATE_MAX_BYTES = 195_000
@@ -52,9 +57,10 @@ _SEED_GB_S = 0.07
 _SEED_LOG_BYTES = 3 * 400
 
 ALARMS, METRICS, DASHBOARDS, KMS_KEYS = 24, 11, 1, 1
+CHALLENGER_ALARMS, CHALLENGER_METRICS = 1, 2
 """What the template and the Lambdas' metrics have; tests hold the counts."""
-_IDLE_POLLS_A_DAY = 2 * 5 * 24 * 3600 / 20
-"""Two event sources poll with five requests of 20 s each, also when nothing comes."""
+_IDLE_POLLS_A_DAY = 5 * 24 * 3600 / 20
+"""A queue's event source polls with five requests of 20 s each, also when nothing comes."""
 _COMPACT_GB_S_A_DAY = 20.0
 
 ATHENA_LEAST_BYTES = 10_000_000
@@ -170,8 +176,7 @@ def _by_events(load: Load, classify_mb: int, classify_ms: float) -> Usage:
 def by_backfill(load: Load) -> Usage:
     """Return what images use that a backfill classifies, without the endpoint's own time."""
     batches = math.ceil(load.images / IMAGES_PER_BATCH)
-    longer_ms = load.serialize_mean_ms / replace(load, size_bytes=100_000).serialize_mean_ms
-    batch_s = IMAGES_PER_BATCH * load.batch_ms * longer_ms / 1000
+    batch_s = IMAGES_PER_BATCH * _s_in_a_batch(load)
     of_a_batch = {
         "states_standard_transition": 1,  # the parent starts a child
         "states_express_request": 1,
@@ -186,6 +191,25 @@ def by_backfill(load: Load) -> Usage:
     files = math.ceil(load.images / ROWS_PER_FILE)
     of_all = _times(batches, of_a_batch), _times(load.images, of_an_image)
     return _sum(*of_all, listed_and_manifest, _recorded(load.images, files))
+
+
+def by_challenger(load: Load) -> Usage:
+    """Return what a challenger uses for images that it sees too, without its endpoint's own time."""
+    messages = math.ceil(load.images / IMAGES_PER_BATCH)
+    waits = math.ceil(load.days * _MINUTES_A_DAY / _CHALLENGER_WAITS_MINUTES)
+    files = max(math.ceil(load.images / ROWS_PER_FILE), min(load.images, waits))
+    of_an_image = {
+        "lambda_arm_gb_s": _s_in_a_batch(load) * MEMORY_MB["Challenger"] / _MB_PER_GB,
+        "s3_get": 1,
+        "endpoint_data_gb": load.model_bytes / 1e9,
+    }
+    of_a_file = {"lambda_request": 1, "s3_put": 1, "logs_gb": LOG_BYTES["Challenger"] / 1e9}
+    # A message fills a request, to send and to receive it.
+    return _sum(
+        _times(load.images, of_an_image),
+        _times(files, of_a_file),
+        {"sqs_request": messages * (2 + 1 / _MESSAGES_PER_SQS_REQUEST)},
+    )
 
 
 def by_the_seed(load: Load) -> Usage:
@@ -213,9 +237,19 @@ def at_rest(days: float) -> Usage:
         "metric_month": METRICS * months,
         "dashboard_month": DASHBOARDS * months,
         "kms_key_month": KMS_KEYS * months,
-        "sqs_request": _IDLE_POLLS_A_DAY * days,
+        "sqs_request": 2 * _IDLE_POLLS_A_DAY * days,
         "lambda_request": days,
         "lambda_arm_gb_s": _COMPACT_GB_S_A_DAY * days,
+    }
+
+
+def challenger_at_rest(days: float) -> Usage:
+    """Return what a challenger adds to a stack in some days without an image."""
+    months = days / _DAYS_A_MONTH
+    return {
+        "alarm_month": CHALLENGER_ALARMS * months,
+        "metric_month": CHALLENGER_METRICS * months,
+        "sqs_request": _IDLE_POLLS_A_DAY * days,
     }
 
 
@@ -233,6 +267,13 @@ def _recorded(images: int, files: int) -> Usage:
     }
     rows = {"lambda_arm_gb_s": (RECORD_GB_S - _RECORD_GB_S_OF_A_ROW_ALONE) / ROWS_PER_FILE}
     return _sum(_times(files, used), _times(images, rows))
+
+
+def _s_in_a_batch(load: Load) -> float:
+    """Return the seconds of a Lambda for each image of a batch, which grow with the file as Serialize's."""
+    by_size = replace(load, serialize_ms=None)
+    longer = by_size.serialize_mean_ms / replace(by_size, size_bytes=100_000).serialize_mean_ms
+    return load.batch_ms * longer / 1000
 
 
 def _received(messages: int) -> float:
@@ -324,6 +365,9 @@ class Costs:
     load: Load
     endpoint: Endpoint
     ways: list[WayCost]
+    challenger: WayCost
+    """A challenger that sees the same images, with what it costs at rest."""
+    challenger_at_rest: list[CostLine]
     at_rest: list[CostLine]
     """Of the same days, whatever comes."""
     storage: CostLine
@@ -342,21 +386,32 @@ _WAYS: tuple[tuple[str, Callable[[Load], Usage], Callable[[Load], float] | None]
 
 def costs(load: Load, endpoint: Endpoint, prices: Prices) -> Costs:
     """Return the cost of a load in every way."""
+
+    def its_time(ms_per_image: float) -> CostLine | None:
+        return endpoint_line(endpoint, load.images, ms_per_image, load.days, prices)
+
     ways = []
     for name, usage_of, endpoint_ms in _WAYS:
         usage = usage_of(load)
-        line = (
-            endpoint_line(endpoint, load.images, endpoint_ms(load), load.days, prices)
-            if endpoint_ms
-            else None
-        )
+        line = its_time(endpoint_ms(load)) if endpoint_ms else None
         too_large = usage_of is by_the_seed and load.size_bytes > SEED_STATE_MAX_BYTES
         refused = (
             f"originals above {SEED_STATE_MAX_BYTES:,} bytes do not fit into a state" if too_large else ""
         )
         ways.append(WayCost(name, lines_of(usage, prices), line, usage, refused))
+    rest = challenger_at_rest(load.days)
+    seen = _sum(by_challenger(load), rest)
     (storage,) = lines_of({"s3_gb_month": load.images * load.size_bytes / 1e9}, prices)
-    return Costs(load, endpoint, ways, lines_of(at_rest(load.days), prices), storage, prices)
+    return Costs(
+        load=load,
+        endpoint=endpoint,
+        ways=ways,
+        challenger=WayCost("challenger", lines_of(seen, prices), its_time(load.batch_endpoint_ms), seen),
+        challenger_at_rest=lines_of(rest, prices),
+        at_rest=lines_of(at_rest(load.days), prices),
+        storage=storage,
+        prices=prices,
+    )
 
 
 def query_usd(scanned_bytes: int) -> float:
@@ -376,13 +431,19 @@ class WeeklyCost:
     endpoint: str | None
     """Where the model answers, for people; None if that or its price is not known."""
     usd_per_million_images: float | None
-    """What grows with the images: without queries, endpoint and what a stack costs at rest."""
+    """What grows with the images: without queries, endpoints and what a stack costs at rest."""
+    challenger_images: int
+    """Images that a challenger saw, too. The time of its endpoint is not among the lines."""
     prices_as_of: date
     region: str
 
 
 def weekly_cost(
-    load: Load, scanned_bytes: Sequence[int], endpoint: Endpoint | None, prices: Prices
+    load: Load,
+    scanned_bytes: Sequence[int],
+    endpoint: Endpoint | None,
+    prices: Prices,
+    challenger_images: int = 0,
 ) -> WeeklyCost:
     """Estimate what a week costs: its images by events, and the queries of a report.
 
@@ -391,12 +452,17 @@ def weekly_cost(
         scanned_bytes: what each query scanned.
         endpoint: the one that exists; None where it is not known.
         prices: of which day and region.
+        challenger_images: how many of the images a challenger saw, too.
     """
     load = replace(load, days=7.0, model_ms=load.classify_ms)
     has_model = isinstance(endpoint, InLambda)
     of_images = with_model_in_lambda(load) if has_model else by_events(load)
+    rest = at_rest(load.days)
+    if challenger_images:
+        of_images = _sum(of_images, by_challenger(replace(load, images=challenger_images)))
+        rest = _sum(rest, challenger_at_rest(load.days))
     line = endpoint_line(endpoint, load.images, load.endpoint_ms, load.days, prices)
-    total = _sum(of_images, at_rest(load.days), queries(scanned_bytes))
+    total = _sum(of_images, rest, queries(scanned_bytes))
     lines = [*lines_of(total, prices), *([line] if line else [])]
     return WeeklyCost(
         images=load.images,
@@ -404,6 +470,7 @@ def weekly_cost(
         lines=lines,
         endpoint=str(endpoint) if line or has_model else None,
         usd_per_million_images=prices.of(of_images) / load.images * 1e6 if load.images else None,
+        challenger_images=challenger_images,
         prices_as_of=prices.as_of,
         region=prices.region,
     )

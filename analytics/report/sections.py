@@ -803,6 +803,9 @@ def _cost(numbers: Numbers) -> Section:
     cost = numbers.cost
     imported = " Imported images are not counted." if numbers.completeness.imported else ""
     without = "" if cost.endpoint else "The time of an endpoint is not included: it is not known. "
+    if cost.challenger_images:
+        seen = words.plural(cost.challenger_images, "image")
+        without += f"The challenger's {seen} are included, the time of its endpoint is not. "
     return Section(
         "cost",
         "Cost of the week",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from analytics.report import challenger
 from analytics.report.numbers import (
     LASTING_P,
     SIGNIFICANT_P,
@@ -19,6 +20,7 @@ from analytics.report.numbers import (
     SilentDay,
     Tally,
 )
+from analytics.review import duel
 from analytics.review.certificate import State
 from analytics.text import SPACE, folder, mostly, p_value, percent, plural, seconds, short, weekdays
 from ingest.stats import binomial_tail, exact_interval
@@ -115,6 +117,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         },
         "latency": _latency(numbers),
         "what-if": _thresholds(numbers),
+        "challenger": _challenger(numbers),
         "behind": [*_unanswered(numbers), *_models(numbers)],
     }
     found = [replace(finding, section=section) for section, found in by_section.items() for finding in found]
@@ -139,6 +142,10 @@ def _steps(numbers: Numbers) -> list[Step]:
             f"{100 * certificate.target:.4g}{SPACE}% of the accepted images are right"
         )
         steps.append(Step(f"scones certify --week {numbers.week}", what))
+    compared = numbers.challenger
+    if compared and compared.labels.state is duel.State.PROMOTE:
+        better, worse = short(compared.challenger_version or ""), short(compared.model_version)
+        steps.append(Step("scones promote", f"{better} decides instead of {worse}"))
     return steps
 
 
@@ -583,6 +590,22 @@ def _thresholds(numbers: Numbers) -> list[Finding]:
     when = f" on {first.changed_at:%A}" if first.changed_at else " since the weeks before"
     what = f"The threshold{of} changed{when} from {first.before:g} to {first.after:g}{more}."
     return [Finding(False, what, "Review shares before and after it cannot be compared.")]
+
+
+def _challenger(numbers: Numbers) -> list[Finding]:
+    compared = numbers.challenger
+    if not compared:
+        return []
+    if not compared.images:
+        see = "No outcome depends on it; the view challenger_answers has the reasons."
+        return [Finding(False, f"The challenger {challenger.takeaway(compared)}", see)]
+    what = f"Challenger {short(compared.challenger_version or '')}: {challenger.verdict(compared)}"
+    action = {
+        duel.State.PROMOTE: "The model in use then becomes the challenger, which is the way back.",
+        duel.State.KEEP: "End the comparison, or compare another model.",
+        duel.State.NOT_YET: "Labels of images that were drawn at random decide: scones review.",
+    }[compared.labels.state]
+    return [Finding(False, what, action)]
 
 
 def _listed(names: Sequence[str]) -> str:

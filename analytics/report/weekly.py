@@ -168,6 +168,7 @@ def weekly_numbers(
             [statement.scanned_bytes for statement in statements],
             endpoint,
             prices,
+            challenger_images=sum(int(row["images"]) for row in answers["challenger_agreement"]),
         ),
         challenger=comparison(answers) if unanswered.keys().isdisjoint(QUESTIONS_OF_CHALLENGER) else None,
         statements=list(statements),

@@ -15,7 +15,7 @@ from infra.stack import Stack
 from workflow.outcome import Outcome
 
 if TYPE_CHECKING:
-    from analytics.report.cost import Costs
+    from analytics.report.cost import Costs, WayCost
     from infra.aws.changes import ChangeSet
     from infra.aws.deploy import Planned
     from infra.aws.doctor import Check
@@ -80,20 +80,23 @@ def show_outcomes(console: Terminal, settled: "Settled") -> None:
 
 def cost_facts(found: "Costs") -> dict[str, Any]:
     """Return costs for JSON: inputs, quantities, prices, and what they come to."""
+
+    def facts(way: "WayCost") -> dict[str, Any]:
+        return {
+            "way": way.name,
+            "usd": way.usd,
+            "without_endpoint_usd": way.without_endpoint_usd,
+            "lines": [asdict(line) for line in (*way.lines, *([way.endpoint] if way.endpoint else []))],
+            "usage": dict(way.usage),
+            "refused": way.refused,
+        }
+
     return {
         "inputs": asdict(found.load)
         | {"serialize_ms": found.load.serialize_mean_ms, "endpoint": str(found.endpoint)},
-        "ways": [
-            {
-                "way": way.name,
-                "usd": way.usd,
-                "without_endpoint_usd": way.without_endpoint_usd,
-                "lines": [asdict(line) for line in (*way.lines, *([way.endpoint] if way.endpoint else []))],
-                "usage": dict(way.usage),
-                "refused": way.refused,
-            }
-            for way in found.ways
-        ],
+        "ways": [facts(way) for way in found.ways],
+        "challenger": facts(found.challenger),
+        "challenger_at_rest": [asdict(line) for line in found.challenger_at_rest],
         "at_rest": [asdict(line) for line in found.at_rest],
         "storage": asdict(found.storage),
         "prices": asdict(found.prices),
@@ -121,6 +124,14 @@ def show_costs(console: Terminal, found: "Costs") -> None:
     for way in found.ways:
         if way.refused:
             console.print(f"{way.name}: AWS refuses it, {way.refused}", highlight=False)
+    challenger = found.challenger
+    console.print(
+        f"A challenger that sees them, too: {challenger.usd:,.2f} more, of which "
+        f"{challenger.usd - challenger.without_endpoint_usd:,.2f} for its endpoint, {found.endpoint}, and "
+        f"{sum(line.usd for line in found.challenger_at_rest):,.2f} at rest.",
+        highlight=False,
+        soft_wrap=True,
+    )
     rest = sum(line.usd for line in found.at_rest)
     console.print(f"A stack at rest, in these {load.days:g} days: {rest:,.2f} more.", highlight=False)
     console.print(f"To keep the images costs {found.storage.usd:,.2f} a month.", highlight=False)

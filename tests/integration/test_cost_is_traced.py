@@ -7,16 +7,20 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from ministack.services import stepfunctions
 
+from analytics.challenger import handler as challenger
 from analytics.lake import record
+from analytics.lake.aws import ChallengerImages
 from analytics.report import cost
 from infra.installation import PROJECT
 from ingest import serialize
+from ingest.upload import Upload
 from model.data.drawings import LABELS
 from tests.builders import FakeContext, an_event, an_sqs_event, noise, png_bytes
 from tests.template import resources_of_type
@@ -95,6 +99,9 @@ class Sqs:
         self._trace.used["sqs_request"] += math.ceil(size_bytes / 65_536)  # each 64 KB is billed as a request
         self.bodies += [entry["MessageBody"] for entry in Entries]
         return {}
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
+        return self.send_message_batch(QueueUrl, [{"MessageBody": MessageBody}])
 
 
 @pytest.fixture
@@ -211,14 +218,37 @@ def test_by_a_backfill_a_batch_uses_what_was_counted(
     check(trace, usage, {"lambda_request", "s3_get", "s3_put", "sqs_request"})
 
 
+def test_a_challenger_uses_what_was_counted(trace: Trace, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, images = Sqs(trace), 300
+    shown = ChallengerImages(queue, "url")
+    assert shown.show(Upload.from_event(event) for event in uploads(s3, 1) * images) is None
+    read, form = serialize.incoming_bucket().read, serialize.model_input()
+    steps = Steps(read, form, classify.endpoint(), decide.policy())
+    monkeypatch.setattr(challenger, "steps", lambda: steps)
+    monkeypatch.setattr(challenger, "results_bucket", record.results_bucket)
+    monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda self: 300_000)
+    received = an_sqs_event(*queue.bodies)
+    for message in received["Records"]:
+        message["attributes"]["ApproximateReceiveCount"] = "1"
+        trace.used["sqs_request"] += math.ceil(len(message["body"]) / 65_536) + 1 / 10  # and deleted
+    trace.invoke(challenger, received)
+    usage = cost.by_challenger(cost.Load(images, days=5 / (24 * 60)))
+    check(trace, usage, {"lambda_request", "s3_get", "s3_put", "sqs_request"})
+
+
+def named_in(sources: str) -> set[str]:
+    return set(re.findall(r'(?:add_metric\(name=|count_one\()"(\w+)"', sources))
+
+
 def test_each_metric_and_each_alarm_is_counted() -> None:
     sources = "".join(
         path.read_text(encoding="utf-8")
         for folder in ("ingest", "workflow", "analytics/lake")
         for path in (PROJECT / folder).rglob("*.py")
     )
-    named = set(re.findall(r'(?:add_metric\(name=|count_one\()"(\w+)"', sources))
-    assert len(named) + len(Outcome) == cost.METRICS
+    assert len(named_in(sources)) + len(Outcome) == cost.METRICS
+    source = Path(challenger.__file__).read_text(encoding="utf-8")
+    assert len(named_in(source)) == cost.CHALLENGER_METRICS
     # An alarm costs 10 cents a month.
     assert len(resources_of_type("AWS::CloudWatch::Alarm")) == pytest.approx(cost.ALARMS, abs=2)
     assert len(resources_of_type("AWS::CloudWatch::Dashboard")) == cost.DASHBOARDS

@@ -1,6 +1,7 @@
 """The challenger beside the model in use: what the questions find, and what labels say."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from analytics.athena.engine import Record
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import CHALLENGER_SCHEMA, CHALLENGER_TABLE, LABELS_SCHEMA, SCHEMA
 from analytics.questions.queries import console_query, saved_queries, saved_query, views
-from analytics.report.build import build_report
+from analytics.report.build import WeeklyReport, build_report
 from analytics.report.challenger import QUESTIONS, comparison, note, table_rows, takeaway
 from analytics.report.isoweek import IsoWeek
+from analytics.report.message import PLAIN, message
+from analytics.report.verdict import judge
 from analytics.review.duel import Judged, State, duel
 from tests.builders_table import a_row, write_rows
 
@@ -111,12 +114,19 @@ def test_the_report_says_where_the_two_differ_and_who_is_right(tmp_path: Path) -
     assert table_rows(found.differences)[0][:3] == ("bicycle", "motorcycle", "3")
 
 
-def test_the_page_has_the_comparison_and_says_nothing_else_of_the_challenger(tmp_path: Path) -> None:
-    pairs = [seen(number, "bicycle", "motorcycle", key="<b>/a.png") for number in range(3)]
-    answers_of(tmp_path, pairs, {})
-    engine = LocalEngine(tmp_path, views())
-    report = build_report(engine, WEEK, None)
-    engine.close()
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> WeeklyReport:
+    """Return the report of a week in which a challenger gave other answers."""
+    folder = tmp_path_factory.mktemp("week")
+    answers_of(folder, [seen(number, "bicycle", "motorcycle", key="<b>/a.png") for number in range(3)], {})
+    engine = LocalEngine(folder, views())
+    try:
+        return build_report(engine, WEEK, None)
+    finally:
+        engine.close()
+
+
+def test_the_page_has_the_comparison_and_says_nothing_else_of_the_challenger(report: WeeklyReport) -> None:
     assert report.numbers.summary.tally.images == 3
     assert [model.endpoint for model in report.numbers.models] == ["scones"]
     page = report.to_html()
@@ -127,7 +137,32 @@ def test_the_page_has_the_comparison_and_says_nothing_else_of_the_challenger(tmp
     assert json.loads(report.to_json())["challenger"]["images"] == 3
 
 
-def test_a_challenger_that_answers_nothing_is_said_to_have_failed() -> None:
+@pytest.mark.parametrize(
+    ("wins", "losses", "said"),
+    [
+        (12, 0, "Challenger m2: Promote it. Of 12 labelled images"),
+        (0, 12, "Challenger m2: Keep the model in use. Of 12 labelled images"),
+        (2, 1, "Challenger m2: Not yet. Of 3 labelled images"),
+        (0, 0, "Challenger m2: No blind label yet"),
+    ],
+)
+def test_the_verdict_and_monday_s_message_say_what_the_labels_say(
+    report: WeeklyReport, wins: int, losses: int, said: str
+) -> None:
+    compared = report.numbers.challenger
+    assert compared
+    numbers = replace(report.numbers, challenger=replace(compared, labels=duel(judged(wins, losses), IMAGES)))
+    verdict = judge(numbers, WEEK.sunday + timedelta(days=1))
+    (finding,) = (each for each in verdict.findings if each.section == "challenger")
+    assert finding.what.startswith(said)
+    assert not finding.attention
+    sent = message(numbers, verdict, PLAIN)
+    assert f"- {said}" in sent
+    promotes = "- scones promote: m2 decides instead of resnet9-2026-11-01"
+    assert (promotes in sent) == (wins == 12)
+
+
+def test_a_challenger_that_answers_nothing_is_said_to_have_failed(report: WeeklyReport) -> None:
     row, failed = seen(1, "bicycle", None)
     agreement = {
         "model_version": row["model_version"],
@@ -141,6 +176,8 @@ def test_a_challenger_that_answers_nothing_is_said_to_have_failed() -> None:
     assert found
     assert (found.images, found.failed, found.challenger_version) == (0, 2, None)
     assert takeaway(found) == "scones-2 answered nothing: 2 images failed."
+    verdict = judge(replace(report.numbers, challenger=found), WEEK.sunday)
+    assert "The challenger scones-2 answered nothing: 2 images failed." in [x.what for x in verdict.findings]
 
 
 def test_without_a_challenger_there_is_no_comparison() -> None:

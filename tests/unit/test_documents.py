@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from analytics.report.cost import Load, Serverless, at_rest, costs
+from analytics.report.cost import Load, Serverless, at_rest, by_challenger, challenger_at_rest, costs
 from analytics.report.prices import read_prices
 from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
@@ -122,6 +122,9 @@ def test_the_costs_in_the_documents_are_those_of_the_model():
     assert f"| {by_events}, of which {parts} |" in operations
     assert f"| one million images by events, with the model in the Lambda | {in_lambda} |" in operations
     assert f"| one million images by a backfill | {ways['backfill'].without_endpoint_usd:.2f} |" in operations
+    challenger = f"{found.prices.of(by_challenger(Load())):.2f} for a million images"
+    rest = f"{found.prices.of(challenger_at_rest(365 / 12)):.2f} a month at rest"
+    assert f"| a challenger, without its endpoint | {challenger}, and {rest} |" in operations
     serverless = ways["events"].endpoint
     assert serverless
     assert f"0 while it is idle, {serverless.usd:.2f} for a million images" in operations

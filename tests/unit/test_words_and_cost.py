@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +21,8 @@ from analytics.report.cost import (
     Serverless,
     WayCost,
     at_rest,
+    by_challenger,
+    challenger_at_rest,
     costs,
     query_usd,
     weekly_cost,
@@ -153,6 +156,21 @@ def test_few_images_cost_a_file_each():
     assert few - many == pytest.approx(1e6 * per_file, rel=0.01)
 
 
+def test_a_challenger_costs_a_dollar_per_million_images_and_is_part_of_a_week_that_it_saw():
+    found = costs(MILLION, Instances("ml.c5.large"), PRICES).challenger
+    rest_usd = PRICES.of(challenger_at_rest(MILLION.days))
+    assert found.without_endpoint_usd - rest_usd == pytest.approx(1.0, abs=0.1)
+    assert found.usd - found.without_endpoint_usd == pytest.approx(30 * 24 * 0.102)
+    alone, seen = (weekly_cost(MILLION, [], None, PRICES, challenger_images=n) for n in (0, 500_000))
+    half = PRICES.of(by_challenger(replace(MILLION, images=500_000, days=7)))
+    assert seen.usd - alone.usd == pytest.approx(half + PRICES.of(challenger_at_rest(7)))
+    assert (seen.usd_per_million_images or 0) - (alone.usd_per_million_images or 0) == pytest.approx(half)
+
+
+def test_a_serialize_that_takes_no_time_has_a_cost():
+    assert way("backfill", Load(serialize_ms=0)).usd == way("backfill").usd
+
+
 def test_no_images_cost_what_a_stack_costs_at_rest_and_what_the_report_scanned():
     cost = weekly_cost(Load(0), [10**12], None, PRICES)
     assert cost.usd == pytest.approx(PRICES.usd["athena_tb"] + PRICES.of(at_rest(7)))
@@ -204,6 +222,7 @@ def test_a_file_of_prices_that_cannot_be_used_is_refused(tmp_path, now, then, sa
 def test_amounts_are_typed_as_people_write_them(typed, amount):
     done = CliRunner().invoke(scones, ["cost", f"--size={typed}"])
     assert f"images of {amount} bytes" in done.stdout
+    assert "A challenger that sees them, too: " in done.stdout
     assert done.stdout.index("all ") < done.stdout.index("EventBridge")
 
 
@@ -226,7 +245,7 @@ def test_the_json_of_a_cost_has_every_input_quantity_and_price():
     done = CliRunner().invoke(scones, ["cost", "--images=2e6", "--model-ms=12", "--json"])
     found = json.loads(done.stdout)
     assert (found["inputs"]["images"], found["inputs"]["model_ms"]) == (2_000_000, 12.0)
-    for each in found["ways"]:
+    for each in (*found["ways"], found["challenger"]):
         usd = sum(found["prices"]["usd"][item] * quantity for item, quantity in each["usage"].items())
         assert each["without_endpoint_usd"] == pytest.approx(usd)
 
