@@ -21,6 +21,8 @@ ECE_BINS = 15
 THRESHOLDS = np.concatenate([np.arange(500, 1000) / 1000, [0.9995, 0.9999, 1.0]])
 """Candidates for a threshold: numbers that a person can read, write and compare. None is below a half: a
 label that is less likely than all others together is never accepted."""
+CONFUSED_WITH = 10
+"""Other classes in a row of the confusion matrix: whole, a card of a thousand classes would have 23 MB."""
 TARGET_PRECISION = 0.99
 """Precision that is asked for where a card names none."""
 TEMPERATURES = 0.25, 10.0
@@ -247,7 +249,8 @@ def figures(
 
     `threshold` is that of every class that has none of its own in `thresholds`. `guaranteed` is what a
     threshold accepts that carries a guarantee of the target precision, with 95 % confidence; None without
-    one.
+    one. `confusion` has, for the images of each class, how many were predicted as it and as each of the
+    `CONFUSED_WITH` others that are predicted most often.
     """
     confidence, correct = _confidence(probabilities), _correct(probabilities, labels)
     guaranteed = guaranteed_threshold(confidence, correct, target_precision)
@@ -271,9 +274,7 @@ def figures(
             name: _rounded(float(confusion[i, i]) / float(counts[i])) if counts[i] else None
             for i, name in enumerate(classes)
         },
-        "confusion": {
-            name: dict(zip(classes, confusion[i].tolist(), strict=True)) for i, name in enumerate(classes)
-        },
+        "confusion": {name: _most(confusion[i], i, classes) for i, name in enumerate(classes)},
         "errors": len(labels) - right,
         "auroc_of_errors": None if auroc is None else _rounded(auroc),
         "risk_coverage_area": _rounded(float(risk_coverage(probabilities, labels)[1].mean())),
@@ -294,6 +295,11 @@ def figures(
             {"threshold": level, **acceptance(probabilities, labels, level)} for level in levels
         ],
     }
+
+
+def _most(row: Ints, own: int, classes: Sequence[str]) -> dict[str, int]:
+    others = [int(i) for i in np.argsort(-row, kind="stable") if i != own]
+    return {classes[i]: int(row[i]) for i in sorted([own, *others[:CONFUSED_WITH]])}
 
 
 def _accepted(probabilities: Floats, threshold: float | Floats) -> NDArray[np.bool_]:

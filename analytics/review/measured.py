@@ -191,19 +191,23 @@ def true_shares(frame: Frame, drawn: Sequence[Labelled], weights: Sequence[float
     if not total:
         return []
     truths = {label for _, label in answers} | {each.true_label for each in drawn} | {None}
-    said = {truth: sum(count for (_, label), count in answers.items() if label == truth) for truth in truths}
+    said: Counter[str | None] = Counter()
+    for (_, label), images in answers.items():
+        said[label] += images
+    drawn_of: dict[tuple[str, str], list[tuple[str | None, float]]] = {}
+    for each, weight in zip(drawn, weights, strict=True):
+        drawn_of.setdefault((each.outcome, each.label), []).append((each.true_label, weight))
     found, variances = dict.fromkeys(truths, 0.0), dict.fromkeys(truths, 0.0)
-    for (outcome, label), images in answers.items():
-        mine = [
-            (each.true_label, weight)
-            for each, weight in zip(drawn, weights, strict=True)
-            if (each.outcome, each.label) == (outcome, label)
-        ]
+    for answer, images in answers.items():
+        mine, label = drawn_of.get(answer, []), answer[1]
         mass = math.fsum(weight for _, weight in mine)
         effective = mass**2 / math.fsum(weight**2 for _, weight in mine) if mine else 0.0
         unseen = 1 - min(len(mine) / images, 1.0)
+        seen_as: dict[str | None, float] = {}
+        for truth, weight in mine:
+            seen_as[truth] = seen_as.get(truth, 0.0) + weight / mass
         for truth in truths:
-            seen = math.fsum(weight for said_, weight in mine if said_ == truth) / mass if mine else 0.0
+            seen = seen_as.get(truth, 0.0)
             prior = 1.0 if truth == label else 1.0 / max(len(truths) - 1, 1)
             share = (seen * effective + prior * unseen) / (effective + 2 * unseen)
             found[truth] += images / total * (seen if mine else share)

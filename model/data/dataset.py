@@ -17,6 +17,8 @@ _THUMBNAIL_PX = 8
 NEAR_DISTANCE = 6.0
 """Root mean square difference, in grey levels of 255, between 8 × 8 thumbnails of nearly identical images. A
 recompressed or slightly resized copy stays below it; another picture of the same thing does not."""
+_LISTED = 20
+"""Classes whose images are counted one by one."""
 
 
 class DataError(SconesError):
@@ -165,8 +167,10 @@ def split(dataset: Dataset, folds: int, seed: int) -> NDArray[np.int64]:
 def report(dataset: Dataset, dropped: Sequence[str], test: Dataset | None) -> list[str]:
     """Return the lines that describe the data before training."""
     counts = dataset.counts()
-    lines = [f"{name}: {count} images" for name, count in counts.items()]
+    lines = [f"{name}: {count} images" for name, count in list(counts.items())[:_LISTED]]
     smallest, largest = min(counts.values()), max(counts.values())
+    if len(counts) > _LISTED:
+        lines.append(f"… of {len(counts):,} classes with {smallest} to {largest} images each")
     if smallest * 2 < largest:
         lines.append(f"unbalanced: the largest class has {largest / max(smallest, 1):.1f} × the smallest")
     lines += left_out(dataset, dropped)

@@ -4,7 +4,7 @@ The correction is a logistic regression on top of the present logits, with a pen
 Images that show none of the classes are taught to be equally likely of each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,13 @@ LEAST_LABELS = 20
 _PENALTIES = (0.003, 0.03, 0.3)
 _COMPONENTS = 128
 _STEPS = 150
+_FLAT = 0.001
+"""Length of the gradient below which the weights hardly change any more."""
+_REMEMBERED = 8
+"""Steps that tell the curvature."""
+_LEAST_DESCENT = 1e-4
+_LEAST_PART = 1e-3
+"""A step is halved until it descends by a little of what its slope promises, or is so short."""
 
 
 @dataclass(frozen=True)
@@ -109,24 +116,38 @@ def _is_right(probabilities: Floats, labels: Ints, accepted: NDArray[np.bool_]) 
 
 
 def _fitted(features: Floats, present: Floats, labels: Ints, seed: int) -> Correction:
-    """Return the correction whose penalty does best on a part of the images that it is not fitted on."""
-    target = _targets(labels, present.shape[1])
+    """Return the correction whose penalty does best on a part of the images that it is not fitted on.
+
+    Classes without a label keep their logits: the effort grows with the labels, and not with the classes.
+    """
+    taught = np.unique(labels[labels != NONE])
     mean, deviation, axes = _components(features)
-    x = (features - mean) / deviation @ axes
-    base = _logarithm(present)
+    components = (features - mean) / deviation @ axes
+    rows = np.hstack([components, np.ones((len(components), 1))]).astype(np.float32)
+    base = _logarithm(_others_as_one(present, taught)).astype(np.float32)
+    target = _others_as_one(_targets(labels, present.shape[1]), taught).astype(np.float32)
     part = np.random.default_rng(seed + 1).permutation(np.arange(len(labels)) % 3)
 
     def loss(penalty: float) -> float:
         total = 0.0
         for i in range(3):
             kept, held = part != i, part == i
-            weight, bias = _regress(x[kept], base[kept], target[kept], penalty)
-            total -= float((target[held] * _logarithm(softmax(base[held] + x[held] @ weight + bias))).sum())
+            weight = _regress(rows[kept], base[kept], target[kept], penalty)
+            total -= float((target[held] * _logarithm(softmax(base[held] + rows[held] @ weight))).sum())
         return total
 
-    weight, bias = _regress(x, base, target, min(_PENALTIES, key=loss))
-    back = (axes @ weight) / deviation[:, None]
-    return Correction(back.T, bias - mean @ back)
+    found = _regress(rows, base, target, min(_PENALTIES, key=loss)).astype(np.float64)
+    correction = Correction(np.zeros((present.shape[1], features.shape[1])), np.zeros(present.shape[1]))
+    correction.weight[taught] = (axes @ found[:-1, :-1] / deviation[:, None]).T
+    correction.bias[taught] = found[-1, :-1] - correction.weight[taught] @ mean
+    return correction
+
+
+def _others_as_one(probabilities: Floats, taught: Ints) -> Floats:
+    """Return the columns of the taught classes, and last the sum of all others, `(n, m + 1)`."""
+    others = np.delete(probabilities, taught, axis=1).sum(axis=1, keepdims=True)
+    result: Floats = np.hstack([probabilities[:, taught], others])
+    return result
 
 
 def _targets(labels: Ints, class_count: int) -> Floats:
@@ -143,19 +164,60 @@ def _components(features: Floats) -> tuple[Floats, Floats, Floats]:
     return mean, deviation, axes[: min(_COMPONENTS, len(features) // 2)].T
 
 
-def _regress(x: Floats, base: Floats, target: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Return weight `(d, k)` and bias `(k,)` of a penalised logistic regression with given base logits.
+def _regress(rows: Floats, base: Floats, target: Floats, penalty: float) -> Floats:
+    """Return the weight `(d, m + 1)` of a penalised logistic regression on `rows` with given base logits.
 
-    By Nesterov's accelerated gradient, whose step is set by the largest curvature.
+    The last column, of all other classes together, stays 0. By L-BFGS, in the precision of the arguments:
+    Nocedal & Wright, "Numerical Optimization" (2006), algorithms 7.4 and 7.5.
     """
-    rows = np.hstack([x, np.ones((len(x), 1))])
+    weight = np.zeros((rows.shape[1], target.shape[1]), rows.dtype)
+    loss, slope = _loss(rows, base, target, penalty, weight)
     curvature = 0.5 * float(np.linalg.norm(rows, 2)) ** 2 / len(rows) + penalty
-    weight = ahead = np.zeros((rows.shape[1], target.shape[1]))
-    for step in range(_STEPS):
-        slope = rows.T @ (softmax(base + rows @ ahead) - target) / len(rows) + penalty * ahead
-        previous, weight = weight, ahead - slope / curvature
-        ahead = weight + step / (step + 3) * (weight - previous)
-    return weight[:-1], weight[-1]
+    past: list[tuple[Floats, Floats, float]] = []
+    for _ in range(_STEPS):
+        if float(np.linalg.norm(slope)) <= _FLAT:
+            break
+        step = -_direction(slope, past, 1 / curvature)
+        part, descent = 1.0, float(np.vdot(slope, step))
+        while True:
+            new_loss, new_slope = _loss(rows, base, target, penalty, weight + part * step)
+            if new_loss <= loss + _LEAST_DESCENT * part * descent or part < _LEAST_PART:
+                break
+            part /= 2
+        moved, bent = part * step, new_slope - slope
+        if (product := float(np.vdot(moved, bent))) > 0:
+            past = [*past[1 - _REMEMBERED :], (moved, bent, 1 / product)]
+        weight, loss, slope = weight + moved, new_loss, new_slope
+    return weight
+
+
+def _loss(rows: Floats, base: Floats, target: Floats, penalty: float, weight: Floats) -> tuple[float, Floats]:
+    """Return the mean cross-entropy with its penalty, and its gradient, `(d, m + 1)`."""
+    scores = base + rows @ weight
+    scores -= scores.max(axis=1, keepdims=True)
+    fit = float((target * scores).sum())
+    powers = np.exp(scores, out=scores)
+    totals = powers.sum(axis=1, keepdims=True)
+    loss = (float(np.log(totals).sum()) - fit) / len(rows) + penalty / 2 * float((weight**2).sum())
+    slope = rows.T @ (powers / totals - target) / len(rows) + penalty * weight
+    slope[:, -1] = 0
+    return loss, slope
+
+
+def _direction(slope: Floats, past: Sequence[tuple[Floats, Floats, float]], scale: float) -> Floats:
+    """Return the slope times an estimate of the inverse curvature, from the last steps."""
+    direction = slope.copy()
+    shares = []
+    for moved, bent, factor in reversed(past):
+        shares.append(factor * np.vdot(moved, direction))
+        direction -= shares[-1] * bent
+    if past:
+        moved, bent, factor = past[-1]
+        scale = 1 / (factor * float(np.vdot(bent, bent)))
+    direction *= scale
+    for (moved, bent, factor), share in zip(past, reversed(shares), strict=True):
+        direction += moved * (share - factor * np.vdot(bent, direction))
+    return direction
 
 
 def _logarithm(probabilities: Floats) -> Floats:

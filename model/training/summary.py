@@ -3,25 +3,35 @@
 from collections.abc import Mapping
 from typing import Any
 
+MOST_CLASSES = 20
+"""Classes that are listed one by one."""
+
 
 def summary(figures: Mapping[str, Any]) -> str:
     """Return the figures of `model.calibrate.figures` as lines for people."""
     low, high = figures["accuracy_interval_95"]
     at, per_class = figures["at_threshold"], figures["at_class_thresholds"]
+    recall = _worst(figures["recall"])
+    kind = (
+        ""
+        if len(recall) == len(figures["recall"])
+        else f", {len(recall)} of {len(figures['recall']):,} classes"
+    )
     lines = [
         f"accuracy           {figures['accuracy']:.4f} on {figures['images']:,} images",
         f"95 % interval      {low:.4f} to {high:.4f}",
         f"majority baseline  {figures['majority_baseline']:.4f}",
-        *(f"recall             {_number(value)} {name}" for name, value in figures["recall"].items()),
+        *(f"recall             {_number(value)} {name}" for name, value in recall.items()),
         f"calibration error  {figures['ece']:.4f} (chance alone gives {figures['ece_by_chance']:.4f})",
         f"AUROC of errors    {_number(figures['auroc_of_errors'])} ({figures['errors']:,} errors)",
         f"risk-coverage area {figures['risk_coverage_area']:.4f}",
         f"log loss           {figures['log_loss']:.4f}",
         "",
-        "true class, predicted as:",
+        f"true class, predicted as{kind}:",
         *(
-            f"  {name:<16} " + "  ".join(f"{other} {count:,}" for other, count in row.items())
-            for name, row in figures["confusion"].items()
+            f"  {name:<16} "
+            + "  ".join(f"{other} {count:,}" for other, count in figures["confusion"][name].items())
+            for name in recall
         ),
         "",
         "threshold   accepted   coverage   errors   precision   at least (95 % sure)",
@@ -31,6 +41,14 @@ def summary(figures: Mapping[str, Any]) -> str:
         _guaranteed(figures["guaranteed"]),
     ]
     return "\n".join(lines)
+
+
+def _worst(recall: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return the recall of every class, or, of many classes, the lowest ones."""
+    if len(recall) <= MOST_CLASSES:
+        return dict(recall)
+    known = {name: value for name, value in recall.items() if value is not None}
+    return dict(sorted(known.items(), key=lambda item: item[1])[:MOST_CLASSES])
 
 
 def _line(name: str, row: Mapping[str, Any]) -> str:

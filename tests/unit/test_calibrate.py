@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from model import calibrate
+from model.training.summary import summary
 
 CLASSES = ("bicycle", "motorcycle")
 
@@ -160,6 +162,27 @@ def test_risk_grows_with_coverage():
     coverage, risk = calibrate.risk_coverage(probabilities, labels)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert risk.tolist() == pytest.approx([0, 0, 1 / 3, 0.5])
+
+
+def test_the_figures_of_a_thousand_classes_fit_into_a_card_and_on_a_screen():
+    classes = [f"class {number:04}" for number in range(1_000)]
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 1_000, 1_500)
+    probabilities = np.full((1_500, 1_000), 0.0005)
+    probabilities[np.arange(1_500), np.where(rng.random(1_500) < 0.9, labels, 7)] = 0.5005
+    result = calibrate.figures(probabilities, labels, classes, 0.5, {}, 0.9)
+    assert len(json.dumps(result, indent=2)) < 1_000_000
+    predicted = probabilities.argmax(axis=1)
+    some = int(labels[predicted == 7][0])
+    row = result["confusion"][classes[some]]
+    assert row[classes[7]] == ((labels == some) & (predicted == 7)).sum()
+    assert row[classes[some]] == ((labels == some) & (predicted == some)).sum()
+    text = summary(result)
+    assert len(text.splitlines()) < 100
+    assert max(map(len, text.splitlines())) < 300
+    lowest = min(value for value in result["recall"].values() if value is not None)
+    assert f"{lowest:.4f} class" in text
+    assert "predicted as, 20 of 1,000 classes:" in text
 
 
 def test_the_figures_show_what_accuracy_alone_hides():

@@ -87,6 +87,9 @@ def test_the_report_says_what_is_wrong_with_the_data():
     assert "bicycle: 10 images" in lines
     assert "unbalanced: the largest class has 5.0 × the smallest" in lines
     assert "1 duplicates left out (e.g. image_9: the same image as image_1)" in lines
+    many = Dataset(data.pixels, data.labels, tuple(f"class {i}" for i in range(1_000)), data.names)
+    assert "… of 1,000 classes with 0 to 10 images each" in report(many, [], None)
+    assert len(report(many, [], None)) < 30
     assert lines[-1].startswith(
         "12 pairs of nearly the same images across training and test (e.g. image_0 and"
     )

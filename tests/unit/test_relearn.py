@@ -51,6 +51,22 @@ def test_1000_labels_take_seconds():
     assert time.process_time() - began < 10
 
 
+def test_a_thousand_classes_take_as_long_as_those_that_have_labels():
+    rng = np.random.default_rng(10)
+    labels = rng.integers(0, 50, 150)
+    features = rng.normal(size=(1_000, 60))[labels] + rng.normal(size=(150, 60))
+    present = softmax(rng.normal(size=(150, 1_000)) + 4 * np.eye(1_000)[labels])
+    began = time.process_time()
+    correction, out_of_fold, _ = learn(features, present, labels, sure_enough)
+    assert time.process_time() - began < 10
+    assert np.abs(correction.weight[np.unique(labels)]).max(axis=1).min() > 0
+    assert not correction.weight[50:].any()
+    assert not correction.bias[50:].any()
+    assert out_of_fold.sum(axis=1) == pytest.approx(np.ones(150))
+    kept = out_of_fold[:, 50:] / out_of_fold[:, 50:].sum(axis=1, keepdims=True)
+    assert kept == pytest.approx(present[:, 50:] / present[:, 50:].sum(axis=1, keepdims=True))
+
+
 def test_a_model_that_is_not_better_is_hardly_ever_promoted():
     assert promotions(np.random.default_rng(5), 5).measured <= 0.2
 
