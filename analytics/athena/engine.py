@@ -55,6 +55,14 @@ class Engine(Protocol):
         """
         ...
 
+    def records(self, sql: str) -> Sequence[Record]:
+        """Run one read-only statement, and return its rows, without loading pandas.
+
+        Raises:
+            QueryRefused, QueryFailed: as `query` does.
+        """
+        ...
+
 
 class Answered(Protocol):
     """What the report needs of an answer; the digest's Lambda has no DataFrames."""

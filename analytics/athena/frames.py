@@ -1,12 +1,12 @@
-"""Athena's answers as DataFrames."""
+"""Athena's answers as DataFrames, and as rows."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import localathena.errors
-from analytics.athena.client import AthenaClient
-from analytics.athena.engine import QueryRefused, QueryResult
-from localathena.results import frame_of, typed_rows
+from analytics.athena.client import Answer, AthenaClient
+from analytics.athena.engine import QueryRefused, QueryResult, Record
+from localathena.results import frame_of, records_of, typed_rows
 from localathena.statements import ensure_it_reads
 
 
@@ -23,13 +23,21 @@ class Athena:
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         """Run one read-only statement; see `Engine`."""
+        answer = self._run(sql, parameters)
+        frame = frame_of(*typed_rows(answer.columns, answer.rows))
+        return QueryResult(frame, answer.scanned_bytes, answer.elapsed_ms)
+
+    def records(self, sql: str) -> Sequence[Record]:
+        """Run one read-only statement, and return its rows; see `Engine`."""
+        answer = self._run(sql)
+        return records_of(*typed_rows(answer.columns, answer.rows))
+
+    def _run(self, sql: str, parameters: Sequence[str] = ()) -> Answer:
         try:
             ensure_it_reads(sql)
         except localathena.errors.QueryRefused as error:
             raise QueryRefused(str(error)) from error
-        answer = self._client.run(sql, parameters)
-        frame = frame_of(*typed_rows(answer.columns, answer.rows))
-        return QueryResult(frame, answer.scanned_bytes, answer.elapsed_ms)
+        return self._client.run(sql, parameters)
 
     def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of one read-only statement, never all of them in memory.

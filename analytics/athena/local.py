@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import localathena.errors
-from analytics.athena.engine import QueryFailed, QueryRefused, QueryResult
+from analytics.athena.engine import QueryFailed, QueryRefused, QueryResult, Record
 from analytics.lake.schema import SCHEMAS
 from localathena.engine import LocalAthena
+from localathena.results import records_of
 
 
 class LocalEngine:
@@ -31,6 +32,11 @@ class LocalEngine:
         with _own_errors():
             answer = self._athena.query(sql, parameters)
         return QueryResult(answer.frame, answer.scanned_bytes, answer.elapsed_ms)
+
+    def records(self, sql: str) -> Sequence[Record]:
+        """Run one read-only statement, and return its rows; see `Engine`."""
+        with _own_errors():
+            return records_of(*self._athena.rows(sql))
 
     def stream(self, sql: str, parameters: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of one read-only statement, never all of them in memory.

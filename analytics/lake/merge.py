@@ -32,9 +32,6 @@ ROWS_AT_ONCE = 50_000
 """About 50 MB in memory, and several times as much while they are sorted."""
 
 _GENERATION = re.compile(r"/rows-(?:current|history)-([0-9a-f]{32})-\d{4}\.parquet$")
-_HEX3 = pa.array([f"{number:03x}" for number in range(4096)])
-_OUTCOMES = pa.array([outcome.value for outcome in Outcome])
-_RANKS = pa.array([outcome.rank for outcome in Outcome])
 
 SortKey = tuple[int, float, str, str]
 """Sort key of a row among the rows of its upload, in the view's order. The smallest wins."""
@@ -128,10 +125,11 @@ def _scatter(sources: Iterable[Path], folder: Path, keep_to: Mapping[str, SortKe
     distributed."""
     paths = [folder / f"part-{number:04}.arrow" for number in range(count)]
     options = ipc.IpcWriteOptions(compression="zstd")
+    hex3 = pa.array([f"{number:03x}" for number in range(4096)])
     writers = [ipc.new_stream(path, SCHEMA, options=options) for path in paths]
     for table in _in_chunks(sources):
         table = _without_later(table, keep_to)
-        first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), _HEX3).fill_null(0)
+        first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), hex3).fill_null(0)
         part = pc.divide(pc.multiply(first, pa.scalar(count, pa.int32())), pa.scalar(4096, pa.int32()))
         order = pc.sort_indices(part)
         table, part = table.take(order), part.take(order)
@@ -191,7 +189,9 @@ def _load(part: Path) -> pa.Table:
 def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Return the current row of each upload, and the best row of every other result id, by upload id."""
     keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
-    rank = pc.take(_RANKS, pc.index_in(table["outcome"], _OUTCOMES)).fill_null(UNKNOWN_RANK)
+    # Not among the constants of the module: pa.array loads pandas where there is one.
+    outcomes, ranks = (pa.array([getattr(each, name) for each in Outcome]) for name in ("value", "rank"))
+    rank = pc.take(ranks, pc.index_in(table["outcome"], outcomes)).fill_null(UNKNOWN_RANK)
     since = pc.coalesce(table["first_decided_at"], table["decided_at"])
     keys = keys.append_column("rank", rank).append_column("since", since)
     best = [("rank", "ascending"), ("decided_at", "descending")]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from analytics.athena.engine import Engine, QueryResult
+from analytics.athena.engine import Engine, QueryResult, Record
 from analytics.athena.frames import Athena
 from analytics.athena.local import LocalEngine
 from analytics.lake.aws import ResultsBucket
@@ -40,9 +40,16 @@ class _Mirrored:
         self._athena = LocalEngine(folder, views(), database=stack.database)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
+        self._bring_up_to_date()
+        return self._athena.query(sql, parameters)
+
+    def records(self, sql: str) -> Sequence[Record]:
+        self._bring_up_to_date()
+        return self._athena.records(sql)
+
+    def _bring_up_to_date(self) -> None:
         for table in SCHEMAS:
             mirror(self._bucket, self._folder, f"{table}/")
-        return self._athena.query(sql, parameters)
 
     def close(self) -> None:
         self._athena.close()

@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import unquote_plus
 
 import numpy as np
-import pandas as pd
 from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 
@@ -19,7 +18,6 @@ from analytics.questions.queries import CONSOLE_DAYS, internal_query
 from analytics.review.sheet import scores_of
 from infra.operations.deployed import Client, deployed_parameters, policy_of
 from infra.operations.original import original
-from infra.operations.redrive import DeadLetterQueue, Message, plan_messages
 from infra.operations.story import (
     DeleteMarker,
     Facts,
@@ -40,6 +38,9 @@ from model.files import DEFAULT_MODEL, read_card
 from model.training.neighbours import nearest
 from workflow.outcome import messages_of
 from workflow.policy import Policy
+
+if TYPE_CHECKING:
+    from infra.operations.redrive import Message
 
 ROWS_MOST = 1_000
 """Most rows about a key, and most versions of it, that are read: the latest ones."""
@@ -254,8 +255,7 @@ def _rows(
         days=sorted(map(str, days)),
         limit=ROWS_MOST,
     )
-    frame = answers.query(sql).frame
-    return [_row(key, said) for said in _records(frame)]
+    return [_row(key, said) for said in answers.records(sql)]
 
 
 def _row(key: str, said: Mapping[str, Any]) -> Row:
@@ -263,8 +263,8 @@ def _row(key: str, said: Mapping[str, Any]) -> Row:
     return Row(
         path=path[path.rindex("predictions/") :],
         dt=said["dt"],
-        counts=bool(said["counts"]),
-        first_decided_at=said["first_at"].to_pydatetime(),
+        counts=said["counts"],
+        first_decided_at=said["first_at"],
         upload=Upload(
             bucket=said["bucket"],
             key=key,
@@ -272,10 +272,10 @@ def _row(key: str, said: Mapping[str, Any]) -> Row:
             etag=said["etag"] or "",
             sequencer="",
             size_bytes=int(said["size_bytes"] or 0),
-            uploaded_at=said["uploaded_at"].to_pydatetime().replace(tzinfo=UTC),
+            uploaded_at=said["uploaded_at"].replace(tzinfo=UTC),
         ),
         result_id=said["result_id"],
-        decided_at=said["decided_at"].to_pydatetime(),
+        decided_at=said["decided_at"],
         scores=scores_of(said["classes"].split(","), said["probabilities"].values())
         if said["classes"]
         else {},
@@ -296,17 +296,8 @@ _AS_IT_IS = (
 
 
 def _labels(answers: Engine, upload_id: str, days: Iterable[str]) -> list[Given]:
-    frame = answers.query(internal_query("labels_of", upload_id=upload_id, days=sorted(days))).frame
-    return [
-        Given(**{**said, "labelled_at": said["labelled_at"].to_pydatetime(), "counts": bool(said["counts"])})
-        for said in _records(frame)
-    ]
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows with None for NULL."""
-    records: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return records
+    rows = answers.records(internal_query("labels_of", upload_id=upload_id, days=sorted(days)))
+    return [Given(**row) for row in rows]
 
 
 def _decides_by(client: Client, stack_name: str) -> tuple[Policy, ModelInput]:
@@ -363,6 +354,7 @@ def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> Iterator[
 
 def _queues(stack: Stack, sqs: Any, key: str, upload_id: str | None) -> Queues:
     """Look for a key, or for one upload under it, in the dead-letter queues; count what waits."""
+    from infra.operations.redrive import plan_messages  # what it needs is not needed for most images
 
     def is_about(upload: Upload) -> bool:
         return upload.key == key and upload_id in (None, upload.upload_id)
@@ -382,8 +374,10 @@ def _queues(stack: Stack, sqs: Any, key: str, upload_id: str | None) -> Queues:
     )
 
 
-def _held(sqs: Any, url: str) -> list[Message]:
+def _held(sqs: Any, url: str) -> "list[Message]":
     """Return the messages of a dead-letter queue, and leave them there."""
+    from infra.operations.redrive import DeadLetterQueue
+
     if not depth(sqs, url):
         return []
     queue = DeadLetterQueue(sqs, url)

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from localathena.errors import QueryFailed, QueryRefused
@@ -25,6 +24,9 @@ from localathena.tables import Parameter, Table, Translation
 from localathena.translate import translate
 from localathena.types import MIXED, Column, quoted, text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _MOST_CELLS = 20_000_000
 """Most values of a result held in memory. As Python objects they take some GB."""
 _ROWS_AT_ONCE = 2_000
@@ -34,7 +36,7 @@ _ROWS_AT_ONCE = 2_000
 class QueryResult:
     """What a statement returned and what it took."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     scanned_bytes: int
     """What DuckDB read of the Parquet files."""
     elapsed_ms: float

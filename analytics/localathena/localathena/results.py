@@ -4,21 +4,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-import pandas as pd
 
 from localathena import types
 from localathena.moments import offset_minutes
 from localathena.scalars.numbers import double_text, months_text, real_text
 from localathena.types import Column, Type
 
+if TYPE_CHECKING:  # it takes half a second, and not every answer becomes a DataFrame
+    import pandas as pd
+
 _DAYS_OF_A_MONTH = 30
 """Days of a month in the timedelta that DuckDB's client makes of an interval."""
 
 
-def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> "pd.DataFrame":
     """Return rows as a DataFrame.
 
     Whole numbers are int64, or Int64 where NULL is among them; decimals are float64, as doubles are;
@@ -26,6 +27,8 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.Dat
     `datetime.time`, intervals timedelta64, but of months texts like 1-2; maps and rows are dicts, arrays
     lists, texts str. NULL is None, NaN or NaT.
     """
+    import pandas as pd
+
     lists = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     series = {
         index: _series(values, column.type)
@@ -36,7 +39,30 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> pd.Dat
     return frame
 
 
-def _series(values: Sequence[Any], type_: Type) -> pd.Series:
+def records_of(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return rows as dicts of what `frame_of` has, as values of Python's own. NULL and NaN are None."""
+    readers = [(column.name, _reader(column.type)) for column in columns]
+    return [
+        {
+            name: None if value is None or value != value else read(value)
+            for (name, read), value in zip(readers, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def _reader(type_: Type) -> Callable[[Any], Any]:
+    if type_.zone:
+        clock = _clock(type_.zone)
+        return lambda moment: moment.astimezone(clock)
+    if type_.name == "interval year to month":
+        return lambda interval: text_of(interval, type_)
+    return _without_decimals
+
+
+def _series(values: Sequence[Any], type_: Type) -> "pd.Series":
+    import pandas as pd
+
     if type_.is_integer:
         return pd.Series(values, dtype="Int64" if None in values else "int64")
     if type_.is_floating or type_.name == "decimal":

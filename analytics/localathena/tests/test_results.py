@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localathena.results import frame_of, text_of, typed_rows
-from localathena.types import DOUBLE, parse, zoned
+from localathena.results import frame_of, records_of, text_of, typed_rows
+from localathena.types import DOUBLE, Column, parse, zoned
 
 WRITTEN = [
     ("boolean", True, "true"),
@@ -56,6 +56,24 @@ def test_a_timestamp_with_an_offset_is_read_back_as_it_was_written() -> None:
 
 def test_a_time_of_the_day_is_read_back_as_it_was_written() -> None:
     assert typed_rows([("x", "time")], [["09:30:00.250"], [None]])[1] == [[time(9, 30, 0, 250000)], [None]]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        *((type_, value) for type_, value, _ in WRITTEN),
+        ("bigint", 2**60),
+        ("interval year to month", timedelta(days=420)),
+    ],
+)
+def test_a_record_has_the_values_of_a_frame_as_values_of_python(type_: str, value: Any) -> None:
+    zoned_or_not = zoned("Europe/Paris") if type_ == "timestamp with time zone" else parse(type_)
+    columns, rows = [Column("x", zoned_or_not)], [[value], [None]]
+    found = [row["x"] for row in records_of(columns, rows)]
+    first = frame_of(columns, rows)["x"].astype(object).iloc[0]
+    own = getattr(first, "to_pydatetime", getattr(first, "to_pytimedelta", lambda: first))()
+    assert found == [None if value != value else own, None]
+    assert type(found[0]) is (type(None) if value != value else type(own))
 
 
 @given(st.floats(allow_nan=False))
