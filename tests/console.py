@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from infra.console.app import create_app
-from infra.console.system import System
+from infra.console.system import ENGINES, System
 from infra.stack import Stack
 
 TOKEN = "a token that nobody guesses"  # noqa: S105
@@ -41,7 +41,8 @@ class MadeUp(System):
     def __init__(self, folder: Path, clients: dict[str, Any], engine: Any = None, stack: Stack = A_STACK):
         super().__init__(stack, folder)
         self._clients |= clients
-        self._engine = engine
+        if engine:
+            self._engines |= dict.fromkeys(ENGINES, engine)
 
 
 class Client:

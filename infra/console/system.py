@@ -16,13 +16,15 @@ T = TypeVar("T")
 
 THREADS = 12
 """Requests to AWS at once, of all pages together."""
+ENGINES = (OF_PAGES, OF_QUESTIONS) = ("mirror", "mirror-of-questions")
+"""Names of the engines, and of the folder of each, in which a laptop's keeps its copy of the results."""
 
 
 class System:
     """A stack, with what all pages reach it by."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
-        """Take the stack, and a folder of the console's own, for its copy of the results on a laptop."""
+        """Take the stack, and a folder of the console's own."""
         self.stack = stack
         self.is_closing = False
         """Whether the console ends: what streams to a browser then ends, too."""
@@ -30,9 +32,9 @@ class System:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="console")
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
-        self._asking = threading.Lock()
+        self._asking = {of: threading.Lock() for of in ENGINES}
         self._open = ExitStack()
-        self._engine: Engine | None = None
+        self._engines: dict[str, Engine] = {}
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service. It is made once; threads share it."""
@@ -42,20 +44,22 @@ class System:
             return self._clients[service]
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
-        """Have the engine that answers SQL for the duration of a `with` block: alone, on a laptop.
+    def engine(self, of: str = OF_PAGES) -> Iterator[Engine]:
+        """Have one of the `ENGINES` that answer SQL for the duration of a `with` block.
 
-        Athena takes several statements at once, so that a long one holds up no other page.
+        A laptop's answers one statement at a time. What people ask may take minutes, and has an engine of its
+        own, so that it holds up no page.
         """
-        from infra.operations.answers import engine  # pandas and DuckDB: not before somebody asks
+        from infra.operations.answers import engine  # DuckDB: not before somebody asks
 
-        with self._asking:
-            if self._engine is None:
-                self._engine = self._open.enter_context(engine(self.stack, self._folder / "mirror"))
-            if getattr(self._engine, "queries_at_once", 1) == 1:
-                yield self._engine
+        with self._asking[of]:
+            if of not in self._engines:
+                self._engines[of] = self._open.enter_context(engine(self.stack, self._folder / of))
+            found = self._engines[of]
+            if getattr(found, "queries_at_once", 1) == 1:
+                yield found
                 return
-        yield self._engine
+        yield found
 
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Run a function that waits, without holding up other requests."""

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from infra.cli.main import scones
 from infra.console.access import HEADERS, READING
 from infra.console.pages import PAGES
+from infra.console.system import OF_PAGES, OF_QUESTIONS
 from infra.installation import PROJECT
 from tests.console import ORIGIN, TOKEN, MadeUp, a_client, a_stranger
 
@@ -128,20 +129,28 @@ def test_a_console_that_nobody_looks_at_has_loaded_little():
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize(("at_once", "second"), [(10, "has it"), (1, "waits")])
-def test_a_long_question_holds_up_the_others_only_where_one_is_answered_at_a_time(tmp_path, at_once, second):
+def test_one_image_s_story_needs_no_pandas():
+    code = "import infra.operations.answers, infra.operations.why, sys; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
+    assert done.stdout.strip() == b"False"
+
+
+@pytest.mark.parametrize(
+    ("at_once", "other", "is_free"), [(1, OF_PAGES, True), (1, OF_QUESTIONS, False), (10, OF_QUESTIONS, True)]
+)
+def test_a_long_question_of_a_person_holds_up_no_page(tmp_path, at_once, other, is_free):
     system = MadeUp(tmp_path, {}, SimpleNamespace(queries_at_once=at_once))
 
     def use():
-        with system.engine():
-            return "has it"
+        with system.engine(other):
+            return True
 
     with ThreadPoolExecutor(1) as pool:
-        with system.engine():
-            other = pool.submit(use)
-            done, _ = wait([other], timeout=5 if second == "has it" else 0.1)
-            assert bool(done) == (second == "has it")
-        assert other.result(5) == "has it"
+        with system.engine(OF_QUESTIONS):
+            use_of_other = pool.submit(use)
+            done, _ = wait([use_of_other], timeout=5 if is_free else 0.1)
+            assert bool(done) == is_free
+        assert use_of_other.result(5)
 
 
 def test_a_question_that_is_being_answered_does_not_hold_up_the_end(tmp_path):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from infra.console import frame
-from infra.console.system import System
+from infra.console.system import OF_QUESTIONS, System
 from ingest.errors import SconesError
 from model.serving.connections import Refused, read_body
 
@@ -76,7 +76,7 @@ class _Ask:
         return result
 
     def _asked(self, sql: str) -> "QueryResult":
-        with self._system.engine() as engine:
+        with self._system.engine(OF_QUESTIONS) as engine:
             return engine.query(sql)
 
     def _page(
