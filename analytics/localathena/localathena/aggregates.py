@@ -9,8 +9,8 @@ from localathena.arithmetic import arithmetic, interval_of, interval_parts
 from localathena.casts import cast
 from localathena.comparisons import distinct, ordered
 from localathena.errors import QueryRefused
-from localathena.sql import Value, fail_if, refuse_if
-from localathena.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, array, map_of
+from localathena.sql import Value, fail_if, in_python, refuse_if
+from localathena.types import BIGINT, BOOLEAN, DATE, DOUBLE, VARCHAR, Type, array, map_of
 from localathena.values import coerce, ensure_simple, expect, without_nan
 
 
@@ -319,6 +319,36 @@ def _approx_distinct(call: Call) -> Value:
     return Value(replace(call, distinct="DISTINCT ").of("count", value.sql), BIGINT)
 
 
+_SHORT_DECIMAL = 18
+"""Most digits of a decimal that Trino keeps in 64 bits."""
+_CHECKSUM_OF_NULL = -7046029288634856825
+"""What NULL adds to a checksum: the first prime of xxHash64, as a signed number."""
+
+
+def _checksum(call: Call) -> Value:
+    """Add what each value adds, modulo 2^64, so that the order of the rows does not matter."""
+    (value,) = call.arguments
+    type_, sql = value.type, value.sql
+    if type_.is_integer or type_ == BOOLEAN:
+        part = in_python("checksum_of_integer", f"CAST({sql} AS BIGINT)")
+    elif type_ == DATE:
+        part = in_python("checksum_of_integer", f"CAST({sql} - DATE '1970-01-01' AS BIGINT)")
+    elif type_.name == "timestamp":
+        part = in_python("checksum_of_integer", f"epoch_us({sql})")
+    elif type_.name == "decimal" and (type_.precision or 0) <= _SHORT_DECIMAL:
+        part = in_python("checksum_of_integer", f"CAST({sql} * 1{'0' * (type_.scale or 0)} AS BIGINT)")
+    elif type_ == DOUBLE:
+        part = in_python("checksum_of_double", sql)
+    elif type_ == VARCHAR:
+        part = in_python("checksum_of_bytes", f"encode({sql})")
+    elif type_.name == "varbinary":
+        part = in_python("checksum_of_bytes", sql)
+    else:
+        raise QueryRefused(f"checksum of {type_} is not supported: cast it to varchar on both sides.")
+    total = call.of("sum", f"coalesce({part}, {_CHECKSUM_OF_NULL})")
+    return Value(in_python("checksum", f"CAST({total} AS VARCHAR)"), Type("varbinary"))
+
+
 def _approx_percentile(call: Call) -> Value:
     """Take the exact percentile: the value that has n * p others below it, as Trino does with few values."""
     if len(call.arguments) > 2:
@@ -435,6 +465,7 @@ _HANDLERS: dict[str, Handler] = {
     "bitwise_xor_agg": _bits("bit_xor"),
     "bool_and": _boolean("bool_and"),
     "bool_or": _boolean("bool_or"),
+    "checksum": _checksum,
     "corr": _statistic("corr", 2),
     "count": _count,
     "count_if": _count_if,

@@ -139,6 +139,13 @@ def _with_time(operator: str, a: Value, b: Value) -> Value | None:
         return Value(f"({a.sql} * {b.sql})", a.type)
     if operator in "*/" and a.type.is_interval and b.type.is_number:
         return _scaled(operator, a, coerce(b, DOUBLE))
+    if (
+        operator == "-"
+        and a.type.name == b.type.name == "time"
+        and max(a.type.precision, b.type.precision) <= 3
+    ):
+        epoch = "DATE '2000-01-01' + "
+        return Value(f"(({epoch}{a.sql}) - ({epoch}{b.sql}))", DAY_TO_SECOND)
     if operator in "+-" and a.type.name == "time" and b.type == DAY_TO_SECOND:
         moved = f"CAST((DATE '2000-01-01' + {a.sql}) {operator} {b.sql} AS TIME)"
         return Value(moved, Type("time", precision=max(3, a.type.precision)))

@@ -150,8 +150,11 @@ class Calls:
         pieces.append(order_by(self.expressions, order).strip())
         if frame is not None and _called(node) in _RANKING:
             raise QueryRefused(f"{_called(node)} takes no frame on Athena: leave {frame.args['kind']} out.")
-        key = self.expressions.value(order.expressions[0].this).type if order else None
-        pieces.append(self._frame(frame, key))
+        pieces.append(
+            self._frame(
+                frame, [self.expressions.value(key.this).type for key in order.expressions] if order else []
+            )
+        )
         return self.call(node.this, over=f" OVER ({' '.join(filter(None, pieces))})")
 
     def check_window(self, node: exp.Expr) -> None:
@@ -186,17 +189,18 @@ class Calls:
             )
         return base[0], parts[1] or base[1], parts[2]
 
-    def _frame(self, spec: exp.WindowSpec | None, key: Type | None) -> str:
+    def _frame(self, spec: exp.WindowSpec | None, keys: Sequence[Type]) -> str:
         if spec is None:
             return ""
         refuse_others(spec, "kind", "start", "start_side", "end", "end_side")
+        _check_sides(spec)
 
         def bound(side: str) -> str:
             value = spec.args.get(side) or "CURRENT ROW"
             sql = str(value)
             if isinstance(value, exp.Expr):
                 distance = self.expressions.value(value)
-                _check_distance(str(spec.args["kind"]).upper(), distance.type, key)
+                _check_distance(str(spec.args["kind"]).upper(), distance.type, keys)
                 sql = distance.sql
             return f"{sql} {spec.args.get(f'{side}_side') or ''}".strip()
 
@@ -216,15 +220,32 @@ def _called(window: exp.Window) -> str:
     return window.this.name.lower() if isinstance(window.this, exp.Anonymous) else ""
 
 
-def _check_distance(kind: str, distance: Type, key: Type | None) -> None:
+_SIDES = ("UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING", "UNBOUNDED FOLLOWING")
+
+
+def _check_sides(spec: exp.WindowSpec) -> None:
+    """Check that a frame does not end before it starts."""
+    start, end = (_side(spec, side) for side in ("start", "end"))
+    if _SIDES.index(start) > _SIDES.index(end) or (start == end and "UNBOUNDED" in start):
+        raise QueryRefused(f"A frame that starts with {start} cannot end with {end}.")
+
+
+def _side(spec: exp.WindowSpec, side: str) -> str:
+    value, word = spec.args.get(side) or "CURRENT ROW", spec.args.get(f"{side}_side") or ""
+    return str(word) if isinstance(value, exp.Expr) else f"{value} {word}".strip()
+
+
+def _check_distance(kind: str, distance: Type, keys: Sequence[Type]) -> None:
     """Check the type of a frame's bound: how many rows or groups, or how far from the row's own key."""
     if kind != "RANGE":
         if not distance.is_integer:
             raise QueryRefused(f"The bound of a frame of {kind} must be a whole number, not {distance}.")
-    elif key is None or not (
-        distance.is_interval if key.is_datetime else key.is_number and distance.is_number
-    ):
+        return
+    if len(keys) != 1:
+        raise QueryRefused("A frame of RANGE with a distance needs ORDER BY one expression.")
+    (key,) = keys
+    if not (distance.is_interval if key.is_datetime else key.is_number and distance.is_number):
         raise QueryRefused(
-            f"The bound of a frame of RANGE is {distance}, which does not fit ORDER BY {key or 'nothing'}: "
+            f"The bound of a frame of RANGE is {distance}, which does not fit ORDER BY {key}: "
             "a date needs INTERVAL '6' DAY."
         )

@@ -73,6 +73,8 @@ def check_select(node: exp.Select, kind: Kind, places: Collection[Place], is_out
         raise refused("it stands below UNION, INTERSECT or EXCEPT")
     if args.get("having") and not args.get("group"):
         raise refused("HAVING stands without GROUP BY", "filter outside the subquery")
+    if args.get("where") and not args.get("from_"):
+        raise refused("it has WHERE without FROM", "write if(condition, x)")
     if args.get("offset"):
         raise refused("it has OFFSET", "number the rows with row_number() OVER (...) and join")
     if any(part.find(exp.Window) for part in node.expressions):

@@ -257,19 +257,29 @@ def _reason(error: str, names: Mapping[str, str]) -> str:
         if found := re.search(form, said):
             column = names.get(found[1], found[1]) if found.groups() else ""
             return reason.format(column)
-    return f"The local Athena cannot run this, though Athena may. DuckDB says: {said.splitlines()[0]}"
+    return "The local Athena cannot run this statement, though Athena may: write it in simpler parts."
 
 
 _REASONS = {
+    "(?:File|end of file) '(.+?)'(?: too small|$)": "{0} is not a Parquet file, or is damaged.",
+    "^(?:Error: )?Out of buffer|[Ss]nappy|TProtocolException|[Cc]orrupt": "A Parquet file is damaged.",
+    'reading file "(.+?)": failed to cast column': "A column in {0} has another type than the table's.",
+    "^IO Error: (?:No files found|Cannot open file)": "Files of a table were deleted: run it again.",
     "^Invalid Input Error: Division by zero": "Division by zero; TRY(...) makes it NULL.",
     'column "(.+?)" must appear in the GROUP BY': (
         "The column {0} is neither in GROUP BY nor in an aggregate: add it to GROUP BY, or write "
         "arbitrary({0})."
     ),
     "WHERE clause cannot contain aggregates": "WHERE cannot contain aggregates: write HAVING after GROUP BY.",
-    "WHERE clause cannot contain window functions": (
-        "WHERE cannot contain window functions: compute it in a subquery, and filter outside."
+    "(WHERE|HAVING|GROUP BY) clause cannot contain window functions": (
+        "{0} cannot contain window functions: compute it in a subquery, and write {0} outside."
     ),
+    "window function calls cannot be nested": (
+        "A window function cannot contain another one: compute that in a subquery."
+    ),
+    "GROUP BY clause cannot contain aggregates": "GROUP BY cannot contain aggregates: leave this column out.",
+    "GROUPING (?:statement|child)": "grouping() needs columns of GROUP BY.",
+    "expression cannot be negative": "The bound of a frame must not be negative.",
     "aggregate function calls cannot be nested": "Aggregates cannot be nested: move one into a subquery.",
     "More than one row returned by a subquery": "A query in an expression returned more than one row.",
     "Map keys must be unique": "A map's keys must be unique, and two are equal.",

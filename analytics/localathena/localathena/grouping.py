@@ -23,6 +23,8 @@ def form(node: Any, resolve: Resolve) -> Hashable:
         return form(node.this, resolve)
     if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
         return resolve(node)
+    if isinstance(node, exp.Query | exp.Lambda):  # which have columns of their own
+        return spelled(node)
     if isinstance(node, exp.Anonymous):
         return node.name.lower(), tuple(form(part, resolve) for part in node.expressions)
     if isinstance(node, exp.Literal):

@@ -10,7 +10,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from localathena import literals
+from localathena import json_syntax, literals
 from localathena.errors import QueryRefused
 from localathena.syntax import RESERVED, checked
 from localathena.tables import Parameter
@@ -41,6 +41,7 @@ class Dialect(Trino):
             "NORMALIZE": lambda self: self.expression(
                 exp.Anonymous(this="normalize", expressions=_normalized(self))
             ),
+            **json_syntax.PARSERS,
             **{
                 name: TrinoParser.FUNCTION_PARSERS[name]
                 for name in ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM", "SUBSTRING", "LISTAGG")
@@ -102,6 +103,8 @@ def parse(sql: str, parameters: Sequence[Parameter]) -> exp.Expr:
         raise QueryRefused(f"Only one statement can run at a time: there are {len(trees)}.")
     for identifier in trees[0].find_all(exp.Identifier):
         name = identifier.name
+        if not name:
+            raise QueryRefused('A name in quotes must not be empty: "".')
         if not identifier.args.get("quoted") and (
             name.upper() in RESERVED or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)
         ):

@@ -196,7 +196,7 @@ class Queries:
         for window in scope.windows:
             self.expressions.calls.check_window(window)
         if group:
-            pieces.append(f" GROUP BY {self._group(group, outputs)}")
+            pieces.append(f" GROUP BY {self._group(group, node, outputs)}")
             self._check_groups(node, group)
         if having := node.args.get("having"):
             pieces.append(f" HAVING {self.expressions.condition(having.this, 'HAVING')}")
@@ -221,6 +221,7 @@ class Queries:
         outputs: list[tuple[str, Value]] = []
         if not node.expressions:
             raise QueryRefused("A SELECT needs something to select.")
+        _check_zeros(node.expressions)
         for projection in node.expressions:
             if (fields := self._fields_of(projection)) is not None:
                 outputs += [
@@ -283,7 +284,7 @@ class Queries:
         for output in outputs:
             grouping.check(output, groups, resolve)
 
-    def _group(self, group: exp.Expr, outputs: Sequence[tuple[str, Value]]) -> str:
+    def _group(self, group: exp.Expr, select: exp.Select, outputs: Sequence[tuple[str, Value]]) -> str:
         if group.args.get("all") and not group.expressions:
             raise QueryRefused("Athena has no GROUP BY ALL: list the columns, or their positions.")
         refuse_others(group, "expressions", "all")
@@ -291,6 +292,7 @@ class Queries:
             raise QueryRefused("GROUP BY needs something to group by.")
 
         known = {column.value.sql for column in self.names.scope.columns}
+        selected = [part.unalias() for part in select.expressions]
 
         def key(node: exp.Expr) -> str:
             if isinstance(node, exp.Literal) and not node.is_string:
@@ -298,6 +300,8 @@ class Queries:
                 if not 0 <= position < len(outputs):
                     raise QueryRefused(f"GROUP BY {node.this}: there is no such column in the result.")
                 value = outputs[position][1]
+            elif node.find(exp.Query) and node in selected and len(selected) == len(outputs):
+                value = outputs[selected.index(node)][1]  # a query's names differ each time
             else:
                 value = self.expressions.value(node)
             if value.type.contains("map") and value.sql not in known:
@@ -334,6 +338,32 @@ class Queries:
             else:
                 pieces.append(key(node))
         return ", ".join(pieces) or "GROUPING SETS (())"
+
+
+def _check_zeros(projections: Sequence[exp.Expr]) -> None:
+    """Refuse expressions of one SELECT that differ in the sign of a zero alone: Athena computes them once."""
+    if not any(_is_zero(literal.this) for part in projections for literal in part.find_all(exp.Neg)):
+        return
+    seen: dict[str, exp.Expr] = {}
+    for part in (projection.unalias() for projection in projections):
+        if isinstance(part.unnest(), exp.Neg | exp.Literal):
+            continue
+        without_sign = part.transform(
+            lambda node: (
+                exp.Literal.number("0e0")
+                if _is_zero(node.this if isinstance(node, exp.Neg) else node)
+                else node
+            )
+        )
+        if seen.setdefault(without_sign.sql(), part) != part:
+            raise QueryRefused(
+                f"{spelled(part)}: Athena takes 0e0 and -0e0 for one constant there: write two queries."
+            )
+
+
+def _is_zero(node: object) -> bool:
+    """Whether it is a literal zero that is a double."""
+    return isinstance(node, exp.Literal) and re.fullmatch(r"(?i)[0.]+e[+-]?\d+", node.name) is not None
 
 
 def _star(node: exp.Expr) -> str | None:

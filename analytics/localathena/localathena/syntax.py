@@ -63,7 +63,8 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     tokens = literals.joined([piece for token in tokens for piece in _number_apart(token)], sql)
     tokens = literals.names(literals.without_overflow(tokens))
     literals.check_typed(tokens)
-    _check_json_functions(tokens)
+    _check_json_table(tokens)
+    tokens = _with_json_clauses(tokens)
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)
         _check_words(before, token, after)
@@ -183,22 +184,36 @@ def _check_words(before: Token | None, token: Token, after: Token | None) -> Non
         raise QueryRefused(f"X'{token.text}' needs two digits for each byte.")
 
 
-_JSON_SYNTAX = {
-    "JSON_VALUE": "json_extract_scalar(x, '$.name')",
-    "JSON_QUERY": "json_extract(x, '$.name')",
-    "JSON_EXISTS": "json_extract(x, '$.name') IS NOT NULL",
-    "JSON_OBJECT": "json_format(CAST(MAP(ARRAY['a'], ARRAY[1]) AS json))",
-    "JSON_ARRAY": "json_format(CAST(ARRAY[1, 2] AS json))",
-    "JSON_TABLE": "CROSS JOIN UNNEST(CAST(json_parse(x) AS array(json))) AS t (y)",
-}
+_JSON_CLAUSES = frozenset(("JSON_ARRAY", "JSON_EXISTS", "JSON_OBJECT", "JSON_QUERY", "JSON_VALUE"))
 
 
-def _check_json_functions(tokens: Sequence[Token]) -> None:
+def _with_json_clauses(tokens: Sequence[Token]) -> list[Token]:
+    """Mark the ON of ON EMPTY, which joins nothing, and KEY and VALUE before a text, which is no alias."""
+    marked, open_calls = [], []
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        kind, word = token.token_type, token.text.upper()
+        if kind == TokenType.L_PAREN:
+            open_calls.append(before is not None and before.text.upper() in _JSON_CLAUSES)
+        elif kind == TokenType.R_PAREN and open_calls:
+            open_calls.pop()
+        elif open_calls and open_calls[-1] and after:
+            is_on = kind == TokenType.ON
+            if is_on or (word in ("KEY", "VALUE") and after.token_type == TokenType.STRING):
+                kind = TokenType.VAR if is_on else TokenType.FORMAT
+        marked.append(
+            token
+            if kind == token.token_type
+            else Token(kind, token.text, token.line, token.col, token.start, token.end)
+        )
+    return marked
+
+
+def _check_json_table(tokens: Sequence[Token]) -> None:
     for token, after in pairwise(tokens):
-        instead = _JSON_SYNTAX.get(token.text.upper())
-        if instead and token.token_type != TokenType.STRING and after.token_type == TokenType.L_PAREN:
+        if token.text.upper() == "JSON_TABLE" and after.token_type == TokenType.L_PAREN:
             raise QueryRefused(
-                f"{token.text.lower()} is not supported here, though Athena has it: write {instead}."
+                "json_table is not supported here, though Athena has it: write CROSS JOIN "
+                "UNNEST(CAST(json_parse(x) AS array(json))) AS t (y)."
             )
 
 

@@ -99,8 +99,18 @@ def test_a_partition_that_the_query_does_not_need_is_not_opened(folder: Path, sq
         (folder / "predictions" / f"dt={day}" / "a.parquet").write_bytes(b"junk")
     engine = LocalAthena(folder, schemas=SCHEMAS, threads=1)
     engine.query(sql)
-    with pytest.raises(QueryFailed, match="Parquet"):
+    with pytest.raises(QueryFailed, match=r"a\.parquet is not a Parquet file, or is damaged"):
         engine.query("SELECT count(confidence) FROM predictions")
+    engine.close()
+
+
+def test_a_file_whose_column_has_another_type_is_named(tmp_path: Path):
+    file = tmp_path / "rides" / "dt=2026-11-01" / "a.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"km": ["far"]}), file)
+    engine = LocalAthena(tmp_path, schemas={"rides": pa.schema([("km", pa.int64())])}, threads=1)
+    with pytest.raises(QueryFailed, match=r"A column in .*a\.parquet has another type than the table's"):
+        engine.query("SELECT sum(km) FROM rides")
     engine.close()
 
 

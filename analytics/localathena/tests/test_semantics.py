@@ -411,7 +411,7 @@ REFUSED = [
     ("SELECT contains(ARRAY[ARRAY[1, NULL]], ARRAY[1, NULL])", "contains of array"),
     ("SELECT now() AT TIME ZONE 'Nowhere/Land'", "time zone"),
     ("SELECT ARRAY[1] || NULL", "is ambiguous"),
-    ("SELECT format('%n')", "more directives than arguments"),
+    ("SELECT format('%d %d', 1)", "more directives than arguments"),
     ("SELECT key AS 'the key' FROM labels", "'the key' is a text, not a name"),
     ("SELECT key FROM labels 't'", "'t' is a text, not a name"),
     ("SELECT x FROM (SELECT 1 AS x) AS 't'", "'t' is a text, not a name"),

@@ -152,7 +152,7 @@ REFUSED = [
     ("", "reads"),
     ("SELEC 1", "reads"),
     ("SELECT 1 +", "The statement cannot be read"),
-    ("SELECT checksum(1)", "checksum"),
+    ("SELECT checksum(ARRAY[1])", "checksum of array(integer)"),
     ("SELECT numeric_histogram(10, 1e0)", "numeric_histogram"),
     ("SELECT ST_Point(1, 2)", "st_point"),
     ("SELECT list_aggregate(ARRAY[1], 'sum')", "list_aggregate"),

@@ -18,6 +18,7 @@ def _handlers() -> Mapping[str, Handler]:
         formats,
         general,
         json,
+        json_paths,
         maps,
         numbers,
         regex,
@@ -26,7 +27,7 @@ def _handlers() -> Mapping[str, Handler]:
         time,
     )
 
-    families = (general, numbers, text, formats, json, regex, arrays, sequences, maps, time)
+    families = (general, numbers, text, formats, json, json_paths, regex, arrays, sequences, maps, time)
     return {name: handler for family in families for name, handler in family.HANDLERS.items()}
 
 

@@ -298,6 +298,7 @@ def fold(translator: Translator, container: Value, start: exp.Expr, step: exp.Ex
 
 
 HANDLERS: Mapping[str, Handler] = {
+    "ngrams": guarded("ngrams", fail_if, "{1} <= 0", "N must be positive"),
     "array_max": _of_sorted("array_max"),
     "array_min": _of_sorted("array_min"),
     "array_sort": _array_sort,

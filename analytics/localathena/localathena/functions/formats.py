@@ -10,25 +10,34 @@ from localathena.sql import Value, in_python, refuse_if
 from localathena.types import BOOLEAN, DOUBLE, VARCHAR, text
 from localathena.values import expect
 
-_DIRECTIVE = re.compile(r"%(?:(%)|(-?)(0?)(,?)(\d*)(?:\.(\d+))?([a-zA-Z]))")
+_DIRECTIVE = re.compile(r"%(?:([%n])|(?:(\d+)\$)?(-?)(\+?)(0?)(,?)(\d*)(?:\.(\d+))?([a-zA-Z]))")
 
 
 def _format(translator: Translator, arguments: Arguments) -> Value:
-    """Translate `format`: Java's directives %s, %d, %f, with a width and `-`, `0` or `,`."""
+    """Translate `format`: Java's directives %s, %d, %f, %x and %b, with a width and `-`, `+`, `0` or `,`."""
     form = literal(arguments[0], "The form of format()")
     values = [translator.value(argument) for argument in arguments[1:]]
+    if not values:
+        raise QueryRefused("format() needs an argument after its form.")
     pieces: list[str] = []
-    end = 0
+    taken: set[int] = set()
+    end = following = 0
     for found in _DIRECTIVE.finditer(form):
         pieces.append(text(form[end : found.start()]))
         end = found.end()
-        if not found[1] and not values:
+        if found[1]:
+            pieces.append("'%'" if found[1] == "%" else "chr(10)")
+            continue
+        index = int(found[2]) - 1 if found[2] else following
+        following += not found[2]
+        if not 0 <= index < len(values):
             raise QueryRefused(
                 f"format({form!r}) has more directives than arguments, or one that is not supported."
             )
-        pieces.append("'%'" if found[1] else _formatted(found, values.pop(0)))
+        taken.add(index)
+        pieces.append(_formatted(found, values[index]))
     pieces.append(text(form[end:]))
-    if values or "%" in _DIRECTIVE.sub("", form):
+    if len(taken) < len(values) or "%" in _DIRECTIVE.sub("", form):
         raise QueryRefused(f"format({form!r}) is not supported: use %s, %d and %.2f, one for each argument.")
     return Value(
         "(" + " || ".join(piece for piece in pieces if piece != "''") + ")" if form else "''", VARCHAR
@@ -36,24 +45,37 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
 
 
 def _formatted(found: "re.Match[str]", value: Value) -> str:
-    _, left, zero, comma, width, digits, kind = found.groups()
+    _, _, left, plus, zero, comma, width, digits, kind = found.groups()
     if kind == "d" and value.type.is_integer and digits is None:
-        sql = f"printf('%{left}{zero}{comma}{width}d', CAST({value.sql} AS BIGINT))"
-    elif kind == "f" and value.type.name in ("double", "decimal") and int(digits or 6) <= _MOST_PLACES:
+        sql = f"printf('%{left}{plus}{zero}{comma}{width}d', CAST({value.sql} AS BIGINT))"
+    elif kind in "xX" and value.type.is_integer and digits is None and not plus and not comma:
+        sql = f"printf('%{left}{zero}{width}{kind}', CAST({value.sql} AS BIGINT))"
+        sql = refuse_if(f"{value.sql} < 0", "%x of a negative number is not supported in format()", sql)
+    elif kind == "b" and value.type == BOOLEAN and not plus and not zero and not comma and digits is None:
+        return f"printf('%{left}{width}s', CAST(coalesce({value.sql}, FALSE) AS VARCHAR))"
+    elif (
+        kind == "f"
+        and not plus
+        and value.type.name in ("double", "decimal")
+        and int(digits or 6) <= _MOST_PLACES
+    ):
         sql = _with_places(value, int(digits or 6), comma, int(width or 0) if zero else 0)
         sql = f"printf('%{left}{width}s', {sql})"
-    elif kind == "s" and not zero and not comma and digits is None:
+    elif kind in "sS" and not plus and not zero and not comma:
         string = cast(value, VARCHAR) if value.type.is_exact or value.type == BOOLEAN else value
         if value.type.name == "decimal":
             string = Value(in_python("decimal_text", string.sql), VARCHAR)
         string = cast(string, VARCHAR) if string.type.name == "date" else string
         string = Value(in_python("double_text", string.sql), VARCHAR) if string.type == DOUBLE else string
         sql = expect(string, VARCHAR, "%s in format()").sql
+        sql = f"upper({sql})" if kind == "S" else sql
+        sql = f"left({sql}, {digits})" if digits else sql
         if width:
             sql = in_python("padded", sql, f"{left}{width}")
     else:
         raise QueryRefused(f"format() with {found[0]} for {value.type} is not supported.")
-    null = "null"[: int(digits)] if digits else "null"  # Java takes the digits for the length of a text
+    null = "NULL" if kind == "S" else "null"
+    null = null[: int(digits)] if digits else null  # Java takes the digits for the length of a text
     return f"coalesce({sql}, printf('%{left}{width}s', '{null}'))"
 
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from localathena.arithmetic import interval_of, interval_parts
 from localathena.comparisons import comparison, ordered
 from localathena.errors import QueryRefused
 from localathena.functions.handlers import Arguments, Handler, Translator
 from localathena.sql import Value, fail_if, field, struct
-from localathena.types import BIGINT, VARCHAR, map_of, row, text
+from localathena.types import BIGINT, DAY_TO_SECOND, VARCHAR, map_of, row, text
 from localathena.types import common as common_type
 from localathena.values import coerce, common, expect, without_nan
 
@@ -82,12 +83,15 @@ def _extreme(name: str) -> Handler:
             raise ValueError
         values, type_ = common([translator.value(argument) for argument in arguments], name)
         values = [ordered(value, name) for value in values]
+        if type_ == DAY_TO_SECOND:  # DuckDB compares days before hours here
+            values = [Value(interval_parts(value.sql, type_), BIGINT) for value in values]
         sql = f"{name}({', '.join(value.sql for value in values)})"
         if name == "greatest" and type_.is_floating:  # to Trino NaN is the smallest
             finite = ", ".join(f"CASE WHEN NOT isnan({value.sql}) THEN {value.sql} END" for value in values)
             sql = f"coalesce(greatest({finite}), {sql})"
         missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
-        return Value(f"(CASE WHEN {sql} IS NULL OR {missing} THEN NULL ELSE {sql} END)", type_)
+        found = interval_of(sql, type_) if type_ == DAY_TO_SECOND else sql
+        return Value(f"(CASE WHEN {sql} IS NULL OR {missing} THEN NULL ELSE {found} END)", type_)
 
     return handle
 

@@ -78,6 +78,12 @@ def _json_array_contains(translator: Translator, arguments: Arguments) -> Value:
     return Value(in_python("json_array_contains", sql, scalar), BOOLEAN)
 
 
+def _json_array_get(translator: Translator, arguments: Arguments) -> Value:
+    document, index = map(translator.value, arguments)
+    sql = _document(document, "json_array_get").sql
+    return Value(in_python("json_array_get", sql, expect(index, BIGINT, "json_array_get").sql), JSON)
+
+
 def _is_json_scalar(translator: Translator, arguments: Arguments) -> Value:
     (value,) = map(translator.value, arguments)
     return Value(in_python("json_is_scalar", _document(value, "is_json_scalar").sql), BOOLEAN)
@@ -86,6 +92,7 @@ def _is_json_scalar(translator: Translator, arguments: Arguments) -> Value:
 HANDLERS: Mapping[str, Handler] = {
     "is_json_scalar": _is_json_scalar,
     "json_array_contains": _json_array_contains,
+    "json_array_get": _json_array_get,
     "json_array_length": _json_array_length,
     "json_extract": _at_path("json_extract", "json"),
     "json_extract_scalar": _at_path("json_extract_scalar", "varchar"),

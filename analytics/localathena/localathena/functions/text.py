@@ -122,6 +122,8 @@ def _concat(translator: Translator, arguments: Arguments) -> Value:
 def _concat_ws(translator: Translator, arguments: Arguments) -> Value:
     separator, *values = map(translator.value, arguments)
     separator = expect(separator, VARCHAR, "concat_ws")
+    if not values:
+        raise ValueError
     if len(values) == 1 and values[0].type == array(VARCHAR):
         return Value(in_python("join", values[0].sql, separator.sql), VARCHAR)
     if [value.type for value in values] == [types.UNKNOWN]:

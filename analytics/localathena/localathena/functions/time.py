@@ -134,7 +134,14 @@ def _date(translator: Translator, arguments: Arguments) -> Value:
 
 def _date_trunc(translator: Translator, arguments: Arguments) -> Value:
     unit_node, node = arguments
-    timestamp = _datetime(translator.value(node), "date_trunc")
+    value = translator.value(node)
+    if value.type.name == "time":
+        unit = literal(unit_node, "A unit of time").lower()
+        if unit not in _UNIT_US:
+            raise QueryRefused(f"date_trunc of a time has no unit {unit!r}.")
+        moment = f"date_trunc('{unit}', DATE '2000-01-01' + {value.sql})"
+        return Value(f"CAST({moment} AS TIME)", value.type)
+    timestamp = _datetime(value, "date_trunc")
     unit = _unit(unit_node, timestamp, "date_trunc")
     local = local_timestamp(timestamp)
     if timestamp.type.zone and unit not in _DATE_UNITS:  # the offset stays, also where an hour occurs twice

@@ -19,7 +19,7 @@ Node = str | list["Node"] | dict[str, "Node"]
 """A scalar as it is written, an array or an object."""
 
 
-class _NoJson(Exception):
+class NotJson(Exception):
     """The text is not JSON."""
 
 
@@ -43,11 +43,11 @@ class _Scanner:
 
     def string(self) -> str:
         if self.peek() != '"':
-            raise _NoJson
+            raise NotJson
         try:
             value, self.at = _string(self.text, self.at)
         except ValueError as error:
-            raise _NoJson from error
+            raise NotJson from error
         return value
 
     def members(self) -> Iterator[str]:
@@ -59,7 +59,7 @@ class _Scanner:
         while True:
             key = self.string()
             if self.peek() != ":":
-                raise _NoJson
+                raise NotJson
             self.at += 1
             yield key
             if self._ends("}"):
@@ -81,7 +81,7 @@ class _Scanner:
     def _ends(self, close: str) -> bool:
         character = self.peek()
         if character not in (",", close) or not character:
-            raise _NoJson
+            raise NotJson
         self.at += 1
         return character == close
 
@@ -114,7 +114,7 @@ class _Scanner:
                 return word
         found = _NUMBER.match(self.text, start)
         if found is None:
-            raise _NoJson
+            raise NotJson
         self.at = found.end()
         return found[0]
 
@@ -158,7 +158,8 @@ def quote(text: str) -> str:
     return f'"{_PLAIN.sub(_escaped, text)}"'
 
 
-def _unquoted(scalar: str) -> str:
+def unquoted(scalar: str) -> str:
+    """Return the text that a JSON text stands for."""
     text = _string(scalar, 0)[0]
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
@@ -175,30 +176,41 @@ def _sort_key(key: str) -> bytes | str:
     return key.encode("utf-16-be", "surrogatepass")
 
 
-def _written(node: Node, *, is_sorted: bool) -> str:
+def written(node: Node, *, is_sorted: bool) -> str:
+    """Return a node as JSON, with the keys of objects sorted or as they came."""
     if isinstance(node, dict):
         keys = sorted(node, key=_sort_key) if is_sorted else node
-        return "{" + ",".join(f"{quote(k)}:{_written(node[k], is_sorted=is_sorted)}" for k in keys) + "}"
+        return "{" + ",".join(f"{quote(k)}:{written(node[k], is_sorted=is_sorted)}" for k in keys) + "}"
     if isinstance(node, list):
-        return "[" + ",".join(_written(element, is_sorted=is_sorted) for element in node) + "]"
+        return "[" + ",".join(written(element, is_sorted=is_sorted) for element in node) + "]"
     if node.startswith('"'):
         return quote(_string(node, 0)[0])
     return node if node in _WORDS else _number(node)
 
 
-def _whole(text: str) -> Node:
+def first(text: str) -> tuple[Node, bool]:
+    """Read the JSON at the beginning of a text, and tell whether it is all.
+
+    Raises:
+        NotJson: it is something else.
+    """
     scanner = _Scanner(text)
     node = scanner.value()
-    if scanner.peek():
-        raise _NoJson
+    return node, not scanner.peek()
+
+
+def _whole(text: str) -> Node:
+    node, is_all = first(text)
+    if not is_all:
+        raise NotJson
     return node
 
 
 def parse(text: str) -> str:
     """Return `json_parse`: keys are sorted, of equal ones the last counts."""
     try:
-        return _written(_whole(text), is_sorted=True)
-    except _NoJson:
+        return written(_whole(text), is_sorted=True)
+    except NotJson:
         raise Failed(f"A text cannot be converted to JSON: '{text[:100]}'") from None
 
 
@@ -224,14 +236,14 @@ def _at_path(text: str, path: str) -> Node | None:
     steps = steps_of(path)
     try:
         return _Scanner(text).descend(steps)
-    except _NoJson:
+    except NotJson:
         return None
 
 
 def extract(text: str, path: str) -> str | None:
     """Return `json_extract`."""
     node = _at_path(text, path)
-    return None if node is None else _written(node, is_sorted=False)
+    return None if node is None else written(node, is_sorted=False)
 
 
 def extract_scalar(text: str, path: str) -> str | None:
@@ -239,7 +251,7 @@ def extract_scalar(text: str, path: str) -> str | None:
     node = _at_path(text, path)
     if not isinstance(node, str) or node == "null":
         return None
-    return _unquoted(node) if node.startswith('"') else node
+    return unquoted(node) if node.startswith('"') else node
 
 
 def size(text: str, path: str) -> int | None:
@@ -252,7 +264,7 @@ def _elements(text: str) -> list[Node] | None:
     scanner = _Scanner(text)
     try:
         node = scanner.value()
-    except _NoJson:
+    except NotJson:
         return None
     return node if isinstance(node, list) else None
 
@@ -263,6 +275,19 @@ def array_length(text: str) -> int | None:
     return None if elements is None else len(elements)
 
 
+def array_get(text: str, index: int) -> str | None:
+    """Return `json_array_get`: an element, counted from 0, or from the end where the index is negative."""
+    elements = _elements(text)
+    if elements is None or not -len(elements) <= index < len(elements):
+        return None
+    node = elements[index]
+    if node == "null":
+        return None
+    if isinstance(node, str) and node.startswith('"'):
+        raise Refused("json_array_get of a text is JSON that is not valid: use json_extract(x, '$[0]')")
+    return written(node, is_sorted=False)
+
+
 def array_contains(text: str, scalar: str) -> bool | None:
     """Return `json_array_contains`, where the value sought is given as JSON."""
     elements = _elements(text)
@@ -270,7 +295,7 @@ def array_contains(text: str, scalar: str) -> bool | None:
         return None
     if scalar.startswith('"'):
         return any(
-            e.startswith('"') and _unquoted(e) == _unquoted(scalar) for e in elements if isinstance(e, str)
+            e.startswith('"') and unquoted(e) == unquoted(scalar) for e in elements if isinstance(e, str)
         )
     if scalar in _WORDS:
         return scalar in elements
@@ -287,7 +312,7 @@ def is_scalar(text: str) -> bool:
     """Return `is_json_scalar`."""
     try:
         return isinstance(_whole(text), str)
-    except _NoJson:
+    except NotJson:
         raise Failed(f"Invalid JSON value: {text[:100]}") from None
 
 
@@ -304,7 +329,7 @@ def _cast(text: str, of: type, why: str) -> Any:
 def elements(text: str) -> list[str] | None:
     """Return the elements of an array, each as JSON; nothing for null."""
     node = _cast(text, list, "array: it is not an array")
-    return None if node is None else [_written(element, is_sorted=False) for element in node]
+    return None if node is None else [written(element, is_sorted=False) for element in node]
 
 
 def keys(text: str) -> list[str] | None:
@@ -318,7 +343,7 @@ def members(text: str) -> list[str] | None:
     node = _whole(text)
     if not isinstance(node, dict):
         return None
-    return [_written(value, is_sorted=False) for value in node.values()]
+    return [written(value, is_sorted=False) for value in node.values()]
 
 
 def fields(text: str, names: list[str]) -> list[str | None] | None:
@@ -331,15 +356,14 @@ def fields(text: str, names: list[str]) -> list[str | None] | None:
             raise Failed(
                 f"This JSON cannot be cast to a row of {len(names)} fields: it has {len(node)} elements"
             )
-        return [_written(value, is_sorted=False) for value in node]
+        return [written(value, is_sorted=False) for value in node]
     if not isinstance(node, dict) or not all(names):
         raise Failed("This JSON cannot be cast to row: it is neither an array nor an object")
     by_name = {key.lower(): value for key, value in node.items()}
     if len(by_name) < len(node):
         raise Refused("A cast to a row of JSON with keys that differ in case alone is not supported")
     return [
-        _written(by_name[name.lower()], is_sorted=False) if name.lower() in by_name else None
-        for name in names
+        written(by_name[name.lower()], is_sorted=False) if name.lower() in by_name else None for name in names
     ]
 
 
@@ -361,5 +385,5 @@ def as_text(text: str) -> str | None:
     if is_ == "null":
         return None
     if is_ == "string":
-        return _unquoted(text)
+        return unquoted(text)
     return double_text(float(text), is_cast=True) if is_ == "float" else text

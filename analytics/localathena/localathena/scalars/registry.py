@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localathena.scalars import json, numbers, readers, regex, texts, times, units, urls
+from localathena.scalars import json, json_paths, numbers, readers, regex, texts, times, units, urls
 from localathena.scalars.failures import FAILURE, REFUSAL, Failed, Refused
 
 
@@ -20,6 +20,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "interval_text": (numbers.interval_text, "bigint -> varchar"),
     "months_text": (numbers.months_text, "bigint -> varchar"),
     "json_array_contains": (json.array_contains, "varchar, varchar -> boolean"),
+    "json_array_get": (json.array_get, "varchar, bigint -> varchar"),
     "json_array_length": (json.array_length, "varchar -> bigint"),
     "json_elements": (json.elements, "varchar -> varchar[]"),
     "json_extract": (json.extract, "varchar, varchar -> varchar"),
@@ -42,6 +43,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "regexp_position": (regex.position, "varchar, varchar, integer, integer -> integer"),
     "regexp_replace": (regex.replace, "varchar, varchar, varchar -> varchar"),
     "regexp_split": (regex.split, "varchar, varchar -> varchar[]"),
+    **json_paths.FUNCTIONS,
     **readers.FUNCTIONS,
     **texts.FUNCTIONS,
     **times.FUNCTIONS,
@@ -85,5 +87,6 @@ _OF_ARITY: Mapping[int, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     2: lambda call: lambda a, b: call(a, b),
     3: lambda call: lambda a, b, c: call(a, b, c),
     4: lambda call: lambda a, b, c, d: call(a, b, c, d),
+    5: lambda call: lambda a, b, c, d, e: call(a, b, c, d, e),
 }
 """Functions with so many parameters: DuckDB counts them."""

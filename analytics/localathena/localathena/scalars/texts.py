@@ -2,6 +2,7 @@
 
 import binascii
 import re
+import struct
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
@@ -194,6 +195,30 @@ def xxhash64(data: bytes) -> bytes:
     return (value ^ (value >> 32)).to_bytes(8, "big")
 
 
+def _as_signed(value: int) -> int:
+    return int.from_bytes((value & _MASK).to_bytes(8, "little"), "little", signed=True)
+
+
+def checksum_of_bytes(data: bytes) -> int:
+    """Return what a value adds to `checksum`; NULL adds the prime alone."""
+    return _as_signed(int.from_bytes(xxhash64(data), "big") * _PRIMES[0])
+
+
+def checksum_of_integer(value: int) -> int:
+    """Return what a whole number adds to `checksum`, or another value by its number."""
+    return checksum_of_bytes(value.to_bytes(8, "little", signed=True))
+
+
+def checksum_of_double(value: float) -> int:
+    """Return what a double adds to `checksum`."""
+    return checksum_of_bytes(struct.pack("<d", value + 0.0))  # 0 and -0 are equal
+
+
+def checksum(total: str) -> bytes:
+    """Return `checksum`: the sum of what each value adds."""
+    return (int(total) & _MASK).to_bytes(8, "little")
+
+
 def big_endian(data: bytes, size: int) -> int:
     """Return `from_big_endian_64` or `_32`."""
     if len(data) != size:
@@ -229,6 +254,10 @@ def padded(text: str, width: int) -> str:
 
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "big_endian": (big_endian, "blob, integer -> bigint"),
+    "checksum": (checksum, "varchar -> blob"),
+    "checksum_of_bytes": (checksum_of_bytes, "blob -> bigint"),
+    "checksum_of_double": (checksum_of_double, "double -> bigint"),
+    "checksum_of_integer": (checksum_of_integer, "bigint -> bigint"),
     "crc32": (crc32, "blob -> bigint"),
     "from_base": (from_base, "varchar, bigint -> bigint"),
     "from_base64": (from_base64, "varchar -> blob"),

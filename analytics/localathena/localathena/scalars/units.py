@@ -1,5 +1,6 @@
 """Numbers, durations and vectors: functions that DuckDB lacks."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,21 @@ def bit_count(value: int, bits: int) -> int:
     if not -(1 << (bits - 1)) <= value < (1 << (bits - 1)):
         raise Failed(f"Number must be representable with the bits specified: {value} in {bits} bits")
     return (value & ((1 << bits) - 1)).bit_count()
+
+
+_MOST_COMBINATIONS = 100_000
+
+
+def combinations(count: int, size: int) -> list[list[int]]:
+    """Return the positions, from 1, that make up each of `combinations`: the first position changes first."""
+    if size < 0:
+        raise Failed(f"combination size must not be negative: {size}")
+    if size > 5:
+        raise Failed(f"combination size must not exceed 5: {size}")
+    if math.comb(count, size) > _MOST_COMBINATIONS:
+        raise Failed("combinations exceed max size")
+    chosen = itertools.combinations(range(count, 0, -1), size)
+    return [list(reversed(positions)) for positions in reversed(list(chosen))]
 
 
 def shift(value: int, by: int, kind: str, target: str) -> int:
@@ -140,6 +156,7 @@ def local_instant(local: datetime, zone: str) -> datetime:
 
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "bit_count": (bit_count, "bigint, bigint -> bigint"),
+    "combinations": (combinations, "bigint, bigint -> bigint[][]"),
     "cosine_similarity": (cosine_similarity, "double[], double[] -> varchar"),
     "decimal_divide": (decimal_divide, "varchar, varchar, integer, integer -> varchar"),
     "decimal_truncate": (decimal_truncate, "varchar, bigint -> varchar"),
