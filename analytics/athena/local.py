@@ -47,6 +47,10 @@ class LocalEngine:
         with _own_errors():
             yield from self._athena.stream(sql, parameters)
 
+    def load(self) -> None:
+        """Let DuckDB be loaded while the caller does something else before its first statement."""
+        self._athena.load()
+
     def close(self) -> None:
         """Release the memory and delete what was spilled to disk."""
         self._athena.close()

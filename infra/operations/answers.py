@@ -38,6 +38,7 @@ class _Mirrored:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._athena = LocalEngine(folder, views(), database=stack.database)
+        self._athena.load()  # while the files are looked at
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         self._bring_up_to_date()

@@ -154,6 +154,10 @@ class LocalAthena:
             with self._reasons(translation):
                 rows = self._duck.fetch(_ROWS_AT_ONCE)
 
+    def load(self) -> None:
+        """Let DuckDB be loaded while the caller does something else before its first statement."""
+        self._duck.load()
+
     def close(self) -> None:
         """Release the memory and delete what was spilled to disk."""
         self._duck.end()

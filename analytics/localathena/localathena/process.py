@@ -39,6 +39,7 @@ class Duck:
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._loading: subprocess.Popen[bytes] | None = None
         self._end: Callable[[], object] = lambda: None
         self.fetched_bytes = 0
         """Size of the last statement's rows so far."""
@@ -50,18 +51,25 @@ class Duck:
         """Whether there is a process."""
         return self._process is not None
 
+    def load(self) -> None:
+        """Start the process already, if there is none: it loads DuckDB, and waits for `start`."""
+        if self._process or self._loading:
+            return
+        self._loading = subprocess.Popen(
+            [sys.executable, "-P", str(_WORKER)],  # -P: this folder has a module named types
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._end = weakref.finalize(self, _ended, self._loading)
+
     def start(self, statements: Sequence[str]) -> None:
         """Start the process, and execute statements in it before any other.
 
         Raises:
             DuckError: one of them failed.
         """
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_WORKER)],  # -P: this folder has a module named types
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self._end = weakref.finalize(self, _ended, self._process)
+        self.load()
+        self._process, self._loading = self._loading, None
         self._send((self._config, self._memory_bytes))
         try:
             for statement in statements:
@@ -97,7 +105,7 @@ class Duck:
 
     def end(self) -> None:
         """End the process, also within a statement."""
-        self._process = None
+        self._process = self._loading = None
         self._end()
 
     def _ask(self, what: str, argument: Any, timeout_s: float) -> Any:

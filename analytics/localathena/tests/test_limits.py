@@ -59,6 +59,20 @@ def test_a_costly_statement_ends_in_time_with_a_sentence(engine: LocalAthena, sq
     assert engine.rows("SELECT 1")[1] == [(1,)]
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_duckdb_is_loaded_before_the_first_statement_and_once(tmp_path: Path, is_asked: bool) -> None:
+    engine = LocalAthena(tmp_path)
+    engine.load()
+    engine.load()
+    process = engine._duck._loading
+    assert process
+    if is_asked:
+        assert engine.rows("SELECT 1")[1] == [(1,)]
+        assert engine._duck._process is process
+    engine.close()
+    assert process.poll() is not None
+
+
 def test_duckdbs_process_ends_with_the_one_that_started_it_also_within_a_query(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, sys, threading\n"

@@ -368,10 +368,11 @@ def why(
     """
     stack = systems.current_stack(on)
     from infra.operations.answers import engine
-    from infra.operations.story import tell
-    from infra.operations.why import facts_about, keep_picture
 
     with engine(stack) as athena:
+        from infra.operations.story import tell  # while DuckDB is loaded in its process
+        from infra.operations.why import facts_about, keep_picture
+
         story = tell(facts_about(stack, stack.client, athena, key, version_id, since, model))
     picture = keep_picture(story, out or state_folder() / "why")
     if as_json:
