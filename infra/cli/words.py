@@ -71,6 +71,11 @@ def show_outcomes(console: Terminal, settled: "Settled") -> None:
     table.add_row("missing", f"{len(settled.missing):,}")
     table.add_row("duplicates", f"{settled.duplicates:,}")
     console.print(table)
+    if settled.latency_p50_ms is not None and settled.latency_p95_ms is not None:
+        half, most = settled.latency_p50_ms / 1000, settled.latency_p95_ms / 1000
+        console.print(
+            f"From upload to outcome: {half:.1f} s for half of them, {most:.1f} s for 95 %.", highlight=False
+        )
     for each in settled.missing[:_SHOWN]:
         console.print(f"no outcome: {each.key} (version {each.version_id})")
 

@@ -6,13 +6,24 @@ much as a dozen images. Here each file of the table is read once, while it is ne
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from analytics.lake.aws import ResultsBucket
 from infra.operations.tail import NewFiles
 from workflow.outcome import rank_of
 
 _COLUMNS = ["key", "version_id", "etag", "uploaded_at", "decided_at", "outcome", "result_id", "execution_arn"]
+
+
+class Found(NamedTuple):
+    """Rows of one upload."""
+
+    stored: int
+    """Number of rows since the given time."""
+    outcome: str | None
+    """Of the current row. None where that was not seen yet: Athena may list the files of the view earlier."""
+    latency_ms: int | None
+    """From the upload to that outcome. S3 says when an upload was in whole seconds."""
 
 
 class Arrivals:
@@ -32,27 +43,32 @@ class Arrivals:
         self._files = NewFiles(bucket)
         self._days = [from_dt + timedelta(days=day) for day in range((to_dt - from_dt).days + 1)]
         self._uploaded_since, self._decided_since, self._prefix = uploaded_since, decided_since, prefix
-        self._rows: dict[tuple[str, str], dict[tuple[Any, ...], str]] = defaultdict(dict)
+        self._rows: dict[tuple[str, str], dict[tuple[Any, ...], tuple[str, datetime]]] = defaultdict(dict)
 
     def count(self) -> int:
         """Read the new files; return the number of rows that were decided since the given time."""
         for table in self._files.tables(self._days, _COLUMNS):
             for row in table.to_pylist():
                 self._add(row)
-        return sum(stored for stored, _ in self.found().values())
+        return sum(each.stored for each in self.found().values())
 
-    def found(self) -> dict[tuple[str, str], tuple[int, str]]:
-        """Return, by key and version, how many of these rows there are and the current outcome."""
+    def found(self) -> dict[tuple[str, str], Found]:
+        """Return these rows by key and version."""
         found = {}
         for identity, rows in self._rows.items():
             stored = sum(decided_at >= self._decided_since for decided_at, *_ in rows)
             if stored:
-                current = max(rows, key=lambda row: (-rank_of(rows[row]), row[0]))
-                found[identity] = stored, rows[current]
+                current = max(rows, key=lambda row: (-rank_of(rows[row][0]), row[0]))
+                outcome, uploaded_at = rows[current]
+                latency_ms = (current[0] - uploaded_at) // timedelta(milliseconds=1)
+                found[identity] = Found(stored, outcome, latency_ms)
         return found
 
     def _add(self, row: dict[str, Any]) -> None:
         if row["uploaded_at"] >= self._uploaded_since and row["key"].startswith(self._prefix):
             # A compaction writes the same row again.
             same = row["decided_at"], row["result_id"], row["execution_arn"]
-            self._rows[row["key"], row["version_id"] or row["etag"]][same] = row["outcome"]
+            self._rows[row["key"], row["version_id"] or row["etag"]][same] = (
+                row["outcome"],
+                row["uploaded_at"],
+            )

@@ -1,5 +1,6 @@
 """Drops files into the incoming bucket, and waits until each has its outcome."""
 
+import math
 import os
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
-from infra.operations.arrivals import Arrivals
+from infra.operations.arrivals import Arrivals, Found
 from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
@@ -64,6 +65,9 @@ class Settled:
     missing: list[Dropped] = field(default_factory=list)
     duplicates: int = 0
     """Rows beyond the first for one upload."""
+    latency_p50_ms: int | None = None
+    """Half of the uploads had their outcome so soon. None where objects were not just uploaded."""
+    latency_p95_ms: int | None = None
 
 
 def files_of(folder: Path) -> dict[str, Path]:
@@ -165,7 +169,7 @@ def settle(
             progress.update(task, completed=min(stored, len(wanted)))
             gives_up = time.monotonic() - last_news > patience_s
             if gives_up or are_enough:  # among the rows may be those of others, under the same prefix
-                settled = _settled(rows.found(), wanted)
+                settled = _settled(rows.found(), wanted, are_new=since is None)
                 if gives_up or not settled.missing:
                     progress.update(task, completed=len(wanted) - len(settled.missing))
                     return settled
@@ -202,8 +206,8 @@ class _Rows(Protocol):
         """Return the number of rows of the drop, and perhaps of others under the same prefix."""
         ...
 
-    def found(self) -> dict[tuple[str, str], tuple[int, str]]:
-        """Return, by key and version, how many of these rows there are and the current outcome."""
+    def found(self) -> dict[tuple[str, str], Found]:
+        """Return these rows by key and version."""
         ...
 
 
@@ -217,9 +221,16 @@ class _Asked:
         rows = self._answers.query(internal_query("dropped_count", **self._bounds)).frame
         return int(rows["stored"].iloc[0])
 
-    def found(self) -> dict[tuple[str, str], tuple[int, str]]:
-        rows = self._answers.query(internal_query("dropped_rows", **self._bounds)).frame
-        return {(row.key, row.version): (int(row.stored), row.outcome) for row in rows.itertuples()}
+    def found(self) -> dict[tuple[str, str], Found]:
+        rows = self._answers.query(internal_query("dropped_rows", **self._bounds)).records()
+        return {
+            (row["key"], row["version"]): Found(
+                int(row["stored"]),
+                row["outcome"],
+                None if row["latency_ms"] is None else int(row["latency_ms"]),
+            )
+            for row in rows
+        }
 
 
 @contextmanager
@@ -232,12 +243,20 @@ def _rows_of(stack: Stack, bounds: dict[str, Any]) -> Iterator[_Rows]:
 
 
 def _settled(
-    found: Mapping[tuple[str, str], tuple[int, str]], wanted: Mapping[tuple[str, str], Dropped]
+    found: Mapping[tuple[str, str], Found], wanted: Mapping[tuple[str, str], Dropped], *, are_new: bool
 ) -> Settled:
     ours = [found[identity] for identity in wanted if identity in found]
-    outcomes = Counter(outcome for _, outcome in ours)
+    outcomes = Counter(each.outcome for each in ours)
+    latencies_ms = sorted(each.latency_ms for each in ours if each.latency_ms is not None) if are_new else []
     return Settled(
         outcomes={outcome.value: outcomes[outcome.value] for outcome in Outcome},
         missing=[each for identity, each in wanted.items() if identity not in found],
-        duplicates=sum(stored - 1 for stored, _ in ours),
+        duplicates=sum(each.stored - 1 for each in ours),
+        latency_p50_ms=_percentile(latencies_ms, 0.5),
+        latency_p95_ms=_percentile(latencies_ms, 0.95),
     )
+
+
+def _percentile(ascending: Sequence[int], share: float) -> int | None:
+    """Return the least value that at least this share does not exceed."""
+    return ascending[math.ceil(share * len(ascending)) - 1] if ascending else None

@@ -10,7 +10,7 @@ import pytest
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import internal_query, views
-from infra.operations.arrivals import Arrivals
+from infra.operations.arrivals import Arrivals, Found
 from tests.builders_table import a_row
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC).replace(tzinfo=None)
@@ -63,12 +63,16 @@ def test_the_files_say_what_the_questions_say(bucket: Bucket) -> None:
     answers = LocalEngine(bucket.folder, views())
     try:
         counted = answers.query(internal_query("dropped_count", **BOUNDS)).frame["stored"][0]
-        rows = answers.query(internal_query("dropped_rows", **BOUNDS)).frame
+        rows = answers.records(internal_query("dropped_rows", **BOUNDS))
     finally:
         answers.close()
     assert arrivals.count() == counted == 4
-    assert arrivals.found() == {(r.key, r.version): (r.stored, r.outcome) for r in rows.itertuples()}
-    assert arrivals.found()["a/2", "v"] == (1, "accepted")  # of before, which a failure does not replace
+    found = arrivals.found()
+    assert found == {
+        (r["key"], r["version"]): Found(r["stored"], r["outcome"], r["latency_ms"]) for r in rows
+    }
+    assert found["a/2", "v"] == Found(1, "accepted", 0)  # of before, which a failure does not replace
+    assert found["a/5", "e"].latency_ms == 120_000
 
 
 def test_a_file_is_read_once_and_a_row_that_is_compacted_counts_once(bucket: Bucket) -> None:

@@ -12,13 +12,16 @@ from uuid import uuid4
 
 import pyarrow.parquet as parquet
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from analytics.athena.local import LocalEngine
 from analytics.lake.schema import PREFIX, to_table
 from analytics.questions.queries import views
+from infra.cli.main import scones
 from infra.operations import drop
 from infra.operations import traffic as module
+from infra.operations.arrivals import Found
 from infra.operations.drop import Dropped, NothingToDrop, Settled
 from infra.operations.traffic import smoke, traffic, went_well
 from tests.builders_table import a_row
@@ -150,6 +153,38 @@ def test_by_hand_only_rows_of_new_decisions_settle_and_objects_may_be_old(
     sent = traffic(stack, "test/a", 1, 100.0, by_hand=True, progress=progress, patience_s=0.2)
     assert (len(sent.settled.missing), sent.settled.duplicates) == (0 if decides else 1, 0)
     assert sent.settled.outcomes["accepted"] == (1 if decides else 0)
+
+
+def test_it_says_how_long_images_took_that_were_just_uploaded() -> None:
+    dropped = {(str(n), "v"): Dropped(str(n), "v") for n in range(20)}
+    found = {identity: Found(1, "accepted", 100 * n) for n, identity in enumerate(dropped, 1)}
+    found["9", "v"] = Found(1, None, None)  # not seen by the view yet
+    settled = drop._settled(found, dropped, are_new=True)
+    assert (settled.latency_p50_ms, settled.latency_p95_ms) == (1_100, 2_000)
+    assert drop._settled(found, dropped, are_new=False).latency_p50_ms is None
+    assert drop._settled({}, dropped, are_new=True).latency_p95_ms is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "images"),
+    [([], 100), (["--images=7"], 7), (["--minutes=2", "--rate=5"], 600), (["--minutes=0.001"], 1)],
+)
+def test_traffic_is_so_many_images_or_so_many_minutes(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str], images: int
+) -> None:
+    sent: list[int] = []
+
+    def traffic(stack: Any, source: str, count: int, *_: Any, **__: Any) -> module.Sent:
+        sent.append(count)
+        return module.Sent(count, 2.0, Settled(OUTCOMES, latency_p50_ms=800, latency_p95_ms=1_900))
+
+    monkeypatch.setattr(module, "traffic", traffic)
+    monkeypatch.setattr("infra.cli.systems.current_stack", lambda _: None)
+    done = CliRunner().invoke(scones, ["traffic", "test/", *typed], catch_exceptions=False)
+    assert sent == [images]
+    assert "From upload to outcome: 0.8 s for half of them, 1.9 s for 95 %." in done.stdout
+    both = CliRunner().invoke(scones, ["traffic", "test/", "--images=1", "--minutes=1"])
+    assert "either --images or --minutes" in both.stderr
 
 
 @pytest.mark.parametrize(("source", "by_hand"), [("nothing/", False), ("nothing/", True)])

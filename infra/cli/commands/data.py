@@ -124,14 +124,22 @@ def smoke(patience_s: float, on: str | None, as_json: bool) -> None:
 
 @scones.command()
 @argument("source", metavar="FROM")
-@option("--images", type=WholeNumber(1), default=100, help="How many images to send.")
+@option("--images", type=WholeNumber(1), help="How many images to send. Left out: 100.")
 @option("--rate", "per_s", type=float, default=10.0, help="Images a second.")
+@option("--minutes", type=click.FloatRange(0, 1_440, min_open=True), help="How long, instead of how many.")
 @option("--by-hand", is_flag=True, help="Start executions with the objects' names, instead of uploading.")
 @_patience
 @on
 @as_json
 def traffic(
-    source: str, images: int, per_s: float, by_hand: bool, patience_s: float, on: str | None, as_json: bool
+    source: str,
+    images: int | None,
+    per_s: float,
+    minutes: float | None,
+    by_hand: bool,
+    patience_s: float,
+    on: str | None,
+    as_json: bool,
 ) -> None:
     """Send random images of FROM, a folder or a prefix of the incoming bucket, at a steady rate.
 
@@ -139,13 +147,14 @@ def traffic(
     """
     if not 0 < per_s <= 1_000:
         raise click.UsageError(f"--rate {per_s:g}: a rate is above 0, and at most 1,000 images a second")
+    if images and minutes:
+        raise click.UsageError("give either --images or --minutes")
+    count = max(round(60 * minutes * per_s), 1) if minutes else images or 100
     stack = systems.current_stack(on)
     from infra.operations.traffic import traffic
 
     with progress_bar(words) as progress:
-        sent = traffic(
-            stack, source, images, per_s, by_hand=by_hand, progress=progress, patience_s=patience_s
-        )
+        sent = traffic(stack, source, count, per_s, by_hand=by_hand, progress=progress, patience_s=patience_s)
     if as_json:
         print_json(asdict(sent))
     else:
