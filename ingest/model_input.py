@@ -84,7 +84,8 @@ class ModelInput:
         if self.jpeg_quality:
             pixels.save(buffer, "JPEG", quality=self.jpeg_quality)
         else:
-            pixels.save(buffer, "PNG")
+            # A tenth larger than at the usual level, in half of the time.
+            pixels.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
 
 

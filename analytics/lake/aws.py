@@ -47,18 +47,22 @@ class ResultsBucket:
         parquet.write_table(table, buffer, compression="zstd")
         self._s3.put_object(Bucket=self.name, Key=path, Body=buffer.getvalue())
 
-    def pages(self, prefix: str) -> Iterator[dict[str, StoredFile]]:
-        """Yield the Parquet files under a prefix by their paths, one request of S3 at a time."""
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+    def pages(self, prefix: str, after: str = "") -> Iterator[dict[str, StoredFile]]:
+        """Yield the Parquet files under a prefix by their paths, one request of S3 at a time.
+
+        Paths up to `after` are left out.
+        """
+        pages = self._s3.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after):
             yield {
                 item["Key"]: StoredFile(item["ETag"], item["Size"])
                 for item in page.get("Contents", ())
                 if _KEY.fullmatch(item["Key"])
             }
 
-    def list_files(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield the path and the size in bytes of each Parquet file under a prefix."""
-        for page in self.pages(prefix):
+    def list_files(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
+        """Yield the path and the size in bytes of each Parquet file under a prefix, as `pages`."""
+        for page in self.pages(prefix, after):
             for path, stored in page.items():
                 yield path, stored.size_bytes
 

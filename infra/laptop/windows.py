@@ -17,7 +17,11 @@ _SMALL_BATCH = 50
 """Up to here, ministack's batches of ten are near enough. Images that wait for the endpoint stay apart by
 them, so that one for which it stays busy does not hold up all others."""
 WINDOW_SCALE = 0.4
-"""Windows are made for AWS: on a laptop, somebody waits for the rows."""
+QUIET_S = 0.15
+"""Windows are made for AWS. On a laptop, where somebody waits for the rows, they are shorter, and end as soon
+as nothing has come for this time."""
+_SOON_S = 0.01
+"""An alarm of this near may have rung by another clock."""
 _BATCH_CHARS = 4_000_000
 """Of all bodies together: an invocation may have 6 MB, in which quotes are escaped."""
 
@@ -29,7 +33,7 @@ def gathering(
 
     ministack polls when a message comes, and otherwise once a second: the end of a window is another reason.
     """
-    alarms: dict[str, float] = {}  # queue → the end of the window that the latest alarm is for
+    alarms: dict[str, float] = {}  # queue → the time of its latest alarm
 
     def wrapped(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
         if batch_size <= _SMALL_BATCH:
@@ -43,10 +47,10 @@ def gathering(
             is_full = count == batch_size or count < len(visible)
             if not visible:
                 return []
-            opened_at = min(message.get("visible_at", 0) for message in visible)
-            ends_at = opened_at + _window_s(queue_url) * WINDOW_SCALE
+            came_at = [message.get("visible_at", 0) for message in visible]
+            ends_at = min(min(came_at) + _window_s(queue_url) * WINDOW_SCALE, max(came_at) + QUIET_S)
             if not is_full and now < ends_at:
-                if alarms.get(queue_url) != ends_at:
+                if alarms.get(queue_url, 0) < now + _SOON_S:  # one that is to come finds out what has changed
                     alarms[queue_url] = ends_at
                     alarm = threading.Timer(ends_at - now, lambda_svc._esm_wake.set)
                     alarm.daemon = True

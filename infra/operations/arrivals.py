@@ -41,13 +41,13 @@ class Arrivals:
     ) -> None:
         """Take the table's bucket, and the parameters of the questions."""
         self._files = NewFiles(bucket)
-        self._days = [from_dt + timedelta(days=day) for day in range((to_dt - from_dt).days + 1)]
+        self._from_dt, self._to_dt = from_dt, to_dt
         self._uploaded_since, self._decided_since, self._prefix = uploaded_since, decided_since, prefix
         self._rows: dict[tuple[str, str], dict[tuple[Any, ...], tuple[str, datetime]]] = defaultdict(dict)
 
     def count(self) -> int:
         """Read the new files; return the number of rows that were decided since the given time."""
-        for table in self._files.tables(self._days, _COLUMNS):
+        for table in self._files.tables(self._from_dt, self._to_dt, _COLUMNS):
             for row in table.to_pylist():
                 self._add(row)
         return sum(each.stored for each in self.found().values())

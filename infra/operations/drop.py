@@ -19,7 +19,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
 from infra.operations.arrivals import Arrivals, Found
-from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE
+from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
 from ingest.errors import SconesError
@@ -28,6 +28,8 @@ from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
+POLL_S = 0.2
+"""Usual pause between two questions about a table on this machine: an answer takes some milliseconds."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
 """Bounds of the pause between two questions, in usual ones: asking takes CPU time from what is waited for."""
 DAY = timedelta(days=1)
@@ -157,7 +159,7 @@ def settle(
     task = progress.add_task("recorded", total=len(wanted))
     began = time.monotonic()
     recorded, missing, last_news = -1, len(wanted), began
-    poll_s = POLL_S if stack.endpoint_url else POLL_ON_AWS_S
+    poll_s = POLL_S if stack.home else POLL_ON_AWS_S
     a_day_ago = datetime.now(UTC) - SINCE
     bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
     with _rows_of(stack, bounds) as rows:

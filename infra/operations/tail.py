@@ -42,13 +42,16 @@ class NewFiles:
         self._results = results
         self._read: set[str] = set()
 
-    def tables(self, days: Iterable[date], columns: list[str]) -> Iterator[pa.Table]:
-        """Yield what the new files of some days hold. A file that is not the table's is passed over.
+    def tables(self, first: date, last: date, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield what the new files of some days hold, the last one included.
+
+        A file that is not the table's is passed over.
 
         Raises:
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refused, or is not there.
         """
-        listed = {path for day in days for path, _ in self._results.list_files(f"{PREFIX}dt={day}/")}
+        files = self._results.list_files(PREFIX, after=f"{PREFIX}dt={first}/")  # all days in one request
+        listed = {path for path, _ in files if path < f"{PREFIX}dt={last}/~"}
         self._read &= listed  # a compaction has replaced the others
         with tempfile.TemporaryDirectory(prefix="tail-") as folder:
             new = self._results.download(sorted(listed - self._read), Path(folder))
@@ -79,8 +82,8 @@ class Tail:
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refused, or is not there.
         """
         since = now - SINCE
-        days = {since.date(), now.date(), (now + timedelta(minutes=5)).date()}
-        return _latest(self._rows(table, since) for table in self._files.tables(days, _COLUMNS))
+        tables = self._files.tables(since.date(), (now + timedelta(minutes=5)).date(), _COLUMNS)
+        return _latest(self._rows(table, since) for table in tables)
 
     def _rows(self, table: pa.Table, since: datetime) -> pa.Table:
         """Return the rows of a file that are about uploads since a time."""

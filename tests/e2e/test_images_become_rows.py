@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,16 @@ def test_every_image_has_exactly_one_outcome_and_none_failed(settled: Settled) -
     assert settled.duplicates == 0
     assert settled.outcomes["failed"] == 0
     assert sum(settled.outcomes.values()) == 40
+
+
+def test_one_image_alone_has_its_row_within_two_seconds(stack: Stack, settled: Settled) -> None:
+    seconds = []
+    for number in range(3):
+        body = png_bytes(draw("bicycle", 64, 64, random.Random(number)))
+        started = time.monotonic()
+        assert wait(stack, put(stack, f"alone/{number}.png", body)).missing == []
+        seconds.append(time.monotonic() - started)
+    assert sorted(seconds)[1] <= 2
 
 
 def test_each_broken_image_is_rejected_for_its_own_reason(

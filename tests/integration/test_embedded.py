@@ -241,10 +241,35 @@ def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
         return arguments
 
     monkeypatch.setattr(stepfunctions, "_invoke_resource", invoke)
-    run = invocations.bounded(6, 8)
+    run = invocations.bounded(invocations.Turns(6), 8)
     with ThreadPoolExecutor(40) as pool:
         assert list(pool.map(lambda number: run("lambda", number, 2), range(40))) == list(range(40))
     assert most == 6
+
+
+def test_an_execution_that_has_begun_goes_before_those_that_have_not(monkeypatch):
+    turns, order, busy = invocations.Turns(1), [], threading.Event()
+    execute_task = turns.knowing(
+        lambda state, given, execution, context: order.append((given, turns_of(state)))
+    )
+
+    def turns_of(state):
+        with turns.turn():
+            busy.wait(5)
+        return state
+
+    def execution(number):
+        context: dict[str, Any] = {}
+        for task in ("first", "second"):
+            execute_task(task, number, {}, context)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(4):
+            pool.submit(execution, number)
+            time.sleep(0.02)
+        busy.set()
+    assert len(order) == 8
+    assert order.index((1, "second")) < order.index((2, "first"))
 
 
 def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
@@ -252,7 +277,7 @@ def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
         raise stepfunctions._ExecutionError("E", "cause")
 
     monkeypatch.setattr(stepfunctions, "_invoke_resource", fail)
-    run = invocations.bounded(2, 8)
+    run = invocations.bounded(invocations.Turns(2), 8)
     for _ in range(4):
         with pytest.raises(stepfunctions._ExecutionError, match="cause"):
             run("lambda", {}, 2)
@@ -262,7 +287,7 @@ def test_a_task_that_takes_longer_than_its_state_may_times_out(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: ended.wait(10))
     with pytest.raises(stepfunctions._ExecutionError) as error:
-        invocations.bounded(1, 0.01)("lambda", {}, 2)
+        invocations.bounded(invocations.Turns(1), 0.01)("lambda", {}, 2)
     ended.set()
     assert error.value.error == "States.Timeout"
 
@@ -324,7 +349,7 @@ def test_ministack_hands_on_ten_messages_at_most_and_at_once(queue):
     assert len(sqs._receive_messages_for_esm(url, 50)) == 10
 
 
-def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue):
+def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue, monkeypatch):
     url, send = queue
     receive = windows.gathering(sqs._receive_messages_for_esm)
     assert receive(url, 51) == []
@@ -333,9 +358,38 @@ def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue):
     send(30)
     assert len(receive(url, 51)) == 51
     assert receive(url, 51) == []  # nine are left, which wait for others
-    send(1, ago_s=1.1)
-    assert len(receive(url, 51)) == 10
+    monkeypatch.setattr(windows, "QUIET_S", 5)
+    send(1, ago_s=0.3)
     assert receive(url, 51) == []
+    send(1, ago_s=1.1)
+    assert len(receive(url, 51)) == 11
+    assert receive(url, 51) == []
+
+
+def test_a_batch_is_handed_on_as_soon_as_nothing_more_comes(queue):
+    url, send = queue
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    send(3, ago_s=windows.QUIET_S + 0.1)
+    send(1)
+    assert receive(url, 51) == []  # something has just come
+    time.sleep(windows.QUIET_S + 0.05)
+    assert len(receive(url, 51)) == 4
+
+
+def test_each_message_sets_no_alarm_of_its_own(queue, monkeypatch):
+    alarms = []
+
+    def timer(*when):
+        alarms.append(when)
+        return SimpleNamespace(start=lambda: None)
+
+    monkeypatch.setattr(threading, "Timer", timer)
+    url, send = queue
+    receive = windows.gathering(sqs._receive_messages_for_esm)
+    for _ in range(5):
+        send(1)
+        receive(url, 51)
+    assert len(alarms) == 1
 
 
 def test_small_batches_are_those_of_ministack(queue):

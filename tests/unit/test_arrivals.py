@@ -30,14 +30,15 @@ class Bucket:
         self.folder = folder
         self.downloaded: list[str] = []
 
-    def write(self, name: str, *rows: dict[str, Any]) -> None:
-        path = self.folder / f"{PREFIX}dt=2026-11-16" / f"{name}.parquet"
+    def write(self, name: str, *rows: dict[str, Any], day: str = "2026-11-16") -> None:
+        path = self.folder / f"{PREFIX}dt={day}" / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(to_table(rows), path)
 
-    def list_files(self, prefix: str) -> Any:
-        for path in sorted((self.folder / prefix).glob("*.parquet")):
-            yield path.relative_to(self.folder).as_posix(), path.stat().st_size
+    def list_files(self, prefix: str, after: str) -> Any:
+        for file in sorted((self.folder / prefix).glob("*/*.parquet")):
+            if (path := file.relative_to(self.folder).as_posix()) > after:
+                yield path, file.stat().st_size
 
     def download(self, paths: list[str], folder: Path) -> dict[str, Path]:
         self.downloaded += paths
@@ -82,3 +83,10 @@ def test_a_file_is_read_once_and_a_row_that_is_compacted_counts_once(bucket: Buc
     bucket.write("compacted", row("a/1", 2), row("a/2", 2))
     assert [arrivals.count(), arrivals.count()] == [2, 2]
     assert len(bucket.downloaded) == 2
+
+
+def test_files_of_other_days_are_not_read(bucket: Bucket) -> None:
+    for number, day in enumerate(("2026-11-14", "2026-11-15", "2026-11-17", "2026-11-18")):
+        bucket.write(f"{number}", row(f"a/{number}", 2), day=day)
+    assert Arrivals(bucket, **BOUNDS).count() == 2  # type: ignore[arg-type]
+    assert [path.split("/")[1] for path in bucket.downloaded] == ["dt=2026-11-15", "dt=2026-11-17"]

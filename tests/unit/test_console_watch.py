@@ -57,8 +57,9 @@ class S3:
         return {"Body": body, "ContentLength": len(found)}
 
     def get_paginator(self, name: str) -> Any:
-        def listed(Bucket: str, Prefix: str) -> Any:
-            found = [_item(key, body) for key, body in self.files.items() if key.startswith(Prefix)]
+        def listed(Bucket: str, Prefix: str, StartAfter: str) -> Any:
+            keys = [key for key in self.files if key.startswith(Prefix) and key > StartAfter]
+            found = [_item(key, self.files[key]) for key in keys]
             return [{"Contents": found}]
 
         def versions(Bucket: str, Prefix: str) -> Any:

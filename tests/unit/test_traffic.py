@@ -138,7 +138,7 @@ def test_by_hand_only_rows_of_new_decisions_settle_and_objects_may_be_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decides: bool
 ) -> None:
     monkeypatch.setattr(drop, "engine", lambda _: closing(LocalEngine(tmp_path, views())))
-    monkeypatch.setattr(drop, "POLL_S", 0.01)
+    monkeypatch.setattr(drop, "POLL_ON_AWS_S", 0.01)
     client = Deciding(tmp_path, decides=decides)
     stack: Any = SimpleNamespace(
         client=lambda _: client,
