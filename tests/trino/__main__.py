@@ -7,7 +7,7 @@ from pathlib import Path
 
 import facts
 
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE, SCHEMAS
 from analytics.questions.queries import views
 from infra.cli.command_line import ATTENTION
 from infra.laptop.local import running
@@ -52,7 +52,7 @@ def _agrees(folder: Path, scratch: Path) -> bool:
             about_lake = LocalAthena(
                 lake,
                 views(),
-                schemas=SCHEMAS,
+                schemas={**SCHEMAS, LISTING_TABLE: LISTING_SCHEMA},
                 database=stack.database,
                 location=f"s3://{stack.results_bucket}",
             )

@@ -33,9 +33,9 @@ def of_the_tests() -> Iterator[str]:
 
 
 def of_the_project(monday: date, sunday: date) -> Iterator[tuple[str, str]]:
-    """Yield a name and a statement: saved questions in three ranges of dates, and the tables and views."""
+    """Yield a name and a statement: saved questions over three ranges, what commands ask, tables, views."""
     from analytics.lake.schema import SCHEMAS
-    from analytics.questions.queries import saved_queries, views, week_query
+    from analytics.questions.queries import internal_query, saved_queries, views, week_query
 
     for name in saved_queries():
         for since, until in ((monday, sunday), (monday, monday), (sunday, sunday + timedelta(days=6))):
@@ -43,6 +43,17 @@ def of_the_project(monday: date, sunday: date) -> Iterator[tuple[str, str]]:
     for name in (*SCHEMAS, *views()):
         yield name, f"SELECT * FROM {name} WHERE dt BETWEEN '{monday}' AND '{sunday}'"
         yield f"{name}, counted", f"SELECT dt, count(*) FROM {name} WHERE dt > '{monday}' GROUP BY dt"
+    days = [str(monday + timedelta(days=number)) for number in range(14)]
+    for number in (0, 10_000, 10_161):
+        key = f"van-{number % 40:02}/{number:07}.jpg"
+        rows = internal_query("rows_about", key=key, version=f"v{number}", days=days, limit=100)
+        yield f"columns about {key}", rows
+        yield (
+            f"rows about {key}",
+            rows.replace('"$path"', "result_id"),
+        )  # a path is compared by its type alone
+    accounts = internal_query("accounts", listing="none", bucket="scones-incoming", prefix="")
+    yield "accounts", f"SELECT * FROM ({accounts})"
     paths = f"""SELECT DISTINCT "$path", "$file_size" FROM predictions WHERE dt > '{monday}'"""
     yield "files", paths
 

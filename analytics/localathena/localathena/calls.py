@@ -75,7 +75,7 @@ class Calls:
                 aggregates.Call("count", self._never_null(bool(over)), "", "", condition, over, nulls)
             )
         if arguments and isinstance(arguments[-1], exp.Order):
-            order = order_by(self.expressions, arguments[-1])
+            order = self._order_within(arguments[-1])
             arguments = [*arguments[:-1], arguments[-1].this]
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             distinct, arguments = "DISTINCT ", arguments[0].expressions
@@ -123,10 +123,18 @@ class Calls:
             return []  # it counts groups
         return [column.value for column in self.names.scope.columns if column.value.is_partition][:1]
 
+    def _order_within(self, order: exp.Order) -> str:
+        """Translate the order of an aggregate's values; distinct ones have no other than their own."""
+        if isinstance(order.this, exp.Distinct):
+            values = {self.expressions.value(node).sql for node in order.this.expressions}
+            if any(self.expressions.value(key.this).sql not in values for key in order.expressions):
+                raise QueryRefused("An aggregate of DISTINCT values is ordered by these values alone.")
+        return order_by(self.expressions, order)
+
     def _listagg(self, node: exp.GroupConcat, condition: str, over: str) -> Value:
         order, distinct, value = "", "", node.this
         if isinstance(value, exp.Order):
-            order, value = order_by(self.expressions, value), value.this
+            order, value = self._order_within(value), value.this
         if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
             distinct, value = "DISTINCT ", value.expressions[0]
         separator = (

@@ -274,17 +274,24 @@ _REASONS = {
         "The column {0} is neither in GROUP BY nor in an aggregate: add it to GROUP BY, or write "
         "arbitrary({0})."
     ),
-    "WHERE clause cannot contain aggregates": "WHERE cannot contain aggregates: write HAVING after GROUP BY.",
+    "WHERE clause cannot contain aggregates": (
+        "WHERE and ON cannot contain aggregates: write HAVING after GROUP BY."
+    ),
     "(WHERE|HAVING|GROUP BY) clause cannot contain window functions": (
         "{0} cannot contain window functions: compute it in a subquery, and write {0} outside."
     ),
-    "window function calls cannot be nested": (
+    "window function calls cannot be nested|not allowed in window definitions": (
         "A window function cannot contain another one: compute that in a subquery."
     ),
     "GROUP BY clause cannot contain aggregates": "GROUP BY cannot contain aggregates: leave this column out.",
+    "(?:Table function|INSERT statement) cannot contain (aggregates|window functions)": (
+        "UNNEST and VALUES cannot contain {0}: compute them in a subquery."
+    ),
     "GROUPING (?:statement|child)": "grouping() needs columns of GROUP BY.",
     "expression cannot be negative": "The bound of a frame must not be negative.",
-    "aggregate function calls cannot be nested": "Aggregates cannot be nested: move one into a subquery.",
+    "aggregate functions are not allowed in FILTER|aggregate function calls cannot be nested": (
+        "Aggregates cannot be nested: move one into a subquery."
+    ),
     "More than one row returned by a subquery": "A query in an expression returned more than one row.",
     "Map keys must be unique": "A map's keys must be unique, and two are equal.",
     "Map keys can not be NULL": "A map's key cannot be NULL.",

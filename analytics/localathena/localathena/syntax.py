@@ -299,6 +299,10 @@ def _check_syntax_of(name: str, inside: Sequence[Token], depths: Sequence[int]) 
     positions = [position for position, depth in enumerate(depths) if depth == 0]
     if name == "EXTRACT" and kinds[:1] == [TokenType.STRING]:
         raise QueryRefused("The field of extract() must not be in quotes: extract(day FROM x).")
+    if name == "EXTRACT" and TokenType.FROM not in kinds:
+        raise QueryRefused("extract() is written extract(day FROM x).")
+    if name == "COUNT" and kinds[:1] == [TokenType.STAR] and len(kinds) > 1:
+        raise QueryRefused("count(*) takes nothing else; count(DISTINCT (a, b)) counts pairs.")
     if name == "POSITION" and TokenType.IN not in kinds:
         raise QueryRefused("position() is written position(part IN text); strpos(text, part) has a comma.")
     strictness.check_call(name, [inside[position].text.upper() for position in positions])

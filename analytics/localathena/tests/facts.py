@@ -129,7 +129,7 @@ def write(file: Path, lines: Iterable[Fact]) -> None:
 
 
 _CHANGING = re.compile(
-    r"\b(now|random|rand|shuffle|uuid|current_\w+|localtime\w*|version|bernoulli|approx_\w+)\b|\$(path|file)",
+    r"\b(now|random|rand|shuffle|uuid|current_\w+|localtime\w*|bernoulli|approx_\w+)\b|\bversion\(|\$(path|file)",
     re.IGNORECASE,
 )
 

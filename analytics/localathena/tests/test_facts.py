@@ -21,7 +21,8 @@ def test_a_statement_that_fails_on_both_fails_in_words_for_its_author(
     answered: list[tuple[Fact, Fact]],
 ) -> None:
     errors = {local["sql"]: str(local.get("error")) for _, local in answered}
-    assert not {sql: error for sql, error in errors.items() if "DuckDB" in error or "Error:" in error}
+    unknown = ("though Athena may", "DuckDB", "Error:")
+    assert not {sql: error for sql, error in errors.items() if any(words in error for words in unknown)}
 
 
 def test_the_differences_from_trino_are_those_that_are_listed(answered: list[tuple[Fact, Fact]]) -> None:

@@ -153,6 +153,8 @@ REFUSED = [
     ("SELEC 1", "reads"),
     ("SELECT 1 +", "The statement cannot be read"),
     ("SELECT checksum(ARRAY[1])", "checksum of array(integer)"),
+    ("SELECT array_agg(DISTINCT x ORDER BY -x) FROM (VALUES 1) AS t (x)", "ordered by these values alone"),
+    ("SELECT listagg(DISTINCT x, ',') WITHIN GROUP (ORDER BY y) FROM (VALUES ('a', 1)) AS t (x, y)", "alone"),
     ("SELECT numeric_histogram(10, 1e0)", "numeric_histogram"),
     ("SELECT ST_Point(1, 2)", "st_point"),
     ("SELECT list_aggregate(ARRAY[1], 'sum')", "list_aggregate"),
@@ -228,6 +230,10 @@ def test_a_statement_that_is_not_supported_is_refused(engine: LocalAthena, sql, 
 
 
 FAILING = [
+    ("SELECT * FROM UNNEST(ARRAY[count(*)])", "^UNNEST and VALUES cannot contain aggregates"),
+    ("SELECT count(*) FILTER (WHERE count(*) > 1)", "^Aggregates cannot be nested"),
+    ("SELECT sum(sum(1) OVER ()) OVER ()", "^A window function cannot contain another one"),
+    ("SELECT grouping(x) FROM (VALUES 1) AS t (x)", r"^grouping\(\) needs columns of GROUP BY"),
     ("SELECT 1 / x FROM (VALUES 0) AS t (x)", "^Division by zero; TRY"),
     ("SELECT x % 0 FROM (VALUES 1) AS t (x)", "^Division by zero; TRY"),
     ("SELECT 1.0 / x FROM (VALUES 0.0) AS t (x)", "^Division by zero; TRY"),

@@ -8,6 +8,9 @@ from localathena.errors import QueryFailed, QueryRefused
 T = "(VALUES (1, 'a'), (2, 'b')) AS t (n, s)"
 
 SYNTAX = [
+    ("SELECT count(*, 1)", "takes nothing else"),
+    ("SELECT extract(year, DATE '2026-11-24')", "is written extract"),
+    ('SELECT 1 AS ""', "must not be empty"),
     (f"SELECT n FROM {T} LIMIT 1 ORDER BY n", "stands too late"),
     (f"SELECT s, count(*) FROM {T} GROUP BY s WHERE n > 1", "stands too late"),
     (f"SELECT s, count(*) FROM {T} HAVING count(*) > 0 GROUP BY s", "stands too late"),
