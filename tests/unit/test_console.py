@@ -129,10 +129,16 @@ def test_a_console_that_nobody_looks_at_has_loaded_little():
     assert done.stdout.split() == []
 
 
-def test_one_image_s_story_needs_no_pandas():
-    code = "import infra.operations.answers, infra.operations.why, sys; print('pandas' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
-    assert done.stdout.strip() == b"False"
+def test_one_image_s_story_needs_no_pandas(tmp_path):
+    code = (
+        "import pathlib, sys, infra.operations.answers, infra.operations.why\n"
+        "from infra.operations.answers import LocalEngine, views\n"
+        "engine = LocalEngine(pathlib.Path(sys.argv[1]), views())\n"
+        "print(engine.records('SELECT count(*) AS n FROM outcomes'), 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True)
+    assert done.stdout.strip() == b"[{'n': 0}] False"
 
 
 @pytest.mark.parametrize(

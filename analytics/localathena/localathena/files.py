@@ -63,7 +63,7 @@ class TableFiles:
         above = [part for part in folder.parts if "=" in part]
         self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
         self._first.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.schema(list(schema)).empty_table(), self._first)
+        pq.ParquetWriter(self._first, pa.schema(list(schema))).close()  # an empty pa.Table would load pandas
         self.may_differ = False
         """Whether some files may lack columns."""
         self.has_sizes = False
