@@ -136,7 +136,9 @@ class LocalAthena:
             position for position, column in enumerate(translation.columns) if column.type.is_datetime
         ]
         if any(isinstance(row[position], str) for row in rows for position in timestamps):
-            raise QueryFailed("A timestamp is after the year 9999, which Python does not support.")
+            raise QueryFailed(
+                "A date or timestamp is before the year 1 or after the year 9999, which is not supported."
+            )
         return translation.columns, rows
 
     def stream(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[tuple[Any, ...]]:

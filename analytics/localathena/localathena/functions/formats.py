@@ -51,8 +51,9 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
     elif kind in "xX" and value.type.is_integer and digits is None and not plus and not comma:
         sql = f"printf('%{left}{zero}{width}{kind}', CAST({value.sql} AS BIGINT))"
         sql = refuse_if(f"{value.sql} < 0", "%x of a negative number is not supported in format()", sql)
-    elif kind == "b" and value.type == BOOLEAN and not plus and not zero and not comma and digits is None:
-        return f"printf('%{left}{width}s', CAST(coalesce({value.sql}, FALSE) AS VARCHAR))"
+    elif kind == "b" and not plus and not zero and not comma and digits is None:
+        sql = value.sql if value.type == BOOLEAN else f"({value.sql} IS NOT NULL)"
+        return f"printf('%{left}{width}s', CAST(coalesce({sql}, FALSE) AS VARCHAR))"
     elif (
         kind == "f"
         and not plus

@@ -92,6 +92,18 @@ def cosine_similarity(a: Sequence[float | None], b: Sequence[float | None]) -> s
     return repr(sum(u * v for u, v in zip(x, y, strict=True)) / (sizes[0] * sizes[1]))
 
 
+def cosine_of_maps(
+    a: Sequence[str], x: Sequence[float | None], b: Sequence[str], y: Sequence[float | None]
+) -> str:
+    """Return `cosine_similarity` of two maps, given as keys and values; a text that DuckDB casts."""
+    if None in x or None in y:
+        raise Refused("cosine_similarity of a map with NULL is not supported")
+    sides = [{key: float(value or 0) for key, value in zip(*side, strict=True)} for side in ((a, x), (b, y))]
+    sizes = math.prod(math.sqrt(sum(v * v for v in side.values())) for side in sides)
+    product = sum(value * sides[1].get(key, 0.0) for key, value in sides[0].items())
+    return repr(product / sizes) if sizes else "nan"
+
+
 def format_number(value: float) -> str:
     """Return `format_number`: 1234567 is 1.23M."""
     value = max(min(value, 2.0**63 - 1024), -(2.0**63))
@@ -158,6 +170,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "bit_count": (bit_count, "bigint, bigint -> bigint"),
     "combinations": (combinations, "bigint, bigint -> bigint[][]"),
     "cosine_similarity": (cosine_similarity, "double[], double[] -> varchar"),
+    "cosine_of_maps": (cosine_of_maps, "varchar[], double[], varchar[], double[] -> varchar"),
     "decimal_divide": (decimal_divide, "varchar, varchar, integer, integer -> varchar"),
     "decimal_truncate": (decimal_truncate, "varchar, bigint -> varchar"),
     "format_number": (format_number, "double -> varchar"),
