@@ -11,8 +11,7 @@ is no longer needed:
    matches. ministack ends the process and calls every error `Runtime.HandlerError`. An invocation takes a
    fraction of the work: see `infra/laptop/invocations.py`.
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
-3. The number of concurrent tasks is bounded, and the rest waits for its turn: new executions wait longer than
-   those that have begun. ministack starts a process of
+3. The number of concurrent tasks is bounded, and the rest waits for its turn. ministack starts a process of
    60 MB for each concurrent Lambda invocation, so that 200 uploads at once took 9.5 GB.
 4. Tasks and Lambdas may take longer than they may on AWS: their processes are started first, on a few cores
    that everything else shares.
@@ -82,9 +81,7 @@ def main() -> None:
     s3._xml_body = encoded(s3._xml_body)
     eventbridge._dispatch_event = _with_version(eventbridge._dispatch_event)
     stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
-    turns = invocations.Turns(TASKS_AT_ONCE)
-    stepfunctions._execute_task = turns.knowing(stepfunctions._execute_task)
-    stepfunctions._invoke_resource_with_timeout = invocations.bounded(turns, TIMEOUT_SCALE)
+    stepfunctions._invoke_resource_with_timeout = invocations.bounded(TASKS_AT_ONCE, TIMEOUT_SCALE)
     express.install()
     sqs._receive_messages_for_esm = windows.gathering(sqs._receive_messages_for_esm)
     lambda_svc._sqs_esm_concurrency = with_whole_number(lambda_svc._sqs_esm_concurrency)

@@ -4,9 +4,6 @@ ministack starts two threads for every invocation, and a third reads the handler
 answer, the caller looks every millisecond whether more was logged, and holds its turn meanwhile. Here the
 caller itself writes to the worker and reads its answer, which has the log in it: what a handler prints goes
 into memory, and reaches standard error only where a worker is ended because its time is up.
-
-Tasks take turns. An execution that has begun goes before one that has not: otherwise, of many images that
-come at once, the first would be decided when the last has been read, and all would be recorded at the end.
 """
 
 import contextvars
@@ -16,11 +13,9 @@ import select
 import subprocess
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -174,61 +169,16 @@ def _wait_for(descriptor: int, event: int, deadline: float) -> None:
         raise TimeoutError
 
 
-class Turns:
-    """A number of tasks that may run at once. Of others, those of executions that have begun go first.
-
-    ministack runs an execution, and each item of a Map, in a thread of its own.
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self.at_once = self._free = at_once
-        self._lock = threading.Lock()
-        self._begun: deque[threading.Lock] = deque()
-        self._new: deque[threading.Lock] = deque()
-        self._latest = threading.local()
-
-    def knowing(self, execute_task: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ministack's run of a Task state, which now tells whether it is the execution's first."""
-
-        def wrapped(state: Any, given: Any, execution: Any, context: Any) -> Any:
-            self._latest.has_begun = getattr(self._latest, "context", None) is context
-            self._latest.context = context  # one object for each execution and each item
-            return execute_task(state, given, execution, context)
-
-        return wrapped
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, and give it back."""
-        with self._lock:
-            mine = None
-            if self._free:
-                self._free -= 1
-            else:
-                mine = threading.Lock()
-                mine.acquire()
-                (self._begun if getattr(self._latest, "has_begun", False) else self._new).append(mine)
-        if mine:
-            mine.acquire()
-        try:
-            yield
-        finally:
-            with self._lock:
-                if waiting := self._begun or self._new:
-                    waiting.popleft().release()
-                else:
-                    self._free += 1
-
-
-def bounded(turns: Turns, timeout_scale: float) -> Callable[[str, Any, float], Any]:
-    """Return ministack's run of a task within a time, which waits for its turn.
+def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, float], Any]:
+    """Return ministack's run of a task within a time, with a bound on concurrent tasks: others wait.
 
     Its threads are kept for the next task. ministack makes a pool of one for each task.
     """
-    threads = ThreadPoolExecutor(2 * turns.at_once, thread_name_prefix="task")
+    turns = threading.Semaphore(tasks_at_once)
+    threads = ThreadPoolExecutor(2 * tasks_at_once, thread_name_prefix="task")
 
     def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
-        with turns.turn():
+        with turns:
             run = contextvars.copy_context().run
             task = threads.submit(run, stepfunctions._invoke_resource, resource, arguments)
             try:

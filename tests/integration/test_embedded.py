@@ -241,35 +241,10 @@ def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
         return arguments
 
     monkeypatch.setattr(stepfunctions, "_invoke_resource", invoke)
-    run = invocations.bounded(invocations.Turns(6), 8)
+    run = invocations.bounded(6, 8)
     with ThreadPoolExecutor(40) as pool:
         assert list(pool.map(lambda number: run("lambda", number, 2), range(40))) == list(range(40))
     assert most == 6
-
-
-def test_an_execution_that_has_begun_goes_before_those_that_have_not(monkeypatch):
-    turns, order, busy = invocations.Turns(1), [], threading.Event()
-    execute_task = turns.knowing(
-        lambda state, given, execution, context: order.append((given, turns_of(state)))
-    )
-
-    def turns_of(state):
-        with turns.turn():
-            busy.wait(5)
-        return state
-
-    def execution(number):
-        context: dict[str, Any] = {}
-        for task in ("first", "second"):
-            execute_task(task, number, {}, context)
-
-    with ThreadPoolExecutor(4) as pool:
-        for number in range(4):
-            pool.submit(execution, number)
-            time.sleep(0.02)
-        busy.set()
-    assert len(order) == 8
-    assert order.index((1, "second")) < order.index((2, "first"))
 
 
 def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
@@ -277,7 +252,7 @@ def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
         raise stepfunctions._ExecutionError("E", "cause")
 
     monkeypatch.setattr(stepfunctions, "_invoke_resource", fail)
-    run = invocations.bounded(invocations.Turns(2), 8)
+    run = invocations.bounded(2, 8)
     for _ in range(4):
         with pytest.raises(stepfunctions._ExecutionError, match="cause"):
             run("lambda", {}, 2)
@@ -287,7 +262,7 @@ def test_a_task_that_takes_longer_than_its_state_may_times_out(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: ended.wait(10))
     with pytest.raises(stepfunctions._ExecutionError) as error:
-        invocations.bounded(invocations.Turns(1), 0.01)("lambda", {}, 2)
+        invocations.bounded(1, 0.01)("lambda", {}, 2)
     ended.set()
     assert error.value.error == "States.Timeout"
 
