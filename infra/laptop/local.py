@@ -459,7 +459,7 @@ def _deployed(
         "ChallengerModelEndpointUrl": challenger_url + credentials.model_path,
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
-        "WaitingSeconds": "40",
+        "WaitingSeconds": "45",
     }
     ensure_fits(parameters)
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))

@@ -331,10 +331,12 @@ def test_a_batch_stays_invisible_until_its_lambda_has_timed_out():
 
 
 def test_waiting_images_stay_invisible_while_their_lambda_runs():
-    """Lambda refuses a queue whose timeout is shorter than the function's."""
+    """Lambda refuses a queue whose timeout is shorter than the function's. A batch is gathered before it."""
     assert QUEUES["WaitingImages"]["VisibilityTimeout"] == {"Ref": "WaitingSeconds"}
-    assert PARAMETERS["WaitingSeconds"]["MinValue"] > FUNCTIONS["ClassifyWaitingFunction"]["Timeout"]
-    assert PARAMETERS["WaitingSeconds"]["Default"] >= 6 * FUNCTIONS["ClassifyWaitingFunction"]["Timeout"]
+    function = FUNCTIONS["ClassifyWaitingFunction"]
+    window_s = function["Events"]["Images"]["Properties"]["MaximumBatchingWindowInSeconds"]
+    assert PARAMETERS["WaitingSeconds"]["MinValue"] > function["Timeout"] + window_s
+    assert PARAMETERS["WaitingSeconds"]["Default"] >= 6 * function["Timeout"] + window_s
 
 
 def test_waiting_images_are_the_same_messages_as_undelivered_events():
