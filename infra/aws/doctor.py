@@ -59,6 +59,7 @@ def examine(account: Account, stack_name: str) -> Iterator[Check]:
         parameters = parameters_of(stack) if stack else {}
         checks += [
             ("endpoint", lambda: _of_endpoint(account, parameters)),
+            ("challenger", lambda: _of_challenger(account, parameters)),
             ("incoming bucket", lambda: _of_bucket(account, parameters)),
         ]
         yield from _of_stack(stack, stack_name)
@@ -164,6 +165,40 @@ def _of_endpoint(account: Account, parameters: dict[str, str]) -> Iterator[Check
     if variants and watched not in variants:
         found_said = f"the alarms watch the variant {watched}, and the endpoint has {', '.join(variants)}"
         yield Check("variant", State.BAD, found_said, f"`{how('deploy')}` lets them watch the right one")
+    if status == "InService" and endpoint_kind(found["ProductionVariants"][0]) == "real-time":
+        yield from _of_instances(account, found)
+
+
+def _of_instances(account: Account, endpoint: dict[str, Any]) -> Iterator[Check]:
+    """Check that an endpoint on instances can be updated: SageMaker starts the new ones beside the old ones.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
+    """
+    (variant, *_) = endpoint["ProductionVariants"]
+    sagemaker = account.session.client("sagemaker")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    type_, running = config["ProductionVariants"][0]["InstanceType"], variant["CurrentInstanceCount"]
+    pages = account.session.client("service-quotas").get_paginator("list_service_quotas")
+    for quota in (each for page in pages.paginate(ServiceCode="sagemaker") for each in page["Quotas"]):
+        if quota["QuotaName"] == f"{type_} for endpoint usage":
+            said = f"{running:,} {type_} run, and {quota['Value']:,.0f} may"
+            if quota["Value"] >= 2 * running:
+                yield Check("instances", State.GOOD, said)
+            else:
+                advice = f"ask AWS to raise the quota {quota['QuotaName']!r} (SageMaker)"
+                yield Check("instances", State.LOOK, f"{said}: an update needs as many again", advice)
+
+
+def _of_challenger(account: Account, parameters: dict[str, str]) -> Iterator[Check]:
+    name = parameters.get("ChallengerEndpointName")
+    if not name:
+        return
+    status = account.session.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"]
+    if status == "InService":
+        yield Check("challenger", State.GOOD, f"{name} is InService")
+    else:
+        advice = f"`{how('deploy', PARAMETERS='ChallengerEndpointName=')}` ends the comparison"
+        yield Check("challenger", State.LOOK, f"{name} is {status}: its answers fail", advice)
 
 
 def _of_lake_formation(account: Account) -> Iterator[Check]:

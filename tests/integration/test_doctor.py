@@ -24,6 +24,13 @@ STACK = {
 }
 
 
+IN_SERVICE = {
+    "EndpointStatus": "InService",
+    "EndpointConfigName": "one",
+    "ProductionVariants": [{"VariantName": "AllTraffic", "CurrentInstanceCount": 2}],
+}
+
+
 def refused(code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "Ask")
 
@@ -42,13 +49,16 @@ def an_account(**changes: Any) -> Account:
     said = {
         "stack": {"Stacks": [STACK]},
         "concurrency": 1000,
-        "endpoint": {"EndpointStatus": "InService", "ProductionVariants": [{"VariantName": "AllTraffic"}]},
+        "endpoint": IN_SERVICE,
+        "instances": 4.0,
         "lake": [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}}],
         "notifications": {"EventBridgeConfiguration": {}},
         **changes,
     }
     quotas = [{"QuotaName": "StartExecution bucket size", "Value": 1300.0}]
     quotas += [{"QuotaName": "Maximum total concurrency across all serverless endpoints", "Value": 10.0}]
+    quotas += [{"QuotaName": "ml.m5.large for endpoint usage", "Value": said["instances"]}]
+    config = {"ProductionVariants": [{"InstanceType": "ml.m5.large"}]}
     limits = {"AccountLimit": {"ConcurrentExecutions": said["concurrency"]}}
     lake = {"DataLakeSettings": {"CreateTableDefaultPermissions": said["lake"]}}
     clients = {
@@ -57,7 +67,9 @@ def an_account(**changes: Any) -> Account:
         "service-quotas": SimpleNamespace(
             get_paginator=lambda _: SimpleNamespace(paginate=answers([{"Quotas": quotas}]))
         ),
-        "sagemaker": SimpleNamespace(describe_endpoint=answers(said["endpoint"])),
+        "sagemaker": SimpleNamespace(
+            describe_endpoint=answers(said["endpoint"]), describe_endpoint_config=answers(config)
+        ),
         "lakeformation": SimpleNamespace(get_data_lake_settings=answers(lake)),
         "s3": SimpleNamespace(
             get_bucket_notification_configuration=answers(said["notifications"]),
@@ -117,7 +129,12 @@ def test_a_stack_that_may_not_be_seen_ends_no_other_check() -> None:
             "Failed. ping",
         ),
         (
-            {"endpoint": {"EndpointStatus": "InService", "ProductionVariants": [{"VariantName": "v1"}]}},
+            {
+                "endpoint": {
+                    **IN_SERVICE,
+                    "ProductionVariants": [{"VariantName": "v1", "CurrentInstanceCount": 1}],
+                }
+            },
             "variant",
             State.BAD,
             "AllTraffic, and the endpoint has v1",
@@ -135,6 +152,7 @@ def test_a_stack_that_may_not_be_seen_ends_no_other_check() -> None:
             State.BAD,
             "waits as long as for a real-time endpoint, and this one is serverless",
         ),
+        ({"instances": 3.0}, "instances", State.LOOK, "2 ml.m5.large run, and 3 may: an update needs"),
         ({"lake": []}, "Lake Formation", State.LOOK, "grants of Lake Formation"),
         ({"endpoint": refused("AccessDenied", "not you")}, "endpoint", State.LOOK, "not looked at"),
     ],
@@ -153,6 +171,14 @@ def test_a_stack_whose_lambdas_have_the_model_needs_no_endpoint() -> None:
     assert checks["model"].found == "the Lambdas have v1: no endpoint is asked"
     assert {"endpoint", "quota of sagemaker"} & checks.keys() == set()
     assert {check.state for check in checks.values()} == {State.GOOD}
+
+
+def test_the_endpoint_of_a_challenger_is_looked_at_and_nothing_depends_on_it() -> None:
+    parameters = [*STACK["Parameters"], {"ParameterKey": "ChallengerEndpointName", "ParameterValue": "two"}]
+    stack = {"Stacks": [{**STACK, "Parameters": parameters}]}
+    assert found(stack=stack)["challenger"].state is State.GOOD
+    check = found(stack=stack, endpoint={**IN_SERVICE, "EndpointStatus": "Updating"})["challenger"]
+    assert (check.state, check.found) == (State.LOOK, "two is Updating: its answers fail")
 
 
 def test_an_existing_bucket_without_notifications_is_found() -> None:
