@@ -154,6 +154,18 @@ def test_with_a_key_everything_at_rest_is_encrypted_with_it() -> None:
     assert answers == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
 
 
+def test_a_budget_tells_the_topic_before_it_is_exceeded() -> None:
+    assert template()["Resources"]["Budget"]["Condition"] == "HasMonthlyBudget"
+    (budget,) = resources_of_type("AWS::Budgets::Budget", HasMonthlyBudget=True).values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "MonthlyBudgetUSD"}, "Unit": "USD"}
+    (told,) = budget["NotificationsWithSubscribers"]
+    assert (told["Notification"]["NotificationType"], told["Notification"]["Threshold"]) == (
+        "FORECASTED",
+        100,
+    )
+    assert told["Subscribers"] == [{"SubscriptionType": "SNS", "Address": {"Ref": "Notifications"}}]
+
+
 def test_other_accounts_may_put_images_and_nothing_else() -> None:
     policy = resources_of_type("AWS::S3::BucketPolicy", HasProducerAccounts=True)["IncomingBucketPolicy"]
     (allowed,) = [s for s in statements(policy) if s["Effect"] == "Allow"]
