@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 
-from analytics.lake.merge import generation_of
+from analytics.lake.order import generation_of
 from analytics.lake.schema import PREFIX, partition, to_table
 from workflow.outcome import rank_of
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from analytics.lake.merge import Rows, SortKey, generation_of, merge
+from analytics.lake.merge import Rows, merge
+from analytics.lake.order import SortKey, generation_of
 from analytics.lake.schema import PREFIX
 from ingest.errors import SconesError
 

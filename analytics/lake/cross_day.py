@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analytics.lake.compaction import Files, compact_day, day_of
-from analytics.lake.merge import SortKey, sort_key
+from analytics.lake.order import SortKey, sort_key
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ while it is compacted finds both the old and the new files of a row, never neith
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,20 +19,16 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 import pyarrow.parquet as parquet
 
+from analytics.lake.order import SortKey, sort_key
 from analytics.lake.schema import SCHEMA
 from ingest.errors import SconesError
-from workflow.outcome import UNKNOWN_RANK, Outcome, rank_of
+from workflow.outcome import UNKNOWN_RANK, Outcome
 
 ROWS_PER_FILE = 400_000
 """About 60 MB, at 150 bytes a row. Fixed, so that the same rows are always cut into the same files."""
 
 ROWS_AT_ONCE = 50_000
 """About 50 MB in memory, and several times as much while they are sorted."""
-
-_GENERATION = re.compile(r"/rows-(?:current|history)-([0-9a-f]{32})-\d{4}\.parquet$")
-
-SortKey = tuple[int, float, str, str]
-"""Sort key of a row among the rows of its upload, in the view's order. The smallest wins."""
 
 _TIMES = ("decided_at", "first_decided_at")
 _PARTS_MAX = 512
@@ -63,17 +57,6 @@ class Merged:
     files: dict[str, Path]
     """Path in the bucket → local file."""
     rows: Rows
-
-
-def generation_of(path: str) -> str | None:
-    """Return the generation of a file; None for one that the Record Lambda wrote."""
-    found = _GENERATION.search(path)
-    return found[1] if found else None
-
-
-def sort_key(outcome: str, decided_at: datetime, result_id: str, execution_arn: str | None) -> SortKey:
-    """Return a row's sort key among the rows of its upload; no two decisions have the same."""
-    return rank_of(outcome), -decided_at.replace(tzinfo=UTC).timestamp(), result_id, execution_arn or ""
 
 
 def merge(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from analytics.lake.merge import SortKey, sort_key
+from analytics.lake.order import SortKey, sort_key
 from analytics.text import visible
 from ingest.upload import Upload
 

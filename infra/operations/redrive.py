@@ -18,7 +18,7 @@ import boto3
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
 from analytics.lake.cross_day import VisibleRow, duplicates, remove_duplicates
-from analytics.lake.merge import SortKey
+from analytics.lake.order import SortKey
 from analytics.questions.queries import internal_query
 from analytics.reconciliation import IN_FLIGHT, Account, Reconciliation
 from infra.operations.answers import engine

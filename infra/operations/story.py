@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analytics import text as words
-from analytics.lake.merge import SortKey, generation_of, sort_key
+from analytics.lake.order import SortKey, generation_of, sort_key
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.cost import Load, by_events
 from analytics.report.prices import read_prices

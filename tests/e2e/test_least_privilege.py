@@ -30,7 +30,7 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from analytics.lake.merge import generation_of
+from analytics.lake.order import generation_of
 from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
 from infra.cli.main import scones
 from infra.laptop.local import processes, running

@@ -23,7 +23,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from analytics.lake.merge import generation_of
+from analytics.lake.order import generation_of
 from analytics.lake.schema import PREFIX
 from infra.aws.deploy import parameters_of_model
 from infra.stack import REGION
