@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from analytics.review.sample import (
     shuffled,
 )
 from workflow.outcome import Outcome
+from workflow.policy import UNLIKE_TRAINING
 
 MAX_IMAGES = 200
 """Most images for review on a sheet: a quarter of an hour's work, and a page of about 4 MB."""
+MOST_LOOKED_THROUGH = 2_000
+"""Most images for review among which those of one kind are looked for."""
 PICTURE_PX = 256
 
 MOST_BUTTONS = 20
@@ -44,6 +48,17 @@ NONE_KEY = "0"
 """Key for an image that shows none of the classes."""
 
 _SCRIPT = Path(__file__).with_name("review.js")
+
+
+class Kind(StrEnum):
+    """Why a person is asked about an image."""
+
+    UNSURE = "unsure"
+    """The confidence is below the threshold."""
+    UNLIKE = "unlike"
+    """The image is unlike the classes, whatever the confidence."""
+    SAMPLE = "sample"
+    """It was accepted, and is part of a random sample."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,9 @@ class Queue:
         return sorted({name for image in self.images for name in image.scores})
 
 
-def review_queue(engine: Engine, since: date, until: date, sample: int = 0) -> Queue:
+def review_queue(
+    engine: Engine, since: date, until: date, sample: int = 0, only: Kind | None = None
+) -> Queue:
     """Return the images to look at, uploaded from `since` to `until`, both included.
 
     Args:
@@ -90,12 +107,17 @@ def review_queue(engine: Engine, since: date, until: date, sample: int = 0) -> Q
         since: UTC date.
         until: UTC date.
         sample: how many accepted images to add; only their labels measure the precision.
+        only: leave out the other kinds. Labels of images that wait for one reason are of no random sample of
+            all that wait, and no estimate uses them.
 
     Raises:
         QueryRefused, QueryFailed: the engine could not answer.
     """
     days = {"from_dt": since, "to_dt": until}
-    unsure = engine.query(saved_query("review_queue", **days, limit=MAX_IMAGES)).frame
+    if only in (Kind.UNSURE, Kind.UNLIKE):
+        return _of_one_reason(engine, days, only)
+    most = 0 if only else MAX_IMAGES
+    unsure = engine.query(saved_query("review_queue", **days, limit=most)).frame
     frame = sampling_frame(engine, since, until)
     to_review, drawn = frame.count(Outcome.NEEDS_REVIEW), frame.count_drawn(Outcome.NEEDS_REVIEW)
     share = min((drawn + len(unsure)) / max(to_review, 1), 1.0)
@@ -107,6 +129,14 @@ def review_queue(engine: Engine, since: date, until: date, sample: int = 0) -> Q
         sampled=len(for_all) + len(for_groups),
         since=since,
     )
+
+
+def _of_one_reason(engine: Engine, days: Mapping[str, date], kind: Kind) -> Queue:
+    rows = engine.query(saved_query("review_queue", **days, limit=MOST_LOOKED_THROUGH)).frame
+    is_unlike = rows["reason"] == UNLIKE_TRAINING
+    found = rows[(is_unlike if kind is Kind.UNLIKE else ~is_unlike) & ~rows["is_labelled"].astype(bool)]
+    images = [_image(row, Source.ONE_KIND, None) for row in found.head(MAX_IMAGES).to_dict("records")]
+    return Queue(images, waiting=len(found), sampled=0, since=days["from_dt"])
 
 
 def certificate_queue(engine: Engine, since: date, until: date, size: int) -> Queue:
@@ -202,7 +232,7 @@ def _mixed(*kinds: Sequence[Waiting]) -> list[Waiting]:
     return shuffled(kinds, hashlib.sha256(seed.encode()).hexdigest())
 
 
-def _image(row: Mapping[Hashable, Any], source: Source, draw_probability: float) -> Waiting:
+def _image(row: Mapping[Hashable, Any], source: Source, draw_probability: float | None) -> Waiting:
     version_id = row["version_id"]
     return Waiting(
         upload_id=row["upload_id"],

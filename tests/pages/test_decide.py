@@ -58,7 +58,7 @@ def test_every_page_fits_any_width_and_axe_finds_nothing(
             page.look(width_px, theme=theme)
             go(page, path)
             assert page.evaluate(_OVERFLOW) <= 0, (path, width_px)
-        assert violations(page) == [], path
+            assert violations(page) == [], (path, width_px)
     assert page.evaluate("document.title") != "1"
 
 
@@ -87,6 +87,69 @@ def test_a_label_takes_one_key_and_is_in_the_table_until_it_is_taken_back(
     (label,) = until(lambda: labels(stack), "a label")
     assert (label["true_label"], label["labelled_by"]) == (None, "Ada")
     assert page.text("#fault") == ""
+
+
+def test_the_last_image_of_a_queue_is_labelled_and_taken_back_like_the_others(
+    page: Page, dropped: list[Dropped], stack: Stack
+) -> None:
+    go(page, "/review")
+    page.evaluate("document.getElementById('name').value = 'Grace'; 0")
+    page.click("#begin")
+    page.wait_until("document.getElementById('picture').naturalWidth === 256")
+    while len({*page.text("#where").removeprefix("Image ").split(" of ")}) == 2:
+        page.press("ArrowRight")
+    key = page.text("#key")
+    page.press("2")
+    page.wait_until("!!document.querySelector('#done #you')?.offsetParent")
+    assert page.text("#before-key") == key
+    assert violations(page) == []
+    page.press("Backspace")
+    page.wait_until("!document.getElementById('stage').hidden")
+    assert page.text("#key") == key
+    until(lambda: "Grace" not in {label["labelled_by"] for label in labels(stack)}, "no label")
+
+
+def test_a_class_of_a_thousand_is_found_by_typing(page: Page) -> None:
+    go(page, "/review")
+    names = ["willow_tree", *(f"class {number:03}" for number in range(999))]
+    queue = {
+        "images": [{"id": each, "key": f"{each}.png", "version": ""} for each in "ab"],
+        "keys": {name: [] for name in names},
+        "waiting": 2,
+    }
+    model = {"label": "class 007", "confidence": 0.5, "threshold": 0.9, "scores": {}, "is_accepted": False}
+    page.evaluate(
+        "window.sent = []; window.fetch = async (path, { body } = {}) => { sent.push(body);"
+        f"return new Response(JSON.stringify(body ? {json.dumps(model)} : {json.dumps(queue)})); }}; 0"
+    )
+    page.evaluate("document.getElementById('name').value = 'Ada'; 0")
+    page.click("#begin")
+    page.wait_until("document.activeElement.id === 'find'")
+    for letter in "willow":
+        page.press(letter)
+    offered = "[...document.querySelectorAll('#answers span')].map((each) => each.textContent)"
+    assert page.evaluate(offered) == ["willow_tree"]
+    assert violations(page) == []
+    page.press("Enter")
+    page.wait_until("sent.length === 2")
+    assert json.loads(page.evaluate("sent[1]")) == {"id": "a", "label": "willow_tree", "by": "Ada"}
+
+
+def test_one_kind_of_images_alone_is_labelled(page: Page, dropped: list[Dropped], stack: Stack) -> None:
+    go(page, "/review")
+    page.evaluate("document.getElementById('name').value = 'Emmy'; 0")
+    for kind in ("unlike", "unsure", "sample"):
+        page.evaluate(
+            f"document.getElementById('only').value = '{kind}';"
+            "document.getElementById('only').dispatchEvent(new Event('change')); 0"
+        )
+        assert violations(page) == [], kind
+        assert page.evaluate("document.getElementById('sampling').hidden") == (kind != "sample")
+    page.click("#begin")
+    page.wait_until("document.getElementById('picture').naturalWidth === 256")
+    page.press("1")
+    page.wait_until("document.getElementById('model').textContent.endsWith('(accepted)')")
+    until(lambda: {each["source"] for each in labels(stack) if each["labelled_by"] == "Emmy"}, "a label")
 
 
 def test_a_question_is_answered_on_the_page_and_its_csv_is_a_file(

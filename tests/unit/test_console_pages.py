@@ -225,6 +225,15 @@ def test_a_sample_has_one_of_the_sizes_that_the_page_offers(browser):
     assert browser.get("/review/queue", params={"sample": "1000000"}).status_code == 422
 
 
+def test_a_person_chooses_the_kind_of_images(browser):
+    def asked(only):
+        return browser.get("/review/queue", params={"sample": "20", "only": only})
+
+    found = {only: len(asked(only).json()["images"]) for only in ("", "unsure", "unlike", "sample")}
+    assert found == {"": 3, "unsure": 2, "unlike": 0, "sample": 1}
+    assert asked("anything").status_code == 422
+
+
 def test_a_label_that_cannot_be_written_is_not_remembered(folder):
     class Full(ResultsBucket):
         def write(self, path, table):

@@ -22,6 +22,7 @@ from analytics.questions.queries import views
 from analytics.review.sample import shuffled
 from analytics.review.sheet import (
     NONE_KEY,
+    Kind,
     Queue,
     Waiting,
     certificate_queue,
@@ -34,6 +35,7 @@ from localathena.results import frame_of, typed_rows
 from tests.builders import png_bytes
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 from workflow.outcome import IMPORTED_BUCKET
+from workflow.policy import UNLIKE_TRAINING
 
 SINCE, UNTIL = date(2026, 11, 1), date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
@@ -111,6 +113,30 @@ def test_an_image_with_a_label_waits_no_more_be_it_none_of_the_classes(tmp_path)
     queue = queue_of(tmp_path, rows)
     assert {image.upload_id for image in queue.images} == {row["upload_id"] for row in rows[2:]}
     assert queue.waiting == 2
+
+
+def test_one_kind_alone_is_no_sample_of_all_and_waits_in_its_turn_all_the_same(tmp_path):
+    rows = [
+        unsure(1),
+        unsure(2),
+        unsure(3, 0.99, reason=UNLIKE_TRAINING),
+        unsure(4, 0.5, reason=UNLIKE_TRAINING),
+    ]
+    write_rows(tmp_path, [*rows, a_row(5)])
+    write_labels(
+        tmp_path, "2026-11-16", [a_label(rows[0], "bicycle"), a_label(rows[2], None, source="one_kind")]
+    )
+
+    def ids(only=None, sample=0):
+        queue = review_queue(LocalEngine(tmp_path, views()), SINCE, UNTIL, sample, only)
+        assert queue.waiting + queue.sampled == len(queue.images)
+        return {(image.upload_id, image.source, image.draw_probability) for image in queue.images}
+
+    id_of = [row["upload_id"] for row in rows]
+    assert ids(Kind.UNSURE) == {(id_of[1], Source.ONE_KIND, None)}
+    assert ids(Kind.UNLIKE) == {(id_of[3], Source.ONE_KIND, None)}
+    assert ids(Kind.SAMPLE, 20) == {(a_row(5)["upload_id"], Source.SAMPLE, 1.0)}
+    assert ids() == {(id_of[number], Source.BELOW_THRESHOLD, 3 / 4) for number in (1, 2, 3)}
 
 
 def test_a_sheet_is_bounded_and_knows_how_many_wait(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@
     $("fault").textContent = "";
     $("begin").disabled = $("more").disabled = true;
     try {
-      const said = await ask(`/review/queue?${new URLSearchParams({ sample: $("sample").value })}`);
+      const said = await ask(`/review/queue?${new URLSearchParams({ sample: $("sample").value, only: $("only").value })}`);
       const known = new Set(past.map((each) => each.image.id));
       queue = said.images.filter((image) => !known.has(image.id));
       ({ keys, waiting } = said);
@@ -52,11 +52,13 @@
     const image = queue[0];
     $("stage").hidden = !image;
     $("done").hidden = Boolean(image) || loaded === 0;
+    loaded = Math.max(loaded, queue.length);  // one that is undone may be of an earlier load
     const done = loaded - queue.length;
     $("bar").max = loaded || 1;
     $("bar").value = done;
     $("count").textContent = `${done} of ${loaded} done${waiting > loaded ? `, ${waiting} wait in all` : ""}`;
-    $("undo").disabled = past.length === 0;
+    $("undo").disabled = $("undo-last").disabled = past.length === 0;
+    $(image ? "after" : "done").append($("reveal"));  // of the last image, too
     if (!image) {
       const rest = skipped.length ? `, ${skipped.length} skipped` : "";
       $("done-said").textContent = `${past.length} labelled${rest}.`;
@@ -167,7 +169,8 @@
 
   const byKey = new Map([["Backspace", "undo"], ["ArrowRight", "skip"], ["0", "none-of-these"]]);
   document.addEventListener("keydown", (event) => {
-    if ($("stage").hidden || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if ($("stage").hidden && ($("done").hidden || event.key !== "Backspace")) return;
     const isFinding = event.target === $("find");
     if (!isFinding && /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -185,11 +188,17 @@
   });
 
   $("find").addEventListener("input", offer);
-  $("undo").addEventListener("click", undo);
+  for (const id of ["undo", "undo-last"]) $(id).addEventListener("click", undo);
   $("skip").addEventListener("click", skip);
   $("none-of-these").addEventListener("click", () => give(null));
   $("picture").addEventListener("error", () => { $("picture").hidden = true; $("blank").hidden = false; });
   $("more").addEventListener("click", load);
+  $("only").addEventListener("change", () => {
+    const isOfOneReason = ["unsure", "unlike"].includes($("only").value);
+    $("sampling").hidden = isOfOneReason;
+    $("only-says").hidden = !isOfOneReason;
+    if ($("only").value === "sample" && $("sample").value === "0") $("sample").value = "20";
+  });
   $("start").addEventListener("submit", (event) => {
     event.preventDefault();
     try { localStorage.setItem(NAME, $("name").value.trim()); } catch { /* asked again next time */ }

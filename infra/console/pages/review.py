@@ -15,7 +15,7 @@ from infra.console.system import System
 from model.serving.connections import Refused, read_body
 
 if TYPE_CHECKING:
-    from analytics.review.sheet import Queue, Waiting
+    from analytics.review.sheet import Kind, Queue, Waiting
     from infra.operations.load_labels import LabelsOneByOne
 
 TITLE, PATH = "Review", "/review"
@@ -60,13 +60,19 @@ class _Review:
         return frame.page(request, "review.html.j2", samples=SAMPLES)
 
     async def queue(self, request: Request) -> Response:
-        """Return the images to label, in their order: `?sample=20`. The model's answers are not among it."""
+        """Return the images to label, in their order: `?sample=20&only=unlike`.
+
+        The model's answers are not among it.
+        """
+        from analytics.review.sheet import Kind, keys_of
+
         sample = request.query_params.get("sample", "0")
         if not sample.isdecimal() or int(sample) not in SAMPLES:
             raise Refused(422, "sample", f"sample is one of {', '.join(map(str, SAMPLES))}")
-        queue, classes = await self._system.in_thread(self._asked, int(sample))
-        from analytics.review.sheet import keys_of
-
+        only = request.query_params.get("only") or None
+        if only not in (None, *Kind):
+            raise Refused(422, "only", f"only is one of {', '.join(Kind)}")
+        queue, classes = await self._system.in_thread(self._asked, int(sample), only and Kind(only))
         if len(self._waiting) > _REMEMBERED:
             self._waiting = {}
         self._waiting |= {each.upload_id: each for each in queue.images}
@@ -102,7 +108,7 @@ class _Review:
             raise Refused(409, "no_label", "There is no label of yours to take back: it was given before.")
         return JSONResponse({})
 
-    def _asked(self, sample: int) -> "tuple[Queue, list[str]]":
+    def _asked(self, sample: int, only: "Kind | None") -> "tuple[Queue, list[str]]":
         """Return the queue, and the classes that an image may have."""
         from analytics.questions.queries import CONSOLE_DAYS
         from analytics.review.sheet import review_queue
@@ -110,7 +116,7 @@ class _Review:
 
         today = datetime.now(UTC).date()
         with self._system.engine() as engine:
-            queue = review_queue(engine, today - timedelta(days=CONSOLE_DAYS), today, sample)
+            queue = review_queue(engine, today - timedelta(days=CONSOLE_DAYS), today, sample, only)
         policy = deployed_policy(self._system.client, self._system.stack.name)
         return queue, sorted({*policy.classes, *queue.classes})
 
