@@ -101,7 +101,10 @@ def _returned(parser: Any) -> exp.Expr:
     """Return the type after RETURNING, or NULL."""
     if not parser._match_text_seq("RETURNING"):
         return exp.Null()
-    type_: exp.Expr = parser._parse_types()
+    type_: exp.Expr | None = parser._parse_types()
+    if type_ is None:
+        parser.raise_error("Expecting a type")
+        return exp.Null()
     _has_format(parser)
     return type_
 

@@ -63,7 +63,7 @@ def checked(tokens: Sequence[Token], sql: str) -> list[Token]:
     tokens = literals.joined([piece for token in tokens for piece in _number_apart(token)], sql)
     tokens = literals.names(literals.without_overflow(tokens))
     literals.check_typed(tokens)
-    _check_json_table(tokens)
+    _check_json_calls(tokens)
     tokens = _with_json_clauses(tokens)
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         _check_token(before, token, after, sql)
@@ -208,9 +208,13 @@ def _with_json_clauses(tokens: Sequence[Token]) -> list[Token]:
     return marked
 
 
-def _check_json_table(tokens: Sequence[Token]) -> None:
+def _check_json_calls(tokens: Sequence[Token]) -> None:
     for token, after in pairwise(tokens):
-        if token.text.upper() == "JSON_TABLE" and after.token_type == TokenType.L_PAREN:
+        if after.token_type != TokenType.L_PAREN:
+            continue
+        if token.token_type == TokenType.IDENTIFIER and token.text.upper() in _JSON_CLAUSES:
+            raise QueryRefused(f'"{token.text}" is not a function in quotes: leave them out.')
+        if token.text.upper() == "JSON_TABLE":
             raise QueryRefused(
                 "json_table is not supported here, though Athena has it: write CROSS JOIN "
                 "UNNEST(CAST(json_parse(x) AS array(json))) AS t (y)."

@@ -46,6 +46,8 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
 
 def _formatted(found: "re.Match[str]", value: Value) -> str:
     _, _, left, plus, zero, comma, width, digits, kind = found.groups()
+    if max(len(width), len(digits or "")) > _WIDTH_DIGITS:
+        raise QueryRefused(f"format() with {found[0][:30]}: the width or the precision is too large.")
     if kind == "d" and value.type.is_integer and digits is None:
         sql = f"printf('%{left}{plus}{zero}{comma}{width}d', CAST({value.sql} AS BIGINT))"
     elif kind in "xX" and value.type.is_integer and digits is None and not plus and not comma:
@@ -81,6 +83,7 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
 
 
 _MOST_PLACES = 18
+_WIDTH_DIGITS = 6
 
 
 def _with_places(value: Value, places: int, comma: str, filled: int) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from json.decoder import scanstring as _scanstring  # type: ignore[attr-defined]
 from typing import Any
@@ -300,7 +301,7 @@ def array_contains(text: str, scalar: str) -> bool | None:
     if scalar in _WORDS:
         return scalar in elements
     sought = kind(scalar)
-    number = int if sought == "integer" else float
+    number = Decimal if sought == "integer" else float  # Python reads no integer of 5,000 digits
     return any(
         _NUMBER.fullmatch(e) and kind(e) == sought and number(e) == number(scalar)
         for e in elements

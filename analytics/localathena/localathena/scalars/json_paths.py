@@ -38,7 +38,7 @@ class _NotFound(Exception):
     """A strict path does not fit the JSON."""
 
 
-_INDEX = r"\s*(?:\d+|last(?:\s*-\s*\d+)?)\s*"
+_INDEX = r"\s*(?:\d{1,9}|last(?:\s*-\s*\d{1,9})?)\s*"
 _RANGE = rf"{_INDEX}(?:to\b{_INDEX})?"
 _STEP = re.compile(
     r'\s*\.\s*(?:(?P<name>[A-Za-z_]\w*)(?!\s*\()|"(?P<quoted>[^"\\]*)"|(?P<any>\*))'
@@ -58,13 +58,13 @@ def path_of(text: str) -> Path:
     """
     mode = _MODE.match(text)
     if mode is None:
-        raise Failed(f"The JSON path {text!r} must begin with lax $ or strict $")
-    at, steps = mode.end(), []
-    while at < len(text.rstrip()):
-        step = _STEP.match(text, at)
+        raise Failed(f"The JSON path {text[:100]!r} must begin with lax $ or strict $")
+    path, at, steps = text.rstrip(), mode.end(), []
+    while at < len(path):
+        step = _STEP.match(path, at)
         if step is None:
             raise Refused(
-                f"The JSON path {text!r} is not supported from {text[at:]!r} on: "
+                f"The JSON path {text[:100]!r} is not supported from {text[at:][:100]!r} on: "
                 'a path has the steps .name, ."name", .*, [0], [last], [0 to 2] and [*]'
             )
         steps.append(_step(step))
@@ -144,6 +144,9 @@ def _elements(node: Node, step: _Elements, is_lax: bool) -> list[Node]:
     return found
 
 
+_BIGINT_LENGTH = 20
+
+
 def item(text: str, path: str) -> str:
     """Return what json_value finds: the first letter of its kind, and its text.
 
@@ -172,7 +175,8 @@ def item(text: str, path: str) -> str:
         return f"B{node}"
     if is_ == "float":
         return f"D{double_text(float(node), is_cast=True)}"
-    return f"I{node}" if -(2**63) <= int(node) < 2**63 else f"Xthe number {node} is too large"
+    is_bigint = len(node) <= _BIGINT_LENGTH and -(2**63) <= int(node) < 2**63
+    return f"I{node}" if is_bigint else "Xthe number is too large"
 
 
 def value(text: str, path: str, on_empty: str, on_error: str) -> str | None:
