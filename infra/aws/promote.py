@@ -60,6 +60,25 @@ def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None
     return after
 
 
+def as_promoted(
+    before: Mapping[str, str], given: Mapping[str, str], read: Callable[[str], bytes] | None = None
+) -> dict[str, str]:
+    """Return a new start's parameters in which the same two models have the places of the stack before.
+
+    Args:
+        before: the stack's parameters; empty for a first start.
+        given: the parameters to start with, as if nothing had ever been promoted.
+        read: what `Policy.from_mapping` takes.
+    """
+    if not given["ChallengerEndpointName"] or given["ModelIn"] == IN_LAMBDA:
+        return dict(given)
+    versions = [given["ModelVersion"], settings_of(given).get("ModelVersion")]
+    was_promoted = before.get("EndpointName") == given["ChallengerEndpointName"]
+    if not was_promoted or versions != [settings_of(before).get("ModelVersion"), before.get("ModelVersion")]:
+        return dict(given)
+    return {**given, **exchanged(given, read)}
+
+
 def _ensure_told_apart(in_use: Mapping[str, str], challenger: Mapping[str, str]) -> None:
     """Check that no scores are read with the classes of the other model while the stack is updated.
 

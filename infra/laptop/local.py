@@ -1,6 +1,5 @@
 """The laptop's AWS: starts the embedded AWS and the endpoint, if any, deploys the template, stops both."""
 
-import contextlib
 import fcntl
 import http.client
 import json
@@ -18,7 +17,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ from infra.installation import PROJECT, how
 from infra.laptop.environment import Credentials, aws_variables, environment
 from infra.laptop.lifeline import STAY
 from infra.space import check_space
-from infra.stack import REGION, STACK_NAME, NotUp, Stack, write_privately
+from infra.stack import REGION, STACK_NAME, NotUp, Stack, parameters_of, write_privately
 from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
 from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
@@ -97,7 +97,8 @@ def up(
         stack_file: file to write the stack to.
         model: folder of the model, which also has the classes and thresholds for the stack.
         model_in: the template's `ModelIn`: without an endpoint, the Lambdas have the model themselves.
-        challenger: folder of a second model, which sees the same images and decides nothing.
+        challenger: folder of a second model, which sees the same images and decides nothing. If it was
+            promoted, it decides, and the model is the challenger.
         stays: whether the system outlives this process.
         enforce_iam: whether policies of roles are enforced, and TLS is required, as on AWS.
 
@@ -273,7 +274,7 @@ def _refuse_if_up(stack_file: Path) -> None:
     there = set(processes(Path(said["home"])).values())
     if (_is_whole(said) and there >= set(said["pids"])) or ("supervisor" in there and not _is_whole(said)):
         raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
-    with contextlib.suppress(NotUp):
+    with suppress(NotUp):
         down(stack_file)
 
 
@@ -423,7 +424,9 @@ def _deployed(
     *,
     enforce_iam: bool,
 ) -> Stack:
-    # Both import boto3, which takes most of a second.
+    # They import boto3, which takes most of a second.
+    from botocore.exceptions import ClientError
+
     from infra.aws.challenger import ensure_fits
     from infra.aws.deploy import (
         DEFAULT_ENDPOINT,
@@ -433,13 +436,15 @@ def _deployed(
         policy_of,
         stored_classes,
     )
+    from infra.aws.promote import as_promoted
     from infra.clients import client
+    from ingest.aws import read_object
 
     ca_bundle = str(scratch / "ministack-tls" / "server.crt") if enforce_iam else None
     endpoint_url = f"{'https' if enforce_iam else 'http'}://127.0.0.1:{ports[0]}"
     _wait_for(f"{endpoint_url}/_ministack/health", supervisor, home / "logs", ca_bundle)
     credentials = Credentials.of(home)
-    inside, model_endpoint_url = model_inside(parameters, model), None
+    inside, model_endpoint_url = model_inside(parameters, model), ""
     if not inside:
         model_url = f"http://127.0.0.1:{ports[1]}"
         _wait_for(f"{model_url}/ping", supervisor, home / "logs")
@@ -453,24 +458,28 @@ def _deployed(
         _wait_for(f"{challenger_url}/ping", supervisor, home / "logs")
     parameters = {
         **parameters,
-        "EndpointName": DEFAULT_ENDPOINT,  # the challenger's after a promotion
+        "EndpointName": DEFAULT_ENDPOINT,
         **stored_classes(policy_of(parameters, s3), s3, ARTIFACTS_BUCKET, REGION, STACK_NAME),
-        "ModelEndpointUrl": model_endpoint_url or "",
+        "ModelEndpointUrl": model_endpoint_url,
         "ChallengerModelEndpointUrl": challenger_url + credentials.model_path,
         "EndpointKind": "real-time",
         "RecordWindowSeconds": "1",
         "WaitingSeconds": "45",
     }
     ensure_fits(parameters)
+    cloudformation, before = client("cloudformation", *where), {}
+    with suppress(ClientError):  # a first start
+        before = parameters_of(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
+    parameters = as_promoted(before, parameters, partial(read_object, s3=s3))
     deploy(template, STACK_NAME, ARTIFACTS_BUCKET, parameters, environment(scratch, aws_variables(*where)))
     pids = {name: pid for pid, name in processes(home).items()}
     os.kill(pids["aws"], signal.SIGUSR1)
     return Stack.from_outputs(
-        outputs(client("cloudformation", *where), STACK_NAME),
+        outputs(cloudformation, STACK_NAME),
         region=REGION,
         account_id=ACCOUNT_ID,
         endpoint_url=endpoint_url,
-        model_endpoint_url=model_endpoint_url,
+        model_endpoint_url=parameters["ModelEndpointUrl"] or None,
         console_url=address(ports[2], credentials.console_token),
         ca_bundle=ca_bundle,
         access_key_id=credentials.access_key_id,
@@ -522,7 +531,7 @@ def _end(home: Path, pid: int) -> None:
         if pid not in processes(home):
             break
         # SIGKILL goes to the group, which includes the workers of the embedded AWS.
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(pid, signal_) if signal_ is signal.SIGTERM else os.killpg(pid, signal_)
         deadline = time.monotonic() + patience_s
         while pid in processes(home) and time.monotonic() < deadline:
@@ -541,7 +550,7 @@ def _commands() -> Iterator[tuple[int, str]]:
     """Yield the id and command line of every process of this machine; /proc ends each argument with NUL."""
     if Path("/proc/self").exists():
         for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 yield int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace")
         return
     listed = subprocess.run(

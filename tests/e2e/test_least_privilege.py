@@ -33,7 +33,7 @@ from click.testing import CliRunner
 from analytics.lake.order import generation_of
 from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
 from infra.cli.main import scones
-from infra.laptop.local import processes, running
+from infra.laptop.local import down, processes, running, up
 from infra.stack import STACK_NAME, Stack, depth
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
@@ -813,3 +813,21 @@ def test_an_image_has_its_outcome_when_the_challenger_s_endpoint_is_gone(system:
     event = system.drop()
     (row,) = until(lambda: system.rows_of(event), "a row")
     assert row["outcome"] in ("accepted", "needs_review")
+
+
+def test_a_promotion_outlasts_the_system(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Last of all, as the system is started anew."""
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    system.stack.save(tmp_path / "stack.json")
+    CliRunner().invoke(scones, ["promote", "--yes"], catch_exceptions=False)
+    home = Path(system.stack.home or "")
+    stack_file, folder = home.parent / "stack.json", home.parent / "challenger"
+    down(stack_file)
+    anew = System(up(home, None, stack_file, challenger=folder, stays=False, enforce_iam=True), home)
+    assert anew.stack.endpoint_name == "challenger"
+    event = anew.drop()  # under the key of an earlier image
+    version_id = event["detail"]["object"]["version-id"]
+    (row,) = until(lambda: [r for r in anew.rows_of(event) if r["version_id"] == version_id], "a row")
+    assert (row["endpoint"], row["model_version"]) == ("challenger", "challenger-1")

@@ -17,7 +17,7 @@ from analytics.lake.schema import CHALLENGER_SCHEMA
 from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import parameters_of_model
-from infra.aws.promote import NothingToPromote, exchanged, promotion, seen
+from infra.aws.promote import NothingToPromote, as_promoted, exchanged, promotion, seen
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
@@ -276,6 +276,23 @@ def test_a_model_whose_classes_are_too_long_for_a_challenger_is_not_exchanged() 
     in_a_file = {"ClassNames": "", "ClassThresholds": "", "ClassesFile": f"artifacts/{name}"}
     with pytest.raises(DeployFailed, match=f"would be in artifacts/{name}"):
         exchanged(parameters(**in_a_file, ChallengerSettings=other), lambda _: content)
+
+
+def test_the_next_start_on_a_laptop_knows_what_was_promoted() -> None:
+    given = parameters(ModelIn="Endpoint", ModelVersion="m1", ChallengerSettings=settings_for(OWN))
+    promoted = {**given, **exchanged(given)}
+    assert as_promoted({}, given) == given
+    assert as_promoted(given, given) == given
+    assert as_promoted(promoted, given) == promoted
+    assert as_promoted({**promoted, **exchanged(promoted)}, given) == given
+    for others in (
+        {"ModelVersion": "m3"},
+        {"ChallengerSettings": settings_for({**OWN, "ModelVersion": "m3"})},
+        {"ChallengerEndpointName": ""},
+        {"ModelIn": "Lambda"},
+        {"ModelVersion": OWN["ModelVersion"], "ChallengerSettings": promoted["ChallengerSettings"]},
+    ):
+        assert as_promoted(promoted, {**given, **others}) == {**given, **others}
 
 
 def test_a_second_promotion_is_the_way_back() -> None:

@@ -53,6 +53,13 @@ def up(model: Path, model_in: str | None, challenger: Path | None, as_json: bool
         answers.print(f"Up at {stack.endpoint_url}; {shown(stack_file())} says where everything is.")
         if console_url:
             answers.print(f"Watch it, and drop images, at {console_url}", highlight=False, soft_wrap=True)
+    if stack.endpoint_name == local.CHALLENGER:
+        words.print(
+            f"{challenger} was promoted: it classifies the images, and {model} is the challenger. "
+            f"`{how('promote')}` takes that back.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if why_not:
         words.print(f"Up without its console: {why_not}", highlight=False, soft_wrap=True)
     if resumed:
