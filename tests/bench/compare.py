@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 from rich.progress import Progress
 
+from analytics.lake.aws import ResultsBucket
 from infra.installation import PROJECT
-from infra.operations.answers import engine
+from infra.operations.arrivals import Arrivals
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
 from infra.stack import Stack, depth
@@ -111,8 +112,7 @@ class Comparison:
 
     def warm_up(self, images: int) -> None:
         """Start as many processes as will be needed."""
-        for size in SIZES[:2]:
-            self._round("warm-up", size, images)
+        self._round("warm-up", SIZES[1], images)
 
     def rounds(self, rounds: int, images: int) -> Iterator[Run]:
         """Measure, in turn: so many rounds of so many images."""
@@ -193,12 +193,18 @@ class Comparison:
         Raises:
             RuntimeError: one has none.
         """
-        is_new = f"decided_at >= TIMESTAMP '{began_at:%Y-%m-%d %H:%M:%S}'"
-        sql = f"SELECT count(*) AS n FROM outcomes WHERE {is_new} AND starts_with(key, '{prefix}')"
-        with engine(self._stack) as answers:
-            rows = int(answers.query(sql).frame.n[0])
-        if rows < images:
-            raise RuntimeError(f"{images - rows} rows of the backfill of {prefix} are missing")
+        today = began_at.date()
+        arrivals = Arrivals(
+            ResultsBucket(self._stack.client("s3"), self._stack.results_bucket),
+            from_dt=today - timedelta(days=1),
+            to_dt=today + timedelta(days=1),
+            uploaded_since=(began_at - timedelta(days=1)).replace(tzinfo=None),
+            decided_since=began_at.replace(tzinfo=None),
+            prefix=prefix,
+        )
+        arrivals.count()
+        if (recorded := len(arrivals.found())) < images:
+            raise RuntimeError(f"{images - recorded} rows of the backfill of {prefix} are missing")
 
 
 def draw_photos(folder: Path, size: Size) -> list[Path]:
