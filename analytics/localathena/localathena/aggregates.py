@@ -423,13 +423,23 @@ def _neighbour(call: Call) -> Value:
     if len(others) > 2:
         raise ValueError
     if others:
-        arguments[1] = _written_out(others[0], call.name, least=0)
+        arguments[1] = _offset(others[0], call.name, least=0)
     return Value(call.of(call.name, *arguments), value.type)
 
 
 def _nth_value(call: Call) -> Value:
     value, position = call.arguments
-    return Value(call.of("nth_value", value.sql, _written_out(position, call.name, least=1)), value.type)
+    return Value(call.of("nth_value", value.sql, _offset(position, call.name, least=1)), value.type)
+
+
+def _offset(value: Value, where: str, *, least: int) -> str:
+    """Return how far away a row is, checked at once if it is a literal. NULL is no distance."""
+    if value.constant is not None:
+        return _written_out(value, where, least=least)
+    offset = expect(value, BIGINT, where).sql
+    why = f"The offset of {where} must be a number of {least} or more"
+    null = least if where == "nth_value" else -1
+    return refuse_if(f"coalesce({offset}, {null}) < {least}", why, offset)
 
 
 def _written_out(value: Value, where: str, *, least: int) -> str:
