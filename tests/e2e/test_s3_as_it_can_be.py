@@ -1,7 +1,8 @@
-"""Suspended versioning, archived objects, messages of another shape: on the embedded AWS."""
+"""Suspended versioning, archived objects, messages of another shape, a key of one's own."""
 
 import json
 import random
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from infra.cli.terminal import progress_bar
+from infra.laptop.local import ARTIFACTS_BUCKET
 from infra.operations.answers import engine
 from infra.operations.audit import Audited, audit
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
 from infra.operations.redrive import redrive
 from infra.operations.rejected import download, rejected_images
-from infra.stack import Stack
+from infra.stack import Stack, parameters_of
 from model.data.drawings import draw
 from tests.builders import a_message, png_bytes
 from tests.waiting import PATIENCE_S, until
@@ -115,3 +117,58 @@ def test_an_outcome_of_another_shape_is_a_dead_letter_within_seconds(stack: Stac
     )
     # Delivered again and again, it would be one after 55 minutes.
     until(lambda: audited(stack, tmp_path).queues.unrecorded == before + 1, "a dead letter")
+
+
+def test_the_options_of_an_account_reach_the_resources_that_they_are_for(stack: Stack) -> None:
+    """A second stack from the same template, as it was packaged; none of its functions is ever called.
+
+    The embedded AWS makes buckets without their encryption and life cycle, and knows no budgets:
+    tests/unit/test_security.py has the template's.
+    """
+    cloudformation = stack.client("cloudformation")
+    (deployed,) = cloudformation.describe_stacks(StackName=stack.name)["Stacks"]
+    key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    given = {
+        **parameters_of(deployed),
+        **{"KmsKeyArn": key, "KeyPrefix": "camera/", "KeySuffix": ".jpg"},
+        **{"LogRetentionDays": "7", "LogLevel": "WARNING", "Tracing": "Active", "SlackWebhookUrl": ""},
+    }
+    s3, sqs, logs = stack.client("s3"), stack.client("sqs"), stack.client("logs")
+    template = json.dumps(cloudformation.get_template(StackName=stack.name)["TemplateBody"])
+    s3.put_object(Bucket=ARTIFACTS_BUCKET, Key="options.template", Body=template)
+    cloudformation.create_stack(
+        StackName="options",
+        TemplateURL=f"https://s3.{stack.region}.amazonaws.com/{ARTIFACTS_BUCKET}/options.template",
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="options", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    made: dict[str, list[str]] = defaultdict(list)
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName="options")
+    for each in (each for page in pages for each in page["StackResourceSummaries"]):
+        made[each["ResourceType"]].append(each["PhysicalResourceId"])
+
+    for url in made["AWS::SQS::Queue"]:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert (attributes["KmsMasterKeyId"], attributes.get("SqsManagedSseEnabled", "false")) == (
+            key,
+            "false",
+        )
+    for name in made["AWS::Logs::LogGroup"]:
+        (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        assert (group["kmsKeyId"], group["retentionInDays"]) == (key, 7)
+    (workgroup,) = made["AWS::Athena::WorkGroup"]
+    found = stack.client("athena").get_work_group(WorkGroup=workgroup)["WorkGroup"]["Configuration"]
+    assert found["ResultConfiguration"]["EncryptionConfiguration"] == {
+        "EncryptionOption": "SSE_KMS",
+        "KmsKey": key,
+    }
+    (rule,) = [name for name in made["AWS::Events::Rule"] if "ImageUploaded" in name]
+    pattern = json.loads(stack.client("events").describe_rule(Name=rule)["EventPattern"])
+    assert pattern["detail"]["object"] == {"key": [{"wildcard": "camera/*.jpg"}]}
+    for name in made["AWS::Lambda::Function"]:
+        function = stack.client("lambda").get_function_configuration(FunctionName=name)
+        assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
+        assert function["TracingConfig"] == {"Mode": "Active"}

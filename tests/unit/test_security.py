@@ -154,6 +154,15 @@ def test_with_a_key_everything_at_rest_is_encrypted_with_it() -> None:
     assert answers == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
 
 
+def test_images_are_kept_for_ever_or_for_as_many_days_as_wanted() -> None:
+    bucket = resources_of_type("AWS::S3::Bucket", HasImageRetention=True)["IncomingBucket"]
+    (rule,) = [r for r in bucket["LifecycleConfiguration"]["Rules"] if r.get("Id") == "expire-images"]
+    assert rule["ExpirationInDays"] == {"Ref": "ImageRetentionDays"}
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}  # all versions
+    kept = resources_of_type("AWS::S3::Bucket", HasImageRetention=False)["IncomingBucket"]
+    assert not any("ExpirationInDays" in r for r in kept["LifecycleConfiguration"]["Rules"] if r)
+
+
 def test_a_budget_tells_the_topic_before_it_is_exceeded() -> None:
     assert template()["Resources"]["Budget"]["Condition"] == "HasMonthlyBudget"
     (budget,) = resources_of_type("AWS::Budgets::Budget", HasMonthlyBudget=True).values()
