@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.console.board import MOST_IMAGES
 from infra.laptop import local
 from infra.stack import Stack
 from model.data.drawings import LABELS, draw
@@ -19,6 +20,10 @@ from tests.waiting import until
 IMAGES = 1_000
 FRAME_MS = 50.0
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_ANSWERED = (
+    "[...document.querySelectorAll('.row')].filter((row) => row.querySelector('.label').textContent"
+    " && row.querySelector('.name').textContent.startsWith('{}')).length"
+)
 _RECORD = """
 window.frames_ms = []; window.tasks_ms = [];
 new PerformanceObserver((list) => { for (const each of list.getEntries()) tasks_ms.push(each.duration); })
@@ -71,6 +76,12 @@ def shown(page: Page, heading: str) -> int:
     return int(found.rpartition(" ")[2].replace(",", ""))
 
 
+def end_console(stack: Stack) -> None:
+    home = Path(str(stack.home))
+    (console,) = (pid for pid, name in local.processes(home).items() if name == "console")
+    local._end(home, console)
+
+
 def names(page: Page) -> list[str]:
     return list(page.evaluate("[...document.querySelectorAll('.row .name')].map((each) => each.textContent)"))
 
@@ -80,14 +91,14 @@ def test_a_folder_is_dropped_and_each_image_appears_with_its_answer(page: Page, 
     (tmp_path / "van-07" / ".DS_Store").write_bytes(b"x")
     prefix(page, "dropped/")
     drop(page, tmp_path / "van-07")
-    page.wait_until("document.querySelectorAll('.row .label:not(:empty)').length === 3")
-    assert sorted(name for name in names(page) if name.endswith("png")) == [
+    page.wait_until(_ANSWERED.format("dropped/") + " === 3")
+    assert sorted(name for name in names(page) if name.startswith("dropped/") and name.endswith("png")) == [
         f"dropped/van-07/deep/000{number}.png" for number in range(3)
     ]
     assert shown(page, "Not uploaded") == 1
     assert "Left out: .DS_Store" in page.text(".list")
     page.reload()
-    page.wait_until("document.querySelectorAll('.row .label:not(:empty)').length === 3")
+    page.wait_until(_ANSWERED.format("dropped/") + " === 3")
     page.wait_until("[...document.querySelectorAll('.row img')].every((each) => each.naturalWidth === 96)")
 
 
@@ -132,9 +143,7 @@ def test_1000_images_leave_the_page_fluid_and_none_is_missed(page: Page, tmp_pat
 
 def test_a_page_goes_on_after_its_console_was_gone(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.wait_until("document.getElementById('live').dataset.is === 'on'")
-    home = Path(str(stack.home))
-    (console,) = (pid for pid, name in local.processes(home).items() if name == "console")
-    local._end(home, console)
+    end_console(stack)
     page.wait_until("document.getElementById('live').dataset.is === 'lost'")
     choose(page, "files", images(tmp_path / "lost", 3, seed=5))
     page.wait_until("!document.getElementById('again').hidden")
@@ -148,8 +157,25 @@ def test_a_page_goes_on_after_its_console_was_gone(page: Page, stack: Stack, tmp
     assert shown(page, "Not uploaded") == 0
 
 
+def test_what_did_not_get_through_is_shown_however_much_it_is(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    page.wait_until("document.getElementById('live').dataset.is === 'on'")
+    end_console(stack)
+    (one,) = images(tmp_path / "one", 1)
+    paths = [one.with_name(f"{number}.png") for number in range(MOST_IMAGES + 10)]
+    for path in paths:
+        path.hardlink_to(one)
+    for domain in ("Network", "Log"):
+        page.call(f"{domain}.disable")  # three messages for each of them
+    choose(page, "files", paths)
+    page.wait_until("document.getElementById('sending').hidden && !document.getElementById('again').hidden")
+    assert shown(page, "Not uploaded") == len(paths)
+    local.start_console(stack)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width_px", [1280, 360])
+@pytest.mark.parametrize("width_px", [360, 768, 1280])
 def test_the_page_is_for_everybody(page: Page, tmp_path: Path, theme: str, width_px: int) -> None:
     page.look(width_px, theme=theme)
     choose(page, "files", images(tmp_path / "some", 9, seed=hash((theme, width_px))))

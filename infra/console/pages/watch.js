@@ -309,7 +309,11 @@
 
   function arrange() {
     entries.sort((one, other) => other.at - one.at);
-    for (const gone of entries.splice(MOST)) byId.delete(gone.id);
+    entries = entries.filter((entry, place) => {
+      if (place < MOST || entry.local) return true;  // what is not in the bucket, this page alone knows
+      byId.delete(entry.id);
+      return false;
+    });
     order = show === "all" ? entries : entries.filter((entry) => kindOf(entry) === show);
     reordered = false;
   }
