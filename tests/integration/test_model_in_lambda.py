@@ -20,9 +20,10 @@ from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, 
 from tests.serving import in_thread
 from tests.waiting import until
 from workflow import classify, decide
+from workflow.answers import Scores
 from workflow.aws import BATCH_TIMEOUT_S, connect_classifier
 from workflow.batch import Steps
-from workflow.classifier import NO_ENDPOINT, ModelInLambda
+from workflow.classifier import NO_ENDPOINT, Answer, ModelInLambda
 from workflow.errors import EndpointFault
 from workflow.policy import Policy
 
@@ -113,6 +114,25 @@ def test_the_same_image_makes_the_same_row(rows_of: Callable[[str], Rows]) -> No
         for name in OWN:
             del row[name]
     assert of_lambda == of_endpoint
+
+
+class Scorer:
+    version = "m1"
+
+    def score_file(self, file: bytes) -> Any:
+        raise AssertionError("not in a batch")
+
+    def score_pixels(self, images: Any, size_px: tuple[int, int]) -> Any:
+        assert (images, size_px) == ([b"one", b"two"], (1, 1))
+        return [([0.1, 0.9], 0.2), ([0.8, 0.2], None)]
+
+
+def test_a_batch_is_scored_at_once() -> None:
+    """Where that fails, each image is scored on its own: the rows would be the same, but late."""
+    assert ModelInLambda(Scorer()).classify_batch([b"one", b"two"], (1, 1)) == [
+        Answer(Scores([0.1, 0.9], unfamiliarity=0.2), "m1"),
+        Answer(Scores([0.8, 0.2]), "m1"),
+    ]
 
 
 class Broken:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.lake import batch as lake_batch
 from analytics.lake.batch import path_of, sort_out
-from analytics.lake.schema import SCHEMA
+from analytics.lake.schema import SCHEMA, to_table
 from tests.builders import a_message, an_event, an_sqs_event
 
 
@@ -92,6 +93,18 @@ def test_the_same_messages_in_any_order_and_number_give_the_same_files(images, r
     first, second = sort_out(records(*messages)), sort_out(records(*again))
     assert file_bytes(first) == file_bytes(second)
     assert first.row_count == len(set(images))
+
+
+def test_sound_rows_are_checked_at_once_and_not_one_by_one(monkeypatch):
+    calls = []
+
+    def counted(rows):
+        calls.append(1)
+        return to_table(rows)
+
+    monkeypatch.setattr(lake_batch, "to_table", counted)
+    sort_out(records(*(an_image(number) for number in range(20))))
+    assert len(calls) == 2  # to check them all, and to write their only day
 
 
 def test_a_file_is_named_by_its_rows():

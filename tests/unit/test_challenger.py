@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from analytics.challenger import handler
 from analytics.challenger.shadow import ATTEMPTS, RESERVE_S, Shadowed, shadow, with_settings
+from analytics.lake import record as record_lambda
 from analytics.lake.aws import ChallengerImages
 from analytics.lake.batch import sort_out
 from analytics.lake.schema import CHALLENGER_SCHEMA
@@ -94,8 +95,21 @@ def test_what_was_shown_is_the_same_upload_on_the_other_side() -> None:
     (upload,) = sort_out(an_sqs_event(message)["Records"]).classified
     (row,) = shadow(steps(), an_sqs_event(next(batches([upload])))["Records"], lambda: PLENTY_S).rows
     original = Upload.from_event(message["event"])
+    assert upload.uploaded_at == original.uploaded_at  # UTC, wherever this runs
     assert (row["upload_id"], row["key"]) == (original.upload_id, original.key)
     assert row["uploaded_at"] == original.uploaded_at.replace(tzinfo=None)
+
+
+def test_record_shows_the_challenger_an_image_once_its_row_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    bucket = SimpleNamespace(write=lambda path, table: done.append("written"))
+    images = SimpleNamespace(show=lambda uploads: done.extend(upload.key for upload in uploads))
+    monkeypatch.setattr(record_lambda, "results_bucket", lambda: bucket)
+    monkeypatch.setattr(record_lambda, "challenger_images", lambda: images)
+    record_lambda.lambda_handler(an_sqs_event(a_message(event=an_event("a.png"))), FakeContext())
+    assert done == ["written", "a.png"]
 
 
 def test_a_thousand_images_are_few_messages() -> None:

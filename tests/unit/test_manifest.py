@@ -45,6 +45,17 @@ def test_small_images_fill_their_batches():
     assert lengths == [100, 100, 50]
 
 
+def test_all_originals_of_a_batch_count_towards_its_limit():
+    third = an_upload(size_bytes=BATCH_BYTES // 3)
+    lengths = [len(batch) for batch in uploads_of(batches([third] * 5))]
+    assert lengths == [3, 2]
+
+
+def test_a_line_is_as_short_as_json_can_be():
+    (line,) = batches([an_upload(key="é")])
+    assert '"key":"é"' in line
+
+
 @pytest.mark.parametrize("key", [LONGEST_KEY, '"' * 1024, "\x01" * 1024, "\u2028" * 341])
 def test_the_longest_keys_fit_in_a_state(key):
     lines = list(batches([an_upload(key=key)] * 200))

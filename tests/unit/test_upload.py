@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.upload import Upload
+from ingest.upload import Upload, bucket_and_key, utc_text
 from tests.builders import EVENTS, LONGEST_KEY, an_event, an_upload, recorded_event
 
 uploads = st.builds(
@@ -69,6 +69,26 @@ def test_a_manifests_line_is_read_as_its_event_is(path):
 @given(uploads)
 def test_any_upload_is_the_same_after_a_manifest(upload):
     assert Upload.from_event(json.loads(json.dumps(upload.to_event()))) == upload
+
+
+def test_an_event_may_name_a_bucket_a_key_and_a_time_alone():
+    event = {"time": "2026-11-24T09:30:00Z", "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}}
+    assert Upload.from_event(event) == Upload(
+        "b", "k", None, "", "", 0, datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    )
+
+
+def test_a_utc_time_is_written_as_events_have_it():
+    at = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    assert (utc_text(at), utc_text(at, "milliseconds")) == (
+        "2026-11-24T09:30:00Z",
+        "2026-11-24T09:30:00.000Z",
+    )
+
+
+@pytest.mark.parametrize(("url", "parts"), [("s3://b/a/k", ("b", "a/k")), ("s3://b", ("b", ""))])
+def test_a_url_of_s3_is_a_bucket_and_a_key(url, parts):
+    assert bucket_and_key(url) == parts
 
 
 def test_a_time_with_another_zone_becomes_utc():
