@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from ingest.stats import Interval
+from ingest.stats import Interval, f_tail
 
 PSI_FLOOR = 1e-4
 """Smaller shares count as this in the PSI: one empty class would make it infinite."""
@@ -20,6 +20,8 @@ _EXPECTED = 5.0
 Source: Cochran, Biometrics 10 (1954)."""
 _SCATTERING = 20
 """Least images in each week: with fewer, chance dominates."""
+ENOUGH_WEEKS = 8
+"""Fewest earlier weeks from which it is known how much the weeks of one place differ."""
 _MEDIAN_SQUARE = 0.45493642311957
 """Median of the square of a normal variable."""
 _TINY = 1e-300
@@ -111,6 +113,31 @@ def p_values_among_others(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]
         p_value = math.erfc(math.sqrt(squares[place] / scatter / 2))
         found.append(max(chi_squared(*pair).p_value, p_value))
     return found
+
+
+def p_value_among_weeks(weeks: Sequence[tuple[int, int]], now: tuple[int, int]) -> float:
+    """Test whether two counts of a week have the shares of the weeks before, by how much those differ.
+
+    Some places vary more from week to week than others, which those do not tell. The p-value is Student's, on
+    the arcsine of the root: a share near 0 or 1 scatters there as any other does. A week with more images
+    than usual is no better known than a usual one. 0, which leaves the decision to other tests, for fewer
+    than `ENOUGH_WEEKS` weeks with images.
+    """
+    angles = [(_angle(week), sum(week)) for week in weeks if sum(week)]
+    if len(angles) < ENOUGH_WEEKS or not sum(now):
+        return 0.0
+    images = sum(of_week for _, of_week in angles)
+    usual = math.fsum(angle * of_week for angle, of_week in angles) / images
+    freedom = len(angles) - 1
+    variance = math.fsum((angle - usual) ** 2 * of_week for angle, of_week in angles) / freedom
+    if not variance:
+        return 0.0
+    known = 1 / min(sum(now), images / len(angles)) + 1 / images
+    return f_tail((_angle(now) - usual) ** 2 / variance / known, 1, freedom)
+
+
+def _angle(counts: tuple[int, int]) -> float:
+    return math.asin(math.sqrt(counts[0] / sum(counts)))
 
 
 def _square(baseline: tuple[int, int], current: tuple[int, int]) -> float:

@@ -208,6 +208,11 @@ class Departure:
         return max(self.shares, key=lambda share: abs(share.points))
 
     @property
+    def moved(self) -> float:
+        """Share of the images that would have to be in another class for the usual mix."""
+        return sum(abs(share.points) for share in self.shares) / 2
+
+    @property
     def significant(self) -> bool:
         """Whether neither chance nor the scatter of days explains it."""
         return self.shift.p_value < UNUSUAL_P and self.by_chance_p < SIGNIFICANT_P
@@ -300,8 +305,8 @@ class Folder:
     """None where the compared week may have counted the folder among all others."""
     baseline_accepted_share: float | None
     p_value: float
-    """p-value of the change of the accepted share, given chance and the variation of other folders' shares,
-    times the number of folders tested (Bonferroni)."""
+    """p-value of the change of the accepted share, given chance, the variation of other folders' shares and
+    that of the folder's own weeks, times the number of folders tested (Bonferroni)."""
     reference_accepted_share: float | None
     """In the reference weeks; None if they may have counted the folder among all others."""
     weeks_fallen: int

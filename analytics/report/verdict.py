@@ -374,7 +374,7 @@ def _is_far(measure: str, departure: Departure) -> bool:
     if measure in _SHARE_POINTS:
         return abs(departure.share.points) >= _SHARE_POINTS[measure]
     is_far = departure.shift.size == "large"
-    return is_far or (measure == "label" and abs(departure.most.points) >= CLASS_POINTS)
+    return is_far or (measure == "label" and departure.moved >= CLASS_POINTS)
 
 
 def _direction(departure: Departure, other: Departure) -> float:
@@ -417,15 +417,16 @@ def _classes(numbers: Numbers) -> list[Finding]:
     classes = numbers.departures["label"]
     if classes.shift.size == "unknown" or not classes.significant:
         return []
-    moved = classes.most
-    points = abs(moved.points)
-    if classes.shift.size == "small" and points < CLASS_POINTS / 2:
+    if classes.shift.size == "small" and classes.moved < CLASS_POINTS / 2:
         return []
+    is_large = classes.shift.size == "large" or classes.moved >= CLASS_POINTS
+    most = classes.most
     what = (
-        f"The mix of classes has shifted: {percent(moved.share)} of the classified images are "
-        f"{short(moved.name)}, usually {percent(moved.usual_share)}."
+        f"The mix of classes has shifted: {percent(most.share)} of the classified images are "
+        f"{short(most.name)}, usually {percent(most.usual_share)}."
     )
-    return [Finding(classes.shift.size == "large" or points >= CLASS_POINTS, what, _LOOK["label"])]
+    # All shares move together: a shift that people want to see is far beyond the usual level.
+    return [Finding(is_large and classes.shift.p_value < SIGNIFICANT_P, what, _LOOK["label"])]
 
 
 def _confidence(numbers: Numbers) -> list[Finding]:

@@ -339,17 +339,25 @@ def _folders(
         for name in tallies
     }
     # The evidence comes from all the weeks before, not from the compared one alone.
-    usual = _by_folder(rows, {*quarter, *([compare] if compare else [])} - {week})
+    before_week = sorted({*quarter, *([compare] if compare else [])} - {week})
+    usual, by_week = _by_folder(rows, before_week), [_by_folder(rows, [each]) for each in before_week]
     asked = {
         name: (_accepted(usual[name]), _accepted(tallies[name]))
         for name, before in baselines.items()
         if before and before.not_failed and tallies[name].not_failed and name in usual
     }
-    found = drift.p_values_among_others(list(asked.values()))
+    among_others = drift.p_values_among_others(list(asked.values()))
+    among_weeks = [
+        drift.p_value_among_weeks([_accepted(of[name]) for of in by_week if name in of], pair[1])
+        for name, pair in asked.items()
+    ]
     # The folders with a row of their own were chosen from all, some of them for how they fell.
     others = max((int(row["folders"]) for row in now.get(None, ())), default=0)
     tested = len(asked) + others
-    p_values = {name: min(tested * p_value, 1.0) for name, p_value in zip(asked, found, strict=True)}
+    p_values = {
+        name: min(tested * max(p_value, own), 1.0)
+        for name, p_value, own in zip(asked, among_others, among_weeks, strict=True)
+    }
     then_by_folder = _by_folder(rows, reference)
     weeks_fallen = _weeks_fallen(rows, week, then_by_folder)
     folders = []

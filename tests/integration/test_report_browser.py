@@ -31,7 +31,7 @@ from tests.builders_table import (
 from tests.chromium import CHROMIUM, QUIET
 
 WEEK = IsoWeek.parse("2026-W47")
-LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "image.jpg"
+LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "x" * 200 + ".jpg"
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="There is no Chromium here; apt-get install chromium brings one."
@@ -131,21 +131,24 @@ def test_nothing_is_wider_than_the_screen_and_no_text_is_below_12_px(page, tmp_p
     assert found[1] == f"[{width_px},[],[]]"
 
 
-def test_no_reason_is_broken_within_a_word(page, tmp_path):
+def test_no_reason_is_broken_within_a_word_and_a_long_key_stays_in_its_card(page, tmp_path):
     probe = tmp_path / "probe.html"
     script = (
         "<output></output><script>onload=()=>{document.querySelector('output').textContent="
         "[...document.querySelectorAll('#rejects tbody th, #failures tbody th')].map(e=>{"
         "const r=document.createRange();r.selectNodeContents(e);"
         "return e.textContent+' '+r.getClientRects().length})"
-        "}</script>"
+        ".concat([...document.querySelectorAll('#rejects .scroll, #failures .scroll')].map(e=>"
+        "'hidden '+(e.scrollWidth-e.clientWidth)))}</script>"
     )
     text = page.read_text(encoding="utf-8").replace("default-src 'none';", "")
     probe.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
     dom = chromium("--window-size=1280,900", "--dump-dom", probe.as_uri()).stdout
     found = re.search(r"<output>(.*?)</output>", dom)
     assert found
-    reasons = dict(entry.rsplit(" ", 1) for entry in found[1].split(","))
+    *words, hidden_px, also_hidden_px = (entry.rsplit(" ", 1) for entry in found[1].split(","))
+    assert max(int(hidden_px[1]), int(also_hidden_px[1])) <= 30
+    reasons = dict(words)
     assert "unsupported_format" in reasons
     assert set(reasons.values()) == {"1"}, reasons
 

@@ -223,6 +223,35 @@ def test_where_the_others_differ_as_much_a_gap_is_no_evidence():
     assert drift.p_values_among_others([*few, falls])[-1] == pytest.approx(drift.chi_squared(*falls).p_value)
 
 
+def test_what_a_place_does_now_and_then_is_no_evidence_although_all_others_are_steady():
+    unsteady = [(850, 150), (720, 280)] * 6
+    assert drift.p_value_among_weeks(unsteady, (715, 285)) > 0.1
+    assert drift.p_value_among_weeks(unsteady, (250, 750)) < 1e-4
+    assert drift.p_value_among_weeks([(850, 150), (845, 155)] * 6, (715, 285)) < 1e-6
+
+
+def test_a_place_that_goes_blind_is_told_from_one_that_varies_by_as_many_points():
+    unsteady = [(48, 52), (37, 63), (56, 44), (54, 46), (41, 59), (64, 36)] * 2
+    assert drift.p_value_among_weeks(unsteady, (1, 99)) < 1e-4
+
+
+def test_the_weeks_of_a_place_give_p_values_that_are_as_rare_as_they_say():
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(400):
+        shares = rng.normal(0.8, 0.04, 13)
+        accepted = rng.binomial(400, shares)
+        *weeks, now = [(int(k), 400 - int(k)) for k in accepted]
+        found.append(drift.p_value_among_weeks(weeks, now))
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_with_few_weeks_or_no_difference_between_them_other_tests_decide():
+    assert drift.p_value_among_weeks([(9, 1)] * 12, (1, 9)) == 0
+    assert drift.p_value_among_weeks([(9, 1), (8, 2)] * 3, (1, 9)) == 0
+    assert drift.p_value_among_weeks([(9, 1), (8, 2)] * 6, (0, 0)) == 0
+
+
 @given(st.lists(st.tuples(*[st.tuples(st.integers(0, 500), st.integers(0, 500))] * 2), max_size=8))
 def test_other_pairs_make_no_gap_surer(pairs):
     for pair, p_value in zip(pairs, drift.p_values_among_others(pairs), strict=True):

@@ -7,6 +7,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import groupby
@@ -20,9 +21,11 @@ from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition, to_table
 from analytics.questions.queries import question, saved_queries, views
 from analytics.report.build import WeeklyReport, build_report
+from analytics.report.drift import Evidence
 from analytics.report.isoweek import IsoWeek
-from analytics.report.numbers import QUESTIONS_OF_LABELS
+from analytics.report.numbers import QUESTIONS_OF_LABELS, Departure, Shift, UsualShare
 from analytics.report.sections import QUESTIONS, chapters
+from analytics.report.verdict import judge
 from analytics.review.thumbnails import small_jpeg
 from analytics.text import p_value, percent
 from infra.operations.write_report import default_week
@@ -221,6 +224,18 @@ def test_the_cards_say_what_is_clear_by_the_scatter_of_days_and_the_table_has_th
         assert ("it is statistically clear" in cards[slug].note) is is_clear
         assert "scatter of days" in cards[slug].statistics
         assert p_value(departure.shift.p_value) in cards[slug].statistics
+
+
+def test_a_mix_that_shifts_by_a_few_points_in_each_of_several_classes_needs_attention(report):
+    usual, now = [25, 25, 25, 25], [31, 31, 19, 19]
+    shares = [UsualShare(name, a / 100, b / 100) for name, a, b in zip("abcd", now, usual, strict=True)]
+    shift = Shift.of(usual, now, Evidence("scatter of days", 9.0, 1e-6, 80))
+    classes = Departure(shift, 1e-6, shares)
+    numbers = replace(report.numbers, departures={**report.numbers.departures, "label": classes})
+    (found,) = [of for of in judge(numbers, NOW.date()).findings if of.section == "classes"]
+    assert shift.size == "small"
+    assert found.attention
+    assert "31.0\u00a0% of the classified images are a, usually 25.0\u00a0%" in found.what
 
 
 def test_a_shift_of_classes_and_of_brightness_needs_attention(report):
