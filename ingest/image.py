@@ -121,6 +121,18 @@ def prepare_for(form: ModelInput, data: bytes) -> PreparedImage:
         return _judged(format_, lambda: _prepare(claim, format_, form))
 
 
+def as_a_model_sees(form: ModelInput, data: bytes) -> Image.Image:
+    """Return an image's pixels as they reach the model: prepared, and read from the endpoint's file.
+
+    Only a JPEG has other pixels than were prepared.
+
+    Raises:
+        RejectedImage: see `prepare_for`.
+    """
+    pixels = prepare_for(form, data).pixels
+    return prepare_for(form, form.file_of(pixels)).pixels if form.jpeg_quality else pixels
+
+
 def _judged(format_: str, read: Callable[[], T]) -> T:
     """Return the result of `read`, and turn every error into a rejection.
 

@@ -45,7 +45,7 @@ class ModelInput:
         """Read the environment, the template's parameters or a model's card.
 
         The environment and the template have the same names, with text: `224` or `320x240` (width, height). A
-        card has `image_size_px`, a number or a list of both, and may have `resize_mode`.
+        card has `image_size_px`, a number or a list of both, and may have `resize_mode` and `jpeg_quality`.
 
         Raises:
             KeyError: the size is missing.
@@ -56,7 +56,7 @@ class ModelInput:
         mode = said.get("ResizeMode", said.get("resize_mode", SQUEEZE))
         if mode not in RESIZE_MODES:
             raise ValueError(f"the resize mode must be one of {', '.join(RESIZE_MODES)}, not {mode!r:.50}")
-        jpeg_quality = int(said.get("JpegQuality", 0))
+        jpeg_quality = int(said.get("JpegQuality", said.get("jpeg_quality", 0)))
         if not 0 <= jpeg_quality <= 100:
             raise ValueError(f"the JPEG quality must be 1 to 100, or 0 for PNG, not {jpeg_quality}")
         content_type = said.get("EndpointContentType") or f"image/{'jpeg' if jpeg_quality else 'png'}"
@@ -64,9 +64,21 @@ class ModelInput:
 
     def to_parameters(self) -> dict[str, str]:
         """Return the template's parameters that a model's card determines."""
-        is_square = self.width_px == self.height_px
-        size = f"{self.width_px}" if is_square else f"{self.width_px}x{self.height_px}"
-        return {"ImageSizePx": size, "ResizeMode": self.resize_mode}
+        size = f"{self.width_px}" if self.is_square else f"{self.width_px}x{self.height_px}"
+        return {"ImageSizePx": size, "ResizeMode": self.resize_mode, "JpegQuality": str(self.jpeg_quality)}
+
+    def to_card(self) -> dict[str, Any]:
+        """Return the entries of a model's card from which `from_mapping` reads the same."""
+        return {
+            "image_size_px": self.width_px if self.is_square else list(self.size_px),
+            "resize_mode": self.resize_mode,
+            "jpeg_quality": self.jpeg_quality,
+        }
+
+    @property
+    def is_square(self) -> bool:
+        """Whether width and height are the same."""
+        return self.width_px == self.height_px
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from analytics.questions.queries import internal_query, saved_query
 from infra.operations.original import original
 from infra.stack import Stack
 from ingest.errors import RejectedImage, SconesError
-from ingest.image import prepare_for
+from ingest.image import as_a_model_sees
 from ingest.model_input import ModelInput
 from model import calibrate
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UnusableModel, read_card
@@ -142,7 +142,7 @@ def _fetched(
             if data is None:
                 continue
             try:
-                yield np.asarray(prepare_for(form, data).pixels), label
+                yield np.asarray(as_a_model_sees(form, data)), label
             except RejectedImage:
                 continue
 

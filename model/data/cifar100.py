@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model.data.dataset import SIZE_PX, DataError, Dataset
+from model.data.dataset import DataError, Dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 MD5 = "eb9058c3a382ffc7106e4002c42a8d85"
@@ -32,6 +32,8 @@ MD5 = "eb9058c3a382ffc7106e4002c42a8d85"
 FOLDER = "cifar-100-python"
 PART_MAX_BYTES = 256 * 1024 * 1024
 """The largest official part, `train`, has 155 MB."""
+_SIZE_PX = 32
+"""Width and height of its images."""
 _CHUNK_BYTES = 1024 * 1024
 _TIMEOUT_S = 30
 
@@ -86,8 +88,8 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
             hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(known[:5])}, …"
             raise DataError(f"{path.name} has no class {name!r}: {hint}")
     data, fine = content.get("data"), content.get("fine_labels")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3 * SIZE_PX**2,):
-        raise DataError(f"{path.name}: the images of {FOLDER}/{part} are not rows of {3 * SIZE_PX**2} bytes")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3 * _SIZE_PX**2,):
+        raise DataError(f"{path.name}: the images of {FOLDER}/{part} are not rows of {3 * _SIZE_PX**2} bytes")
     if not isinstance(fine, list) or len(fine) != len(data) or not all(_is_index(i, known) for i in fine):
         raise DataError(f"{path.name}: the labels of {FOLDER}/{part} do not fit its images and classes")
     chosen = tuple(classes) or tuple(name for i, name in enumerate(known) if i in set(fine))
@@ -103,7 +105,7 @@ def read(path: Path, classes: Sequence[str], part: Part = "train") -> Dataset:
     if len(names) != len(data):
         raise DataError(f"{path.name}: {FOLDER}/{part} has {len(data)} images, but {len(names)} file names")
     return Dataset(
-        pixels=np.ascontiguousarray(data[rows].reshape(-1, 3, SIZE_PX, SIZE_PX).transpose(0, 2, 3, 1)),
+        pixels=np.ascontiguousarray(data[rows].reshape(-1, 3, _SIZE_PX, _SIZE_PX).transpose(0, 2, 3, 1)),
         labels=np.array([place[fine[i]] for i in rows], dtype=np.int64),
         classes=chosen,
         names=tuple(names[i] for i in rows),

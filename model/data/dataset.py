@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import SconesError
+from ingest.model_input import ModelInput
 
-SIZE_PX = 32
-"""Width and height of the images of CIFAR-100, and of the input of every model in this project."""
+DEFAULT_FORM = ModelInput.square(32)
+"""Size of the images of CIFAR-100, and of the input of a model for which no other is asked."""
 
 _THUMBNAIL_PX = 8
 NEAR_DISTANCE = 6.0
@@ -30,7 +31,7 @@ class Dataset:
     """Images with their labels."""
 
     pixels: NDArray[np.uint8]
-    """`(n, 32, 32, 3)`, RGB."""
+    """`(n, height, width, 3)`, RGB, as a model of this `form` sees the images."""
     labels: NDArray[np.int64]
     """`(n,)`, indices into `classes`."""
     classes: tuple[str, ...]
@@ -40,16 +41,15 @@ class Dataset:
     """Files that were left out, each with its reason."""
     notes: tuple[str, ...] = ()
     """Other things that were not read, one sentence each."""
+    form: ModelInput = DEFAULT_FORM
 
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
         """Return these images alone, in this order."""
-        return Dataset(
-            self.pixels[indices],
-            self.labels[indices],
-            self.classes,
-            tuple(self.names[i] for i in indices),
-            self.unreadable,
-            self.notes,
+        return replace(
+            self,
+            pixels=self.pixels[indices],
+            labels=self.labels[indices],
+            names=tuple(self.names[i] for i in indices),
         )
 
     def counts(self) -> dict[str, int]:
@@ -116,6 +116,8 @@ def without_duplicates(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
             dropped.append(f"{dataset.names[i]}: the same image as {dataset.names[kept[digest]]}")
         else:
             kept[digest] = i
+    if not dropped:
+        return dataset, ()
     return dataset.take(np.array(list(kept.values()), dtype=np.int64)), tuple(dropped)
 
 
@@ -202,9 +204,13 @@ def _examples(lines: Sequence[str]) -> str:
 
 
 def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    block = SIZE_PX // _THUMBNAIL_PX
-    blocks = pixels.reshape(len(pixels), _THUMBNAIL_PX, block, _THUMBNAIL_PX, block, 3)
-    result: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(pixels), -1)
+    """Return the mean of each of 8 × 8 blocks, `(n, 192)`; blocks may differ by a pixel in size."""
+    _, height, width, _ = pixels.shape
+    rows, columns = (np.arange(_THUMBNAIL_PX + 1) * side // _THUMBNAIL_PX for side in (height, width))
+    sums = np.add.reduceat(pixels, rows[:-1], axis=1, dtype=np.uint32)
+    sums = np.add.reduceat(sums, columns[:-1], axis=2)
+    areas = np.diff(rows)[:, None, None] * np.diff(columns)[:, None]
+    result: NDArray[np.float32] = (sums / areas).astype(np.float32).reshape(len(pixels), -1)
     return result
 
 

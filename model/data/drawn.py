@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ingest.image import prepare
+from ingest.image import as_a_model_sees
+from ingest.model_input import ModelInput
 from model.data import cifar100, unrelated
-from model.data.dataset import SIZE_PX, Dataset
+from model.data.dataset import DEFAULT_FORM, Dataset
 from model.data.drawings import draw
 
 _WIDTHS_PX = (32, 48, 64, 96, 128, 200, 320)
@@ -18,8 +19,8 @@ _HEIGHT_BY_WIDTH = (1.0, 3 / 4, 4 / 3, 9 / 16)
 _TEST_SHARE = 0.2
 
 
-def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
-    """Return `each` drawings of each class, prepared like images that are classified.
+def drawn(classes: Sequence[str], each: int, purpose: str, form: ModelInput = DEFAULT_FORM) -> Dataset:
+    """Return `each` drawings of each class, prepared like images that a model of this form classifies.
 
     The same purpose gives the same drawings, and another purpose gives others: the demo and the tests use no
     training image.
@@ -27,16 +28,18 @@ def drawn(classes: Sequence[str], each: int, purpose: str) -> Dataset:
     Raises:
         KeyError: a class is not one of `model.data.drawings.LABELS`.
     """
-    return _drawn(classes, each, purpose, draw)
+    return _drawn(classes, each, purpose, draw, form)
 
 
-def unrelated_drawn(kinds: Sequence[str], each: int, purpose: str) -> Dataset:
+def unrelated_drawn(
+    kinds: Sequence[str], each: int, purpose: str, form: ModelInput = DEFAULT_FORM
+) -> Dataset:
     """Return `each` images of each kind of unrelated ones, with the kinds as classes.
 
     Raises:
         KeyError: a kind is not one of `model.data.unrelated.KINDS`.
     """
-    return _drawn(kinds, each, purpose, unrelated.draw)
+    return _drawn(kinds, each, purpose, unrelated.draw, form)
 
 
 def _drawn(
@@ -44,6 +47,7 @@ def _drawn(
     each: int,
     purpose: str,
     artist: Callable[[str, int, int, random.Random], Image.Image],
+    form: ModelInput,
 ) -> Dataset:
     pixels, labels, names = [], [], []
     for label, name in enumerate(classes):
@@ -53,7 +57,7 @@ def _drawn(
             width_px = rng.choice(_WIDTHS_PX)
             height_px = round(width_px * rng.choice(_HEIGHT_BY_WIDTH))
             artist(name, width_px, height_px, rng).save(buffer, "PNG")
-            pixels.append(np.asarray(prepare(buffer.getvalue(), SIZE_PX).pixels))
+            pixels.append(np.asarray(as_a_model_sees(form, buffer.getvalue())))
             labels.append(label)
             names.append(f"{name}_drawn_{number:06}.png")
     return Dataset(
@@ -61,6 +65,7 @@ def _drawn(
         labels=np.array(labels, dtype=np.int64),
         classes=tuple(classes),
         names=tuple(names),
+        form=form,
     )
 
 

@@ -11,9 +11,10 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ingest.errors import MAX_BYTES, RejectedImage, too_large
-from ingest.image import prepare
+from ingest.image import as_a_model_sees
+from ingest.model_input import ModelInput
 from ingest.system_files import system_part, twins
-from model.data.dataset import SIZE_PX, DataError, Dataset
+from model.data.dataset import DEFAULT_FORM, DataError, Dataset
 
 Progress = Callable[[int, int], None]
 """Called with the images read and the images in total."""
@@ -27,12 +28,14 @@ def parts_of(path: Path) -> set[str]:
     return set(_split(path)) or {"train"}
 
 
-def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> Dataset:
+def read(
+    path: Path, classes: Sequence[str], part: str, progress: Progress, form: ModelInput = DEFAULT_FORM
+) -> Dataset:
     """Return the images of these classes; if none is given, of every class that has a folder.
 
-    An image is prepared exactly like one that is classified. A file that cannot be is listed as unreadable.
-    Hidden files, files of operating systems and folders of such names are not read. The notes name everything
-    that was not read.
+    An image is prepared exactly like one that is classified by a model of this form. A file that cannot be is
+    listed as unreadable. Hidden files, files of operating systems and folders of such names are not read. The
+    notes name everything that was not read.
 
     Raises:
         DataError: there is no such folder, part or class, or no readable image.
@@ -57,13 +60,16 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
                 else:
                     files.append((file, label))
     notes += _counted(skipped)
-    pixels, labels, names, unreadable = [], [], [], []
+    pixels = np.empty((len(files), form.height_px, form.width_px, 3), np.uint8)
+    labels: list[int] = []
+    names: list[str] = []
+    unreadable: list[str] = []
     for done, (file, label) in enumerate(files, start=1):
         name = file.relative_to(root).as_posix()
         try:
             if file.stat().st_size > MAX_BYTES:
                 raise too_large(file.stat().st_size)
-            pixels.append(np.asarray(prepare(file.read_bytes(), SIZE_PX).pixels))
+            pixels[len(labels)] = np.asarray(as_a_model_sees(form, file.read_bytes()))
             labels.append(label)
             names.append(name)
         except RejectedImage as error:
@@ -71,15 +77,16 @@ def read(path: Path, classes: Sequence[str], part: str, progress: Progress) -> D
         except OSError as error:
             unreadable.append(f"{name}: {error.strerror or error}")
         progress(done, len(files))
-    if not pixels:
+    if not labels:
         raise DataError(f"{root} has no readable image of {', '.join(chosen) or _there(root, folders)}")
     return Dataset(
-        np.stack(pixels),
+        pixels[: len(labels)],
         np.array(labels, dtype=np.int64),
         chosen,
         tuple(names),
         tuple(unreadable),
         tuple(notes),
+        form,
     )
 
 

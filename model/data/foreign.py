@@ -25,7 +25,7 @@ def read(path: Path, known: Dataset, progress: folder.Progress) -> tuple[Dataset
     Raises:
         DataError: there are too few kinds, a kind has the name of a class, or nothing is readable.
     """
-    found = folder.read(path, (), "train", progress)
+    found = folder.read(path, (), "train", progress, known.form)
     if both := sorted(set(found.classes) & set(known.classes)):
         raise DataError(f"{path} has a folder {both[0]!r}, which is a class of the model: take it out")
     if len(found.classes) < LEAST_KINDS:
@@ -35,7 +35,7 @@ def read(path: Path, known: Dataset, progress: folder.Progress) -> tuple[Dataset
         )
     hashes = {hashlib.sha256(image.tobytes()).digest() for image in known.pixels}
     new = [hashlib.sha256(image.tobytes()).digest() not in hashes for image in found.pixels]
-    return without_duplicates(found.take(np.flatnonzero(new)))
+    return without_duplicates(found if all(new) else found.take(np.flatnonzero(new)))
 
 
 def fold_of_kinds(foreign: Dataset, folds: int, seed: int) -> NDArray[np.int64]:

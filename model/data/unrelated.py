@@ -29,15 +29,25 @@ def draw(kind: str, width_px: int, height_px: int, rng: random.Random) -> Image.
     return image.resize((width_px, height_px), Image.Resampling.BICUBIC)
 
 
-def crops(pixels: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return small squares of images `(n, s, s, 3)`, enlarged to whole images: mere surfaces."""
-    side_px = pixels.shape[1]
+def crops(
+    pixels: NDArray[np.uint8], rows: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return small squares of images, enlarged to whole images: mere surfaces.
+
+    Args:
+        pixels: `(n, height, width, 3)`.
+        rows: which of the images to choose from.
+        count: of the squares.
+        rng: chooses.
+    """
+    _, height_px, width_px, _ = pixels.shape
+    side_px = min(height_px, width_px)
     result = []
-    for image in pixels[rng.integers(len(pixels), size=count)]:
+    for image in pixels[rows[rng.integers(len(rows), size=count)]]:
         part_px = int(rng.integers(side_px // 6, side_px // 4 + 1))
         top, left = rng.integers(side_px - part_px + 1, size=2)
         part = Image.fromarray(image[top : top + part_px, left : left + part_px])
-        result.append(np.asarray(part.resize((side_px, side_px), Image.Resampling.BICUBIC)))
+        result.append(np.asarray(part.resize((width_px, height_px), Image.Resampling.BICUBIC)))
     return np.stack(result)
 
 

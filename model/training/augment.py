@@ -8,12 +8,13 @@ from torch.nn import functional
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
-def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tensor:
-    """Mirror, turn, scale, stretch and shift each image, and sample it at `size_px`.
+def move(images: torch.Tensor, size_px: tuple[int, int], rng: torch.Generator) -> torch.Tensor:
+    """Mirror, turn, scale, stretch and shift each image, and sample it at `size_px`, height and width.
 
-    `(n, 3, h, w)` → `(n, 3, size_px, size_px)`; pixels from outside are reflected ones.
+    `(n, 3, h, w)` → `(n, 3, *size_px)`; pixels from outside are reflected ones.
     """
     count = len(images)
+    ratio = size_px[0] / size_px[1]  # coordinates go from -1 to 1 along both sides
 
     def within(limit: float) -> torch.Tensor:
         return (torch.rand(count, generator=rng) * 2 - 1) * limit
@@ -24,10 +25,10 @@ def move(images: torch.Tensor, size_px: int, rng: torch.Generator) -> torch.Tens
     right, down = within(0.25), within(0.25)
     cos, sin = torch.cos(turn), torch.sin(turn)
     rows = [
-        torch.stack([mirror * cos * scale * stretch, -sin * scale, right], dim=1),
-        torch.stack([mirror * sin * scale, cos * scale / stretch, down], dim=1),
+        torch.stack([mirror * cos * scale * stretch, -sin * scale * ratio, right], dim=1),
+        torch.stack([mirror * sin * scale / ratio, cos * scale / stretch, down], dim=1),
     ]
-    grid = functional.affine_grid(torch.stack(rows, dim=1), [count, 3, size_px, size_px], align_corners=False)
+    grid = functional.affine_grid(torch.stack(rows, dim=1), [count, 3, *size_px], align_corners=False)
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -61,14 +62,14 @@ def paste(images: torch.Tensor, targets: torch.Tensor, rng: torch.Generator) -> 
     Source: Yun et al. 2019, https://arxiv.org/abs/1905.04899
     """
     other = torch.randperm(len(images), generator=rng)
-    side_px = images.shape[-1]
-    half_px = side_px * math.sqrt(float(torch.rand(1, generator=rng))) / 2
-    x, y = (torch.rand(2, generator=rng) * side_px).tolist()
-    left, right = round(max(0.0, x - half_px)), round(min(float(side_px), x + half_px))
-    top, bottom = round(max(0.0, y - half_px)), round(min(float(side_px), y + half_px))
+    height, width = images.shape[2:]
+    half = math.sqrt(float(torch.rand(1, generator=rng))) / 2
+    x, y = (torch.rand(2, generator=rng) * torch.tensor([width, height])).tolist()
+    left, right = round(max(0.0, x - width * half)), round(min(float(width), x + width * half))
+    top, bottom = round(max(0.0, y - height * half)), round(min(float(height), y + height * half))
     images = images.clone()
     images[:, :, top:bottom, left:right] = images[other][:, :, top:bottom, left:right]
-    return images, targets.lerp(targets[other], (right - left) * (bottom - top) / side_px**2)
+    return images, targets.lerp(targets[other], (right - left) * (bottom - top) / (width * height))
 
 
 def _beta(alpha: float, rng: torch.Generator) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from model import calibrate
-from model.data.dataset import SIZE_PX, Dataset
+from model.data.dataset import Dataset
 from model.files import CARD_FILE, MODEL_FILE
 from model.training import label_errors
 from model.training.classifier_file import ModelFile
@@ -44,7 +44,7 @@ def make(
     return {
         "model_version": file.model_version,
         "classes": list(dataset.classes),
-        "image_size_px": SIZE_PX,
+        **dataset.form.to_card(),
         "temperature": temperature,
         "target_precision": target_precision,
         "threshold": threshold,

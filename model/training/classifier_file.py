@@ -1,4 +1,4 @@
-"""The contract of every model file: `images` uint8 `(n, s, s, 3)` in, `probabilities` float32 `(n, k)` out.
+"""The contract of every model file: `images` uint8 `(n, h, w, 3)` in, `probabilities` float32 `(n, k)` out.
 
 A model that was taught with foreign images has a second output, `unfamiliarity` float32 `(n,)`, 0 to 1.
 Everything between the pixels and the calibrated probabilities is inside the file. Serving it needs no
@@ -18,7 +18,7 @@ from model.training.onnx_file import Graph
 from model.unfamiliarity import Scale
 
 Body = Callable[[Graph, str], str]
-"""Adds the nodes from normalised pixels `(n, 3, size, size)` to logits `(n, k)` to a graph.
+"""Adds the nodes from normalised pixels `(n, 3, height, width)` to logits `(n, k)` to a graph.
 
 Where foreign images were taught, the logits of their kinds follow those of the classes."""
 
@@ -36,7 +36,7 @@ def build(
     *,
     name: str,
     classes: Sequence[str],
-    size_px: int,
+    size_px: tuple[int, int],
     mean: NDArray[np.float32],
     std: NDArray[np.float32],
     temperature: float,
@@ -44,7 +44,8 @@ def build(
 ) -> ModelFile:
     """Put a body between normalisation with `mean` and `std`, each `(3,)`, and calibrated probabilities.
 
-    With a scale, the body has logits of foreign kinds too, and the file tells the unfamiliarity.
+    `size_px` is the width and height of the images. With a scale, the body has logits of foreign kinds too,
+    and the file tells the unfamiliarity.
     """
     graph = Graph(name)
     x = graph.node("Cast", ["images"], to=1)
@@ -63,7 +64,7 @@ def build(
 
     def file(metadata: dict[str, str]) -> bytes:
         return graph.to_bytes(
-            inputs={"images": ("uint8", ["n", size_px, size_px, 3])},
+            inputs={"images": ("uint8", ["n", size_px[1], size_px[0], 3])},
             outputs=outputs,
             metadata={"classes": json.dumps(list(classes)), **metadata},
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest.model_input import ModelInput
 from model import calibrate
 from model.data import cifar100, folder
 from model.data.dataset import Dataset
@@ -89,7 +90,7 @@ def evaluate(
     there = folder.parts_of(data) if data.is_dir() else cifar100.parts_of(data)
     part = part or ("test" if "test" in there else "train")
     with steps("reading") as progress:
-        images = load_part(data, card["classes"], part, progress)
+        images = load_part(data, card["classes"], part, progress, ModelInput.from_mapping(card))
     with steps("asking") as progress:
         if endpoint_url:
             with over_http(endpoint_url) as classify:

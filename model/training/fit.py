@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from model.calibrate import Ints
 from model.data.dataset import normalised
 from model.training import augment, pretrained
-from model.training.network import MEAN, SIDE_PX, STD, Network, enlarged
+from model.training.network import MEAN, STD, Network, enlarged, seen_px
 
-PREDICT_IMAGES = 100
+_PREDICT_PIXELS = 100 * 80**2
+"""Pixels, as the network sees them, that are predicted at once."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,23 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Examples:
-    """Images to learn: pixels `(n, 32, 32, 3)`, and labels `(n,)` from 0 to below `count`."""
+    """Images to learn."""
 
     pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    """`(m, height, width, 3)`; may be on disk."""
+    rows: Ints
+    """`(n,)`: which of the pixels."""
+    labels: Ints
+    """`(n,)`, from 0 to below `count`."""
     count: int
+
+    def batch(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Return some of the `n` images, normalised, `(b, 3, height, width)`."""
+        return torch.from_numpy(normalised(self.pixels[self.rows[chosen.numpy()]], MEAN, STD))
+
+    def targets(self, first: int, logit_count: int) -> torch.Tensor:
+        """Return targets `(n, logits)` in the columns from `first` on."""
+        return functional.one_hot(torch.from_numpy(self.labels) + first, logit_count).float()
 
 
 def fit(
@@ -75,10 +89,10 @@ def fit(
     torch.utils.deterministic.fill_uninitialized_memory = False  # which costs a tenth of the time
     rng = torch.Generator().manual_seed(seed)
     logit_count = known.count + (foreign.count if foreign else 0)
-    images, targets = _tensors(known, 0, logit_count)
+    targets = known.targets(0, logit_count)
     if foreign:
-        more, more_targets = _tensors(foreign, known.count, logit_count)
-        foreign_batches = _batches(len(more), recipe.foreign_images, rng)
+        more_targets = foreign.targets(known.count, logit_count)
+        foreign_batches = _batches(len(foreign.rows), recipe.foreign_images, rng)
 
     network, average = (pretrained.network(logit_count) for _ in range(2))
     network = network.to(memory_format=torch.channels_last)
@@ -92,21 +106,21 @@ def fit(
         fused=True,
     )
     averaged, trained = _weights(average), _weights(network)
-    batches, epochs = recipe.batches(len(images)), recipe.epochs_over(len(images))
+    batches, epochs = recipe.batches(len(known.rows)), recipe.epochs_over(len(known.rows))
     steps = batches * epochs
     network.train()
     for epoch in range(epochs):
-        order = torch.randperm(len(images), generator=rng)
+        order = torch.randperm(len(known.rows), generator=rng)
         for batch in range(batches):
             step = epoch * batches + batch
             rate = recipe.learning_rate * _schedule((step + 1) / steps, recipe.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[batch * recipe.batch_images : (batch + 1) * recipe.batch_images]
-            x, target = images[chosen], targets[chosen]
+            x, target = known.batch(chosen), targets[chosen]
             if foreign:
                 chosen = next(foreign_batches)
-                x, target = torch.cat([x, more[chosen]]), torch.cat([target, more_targets[chosen]])
+                x, target = torch.cat([x, foreign.batch(chosen)]), torch.cat([target, more_targets[chosen]])
             x, target = _augmented(x, target, recipe, rng)
             x = x.contiguous(memory_format=torch.channels_last)
             loss = functional.cross_entropy(network(x), target)
@@ -121,21 +135,24 @@ def fit(
     return average
 
 
-def logits(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return logits `(n, k)` of pixels `(n, 32, 32, 3)`, averaged with their mirror images."""
-    images = torch.from_numpy(normalised(pixels, MEAN, STD))
+def logits(network: Network, pixels: NDArray[np.uint8], rows: Ints) -> NDArray[np.float32]:
+    """Return logits `(n, k)` of the rows `(n,)` of pixels `(m, height, width, 3)`, averaged with their mirror
+    images."""
     with torch.no_grad():
-        chunks = (enlarged(chunk) for chunk in images.split(PREDICT_IMAGES))
+        chunks = (
+            enlarged(torch.from_numpy(normalised(pixels[chunk], MEAN, STD)))
+            for chunk in at_once(pixels, rows, _PREDICT_PIXELS)
+        )
         parts = [(network(x) + network(x.flip(3))) / 2 for x in chunks]
     result: NDArray[np.float32] = torch.cat(parts).numpy()
     return result
 
 
-def _tensors(examples: Examples, first: int, logit_count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return normalised pixels, and targets `(n, logits)` in the columns from `first` on."""
-    labels = torch.from_numpy(examples.labels) + first
-    images = torch.from_numpy(normalised(examples.pixels, MEAN, STD))
-    return images, functional.one_hot(labels, logit_count).float()
+def at_once(pixels: NDArray[np.uint8], rows: Ints, most_pixels: int) -> Iterator[Ints]:
+    """Give the rows in parts of as many images as have so many pixels, as the network sees them."""
+    images = max(most_pixels // math.prod(seen_px(*pixels.shape[1:3])), 1)
+    for start in range(0, max(len(rows), 1), images):
+        yield rows[start : start + images]
 
 
 def _batches(count: int, size: int, rng: torch.Generator) -> Iterator[torch.Tensor]:
@@ -153,7 +170,7 @@ def _schedule(done: float, warmup: float) -> float:
 def _augmented(
     images: torch.Tensor, targets: torch.Tensor, recipe: Recipe, rng: torch.Generator
 ) -> augment.Pair:
-    images = augment.recolour(augment.move(images, SIDE_PX, rng), rng)
+    images = augment.recolour(augment.move(images, seen_px(*images.shape[2:]), rng), rng)
     draw = float(torch.rand(1, generator=rng))
     if draw < recipe.blend:
         return augment.blend(images, targets, recipe.blend_alpha, rng)

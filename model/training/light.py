@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from model import calibrate
-from model.data.dataset import SIZE_PX, normalised, split, statistics
+from model.data.dataset import normalised, split, statistics
 from model.data.load import Data, Progress
 from model.training import card, patches
 from model.training.classifier_file import ModelFile, build
 
 FOLDS = 5
+_CHUNK = 50
 
 
 def train(
@@ -27,21 +28,28 @@ def train(
     images = data.train
     fold = split(images, FOLDS, seed)
     mean, std = statistics(images.pixels)
-    pixels = normalised(images.pixels, mean, std)
+    size_px = images.form.height_px, images.form.width_px
+    by = patches.shrink_by(*size_px)
+    pixels = np.concatenate(  # in parts: as floats, the whole images take four times the memory
+        [
+            patches.shrunk(normalised(images.pixels[start : start + _CHUNK], mean, std), by)
+            for start in range(0, len(images.pixels), _CHUNK)
+        ]
+    )
     logits = np.zeros((len(fold), len(images.classes)))
     for i in range(FOLDS):
         kept, held = fold != i, fold == i
-        learned = patches.learn(pixels[kept], images.labels[kept], len(images.classes), seed)
+        learned = patches.learn(pixels[kept], images.labels[kept], len(images.classes), seed, size_px)
         logits[held] = learned.logits(pixels[held])
         progress(i + 1, FOLDS + 1)
-    final = patches.learn(pixels, images.labels, len(images.classes), seed)
+    final = patches.learn(pixels, images.labels, len(images.classes), seed, size_px)
     progress(FOLDS + 1, FOLDS + 1)
     temperature = calibrate.fit_temperature(logits, images.labels)
     file = build(
         final,
         name="patches",
         classes=images.classes,
-        size_px=SIZE_PX,
+        size_px=images.form.size_px,
         mean=mean,
         std=std,
         temperature=temperature,

@@ -1,8 +1,8 @@
 """The network, in torch, and its translation into nodes of an ONNX graph.
 
-It is the first two thirds of EfficientNet-Lite0, pretrained on the 1.3 million photos of ImageNet, on
-enlarged images. The later layers hold three quarters of the weights and look at larger areas
-than such small images have.
+It is the first two thirds of EfficientNet-Lite0, pretrained on the 1.3 million photos of ImageNet. It sees
+small images enlarged, and larger ones as they are. The later layers hold three quarters of the weights and
+look at larger areas than small images have.
 
 Sources: Tan & Le 2019, https://arxiv.org/abs/1905.11946 (table 1); the Lite variant has no squeeze-and-
 excitation and rectifies to 0 … 6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from model.data.dataset import SIZE_PX
 from model.training.onnx_file import Graph
 
 Array = NDArray[np.float32]
@@ -24,8 +23,8 @@ Array = NDArray[np.float32]
 MEAN, STD = (np.full(3, value, dtype=np.float32) for value in (127.0, 128.0))
 """Normalisation that the pretrained weights expect."""
 
-SIDE_PX = 80
-"""Width and height to which the images are enlarged within the network."""
+LEAST_SIDE_PX = 80
+"""Smaller images are enlarged within the network, until their shorter side has so many pixels."""
 _FROZEN = 4
 """Number of layers, the stem included, that stay as they were pretrained. Edges and colours are the same in
 all photos; without their gradients, training takes a third less time."""
@@ -79,7 +78,7 @@ class Block(nn.Module):  # type: ignore[misc]
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """Enlarged normalised pixels `(n, 3, 80, 80)` → logits `(n, k)`, of classes and of foreign kinds."""
+    """Normalised pixels `(n, 3, h, w)`, enlarged if small → logits `(n, k)`, of classes and foreign kinds."""
 
     def __init__(self, logit_count: int) -> None:
         super().__init__()
@@ -102,15 +101,22 @@ class Network(nn.Module):  # type: ignore[misc]
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(n, 3, 80, 80)` → `(n, k)`."""
+        """`(n, 3, h, w)` → `(n, k)`."""
         with torch.no_grad():
             x = self.features[:_FROZEN](x)
         return self.head(self.features[_FROZEN:](x).mean((2, 3)))
 
 
+def seen_px(height_px: int, width_px: int) -> tuple[int, int]:
+    """Return the height and width at which the network sees images."""
+    scale = max(LEAST_SIDE_PX / min(height_px, width_px), 1.0)
+    return round(height_px * scale), round(width_px * scale)
+
+
 def enlarged(images: torch.Tensor) -> torch.Tensor:
-    """`(n, 3, h, w)` → `(n, 3, 80, 80)`."""
-    return functional.interpolate(images, size=(SIDE_PX, SIDE_PX), mode="bilinear", align_corners=False)
+    """`(n, 3, h, w)` → the same, or larger as `seen_px` says."""
+    size_px = seen_px(*images.shape[2:])
+    return functional.interpolate(images, size=size_px, mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -166,10 +172,12 @@ class NetworkBody:
     """Convolutions in their order, and whether their input is added to their output."""
     weight: Array
     bias: Array
+    size_px: tuple[int, int]
+    """Height and width of the images."""
 
     @classmethod
-    def of(cls, network: Network) -> "NetworkBody":
-        """Take over what a network has learned."""
+    def of(cls, network: Network, size_px: tuple[int, int]) -> "NetworkBody":
+        """Take over what a network has learned, for images of this height and width."""
         stem, *blocks = network.features
         return cls(
             (
@@ -178,12 +186,15 @@ class NetworkBody:
             ),
             _array(network.head.weight),
             _array(network.head.bias),
+            size_px,
         )
 
     def __call__(self, graph: Graph, x: str) -> str:
         """Add the network to a graph, from pixels at their own size."""
-        factors = np.array([1, 1, SIDE_PX / SIZE_PX, SIDE_PX / SIZE_PX], dtype=np.float32)
-        x = graph.node("Resize", [x, "", graph.constant(factors)], mode="linear")
+        seen = seen_px(*self.size_px)
+        if seen != self.size_px:
+            factors = np.array([1, 1, *map(_factor, self.size_px, seen)], dtype=np.float32)
+            x = graph.node("Resize", [x, "", graph.constant(factors)], mode="linear")
         for layers, adds in self.blocks:
             before = x
             for layer in layers:
@@ -194,6 +205,14 @@ class NetworkBody:
         return graph.node(
             "Gemm", [features, graph.constant(self.weight), graph.constant(self.bias)], transB=1
         )
+
+
+def _factor(side_px: int, seen_px: int) -> np.float32:
+    """Return a factor that leads to that side: ONNX drops what is behind the point."""
+    factor = np.float32(seen_px / side_px)
+    return (
+        factor if int(np.float32(side_px) * factor) == seen_px else np.nextafter(factor, np.float32(np.inf))
+    )
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ingest.model_input import ModelInput
 from model.data import cifar100
-from model.data.dataset import DataError, left_out
+from model.data.dataset import DEFAULT_FORM, DataError, left_out
 from model.data.foreign import read as read_foreign
 from model.data.load import Data, Progress, Steps, load
 from model.training import card, neighbours
@@ -48,6 +49,7 @@ def run(
     download_to: Path,
     classes: Sequence[str],
     foreign: Path | None = None,
+    form: ModelInput = DEFAULT_FORM,
     out: Path,
     target_precision: float,
     steps: Steps,
@@ -61,6 +63,7 @@ def run(
         download_to: where the downloaded archive is kept.
         classes: names of the classes, in order; none stands for all.
         foreign: folder of images that show none of the classes, in a folder for each kind.
+        form: size, resizing and file format of the images that the model will see.
         out: folder to write to.
         target_precision: above 0 and below 1; chooses the thresholds.
         steps: shows the progress of each step.
@@ -79,7 +82,7 @@ def run(
         with steps("downloading") as progress:
             cifar100.download(download_to, progress)
     with steps("reading") as progress:
-        clean = load(data or download_to, classes, progress)
+        clean = load(data or download_to, classes, progress, form)
     if foreign:
         with steps("reading foreign images") as progress:
             strangers, dropped = read_foreign(foreign, clean.train, progress)

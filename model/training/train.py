@@ -8,6 +8,7 @@ kept is trained on all images.
 import math
 import os
 import queue
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,9 +21,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ingest.model_input import ModelInput
 from model import calibrate, unfamiliarity
 from model.calibrate import Floats, Ints
-from model.data.dataset import SIZE_PX, Dataset, split
+from model.data.dataset import DEFAULT_FORM, Dataset, split
 from model.data.drawings import LABELS
 from model.data.drawn import drawn, unrelated_drawn
 from model.data.foreign import fold_of_kinds
@@ -31,7 +33,7 @@ from model.data.unrelated import KINDS, crops
 from model.files import PROBABILITIES, UNFAMILIARITY
 from model.training import card, pretrained
 from model.training.classifier_file import Body, BothSides, ModelFile, build
-from model.training.fit import Examples, Recipe, fit, logits
+from model.training.fit import Examples, Recipe, at_once, fit, logits
 from model.training.network import MEAN, STD, NetworkBody
 from model.training.run import Trained, run
 from model.unfamiliarity import Scale
@@ -41,20 +43,36 @@ MAX_EXPORT_ERROR = 0.1
 """Largest allowed difference between the probabilities of the network and those of the file. Rounding the
 weights causes less, and the figures are the file's; more is a bug in writing it."""
 _DRAWN_TEST = 100
-_PREDICT_IMAGES = 250
+_PREDICT_PIXELS = 250 * 80**2
+"""Pixels, as the network sees them, that a file predicts at once."""
 _WIDE = Scale((-64.0, 64.0), (0.0, 1.0))
 """A scale from which the score itself can be read."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Images of the file of all pixels, by their rows, with labels from 0 to below `count`."""
+
+    rows: Ints
+    labels: Ints
+    count: int
+
+    def examples(self, pixels: NDArray[np.uint8]) -> Examples:
+        return Examples(pixels, self.rows, self.labels, self.count)
 
 
 @dataclass(frozen=True)
 class _Job:
     """One network to train, and the images to predict afterwards."""
 
-    known: Examples
-    foreign: Examples | None
-    held_out: NDArray[np.uint8]
-    held_out_foreign: NDArray[np.uint8]
+    pixels: Path
+    """File of all pixels: the processes share its pages, and none has a copy."""
+    known: _Chosen
+    foreign: _Chosen | None
+    held_out: Ints
+    held_out_foreign: Ints
     classes: tuple[str, ...]
+    form: ModelInput
     recipe: Recipe
     seed: int
 
@@ -111,11 +129,9 @@ def train(
     kind_fold = fold_of_kinds(foreign, FOLDS, seed) if foreign else np.zeros(0, np.int64)
     extra = _drawings(images, drawn_share)
     unrelated = _unrelated(images, foreign, drawn_share)
-    jobs = [
-        _job(images, fold != i, foreign, kind_fold != i, extra, unrelated, recipe, seed * 100 + i + 1)
-        for i in (-1, *range(FOLDS))
-    ]
-    final, *folds = _run(jobs, workers, progress)
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = _jobs(Path(folder) / "pixels.npy", data, extra, unrelated, (fold, kind_fold), recipe, seed)
+        final, *folds = _run(jobs, workers, progress)
     known = _Answers.merged([trained.known for trained in folds], fold)
     strangers = _Answers.merged([trained.foreign for trained in folds], kind_fold)
     temperature = calibrate.fit_temperature(known.logits, images.labels)
@@ -127,7 +143,7 @@ def train(
     scale = None
     if foreign:
         scale = Scale.fit(known.scores[accepted] if accepted.any() else known.scores, strangers.scores)
-    file = _file(final.body, images.classes, temperature, scale)
+    file = _file(final.body, images.classes, images.form, temperature, scale)
     predict = _session(file)
 
     result = card.make(
@@ -169,21 +185,21 @@ def train(
             ),
         }
         if unrelated is not None:
-            unseen = unrelated_drawn(unrelated.classes, _DRAWN_TEST, "test")
-            scores, levels = predict(unseen.pixels)
+            unseen = unrelated_drawn(unrelated.classes, _DRAWN_TEST, "test", images.form)
+            scores, levels = predict(unseen.pixels, np.arange(len(unseen.labels)))
             taken = calibrate.accepted(scores, images.classes, *limits) & (levels <= unfamiliarity.THRESHOLD)
             result["foreign"]["drawings_accepted"] = {
                 name: round(float(taken[unseen.labels == i].mean()), 4)
                 for i, name in enumerate(unseen.classes)
             }
     if data.test is not None:
-        scores, _ = predict(data.test.pixels)
+        scores, _ = predict(data.test.pixels, np.arange(len(data.test.labels)))
         result["test"] = calibrate.figures(
             scores, data.test.labels, images.classes, *limits, target_precision
         )
     if extra is not None:
-        unseen = drawn(images.classes, _DRAWN_TEST, "test")
-        scores, _ = predict(unseen.pixels)
+        unseen = drawn(images.classes, _DRAWN_TEST, "test", images.form)
+        scores, _ = predict(unseen.pixels, np.arange(len(unseen.labels)))
         result["drawings"] = calibrate.figures(
             scores, unseen.labels, images.classes, *limits, target_precision
         )
@@ -196,6 +212,7 @@ def train_and_write(
     download_to: Path,
     classes: Sequence[str] = (),
     foreign: Path | None = None,
+    form: ModelInput = DEFAULT_FORM,
     out: Path,
     seed: int = 0,
     target_precision: float = 0.99,
@@ -215,6 +232,7 @@ def train_and_write(
         classes: names of the classes, in order; none stands for all.
         foreign: folder of images that show none of the classes, in a folder for each kind; None teaches
             nothing about them, and the model does not tell the unfamiliarity.
+        form: size, resizing and file format of the images that the model will see.
         out: folder to write to.
         seed: of everything random.
         target_precision: of accepted images, above 0 and below 1; chooses the thresholds.
@@ -245,6 +263,7 @@ def train_and_write(
         download_to=download_to,
         classes=classes,
         foreign=foreign,
+        form=form,
         out=out,
         target_precision=target_precision,
         steps=steps,
@@ -255,7 +274,9 @@ def train_and_write(
 def _drawings(images: Dataset, share: float) -> Dataset | None:
     """Return additional drawings to learn from, if every class can be drawn."""
     each = math.ceil(len(images.labels) * share / len(images.classes))
-    return drawn(images.classes, each, "training") if each and set(images.classes) <= set(LABELS) else None
+    if not each or not set(images.classes) <= set(LABELS):
+        return None
+    return drawn(images.classes, each, "training", images.form)
 
 
 def _unrelated(images: Dataset, foreign: Dataset | None, share: float) -> Dataset | None:
@@ -263,60 +284,87 @@ def _unrelated(images: Dataset, foreign: Dataset | None, share: float) -> Datase
     if foreign is None or not share:
         return None
     kinds = [kind for kind in KINDS if kind not in images.classes]
-    return unrelated_drawn(kinds, math.ceil(len(foreign.labels) * share / len(kinds)), "training")
+    each = math.ceil(len(foreign.labels) * share / len(kinds))
+    return unrelated_drawn(kinds, each, "training", images.form)
 
 
-def _job(
-    images: Dataset,
-    learn: NDArray[np.bool_],
-    foreign: Dataset | None,
-    learn_foreign: NDArray[np.bool_],
+def _jobs(
+    file: Path,
+    data: Data,
     extra: Dataset | None,
     unrelated: Dataset | None,
+    folds: tuple[Ints, Ints],
     recipe: Recipe,
     seed: int,
-) -> _Job:
-    """Return the job of one network; one trained on all images predicts them all, to check its file."""
-    known = images.take(np.flatnonzero(learn))
-    pixels, labels = known.pixels, known.labels
-    if extra is not None:
-        pixels = np.concatenate([pixels, extra.pixels])
-        labels = np.concatenate([labels, extra.labels])
-    strangers, held_out_foreign = None, images.pixels[:0]
-    if foreign is not None:
-        kinds = [(foreign.pixels[learn_foreign], foreign.labels[learn_foreign])]
-        if unrelated is not None:
-            count = len(unrelated.labels) // len(unrelated.classes)
-            surfaces = crops(known.pixels, count, np.random.default_rng(seed))
-            kinds += [(unrelated.pixels, unrelated.labels), (surfaces, np.zeros(count, np.int64))]
-        strangers = _together(kinds)
-        held_out_foreign = foreign.pixels[~learn_foreign]
-    held_out = images.pixels if learn.all() else images.pixels[~learn]
-    return _Job(
-        Examples(pixels, labels, len(images.classes)),
-        strangers,
-        held_out,
-        held_out_foreign,
-        images.classes,
-        recipe,
-        seed,
-    )
+) -> list[_Job]:
+    """Write all pixels to a file, and return the job of the network that is kept, then that of each fold.
+
+    `folds` are those of the images and of the foreign images. The network that is trained on all images
+    predicts them all, to check its file.
+    """
+    images, foreign = data.train, data.foreign
+    parts = [images.pixels]
+
+    def added(pixels: NDArray[np.uint8]) -> Ints:
+        parts.append(pixels)
+        end = sum(map(len, parts))
+        return np.arange(end - len(pixels), end)
+
+    extra_rows = None if extra is None else added(extra.pixels)
+    foreign_rows = None if foreign is None else added(foreign.pixels)
+    unrelated_rows = None if unrelated is None else added(unrelated.pixels)
+    jobs = []
+    for i in (-1, *range(FOLDS)):
+        learn, held_out = np.flatnonzero(folds[0] != i), np.flatnonzero(folds[0] == i)
+        job_seed = seed * 100 + i + 1
+        rows, labels = learn, images.labels[learn]
+        if extra is not None and extra_rows is not None:
+            rows = np.concatenate([rows, extra_rows])
+            labels = np.concatenate([labels, extra.labels])
+        strangers, held_out_foreign = None, np.zeros(0, np.int64)
+        if foreign is not None and foreign_rows is not None:
+            learn_foreign = folds[1] != i
+            kinds = [(foreign_rows[learn_foreign], foreign.labels[learn_foreign])]
+            if unrelated is not None and unrelated_rows is not None:
+                count = len(unrelated.labels) // len(unrelated.classes)
+                surfaces = crops(images.pixels, learn, count, np.random.default_rng(job_seed))
+                kinds += [(unrelated_rows, unrelated.labels), (added(surfaces), np.zeros(count, np.int64))]
+            strangers = _together(kinds)
+            held_out_foreign = foreign_rows[~learn_foreign]
+        jobs.append(
+            _Job(
+                file,
+                _Chosen(rows, labels, len(images.classes)),
+                strangers,
+                learn if i < 0 else held_out,
+                held_out_foreign,
+                images.classes,
+                images.form,
+                recipe,
+                job_seed,
+            )
+        )
+    shape = sum(map(len, parts)), *images.pixels.shape[1:]
+    whole = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    np.concatenate(parts, out=whole)
+    whole.flush()
+    return jobs
 
 
-def _together(parts: Sequence[tuple[NDArray[np.uint8], Ints]]) -> Examples:
-    """Return images from several sources, with their labels numbered anew and without gaps."""
+def _together(parts: Sequence[tuple[Ints, Ints]]) -> _Chosen:
+    """Return the rows from several sources, with their labels numbered anew and without gaps."""
     labels: list[Ints] = []
     count = 0
     for _, part in parts:
         found, renumbered = np.unique(part, return_inverse=True)
         labels.append(renumbered.astype(np.int64) + count)
         count += len(found)
-    return Examples(np.concatenate([pixels for pixels, _ in parts]), np.concatenate(labels), count)
+    return _Chosen(np.concatenate([rows for rows, _ in parts]), np.concatenate(labels), count)
 
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> list[_Trained]:
     """Train the networks in parallel, each in a process of its own."""
-    total = sum(job.recipe.epochs_over(len(job.known.pixels)) for job in jobs)
+    total = sum(job.recipe.epochs_over(len(job.known.rows)) for job in jobs)
     spawn = get_context("spawn")  # a forked torch may hang
     epochs = spawn.Queue()
     done = 0
@@ -342,20 +390,25 @@ _epochs: Any
 
 
 def _train_one(job: _Job) -> _Trained:
-    network = fit(job.known, job.foreign, job.recipe, job.seed, lambda: _epochs.put(None))
-    body = BothSides(NetworkBody.of(network), job.known.count + (job.foreign.count if job.foreign else 0))
-    predict = _session(_file(body, job.classes, 1.0, _WIDE if job.foreign else None))
-    known, foreign = (_answers(predict, pixels) for pixels in (job.held_out, job.held_out_foreign))
-    expected = calibrate.softmax(logits(network, job.held_out)[:, : job.known.count])
+    pixels = np.load(job.pixels, mmap_mode="r")
+    foreign_examples = job.foreign.examples(pixels) if job.foreign else None
+    network = fit(
+        job.known.examples(pixels), foreign_examples, job.recipe, job.seed, lambda: _epochs.put(None)
+    )
+    logit_count = job.known.count + (job.foreign.count if job.foreign else 0)
+    body = BothSides(NetworkBody.of(network, pixels.shape[1:3]), logit_count)
+    predict = _session(_file(body, job.classes, job.form, 1.0, _WIDE if job.foreign else None))
+    known, foreign = (_answers(predict, pixels, rows) for rows in (job.held_out, job.held_out_foreign))
+    expected = calibrate.softmax(logits(network, pixels, job.held_out)[:, : job.known.count])
     error = np.abs(calibrate.softmax(known.logits) - expected).max()
     if not error <= MAX_EXPORT_ERROR:
         raise RuntimeError(f"the ONNX file differs from what was trained by {error:.4f} in probability")
     return _Trained(body, known, foreign, float(error))
 
 
-def _answers(predict: "_Predict", pixels: NDArray[np.uint8]) -> _Answers:
-    """Return what a file with the scale `_WIDE`, or without one, says of images."""
-    probabilities, levels = predict(pixels)
+def _answers(predict: "_Predict", pixels: NDArray[np.uint8], rows: Ints) -> _Answers:
+    """Return what a file with the scale `_WIDE`, or without one, says of some of the images."""
+    probabilities, levels = predict(pixels, rows)
     width = _WIDE.scores[1] - _WIDE.scores[0]
     return _Answers(
         np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)),
@@ -363,12 +416,14 @@ def _answers(predict: "_Predict", pixels: NDArray[np.uint8]) -> _Answers:
     )
 
 
-def _file(body: Body, classes: tuple[str, ...], temperature: float, scale: Scale | None) -> ModelFile:
+def _file(
+    body: Body, classes: tuple[str, ...], form: ModelInput, temperature: float, scale: Scale | None
+) -> ModelFile:
     return build(
         body,
         name="efficientnet",
         classes=classes,
-        size_px=SIZE_PX,
+        size_px=form.size_px,
         mean=MEAN,
         std=STD,
         temperature=temperature,
@@ -376,20 +431,19 @@ def _file(body: Body, classes: tuple[str, ...], temperature: float, scale: Scale
     )
 
 
-_Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Pixels → probabilities `(n, k)` and unfamiliarity `(n,)`, which is 0 where a file does not tell it."""
+_Predict = Callable[[NDArray[np.uint8], Ints], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Pixels, and the rows that are asked about → probabilities `(n, k)` and unfamiliarity `(n,)`, which is 0
+where a file does not tell it."""
 
 
 def _session(file: ModelFile) -> _Predict:
     session = onnxruntime.InferenceSession(file.content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
-    def predict(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        parts = [
-            session.run(names, {"images": pixels[i : i + _PREDICT_IMAGES]})
-            for i in range(0, max(1, len(pixels)), _PREDICT_IMAGES)
-        ]
+    def predict(pixels: NDArray[np.uint8], rows: Ints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        chunks = at_once(pixels, rows, _PREDICT_PIXELS)
+        parts = [session.run(names, {"images": np.asarray(pixels[chunk])}) for chunk in chunks]
         outputs = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
-        return outputs[PROBABILITIES], outputs.get(UNFAMILIARITY, np.zeros(len(pixels), np.float32))
+        return outputs[PROBABILITIES], outputs.get(UNFAMILIARITY, np.zeros(len(rows), np.float32))
 
     return predict

@@ -1,6 +1,7 @@
 """The half of the model that needs torch: `make test-train`."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -8,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from ingest.model_input import ModelInput  # noqa: E402
 from model import calibrate, unfamiliarity  # noqa: E402
 from model.data.dataset import DataError  # noqa: E402
 from model.data.drawn import drawn, unrelated_drawn  # noqa: E402
@@ -54,16 +56,16 @@ def test_the_file_computes_what_the_network_does(data):
     torch.nn.init.normal_(network.head.weight, std=0.1)
     scale = unfamiliarity.Scale((-2.0, 0.0, 4.0), (0.0, 0.3, 1.0))
     file = build(
-        BothSides(NetworkBody.of(network), 5),
+        BothSides(NetworkBody.of(network, (32, 32)), 5),
         name="net",
         classes=CLASSES,
-        size_px=32,
+        size_px=(32, 32),
         mean=MEAN,
         std=STD,
         temperature=1.3,
         scale=scale,
     )
-    logits = fit.logits(network, data.pixels)
+    logits = fit.logits(network, data.pixels, np.arange(80))
     probabilities = calibrate.softmax(logits[:, :2], 1.3)
     levels = scale(unfamiliarity.score(logits, 2))
     assert np.ptp(probabilities[:, 0]) > 0.5
@@ -88,10 +90,11 @@ def test_missing_weights_are_named_with_their_package(monkeypatch):
 
 def test_the_same_seed_trains_the_same_network_and_another_seed_another(data, foreign):
     recipe = fit.Recipe(epochs=1, least_steps=0)
-    known = fit.Examples(data.pixels, data.labels, 2)
-    strangers = fit.Examples(foreign.pixels, foreign.labels, 6)
+    known = fit.Examples(data.pixels, np.arange(80), data.labels, 2)
+    strangers = fit.Examples(foreign.pixels, np.arange(60), foreign.labels, 6)
     one, same, other = (
-        fit.logits(fit.fit(known, strangers, recipe, seed, quiet), data.pixels) for seed in (1, 1, 2)
+        fit.logits(fit.fit(known, strangers, recipe, seed, quiet), data.pixels, np.arange(80))
+        for seed in (1, 1, 2)
     )
     assert one.shape == (80, 8)
     assert (one == same).all()
@@ -130,8 +133,8 @@ def test_recoloured_images_keep_their_order_of_brightness():
 def test_moved_images_have_the_requested_size_and_their_colour():
     rng = torch.Generator().manual_seed(0)
     grey = torch.full((4, 3, 32, 32), 0.5)
-    moved = augment.move(grey, 24, rng)
-    assert moved.shape == (4, 3, 24, 24)
+    moved = augment.move(grey, (24, 36), rng)
+    assert moved.shape == (4, 3, 24, 36)
     assert torch.allclose(moved, torch.full_like(moved, 0.5), atol=1e-5)
 
 
@@ -184,6 +187,21 @@ def test_foreign_images_teach_the_second_output_and_are_measured_unseen(data, fo
     assert unfamiliarity.auroc(known, unlike) >= 0.9
     assert min(known.min(), unlike.min()) >= 0
     assert max(known.max(), unlike.max()) <= 1
+
+
+@pytest.mark.parametrize("form", [ModelInput(48, 64, "crop", 80, "image/jpeg"), ModelInput(224, 96, "pad")])
+def test_other_sizes_are_trained_and_the_card_says_which(form):
+    file, card = train.train(
+        Data(drawn(CLASSES, 20, "test of sizes", form), None, ()),
+        recipe=replace(QUICK, epochs=2),
+        seed=0,
+        target_precision=0.9,
+        drawn_share=0.1,
+        workers=1,
+        progress=quiet,
+    )
+    assert {name: card[name] for name in form.to_card()} == form.to_card()
+    assert run(file, drawn(CLASSES, 2, "other", form).pixels).shape == (4, 2)
 
 
 def test_too_few_images_of_a_class_are_refused_before_anything_is_trained(data):

@@ -32,7 +32,7 @@ def test_each_kind_is_drawn_the_same_again_and_differently_each_time(kind):
 
 def test_crops_are_whole_images_of_small_parts():
     pixels = drawn(["poppy"], 3, "test").pixels
-    found = unrelated.crops(pixels, 4, np.random.default_rng(0))
+    found = unrelated.crops(pixels, np.arange(3), 4, np.random.default_rng(0))
     assert found.shape == (4, 32, 32, 3)
     assert found.std(axis=(1, 2)).mean() < pixels.std(axis=(1, 2)).mean()
 

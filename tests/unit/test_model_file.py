@@ -62,12 +62,14 @@ def data():
 @pytest.fixture(scope="module")
 def learned(data):
     x = normalised(data.pixels, *statistics(data.pixels))
-    return x, patches.learn(x, data.labels, len(CLASSES), seed=0)
+    return x, patches.learn(x, data.labels, len(CLASSES), 0, (32, 32))
 
 
 def file_of(body, data, temperature):
     mean, std = statistics(data.pixels)
-    return build(body, name="small", classes=CLASSES, size_px=32, mean=mean, std=std, temperature=temperature)
+    return build(
+        body, name="small", classes=CLASSES, size_px=(32, 32), mean=mean, std=std, temperature=temperature
+    )
 
 
 def test_a_file_with_a_scale_tells_the_unfamiliarity_of_each_image(data):
@@ -83,7 +85,7 @@ def test_a_file_with_a_scale_tells_the_unfamiliarity_of_each_image(data):
         BothSides(body, 5),
         name="two",
         classes=CLASSES,
-        size_px=32,
+        size_px=(32, 32),
         mean=mean,
         std=std,
         temperature=0.5,

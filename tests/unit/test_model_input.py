@@ -127,8 +127,12 @@ def test_another_form_is_refused(said, why):
         ModelInput.from_mapping(said)
 
 
-@pytest.mark.parametrize("form", [ModelInput(32, 32), ModelInput(320, 240, PAD)])
-def test_the_template_s_parameters_carry_the_form_of_a_card(form):
+@pytest.mark.parametrize(
+    "form",
+    [ModelInput(32, 32), ModelInput(320, 240, PAD), ModelInput(224, 224, CROP, 90, "image/jpeg")],
+)
+def test_a_card_and_the_template_s_parameters_carry_the_same_form(form):
+    assert ModelInput.from_mapping(form.to_card()) == form
     assert ModelInput.from_mapping(form.to_parameters()) == form
 
 

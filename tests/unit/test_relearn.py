@@ -119,7 +119,7 @@ def a_model(logits=3, then=None):
         BothSides(body, logits),
         name="small",
         classes=("a", "b", "c"),
-        size_px=8,
+        size_px=(8, 8),
         mean=np.full(3, 127, np.float32),
         std=np.full(3, 64, np.float32),
         temperature=0.8,

@@ -1,13 +1,20 @@
 """model.training.run: what happens around the training itself, with either trainer."""
 
+import random
 import re
 from contextlib import contextmanager
 
 import pytest
 
-from model.data.dataset import DataError
+from infra.aws.deploy import parameters_of_model
+from ingest.image import prepare_for
+from ingest.model_input import CROP, PAD, ModelInput
+from model.data.dataset import DEFAULT_FORM, DataError
+from model.data.drawings import draw
 from model.data.drawn import write_archive
+from model.data.load import load
 from model.files import read_card
+from model.serving.inference import Model
 from model.training import light
 from model.training.run import needed, run
 
@@ -26,7 +33,9 @@ def steps(label):
     yield lambda done, total: None
 
 
-def train(archive, out, *, classes=(), target_precision=0.99, trainer=None, say=lambda line: None):
+def train(
+    archive, out, *, classes=(), form=DEFAULT_FORM, target_precision=0.99, trainer=None, say=lambda line: None
+):
     def with_numpy(data, progress):
         return light.train(data, seed=0, target_precision=target_precision, progress=progress)
 
@@ -35,6 +44,7 @@ def train(archive, out, *, classes=(), target_precision=0.99, trainer=None, say=
         data=archive,
         download_to=out / "not used",
         classes=classes,
+        form=form,
         out=out,
         target_precision=target_precision,
         steps=steps,
@@ -65,6 +75,36 @@ def test_the_data_is_described_before_training_and_the_model_is_written_with_its
     assert lines[:2] == ["bicycle: 5 images", "motorcycle: 5 images"]
     assert read_card(tmp_path / "model") == trained.card
     assert (tmp_path / "model" / "model.onnx").read_bytes() == trained.file.content
+
+
+@pytest.mark.parametrize("form", [ModelInput(48, 64, CROP), ModelInput(224, 224, PAD, jpeg_quality=70)])
+def test_a_model_of_another_size_is_served_the_pixels_that_it_was_trained_on(tmp_path, form):
+    rng = random.Random(1)
+    for name in CLASSES:
+        for number in range(5):
+            path = tmp_path / "photos" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(name, 150, 100, rng).save(path)
+    seen: dict[str, object] = {}
+
+    def trainer(data, progress):
+        seen.update(zip(data.train.names, data.train.pixels, strict=True))
+        return light.train(data, seed=0, target_precision=0.9, progress=progress)
+
+    train(tmp_path / "photos", tmp_path / "model", form=form, trainer=trainer)
+    stack = ModelInput.from_mapping(parameters_of_model(tmp_path / "model"))
+    assert stack.to_card() == form.to_card()
+    file = stack.file_of(prepare_for(stack, path.read_bytes()).pixels)
+    served = Model.load(tmp_path / "model", threads=1)
+    assert (served.pixels_of(file)[0] == seen[f"{name}/{number}.png"]).all()
+    assert sum(served.score_file(file)[0]) == pytest.approx(1, abs=1e-4)
+
+
+def test_an_archive_is_enlarged_to_the_model_s_size(archive):
+    data = load(archive, CLASSES, lambda done, total: None, ModelInput(40, 48))
+    assert data.train.pixels.shape == (10, 48, 40, 3)
+    assert data.test is not None
+    assert data.test.form == ModelInput(40, 48)
 
 
 def test_too_few_images_for_the_target_precision_are_reported(archive, tmp_path):

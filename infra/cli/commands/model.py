@@ -11,6 +11,7 @@ from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
 from infra.installation import is_checkout, state_folder
 from ingest.errors import SconesError
+from ingest.model_input import RESIZE_MODES, SQUEEZE, ModelInput
 from model.files import DEFAULT_MODEL
 
 
@@ -21,6 +22,26 @@ from model.files import DEFAULT_MODEL
     "--foreign",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of images of none of the classes, in a folder for each kind. Left out: not taught.",
+)
+@option(
+    "--image-size-px",
+    default="32",
+    show_default=True,
+    help="Width and height of the model's images, as in 224 or 320x240 (8 to 1024).",
+)
+@option(
+    "--resize-mode",
+    type=click.Choice(RESIZE_MODES),
+    default=SQUEEZE,
+    show_default=True,
+    help="What becomes of an image of another shape.",
+)
+@option(
+    "--jpeg-quality",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    help="Quality of the JPEG that the model will get; 0: a PNG.",
 )
 @option("--out", type=FOLDER, help="Folder to write the model to.")
 @option("--seed", type=int, default=0, show_default=True)
@@ -46,6 +67,9 @@ def train(
     data: Path | None,
     classes: str,
     foreign: Path | None,
+    image_size_px: str,
+    resize_mode: str,
+    jpeg_quality: int,
     out: Path | None,
     seed: int,
     target_precision: float,
@@ -56,6 +80,7 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a model on labelled images. Needs torch."""
+    form = _form(image_size_px, resize_mode, jpeg_quality)
     try:
         from model.training.train import train_and_write
     except ModuleNotFoundError as error:
@@ -69,6 +94,7 @@ def train(
         download_to=state_folder() / "cifar-100-python.tar.gz",
         classes=[name for name in re.split(r"[,\s]+", classes) if name],
         foreign=foreign,
+        form=form,
         out=out or state_folder() / "model",
         seed=seed,
         target_precision=target_precision,
@@ -83,6 +109,14 @@ def train(
         print_json(trained.card)
     else:
         answers.print(trained.text(), highlight=False, soft_wrap=True)
+
+
+def _form(image_size_px: str, resize_mode: str, jpeg_quality: int) -> ModelInput:
+    said = {"ImageSizePx": image_size_px, "ResizeMode": resize_mode, "JpegQuality": jpeg_quality}
+    try:
+        return ModelInput.from_mapping(said)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--image-size-px") from error
 
 
 @scones.command()
