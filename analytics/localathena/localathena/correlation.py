@@ -73,7 +73,7 @@ def check_select(node: exp.Select, kind: Kind, places: Collection[Place], is_out
         raise refused("it stands below UNION, INTERSECT or EXCEPT")
     if args.get("having") and not args.get("group"):
         raise refused("HAVING stands without GROUP BY", "filter outside the subquery")
-    if args.get("where") and not args.get("from_"):
+    if args.get("where") and not args.get("from_") and kind not in (Kind.EXISTS, Kind.MATCHED):
         raise refused("it has WHERE without FROM", "write if(condition, x)")
     if args.get("offset"):
         raise refused("it has OFFSET", "number the rows with row_number() OVER (...) and join")
@@ -92,12 +92,19 @@ def check_select(node: exp.Select, kind: Kind, places: Collection[Place], is_out
         is_single
         or any(args.get(part) for part in ("group", "distinct", "limit"))
         or Place.UNNEST in places
-        or not args.get("from_")
+        or (
+            not args.get("from_")
+            and (
+                not args.get("where")
+                or any(is_outer(c) for e in node.expressions for c in e.find_all(exp.Column))
+            )
+        )
     ):
         raise refused(
             "IN, ANY and ALL take a plain SELECT with WHERE there", "write EXISTS, a join or contains"
         )
-    if args.get("limit") and not is_single and not _is_limit_0(args["limit"]):
+    is_at_most_one = kind == Kind.EXISTS and not args.get("from_")
+    if args.get("limit") and not is_single and not is_at_most_one and not _is_limit_0(args["limit"]):
         _check_limit(node, is_outer, needs_order=kind != Kind.EXISTS)
 
 

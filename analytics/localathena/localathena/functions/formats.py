@@ -20,7 +20,6 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
     if not values:
         raise QueryRefused("format() needs an argument after its form.")
     pieces: list[str] = []
-    taken: set[int] = set()
     end = following = 0
     for found in _DIRECTIVE.finditer(form):
         pieces.append(text(form[end : found.start()]))
@@ -34,11 +33,10 @@ def _format(translator: Translator, arguments: Arguments) -> Value:
             raise QueryRefused(
                 f"format({form!r}) has more directives than arguments, or one that is not supported."
             )
-        taken.add(index)
         pieces.append(_formatted(found, values[index]))
     pieces.append(text(form[end:]))
-    if len(taken) < len(values) or "%" in _DIRECTIVE.sub("", form):
-        raise QueryRefused(f"format({form!r}) is not supported: use %s, %d and %.2f, one for each argument.")
+    if "%" in _DIRECTIVE.sub("", form):
+        raise QueryRefused(f"format({form!r}) is not supported: use %s, %d and %.2f.")
     return Value(
         "(" + " || ".join(piece for piece in pieces if piece != "''") + ")" if form else "''", VARCHAR
     )
@@ -48,6 +46,8 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
     _, _, left, plus, zero, comma, width, digits, kind = found.groups()
     if max(len(width), len(digits or "")) > _WIDTH_DIGITS:
         raise QueryRefused(f"format() with {found[0][:30]}: the width or the precision is too large.")
+    if ((left or zero) and not width) or (left and zero):
+        raise QueryRefused(f"format() with {found[0]}: one of '-' and '0', and it needs a width.")
     if kind == "d" and value.type.is_integer and digits is None:
         sql = f"printf('%{left}{plus}{zero}{comma}{width}d', CAST({value.sql} AS BIGINT))"
     elif kind in "xX" and value.type.is_integer and digits is None and not plus and not comma:
@@ -71,7 +71,7 @@ def _formatted(found: "re.Match[str]", value: Value) -> str:
         string = cast(string, VARCHAR) if string.type.name == "date" else string
         string = Value(in_python("double_text", string.sql), VARCHAR) if string.type == DOUBLE else string
         sql = expect(string, VARCHAR, "%s in format()").sql
-        sql = f"upper({sql})" if kind == "S" else sql
+        sql = in_python("format_upper", sql) if kind == "S" else sql
         sql = f"left({sql}, {digits})" if digits else sql
         if width:
             sql = in_python("padded", sql, f"{left}{width}")

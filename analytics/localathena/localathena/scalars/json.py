@@ -286,7 +286,7 @@ def array_get(text: str, index: int) -> str | None:
         return None
     if isinstance(node, str) and node.startswith('"'):
         raise Refused("json_array_get of a text is JSON that is not valid: use json_extract(x, '$[0]')")
-    return written(node, is_sorted=False)
+    return node if isinstance(node, str) else written(node, is_sorted=False)  # a number as it is written
 
 
 def array_contains(text: str, scalar: str) -> bool | None:

@@ -267,6 +267,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "levenshtein": (levenshtein, "varchar, varchar -> bigint"),
     "luhn_check": (luhn_check, "varchar -> boolean"),
     "normalize": (normalize, "varchar, varchar -> varchar"),
+    "format_upper": (str.upper, "varchar -> varchar"),  # unlike upper(), it makes SS of ß
     "padded": (padded, "varchar, integer -> varchar"),
     "replace_empty": (replace_empty, "varchar, varchar -> varchar"),
     "reverse": (reverse, "varchar -> varchar"),
