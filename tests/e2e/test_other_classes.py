@@ -1,4 +1,5 @@
-"""Other classes than the default five: a model trained on an archive, in the Lambdas, asked through S3."""
+"""Other classes and sizes than the default: a model of 224 pixels in the Lambdas; a thousand classes, and
+images that are too large for the state."""
 
 import io
 import json
@@ -20,13 +21,15 @@ from infra.operations.answers import engine
 from infra.operations.drop import drop, files_of, settle
 from infra.operations.load_labels import load_labels
 from infra.operations.write_sheet import review
+from ingest.aws import MODEL_INPUTS_PREFIX
+from ingest.model_input import CROP, ModelInput
 from model.data.drawings import draw
-from model.data.drawn import write_archive
-from model.data.load import load
+from model.data.drawn import drawn
+from model.data.load import Data
 from model.files import CARD_FILE, MODEL_FILE, read_card
 from model.training import card, light
 from model.training.onnx_file import Graph
-from tests.builders import an_event
+from tests.builders import an_event, noise
 from tests.waiting import PATIENCE_S, until
 from workflow.classifier import IN_LAMBDA, NO_ENDPOINT
 from workflow.policy import KEPT_CLASSES
@@ -38,8 +41,7 @@ EACH = 8
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flowers")
-    write_archive(folder / "drawn.tar.gz", FLOWERS, each=40)
-    data = load(folder / "drawn.tar.gz", FLOWERS, lambda done, total: None)
+    data = Data(drawn(FLOWERS, 40, "training", ModelInput(224, 224, CROP)), None, ())
     file, result = light.train(data, seed=0, target_precision=0.95, progress=lambda done, total: None)
     card.write(folder / "model", file, result)
     return folder / "model"
@@ -109,10 +111,10 @@ def write_model_of_a_thousand_classes(folder: Path) -> None:
     graph.node("Softmax", [graph.node("MatMul", [means, graph.constant(weights)])], "probabilities", axis=1)
     outputs: dict[str, tuple[str, list[int | str]]] = {"probabilities": ("float32", ["n", len(THOUSAND)])}
     folder.mkdir()
-    content = graph.to_bytes({"images": ("uint8", ["n", 32, 32, 3])}, outputs, {})
+    content = graph.to_bytes({"images": ("uint8", ["n", 224, 256, 3])}, outputs, {})
     (folder / MODEL_FILE).write_bytes(content)
     thresholds = dict.fromkeys(THOUSAND[::2], 0.001)
-    card = {"classes": THOUSAND, "threshold": 0.9, "thresholds": thresholds, "image_size_px": 32}
+    card = {"classes": THOUSAND, "threshold": 0.9, "thresholds": thresholds, "image_size_px": [256, 224]}
     (folder / CARD_FILE).write_text(json.dumps({**card, "model_version": "shades-1"}), encoding="utf-8")
 
 
@@ -123,6 +125,7 @@ def test_a_thousand_classes_go_the_whole_way_with_no_more_permissions_than_neede
     for number in range(EACH):
         colour = tuple(rng.randrange(256) for _ in range(3))
         Image.new("RGB", (60, 40), colour).save(tmp_path / "images" / f"{number}.png")
+    noise(256, 224).save(tmp_path / "images" / "noise.png")
     home, stack_file = tmp_path / "home", tmp_path / "stack.json"
     with (
         running(home, stack_file, model=tmp_path / "model", enforce_iam=True) as stack,
@@ -136,7 +139,10 @@ def test_a_thousand_classes_go_the_whole_way_with_no_more_permissions_than_neede
         (name,) = [each["FunctionName"] for each in functions if "ClassifyBatch" in each["FunctionName"]]
         answer = stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(batch))
         assert "FunctionError" not in answer, answer["Payload"].read()
-        rows = until(lambda: rows_beyond(answers, EACH), "the batch's row")
+        rows = until(lambda: rows_beyond(answers, EACH + 1), "the batch's row")
+        listed = stack.client("s3").list_objects_v2(Bucket=stack.results_bucket, Prefix=MODEL_INPUTS_PREFIX)
+        (noisy,) = [row["upload_id"] for row in rows if row["key"] == "noise.png"]
+        assert [each["Key"] for each in listed["Contents"]] == [MODEL_INPUTS_PREFIX + noisy]
         assert (settled.missing, settled.outcomes["failed"]) == ([], 0)
         for row in rows:
             own = 0.001 if row["label"] in THOUSAND[::2] else 0.9
