@@ -86,7 +86,10 @@ def test_a_key_may_hold_what_other_programs_take_for_the_end_of_a_line():
         (a_file(a_line(labelled_by=7)), "line 2: labelled_by is a name of up to 100 characters, not 7"),
         (a_file(a_line(labelled_by="a\n")), "line 2: labelled_by is a name"),
         (a_file(a_line(labelled_by="a" * 101)), "line 2: labelled_by is a name"),
-        (a_file(a_line(source="dice")), "line 2: source is sample, below_threshold, one_kind, gallery, other or null"),
+        (
+            a_file(a_line(source="dice")),
+            "line 2: source is sample, below_threshold, one_kind, gallery, other or null",
+        ),
         (a_file(a_line(source={})), "line 2: source is sample"),
         (a_file(a_line(draw_probability=0)), "line 2: draw_probability is above 0 and at most 1, not 0"),
         (a_file(a_line(draw_probability=float("nan"))), "line 2: draw_probability is above 0"),
