@@ -41,7 +41,7 @@ EACH = 8
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flowers")
-    data = Data(drawn(FLOWERS, 40, "training", ModelInput(224, 224, CROP)), None, ())
+    data = Data(drawn(FLOWERS, 16, "training", ModelInput(224, 224, CROP)), None, ())
     file, result = light.train(data, seed=0, target_precision=0.95, progress=lambda done, total: None)
     card.write(folder / "model", file, result)
     return folder / "model"
