@@ -21,10 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingest.errors import RejectedImage, SconesError
+from ingest.formats import format_of
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
-from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer
+from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer, read_answer_to
 from workflow.errors import UnclearAnswer
 from workflow.outcome import IMPORTED_BUCKET
 from workflow.payload import to_payload
@@ -97,7 +98,8 @@ def read_line(line: bytes, now: datetime, scores_are: str = PROBABILITIES) -> Ca
         raise NotACapture("no endpointOutput: let the endpoint capture its answers, too")
     answer = _decoded(_object(data["endpointOutput"], "endpointOutput"))
     sent = _decoded(_object(data["endpointInput"], "endpointInput")) if "endpointInput" in data else b""
-    return Capture(event_id, _time(metadata.get("inferenceTime"), now), sent, _scores(answer, scores_are))
+    scores = _scores(answer, scores_are, is_one_image=_is_image(sent))
+    return Capture(event_id, _time(metadata.get("inferenceTime"), now), sent, scores)
 
 
 def messages(
@@ -176,14 +178,22 @@ def _decoded(part: dict[str, Any]) -> bytes:
     raise NotACapture(f"encoding is none of JSON, CSV, BASE64: {_short(encoding)}")
 
 
-def _scores(answer: bytes, scores_are: str) -> list[Scores]:
+def _scores(answer: bytes, scores_are: str, *, is_one_image: bool) -> list[Scores]:
     try:
-        found = read_answer(answer, scores_are)
+        found = read_answer_to(1, answer, scores_are) if is_one_image else read_answer(answer, scores_are)
     except (NotReadable, UnclearAnswer) as error:
         raise NotACapture(f"the answer holds no scores: {error}") from error
     if not any(each.values for each in found):
         raise NotACapture(f"the answer holds no scores: {_short(answer)}")
     return found
+
+
+def _is_image(sent: bytes) -> bool:
+    try:
+        format_of(sent)
+    except RejectedImage:
+        return False
+    return True
 
 
 def _image(data: bytes, form: ModelInput) -> dict[str, Any] | None:

@@ -68,24 +68,27 @@ def read_answer(body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
             raise ValueError("it is empty")
         if text[:1] in ("[", "{"):
             return [scores for value in _values(text) for scores in _images(value, scores_are)]
-        return [Scores([_finite(cell) for cell in line.split(",")]) for line in text.splitlines()]
+        lines = [line for line in text.splitlines() if line.strip()]
+        return [Scores([_finite(cell) for cell in line.split(",")]) for line in lines]
     except _Unclear as error:
         raise UnclearAnswer(f"{error}. The answer begins: {text[:SHOWN_CHARS]}") from None
     except (ValueError, RecursionError) as error:
-        shown = body[:SHOWN_CHARS].decode("utf-8", "replace")
-        raise NotReadable(f"neither JSON nor JSON Lines nor CSV: {shown!r}") from error
+        raise NotReadable(f"neither JSON nor JSON Lines nor CSV: {_beginning(body)!r}") from error
 
 
 def read_answer_to(images: int, body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
     """Return the scores of each image of a request with so many images; otherwise as `read_answer`."""
     found = read_answer(body, scores_are)
     if len(found) != images:
-        shown = body[:SHOWN_CHARS].decode("utf-8", "replace")
         raise UnclearAnswer(
             f"{len(found)} answers to {images} images: set EndpointAccept to a type with one for each image. "
-            f"The answer begins: {shown}"
+            f"The answer begins: {_beginning(body)}"
         )
     return found
+
+
+def _beginning(body: bytes) -> str:
+    return body.decode("utf-8-sig", "replace")[:SHOWN_CHARS]
 
 
 class _Unclear(Exception):
@@ -147,6 +150,8 @@ def _of_object(value: dict[str, Any], scores_are: str) -> list[Scores]:
         del found[LOGITS]
         if not found:
             raise _Unclear('an object has only "logits": set EndpointScores=logits')
+    elif PROBABILITIES in found and scores_are == LOGITS:
+        raise _Unclear('an object has "probabilities" and no "logits": set EndpointScores=probabilities')
     if not found:
         raise _Unclear(
             f"an object has a list of scores under none of {', '.join(_SCORES)}: set EndpointAccept to a "
@@ -165,6 +170,12 @@ def _of_object(value: dict[str, Any], scores_are: str) -> list[Scores]:
 def _with_labels(images: list[Scores], value: dict[str, Any]) -> list[Scores]:
     named = [value[name] for name in _LABELS if isinstance(value.get(name), list)]
     if not named:
+        for name, said in value.items():
+            if any(image.labels is None and _may_name(name, said, image) for image in images):
+                raise _Unclear(
+                    f"an object may name its classes under {name[:50]!r}: set EndpointAccept to a type with "
+                    f"a list of them under {_LABELS[0]}"
+                )
         return images
     labels, *others = named
     each_own = all(isinstance(each, list) for each in labels) and len(labels) == len(images)
@@ -206,6 +217,21 @@ def _are_named(values: Sequence[Any]) -> bool:
 def _may_be_scores(value: Any) -> bool:
     """Tell a list of scores from one of predicted labels."""
     return isinstance(value, list) and bool(value) and not any(isinstance(each, str) for each in value)
+
+
+def _may_name(name: str, value: Any, image: Scores) -> bool:
+    """Tell whether an entry beside the scores may be the names of their classes."""
+    if name in _LABELS and isinstance(value, str):
+        return True
+    if isinstance(value, dict):  # as the `id2label` of Hugging Face's configurations
+        return "label" in name.lower() or "class" in name.lower()
+    if not isinstance(value, list):
+        return False
+    lists = value if all(isinstance(each, list) for each in value) else [value]
+    return any(
+        len(names) == len(image.values) > 1 and all(isinstance(each, str) for each in names)
+        for names in lists
+    )
 
 
 def _distinct(labels: Iterable[Any]) -> list[str]:

@@ -204,7 +204,8 @@ def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
         labels = list(policy.classes)
         if not isinstance(values, list) or len(values) != len(labels):
             raise InvalidScores(
-                f"expected {len(labels)} {policy.scores_are}, one per class, got {_short(values)}"
+                f"expected {len(labels)} {policy.scores_are}, one per class of ClassNames, "
+                f"got {_short(values)}"
             )
     else:
         _ensure_known(labels, policy.classes)

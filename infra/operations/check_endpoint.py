@@ -12,13 +12,20 @@ from ingest.model_input import ModelInput
 from workflow.answers import PROBABILITIES
 from workflow.aws import Endpoint
 from workflow.classifier import Answer
-from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
+from workflow.errors import (
+    EndpointBusy,
+    EndpointFault,
+    InvalidScores,
+    UnclearAnswer,
+    UnknownLabel,
+    WrongModel,
+)
 from workflow.policy import Policy, decide
 
 _DEFAULTS = {"Threshold": "0.9", "ClassThresholds": ""}
 """Parameters that do not change whether an answer is understood."""
 
-_REFUSALS = (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, ClientError)
+_REFUSALS = (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, WrongModel, ClientError)
 """Errors of a request, alone or of a batch, that are part of the result."""
 
 
@@ -126,6 +133,7 @@ def _ask(
     try:
         answer = endpoint.classify(settings.form.file_of(image.pixels), settings.form.content_type)
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
+        settings.policy.check_version(answer.model_version)
         decided = decide(answer.scores, settings.policy)
     except _REFUSALS as error:
         milliseconds = round((time.perf_counter() - started) * 1000, 1)

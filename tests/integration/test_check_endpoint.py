@@ -109,6 +109,11 @@ def test_a_batch_that_aws_refuses_leaves_the_answers_to_single_images() -> None:
         ),
         ({"logits": [1, 2]}, ("ClassNames=a,b", "ImageSizePx=32"), "set EndpointScores=logits"),
         ([0.1, 0.2, 0.7], ("ClassNames=a,b", "ImageSizePx=32"), "expected 2 probabilities, one per class"),
+        (
+            HUGGING_FACE,
+            ("ClassNames=bicycle,motorcycle", "ImageSizePx=32", "ModelVersion=m2"),
+            "WrongModel: the policy is for model 'm2', and 'mine/' answered",
+        ),
     ],
 )
 def test_an_endpoint_that_is_not_understood_asks_for_attention_in_one_sentence(

@@ -45,6 +45,15 @@ TOP = Scores([0.9], ["motorcycle"])
         ("[0.1, 0.9]\r\n[0.6, 0.4]", [ONE, OTHER]),
         ('{"label": "motorcycle", "score": 0.9}\n{"label": "motorcycle", "score": 0.9}', [TOP, TOP]),
         ("\ufeff0.1, 0.9\n0.6,0.4\n", [ONE, OTHER]),
+        ("0.1,0.9\r\n \r\n0.6, 0.4\r\n\r\n", [ONE, OTHER]),
+        # beside the scores: no names of their classes
+        ('{"probabilities": [0.1, 0.9], "predicted_label": "x", "tags": ["a"], "classes": 2}', [ONE]),
+        ('{"probabilities": [0.1, 0.9], "labels": null, "model": {"name": "m", "version": "2"}}', [ONE]),
+        (
+            '{"predictions": [{"label": "motorcycle", "score": 0.9}, {"label": "bicycle", "score": 0.1}], '
+            '"top": ["a", "b"]}',
+            [NAMED],
+        ),
         # Scones
         ('{"probabilities": [0.1, 0.9], "unfamiliarity": 0.4}', [Scores([0.1, 0.9], None, 0.4)]),
         (
@@ -78,6 +87,14 @@ def test_logits_are_taken_where_the_scores_are_logits() -> None:
         ('{"probabilities": [0.9, 0.1], "labels": ["motorcycle"]}', "other classes than it has scores"),
         ('{"probabilities": [1, 0], "labels": ["a", "b"], "classes": ["b", "a"]}', "other classes than"),
         ('{"predictions": [{"label": "a", "score": 1}], "labels": ["b"]}', "other classes than it has"),
+        ('{"label": ["a", "b"], "score": [0.1, 0.9]}', "may name its classes under 'label'"),
+        ('{"predictions": ["b", "a"], "scores": [0.9, 0.1]}', "may name its classes under 'predictions'"),
+        ('{"probabilities": [[0.9, 0.1]], "names": [["b", "a"]]}', "may name its classes under 'names'"),
+        ('{"probabilities": [0.9, 0.1], "labels": "[\'b\', \'a\']"}', "its classes under 'labels'"),
+        (
+            '[{"probabilities": [0.9, 0.1], "id2label": {"0": "b", "1": "a"}}]',
+            "may name its classes under 'id2label'",
+        ),
         ('[{"label": "a", "score": 0.5}, {"label": "a", "score": 0.5}]', "a label has several scores"),
         ('[{"label": 1, "score": 0.5}]', "the label 1 is not text: set EndpointAccept"),
         ("[0.5, [0.5]]", "a list mixes scores and lists"),
@@ -101,10 +118,19 @@ def test_what_has_two_meanings_or_none_is_refused_with_the_parameter_to_set(text
 
 
 def test_a_refusal_shows_the_first_200_characters_of_the_answer() -> None:
-    text = json.dumps({"text": "x" * 500})
-    with pytest.raises(UnclearAnswer) as caught:
-        read_answer(text.encode())
-    assert str(caught.value).endswith(f"begins: {text[:SHOWN_CHARS]}")
+    text = json.dumps({"text": "鳥" * 500}, ensure_ascii=False)
+    for images, body in ((1, text), (2, f'[{{"label": "{"鳥" * 500}", "score": 1}}]')):
+        with pytest.raises(UnclearAnswer) as caught:
+            read_answer_to(images, body.encode())
+        assert str(caught.value).endswith(f"begins: {body[:SHOWN_CHARS]}")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"probabilities": [0.1, 0.9]}', '{"predictions": [{"probabilities": [0.1, 0.9]}]}']
+)
+def test_probabilities_by_name_are_no_logits(text: str) -> None:
+    with pytest.raises(UnclearAnswer, match="set EndpointScores=probabilities"):
+        read_answer(text.encode(), "logits")
 
 
 @pytest.mark.parametrize(

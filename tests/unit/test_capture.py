@@ -196,6 +196,13 @@ def test_each_image_of_a_request_is_an_outcome_of_its_own() -> None:
     assert len({row["result_id"] for row in rows}) == 3
 
 
+@pytest.mark.parametrize("answer", ["0.1\n0.9", "[[0.1, 0.9], [1, 0]]"])
+def test_several_answers_to_one_image_are_refused_as_where_it_is_served(answer: str) -> None:
+    sent = part(base64.b64encode(png_bytes()).decode(), "BASE64")
+    with pytest.raises(NotACapture, match=r"2 answers to 1 images: set EndpointAccept .* begins: "):
+        read_line(a_line(part(answer, "JSON"), sent), NOW)
+
+
 def test_a_line_is_the_same_row_wherever_its_file_lies() -> None:
     line = a_line(part("[0.1, 0.9]", "JSON"))
     assert len(rows_of(line, line)) == 1

@@ -205,7 +205,9 @@ def test_scores_may_add_up_to_one_only_roughly():
 
 
 def test_the_error_shows_the_scores_but_not_all_of_them():
-    with pytest.raises(InvalidScores, match="expected 2 probabilities, one per class, got") as caught:
+    with pytest.raises(
+        InvalidScores, match="expected 2 probabilities, one per class of ClassNames, got"
+    ) as caught:
         decide([0.001] * 1_000, a_policy())
     assert len(str(caught.value)) < 300
 
