@@ -39,6 +39,24 @@ def settings_for(parameters_of_model: Mapping[str, str]) -> str:
     return json.dumps(parameters_of_model, ensure_ascii=False, separators=(",", ":"))
 
 
+def without_shared_classes(settings: str, in_use: Policy) -> str:
+    """Return `ChallengerSettings` without what a file has of the model in use, where both have the same.
+
+    Classes that are short enough for parameters stay: they then do not change with those of the model in use.
+    """
+    own = settings_of({"ChallengerSettings": settings})
+    if in_use.classes_file() is None or not own.get("ClassNames"):
+        return settings
+    challenger = Policy.from_mapping(own)
+    if challenger.classes != in_use.classes:
+        return settings
+    if challenger.class_thresholds == in_use.class_thresholds:
+        own.pop("ClassThresholds", None)
+    elif not challenger.class_thresholds:  # an empty parameter would take those of the file
+        return settings
+    return settings_for({name: own[name] for name in own if name not in ("ClassNames", "ClassesFile")})
+
+
 def ensure_fits(parameters: Mapping[str, str]) -> None:
     """Check that the challenger's Lambda, if there is one, has room for what it decides by, and may read it.
 

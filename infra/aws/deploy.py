@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from infra.aws import package
 from infra.aws.account import Account
-from infra.aws.challenger import ensure_fits, ensure_possible, settings_for
+from infra.aws.challenger import ensure_fits, ensure_possible, settings_for, without_shared_classes
 from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
 from infra.aws.incoming import announce_uploads
 from infra.aws.stage import NO_STAGE, Stage
@@ -259,6 +259,8 @@ def plan_deployment(
     bucket = artifacts_bucket(account.account_id, account.region)
     make_artifacts_bucket(s3, bucket, account.region)
     wanted |= stored_classes(policy, s3, bucket, account.region, stack_name)
+    if challenger:
+        wanted["ChallengerSettings"] = without_shared_classes(wanted["ChallengerSettings"], policy)
     ensure_fits({**present, **wanted})
     template = package.build(state_folder() / "aws", with_libraries=True, model=inside)
     environment = {**os.environ, "AWS_DEFAULT_REGION": account.region}

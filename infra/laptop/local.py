@@ -427,7 +427,7 @@ def _deployed(
     # They import boto3, which takes most of a second.
     from botocore.exceptions import ClientError
 
-    from infra.aws.challenger import ensure_fits
+    from infra.aws.challenger import ensure_fits, without_shared_classes
     from infra.aws.deploy import (
         DEFAULT_ENDPOINT,
         deploy,
@@ -456,10 +456,12 @@ def _deployed(
     challenger_url = f"http://127.0.0.1:{ports[3]}"
     if parameters["ChallengerEndpointName"]:
         _wait_for(f"{challenger_url}/ping", supervisor, home / "logs")
+    policy = policy_of(parameters, s3)
     parameters = {
         **parameters,
         "EndpointName": DEFAULT_ENDPOINT,
-        **stored_classes(policy_of(parameters, s3), s3, ARTIFACTS_BUCKET, REGION, STACK_NAME),
+        **stored_classes(policy, s3, ARTIFACTS_BUCKET, REGION, STACK_NAME),
+        "ChallengerSettings": without_shared_classes(parameters["ChallengerSettings"], policy),
         "ModelEndpointUrl": model_endpoint_url,
         "ChallengerModelEndpointUrl": challenger_url + credentials.model_path,
         "EndpointKind": "real-time",

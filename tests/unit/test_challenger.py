@@ -15,7 +15,13 @@ from analytics.lake import record as record_lambda
 from analytics.lake.aws import ChallengerImages
 from analytics.lake.batch import sort_out
 from analytics.lake.schema import CHALLENGER_SCHEMA
-from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for
+from infra.aws.challenger import (
+    OF_AN_ENDPOINT,
+    ensure_fits,
+    ensure_possible,
+    settings_for,
+    without_shared_classes,
+)
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import parameters_of_model
 from infra.aws.promote import NothingToPromote, as_promoted, exchanged, promotion, seen
@@ -279,6 +285,29 @@ def test_a_challenger_whose_lambda_could_not_read_its_classes_is_refused() -> No
         ensure_fits(parameters(ChallengerSettings=settings))
     ensure_fits(parameters(ChallengerSettings=settings, ClassesFile=file))
     ensure_fits(parameters(ChallengerSettings=settings, ChallengerEndpointName=""))
+
+
+def test_a_challenger_of_the_same_many_classes_takes_those_of_the_file() -> None:
+    classes = tuple(f"class number {number:04}" for number in range(1_000))
+    in_use = Policy(classes, 0.9, {classes[0]: 0.8}, model_version="m1")
+    name, content = in_use.classes_file() or ("", b"")
+    in_a_file = {
+        **in_use.to_parameters(),
+        **{"ClassNames": "", "ClassThresholds": "", "ClassesFile": f"artifacts/{name}"},
+    }
+    for thresholds in (in_use.class_thresholds, {classes[1]: 0.7}):
+        challenger = Policy(classes, 0.8, thresholds, model_version="m2")
+        settings = without_shared_classes(settings_for(challenger.to_parameters()), in_use)
+        stack = parameters(**in_a_file, ChallengerSettings=settings)
+        ensure_fits(stack)
+        assert Policy.from_mapping(with_settings(stack, settings), lambda _: content) == challenger
+        promoted = {**stack, **exchanged(stack, lambda _: content)}
+        assert Policy.from_mapping(promoted, lambda _: content) == challenger
+    for other in (Policy(classes, 0.8, {}), Policy(classes[::-1], 0.8, in_use.class_thresholds)):
+        settings = settings_for(other.to_parameters())
+        assert without_shared_classes(settings, in_use) == settings
+    few = Policy(("a", "b"), 0.9, {}, model_version="m2")
+    assert without_shared_classes(settings_for(few.to_parameters()), few) == settings_for(few.to_parameters())
 
 
 def test_a_model_whose_classes_are_too_long_for_a_challenger_is_not_exchanged() -> None:
