@@ -1,7 +1,7 @@
 """Rows of the results table, one or weeks of them, and the files they lie in."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -13,9 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE, TABLE, partition, to_table
-from analytics.reconciliation import Account, Reconciliation, Settled
-from ingest.upload import Upload
-from workflow.outcome import Outcome
 
 MODEL = "resnet9-2026-11-01"
 
@@ -198,25 +195,3 @@ def many(table: pa.Table, copies: int) -> pa.Table:
 
 def _renamed(ids: Sequence[str], copy: int) -> pa.Array:
     return pa.array([f"{copy:08x}{id_[8:]}" for id_ in ids])
-
-
-class FakeReconciliation(Reconciliation):
-    """A reconciliation that found these accounts."""
-
-    def __init__(self, *accounts: Account) -> None:
-        object.__setattr__(self, "_accounts", accounts)  # it is frozen
-
-    _accounts: tuple[Account, ...]
-
-    def summarized(self) -> Iterator[Account | Settled]:
-        for each in self._accounts:
-            if each.outcome in (None, Outcome.FAILED) or each.outcomes > 1:
-                yield each
-            else:
-                yield Settled(each.is_listed, each.outcome, 1)
-
-    def settled(self, uploads: Iterable[Upload]) -> set[str]:
-        found = {
-            each.upload.upload_id for each in self._accounts if each.outcome not in (None, Outcome.FAILED)
-        }
-        return found & {upload.upload_id for upload in uploads}

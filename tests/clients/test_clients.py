@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analytics.lake.schema import LABELS_SCHEMA
+
 pytest.importorskip("pyathena", reason="make test-clients installs the clients")
 
 VALUES = """
@@ -147,8 +149,8 @@ def test_awswrangler_describes_a_table(stack: dict[str, Any], aws: Any) -> None:
 
     where = {"database": stack["database"], "workgroup": stack["workgroup"], "boto3_session": aws}
     described = awswrangler.athena.describe_table(table="labels", **where)
-    assert list(described["Column Name"]) == ["upload_id", "key", "true_label", "labelled_at", "dt"]
-    assert list(described["Partition"]) == [False, False, False, False, True]
+    assert list(described["Column Name"]) == [*LABELS_SCHEMA.names, "dt"]
+    assert list(described["Partition"]) == [False] * len(LABELS_SCHEMA.names) + [True]
     made = awswrangler.athena.show_create_table(table="labels", **where)
     assert "CREATE EXTERNAL TABLE `labels`" in made
     types = awswrangler.catalog.get_table_types(stack["database"], "labels", boto3_session=aws)

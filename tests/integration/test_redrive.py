@@ -20,7 +20,7 @@ from infra.operations.backfill import Run
 from infra.operations.redrive import Message, _visible_rows, redrive, resend
 from infra.stack import depth
 from tests.builders import a_message, an_event, an_upload
-from tests.builders_table import FakeReconciliation
+from tests.builders_audit import FakeReconciliation
 
 STEPS = ("start", "remove_duplicates", "resend")
 S3 = object()

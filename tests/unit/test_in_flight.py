@@ -13,7 +13,7 @@ from infra.cli.main import main
 from infra.operations import in_flight as module
 from infra.operations.in_flight import InFlight, in_flight, resume, wait
 from ingest.upload import Upload
-from tests.builders_table import FakeReconciliation
+from tests.builders_audit import FakeReconciliation
 from workflow.outcome import Outcome
 
 NUMBERS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")

@@ -6,7 +6,7 @@ import pytest
 from analytics.reconciliation import IN_FLIGHT, Account
 from infra.operations.redrive import HOLD_S, DeadLetterQueue, Message, plan_messages, to_classify
 from tests.builders import a_message, an_upload
-from tests.builders_table import FakeReconciliation
+from tests.builders_audit import FakeReconciliation
 from workflow.outcome import Outcome
 
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
