@@ -5,33 +5,14 @@ import os
 import re
 import subprocess
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
-from analytics.athena.local import LocalEngine
-from analytics.lake.schema import partition
-from analytics.questions.queries import views
-from analytics.report.build import build_report
-from analytics.report.isoweek import IsoWeek
-from analytics.review.thumbnails import small_jpeg
-from tests.builders import noise, png_bytes
-from tests.builders_table import (
-    Week,
-    a_failed_row,
-    a_label,
-    a_rejected_row,
-    weeks_of_rows,
-    write_labels,
-    write_rows,
-)
+from tests.builders_report import written_report
 from tests.chromium import CHROMIUM, QUIET
-
-WEEK = IsoWeek.parse("2026-W47")
-LONG = "a-folder-of-a-very-long-name-without-any-space/" * 6 + "x" * 200 + ".jpg"
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="There is no Chromium here; apt-get install chromium brings one."
@@ -40,24 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("results")
-    rows = weeks_of_rows(Week(WEEK.monday, images_a_day=50, certainty=6, brightness=90))
-    at = rows[-1]["uploaded_at"]
-    rows += [
-        a_rejected_row(99_991, "unsupported_format", key=LONG, uploaded_at=at),
-        a_failed_row(99_992, "EndpointUnavailable", key=LONG, uploaded_at=at),
-    ]
-    write_rows(folder, rows)
-    sunday = str(WEEK.sunday)
-    write_labels(folder, sunday, [a_label(row, "bicycle") for row in rows if partition(row) == sunday])
-    report = build_report(
-        LocalEngine(folder, views()),
-        WEEK,
-        WEEK.back(),
-        thumbnail=lambda bucket, key, version: small_jpeg(png_bytes(noise(32, 32))),
-        now=datetime(2026, 11, 23, tzinfo=UTC),
-    )
-    return report.write(tmp_path_factory.mktemp("report"))
+    return written_report(tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("report"))
 
 
 def chromium(*arguments: str) -> subprocess.CompletedProcess[str]:

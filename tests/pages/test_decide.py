@@ -62,13 +62,18 @@ def test_every_page_fits_any_width_and_axe_finds_nothing(
     assert page.evaluate("document.title") != "1"
 
 
+def begin(page: Page, name: str) -> None:
+    """Begin to review, and wait for the first picture."""
+    go(page, "/review")
+    page.evaluate(f"document.getElementById('name').value = '{name}'; 0")
+    page.click("#begin")
+    page.wait_until("document.getElementById('picture').naturalWidth === 256")
+
+
 def test_a_label_takes_one_key_and_is_in_the_table_until_it_is_taken_back(
     page: Page, dropped: list[Dropped], stack: Stack
 ) -> None:
-    go(page, "/review")
-    page.evaluate("document.getElementById('name').value = 'Ada'; 0")
-    page.click("#begin")
-    page.wait_until("document.getElementById('picture').naturalWidth === 256")
+    begin(page, "Ada")
     assert violations(page) == []
     assert page.evaluate("document.getElementById('reveal').hidden")
     first = page.text("#key")
@@ -92,10 +97,7 @@ def test_a_label_takes_one_key_and_is_in_the_table_until_it_is_taken_back(
 def test_the_last_image_of_a_queue_is_labelled_and_taken_back_like_the_others(
     page: Page, dropped: list[Dropped], stack: Stack
 ) -> None:
-    go(page, "/review")
-    page.evaluate("document.getElementById('name').value = 'Grace'; 0")
-    page.click("#begin")
-    page.wait_until("document.getElementById('picture').naturalWidth === 256")
+    begin(page, "Grace")
     while len({*page.text("#where").removeprefix("Image ").split(" of ")}) == 2:
         page.press("ArrowRight")
     key = page.text("#key")
