@@ -47,6 +47,7 @@ class Page:
         self.said: list[str] = []
         """What the console says, errors of the page and refused requests included."""
         self._events: list[str] = []
+        self._is_downloaded = False
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
@@ -124,17 +125,17 @@ class Page:
         ]
 
     def downloaded(self, folder: Path, start: Callable[[], None]) -> Path:
-        """Have something downloaded, and return the file."""
+        """Have something downloaded, and return the file. It exists before it is whole."""
         session, self._session = self._session, None
-        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        where = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": True}
+        self.call("Browser.setDownloadBehavior", **where)
         self._session = session
         before = set(folder.iterdir())
+        self._is_downloaded = False
         start()
-
-        def new() -> list[Path]:
-            return [path for path in set(folder.iterdir()) - before if path.suffix != ".crdownload"]
-
-        path: Path = until(new, "a download")[0]
+        while not self._is_downloaded:
+            self._next()
+        (path,) = set(folder.iterdir()) - before
         return path
 
     def _load(self, method: str, **parameters: Any) -> None:
@@ -153,6 +154,8 @@ class Page:
         self._events.append(method)
         if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
             self.said.append(json.dumps(message["params"]))
+        if method == "Browser.downloadProgress" and message["params"]["state"] == "completed":
+            self._is_downloaded = True
         if method == "Network.requestWillBeSent":
             url = message["params"]["request"]["url"]
             if not url.startswith(("file:", "data:", "blob:")):

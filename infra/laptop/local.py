@@ -66,7 +66,7 @@ _PROCESSES = {
 }
 """Process of a system → the module that it runs, in the order in which they are stopped."""
 
-_CONSOLE_TIMEOUT_S = 20
+_CONSOLE_TIMEOUT_S = 60
 
 _supervisors: dict[int, subprocess.Popen[bytes]] = {}
 """Supervisors that this process started. It keeps their standard input open, without which they end."""
@@ -224,18 +224,22 @@ def start_console(stack: Stack) -> str:
     if stack.console_url is None or stack.home is None:
         raise CannotStart(f"it is up without one: `{how('down')}` and `{how('up')}` bring it")
     port = urlsplit(stack.console_url).port or 0
-    if not _is_console(port):
-        os.kill(stack.pids["supervisor"], signal.SIGUSR1)
+    before = seen = _consoles(stack.home)
     deadline = time.monotonic() + _CONSOLE_TIMEOUT_S
-    was_there = False
     while not _is_console(port):
-        is_there = "console" in processes(Path(stack.home)).values()
-        if (was_there and not is_there) or time.monotonic() > deadline:
-            log = Path(stack.home, "logs", "console.log")
-            raise CannotStart(f"the console did not start. {_ends_of([log])}")
-        was_there = is_there
+        there = _consoles(stack.home)
+        if not (seen - before) <= there or time.monotonic() > deadline:
+            logs = Path(stack.home, "logs").glob("console.log")
+            raise CannotStart(f"the console did not start. {_ends_of(logs)}")
+        if not there:  # once is not enough: the supervisor may take one that is ending for one that runs
+            os.kill(stack.pids["supervisor"], signal.SIGUSR1)
+        seen = seen | there
         time.sleep(0.1)
     return stack.console_url
+
+
+def _consoles(home: str) -> set[int]:
+    return {pid for pid, name in processes(Path(home)).items() if name == "console"}
 
 
 def _is_console(port: int) -> bool:

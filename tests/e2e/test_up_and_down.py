@@ -366,7 +366,6 @@ def test_what_is_put_through_the_console_is_told_with_its_answer_and_after_its_e
         assert (first["key"], first["label"]) == ("of a page/ü.png", "bicycle")
         (console,) = (pid for pid, name in local.processes(home).items() if name == "console")
         os.kill(console, signal.SIGKILL)
-        until(lambda: "console" not in local.processes(home).values(), "its end")
         assert local.is_up(stack)
         assert local.start_console(stack) == str(url)
         assert {**told(), "at": first["at"]} == first, "S3's clock is not the console's"
