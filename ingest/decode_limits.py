@@ -68,6 +68,8 @@ class Claim:
     """Grey level of white, where the format states it."""
     is_inverted: bool = False
     """Whether level 0 is white without Pillow knowing it."""
+    is_cut_off: bool = False
+    """Whether pixels are missing without the decoder noticing it."""
 
     @property
     def work(self) -> float:
@@ -101,6 +103,8 @@ def claim_of(data: bytes, format_: str) -> Claim:
         check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
     if claim.width_px is not None and claim.height_px is not None:
         check_size(claim.width_px, claim.height_px)
+    if claim.is_cut_off:
+        raise RejectedImage("corrupt", f"{format_}: its pixels are cut off")
     return claim
 
 
@@ -169,6 +173,7 @@ _PROGRESSIVE = {0xC2, 0xCA}
 _UNSUPPORTED_FRAMES = {
     **dict.fromkeys((0xC3, 0xCB), "lossless JPEG"),
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _HIERARCHICAL), "hierarchical JPEG"),
+    0xF7: "JPEG-LS",
 }
 # Pillow's rule.
 _WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xFF}
@@ -357,6 +362,7 @@ def _tiff(data: bytes) -> Claim:
         orientation=tiff.orientation,
         white=tiff.white,
         is_inverted=tiff.is_inverted,
+        is_cut_off=tiff.is_cut_off,
     )
 
 

@@ -43,6 +43,18 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"FLIF", "FLIF"),
     (rb"BPG\xfb", "BPG"),
     (rb"IIU\0|II(RO|RS)|MMOR|FUJIFILMCCD-RAW", "camera raw"),
+    (rb"\x0a[\0-\5]\x01[\1\2\4\x08]", "PCX"),
+    (rb"\xb1\x68\xde\x3a", "PCX (DCX)"),
+    (rb"\x01\xda[\0\1][\1\2]\0[\1-\3]", "SGI"),
+    (rb"\x59\xa6\x6a\x95", "Sun raster"),
+    (rb"\s*/\* XPM \*/", "XPM"),
+    (rb"\s*#define[ \t]+\w+_width[ \t]", "XBM"),
+    (rb"DanM|LinS", "Microsoft Paint (MSP)"),
+    (rb"BLP[12]", "BLP"),
+    (rb"Lerc2 |CntZImage ", "LERC"),
+    (rb"....[\x11\x12]\xaf", "FLIC"),
+    # Width, height, then one of the depths. The format has no other mark at its beginning.
+    (rb".[\0\1][\1-\3\x09-\x0b].{9}(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x3f]", "Targa (TGA)"),
     (rb"(\xef\xbb\xbf)?\s*(<(\?xml|!--).*)?<(svg[\s:>]|!DOCTYPE svg)", "SVG"),
 )
 

@@ -123,6 +123,8 @@ class PlainTiff:
     """Whether level 0 is white without the decoder knowing it."""
     is_opaque: bool
     """Whether the headers of the compressed data determine how much memory they need."""
+    is_cut_off: bool
+    """Whether pixels are missing. A decoder would read the new directory, which is at the end, as pixels."""
 
 
 @dataclass(frozen=True)
@@ -223,33 +225,64 @@ def plain_tiff(data: bytes) -> PlainTiff:
     if layout.order != directory.order:
         raw = {tag: _swapped(entry) for tag, entry in raw.items()}
     width_px, height_px = directory.integer(_WIDTH), directory.integer(_HEIGHT)
-    decoded_px, tiles_px = _pixels(directory, width_px, height_px, sum(layout.bits))
+    pieces = _pieces(directory, width_px, height_px)
+    image_px, piece_px = width_px * height_px, pieces.width_px * pieces.height_px
     return PlainTiff(
         data=_written(data, layout.order, tags, raw),
         width_px=width_px,
         height_px=height_px,
-        decoded_px=decoded_px,
-        tiles_px=tiles_px,
+        decoded_px=max(image_px, (4 * image_px + piece_px * sum(layout.bits) // 8) // 8),
+        tiles_px=pieces.per_plane * piece_px if pieces.is_tiled else 0,
         orientation=directory.integer(_ORIENTATION, 1),
         white=4095.0 if is_deep_grey and layout.bits[0] == 12 else None,
         is_inverted=is_deep_grey and layout.photometric == _WHITE_IS_ZERO,
         is_opaque=directory.integer(_COMPRESSION, _RAW) in _OPAQUE_COMPRESSIONS,
+        is_cut_off=_is_cut_off(data, directory, pieces, layout.bits),
     )
 
 
-def _pixels(directory: _Directory, width_px: int, height_px: int, pixel_bits: int) -> tuple[int, int]:
-    """Return `PlainTiff.decoded_px` and `PlainTiff.tiles_px`."""
-    image_px = width_px * height_px
-    if _TILE_OFFSETS in directory.entries:
-        across_px, down_px = directory.integer(_TILE_WIDTH), directory.integer(_TILE_HEIGHT)
-        if across_px < 1 or down_px < 1:
-            raise ValueError("its tiles have no size")
-        tiles = -(-width_px // across_px) * -(-height_px // down_px)
-    else:
-        across_px, down_px = width_px, min(max(directory.integer(_ROWS_PER_STRIP, height_px), 1), height_px)
-        tiles = 0
-    piece_bytes = across_px * down_px * pixel_bits // 8
-    return max(image_px, (4 * image_px + piece_bytes) // 8), tiles * across_px * down_px
+@dataclass(frozen=True)
+class _Pieces:
+    """The strips or tiles of an image."""
+
+    width_px: int
+    height_px: int
+    per_row: int
+    """Pieces side by side."""
+    per_plane: int
+    is_tiled: bool
+
+
+def _pieces(directory: _Directory, width_px: int, height_px: int) -> _Pieces:
+    if _TILE_OFFSETS not in directory.entries:
+        rows = min(max(directory.integer(_ROWS_PER_STRIP, height_px), 1), height_px)
+        return _Pieces(width_px, rows, 1, -(-height_px // max(rows, 1)), is_tiled=False)
+    across_px, down_px = directory.integer(_TILE_WIDTH), directory.integer(_TILE_HEIGHT)
+    if across_px < 1 or down_px < 1:
+        raise ValueError("its tiles have no size")
+    per_row = -(-width_px // across_px)
+    return _Pieces(across_px, down_px, per_row, per_row * -(-height_px // down_px), is_tiled=True)
+
+
+def _is_cut_off(data: bytes, directory: _Directory, pieces: _Pieces, bits: tuple[int, ...]) -> bool:
+    """Tell whether a strip or tile is missing, or lies beyond the end of the file."""
+    compression = directory.integer(_COMPRESSION, _RAW)
+    if compression == _OLD_STYLE_JPEG:
+        return False  # its bytes may lie elsewhere
+    kind = (_TILE_OFFSETS, _TILE_BYTES) if pieces.is_tiled else (_STRIP_OFFSETS, _STRIP_BYTES)
+    offsets, sizes_bytes = (directory.integers(tag) for tag in kind)
+    planes = len(bits) if directory.integer(_PLANAR, 1) == 2 else 1
+    if len(offsets) < pieces.per_plane * planes:
+        return True
+    if compression == _RAW:
+        # Pillow ignores the sizes that are stated, which may be too large.
+        row_bytes = -(-pieces.width_px * sum(bits) // planes // 8)
+        height_px = directory.integer(_HEIGHT)
+        tops_px = (
+            number % pieces.per_plane // pieces.per_row * pieces.height_px for number in range(len(offsets))
+        )
+        sizes_bytes = tuple(row_bytes * min(pieces.height_px, height_px - top_px) for top_px in tops_px)
+    return any(at + size_bytes > len(data) for at, size_bytes in zip(offsets, sizes_bytes, strict=False))
 
 
 @dataclass(frozen=True)
@@ -297,6 +330,8 @@ def _layout(directory: _Directory) -> _Layout:
         known = _BLACK_IS_ZERO
     prefix = b"II" if order == "<" else b"MM"
     in_planes = samples > 1 and planar == 2
+    # libtiff returns samples in the machine's order, which Pillow expects of unsigned ones of 16 bits alone.
+    is_swapped = order == ">" and compression != _RAW and (sample_format != 1 or bits[0] > 16)
     is_subsampled = photometric == _YCBCR and directory.integers(_SUBSAMPLING) != (1, 1)
     if (
         not is_alike
@@ -306,12 +341,13 @@ def _layout(directory: _Directory) -> _Layout:
         # Pillow misreads these without an error.
         or (in_planes and (photometric not in {_RGB, _CMYK} or bits[0] != 8))
         or (is_subsampled and compression == _RAW and samples > 1)
+        or is_swapped
     ):
         raise unsupported(
             f"{'big' if directory.order == '>' else 'little'}-endian TIFF with {samples} × "
             f"{'/'.join(str(each) for each in dict.fromkeys(bits))}-bit {_SAMPLE_FORMATS[formats[0]]}"
             f"{_PHOTOMETRICS[photometric]} samples{' in planes' if in_planes else ''}"
-            f"{', subsampled,' if is_subsampled else ''}"
+            f"{', subsampled,' if is_subsampled else ''}{', compressed' if is_swapped else ''}"
         )
     return _Layout(order, photometric, bits, sample_format)
 

@@ -1,6 +1,8 @@
 """Sound images of every kind are read right, or refused with their kind's name."""
 
+import re
 import struct
+import zlib
 from collections.abc import Mapping
 from itertools import product
 from types import MappingProxyType
@@ -122,6 +124,46 @@ def test_colours_that_are_subsampled_and_not_compressed_are_refused():
     sides: Tags = {256: 16, 257: 16, 258: [8] * 3, 259: 1, 262: 6, 277: 3, 278: 16}
     assert rejection_of(tiff({**sides, 530: [2, 2]}, [strip])).reason == "unsupported_format"
     assert prepare(tiff({**sides, 530: [1, 1]}, [strip]), 32).width_px == 16
+
+
+def test_compressed_floating_point_in_big_endian_order_is_refused():
+    assert prepare(a_tiff(">", 1, 1, 32, kind=3), TIFF_SIDE_PX).brightness == 127.5
+    rejected = rejection_of(a_tiff(">", 1, 1, 32, compression=8, kind=3))
+    assert rejected.reason == "unsupported_format"
+    assert "big-endian TIFF with 1 × 32-bit floating-point grey samples, compressed" in rejected.detail
+
+
+# Pillow writes the directory before the pixels, as cameras do.
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "CMYK", "I;16", "F"])
+def test_a_tiff_that_is_cut_off_is_corrupt_however_little_is_missing(mode):
+    data = encoded(in_mode(picture(), mode), "TIFF")
+    assert prepare(data, 32).image_format == "tiff"
+    for missing_bytes in (1, 7, 60, 200, len(data) // 2):
+        assert rejection_of(data[:-missing_bytes]).reason == "corrupt"
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("shape", [{278: 16}, {322: 16, 323: 16}])
+def test_a_tiff_without_its_last_strip_or_tile_is_corrupt(shape, compression):
+    width_px = 24 if 278 in shape else 16
+    pieces = [bytes(range(width_px)) * 16] * (3 if 278 in shape else 6)
+    if compression == 8:
+        pieces = [zlib.compress(piece) for piece in pieces]
+    tags: Tags = {256: 24, 257: 40, 258: 8, 259: compression, 262: 1, 277: 1, **shape}
+    assert prepare(tiff(tags, pieces), 32).height_px == 40
+    assert rejection_of(tiff(tags, pieces[:-1])).detail == "TIFF: its pixels are cut off"
+
+
+def test_the_size_that_a_strip_states_counts_where_it_is_compressed():
+    """Some programs state the size of a full strip for the last one, too."""
+    size = re.compile(re.escape(struct.pack("<HHI", 279, 4, 1)) + b".{4}", re.DOTALL)
+    for compression, is_read in ((1, True), (8, False)):
+        data = a_tiff("<", 1, 1, 8, compression=compression)
+        said = size.sub(struct.pack("<HHII", 279, 4, 1, 100_000), data)
+        if is_read:
+            assert prepare(said, TIFF_SIDE_PX).brightness == 127.5
+        else:
+            assert rejection_of(said).detail == "TIFF: its pixels are cut off"
 
 
 @pytest.mark.parametrize(
@@ -261,6 +303,7 @@ def with_frame(marker, precision=8, components=None):
         (with_frame(0xDE), "hierarchical JPEG"),
         (with_frame(0xC0, components=2), "JPEG of 2 components"),
         (b"\xff\xd8\xff\xf7\0\x0b\x08\0\x10\0\x10\1\1\x11\0", "JPEG-LS"),
+        (b"\xff\xd8\xff\xe8\0\x04ab\xff\xf7\0\x0b\x08\0\x10\0\x10\1\1\x11\0", "JPEG-LS"),
     ],
 )
 def test_a_jpeg_of_another_kind_is_refused_with_its_name(data, name):
@@ -341,6 +384,13 @@ def test_an_avif_whose_first_brand_is_that_of_any_heif_is_read():
         (b"AT&TFORM\0\0\0\0DJVU", "DjVu"),
         (b"\x01\0\0\0" + bytes(36) + b" EMF", "EMF"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(30), "CgBI"),
+        (b"\x0a\5\1\x08" + bytes(60), "PCX"),
+        (b"\x01\xda\0\1\0\2\0\x20", "SGI"),
+        (b"\x59\xa6\x6a\x95\0\0\0\x20", "Sun raster"),
+        (b"/* XPM */\nstatic char *bike[] = {", "XPM"),
+        (b"#define bike_width 32\n#define bike_height 32\n", "XBM"),
+        (b"\x80\2\0\0\x12\xaf\1\0", "FLIC"),
+        (bytes(2) + b"\2" + bytes(9) + b"\x20\0\x10\0\x18\0", "Targa"),
         (b"<!-- drawn by hand -->\n<svg>", "SVG"),
         (b'<?xml version="1.0"?><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>', "SVG"),
     ],
@@ -360,6 +410,7 @@ def test_an_image_of_another_format_is_refused_with_its_name(data, name):
         (iso_media(b"isom", b"mp42"), "video"),
         (b"RIFF\0\0\0\0AVI LIST", "video"),
         (b"\x1f\x8b\x08", "gzip"),
+        (bytes(2) + b"\2" + bytes(11) + b"\x10\0\x18\0", "no known image format"),
     ],
 )
 def test_what_is_no_image_is_rejected_with_its_name(data, name):
