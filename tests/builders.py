@@ -132,6 +132,14 @@ class FakeContext(LambdaContext):
         return 39_000
 
 
+def image_net_names(count: int) -> list[str]:
+    """Return distinct class names as ImageNet has them, most with commas."""
+    return [
+        f"tabby {number}, tabby cat, Felis catus {number}" if number % 4 else f"tench {number}"
+        for number in range(count)
+    ]
+
+
 def a_picture(width_px: int = 40, height_px: int = 20) -> Image.Image:
     """Return a picture that looks different whichever way it is turned: a corner of each colour."""
     picture = Image.new("RGB", (width_px, height_px), "gray")

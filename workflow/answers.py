@@ -10,8 +10,12 @@ Endpoints answer in different forms, which are recognised by their shape:
     {"probabilities": [0.03, 0.97], "unfamiliarity": 0.4}     Scones' own container, asked for `SCORES_TYPE`
 
 Each may be wrapped in a list, a line of JSON Lines may hold one, and a line of CSV holds the scores of an
-image. Nothing is guessed: what has several meanings, or none, is refused. A JumpStart answer of classes by
-number (`{"probabilities": […]}`) is in the order of the endpoint's classes, like a list.
+image; a first line of words names their classes. Nothing is guessed: what has several meanings, or none, is
+refused. A JumpStart answer of classes by number (`{"probabilities": […]}`) is in the order of the endpoint's
+classes, like a list.
+
+A model of two classes with a sigmoid has one number for each image, and the answer does not say of which
+class. It is read only where `EndpointScores=sigmoid` says so.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/image-classification.html#IC-inputoutput
 https://www.tensorflow.org/tfx/serving/api_rest#predict_api
@@ -19,6 +23,7 @@ https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.Ima
 https://docs.aws.amazon.com/sagemaker/latest/dg/LL-in-formats.html
 """
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -27,8 +32,11 @@ from typing import Any
 
 from workflow.errors import UnclearAnswer
 
-PROBABILITIES, LOGITS = "probabilities", "logits"
-"""What the numbers of an answer are: the values of the template's parameter `EndpointScores`."""
+SCORES_ARE = PROBABILITIES, LOGITS, SIGMOID = "probabilities", "logits", "sigmoid"
+"""What the numbers of an answer are: the values of the template's parameter `EndpointScores`.
+
+`sigmoid`: one number for each image, the probability of the second of two classes.
+"""
 
 SHOWN_CHARS = 200
 
@@ -56,43 +64,109 @@ class Scores:
 def read_answer(body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
     """Return the scores of each image of a request, in its order.
 
-    `scores_are` selects between an object's logits and its probabilities.
+    `scores_are` selects between an object's logits and its probabilities. With `SIGMOID`, the scores of an
+    image are one number.
 
     Raises:
         NotReadable: the body is no such text.
         UnclearAnswer: its shape has several meanings, or none.
     """
+    found = _read(body, scores_are)
+    _ensure_said_of_what(found, body, scores_are)
+    return found
+
+
+def read_answer_to(images: int, body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
+    """Return the scores of each image of a request with so many images; otherwise as `read_answer`."""
+    found = _read(body, scores_are)
+    if len(found) != images:
+        raise _unclear(
+            f"{len(found)} answers to {images} images: set EndpointAccept to a type with one for each image",
+            body,
+        )
+    _ensure_said_of_what(found, body, scores_are)
+    return found
+
+
+def _ensure_said_of_what(found: Sequence[Scores], body: bytes, scores_are: str) -> None:
+    if scores_are != SIGMOID and any(each.labels is None and len(each.values) == 1 for each in found):
+        raise _unclear(
+            "one number does not say which class it is of: set EndpointScores=sigmoid if it is the "
+            "probability of the second of two classes, or EndpointAccept to a type with a score for each",
+            body,
+        )
+
+
+def _unclear(why: object, body: bytes) -> UnclearAnswer:
+    beginning = body.decode("utf-8-sig", "replace").strip()[:SHOWN_CHARS]
+    return UnclearAnswer(f"{why}. The answer begins: {beginning}")
+
+
+def _read(body: bytes, scores_are: str) -> list[Scores]:
     try:
         text = body.decode("utf-8-sig").strip()
         if not text:
             raise ValueError("it is empty")
         if text[:1] in ("[", "{"):
-            return [scores for value in _values(text) for scores in _images(value, scores_are)]
-        lines = [line for line in text.splitlines() if line.strip()]
-        return [Scores([_finite(cell) for cell in line.split(",")]) for line in lines]
+            found = [scores for value in _values(text) for scores in _images(value, scores_are)]
+        else:
+            found = _of_csv(text)
+        return [each for scores in found for each in _as_asked(scores, scores_are)]
     except _Unclear as error:
-        raise UnclearAnswer(f"{error}. The answer begins: {text[:SHOWN_CHARS]}") from None
-    except (ValueError, RecursionError) as error:
-        raise NotReadable(f"neither JSON nor JSON Lines nor CSV: {_beginning(body)!r}") from error
-
-
-def read_answer_to(images: int, body: bytes, scores_are: str = PROBABILITIES) -> list[Scores]:
-    """Return the scores of each image of a request with so many images; otherwise as `read_answer`."""
-    found = read_answer(body, scores_are)
-    if len(found) != images:
-        raise UnclearAnswer(
-            f"{len(found)} answers to {images} images: set EndpointAccept to a type with one for each image. "
-            f"The answer begins: {_beginning(body)}"
-        )
-    return found
-
-
-def _beginning(body: bytes) -> str:
-    return body.decode("utf-8-sig", "replace")[:SHOWN_CHARS]
+        raise _unclear(error, body) from None
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise NotReadable(
+            "neither JSON nor JSON Lines nor CSV, of which EndpointAccept should ask for one: "
+            f"{body.decode('utf-8-sig', 'replace')[:SHOWN_CHARS]!r}"
+        ) from error
 
 
 class _Unclear(Exception):
     """What is unclear about the shape, and the parameter that helps."""
+
+
+def _as_asked(scores: Scores, scores_are: str) -> list[Scores]:
+    """Check a list of scores; with `SIGMOID`, it is of as many images as it has numbers."""
+    if not scores.values:
+        raise _Unclear("a list of scores is empty: set EndpointAccept to a type with one for each class")
+    for value in scores.values:
+        if isinstance(value, str | bool):
+            raise _Unclear(
+                f"{json.dumps(value, ensure_ascii=False)[:50]} is not a number: set EndpointAccept to a type "
+                "with numbers for scores"
+            )
+    if scores_are != SIGMOID:
+        return [scores]
+    if scores.labels is not None:
+        raise _Unclear("the scores have labels: set EndpointScores=probabilities")
+    return [replace(scores, values=[value]) for value in scores.values]
+
+
+def _of_csv(text: str) -> list[Scores]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    rows = list(csv.reader(lines, strict=True, skipinitialspace=True))
+    labels = None
+    if len(rows) > 1 and not any(map(_is_numeric, rows[0])):
+        labels = _distinct(name.strip() for name in rows.pop(0))
+    if not any(_is_numeric(cell) for row in rows for cell in row):
+        raise ValueError("it has no number")
+    for row in rows:
+        if not all(map(_is_numeric, row)):
+            raise _Unclear("a line of CSV has other cells than numbers: set EndpointAccept to another type")
+        if labels and len(row) != len(labels):
+            raise _Unclear(
+                "a line of CSV has another number of scores than the first line has names: set "
+                "EndpointAccept to another type"
+            )
+    return [Scores([_finite(cell) for cell in row], labels) for row in rows]
+
+
+def _is_numeric(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _values(text: str) -> list[Any]:
@@ -107,7 +181,16 @@ def _values(text: str) -> list[Any]:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    return json.loads(
+        text, parse_constant=lambda _: None, parse_float=_finite, object_pairs_hook=_without_doubles
+    )
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Unclear("an object has a name twice: set EndpointAccept to another type")
+    return found
 
 
 def _finite(digits: str) -> float | None:
@@ -144,6 +227,8 @@ def _of_object(value: dict[str, Any], scores_are: str) -> list[Scores]:
     if _are_named([value]):
         return [_one([value])]
     found = {name: value[name] for name in _SCORES if _may_be_scores(value.get(name))}
+    if not found:
+        found = {name: [value[name]] for name in _SCORES if _is_number(value.get(name))}
     if LOGITS in found and scores_are == LOGITS:
         found = {LOGITS: found[LOGITS]}
     elif LOGITS in found:
@@ -205,6 +290,10 @@ def _with_unfamiliarity(images: list[Scores], value: Any) -> list[Scores]:
 
 def _is_scalar(value: Any) -> bool:
     return not isinstance(value, list | dict)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _are_named(values: Sequence[Any]) -> bool:

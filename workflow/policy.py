@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from heapq import nlargest
 from typing import Any
 
-from workflow.answers import LOGITS, PROBABILITIES, Scores
+from ingest import class_names
+from workflow.answers import LOGITS, PROBABILITIES, SCORES_ARE, SIGMOID, Scores
 from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
 
@@ -47,6 +48,9 @@ PARAMETERS = (
 SUM_TOLERANCE = 0.01
 """Tolerance of the sum: float16 scores of a hundred classes and printed decimals do not add up to 1."""
 
+_SHOWN_CHARS = 200
+"""Characters of an answer, or of the names of classes, that an error shows."""
+
 _MAX_LOGIT = 1e6
 """Far above any logit; the exponential of its difference to another is finite."""
 
@@ -67,15 +71,15 @@ class Policy:
     unfamiliarity_threshold: float = DEFAULT_UNFAMILIARITY_THRESHOLD
     """Above it, an image needs review; an endpoint that gives no unfamiliarity is not affected."""
     scores_are: str = PROBABILITIES
-    """`probabilities`, or `logits`, of which the softmax is taken."""
+    """One of `SCORES_ARE`."""
 
     @classmethod
     def from_mapping(cls, said: Mapping[str, Any], read: Callable[[str], bytes] | None = None) -> "Policy":
         """Read the environment, the template's parameters or a model's card.
 
-        The environment and the template have the same names, with text: `a,b`, `0.9`, `a=0.8,b=0.95` (may be
-        empty), `1`. A card has JSON values under its own names. Its `temperature` is already in the model.
-        Whatever is not listed in `Raises` is optional.
+        The environment and the template have the same names, with text: `a,b` (see `ingest.class_names`),
+        `0.9`, `a=0.8,b=0.95` (may be empty), `1`. A card has JSON values under its own names. Its
+        `temperature` is already in the model. Whatever is not listed in `Raises` is optional.
 
         Args:
             said: the names and their values.
@@ -106,11 +110,10 @@ class Policy:
 
     def to_parameters(self) -> dict[str, str]:
         """Return the template's parameters: all of `PARAMETERS`, so that nothing of another policy stays."""
-        own = ",".join(f"{label}={threshold}" for label, threshold in self.class_thresholds.items())
         return {
-            "ClassNames": ",".join(self.classes),
+            "ClassNames": class_names.join(self.classes),
             "Threshold": str(self.threshold),
-            "ClassThresholds": own,
+            "ClassThresholds": class_names.join_pairs(self.class_thresholds),
             "ClassesFile": "",
             "Temperature": str(self.temperature).removesuffix(".0"),  # "1", as the template's default
             "ModelVersion": self.model_version,
@@ -202,6 +205,8 @@ def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
     values, labels = scores.values, scores.labels
     if labels is None:
         labels = list(policy.classes)
+        if isinstance(values, list) and policy.scores_are == SIGMOID:
+            values = _of_sigmoid(values, labels)
         if not isinstance(values, list) or len(values) != len(labels):
             raise InvalidScores(
                 f"expected {len(labels)} {policy.scores_are}, one per class of ClassNames, "
@@ -214,6 +219,7 @@ def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
         raise InvalidScores(
             f"the endpoint names {len(labels)} of {len(policy.classes)} classes, but a temperature or logits "
             "need all: let it answer with all classes, or set Temperature=1 and EndpointScores=probabilities"
+            f". It named {_short(labels)}"
         )
     if policy.scores_are == LOGITS:
         probabilities = _softmax(_finite(values), policy.temperature)
@@ -235,13 +241,14 @@ def _ensure_known(labels: Sequence[str], classes: Sequence[str]) -> None:
         if label not in known:
             raise UnknownLabel(
                 f"the endpoint names {label[:100]!r}, which is none of the {len(classes)} ClassNames "
-                f"{_short(', '.join(classes))}"
+                f"{class_names.join(classes)[:_SHOWN_CHARS]}"
             )
 
 
 def _checked(scores: Sequence[Any], *, is_whole: bool) -> list[float]:
     """Return probabilities that add up to 1, or to at most 1 where some classes have none."""
-    if not all(_is_number(score) and 0 <= score <= 1 for score in scores):
+    _ensure_numbers(scores)
+    if not all(0 <= score <= 1 for score in scores):
         raise InvalidScores(
             f"expected numbers from 0 to 1, got {_short(scores)}; logits need EndpointScores=logits"
         )
@@ -254,9 +261,30 @@ def _checked(scores: Sequence[Any], *, is_whole: bool) -> list[float]:
     return [float(score) for score in scores]
 
 
+def _of_sigmoid(values: Sequence[Any], classes: Sequence[str]) -> list[Any]:
+    """Return the probabilities of two classes, of which the endpoint gives the second one's."""
+    if len(classes) != 2 or len(values) != 1:
+        raise InvalidScores(
+            f"EndpointScores=sigmoid is for one number and two classes, got {_short(values)} for "
+            f"{len(classes)} ClassNames"
+        )
+    (second,) = values
+    _ensure_numbers(values)
+    return [1 - second, second]
+
+
+def _ensure_numbers(scores: Sequence[Any]) -> None:
+    if not all(map(_is_number, scores)):
+        raise InvalidScores(
+            f"expected a number for each of ClassNames, got {_short(scores)}, where None is NaN, infinite or "
+            "null: the model computed it, and its log may say why"
+        )
+
+
 def _finite(scores: Sequence[Any]) -> list[float]:
-    if not all(_is_number(score) and abs(score) < _MAX_LOGIT for score in scores):
-        raise InvalidScores(f"expected finite logits, got {_short(scores)}")
+    _ensure_numbers(scores)
+    if not all(abs(score) < _MAX_LOGIT for score in scores):
+        raise InvalidScores(f"expected logits below {_MAX_LOGIT:g} (EndpointScores), got {_short(scores)}")
     return [float(score) for score in scores]
 
 
@@ -280,7 +308,7 @@ def _is_number(score: Any) -> bool:
 
 
 def _short(scores: Any) -> str:
-    return repr(scores)[:200]
+    return repr(scores)[:_SHOWN_CHARS]
 
 
 def _temper(probabilities: list[float], temperature: float) -> list[float]:
@@ -309,27 +337,22 @@ def _either(said: Mapping[str, Any], parameter: str, on_card: str) -> Any:
 
 
 def _classes(said: str | Sequence[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in (said.split(",") if isinstance(said, str) else said))
-    if not all(names) or len(set(names)) < len(names):
-        raise ValueError(f"class names must be distinct and not empty: {said!r}")
+    names = tuple(name.strip() for name in (class_names.split(said) if isinstance(said, str) else said))
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"class names must be distinct and not empty: {_short(said)}")
     for name in names:
-        # A comma separates the names in the template's parameter.
-        if "," in name or not name.isprintable():
-            raise ValueError(f"a class name must be printable and without a comma: {name!r}")
+        if not name.isprintable():
+            raise ValueError(f"a class name must be printable: {_short(name)}")
     return names
 
 
 def _class_thresholds(said: str | Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:
-    pairs: Iterable[tuple[str, str | float]]
-    if isinstance(said, str):
-        parts = (part.strip().rpartition("=") for part in said.split(",") if part.strip())
-        pairs = ((name, value) for name, _, value in parts)
-    else:
-        pairs = said.items()
+    pairs = class_names.split_pairs(said) if isinstance(said, str) else said.items()
     thresholds: dict[str, float] = {}
     for name, value in pairs:
         if name not in classes:
-            raise ValueError(f"{name}={value}: {name!r} is not one of {', '.join(classes)}")
+            known = class_names.join(classes)[:_SHOWN_CHARS]
+            raise ValueError(f"{name}={value}: {name!r} is not one of {known}")
         if name in thresholds:
             raise ValueError(f"{name!r} has two thresholds")
         thresholds[name] = _probability(value)
@@ -347,8 +370,8 @@ def _probability(said: str | float) -> float:
 
 
 def _scores_are(said: str) -> str:
-    if said not in (PROBABILITIES, LOGITS):
-        raise ValueError(f"EndpointScores must be {PROBABILITIES} or {LOGITS}: {said!r}")
+    if said not in SCORES_ARE:
+        raise ValueError(f"EndpointScores must be {', '.join(SCORES_ARE)}: {said!r}")
     return said
 
 

@@ -12,7 +12,7 @@ SELECT
     outcomes.confidence,
     outcomes.threshold,
     outcomes.probabilities,
-    array_join(map_keys(outcomes.probabilities), ',') AS classes,
+    json_format(CAST(outcomes.probabilities AS json)) AS scores,
     outcomes.reason,
     labelled.upload_id IS NOT NULL AS is_labelled,
     count(*) OVER () AS waiting

@@ -46,7 +46,7 @@ SELECT
     confidence,
     threshold,
     probabilities,
-    array_join(map_keys(probabilities), ',') AS classes,
+    json_format(CAST(probabilities AS json)) AS scores,
     nth,
     nth_of_group
 FROM ordered

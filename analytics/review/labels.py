@@ -114,7 +114,7 @@ def classified_images(engine: Engine, upload_ids: Iterable[str]) -> dict[str, Cl
     while some := list(islice(ids, _IDS_AT_ONCE)):
         sql = internal_query("classes_of_uploads", upload_ids=some)
         for row in engine.query(sql).frame.itertuples(index=False):
-            found[row.upload_id] = Classified(row.key, row.dt, row.classes.split(",") if row.classes else ())
+            found[row.upload_id] = Classified(row.key, row.dt, json.loads(row.classes) if row.classes else ())
     return found
 
 

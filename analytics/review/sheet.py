@@ -243,13 +243,15 @@ def _image(row: Mapping[Hashable, Any], source: Source, draw_probability: float 
         label=row["label"],
         confidence=float(row["confidence"]),
         threshold=float(row["threshold"]),
-        scores=scores_of(row["classes"].split(","), row["probabilities"].values()),
+        scores=scores_of(row["scores"]),
         source=source,
         draw_probability=draw_probability,
     )
 
 
-def scores_of(classes: Sequence[str], probabilities: Iterable[float]) -> dict[str, float]:
-    """Return the scores, the highest first. In Athena's text of a map, a class `007` would be a number."""
-    pairs = zip(classes, probabilities, strict=True)
-    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+def scores_of(text: str) -> dict[str, float]:
+    """Return the scores that a question gives as JSON, the highest first.
+
+    Athena's own text of a map does not tell where a name with a comma ends, nor that `007` is a name.
+    """
+    return dict(sorted(json.loads(text).items(), key=lambda pair: (-pair[1], pair[0])))

@@ -250,7 +250,7 @@ def plan_deployment(
     policy = policy_of({**present, **wanted}, s3)
     if given.get("ClassThresholds") == "":  # none at all, and not those of a file
         policy = replace(policy, class_thresholds={})
-        wanted |= {"ClassNames": ",".join(policy.classes), "ClassesFile": ""}
+        wanted |= {"ClassNames": policy.to_parameters()["ClassNames"], "ClassesFile": ""}
     inside = model_inside({**present, **wanted}, model)
     endpoint = {"EndpointName": DEFAULT_ENDPOINT, **present, **wanted}["EndpointName"]
     if not inside:

@@ -17,6 +17,7 @@ import click
 
 from infra.cli.terminal import words
 from infra.stack import STACK_NAME, STACK_NAME_PATTERN
+from ingest import class_names
 from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 
 ATTENTION = 3
@@ -232,6 +233,39 @@ class WholeNumber(click.IntRange):
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """Type of an option that names a folder, which need not be there."""
 
+
+class ClassNames(click.ParamType[list[str]]):
+    """Names of classes, separated by commas, or `@FILE` with one on each line."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Read names."""
+        try:
+            return value if isinstance(value, list) else class_names_in(value)
+        except click.ClickException as error:
+            self.fail(error.message, param, ctx)
+
+
+def class_names_in(typed: str) -> list[str]:
+    """Return the names of classes that were typed, or that the file of `@FILE` has, one on each line.
+
+    Raises:
+        click.ClickException: the file cannot be read, or a quotation mark is out of place.
+    """
+    try:
+        if not typed.startswith("@"):
+            return class_names.split(typed)
+        lines = Path(typed[1:]).read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise click.ClickException(f"{typed[1:]}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{typed[1:]} is not UTF-8 text") from error
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
 model_in: Decorator = option(
     "--model-in",
     type=click.Choice([IN_ENDPOINT, IN_LAMBDA]),
@@ -291,14 +325,17 @@ def chosen_stack(of_stage: str | None = None) -> str:
 
 
 def parameters_in(typed: Sequence[str]) -> dict[str, str]:
-    """Return the template's parameters that were typed as Name=value.
+    """Return the template's parameters that were typed as Name=value, or as ClassNames=@FILE.
 
     Raises:
-        click.ClickException: one is not.
+        click.ClickException: one is not, or the file of classes cannot be read.
     """
     if odd := [each for each in typed if "=" not in each]:
         raise click.ClickException(f"PARAMETERS: {odd[0]!r} is not Name=value")
-    return dict(each.partition("=")[::2] for each in typed)
+    found = dict(each.partition("=")[::2] for each in typed)
+    if found.get("ClassNames"):
+        found["ClassNames"] = class_names.join(class_names_in(found["ClassNames"]))
+    return found
 
 
 def on(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,7 +6,7 @@ Rows go through the same writer as those of the queue. What is imported twice co
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -20,6 +20,7 @@ from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
 from infra.operations.deployed import deployed_parameters, policy_of
 from infra.stack import Stack
+from ingest import class_names
 from ingest.errors import SconesError
 from ingest.model_input import ModelInput
 from ingest.upload import bucket_and_key
@@ -31,6 +32,7 @@ ROWS_AT_ONCE = 10_000
 """Rows that are held in memory and written together, one file for each of their days."""
 LINE_MAX_BYTES = 64_000_000
 """Longer than any request that an endpoint accepts, in base64."""
+_SHOWN_CHARS = 200
 
 
 class CannotImport(SconesError):
@@ -73,7 +75,7 @@ class Judgement:
     form: ModelInput
 
 
-def judgement(stack: Stack, classes: str | None = None, threshold: str | None = None) -> Judgement:
+def judgement(stack: Stack, classes: Sequence[str] = (), threshold: str | None = None) -> Judgement:
     """Return what the stack decides by, or the given classes of another endpoint and one threshold.
 
     Raises:
@@ -82,13 +84,17 @@ def judgement(stack: Stack, classes: str | None = None, threshold: str | None = 
     parameters = deployed_parameters(stack.client, stack.name)
     said = parameters
     if classes:  # another endpoint's: of the stack's policy, only the threshold can hold for them
-        said = {"ClassNames": classes, "Threshold": parameters["Threshold"], "ClassThresholds": ""}
+        said = {
+            "ClassNames": class_names.join(classes),
+            "Threshold": parameters["Threshold"],
+            "ClassThresholds": "",
+        }
     if threshold:
         said = {**said, "Threshold": threshold, "ClassThresholds": ""}
     try:
         policy = policy_of(said, stack.client)
     except ValueError as error:
-        given = {"CLASSES": classes, "THRESHOLD": threshold}
+        given = {"CLASSES": class_names.join(classes)[:_SHOWN_CHARS], "THRESHOLD": threshold}
         asked = " ".join(f"{name}={value}" for name, value in given.items() if value)
         raise CannotImport(f"{asked or 'the stack'}: {error}") from error
     return Judgement(policy, ModelInput.from_mapping(parameters))

@@ -276,9 +276,7 @@ def _row(key: str, said: Mapping[str, Any]) -> Row:
         ),
         result_id=said["result_id"],
         decided_at=said["decided_at"],
-        scores=scores_of(said["classes"].split(","), said["probabilities"].values())
-        if said["classes"]
-        else {},
+        scores=scores_of(said["scores"]) if said["scores"] else {},
         image={
             name: int(said[name]) if name.endswith("_px") else said[name]
             for name in _IMAGE_FACTS

@@ -84,16 +84,15 @@ def check_classes(names: Sequence[str]) -> None:
     """Check the class names before anything is trained.
 
     Raises:
-        DataError: there are fewer than two, one occurs twice, or the stack's parameters cannot hold a name:
-            they are lists like `a,b` and `a=0.9,b=0.8`.
+        DataError: there are fewer than two, one occurs twice, or a stack would not take a name.
     """
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"the class {name!r} is named twice")
-        if "," in name or "=" in name or name != name.strip() or not name.isprintable():
+        if not name or name != name.strip() or not name.isprintable():
             raise DataError(
-                f"the name of the class {name!r} has a comma, an equals sign, a space at an end or a "
-                "character that cannot be seen, which the stack's lists of classes cannot hold: rename it"
+                f"the name of the class {name!r} is empty, or has a space at an end or a character that "
+                "cannot be seen: rename it"
             )
     if len(names) < 2:
         only = f"only the class {names[0]!r}" if names else "no class"

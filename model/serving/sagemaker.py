@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
+from ingest import class_names
 from ingest.upload import bucket_and_key
 from model import calibrate
 from model.data.dataset import Dataset, split
@@ -291,10 +292,10 @@ def calibration(
     tempered = calibrate.softmax(logits, temperature)
     threshold, by_class = calibrate.choose_thresholds(tempered, labels, classes, target_precision)
     return {
-        "ClassNames": ",".join(classes),
+        "ClassNames": class_names.join(classes),
         "Temperature": f"{temperature:g}",
         "Threshold": f"{threshold:g}",
-        "ClassThresholds": ",".join(f"{name}={value:g}" for name, value in by_class.items()),
+        "ClassThresholds": class_names.join_pairs(by_class),
     }
 
 

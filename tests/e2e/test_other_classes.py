@@ -29,7 +29,7 @@ from model.data.load import Data
 from model.files import CARD_FILE, MODEL_FILE, read_card
 from model.training import card, light
 from model.training.onnx_file import Graph
-from tests.builders import an_event, noise
+from tests.builders import an_event, image_net_names, noise
 from tests.waiting import PATIENCE_S, until
 from workflow.classifier import IN_LAMBDA, NO_ENDPOINT
 from workflow.policy import KEPT_CLASSES
@@ -85,7 +85,7 @@ def test_a_folder_without_a_model_is_refused_before_anything_starts(tmp_path: Pa
     assert not (tmp_path / "home").exists()
 
 
-THOUSAND = [f"class {number:04}" for number in range(1_000)]
+THOUSAND = image_net_names(1_000)
 
 
 KEPT = """

@@ -22,7 +22,9 @@ from infra.aws.deploy import (
     stored_classes,
 )
 from model.files import DEFAULT_MODEL
+from tests.builders import image_net_names
 from tests.template import template
+from workflow.policy import Policy
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
@@ -35,7 +37,7 @@ def test_the_artifacts_bucket_is_made_once_in_any_region(fake_aws: None, region:
 
 
 def test_other_classes_want_thresholds_of_their_own() -> None:
-    with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy, tulip"):
+    with pytest.raises(DeployFailed, match="'bicycle' is not one of poppy,tulip"):
         policy_of(
             {**parameters_of_model(), "ClassNames": "poppy,tulip", "ClassThresholds": "bicycle=0.9"}, None
         )
@@ -43,9 +45,8 @@ def test_other_classes_want_thresholds_of_their_own() -> None:
 
 
 def many_classes(count: int) -> dict[str, str]:
-    names = [f"class number {number:04}" for number in range(count)]
-    thresholds = ",".join(f"{name}=0.8" for name in names[:300])
-    return {"ClassNames": ",".join(names), "Threshold": "0.9", "ClassThresholds": thresholds}
+    names = image_net_names(count)
+    return Policy(tuple(names), 0.9, dict.fromkeys(names[:300], 0.8)).to_parameters()
 
 
 def test_classes_that_are_too_long_for_parameters_are_a_file_named_by_its_content(fake_aws: None) -> None:
@@ -58,8 +59,8 @@ def test_classes_that_are_too_long_for_parameters_are_a_file_named_by_its_conten
         assert (stored["ClassNames"], stored["ClassThresholds"]) == ("", "")
         deployed = {**given.to_parameters(), **stored}
         assert policy_of(deployed, s3) == given
-        changed = policy_of({**deployed, "ClassThresholds": "class number 0001=0.5"}, s3)
-        assert changed.class_thresholds == {"class number 0001": 0.5}
+        changed = policy_of({**deployed, "ClassThresholds": f'"{given.classes[1]}"=0.5'}, s3)
+        assert changed.class_thresholds == {given.classes[1]: 0.5}
         assert (
             stored_classes(changed, s3, "artifacts", "us-east-1", "mine")["ClassesFile"]
             not in stored.values()

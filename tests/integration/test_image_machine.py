@@ -10,12 +10,13 @@ from ministack.services import stepfunctions
 
 from analytics.lake.schema import row_from_message
 from infra.installation import PROJECT
+from ingest import class_names
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.model_input import ModelInput
 from ingest.serialize import to_payload
 from ingest.upload import Upload
-from tests.builders import LONGEST_KEY, FakeContext, an_event, noise, png_bytes
+from tests.builders import LONGEST_KEY, FakeContext, an_event, image_net_names, noise, png_bytes
 from workflow import decide
 from workflow.answers import Scores
 from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
@@ -326,8 +327,7 @@ def test_the_picture_does_not_travel_beyond_classify(steps, run):
 )
 @pytest.mark.parametrize(("size_px", "most_bytes"), [(48, 16 * 1024), (224, 262_144), (1024, 16 * 1024)])
 def test_no_state_outgrows_its_limit(steps, run, monkeypatch, classify, size_px, most_bytes):
-    names = [f"class number {number:03}" for number in range(100)]
-    monkeypatch.setenv("ClassNames", ",".join(names))
+    monkeypatch.setenv("ClassNames", class_names.join(image_net_names(100)))
     steps.answers |= {"Serialize": [serialized(size_px)], "Classify": [classify]}
     execution = run(an_event(LONGEST_KEY))
     states = [

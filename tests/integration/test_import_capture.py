@@ -227,7 +227,7 @@ def test_every_line_is_a_row_or_is_named(stack: Any, tmp_path: Path, lines: list
 
 def test_another_endpoint_s_classes_are_given(stack: Any, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(a_line(1, "[0.1, 0.1, 0.8]") + a_line(2), encoding="utf-8")
-    judged = judgement(stack, "poppy,tulip,willow_tree", "0.75")
+    judged = judgement(stack, ["poppy", "tulip", "willow_tree"], "0.75")
     done = import_capture.import_capture(stack, str(tmp_path), judged)
     assert done.outcomes == {"accepted": 1}
     assert "expected 3 probabilities" in done.bad[0].why
@@ -257,9 +257,9 @@ def test_what_cannot_be_imported_is_named(stack: Any, tmp_path: Path) -> None:
     [
         ({"threshold": "2"}, "THRESHOLD=2: a threshold must be from 0 to 1"),
         ({"threshold": "high"}, "THRESHOLD=high: a threshold must be from 0 to 1"),
-        ({"classes": "poppy,poppy"}, "CLASSES=poppy,poppy: class names must be distinct"),
+        ({"classes": ["poppy", "poppy"]}, "CLASSES=poppy,poppy: class names must be distinct"),
         (
-            {"classes": "a,b", "threshold": "nan"},
+            {"classes": ["a", "b"], "threshold": "nan"},
             "CLASSES=a,b THRESHOLD=nan: a threshold must be from 0 to 1",
         ),
     ],

@@ -25,6 +25,7 @@ from infra.cli.main import main, scones
 from infra.operations.answers import engine
 from infra.operations.load_labels import Loaded, load_labels
 from infra.operations.write_sheet import Reviewed, review
+from ingest import class_names
 from model.files import DEFAULT_MODEL, read_card
 from model.serving.inference import Model
 from tests.builders import jpeg_bytes, noise
@@ -440,8 +441,8 @@ def test_keys_label_images_and_the_saved_file_measures_precision(stack, answers,
 
 @needs_browser
 def test_a_class_of_a_thousand_is_found_by_typing(s3, stack, answers, browser, tmp_path):
-    names = ["bicycle", "motorcycle", "willow_tree", *(f"class {number:03}" for number in range(997))]
-    of_many = a_stack(s3, ClassNames=",".join(names))
+    names = ["bicycle", "motorcycle", "willow_tree", *(f"class, {number:03}" for number in range(997))]
+    of_many = a_stack(s3, ClassNames=class_names.join(names))
     browser.open(reviewed(of_many, answers, tmp_path / "review").page)
     browser.evaluate("localStorage.clear()")
     browser.reload()
@@ -453,11 +454,11 @@ def test_a_class_of_a_thousand_is_found_by_typing(s3, stack, answers, browser, t
     browser.press("Enter")
     assert browser.text("#reveal").startswith("You: willow_tree.")
     assert browser.text("#where") == "Image 2 of 5"
-    browser.call("Input.insertText", text="class 00")
+    browser.call("Input.insertText", text="class, 00")
     assert shown(browser, "#found button") == 9
     browser.click("#found button:nth-child(8)")
-    assert browser.text("#reveal").startswith("You: class 007.")
-    assert browser.text("#found") == "class 007willow_tree"  # those said last
+    assert browser.text("#reveal").startswith("You: class, 007.")
+    assert browser.text("#found") == "class, 007willow_tree"  # those said last
     browser.press("0")  # the field is empty: a key
     browser.call("Input.insertText", text="no such class")
     browser.press("Enter")
@@ -467,7 +468,7 @@ def test_a_class_of_a_thousand_is_found_by_typing(s3, stack, answers, browser, t
     assert browser.text("#count") == "2 of 5 labelled"
     file = browser.downloaded(tmp_path, lambda: browser.click("#save"))
     assert load_labels(of_many, answers, str(file)).images == 2
-    assert set(labelled(answers).values()) == {"willow_tree", "class 007"}
+    assert set(labelled(answers).values()) == {"willow_tree", "class, 007"}
     assert browser.said == []
 
 

@@ -1,6 +1,7 @@
 """workflow.answers: each form of an answer, and what is refused because it could mean two things."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,13 @@ TOP = Scores([0.9], ["motorcycle"])
             '"top": ["a", "b"]}',
             [NAMED],
         ),
+        # CSV with names
+        (
+            '"tabby, tabby cat",dog\n0.1,0.9\n0.6,0.4',
+            [Scores([0.1, 0.9], ["tabby, tabby cat", "dog"])] * 1
+            + [Scores([0.6, 0.4], ["tabby, tabby cat", "dog"])],
+        ),
+        ('"0.1", "0.9"', [ONE]),
         # Scones
         ('{"probabilities": [0.1, 0.9], "unfamiliarity": 0.4}', [Scores([0.1, 0.9], None, 0.4)]),
         (
@@ -103,6 +111,23 @@ def test_logits_are_taken_where_the_scores_are_logits() -> None:
         ('{"predictions": ["bicycle"]}', "a list of scores under none of"),
         ("{}", "a list of scores under none of"),
         ('[1]\n"bicycle"', "a value is not a list or an object"),
+        ("[0.97]", "set EndpointScores=sigmoid"),
+        ("0.97", "set EndpointScores=sigmoid"),
+        ("[[0.97], [0.03]]", "set EndpointScores=sigmoid"),
+        ('{"predictions": [[0.97]]}', "set EndpointScores=sigmoid"),
+        ('{"predictions": [{"score": 0.97, "predicted_label": 1}]}', "set EndpointScores=sigmoid"),
+        ('{"score": 0.97}', "set EndpointScores=sigmoid"),
+        ('["0.1", "0.9"]', '"0.1" is not a number: set EndpointAccept'),
+        ('["bicycle", "motorcycle"]', '"bicycle" is not a number: set EndpointAccept'),
+        ("[true, false]", "true is not a number: set EndpointAccept"),
+        ("[]", "a list of scores is empty: set EndpointAccept"),
+        ('{"predictions": [[]]}', "a list of scores is empty: set EndpointAccept"),
+        ('{"probabilities": [1, 0], "probabilities": [0, 1]}', "an object has a name twice: set"),
+        ("0.1,,0.8", "a line of CSV has other cells than numbers: set"),
+        ("label,score\nbicycle,0.9", "a line of CSV has other cells than numbers: set"),
+        ("bicycle,0.9", "a line of CSV has other cells than numbers: set"),
+        ("a,b,c\n0.1,0.9", "another number of scores than the first line has names: set"),
+        ("a,a\n0.1,0.9", "a label has several scores"),
         (
             '{"probabilities": [[1, 0]], "unfamiliarity": [0.1, 0.2]}',
             "2 values of unfamiliarity for 1",
@@ -114,7 +139,7 @@ def test_what_has_two_meanings_or_none_is_refused_with_the_parameter_to_set(text
         read_answer(text.encode())
     assert says in str(caught.value)
     assert str(caught.value).endswith(f"The answer begins: {text}")
-    assert ": set Endpoint" in str(caught.value)
+    assert re.search(r": set (EndpointScores|EndpointAccept)\b", str(caught.value))
 
 
 def test_a_refusal_shows_the_first_200_characters_of_the_answer() -> None:
@@ -134,6 +159,28 @@ def test_probabilities_by_name_are_no_logits(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "[0.1, 0.9]",  # of two images: a list for both
+        "[[0.1], [0.9]]",
+        '{"predictions": [[0.1], [0.9]]}',
+        '{"predictions": [0.1, 0.9]}',
+        '{"predictions": [{"score": 0.1, "predicted_label": 0}, {"score": 0.9}]}',
+        '{"prediction": 0.1}\n{"prediction": 0.9}',
+        "0.1\n0.9",
+        "0.1,0.9",
+    ],
+)
+def test_a_sigmoid_has_one_number_for_each_image_where_the_parameter_says_so(text: str) -> None:
+    assert read_answer_to(2, text.encode(), "sigmoid") == [Scores([0.1]), Scores([0.9])]
+
+
+def test_a_sigmoid_has_no_labels() -> None:
+    with pytest.raises(UnclearAnswer, match="the scores have labels: set EndpointScores=probabilities"):
+        read_answer(b'{"label": "motorcycle", "score": 0.9}', "sigmoid")
+
+
+@pytest.mark.parametrize(
     ("images", "text"),
     [
         (1, "0.1\n0.9"),  # two classes of one image, or one class of two
@@ -150,7 +197,8 @@ def test_an_answer_to_another_number_of_images_is_refused(images: int, text: str
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b" \n", b"<html>", b"[0.5", b"\xff\xfe", b"a,b", b'{"a": 1}\n<', b"[" * 10**5]
+    "body",
+    [b"", b" \n", b"<html>", b"[0.5", b"\xff\xfe", b"a,b", b'"a', b'{"a": 1}\n<', b"[" * 10**5],
 )
 def test_what_is_no_such_text_is_not_readable(body: bytes) -> None:
     with pytest.raises(NotReadable, match="neither JSON nor JSON Lines nor CSV"):

@@ -79,7 +79,7 @@ def test_csv_is_read_as_text_and_in_base64(text: str, scores: Any) -> None:
         assert read_line(a_line(output), NOW).scores == [Scores(each) for each in scores]
 
 
-probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=5)
+probabilities = st.lists(st.floats(0, 1), min_size=2, max_size=5)
 
 
 @given(st.lists(probabilities, min_size=1, max_size=4), st.sampled_from(["JSON", "CSV", "BASE64"]))

@@ -167,14 +167,14 @@ def test_an_unsplit_folder_has_no_test_part(photos):
     assert load(photos, [], quiet).test is None
 
 
-@pytest.mark.parametrize("name", ["car,van", "a=b", " car", "car ", "tab\there"])
-def test_a_class_name_that_the_stacks_parameters_cannot_hold_is_refused(photos, name):
+@pytest.mark.parametrize("name", [" car", "car ", "tab\there"])
+def test_a_class_name_that_a_stack_would_not_take_is_refused(photos, name):
     (photos / "motorcycle").rename(photos / name)
-    with pytest.raises(DataError, match=r"has a comma, an equals sign, .*: rename it"):
+    with pytest.raises(DataError, match=r"has a space at an end or a character .*: rename it"):
         load(photos, [], quiet)
 
 
-@pytest.mark.parametrize("name", ["red car", "摩托车", "it's", "C&A", "50%"])
+@pytest.mark.parametrize("name", ["red car", "tabby, tabby cat", "a=b", "摩托车", "it's", "C&A", "50%"])
 def test_a_class_may_have_any_other_name(photos, name):
     (photos / "motorcycle").rename(photos / name)
     assert name in load(photos, [], quiet).train.classes

@@ -211,19 +211,19 @@ def test_an_empty_queue_has_no_images(tmp_path):
     assert queue_of(tmp_path, [a_row(1)]) == Queue([], 0, 0, SINCE)
 
 
-def test_classes_whose_names_look_like_numbers_keep_their_names_on_aws():
-    """Athena gives a map as a text, in which they are numbers."""
+def test_classes_whose_names_have_commas_or_look_like_numbers_keep_their_names_on_aws():
+    """Athena gives a map as a text, which does not tell where a name ends."""
     names = ["upload_id", "bucket", "key", "version_id", "uploaded_at", "label", "confidence", "threshold"]
     types = ["varchar"] * 4 + ["timestamp", "varchar", "double", "double", "map", "varchar", "bigint"]
-    texts = ["ab", "b", "k", None, "2026-11-16 09:30:00.000", "007", "0.6", "0.9", "{007=0.6, 1e3=0.4}"]
+    texts = ["ab", "b", "k", None, "2026-11-16 09:30:00.000", "007", "0.6", "0.9", "{007=0.4, a, b=0.6}"]
     columns, rows = typed_rows(
-        list(zip([*names, "probabilities", "classes", "waiting"], types, strict=True)),
-        [[*texts, "007,1e3", "1"]],
+        list(zip([*names, "probabilities", "scores", "waiting"], types, strict=True)),
+        [[*texts, '{"007":0.4,"a, b":0.6}', "1"]],
     )
     answers = iter([SimpleNamespace(frame=frame_of(columns, rows)), SimpleNamespace(records=list)])
     engine: Any = SimpleNamespace(query=lambda sql: next(answers))
     (image,) = review_queue(engine, SINCE, UNTIL).images
-    assert image.scores == {"007": 0.6, "1e3": 0.4}
+    assert image.scores == {"a, b": 0.6, "007": 0.4}
     assert image.version_id is None
 
 

@@ -4,7 +4,7 @@
 SELECT
     "$path" AS path,
     predictions.*,
-    array_join(map_keys(probabilities), ',') AS classes,
+    json_format(CAST(probabilities AS json)) AS scores,
     min(coalesce(first_decided_at, decided_at)) OVER (PARTITION BY dt, upload_id, :outcome_rank) AS first_at,
     rank() OVER (PARTITION BY dt, upload_id ORDER BY :outcome_rank, decided_at DESC, result_id) = 1 AS counts
 FROM predictions

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, FOLDER, WholeNumber, argument, as_json, on, option, scones
+from infra.cli.command_line import (
+    ATTENTION,
+    FOLDER,
+    ClassNames,
+    WholeNumber,
+    argument,
+    as_json,
+    on,
+    option,
+    scones,
+)
 from infra.cli.terminal import answers, progress_bar, steps, words
 from infra.cli.words import (
     certificate_facts,
@@ -500,12 +510,16 @@ def learn(since: date | None, model: Path, out: Path | None, on: str | None, as_
 
 @scones.command("import-capture")
 @argument("source", metavar="FROM")
-@option("--classes", help="Classes of that endpoint, in the order of its scores: a,b. Left out: the stack's.")
+@option(
+    "--classes",
+    type=ClassNames(),
+    help="Classes of that endpoint, in the order of its scores: a,b or @FILE. Left out: the stack's.",
+)
 @option("--threshold", help="Least confidence that is accepted. Left out: the stack's.")
 @on
 @as_json
 def import_capture(
-    source: str, classes: str | None, threshold: str | None, on: str | None, as_json: bool
+    source: str, classes: list[str] | None, threshold: str | None, on: str | None, as_json: bool
 ) -> None:
     """Import the data-capture files of a SageMaker endpoint: FROM is a folder or s3://bucket/prefix.
 
@@ -515,7 +529,7 @@ def import_capture(
     from infra.operations.answers import engine
     from infra.operations.import_capture import import_capture, judgement, new_and_known
 
-    judged = judgement(stack, classes, threshold)
+    judged = judgement(stack, classes or (), threshold)
     with words.working(f"Reading {source} …"):
         imported = import_capture(stack, source, judged)
         with engine(stack) as athena:

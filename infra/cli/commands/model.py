@@ -1,12 +1,11 @@
 """The model: train, evaluate."""
 
-import re
 from pathlib import Path
 
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import FOLDER, WholeNumber, as_json, option, scones
+from infra.cli.command_line import FOLDER, ClassNames, WholeNumber, as_json, option, scones
 from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
 from infra.installation import is_checkout, state_folder
@@ -17,7 +16,7 @@ from model.files import DEFAULT_MODEL
 
 @scones.command()
 @option("--data", type=click.Path(path_type=Path, exists=True), help="Archive or folder; left out: CIFAR-100")
-@option("--classes", default="", help="Names, separated by commas or spaces. Left out: all.")
+@option("--classes", type=ClassNames(), default="", help="Names: a,b or @FILE. Left out: all.")
 @option(
     "--foreign",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -65,7 +64,7 @@ from model.files import DEFAULT_MODEL
 @as_json
 def train(
     data: Path | None,
-    classes: str,
+    classes: list[str],
     foreign: Path | None,
     image_size_px: str,
     resize_mode: str,
@@ -92,7 +91,7 @@ def train(
     trained = train_and_write(
         data=data,
         download_to=state_folder() / "cifar-100-python.tar.gz",
-        classes=[name for name in re.split(r"[,\s]+", classes) if name],
+        classes=classes,
         foreign=foreign,
         form=form,
         out=out or state_folder() / "model",

@@ -13,6 +13,7 @@ from infra.cli import systems
 from infra.cli.command_line import (
     ATTENTION,
     FOLDER,
+    ClassNames,
     WholeNumber,
     argument,
     as_json,
@@ -26,15 +27,12 @@ from infra.cli.commands.on_aws import is_wanted, yes
 from infra.cli.terminal import answers, say, steps, words
 from infra.cli.words import print_json, show_checked_endpoint, show_resources
 from infra.installation import how
+from ingest import class_names
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests
 
 if TYPE_CHECKING:
     from infra.aws.image import Workshop
-
-
-def _names(classes: str) -> list[str]:
-    return [name for name in classes.split(",") if name]
 
 
 def _matching(
@@ -51,7 +49,7 @@ def _matching(
 
 
 _data = option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-_classes = option("--classes", default="", help="names, separated by commas; left out: all")
+_classes = option("--classes", type=ClassNames(), default="", help="names: a,b or @FILE; left out: all")
 _role = option(
     "--role-arn",
     required=True,
@@ -93,7 +91,7 @@ _dry_run = option("--dry-run", is_flag=True, help="print requests and cost; ask 
 @option("--instance-type", default=requests.TrainingPlan.instance_type, show_default=True)
 def endpoint_train(
     data: Path,
-    classes: str,
+    classes: list[str],
     role_arn: str,
     bucket: str,
     dry_run: bool,
@@ -107,7 +105,7 @@ def endpoint_train(
     from model.serving import sagemaker
 
     with steps("reading") as progress:
-        images = load(data, _names(classes), progress).train
+        images = load(data, classes, progress).train
     plan = sagemaker.plan_training(
         images,
         job_name=f"scones-{datetime.now(UTC):%Y%m%d%H%M%S}",
@@ -125,7 +123,7 @@ def endpoint_train(
         print_json({"images": images.counts(), "training_job": request, "cost": cost})
         return
     session = systems.aws_account().session
-    say(f"training {plan.job_name} for classes {', '.join(images.classes)}")
+    say(f"training {plan.job_name} for classes {class_names.join(images.classes)}")
     sagemaker.train(session, plan, images, steps)
     click.echo(plan.job_name)
 
@@ -341,12 +339,12 @@ def _three_images(folder: Path | None) -> list[bytes]:
 @_data
 @_classes
 @option("--target-precision", type=float, default=0.99, show_default=True)
-def endpoint_calibrate(name: str, data: Path, classes: str, target_precision: float) -> None:
+def endpoint_calibrate(name: str, data: Path, classes: list[str], target_precision: float) -> None:
     """Fit temperature and thresholds to the built-in algorithm's answers, for the template's parameters."""
     from model.serving import sagemaker
 
     session = systems.aws_account().session
-    parameters = sagemaker.calibrate_endpoint(session, name, data, _names(classes), target_precision, steps)
+    parameters = sagemaker.calibrate_endpoint(session, name, data, classes, target_precision, steps)
     for key, value in parameters.items():
         click.echo(f"{key}={value}")
 
