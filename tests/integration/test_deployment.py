@@ -109,7 +109,7 @@ def test_other_classes_are_those_of_an_unknown_version() -> None:
 
 def test_what_is_given_must_go_with_what_is_kept() -> None:
     wanted = wanted_parameters({"ClassNames": "a,b"}, {})
-    with pytest.raises(DeployFailed, match="'cat' is not one of a, b"):
+    with pytest.raises(DeployFailed, match="'cat' is not one of a,b"):
         policy_of({**PRESENT, **wanted}, None)
 
 
@@ -498,7 +498,7 @@ def test_a_released_model_of_many_classes_brings_a_file_and_a_rollback_names_the
 
 def test_a_policy_that_contradicts_itself_is_refused_before_cloudformation_is_asked() -> None:
     cloudformation = Changing()
-    with pytest.raises(DeployFailed, match="'cat' is not one of a, b"):
+    with pytest.raises(DeployFailed, match="'cat' is not one of a,b"):
         Served(account(cloudformation=cloudformation, s3=None), STACK).change_to(
             {**PRESENT, "ClassNames": "a,b"}, AT
         )

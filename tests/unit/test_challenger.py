@@ -248,7 +248,7 @@ def test_the_challenger_reads_its_own_settings_and_else_those_of_the_model_in_us
         ({"ChallengerSettings": '{"Threshold": 0.9}'}, "object of texts"),
         ({"ChallengerSettings": '["Threshold"]'}, "object of texts"),
         ({"ChallengerSettings": '{"Oven": "hot"}'}, "'Oven', which is none of"),
-        ({"ChallengerSettings": '{"ClassNames": "cat,dog"}'}, "is not one of cat, dog"),
+        ({"ChallengerSettings": '{"ClassNames": "cat,dog"}'}, "is not one of cat,dog"),
         ({"ChallengerSettings": '{"ImageSizePx": "9000"}'}, "image_size_px"),
     ],
 )
