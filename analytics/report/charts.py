@@ -27,6 +27,8 @@ _TEXT_PX = 12
 _WIDEST_PX = 2_000
 _PLOT_WIDTHS_PX = (960, 840, 720, 620, 540, 470, 410, 360, 310, 270, 230)
 """Widths of a chart on the screen, from which on its texts are larger units of it."""
+_NARROW_PX = {"wide": 430, "half": 410}
+"""Widths of a chart on the screen up to which there is no room for the days of the month."""
 _PATTERNS = {
     Outcome.NEEDS_REVIEW: (45, 5),
     Outcome.REJECTED: (0, 2),
@@ -34,8 +36,10 @@ _PATTERNS = {
 }
 """Outcome → the angle of its lines, and how long the drawn part of five units is. So neighbours of a stack
 differ on paper and in grey, too."""
-GUTTER = 40.0
-"""Space on the left for the values of the level lines."""
+GUTTER = 56.0
+"""Space on the left for the values of the level lines. They end where begins what is drawn: a value that is
+wider, on a phone, reaches into the margin."""
+_GAP = 4.0
 _BOTTOMS = (0.96, 0.9, 0.8, 0.6, 0.2, 0.0)
 """Lower ends of an axis of shares. The highest below all values is used, so that differences show."""
 MAX_CLASSES = 12
@@ -62,15 +66,9 @@ def style() -> str:
         for most, least in pairwise((_WIDEST_PX, *_PLOT_WIDTHS_PX)):
             size = _TEXT_PX * width / least
             sizes += f"@container (max-width:{most}px){{.{name}-chart text{{font-size:{size:.1f}px}}}}"
-    narrow = ((WIDE, "wide"), (HALF, "half"))
-    return (
-        colours
-        + sizes
-        + "".join(
-            f"@container (max-width:{0.6 * width:.0f}px){{.{name}-chart .more{{display:none}}}}"
-            for width, name in narrow
-        )
-    )
+    for name, most in _NARROW_PX.items():
+        sizes += f"@container (max-width:{most}px){{.{name}-chart .more{{display:none}}}}"
+    return colours + sizes
 
 
 def patterns() -> str:
@@ -141,7 +139,7 @@ def hours(counts: Sequence[Sequence[int]]) -> str:
     cell, left = (HALF - GUTTER) / 24, GUTTER
     parts = []
     for row, of_day in enumerate(counts):
-        parts.append(_label(0, row * 26 + 18, _DAYS[row]))
+        parts.append(_label(left - _GAP, row * 26 + 18, _DAYS[row], "end"))
         for hour, count in enumerate(of_day):
             box = _rect(left + hour * cell + 1, row * 26 + 1, cell - 2, 24, "line", radius=3)
             if count:
@@ -421,7 +419,7 @@ def _grid(y: Scale, ticks: Iterable[float], width: float, name: Callable[[float]
 def _level(y: float, width: float, name: str) -> Iterator[str]:
     """Yield a level line, with its value above its left end."""
     yield _line(0, y, width, y, "line", 1)
-    yield _label(0, y - 4, name)
+    yield _label(GUTTER - _GAP, y - 4, name, "end")
 
 
 def _label(

@@ -70,7 +70,9 @@ def test_the_page_is_silent_in_both_themes_and_each_is_its_own(page, tmp_path):
 
 
 @pytest.mark.parametrize("width_px", [360, 768, 1200])
-def test_nothing_is_wider_than_the_screen_and_no_text_is_below_12_px(page, tmp_path, width_px):
+def test_nothing_is_wider_than_the_screen_or_beyond_its_edge_and_no_text_is_below_12_px(
+    page, tmp_path, width_px
+):
     # A window may not be as narrow as a phone, a frame may: the frame is the phone.
     probe = tmp_path / "probe.html"
     probe.write_text(
@@ -85,14 +87,16 @@ def test_nothing_is_wider_than_the_screen_and_no_text_is_below_12_px(page, tmp_p
         "const px=parseFloat(d.defaultView.getComputedStyle(e).fontSize)"
         "*(s?s.getBoundingClientRect().width/s.viewBox.baseVal.width:1);"
         "return [px,e.tagName+'.'+(e.closest('section')||e).id]}).filter(([px])=>px<11.95);"
+        "const out=[...d.querySelectorAll('.chart text')].filter(e=>e.getBoundingClientRect().left<8)"
+        ".map(e=>e.textContent);"
         "document.querySelector('output').textContent="
-        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5),small.slice(0,5)])}</script>",
+        "JSON.stringify([d.documentElement.scrollWidth,wide.slice(0,5),small.slice(0,5),out])}</script>",
         encoding="utf-8",
     )
     dom = chromium("--window-size=1400,900", "--dump-dom", probe.as_uri()).stdout
     found = re.search(r"<output>(.*?)</output>", dom)
     assert found
-    assert found[1] == f"[{width_px},[],[]]"
+    assert found[1] == f"[{width_px},[],[],[]]"
 
 
 def test_no_reason_is_broken_within_a_word_and_a_long_key_stays_in_its_card(page, tmp_path):

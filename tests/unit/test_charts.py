@@ -103,6 +103,15 @@ def test_dots_stand_where_the_images_are():
     assert y == pytest.approx(float(threshold.get("d", "").split("L")[0].split()[1]), abs=0.5)
 
 
+@pytest.mark.parametrize("svg", every_chart(), ids=lambda svg: read(svg).get("aria-labelledby"))
+def test_no_value_of_an_axis_lies_over_what_is_drawn_however_large_the_text_is(svg):
+    if "classes-title" in svg:
+        return  # the names of the classes stand above their rows
+    for text in read(svg).iter(f"{SVG}text"):
+        if float(text.get("x", "")) < charts.GUTTER:
+            assert text.get("text-anchor") == "end", text.text
+
+
 @pytest.mark.parametrize(
     ("thresholds", "labels"),
     [
