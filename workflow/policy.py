@@ -171,13 +171,10 @@ class Prediction:
 def decide(scores: Scores, policy: Policy) -> Prediction:
     """Decide on one image.
 
-    Where the endpoint names the classes of its scores, the names decide, and not the positions.
-
     Raises:
-        InvalidScores: the scores are not finite probabilities that add up to 1, or logits, one per class.
-        UnknownLabel: the endpoint names a class that the policy does not have.
+        InvalidScores, UnknownLabel: as `probabilities`; or the unfamiliarity is not a number from 0 to 1.
     """
-    by_class = _probabilities(scores, policy)
+    by_class = probabilities(scores, policy)
     label = max(by_class, key=by_class.__getitem__)
     threshold = policy.threshold_of(label)
     unfamiliarity = _unfamiliarity(scores.unfamiliarity)
@@ -200,8 +197,15 @@ def decide(scores: Scores, policy: Policy) -> Prediction:
     )
 
 
-def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
-    """Return the probability of each class that has a score, in the order of the classes."""
+def probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
+    """Return the probability of each class that has a score, in the order of the classes.
+
+    Where the endpoint names the classes of its scores, the names decide, and not the positions.
+
+    Raises:
+        InvalidScores: the scores are not finite probabilities that add up to 1, or logits, one per class.
+        UnknownLabel: the endpoint names a class that the policy does not have.
+    """
     values, labels = scores.values, scores.labels
     if labels is None:
         labels = list(policy.classes)
@@ -222,10 +226,10 @@ def _probabilities(scores: Scores, policy: Policy) -> dict[str, float]:
             f". It named {_short(labels)}"
         )
     if policy.scores_are == LOGITS:
-        probabilities = _softmax(_finite(values), policy.temperature)
+        of_labels = _softmax(_finite(values), policy.temperature)
     else:
-        probabilities = _temper(_checked(values, is_whole=is_whole), policy.temperature)
-    found = dict(zip(labels, probabilities, strict=True))
+        of_labels = _temper(_checked(values, is_whole=is_whole), policy.temperature)
+    found = dict(zip(labels, of_labels, strict=True))
     return {name: found[name] for name in policy.classes if name in found}
 
 

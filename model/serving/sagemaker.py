@@ -7,11 +7,10 @@ built-in algorithm's image and waits, with progress and logs. Its resource class
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,15 +19,11 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image
 
-from ingest import class_names
 from ingest.upload import bucket_and_key
-from model import calibrate
 from model.data.dataset import Dataset, split
-from model.data.load import Progress, Steps, load
+from model.data.load import Progress, Steps
 from model.serving import sagemaker_requests as requests
-from model.serving.aws import over_sagemaker
 from model.serving.deployment import DeploymentError
-from model.serving.endpoint import ask
 
 ALGORITHM = "image-classification"
 WAIT_S = 1800
@@ -256,47 +251,6 @@ def upload(s3: Any, bucket: str, prefix: str, images: Dataset, validates: Mask, 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         for done, _ in enumerate(pool.map(put, objects), start=1):
             progress(done, len(objects))
-
-
-def calibrate_endpoint(
-    session: "boto3.Session",
-    endpoint: str,
-    data: Path,
-    classes: Sequence[str],
-    target_precision: float,
-    steps: Steps,
-) -> dict[str, str]:
-    """Ask an endpoint about the validation images; return the template's parameters that calibrate it.
-
-    Raises:
-        SconesError: the data or the endpoint cannot be used.
-    """
-    with steps("reading") as progress:
-        images = load(data, classes, progress).train
-    held_out = images.take(np.flatnonzero(validation_fold(images)))
-    with steps("asking") as progress:
-        probabilities = ask(over_sagemaker(session, endpoint), held_out, progress)
-    return calibration(probabilities, held_out.labels, images.classes, target_precision)
-
-
-def calibration(
-    probabilities: calibrate.Floats, labels: calibrate.Ints, classes: tuple[str, ...], target_precision: float
-) -> dict[str, str]:
-    """Return the template's parameters that make an endpoint's own scores calibrated, `(n, k)`.
-
-    The temperature T goes where the scores are read: p ** (1 / T), divided by its sum. A softmax's logits
-    are the logarithms of its probabilities, up to a constant that cancels out.
-    """
-    logits = np.log(np.maximum(probabilities, 1e-12))
-    temperature = calibrate.fit_temperature(logits, labels)
-    tempered = calibrate.softmax(logits, temperature)
-    threshold, by_class = calibrate.choose_thresholds(tempered, labels, classes, target_precision)
-    return {
-        "ClassNames": class_names.join(classes),
-        "Temperature": f"{temperature:g}",
-        "Threshold": f"{threshold:g}",
-        "ClassThresholds": class_names.join_pairs(by_class),
-    }
 
 
 @contextmanager

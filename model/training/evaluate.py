@@ -1,12 +1,13 @@
-"""Measures a model on labelled images: a file, an HTTP endpoint or a SageMaker endpoint.
+"""Measures a model on labelled images: a file, or whatever else answers about them.
 
 The figures are those of the model's card, with the reliability diagram and the risk-coverage curve.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,15 +15,84 @@ from ingest.model_input import ModelInput
 from model import calibrate
 from model.data import cifar100, folder
 from model.data.dataset import Dataset
-from model.data.load import Steps, load_part
-from model.files import DEFAULT_MODEL, read_card
-from model.serving import aws
-from model.serving.endpoint import ask, over_http
+from model.data.load import Progress, Steps, load_part
+from model.files import read_card
 from model.serving.inference import Model
 from model.training import label_errors
 from model.training.diagrams import reliability_svg, risk_coverage_svg
 from model.training.label_errors import LabelErrors
 from model.training.summary import summary
+
+
+class Answering(Protocol):
+    """What an evaluation measures."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes in the order of the probabilities."""
+        ...
+
+    @property
+    def form(self) -> ModelInput:
+        """Form of the pixels that `answers` takes."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Threshold of the classes without their own."""
+        ...
+
+    @property
+    def class_thresholds(self) -> Mapping[str, float]:
+        """Thresholds of single classes."""
+        ...
+
+    @property
+    def target_precision(self) -> float:
+        """Precision that the thresholds are to reach."""
+        ...
+
+    def answers(self, data: Dataset, progress: Progress) -> tuple[calibrate.Floats, str]:
+        """Return probabilities `(n, k)` and the model version that answered."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's folder: its network answers, and its card has the rest."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    form: ModelInput
+    threshold: float
+    class_thresholds: Mapping[str, float]
+    target_precision: float
+
+    @classmethod
+    def of(cls, model: Path) -> "ModelFile":
+        """Read the card.
+
+        Raises:
+            UnusableModel: the folder has none.
+        """
+        card = read_card(model)
+        return cls(
+            model,
+            tuple(card["classes"]),
+            ModelInput.from_mapping(card),
+            card["threshold"],
+            card["thresholds"],
+            card.get("target_precision", calibrate.TARGET_PRECISION),
+        )
+
+    def answers(self, data: Dataset, progress: Progress) -> tuple[calibrate.Floats, str]:
+        """Return probabilities `(n, k)` and the card's version.
+
+        Raises:
+            UnusableModel: there is no usable network.
+        """
+        model = Model.load(self.folder, threads=1)
+        return np.array(model.probabilities(data.pixels)), model.version
 
 
 @dataclass(frozen=True)
@@ -62,50 +132,32 @@ class Evaluation:
 
 
 def evaluate(
-    data: Path,
-    *,
-    part: cifar100.Part | None = None,
-    model: Path = DEFAULT_MODEL,
-    endpoint_url: str | None = None,
-    endpoint_name: str | None = None,
-    session: Any = None,
-    steps: Steps,
+    data: Path, measured: Answering, *, part: cifar100.Part | None = None, steps: Steps
 ) -> Evaluation:
     """Measure a model on labelled images that it has not seen.
 
     Args:
         data: a CIFAR-100 archive or a folder of labelled images.
+        measured: the model.
         part: of the data; None stands for `test` if it has one.
-        model: folder whose card names the classes and the thresholds; its network answers, unless
-            one of the two endpoints is given.
-        endpoint_url: ask `URL/invocations` instead.
-        endpoint_name: ask this SageMaker endpoint instead.
-        session: boto3 session of the endpoint's account and region.
         steps: shows the progress of each step.
 
     Raises:
-        SconesError: the data, the model or the endpoint cannot be used.
+        SconesError: the data or the model cannot be used.
     """
-    card = read_card(model)
     there = folder.parts_of(data) if data.is_dir() else cifar100.parts_of(data)
     part = part or ("test" if "test" in there else "train")
     with steps("reading") as progress:
-        images = load_part(data, card["classes"], part, progress, ModelInput.from_mapping(card))
+        images = load_part(data, measured.classes, part, progress, measured.form)
     with steps("asking") as progress:
-        if endpoint_url:
-            with over_http(endpoint_url) as classify:
-                probabilities = ask(classify, images, progress)
-        elif endpoint_name:
-            probabilities = ask(aws.over_sagemaker(session, endpoint_name), images, progress)
-        else:
-            probabilities = np.array(Model.load(model, threads=1).probabilities(images.pixels))
+        probabilities, version = measured.answers(images, progress)
     figures = calibrate.figures(
         probabilities,
         images.labels,
         images.classes,
-        card["threshold"],
-        card["thresholds"],
-        card.get("target_precision", calibrate.TARGET_PRECISION),
+        measured.threshold,
+        measured.class_thresholds,
+        measured.target_precision,
     )
     errors = label_errors.find(images, probabilities)
-    return Evaluation(card["model_version"], data, part, images, probabilities, figures, errors)
+    return Evaluation(version, data, part, images, probabilities, figures, errors)

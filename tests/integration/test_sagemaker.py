@@ -25,6 +25,7 @@ from moto import mock_aws
 
 from infra.aws.account import Account
 from infra.cli.main import scones
+from infra.operations.calibrate_endpoint import calibration
 from infra.operations.endpoint_cost import hourly_cost, training_cost
 from model.data.dataset import Dataset
 from model.data.drawings import LABELS, draw
@@ -493,7 +494,7 @@ def test_with_a_fitted_temperature_the_confidence_of_decide_matches_its_accuracy
     labels = (rng.random(4000) > chances[:, 0]).astype(np.int64)
     overconfident = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
 
-    said = on_aws.calibration(overconfident, labels, ("a", "b"), 0.95)
+    said = calibration(overconfident, labels, ("a", "b"), 0.95)
     assert float(said["Temperature"]) == pytest.approx(3, rel=0.1)
 
     policy = Policy.from_mapping(said)

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model/files": {"ingest"},
     "model/data": {"ingest"},
     "model/calibrate": {"ingest"},
-    "model/serving": {"ingest", "model/calibrate", "model/data", "model/files"},
+    "model/serving": {"ingest", "model/data", "model/files"},
     "model/training": {
         "ingest",
         "model/calibrate",
@@ -95,6 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "infra/space",
         "ingest",
         "model/calibrate",
+        "model/data",
         "model/files",
         "model/serving",
         "model/training",

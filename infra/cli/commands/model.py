@@ -1,17 +1,32 @@
 """The model: train, evaluate."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from infra.cli import systems
-from infra.cli.command_line import FOLDER, ClassNames, WholeNumber, as_json, option, scones
+from infra.cli.command_line import (
+    FOLDER,
+    ClassNames,
+    WholeNumber,
+    argument,
+    as_json,
+    option,
+    parameters_in,
+    scones,
+)
 from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
 from infra.installation import is_checkout, state_folder
 from ingest.errors import SconesError
 from ingest.model_input import RESIZE_MODES, SQUEEZE, ModelInput
 from model.files import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from infra.operations.ask_endpoint import AskedEndpoint
 
 
 @scones.command()
@@ -119,6 +134,7 @@ def _form(image_size_px: str, resize_mode: str, jpeg_quality: int) -> ModelInput
 
 
 @scones.command()
+@argument("parameters", metavar="PARAMETERS", nargs=-1)
 @option("--data", type=click.Path(path_type=Path), required=True, help="Archive or folder of images.")
 @option("--part", type=click.Choice(["train", "test"]), help="Left out: test, if the data has one.")
 @option("--model", type=FOLDER, default=DEFAULT_MODEL, help="Folder of a model.")
@@ -127,6 +143,7 @@ def _form(image_size_px: str, resize_mode: str, jpeg_quality: int) -> ModelInput
 @option("--out", type=FOLDER, help="Folder for figures and diagrams.")
 @as_json
 def evaluate(
+    parameters: tuple[str, ...],
     data: Path,
     part: str | None,
     model: Path,
@@ -135,20 +152,24 @@ def evaluate(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a model on labelled images that it has not seen."""
+    """Measure a model on labelled images that it has not seen.
+
+    PARAMETERS of the template, as Name=value, say how an endpoint is asked and read. Without ClassNames, the
+    rest is as on the card of the model's folder.
+    """
     if endpoint_url and endpoint_name:
         raise click.UsageError("give either --endpoint-url or --endpoint-name")
-    from model.training.evaluate import evaluate
+    given = parameters_in(parameters)
+    if given and not (endpoint_url or endpoint_name):
+        raise click.UsageError("PARAMETERS are for an endpoint: give --endpoint-url or --endpoint-name")
+    from model.training.evaluate import ModelFile, evaluate
 
-    evaluated = evaluate(
-        data,
-        part=part,  # type: ignore[arg-type]
-        model=model,
-        endpoint_url=endpoint_url,
-        endpoint_name=endpoint_name,
-        session=systems.aws_session() if endpoint_name else None,
-        steps=steps,
-    )
+    if endpoint_url or endpoint_name:
+        with _runtime(endpoint_url) as runtime:
+            asked = _asked(runtime, endpoint_name or str(endpoint_url), given, model)
+            evaluated = evaluate(data, asked, part=part, steps=steps)  # type: ignore[arg-type]
+    else:
+        evaluated = evaluate(data, ModelFile.of(model), part=part, steps=steps)  # type: ignore[arg-type]
     out = out or state_folder() / "evaluation"
     evaluated.write(out)
     if as_json:
@@ -156,3 +177,32 @@ def evaluate(
     else:
         answers.print(evaluated.text(), highlight=False, soft_wrap=True)
     words.print(f"diagrams and figures: {shown(out)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _runtime(url: str | None) -> Iterator[Any]:
+    """Give a client of SageMaker's runtime, or what stands for it at a URL."""
+    if url:
+        from model.serving.endpoint import over_http
+
+        with over_http(url) as runtime:
+            yield runtime
+    else:
+        yield systems.aws_session().client("sagemaker-runtime")
+
+
+def _asked(runtime: Any, name: str, given: dict[str, str], model: Path) -> "AskedEndpoint":
+    from infra.aws.deploy import parameters_of_model
+    from infra.operations.ask_endpoint import AskedEndpoint
+    from infra.operations.check_endpoint import Settings
+    from model.files import read_card
+    from workflow.aws import Endpoint
+
+    of_card = {}
+    if "ClassNames" not in given:
+        # The plain list of probabilities: what is asked may be another container with the same classes.
+        given = {**parameters_of_model(model), "EndpointAccept": "application/json", **given}
+        card = read_card(model)
+        of_card = {name: card[name] for name in ("target_precision",) if name in card}
+    settings = Settings.of(given)
+    return AskedEndpoint(Endpoint(runtime, name, settings.accept, settings.scores_are), settings, **of_card)

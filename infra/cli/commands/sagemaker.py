@@ -336,16 +336,33 @@ def _three_images(folder: Path | None) -> list[bytes]:
 
 @scones.command("endpoint-calibrate")
 @_name
+@argument("parameters", metavar="PARAMETERS", nargs=-1)
 @_data
 @_classes
 @option("--target-precision", type=float, default=0.99, show_default=True)
-def endpoint_calibrate(name: str, data: Path, classes: list[str], target_precision: float) -> None:
-    """Fit temperature and thresholds to the built-in algorithm's answers, for the template's parameters."""
-    from model.serving import sagemaker
+def endpoint_calibrate(
+    name: str, parameters: tuple[str, ...], data: Path, classes: list[str], target_precision: float
+) -> None:
+    """Fit temperature and thresholds to an endpoint's answers, for the template's parameters.
 
-    session = systems.aws_account().session
-    parameters = sagemaker.calibrate_endpoint(session, name, data, classes, target_precision, steps)
-    for key, value in parameters.items():
+    PARAMETERS of the template, as Name=value, say how it is asked and read. Left out: as the built-in
+    algorithm.
+    """
+    given = parameters_in(parameters)
+    if classes:
+        given["ClassNames"] = class_names.join(classes)
+    from infra.operations.calibrate_endpoint import calibrate_endpoint
+    from workflow.aws import Endpoint
+
+    client = systems.aws_account().session.client("sagemaker-runtime")
+    fitted = calibrate_endpoint(
+        lambda settings: Endpoint(client, name, settings.accept, settings.scores_are),
+        given,
+        data,
+        target_precision,
+        steps,
+    )
+    for key, value in fitted.items():
         click.echo(f"{key}={value}")
 
 
