@@ -156,10 +156,3 @@ def write_privately(file: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
     beside.replace(file)
-
-
-def depth(sqs: Any, url: str) -> int:
-    """Return the number of messages in a queue, with those that a consumer holds."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes[name]) for name in names)

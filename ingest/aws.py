@@ -1,16 +1,21 @@
-"""Reads one version of one object, and translates S3's errors."""
+"""Reads one version of one object, translates S3's errors, and counts the images that wait."""
 
+import logging
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
 import boto3
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import first_non_none_response
 
 from ingest.errors import MAX_BYTES, RejectedImage, too_large
 from ingest.upload import NULL_VERSION, Upload
+from ingest.waiting import WaitingQueue, depth
+
+logger = logging.getLogger(__name__)
 
 MODEL_INPUTS_PREFIX = "model-inputs/"
 """Prefix of images for the model in the results bucket, which expire: see the template."""
@@ -178,6 +183,24 @@ class ModelInputs:
         with self._s3.get_object(Bucket=self._bucket, Key=key)["Body"] as body:
             file: bytes = body.read()
         return file
+
+
+def connect_waiting_queue(url: str) -> WaitingQueue:
+    """Return the queue of images that wait. Its client is made when it counts for the first time."""
+    config = Config(
+        connect_timeout=0.5, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 1}
+    )
+    connect = cache(partial(boto3.client, "sqs", config=config))
+
+    def count() -> int:
+        try:
+            return depth(connect(), url)
+        except (ClientError, BotoCoreError) as error:
+            # Only a hint: the image goes the usual way.
+            logger.warning("images that wait are not counted: %s", error)
+            return 0
+
+    return WaitingQueue(count)
 
 
 def _as_the_client(context: dict[str, Any], **_: Any) -> None:

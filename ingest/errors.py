@@ -1,11 +1,12 @@
-"""The base of all errors that are for people, and why an image is rejected.
+"""The base of all errors that are for people, why an image is rejected, and why it waits unread.
 
     Exception
     ├── SconesError        for people: the command line prints its text, without a traceback
-    └── RejectedImage      the image is at fault: never retried, ends as `rejected`
+    ├── RejectedImage      the image is at fault: never retried, ends as `rejected`
+    └── OthersWait         many images wait for the endpoint: this one waits with them
 
-Step Functions compares a Lambda error's class name with `ErrorEquals` as exact text: renaming `RejectedImage`
-or an error of `workflow.errors` changes the state machine. A test holds the names together.
+Step Functions compares a Lambda error's class name with `ErrorEquals` as exact text: renaming one of the last
+two or an error of `workflow.errors` changes the state machine. A test holds the names together.
 """
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -37,6 +38,10 @@ class RejectedImage(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class OthersWait(Exception):
+    """Many images wait for the endpoint already: this one waits with them, and is not read before."""
 
 
 def too_large(size_bytes: int) -> RejectedImage:

@@ -9,12 +9,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.aws import IncomingBucket, ModelInputs
+from ingest.aws import IncomingBucket, ModelInputs, connect_waiting_queue
 from ingest.image import PreparedImage, prepare_for
 from ingest.logs import StepLogger
 from ingest.metrics import StackMetrics
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
+from ingest.waiting import WaitingQueue
 
 STATE_BODY_MAX_CHARS = 200 * 1024
 """Limit of an image in base64 that travels in the state; larger ones go through S3. A state may have 262,144
@@ -37,6 +38,12 @@ def model_inputs() -> ModelInputs:
 
 
 @cache
+def waiting_queue() -> WaitingQueue:
+    """Return the queue of images that wait, as this container knows it."""
+    return connect_waiting_queue(os.environ["WAITING_IMAGES_URL"])
+
+
+@cache
 def model_input() -> ModelInput:
     """Return the form that the model wants, read once."""
     return ModelInput.from_mapping(os.environ)
@@ -47,8 +54,10 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     """Take `{"event", "execution_arn"}`; return `{"body", "key", "content_type", "image"}`.
 
     Raises:
+        OthersWait: many images wait for the endpoint already.
         RejectedImage: the image is at fault.
     """
+    waiting_queue().check()
     started = perf_counter()
     upload = Upload.from_event(request["event"])
     logger.append_keys(bucket=upload.bucket, key=upload.key, version_id=upload.version_id)

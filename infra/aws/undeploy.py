@@ -12,8 +12,9 @@ from botocore.exceptions import WaiterError
 from analytics.text import plural
 from infra.aws.deploy import CODE, POLICIES, artifacts_bucket, described, is_of_scones
 from infra.installation import how
-from infra.stack import NotUp, depth
+from infra.stack import NotUp
 from ingest.errors import SconesError
+from ingest.waiting import depth
 
 KEPT = ("IncomingBucket", "ResultsBucket")
 """Logical ids of the buckets that the template retains."""

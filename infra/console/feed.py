@@ -24,8 +24,8 @@ from infra.console.board import MOST_IMAGES, Board
 from infra.console.system import System
 from infra.operations.listing import listed_of, matches
 from infra.operations.tail import POLL_ON_AWS_S, POLL_S, SINCE, Tail
-from infra.stack import depth
 from ingest.upload import Upload
+from ingest.waiting import depth
 
 TICK_S = 0.2
 """Between two events: changes in between go together."""

@@ -24,9 +24,10 @@ from analytics.reconciliation import (
 )
 from infra.installation import state_folder
 from infra.operations.listing import listed_of, matches
-from infra.stack import Stack, depth
+from infra.stack import Stack
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
+from ingest.waiting import depth
 
 _OVERDUE = timedelta(days=3)
 """S3 rounds the day after which the prefix expires up to midnight, and deletes within another day."""

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.stack import Stack, depth
+from infra.stack import Stack
+from ingest.waiting import depth
 
 WAIT_S = 60.0
 """Longest time that a stop waits."""

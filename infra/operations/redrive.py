@@ -24,8 +24,9 @@ from analytics.reconciliation import IN_FLIGHT, Account, Reconciliation
 from infra.operations.answers import engine
 from infra.operations.audit import reconciled_of
 from infra.operations.backfill import Run, start
-from infra.stack import Stack, depth
+from infra.stack import Stack
 from ingest.upload import Upload
+from ingest.waiting import depth
 from workflow.aws import ResultsQueue
 from workflow.outcome import Outcome, messages_of
 

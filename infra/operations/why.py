@@ -29,11 +29,12 @@ from infra.operations.story import (
     Stored,
     Story,
 )
-from infra.stack import Stack, depth
+from infra.stack import Stack
 from ingest.errors import RejectedImage
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import NULL_VERSION, Upload
+from ingest.waiting import depth
 from model.files import DEFAULT_MODEL, read_card
 from model.training.neighbours import nearest
 from workflow.outcome import messages_of

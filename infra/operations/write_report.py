@@ -13,8 +13,9 @@ from analytics.review.thumbnails import small_jpeg
 from infra.operations.endpoint_cost import endpoint_of
 from infra.operations.listing import listed_of, matches
 from infra.operations.original import original
-from infra.stack import Stack, depth
+from infra.stack import Stack
 from ingest.upload import Upload
+from ingest.waiting import depth
 
 LISTED_MOST = 100_000
 """Most object versions that a report on AWS lists: 100 requests. S3 lists by name, so that counting a week

@@ -26,7 +26,8 @@ from infra.installation import PROJECT
 from infra.operations.arrivals import Arrivals
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
-from infra.stack import Stack, depth
+from infra.stack import Stack
+from ingest.waiting import depth
 from model.data.drawings import draw
 from tests.bench.processes import CLIENT, Processes, since
 from tests.bench.seed import SeedDesign

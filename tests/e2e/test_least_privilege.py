@@ -34,9 +34,10 @@ from analytics.lake.order import generation_of
 from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
 from infra.cli.main import scones
 from infra.laptop.local import down, processes, running, up
-from infra.stack import STACK_NAME, Stack, depth
+from infra.stack import STACK_NAME, Stack
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
+from ingest.waiting import depth
 from model.files import CARD_FILE, DEFAULT_MODEL, read_card
 from tests.builders import an_event, an_sqs_event, noise, png_bytes
 from tests.builders_table import a_rejected_row, a_row
@@ -59,6 +60,7 @@ DOES_NOTHING_HERE = {
     ("ClassifyWaitingRole", "sagemaker:InvokeEndpoint"),
     ("ImageStateMachineRole", "s3:ListBucket"),
     ("SerializeRole", "s3:ListBucket"),
+    ("SerializeRole", "sqs:GetQueueAttributes"),  # only a container of half a minute counts
     ("ClassifyBatchRole", "s3:ListBucket"),
     ("ClassifyWaitingRole", "s3:ListBucket"),
     ("DigestRole", "kms:Decrypt"),
@@ -660,6 +662,7 @@ def tries(
         "send an outcome": lambda: sqs.send_message(QueueUrl=stack.results_queue_url, MessageBody="tried"),
         "take an outcome": lambda: sqs.receive_message(QueueUrl=stack.results_queue_url, VisibilityTimeout=0),
         "let an image wait": lambda: sqs.send_message(QueueUrl=stack.waiting_images_url, MessageBody="tried"),
+        "count waiting images": lambda: depth(sqs, stack.waiting_images_url),
         "take a waiting image": lambda: sqs.receive_message(
             QueueUrl=stack.waiting_images_url, VisibilityTimeout=0
         ),
@@ -686,7 +689,7 @@ def tries(
 
 
 MAY = {
-    "SerializeRole": {"read an upload", "list uploads"},
+    "SerializeRole": {"read an upload", "list uploads", "count waiting images"},
     "ClassifyRole": set[str](),
     "DecideRole": set[str](),
     "ClassifyBatchRole": {"read an upload", "list uploads", "send an outcome"},
@@ -698,7 +701,10 @@ MAY = {
     "CompactRole": {"read rows", "list rows", "write rows", "delete rows"},
     "DigestRole": {"ask Athena", "read rows", "list rows", "write answers", "notify"},
     "ImageUploadedRole": {"start an execution"},
-    "ClassifyWaitingRole": {"read an upload", "list uploads", "take a waiting image", "send an outcome"},
+    "ClassifyWaitingRole": {
+        *("read an upload", "list uploads", "count waiting images", "take a waiting image"),
+        "send an outcome",
+    },
     "ImageStateMachineRole": {"invoke Decide", "send an outcome", "let an image wait", "list uploads"},
     "BackfillStateMachineRole": {"send an outcome", "let an image wait"},
 }

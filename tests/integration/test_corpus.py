@@ -36,6 +36,7 @@ answers, sys.stdout = sys.stdout, sys.stderr  # the Lambda's lines go there
 from ingest import serialize
 from ingest.errors import RejectedImage
 from ingest.model_input import ModelInput
+from ingest.waiting import WaitingQueue
 from tests.builders import FakeContext, an_event
 
 class Folder:
@@ -62,6 +63,7 @@ def cpu_s():
     return used.ru_utime + used.ru_stime
 
 serialize.incoming_bucket = Folder
+serialize.waiting_queue = lambda: WaitingQueue(lambda: 0)
 for line in sys.stdin:
     path = json.loads(line)
     reset_peak()

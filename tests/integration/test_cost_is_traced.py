@@ -21,6 +21,7 @@ from analytics.report import cost
 from infra.installation import PROJECT
 from ingest import serialize
 from ingest.upload import Upload
+from ingest.waiting import WaitingQueue
 from model.data.drawings import LABELS
 from tests.builders import FakeContext, an_event, an_sqs_event, noise, png_bytes
 from tests.template import resources_of_type
@@ -122,6 +123,7 @@ def trace(s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     for name in (INCOMING, RESULTS):
         s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=INCOMING, VersioningConfiguration={"Status": "Enabled"})
+    monkeypatch.setattr(serialize, "waiting_queue", lambda: WaitingQueue(lambda: 0))
     trace = Trace(capsys, monkeypatch)
     trace.watch(serialize.incoming_bucket()._s3)
     trace.watch(record.results_bucket()._s3)

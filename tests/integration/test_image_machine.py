@@ -11,15 +11,18 @@ from ministack.services import stepfunctions
 from analytics.lake.schema import row_from_message
 from infra.installation import PROJECT
 from ingest import class_names
-from ingest.errors import RejectedImage
+from ingest.errors import OthersWait, RejectedImage
 from ingest.image import prepare
 from ingest.model_input import ModelInput
 from ingest.serialize import to_payload
 from ingest.upload import Upload
+from ingest.waiting import COUNT_EVERY_S, WaitingQueue
 from tests.builders import LONGEST_KEY, FakeContext, an_event, image_net_names, noise, png_bytes
-from workflow import decide
+from workflow import batch, decide
 from workflow.answers import Scores
+from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
+from workflow.waiting import decide_waiting
 
 # Powertools says so of a Lambda that raises before it has measured anything.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -232,6 +235,7 @@ def test_scores_of_another_model_than_the_policy_s_end_as_failed_with_no_label(s
     [
         ("Serialize", THROTTLED),
         ("Serialize", LAMBDA_FAILED),
+        ("Serialize", OthersWait("100 images wait for the endpoint, and this one with them")),
         ("Classify", THROTTLED),
         ("Classify", EndpointBusy("down")),
         ("Decide", THROTTLED),
@@ -250,6 +254,60 @@ def test_a_busy_endpoint_is_asked_once(steps, run):
     steps.answers["Classify"] = [EndpointBusy("down")]
     run()
     assert len(steps.requests["Classify"]) == 1
+
+
+def test_an_outage_loses_no_image_and_all_are_decided_when_it_is_over(steps, run, monkeypatch):
+    many = 4
+    monkeypatch.setattr("ingest.waiting.MANY_WAIT", many)
+    now_s, read = [0.0], []
+    queue = WaitingQueue(lambda: len(steps.waiting), lambda: now_s[0])
+
+    def serialize(request):
+        queue.check()
+        read.append(request)
+        return serialized(32)
+
+    def come(*keys):
+        for key in keys:
+            now_s[0] += COUNT_EVERY_S
+            event = an_event(key)
+            yield json.loads(run(event)["output"])["outcome"], Upload.from_event(event).upload_id
+
+    steps.answers |= {"Serialize": [serialize], "Classify": [EndpointBusy("down")]}
+    outcomes, uploads = zip(*come(*(f"{number}.png" for number in range(many + 3))), strict=True)
+    assert {*outcomes} == {"waiting"}
+    assert (len(read), steps.messages) == (many, [])
+    assert len(steps.waiting) == many + 3  # which is what audits and alarms count
+
+    steps.answers["Classify"] = [classified([0.97, 0.03])]
+    assert next(come("later.png"))[0] == "waiting"  # it overtakes no other
+    again = batch.Steps(lambda upload: png_bytes(), ModelInput.square(32), Answering(), decide.policy())
+    records = [
+        {"messageId": str(number), "body": json.dumps(event), "messageAttributes": {}}
+        for number, event in enumerate(steps.waiting)
+    ]
+    decided = decide_waiting(again, records, lambda: 39.0)
+    assert decided.waiting == []
+    rows = [row_from_message(message) for message in decided.messages]
+    later = Upload.from_event(an_event("later.png")).upload_id
+    assert sorted(row["upload_id"] for row in rows) == sorted([*uploads, later])
+    assert {row["outcome"] for row in rows} == {"accepted"}
+
+    steps.waiting.clear()
+    assert next(come("after.png"))[0] == "accepted"
+    assert len(steps.messages) == 1
+
+
+class Answering:
+    """An endpoint that is up, and takes batches."""
+
+    name, is_left_alone = "scones", False
+
+    def classify(self, image, content_type):
+        raise AssertionError("a batch is asked about as a whole")
+
+    def classify_batch(self, images, size_px):
+        return [Answer(Scores([0.97, 0.03]), "m1")] * len(images)
 
 
 BY_HAND = {"image_data": "", "s3_bucket": "incoming", "s3_key": "test/bicycle_s_000513.png"}

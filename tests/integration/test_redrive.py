@@ -18,7 +18,7 @@ from analytics.questions.queries import internal_query
 from analytics.reconciliation import Account
 from infra.operations.backfill import Run
 from infra.operations.redrive import Message, _visible_rows, redrive, resend
-from infra.stack import depth
+from ingest.waiting import depth
 from tests.builders import a_message, an_event, an_upload
 from tests.builders_audit import FakeReconciliation
 

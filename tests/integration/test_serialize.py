@@ -17,11 +17,12 @@ from PIL import Image
 from urllib3.exceptions import ProtocolError
 
 from ingest import serialize
-from ingest.aws import AccessDenied, IncomingBucket, Shortcut
-from ingest.errors import MAX_BYTES, RejectedImage
+from ingest.aws import AccessDenied, IncomingBucket, Shortcut, connect_waiting_queue
+from ingest.errors import MAX_BYTES, OthersWait, RejectedImage
 from ingest.image import prepare, prepare_for
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
+from ingest.waiting import COUNT_EVERY_S, MANY_WAIT, WaitingQueue
 from tests.builders import (
     LONGEST_KEY,
     FakeContext,
@@ -59,6 +60,7 @@ def fresh_clients(moto_s3):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ImageSizePx", "32")
         patch.setenv("RESULTS_BUCKET", RESULTS)
+        patch.setattr(serialize, "waiting_queue", lambda: WaitingQueue(lambda: 0))
         yield
     serialize.incoming_bucket.cache_clear()
     classify.model_inputs.cache_clear()
@@ -113,6 +115,38 @@ def test_the_small_picture_and_the_facts_travel_on(s3):
         "serialize_ms",
     }
     assert 0 < facts["serialize_ms"] < 60_000
+
+
+@pytest.fixture
+def waiting_url(s3):
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="waiting")["QueueUrl"]
+    for _ in range(MANY_WAIT // 10):
+        sqs.send_message_batch(
+            QueueUrl=url, Entries=[{"Id": str(number), "MessageBody": "{}"} for number in range(10)]
+        )
+    sqs.receive_message(QueueUrl=url, VisibilityTimeout=300)  # those that were tried wait as well
+    yield url
+    sqs.delete_queue(QueueUrl=url)
+
+
+def counting(monkeypatch, url):
+    """Let Serialize be a container that has run for long enough to count."""
+    queue = connect_waiting_queue(url)
+    queue._counted_at_s -= COUNT_EVERY_S
+    monkeypatch.setattr(serialize, "waiting_queue", lambda: queue)
+
+
+def test_where_many_images_wait_another_one_joins_them_unread(monkeypatch, waiting_url):
+    counting(monkeypatch, waiting_url)
+    with pytest.raises(OthersWait, match=f"^{MANY_WAIT} images wait"):
+        invoke(an_event("not-there.png", bucket=BUCKET))
+
+
+def test_an_image_goes_on_where_sqs_does_not_say_how_many_wait(s3, monkeypatch, caplog):
+    counting(monkeypatch, "https://sqs.us-east-1.amazonaws.com/111122223333/not-there")
+    assert invoke(put(s3, png_bytes()))["body"]
+    assert "images that wait are not counted" in caplog.text
 
 
 def test_an_image_too_large_for_the_state_goes_through_s3_and_classify_reads_it(s3, monkeypatch, lines_of):

@@ -17,6 +17,7 @@ from infra.installation import PROJECT
 from ingest import serialize
 from ingest.metrics import NO_STACK
 from ingest.model_input import ModelInput
+from ingest.waiting import WaitingQueue
 from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import resources_of_type, template
@@ -90,6 +91,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     )
     endpoint = SimpleNamespace(classify=lambda image, type_: Answer(Scores([0.9, 0.1]), "m1"), name="scones")
     monkeypatch.setattr(serialize, "incoming_bucket", lambda: bucket)
+    monkeypatch.setattr(serialize, "waiting_queue", lambda: WaitingQueue(lambda: 0))
     monkeypatch.setattr(serialize, "model_input", lambda: ModelInput.square(32))
     monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
     monkeypatch.setattr(decide, "policy", lambda: Policy(("bicycle", "motorcycle"), 0.94, {}))

@@ -16,6 +16,7 @@ from ingest import serialize
 from ingest.errors import RejectedImage
 from ingest.image import prepare
 from ingest.model_input import ModelInput
+from ingest.waiting import WaitingQueue
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
@@ -101,6 +102,7 @@ def one_by_one(monkeypatch):
     endpoint = FakeEndpoint()
     reader = type("Reader", (), {"read": staticmethod(read)})
     monkeypatch.setattr(serialize, "incoming_bucket", lambda: reader)
+    monkeypatch.setattr(serialize, "waiting_queue", lambda: WaitingQueue(lambda: 0))
     monkeypatch.setattr(serialize, "model_input", lambda: FORM)
     monkeypatch.setattr(classify, "endpoint", lambda: endpoint)
     monkeypatch.setattr(decide, "policy", lambda: POLICY)

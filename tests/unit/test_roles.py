@@ -122,6 +122,9 @@ NEEDS: dict[str, list[Needs]] = {
         READS_A_VERSION,
         TELLS_GONE,
         Needs(("s3:PutObject",), MODEL_INPUTS, ("ingest/aws.py", ".put_object(")),
+        Needs(
+            ("sqs:GetQueueAttributes",), "WaitingImages.Arn", ("ingest/waiting.py", ".get_queue_attributes(")
+        ),
         logs("Serialize"),
     ],
     "ClassifyRole": [

@@ -8,7 +8,7 @@ import pytest
 
 from infra.aws.package import TEMPLATE
 from infra.installation import PROJECT
-from ingest.errors import RejectedImage
+from ingest.errors import OthersWait, RejectedImage
 from tests.machines import SERVICE_ERRORS, THROTTLED, longest_task_s, longest_wait_s
 from tests.template import resources_of_type
 from workflow import errors
@@ -16,7 +16,10 @@ from workflow import errors
 MACHINE = json.loads((PROJECT / "workflow" / "image.asl.json").read_text(encoding="utf-8"))
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-ERRORS = {RejectedImage.__name__, *(name for name, _ in inspect.getmembers(errors, inspect.isclass))}
+ERRORS = {
+    *(error.__name__ for error in (OthersWait, RejectedImage)),
+    *(name for name, _ in inspect.getmembers(errors, inspect.isclass)),
+}
 STEPS = ("Serialize", "Classify", "Decide")
 """The tasks that invoke Lambdas."""
 SENDS = ("Record", "LetWait")
@@ -39,13 +42,13 @@ def handled(state):
 def test_the_machine_names_each_error_of_scones_and_no_other():
     named = set().union(*map(handled, STATES.values()))
     assert {name for name in named if not name.startswith(("States.", "Lambda."))} == ERRORS
-    assert len(ERRORS) == 7
+    assert len(ERRORS) == 8
 
 
 @pytest.mark.parametrize(
     ("state", "raises"),
     [
-        ("Serialize", {"RejectedImage"}),
+        ("Serialize", {"OthersWait", "RejectedImage"}),
         ("Classify", {"EndpointBusy", "EndpointFault", "UnclearAnswer"}),
         ("Decide", {"InvalidScores", "UnknownLabel", "WrongModel"}),
         ("Record", set()),
@@ -58,6 +61,7 @@ def test_each_step_handles_what_it_raises(state, raises):
 @pytest.mark.parametrize(
     ("state", "error"),
     [
+        ("Serialize", "OthersWait"),
         ("Serialize", "RejectedImage"),
         ("Classify", "UnclearAnswer"),
         ("Decide", "InvalidScores"),
@@ -85,7 +89,8 @@ def test_errors_of_lambda_itself_get_six_retries(name):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_an_image_that_finds_no_capacity_waits_and_does_not_fail(name):
-    busy = THROTTLED | SERVICE_ERRORS | ({"EndpointBusy"} if name == "Classify" else set())
+    of_the_step = {"Serialize": {"OthersWait"}, "Classify": {"EndpointBusy"}}
+    busy = THROTTLED | SERVICE_ERRORS | of_the_step.get(name, set())
     (catcher,) = [catcher for catcher in TASKS[name]["Catch"] if catcher["Next"] == "LetWait"]
     assert {*catcher["ErrorEquals"]} == busy
     assert "outcome" not in catcher.get("Assign", {})

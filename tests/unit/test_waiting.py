@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from analytics.lake.schema import row_from_message
+from ingest.errors import OthersWait
 from ingest.model_input import ModelInput
 from ingest.upload import Upload
+from ingest.waiting import COUNT_EVERY_S, MANY_WAIT, WaitingQueue
 from tests.builders import FakeContext, an_event, png_bytes
 from workflow import classify_waiting
 from workflow.answers import Scores
@@ -63,6 +65,22 @@ def test_requests_at_the_same_time_that_are_all_refused_are_one_overload() -> No
     for _ in range(8):
         breaker.was_busy()
     assert breaker.left_s == FIRST_PAUSE_S
+
+
+def test_images_join_many_that_wait_by_a_count_that_is_seconds_old() -> None:
+    clock, waiting = Clock(), iter([MANY_WAIT - 1, MANY_WAIT, 0])
+    queue = WaitingQueue(lambda: next(waiting), clock)
+    queue.check()  # a cold start does not count
+    clock.now_s += COUNT_EVERY_S
+    queue.check()  # a few others are those of a short peak
+    clock.now_s += COUNT_EVERY_S
+    for _ in range(2):
+        with pytest.raises(OthersWait, match=f"^{MANY_WAIT} images wait"):
+            queue.check()
+        clock.now_s += COUNT_EVERY_S / 2 - 1
+    clock.now_s += 2
+    queue.check()  # they are gone
+    assert list(waiting) == []
 
 
 class Endpoint:
