@@ -22,6 +22,8 @@ def put_on_path() -> None:
 
 def main() -> None:
     """Run a command."""
+    # Whatever the user's own setting is, nobody else may write what this process and its children make.
+    os.umask(os.umask(0o077) | 0o022)
     try:
         put_on_path()
         from infra.cli.main import main as run

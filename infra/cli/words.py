@@ -288,7 +288,7 @@ def show_story(console: Terminal, story: "Story", picture: Path | None) -> None:
 
     from analytics.text import seconds
 
-    for said in (story.key, story.fate, *story.notes):
+    for said in (story.key.replace("\n", "�"), story.fate, *story.notes):
         console.print(said, highlight=False, soft_wrap=True)
     if story.steps:
         table = Table(title="Steps", title_justify="left")

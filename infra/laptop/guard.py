@@ -26,8 +26,8 @@ from ministack.core.responses import _account_from_sts_session, get_account_id
 
 from model.serving.loopback import Application, LoopbackOnly, Message, Receive, Send, answer
 
-PATHS_WITHOUT_SIGNATURE = frozenset({"/_ministack/health"})
-"""What tells whether the embedded AWS is up, and nothing else."""
+WITHOUT_SIGNATURE = "GET", "/_ministack/health"
+"""Method and path of what tells whether the embedded AWS is up, and nothing else."""
 
 _SIGN = "Sign it with access_key_id and secret_access_key of stack.json."
 _CODE = "InvalidSignature"
@@ -64,7 +64,7 @@ class SignedOnly:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["path"] in PATHS_WITHOUT_SIGNATURE:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) == WITHOUT_SIGNATURE:
             await self._application(scope, receive, send)
             return
         request = _request(scope)

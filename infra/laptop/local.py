@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -413,6 +414,8 @@ def _start_supervisor(
 
 
 def _let_stay(supervisor: subprocess.Popen[bytes]) -> None:
+    # Where a user's settings show warnings, Popen would say at the end of this process that it goes on.
+    warnings.filterwarnings("ignore", r"subprocess \d+ is still running", ResourceWarning)
     if supervisor.stdin:
         supervisor.stdin.write(STAY)
         supervisor.stdin.close()

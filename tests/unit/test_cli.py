@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import scones as launcher
 from analytics.reconciliation import IN_FLIGHT
 from infra.aws.account import Account
 from infra.aws.changes import Change
@@ -149,6 +150,17 @@ def test_a_command_runs_from_any_folder(tmp_path) -> None:
     )
     assert re.fullmatch(r"scones \d+\.\d+\.\d+\n", done.stdout)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_else_may_write_what_a_command_makes(monkeypatch, tmp_path) -> None:
+    made = tmp_path / "made"
+    monkeypatch.setattr("infra.cli.main.main", made.mkdir)
+    before = os.umask(0)
+    try:
+        launcher.main()
+        assert made.stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(before)
 
 
 def test_words_that_a_terminal_cannot_show_do_not_stop_a_command() -> None:

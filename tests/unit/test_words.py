@@ -11,11 +11,12 @@ import pytest
 
 from analytics.reconciliation import Audit
 from infra.cli.terminal import Terminal
-from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected, stack_facts
+from infra.cli.words import show_audit, show_executions, show_redrive, show_rejected, show_story, stack_facts
 from infra.operations.audit import Audited, ModelInputs, Queues
 from infra.operations.backfill import Ended, Run
 from infra.operations.redrive import Message, Plan, Redriven
 from infra.operations.rejected import Rejected
+from infra.operations.story import Story
 from tests.console import A_STACK
 from workflow.outcome import Outcome
 
@@ -115,6 +116,13 @@ def test_text_of_others_cannot_command_the_terminal(printed):
     text = printed(show_rejected, [image])
     assert "\x1b" not in text
     assert "[red]d" in text
+
+
+def test_a_key_with_a_line_feed_is_on_one_line(printed):
+    assert printed(show_story, Story("a\nAccepted.png", None, "Rejected."), None).splitlines()[:2] == [
+        "a�Accepted.png",
+        "Rejected.",
+    ]
 
 
 def test_a_stack_is_printed_without_its_secret():
