@@ -243,6 +243,22 @@ def test_an_answer_of_another_model_version_fails_and_is_no_label():
         assert (row["outcome"], row["reason"], row["label"]) == ("failed", "wrong_model", None)
 
 
+def test_an_answer_of_the_right_model_version_counts():
+    policy = Policy(POLICY.classes, POLICY.threshold, {}, model_version="m1")
+    for message in Steps(read, FORM, FakeEndpoint(), policy).run([an_event(key) for key in SOUND], "arn:x"):
+        assert message["outcome"] in {"accepted", "needs_review"}
+
+
+def test_the_time_of_an_image_holds_its_share_of_the_endpoint_s():
+    class Slow(FakeEndpoint):
+        def classify_batch(self, images, size_px):
+            time.sleep(0.04)
+            return super().classify_batch(images, size_px)
+
+    messages = list(run(SOUND, Slow()))
+    assert all(40 / len(messages) <= message["prediction"]["classify_ms"] < 60_000 for message in messages)
+
+
 def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_retried():
     fault = EndpointFault("endpoint scones: it is broken")
     endpoint = FakeEndpoint(spoils={pixels_of(key): fault for key in SOUND})

@@ -142,6 +142,37 @@ def test_a_tiff_that_is_cut_off_is_corrupt_however_little_is_missing(mode):
         assert rejection_of(data[:-missing_bytes]).reason == "corrupt"
 
 
+def test_signed_samples_that_are_compressed_in_big_endian_order_are_refused():
+    rejected = rejection_of(a_tiff(">", 1, 1, 16, compression=8, tags={339: 2}))
+    assert "16-bit signed grey samples, compressed" in rejected.detail
+
+
+def test_the_last_tile_ends_with_the_image():
+    """Pillow does not read what a tile has below the image."""
+    tiles = [bytes(range(256))] * 6
+    data = tiff({256: 24, 257: 40, 258: 8, 259: 1, 262: 1, 277: 1, 322: 16, 323: 16}, tiles)
+    offsets = [8 + 256 * number for number in range(6)]
+    moved = data.replace(struct.pack("<6I", *offsets), struct.pack("<6I", *offsets[:5], len(data)))
+    assert moved != data
+    assert prepare(moved + tiles[5][: 16 * 8], 32).height_px == 40
+    assert rejection_of(moved + tiles[5][: 16 * 8 - 1]).reason == "corrupt"
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_rationals_are_read_in_either_order_of_bytes(order):
+    """The luma coefficients say how bright a grey of YCbCr is."""
+    strip = zlib.compress(b"".join(packed_rows([[(120, 90, 200)] * 16] * 16, 8, order)))
+    levels = struct.pack(f"{order}12I", 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
+    coefficients = struct.pack(f"{order}6I", 299, 1000, 587, 1000, 114, 1000)
+    tags: Tags = {256: 16, 257: 16, 258: [8] * 3, 259: 8, 262: 6, 277: 3, 278: 16, 530: [1, 1]}
+    data = tiff({**tags, 529: coefficients, 532: levels}, [strip], order)
+    for tag, count in ((529, 3), (532, 6)):
+        entry = struct.pack(f"{order}HHI", tag, 7, count * 8)
+        assert entry in data
+        data = data.replace(entry, struct.pack(f"{order}HHI", tag, 5, count))
+    assert prepare(data, 32).brightness == pytest.approx(120, abs=2)
+
+
 @pytest.mark.parametrize("compression", [1, 8])
 @pytest.mark.parametrize("shape", [{278: 16}, {322: 16, 323: 16}])
 def test_a_tiff_without_its_last_strip_or_tile_is_corrupt(shape, compression):

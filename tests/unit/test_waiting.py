@@ -2,6 +2,7 @@
 
 import json
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -254,3 +255,14 @@ def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: py
     answer = classify_waiting.lambda_handler({"Records": [a_record("a")]}, FakeContext())
     assert answer == {"batchItemFailures": []}
     assert len(sent) == 1
+
+
+def test_the_lambda_counts_its_time_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint()
+    monkeypatch.setattr(classify_waiting, "steps", lambda: steps(endpoint))
+    monkeypatch.setattr(classify_waiting, "results_queue", lambda: SimpleNamespace(send=list))
+    monkeypatch.setattr(classify_waiting, "waiting_images", lambda: SimpleNamespace(show_again=dict))
+    late = FakeContext()
+    monkeypatch.setattr(late, "get_remaining_time_in_millis", lambda: (RESERVE_S - 0.1) * 1000)
+    answer = classify_waiting.lambda_handler({"Records": [a_record("a")]}, late)
+    assert (len(answer["batchItemFailures"]), endpoint.asked) == (1, 0)
