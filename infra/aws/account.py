@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.exceptions import SSOError, TokenRetrievalError
 
 from infra.stack import NotUp
 from ingest.errors import SconesError
@@ -63,12 +64,17 @@ def aws_session(environment: Mapping[str, str] = os.environ) -> "boto3.Session":
     """Return a session of the user's own profile, in the region of `region_name`.
 
     Raises:
-        NotUp: it has no region, or no credentials.
+        NotUp: it has no region, no credentials, or those of a sign-in that is over.
         NotAws: requests to AWS would go to another server.
     """
     session = _session(environment)
-    if session.get_credentials() is None:
+    credentials = session.get_credentials()
+    if credentials is None:
         raise NotUp("no AWS credentials are set: choose a profile with AWS_PROFILE, or run aws configure")
+    try:
+        credentials.get_frozen_credentials()
+    except (SSOError, TokenRetrievalError) as error:
+        raise NotUp(f"{error}. Sign in with `aws sso login`") from error
     return session
 
 

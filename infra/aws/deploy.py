@@ -19,7 +19,7 @@ from infra.aws import package
 from infra.aws.account import Account
 from infra.aws.challenger import ensure_fits, ensure_possible, settings_for, without_shared_classes
 from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
-from infra.aws.incoming import announce_uploads
+from infra.aws.incoming import announce_uploads, ensure_usable
 from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import how, state_folder
 from infra.stack import NotUp, Stack, parameters_of
@@ -226,6 +226,7 @@ def plan_deployment(
         DeployFailed: the model or a parameter is wrong or unknown, the stack cannot be changed now, or the
             AWS CLI or CloudFormation failed.
         WrongStage: the account or region is not the stage's.
+        UnusableBucket: the existing bucket is another account's, or in another region.
         subprocess.CalledProcessError: a library could not be downloaded.
         botocore.exceptions.ClientError: AWS refused.
     """
@@ -247,6 +248,9 @@ def plan_deployment(
             f"{challenger} is a challenger's model, and no endpoint serves it yet as far as the stack knows: "
             'PARAMETERS="ChallengerEndpointName=…" names it'
         )
+    incoming = {**present, **wanted}.get("IncomingBucketName", "")
+    if incoming:
+        ensure_usable(incoming, account)
     policy = policy_of({**present, **wanted}, s3)
     if given.get("ClassThresholds") == "":  # none at all, and not those of a file
         policy = replace(policy, class_thresholds={})
@@ -276,7 +280,7 @@ def plan_deployment(
         parameters={
             name: (present.get(name), value) for name, value in wanted.items() if present.get(name) != value
         },
-        incoming={**present, **wanted}.get("IncomingBucketName", ""),
+        incoming=incoming,
     )
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.aws.account import Account
 from infra.aws.deploy import DEFAULT_ENDPOINT, described, endpoint_kind
+from infra.aws.incoming import UnusableBucket, ensure_usable
 from infra.installation import how
 from infra.stack import NotUp, parameters_of
 from workflow.classifier import IN_LAMBDA
@@ -218,6 +219,11 @@ def _of_lake_formation(account: Account) -> Iterator[Check]:
 def _of_bucket(account: Account, parameters: dict[str, str]) -> Iterator[Check]:
     name = parameters.get("IncomingBucketName")
     if not name:
+        return
+    try:
+        ensure_usable(name, account)
+    except UnusableBucket as error:
+        yield Check("incoming bucket", State.BAD, str(error), "deploy with another bucket, or elsewhere")
         return
     s3 = account.session.client("s3")
     if "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=name):

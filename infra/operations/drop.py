@@ -19,6 +19,7 @@ from analytics.lake.aws import ResultsBucket
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
 from infra.operations.arrivals import Arrivals, Found
+from infra.operations.listing import matches
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
@@ -89,6 +90,20 @@ def files_of(folder: Path) -> dict[str, Path]:
     if not files:
         raise NothingToDrop(f"{folder}: there are no images in it")
     return files
+
+
+def keyed(files: Mapping[str, Path], pattern: str) -> dict[str, Path]:
+    """Return files by keys that a stack classifies: below its prefix, without those of another ending.
+
+    Raises:
+        NothingToDrop: none has the ending.
+    """
+    prefix = pattern.partition("*")[0]
+    below = {key if key.startswith(prefix) else f"{prefix}{key}": path for key, path in files.items()}
+    fitting = {key: path for key, path in below.items() if matches(key, pattern)}
+    if not fitting:
+        raise NothingToDrop(f"none of the files is an image of this stack: its keys are like {pattern}")
+    return fitting
 
 
 def notes_on(folder: Path) -> list[str]:

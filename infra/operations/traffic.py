@@ -16,7 +16,7 @@ from infra.operations.drop import Dropped, NothingToDrop, Settled, Since, files_
 from infra.stack import Stack
 
 SMOKE, TRAFFIC = "smoke/", "traffic/"
-"""Prefixes of the keys, so that people can tell these images from others and delete them."""
+"""Prefixes of the keys, after the stack's own, so that people can tell these images and delete them."""
 _CHOICE = 1_000
 """Most objects of a prefix to choose from: one request."""
 
@@ -34,7 +34,7 @@ def smoke(stack: Stack, progress: Progress, patience_s: float) -> Settled:
     """Upload one sound image, and wait for its row."""
     written = io.BytesIO()
     Image.effect_noise((64, 64), 60).convert("RGB").save(written, "PNG")
-    key = f"{SMOKE}{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}.png"
+    key = _key(stack, f"{SMOKE}{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}.png")
     stored = stack.client("s3").put_object(Bucket=stack.incoming_bucket, Key=key, Body=written.getvalue())
     return settle(stack, [Dropped(key, version_of(stored))], progress, patience_s)
 
@@ -83,6 +83,12 @@ def traffic(
     return Sent(images, seconds, settle(stack, list(dropped.values()), progress, patience_s, choice.since))
 
 
+def _key(stack: Stack, name: str) -> str:
+    """Return a key that the stack classifies; its bytes tell what an image is, and not the ending."""
+    prefix, _, suffix = stack.key_pattern.partition("*")
+    return f"{prefix}{name if name.endswith(suffix) else name + suffix}"
+
+
 class _Choice:
     """The images to choose from."""
 
@@ -112,7 +118,7 @@ class _Choice:
         else:
             name = rng.choice(self._keys)
             body = self._s3.get_object(Bucket=self._stack.incoming_bucket, Key=name)["Body"].read()
-        key = f"{self._run}{number:06}-{name.rpartition('/')[2]}"
+        key = _key(self._stack, f"{self._run}{number:06}-{name.rpartition('/')[2]}")
         stored = self._s3.put_object(Bucket=self._stack.incoming_bucket, Key=key, Body=body)
         return Dropped(key, version_of(stored))
 

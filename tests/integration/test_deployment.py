@@ -1,6 +1,7 @@
 """What a deployment asks, keeps, refuses and takes back, on AWS as fakes and moto play it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from infra.aws.deploy import (
     policy_of,
     wanted_parameters,
 )
-from infra.aws.incoming import announce_uploads
+from infra.aws.incoming import UnusableBucket, announce_uploads, ensure_usable
 from infra.aws.release import Served
 from infra.aws.stage import Stage, WrongStage
 from infra.aws.undeploy import CannotUndeploy, _delete_stack
@@ -377,6 +378,26 @@ def test_an_existing_bucket_keeps_its_notifications_beside_the_new_one() -> None
     model = boto3.client("s3", region_name=REGION).meta.service_model
     shape = model.operation_model("PutBucketNotificationConfiguration").input_shape
     assert ParamValidator().validate(request, shape).generate_report() == ""
+
+
+@pytest.mark.parametrize(
+    ("bucket", "says"),
+    [
+        ("ours", None),
+        ("elsewhere", "the bucket is in eu-west-1, .* Deploy the stack to eu-west-1"),
+        ("nowhere", "there is no such bucket"),
+    ],
+)
+def test_an_existing_bucket_must_be_where_the_stack_is(fake_aws: None, bucket: str, says: str | None) -> None:
+    with mock_aws():
+        session = boto3.Session(region_name="eu-central-1")
+        for name, region in {"ours": "eu-central-1", "elsewhere": "eu-west-1"}.items():
+            boto3.client("s3", region_name=region).create_bucket(
+                Bucket=name, CreateBucketConfiguration={"LocationConstraint": region}
+            )
+        account = Account.of(session)
+        with nullcontext() if says is None else pytest.raises(UnusableBucket, match=says):
+            ensure_usable(bucket, account)
 
 
 # ── a model and its policy ─────────────────────────────────────────────────────────────────────────────────

@@ -53,6 +53,7 @@ def an_account(**changes: Any) -> Account:
         "instances": 4.0,
         "lake": [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}}],
         "notifications": {"EventBridgeConfiguration": {}},
+        "bucket_region": "eu-central-1",
         **changes,
     }
     quotas = [{"QuotaName": "StartExecution bucket size", "Value": 1300.0}]
@@ -74,6 +75,9 @@ def an_account(**changes: Any) -> Account:
         "s3": SimpleNamespace(
             get_bucket_notification_configuration=answers(said["notifications"]),
             get_bucket_versioning=answers({}),
+            head_bucket=answers(
+                {"ResponseMetadata": {"HTTPHeaders": {"x-amz-bucket-region": said["bucket_region"]}}}
+            ),
         ),
     }
     session = SimpleNamespace(region_name="eu-central-1", client=clients.__getitem__)
@@ -188,6 +192,8 @@ def test_an_existing_bucket_without_notifications_is_found() -> None:
     assert checks["incoming bucket"].state is State.BAD
     assert checks["versions"].state is State.LOOK
     assert found(stack=stack)["incoming bucket"].state is State.GOOD
+    elsewhere = found(stack=stack, bucket_region="eu-west-1")["incoming bucket"]
+    assert (elsewhere.state, "Deploy the stack to eu-west-1" in elsewhere.found) == (State.BAD, True)
 
 
 def test_the_command_asks_for_attention_where_something_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:

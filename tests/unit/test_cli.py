@@ -342,6 +342,23 @@ def test_without_credentials_the_session_says_what_to_choose(monkeypatch) -> Non
         systems.aws_session()
 
 
+def test_a_sign_in_that_is_over_is_said_with_what_to_do(monkeypatch, tmp_path) -> None:
+    """Without it, the first request would end in botocore's words."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile sso]\nregion = eu-west-1\nsso_session = one\n"
+        "sso_account_id = 123456789012\nsso_role_name = one\n"
+        "[sso-session one]\nsso_start_url = https://example.com\nsso_region = us-east-1\n"
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "sso")
+    with pytest.raises(NotUp, match=r"does not exist\. Sign in with `aws sso login`"):
+        systems.aws_session()
+
+
 def test_up_names_no_command_that_would_ask_the_real_aws(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("SCONES_HOME", str(tmp_path))
     monkeypatch.delenv("SCONES_PORT", raising=False)

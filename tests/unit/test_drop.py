@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, drop, files_of, notes_on, pause_factor
+from infra.operations.drop import NothingToDrop, drop, files_of, keyed, notes_on, pause_factor
 from infra.space import NotEnoughSpace, disk_bytes
 
 
@@ -32,6 +32,17 @@ def test_names_that_are_no_text_are_keys_of_their_own(tmp_path: Path) -> None:
 def test_a_folder_without_files_is_nothing_to_drop(tmp_path: Path) -> None:
     with pytest.raises(NothingToDrop):
         files_of(tmp_path)
+
+
+def test_files_get_keys_that_the_stack_classifies() -> None:
+    files = {name: Path(name) for name in ("a.jpg", "camera/b.jpg", "c.png")}
+    assert keyed(files, "*") == files
+    assert keyed(files, "camera/*.jpg") == {
+        "camera/a.jpg": Path("a.jpg"),
+        "camera/b.jpg": Path("camera/b.jpg"),
+    }
+    with pytest.raises(NothingToDrop, match=r"keys are like camera/\*\.tif"):
+        keyed(files, "camera/*.tif")
 
 
 def test_files_of_operating_systems_are_left_out_and_named(tmp_path: Path) -> None:

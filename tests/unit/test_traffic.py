@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,8 +74,16 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client()
 
 
-def send(client: Client, source: str, images: int = 6, *, by_hand: bool = False) -> module.Sent:
-    stack: Any = SimpleNamespace(client=lambda _: client, incoming_bucket="incoming", state_machine_arn="arn")
+def a_stack(client: Client, pattern: str = "*") -> Any:
+    return SimpleNamespace(
+        client=lambda _: client, incoming_bucket="incoming", state_machine_arn="arn", key_pattern=pattern
+    )
+
+
+def send(
+    client: Client, source: str, images: int = 6, *, by_hand: bool = False, pattern: str = "*"
+) -> module.Sent:
+    stack = a_stack(client, pattern)
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
     return traffic(stack, source, images, 2.0, by_hand=by_hand, progress=progress, patience_s=1)
 
@@ -200,12 +209,21 @@ def test_a_folder_cannot_be_sent_by_hand(client: Client, tmp_path: Path) -> None
 
 
 def test_a_smoke_test_sends_one_sound_image(client: Client) -> None:
-    stack: Any = SimpleNamespace(client=lambda _: client, incoming_bucket="incoming")
-    assert went_well(smoke(stack, SimpleNamespace(), 1))  # type: ignore[arg-type]
+    assert went_well(smoke(a_stack(client), SimpleNamespace(), 1))  # type: ignore[arg-type]
     ((key, body),) = client.put
     assert key.startswith("smoke/")
     with Image.open(io.BytesIO(body)) as image:
         image.load()
+
+
+def test_what_is_sent_has_keys_that_the_stack_classifies(client: Client, tmp_path: Path) -> None:
+    smoke(a_stack(client, "camera/*.jpg"), SimpleNamespace(), 1)  # type: ignore[arg-type]
+    (tmp_path / "a.png").write_bytes(b"image")
+    (tmp_path / "b.jpg").write_bytes(b"image")
+    send(client, str(tmp_path), pattern="camera/*.jpg")
+    (smoked, _), *sent = client.put
+    assert re.fullmatch(r"camera/smoke/[^/]+\.png\.jpg", smoked)
+    assert all(re.fullmatch(r"camera/traffic/.+-(a\.png|b)\.jpg", key) for key, _ in sent)
 
 
 @pytest.mark.parametrize(

@@ -100,12 +100,21 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
     Exit code 3: an image has no outcome.
     """
     stack = systems.current_stack(on)
-    from infra.operations.drop import drop, files_of, notes_on, settle
+    from analytics.text import plural
+    from infra.operations.drop import drop, files_of, keyed, notes_on, settle
 
     for note in notes_on(folder):
         words.print(note, highlight=False, soft_wrap=True)
+    files = files_of(folder)
+    fitting = keyed(files, stack.key_pattern)
+    if others := len(files) - len(fitting):
+        words.print(
+            f"{plural(others, 'file')} left out: the stack takes keys like {stack.key_pattern}.",
+            highlight=False,
+            soft_wrap=True,
+        )
     with progress_bar(words) as progress:
-        dropped = drop(stack, files_of(folder), progress)
+        dropped = drop(stack, fitting, progress)
         settled = settle(stack, dropped, progress, patience_s)
     if as_json:
         print_json(asdict(settled))
