@@ -31,6 +31,8 @@ WITHOUT_OPTIONS = {
     "HasVpc": False,
     "HasPermissionsBoundary": False,
     "HasTracing": False,
+    "HasMonitoring": True,
+    "HasNotificationsKey": True,
 }
 """Conditions with the defaults of the parameters, as far as they change what a resource is. A challenger is
 there, too: its resources have conditions of their own."""

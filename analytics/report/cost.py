@@ -230,13 +230,23 @@ def by_the_seed(load: Load) -> Usage:
 
 
 def at_rest(days: float) -> Usage:
-    """Return what a stack uses in some days without an image."""
+    """Return what a stack uses in some days without an image.
+
+    CloudWatch counts a metric only in hours in which it gets a value: this has them in every hour.
+    """
     months = days / _DAYS_A_MONTH
-    return {
+    monitoring = {
         "alarm_month": ALARMS * months,
         "metric_month": METRICS * months,
         "dashboard_month": DASHBOARDS * months,
         "kms_key_month": KMS_KEYS * months,
+    }
+    return _sum(monitoring, at_rest_without_monitoring(days))
+
+
+def at_rest_without_monitoring(days: float) -> Usage:
+    """Return the same of a stack with `Monitoring=None`."""
+    return {
         "sqs_request": 2 * _IDLE_POLLS_A_DAY * days,
         "lambda_request": days,
         "lambda_arm_gb_s": _COMPACT_GB_S_A_DAY * days,
@@ -370,6 +380,8 @@ class Costs:
     challenger_at_rest: list[CostLine]
     at_rest: list[CostLine]
     """Of the same days, whatever comes."""
+    at_rest_without_monitoring: list[CostLine]
+    """Of these, what stays with `Monitoring=None`."""
     storage: CostLine
     """Images that are kept for a month."""
     prices: Prices
@@ -409,6 +421,7 @@ def costs(load: Load, endpoint: Endpoint, prices: Prices) -> Costs:
         challenger=WayCost("challenger", lines_of(seen, prices), its_time(load.batch_endpoint_ms), seen),
         challenger_at_rest=lines_of(rest, prices),
         at_rest=lines_of(at_rest(load.days), prices),
+        at_rest_without_monitoring=lines_of(at_rest_without_monitoring(load.days), prices),
         storage=storage,
         prices=prices,
     )

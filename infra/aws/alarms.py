@@ -21,7 +21,7 @@ class Alarm:
     periods: int | str = 1
     threshold: str = "0"
     condition: str = ""
-    """Condition of the template under which there is the alarm; empty for always."""
+    """Condition of the template under which there is the alarm, beside `HasMonitoring`; empty for none."""
     sounds_in_silence: bool = False
     """Whether it sounds when there is no data and when the statistic is 0, instead of above the threshold."""
 
@@ -32,7 +32,7 @@ class Alarm:
 
     def to_yaml(self) -> str:
         """Return the template's resource."""
-        condition = f"    Condition: {self.condition}\n" if self.condition else ""
+        condition = self.condition and f"And{self.condition.removeprefix('Has')}"
         comparison, missing = "GreaterThanThreshold", "notBreaching"
         if self.sounds_in_silence:
             comparison, missing = "LessThanOrEqualToThreshold", "breaching"
@@ -40,7 +40,7 @@ class Alarm:
         return (
             f"  {self.name}:\n"
             "    Type: AWS::CloudWatch::Alarm\n"
-            f"{condition}"
+            f"    Condition: HasMonitoring{condition}\n"
             "    Properties:\n"
             f"      AlarmDescription: {json.dumps(self.text)}\n"
             f"      Namespace: {self.namespace}\n"

@@ -103,6 +103,7 @@ def cost_facts(found: "Costs") -> dict[str, Any]:
         "challenger": facts(found.challenger),
         "challenger_at_rest": [asdict(line) for line in found.challenger_at_rest],
         "at_rest": [asdict(line) for line in found.at_rest],
+        "at_rest_without_monitoring": [asdict(line) for line in found.at_rest_without_monitoring],
         "storage": asdict(found.storage),
         "prices": asdict(found.prices),
     }
@@ -138,7 +139,13 @@ def show_costs(console: Terminal, found: "Costs") -> None:
         soft_wrap=True,
     )
     rest = sum(line.usd for line in found.at_rest)
-    console.print(f"A stack at rest, in these {load.days:g} days: {rest:,.2f} more.", highlight=False)
+    least = sum(line.usd for line in found.at_rest_without_monitoring)
+    console.print(
+        f"A stack at rest, in these {load.days:g} days: {rest:,.2f} more; {least:,.2f} with Monitoring=None, "
+        "without alarms, metrics and the dashboard.",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"To keep the images costs {found.storage.usd:,.2f} a month.", highlight=False)
     assumed = (
         f"Assumed: Serialize {load.serialize_mean_ms:g} ms, Classify {load.classify_ms:g} ms",

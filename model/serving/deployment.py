@@ -18,12 +18,14 @@ from ingest.errors import SconesError
 from model.data.drawings import draw
 from model.files import CARD_FILE, MODEL_FILE, read_card
 from model.serving.sagemaker_requests import (
+    LOG_DAYS,
     Deployment,
     RealTime,
     Request,
     Serverless,
     endpoint_config,
     is_name_of,
+    log_group,
     model,
     scaling,
 )
@@ -73,6 +75,12 @@ class ControlPlane(Protocol):
     def stop_scaling(self, endpoint: str) -> Callable[[], None]:
         """Stop autoscaling, and return a function that resumes it."""
 
+    def bound_logs(self, endpoint: str) -> None:
+        """Create the endpoint's log group, and let its lines expire; a retention that is set stays."""
+
+    def delete_logs(self, endpoint: str) -> None:
+        """Delete the endpoint's log group, if there is one."""
+
     def delete_endpoint(self, endpoint: str) -> None:
         """Delete it and wait until it is gone."""
 
@@ -113,6 +121,7 @@ def dry_run(deployment: Deployment, at: datetime) -> dict[str, Any]:
         "model": model(deployment, name),
         "endpoint_config": endpoint_config(deployment, name),
         "endpoint": {"EndpointName": deployment.endpoint, "EndpointConfigName": name},
+        "log_group": {"logGroupName": log_group(deployment.endpoint), "retentionInDays": LOG_DAYS},
     }
     if isinstance(deployment.capacity, RealTime):
         plan["scaling"] = scaling(deployment.endpoint, deployment.capacity)
@@ -150,6 +159,7 @@ def deploy(plane: ControlPlane, deployment: Deployment, at: datetime, say: Say) 
     endpoint = deployment.endpoint
     if plane.config_of(endpoint):
         plane.wait(endpoint)  # an interrupted deployment may still be under way
+    plane.bound_logs(endpoint)  # a first deployment that fails leaves the log that tells why
     before = plane.config_of(endpoint)
     if before and before.endswith(f"-{deployment.digest}") and is_name_of(endpoint, before):
         say(f"{endpoint} runs {before} already: nothing to change")
@@ -244,7 +254,7 @@ def previous(plane: ControlPlane, endpoint: str) -> str:
 
 
 def delete(plane: ControlPlane, endpoint: str, say: Say) -> None:
-    """Delete the endpoint and everything that was deployed to it; nothing to delete is not an error."""
+    """Delete the endpoint, its log and everything that was deployed to it; nothing there is not an error."""
     if plane.config_of(endpoint) is not None:
         say(f"deleting the endpoint {endpoint}")
         plane.stop_scaling(endpoint)
@@ -252,6 +262,7 @@ def delete(plane: ControlPlane, endpoint: str, say: Say) -> None:
     for name in plane.configs(endpoint):
         say(f"deleting {name}")
         plane.discard(name)
+    plane.delete_logs(endpoint)
 
 
 def smoke_test(plane: ControlPlane, deployment: Deployment) -> None:

@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +42,12 @@ class SageMaker:
     control: Any
     runtime: Any
     autoscaling: Any
+    logs: Any
 
     @classmethod
     def connect(cls, session: "boto3.Session") -> "SageMaker":
         """Return it with the credentials and in the region of a session."""
-        names = ("sagemaker", "sagemaker-runtime", "application-autoscaling")
+        names = ("sagemaker", "sagemaker-runtime", "application-autoscaling", "logs")
         return cls(*(session.client(name) for name in names))
 
     def config_of(self, endpoint: str) -> str | None:
@@ -130,6 +131,20 @@ class SageMaker:
                 self.autoscaling.put_scaling_policy(**variant, **{name: policy[name] for name in names})
 
         return resume
+
+    def bound_logs(self, endpoint: str) -> None:
+        """Create the endpoint's log group, and let its lines expire; a retention that is set stays."""
+        name = requests.log_group(endpoint)
+        with suppress(self.logs.exceptions.ResourceAlreadyExistsException):
+            self.logs.create_log_group(logGroupName=name)
+        found = self.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        if any(each["logGroupName"] == name and "retentionInDays" not in each for each in found):
+            self.logs.put_retention_policy(logGroupName=name, retentionInDays=requests.LOG_DAYS)
+
+    def delete_logs(self, endpoint: str) -> None:
+        """Delete the endpoint's log group, if there is one."""
+        with suppress(self.logs.exceptions.ResourceNotFoundException):
+            self.logs.delete_log_group(logGroupName=requests.log_group(endpoint))
 
     def delete_endpoint(self, endpoint: str) -> None:
         """Delete it and wait until it is gone."""

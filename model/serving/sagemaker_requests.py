@@ -21,6 +21,8 @@ MINI_BATCH_IMAGES = 32
 VARIANT = "AllTraffic"
 SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 """Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html"""
+LOG_DAYS = 30
+"""Days for which an endpoint's log is kept. SageMaker itself would keep it for ever."""
 MIN_EPOCHS = 4
 """Least epochs of the built-in algorithm: the learning rate falls after half and three quarters of them."""
 ENDPOINT_NAME_MAX_CHARS = 39
@@ -188,6 +190,14 @@ def endpoint_config(deployment: Deployment, name: str) -> Request:
         case RealTime(instance_type, instances_min):
             variant |= {"InstanceType": instance_type, "InitialInstanceCount": instances_min}
     return {"EndpointConfigName": name, "ProductionVariants": [variant]}
+
+
+def log_group(endpoint: str) -> str:
+    """Return the name of the log group that SageMaker writes an endpoint's log to.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
+    """
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
 
 
 def scalable_variant(endpoint: str) -> Request:

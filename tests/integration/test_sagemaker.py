@@ -176,6 +176,14 @@ class FakePlane:
         self.answer, self.attributes, self.broken = answer, attributes, set()
         self.pending = {}
         self.serverless = set()
+        self.logs = set()
+
+    def bound_logs(self, endpoint):
+        self.logs.add(endpoint)
+
+    def delete_logs(self, endpoint):
+        assert endpoint not in self.endpoints, "SageMaker would make it anew"
+        self.logs.discard(endpoint)
 
     def config_of(self, endpoint):
         return self.endpoints.get(endpoint)
@@ -356,7 +364,7 @@ def test_deleting_leaves_nothing_and_may_be_repeated():
     deploy(plane, replace(OURS, capacity=REAL_TIME), LATER, quiet)
     delete(plane, "scones", quiet)
     delete(plane, "scones", quiet)
-    assert (plane.endpoints, plane.registered, plane.scaled) == ({}, [], {})
+    assert (plane.endpoints, plane.registered, plane.scaled, plane.logs) == ({}, [], {}, set())
 
 
 @pytest.mark.parametrize(
@@ -414,6 +422,24 @@ def test_deploying_updating_rolling_back_and_deleting_on_moto(sagemaker):
     assert sagemaker.config_of("scones") is None
     assert sagemaker.configs("scones") == []
     assert sagemaker.control.list_models()["Models"] == []
+
+
+def test_an_endpoint_s_log_expires_and_goes_with_it_on_moto(sagemaker):
+    def retention():
+        name = "/aws/sagemaker/Endpoints/scones"
+        found = sagemaker.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return {each["logGroupName"]: each.get("retentionInDays") for each in found}
+
+    sagemaker.logs.create_log_group(logGroupName="/aws/sagemaker/Endpoints/scones-2")
+    deploy(sagemaker, OURS, NOON, quiet)
+    other = {"/aws/sagemaker/Endpoints/scones-2": None}
+    assert retention() == {"/aws/sagemaker/Endpoints/scones": 30, **other}
+    sagemaker.logs.put_retention_policy(logGroupName="/aws/sagemaker/Endpoints/scones", retentionInDays=7)
+    deploy(sagemaker, OURS, LATER, quiet)
+    assert retention() == {"/aws/sagemaker/Endpoints/scones": 7, **other}
+    delete(sagemaker, "scones", quiet)
+    delete(sagemaker, "scones", quiet)
+    assert retention() == other
 
 
 def test_scaling_that_was_stopped_resumes_as_it_was_on_moto(sagemaker):
@@ -513,6 +539,7 @@ def test_a_dry_run_shows_requests_and_cost_and_asks_nothing_of_aws():
     assert problems("sagemaker", "CreateModel", plan["model"]) == ""
     assert "US$ 0 an hour" in plan["cost"]
     assert "scaling" not in plan
+    assert plan["log_group"] == {"logGroupName": "/aws/sagemaker/Endpoints/scones", "retentionInDays": 30}
     real_time = json.loads(run("endpoint", *common, "--instance-type", "ml.m5.large").stdout)
     assert "US$ 0.12 to 0.46 an hour" in real_time["cost"]
     assert len(real_time["scaling"]) == 2

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
 from analytics.lake import compact, record
 from analytics.lake.aws import ChallengerImages
@@ -20,7 +21,7 @@ from ingest.model_input import ModelInput
 from ingest.waiting import WaitingQueue
 from model.serving.sagemaker_requests import VARIANT
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
-from tests.template import resources_of_type, template
+from tests.template import resolved, resources_of_type, template
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
 from workflow.batch import Steps
@@ -65,7 +66,27 @@ def test_without_an_endpoint_nothing_watches_one() -> None:
     assert "AWS/SageMaker" not in {line[0] for line in dashboard_lines(has_endpoint=False)}
     for name, alarm in ALARMS.items():
         if alarm["Namespace"] == "AWS/SageMaker":
-            assert template()["Resources"][name]["Condition"] == "HasEndpoint"
+            assert template()["Resources"][name]["Condition"] == "HasMonitoringAndEndpoint"
+
+
+def test_without_monitoring_nothing_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_monitoring = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::KMS::Key")
+    found = [each for each in template()["Resources"].values() if each["Type"] in of_monitoring]
+    assert len(found) == len(ALARMS) + 2
+    for resource in found:
+        condition = template()["Conditions"].get(resource["Condition"])
+        assert condition
+        first, *_ = (
+            condition.get("Fn::And") or condition.get("Fn::Or") or [{"Condition": resource["Condition"]}]
+        )
+        assert first == {"Condition": "HasMonitoring"}
+    conditions = {"HasMonitoring": False, "HasNotificationsKey": False}
+    (topic,) = resources_of_type("AWS::SNS::Topic", **conditions).values()
+    assert topic["KmsMasterKeyId"] == "alias/aws/sns"
+    assert "NotificationsKey" not in json.dumps(resources_of_type("AWS::IAM::Role", **conditions))
+    variables = resolved(template()["Globals"]["Function"]["Environment"]["Variables"], conditions)
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", variables["POWERTOOLS_METRICS_DISABLED"])
+    assert is_metrics_disabled()
 
 
 def dashboard_metrics() -> set[Metric]:
@@ -145,7 +166,7 @@ def test_the_alarm_of_silence_sounds_after_as_many_hours_without_an_execution_as
     assert (silence["Statistic"], silence["Threshold"]) == ("Sum", 0)
     assert silence["ComparisonOperator"] == "LessThanOrEqualToThreshold"
     assert (silence["Period"], silence["EvaluationPeriods"]) == (3600, {"Ref": "NoImagesHours"})
-    assert template()["Resources"]["NoImages"]["Condition"] == "HasNoImagesHours"
+    assert template()["Resources"]["NoImages"]["Condition"] == "HasMonitoringAndNoImagesHours"
     # CloudWatch looks back a week at the most.
     assert template()["Parameters"]["NoImagesHours"]["MaxValue"] * 3600 <= 7 * 24 * 3600
 

@@ -10,7 +10,15 @@ import click
 import pytest
 import yaml
 
-from analytics.report.cost import Load, Serverless, at_rest, by_challenger, challenger_at_rest, costs
+from analytics.report.cost import (
+    Load,
+    Serverless,
+    at_rest,
+    at_rest_without_monitoring,
+    by_challenger,
+    challenger_at_rest,
+    costs,
+)
 from analytics.report.prices import read_prices
 from infra.cli.command_line import Argument, Option
 from infra.cli.main import scones
@@ -130,6 +138,9 @@ def test_the_costs_in_the_documents_are_those_of_the_model():
     assert f"0 while it is idle, {serverless.usd:.2f} for a million images" in operations
     assert f"{found.prices.usd_per_hosting_hour['ml.m5.large'] * 24 * 7:.2f} a week" in operations
     assert f"about {found.prices.of(at_rest(365 / 12)):.0f} a month" in operations
+    least = f"{found.prices.of(at_rest_without_monitoring(365 / 12)):.2f}"
+    assert f"| {least} a month, plus storage |" in operations
+    assert f"a stack at rest costs ${least}" in text_of(Path("README.md"))
 
 
 def test_the_index_of_decisions_has_each_with_its_title():
