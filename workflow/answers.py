@@ -81,7 +81,8 @@ def read_answer_to(images: int, body: bytes, scores_are: str = PROBABILITIES) ->
     found = _read(body, scores_are)
     if len(found) != images:
         raise _unclear(
-            f"{len(found)} answers to {images} images: set EndpointAccept to a type with one for each image",
+            f"{len(found)} answers to {images} images: set EndpointAccept to a type with one for each image"
+            + (", or EndpointScores=probabilities if it gives both classes" if scores_are == SIGMOID else ""),
             body,
         )
     _ensure_said_of_what(found, body, scores_are)
@@ -89,12 +90,19 @@ def read_answer_to(images: int, body: bytes, scores_are: str = PROBABILITIES) ->
 
 
 def _ensure_said_of_what(found: Sequence[Scores], body: bytes, scores_are: str) -> None:
-    if scores_are != SIGMOID and any(each.labels is None and len(each.values) == 1 for each in found):
+    if scores_are == SIGMOID or all(each.labels is not None or len(each.values) != 1 for each in found):
+        return
+    if scores_are == LOGITS:
         raise _unclear(
-            "one number does not say which class it is of: set EndpointScores=sigmoid if it is the "
-            "probability of the second of two classes, or EndpointAccept to a type with a score for each",
+            "one logit does not say which class it is of: set EndpointScores=sigmoid and let the model apply "
+            "the sigmoid, or EndpointAccept to a type with a score for each class",
             body,
         )
+    raise _unclear(
+        "one number does not say which class it is of: set EndpointScores=sigmoid if it is the probability "
+        "of the second of two classes, or EndpointAccept to a type with a score for each",
+        body,
+    )
 
 
 def _unclear(why: object, body: bytes) -> UnclearAnswer:

@@ -274,6 +274,11 @@ def _of_sigmoid(values: Sequence[Any], classes: Sequence[str]) -> list[Any]:
         )
     (second,) = values
     _ensure_numbers(values)
+    if not 0 <= second <= 1:
+        raise InvalidScores(
+            f"EndpointScores=sigmoid is for a number from 0 to 1, got {_short(values)}: a logit, of which "
+            "the model must take the sigmoid?"
+        )
     return [1 - second, second]
 
 

@@ -85,6 +85,14 @@ def test_an_endpoint_that_takes_batches_is_asked_for_one(endpoint):
     assert endpoint["asked"][-1][1] == "application/x-npy"
 
 
+def test_classes_with_commas_are_checked_as_they_are_named(endpoint, tmp_path):
+    endpoint["answer"] = [{"label": "tabby, tabby cat", "score": 0.9}, {"label": "dog", "score": 0.1}]
+    (tmp_path / "names.txt").write_text("dog\ntabby, tabby cat\n", encoding="utf-8")
+    for names in ('dog,"tabby, tabby cat"', f"@{tmp_path / 'names.txt'}"):
+        done = check(f"ClassNames={names}", "ImageSizePx=32", "--json")
+        assert {image["label"] for image in json.loads(done.stdout)["images"]} == {"tabby, tabby cat"}
+
+
 def test_a_batch_that_aws_refuses_leaves_the_answers_to_single_images() -> None:
     class Refusing:
         def classify(self, *_: Any) -> Answer:

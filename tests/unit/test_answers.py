@@ -175,6 +175,20 @@ def test_a_sigmoid_has_one_number_for_each_image_where_the_parameter_says_so(tex
     assert read_answer_to(2, text.encode(), "sigmoid") == [Scores([0.1]), Scores([0.9])]
 
 
+@pytest.mark.parametrize(
+    ("text", "scores_are", "says"),
+    [
+        ("[0.1, 0.9]", "sigmoid", "or EndpointScores=probabilities if it gives both classes"),
+        ("[1.3]", "logits", "one logit does not say which class it is of: set EndpointScores=sigmoid and"),
+    ],
+)
+def test_no_refusal_leads_to_a_parameter_that_is_refused_in_turn(
+    text: str, scores_are: str, says: str
+) -> None:
+    with pytest.raises(UnclearAnswer, match=says):
+        read_answer_to(1, text.encode(), scores_are)
+
+
 def test_a_sigmoid_has_no_labels() -> None:
     with pytest.raises(UnclearAnswer, match="the scores have labels: set EndpointScores=probabilities"):
         read_answer(b'{"label": "motorcycle", "score": 0.9}', "sigmoid")

@@ -187,9 +187,9 @@ def test_any_other_value_that_is_empty_is_missing(name: str) -> None:
 
 
 def test_parameters_of_a_deployment_are_words() -> None:
-    typed = {"SCONES_MAKE_PARAMETERS": "EndpointName=a 'ClassNames=b c' X=$(id)"}
+    typed = {"SCONES_MAKE_PARAMETERS": "EndpointName=a 'ClassNames=b c,\"d, e\"' X=$(id)"}
     arguments = _typed_to_make(scones.commands["deploy"], typed)
-    assert arguments == ["--", "EndpointName=a", "ClassNames=b c", "X=$(id)"]
+    assert arguments == ["--", "EndpointName=a", 'ClassNames=b c,"d, e"', "X=$(id)"]
 
 
 @pytest.mark.parametrize("command", [torture, bench])

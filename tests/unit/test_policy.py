@@ -337,7 +337,7 @@ def test_one_number_of_a_sigmoid_is_the_second_class_s_probability():
     [
         ([0.1, 0.9], TWO, "EndpointScores=sigmoid is for one number and two classes"),
         ([0.97], (*TWO, "car"), r"got \[0.97\] for 3 ClassNames"),
-        ([-3.2], TWO, "numbers from 0 to 1"),
+        ([-3.2], TWO, r"a number from 0 to 1, got \[-3.2\]: a logit"),
         ([None], TWO, "None is NaN"),
     ],
 )
