@@ -10,6 +10,7 @@ from markupsafe import Markup
 from analytics import text as words
 from analytics.html import template
 from analytics.report import charts
+from analytics.report.cards.card import KEY_CHARS
 from analytics.report.numbers import Numbers
 from analytics.report.sections import chapters
 from analytics.report.verdict import Verdict
@@ -55,6 +56,7 @@ def render(
         outcomes=list(Outcome),
         generated_at=generated_at,
         sql_shown_chars=_SQL_SHOWN_CHARS,
+        key_chars=KEY_CHARS,
         words=words,
     )
     return words.visible(page)

@@ -16,6 +16,8 @@ BAR = Markup('<span class="unseen">Drawn</span>')
 MAX_ROWS = 100
 """Classes in a table; report.json has all of them."""
 FOLDER_CHARS = 40
+KEY_CHARS = 120
+"""Characters of a key, which may have 1,024; report.json has all of them."""
 DRAWN_FOLDERS = 10
 
 

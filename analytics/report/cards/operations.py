@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from analytics import text as words
 from analytics.report import charts
-from analytics.report.cards.card import BAR, Section, Table, is_or_are
+from analytics.report.cards.card import BAR, KEY_CHARS, Section, Table, is_or_are
 from analytics.report.cost import WeeklyCost
 from analytics.report.numbers import Latency, Numbers, Reason
 from workflow.outcome import Outcome
@@ -33,7 +33,7 @@ def reasons_card(slug: str, title: str, none: str, reasons: Sequence[Reason], ou
                     Markup(charts.bar((reason.images / reasons[0].images, outcome))),  # noqa: S704 - a constant shape
                     f"{reason.images:,}",
                     f"{reason.baseline_images:,}",
-                    reason.latest_key,
+                    words.short(reason.latest_key, KEY_CHARS),
                 )
                 for reason in reasons[:_MAX_REASONS]
             ],
