@@ -463,7 +463,15 @@ def test_an_object_in_an_archive_tier_is_rejected_by_the_name_of_the_tier(stubbe
 
 
 @pytest.mark.parametrize(
-    "code", ["AccessDenied", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"]
+    "code",
+    [
+        "AccessDenied",
+        "KMS.AccessDeniedException",
+        "KMS.DisabledException",
+        "KMS.InvalidStateException",
+        "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
+    ],
 )
 def test_an_object_that_scones_may_not_read_fails_with_the_remedy(stubbed, code):
     incoming, stubber = stubbed

@@ -362,10 +362,12 @@ def test_of_two_exif_segments_the_first_tells_the_orientation():
 
 def test_xmp_tells_the_orientation_where_exif_does_not():
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
-    plain = png_bytes()
-    turned = prepare(jpeg_bytes(xmp=xmp), 32).pixels
-    upright = prepare(plain, 32).pixels.transpose(Image.Transpose.ROTATE_180)
-    assert difference(turned, upright) < 6
+    upright = prepare(png_bytes(), 32).pixels.transpose(Image.Transpose.ROTATE_180)
+    camera = Image.Exif()
+    camera[0x010F] = "a maker"
+    for options in ({}, {"exif": camera}):
+        turned = prepare(jpeg_bytes(xmp=xmp, **options), 32).pixels
+        assert difference(turned, upright) < 6
 
 
 # ── names ──────────────────────────────────────────────────────────────────────────────────────────────────
