@@ -60,10 +60,16 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     waiting_queue().check()
     started = perf_counter()
     upload = Upload.from_event(request["event"])
-    logger.append_keys(bucket=upload.bucket, key=upload.key, version_id=upload.version_id)
     prepared = prepare_for(model_input(), incoming_bucket().read(upload))
     serialize_ms = round((perf_counter() - started) * 1000, 2)
-    logger.info("serialized", image_format=prepared.image_format, serialize_ms=serialize_ms)
+    logger.info(
+        "serialized",
+        bucket=upload.bucket,
+        key=upload.key,
+        version_id=upload.version_id,
+        image_format=prepared.image_format,
+        serialize_ms=serialize_ms,
+    )
     return to_payload(prepared, model_input(), serialize_ms, partial(_keep, upload.upload_id))
 
 

@@ -108,7 +108,8 @@ ALARMS = (
         "AWS/States",
         "ExecutionsFailed",
         "ImageStateMachine",
-        "Images ended as failed. Their rows have the reasons; `make redrive` tries them again.",
+        "Images ended as failed. Their rows have the reasons; `make audit` names images without a row, and "
+        "`make redrive` tries all of them again.",
     ),
     Alarm(
         "BatchImagesFailed",
@@ -228,8 +229,9 @@ ALARMS = (
         "AWS/SageMaker",
         "Invocation4XXErrors",
         "EndpointName",
-        "The endpoint answered requests with a client error (4xx).",
+        "For 15 minutes, the endpoint has answered requests with a client error (4xx).",
         condition="HasEndpoint",
+        periods=3,
     ),
     Alarm(
         "EndpointSlow",

@@ -22,12 +22,14 @@ from infra.aws.deploy import (
     left_over,
     parameters_of_model,
     policy_of,
+    stack_on_aws,
     wanted_parameters,
 )
 from infra.aws.incoming import UnusableBucket, announce_uploads, ensure_usable
 from infra.aws.release import Served
 from infra.aws.stage import Stage, WrongStage
 from infra.aws.undeploy import CannotUndeploy, _delete_stack
+from infra.stack import NotUp
 from model.serving import deployment
 from model.serving.deployment import DeploymentError
 from model.serving.sagemaker_requests import Deployment, Serverless
@@ -207,6 +209,13 @@ def test_a_stack_that_is_there_is_updated(status: str) -> None:
     stack = _changeable(account(cloudformation=CloudFormation(status)).session, "scones")
     assert stack
     assert stack["StackStatus"] == status
+
+
+def test_a_stack_whose_creation_failed_has_nothing_to_ask() -> None:
+    """CloudFormation leaves out its outputs."""
+    session = account(cloudformation=CloudFormation("ROLLBACK_COMPLETE")).session
+    with pytest.raises(NotUp, match="is ROLLBACK_COMPLETE"):
+        stack_on_aws(session, "scones")
 
 
 def test_a_failure_without_events_is_said_to_have_no_reason() -> None:

@@ -117,6 +117,12 @@ def test_the_small_picture_and_the_facts_travel_on(s3):
     assert 0 < facts["serialize_ms"] < 60_000
 
 
+def test_no_line_names_the_image_before(s3):
+    """An event that cannot be read has no key to take its place."""
+    invoke(put(s3, png_bytes(), "before.png"))
+    assert not {"bucket", "key", "version_id"} & serialize.logger.get_current_keys().keys()
+
+
 @pytest.fixture
 def waiting_url(s3):
     sqs = boto3.client("sqs")

@@ -24,7 +24,7 @@ STATES_LOGS = DOCS + "step-functions/latest/dg/cw-logs.html#cloudwatch-iam-polic
 STATES_MAP = DOCS + "step-functions/latest/dg/iam-policies-eg-dist-map.html"
 LAMBDA_SQS = DOCS + "lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions"
 ATHENA_S3 = DOCS + "athena/latest/ug/s3-permissions.html"
-"""Athena reads the table and writes its answer with the permissions of who asks."""
+"""Athena reads the table and writes its answer, in parts if need be, with the permissions of who asks."""
 ATHENA_GLUE = DOCS + "athena/latest/ug/fine-grained-access-to-glue-resources.html"
 """On a table, and on what it is in. Projected partitions are not looked up."""
 ATHENA_GLUE_DEFAULT = ATHENA_GLUE + "#full-access-to-default-db-per-region"
@@ -200,8 +200,16 @@ NEEDS: dict[str, list[Needs]] = {
             "${ResultsBucket.Arn}/reports/*",
             ("analytics/report/digest/aws.py", ".put_object("),
         ),
-        Needs(("s3:GetBucketLocation",), "QueryResultsBucket.Arn", ATHENA_S3),
-        Needs(("s3:GetObject", "s3:PutObject"), "${QueryResultsBucket.Arn}/*", ATHENA_S3),
+        Needs(
+            ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"),
+            "QueryResultsBucket.Arn",
+            ATHENA_S3,
+        ),
+        Needs(
+            ("s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"),
+            "${QueryResultsBucket.Arn}/*",
+            ATHENA_S3,
+        ),
         Needs(("sns:Publish",), "Notifications", ("analytics/report/digest/aws.py", ".publish(")),
         Needs(("kms:Decrypt", "kms:GenerateDataKey"), "NotificationsKey.Arn", SNS_KEY),
         logs("Digest"),
@@ -342,12 +350,15 @@ def test_the_digest_may_read_the_tables_of_its_queries_and_its_own_pages() -> No
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_trusted_to_one_service(role: str) -> None:
+def test_a_role_is_trusted_to_one_service_on_behalf_of_this_account(role: str) -> None:
+    """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"""
     (statement,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+    condition = {"Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}}
     assert statement == {
         "Effect": "Allow",
         "Principal": {"Service": TRUSTED.get(role, "lambda.amazonaws.com")},
         "Action": "sts:AssumeRole",
+        **(condition if role in TRUSTED else {}),
     }
     assert ROLES[role].keys() - {"ManagedPolicyArns"} == {"AssumeRolePolicyDocument", "Policies"}
     assert not ROLES[role].get("ManagedPolicyArns")  # nothing attached
