@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.local import LocalEngine
 from analytics.lake.batch import sort_out
-from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT, Account, Audit, Settled, reconciled
 from ingest.upload import Upload
+from tests.athena import Athena
 from tests.builders import a_message, an_sqs_event, an_upload
 from tests.builders_table import a_row, write_rows
 from workflow.outcome import Outcome, rank_of
@@ -107,9 +106,8 @@ def test_readers_see_one_outcome_of_each_upload_the_best_and_then_the_latest(mes
     batches = [delivered[:cut], delivered[cut:], delivered[: cut // 2]]  # the last one: delivered again
     with tempfile.TemporaryDirectory() as folder:
         record(Path(folder), *batches)
-        engine = LocalEngine(Path(folder), views())
+        engine = Athena(Path(folder))
         rows = engine.query("SELECT upload_id, outcome FROM outcomes").frame.to_dict("records")
-        engine.close()
     expected = best(messages)
     assert sorted(row["upload_id"] for row in rows) == sorted(expected)
     assert all(row["outcome"] in expected[row["upload_id"]] for row in rows)

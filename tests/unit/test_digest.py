@@ -17,7 +17,6 @@ from markdown_it import MarkdownIt
 from analytics.athena import client
 from analytics.athena.client import AthenaClient
 from analytics.athena.engine import QueryFailed
-from analytics.athena.local import LocalEngine
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
@@ -30,6 +29,7 @@ from analytics.text import short
 from infra.aws.package import LAYOUT, sources
 from localathena.engine import LocalAthena
 from localathena.results import text_of
+from tests.athena import Athena
 from tests.builders_table import Week, weeks_of_rows, write_rows
 
 WEEK = IsoWeek.parse("2026-W47")
@@ -143,7 +143,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(folder: Path) -> WeeklyReport:
     now = datetime(2026, 11, 23, 6, tzinfo=UTC)
-    return build_report(LocalEngine(folder, views()), WEEK, WEEK.back(), now=now)
+    return build_report(Athena(folder), WEEK, WEEK.back(), now=now)
 
 
 def numbers_of(text: str) -> dict[str, Any]:

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena.local import LocalEngine
 from analytics.lake.schema import LABELS_SCHEMA
-from analytics.questions.queries import views
 from analytics.review import labels as labels_module
 from analytics.review.labels import Classified, UnusableLabels, classified_images, parse
+from tests.athena import Athena
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -218,7 +217,7 @@ def test_an_image_that_was_drawn_stays_so_whoever_corrects_it(tmp_path, drawn_as
     later = a_label(row, "motorcycle", source=corrected_as, labelled_by="b")
     later["labelled_at"] += timedelta(days=1)
     write_labels(tmp_path, "2026-11-16", [drawn, later])
-    frame = LocalEngine(tmp_path, views()).query("SELECT * FROM true_labels").frame
+    frame = Athena(tmp_path).query("SELECT * FROM true_labels").frame
     (found,) = frame.to_dict("records")
     assert (found["true_label"], found["labelled_by"]) == ("motorcycle", "b")
     assert (found["source"], found["draw_probability"]) == (stays, 0.1)
@@ -273,7 +272,7 @@ def test_the_table_says_which_images_are_known_and_their_classes(tmp_path, monke
     rows.append(a_rejected_row(5, uploaded_at=rows[0]["uploaded_at"] + timedelta(days=1)))
     write_rows(tmp_path, rows)
     ids = [row["upload_id"] for row in rows[1:]]
-    engine = LocalEngine(tmp_path, views())
+    engine = Athena(tmp_path)
     images = classified_images(engine, [*ids, *ids, ID])
     assert images.keys() == set(ids)
     assert images[ids[0]] == Classified(rows[1]["key"], "2026-11-16", CLASSES)

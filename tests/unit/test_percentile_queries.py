@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.local import LocalEngine
-from analytics.questions.queries import saved_query, views
+from analytics.questions.queries import saved_query
+from tests.athena import Athena
 from tests.builders_table import a_row, write_rows
 
 MONDAY = datetime.fromisoformat("2026-11-16T10:00")
@@ -28,7 +28,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def answer(folder: Path, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     write_rows(folder, rows)
     sql = saved_query(name, from_dt=date(2026, 11, 9), to_dt=date(2026, 11, 22))
-    frame = LocalEngine(folder, views()).query(sql).frame
+    frame = Athena(folder).query(sql).frame
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 

@@ -29,6 +29,7 @@ from analytics.review.thumbnails import small_jpeg
 from analytics.text import p_value, percent
 from infra.operations.write_report import default_week
 from ingest.stats import wilson_interval
+from tests.athena import Athena
 from tests.builders import noise, png_bytes
 from tests.builders_table import (
     Week,
@@ -54,7 +55,7 @@ NASTY = "<script>alert('x')</script>&\"'"
 
 def report_of(folder, rows, compare=BEFORE, now=NOW, **more) -> WeeklyReport:
     write_rows(folder, rows)
-    return build_report(LocalEngine(folder, views()), WEEK, compare, now=now, **more)
+    return build_report(Athena(folder), WEEK, compare, now=now, **more)
 
 
 def known(value: T | None) -> T:
@@ -549,7 +550,7 @@ def test_a_week_that_is_not_over_is_not_said_to_have_fewer_images(tmp_path):
     assert "The week is not over yet, but is compared with all of 2026-W46." in text
     assert "Images 10 so far" in text
     assert "No images on" not in text
-    after = build_report(LocalEngine(tmp_path, views()), WEEK, BEFORE, now=NOW)
+    after = build_report(Athena(tmp_path), WEEK, BEFORE, now=NOW)
     assert "Images 10 ▼ 66.7 %" in page_text(after)
     assert "not over" not in page_text(after)
 
@@ -691,7 +692,7 @@ def test_a_folder_that_has_gone_silent_is_noted_once_the_week_is_over(tmp_path):
     assert report.verdict.ok
     assert said in [finding.what for finding in report.verdict.findings]
     sunday = datetime(2026, 11, 22, 20, tzinfo=UTC)
-    before = build_report(LocalEngine(tmp_path, views()), WEEK, BEFORE, now=sunday)
+    before = build_report(Athena(tmp_path), WEEK, BEFORE, now=sunday)
     assert "No images in" not in before.to_text()
 
 
@@ -853,11 +854,11 @@ def test_a_week_is_compared_with_nothing_or_with_any_other(tmp_path, rows):
     check_page(report)
     assert report.numbers.baseline is None
     assert "Not compared with another week." in page_text(report)
-    far = build_report(LocalEngine(tmp_path, views()), WEEK, WEEK.back(5), now=NOW)
+    far = build_report(Athena(tmp_path), WEEK, WEEK.back(5), now=NOW)
     check_page(far)
     assert known(far.numbers.baseline).week == "2026-W42"
     assert far.numbers.class_shift.baseline_images == known(far.numbers.baseline).tally.classified
-    itself = build_report(LocalEngine(tmp_path, views()), WEEK, WEEK, now=NOW)
+    itself = build_report(Athena(tmp_path), WEEK, WEEK, now=NOW)
     assert itself.numbers.class_shift.psi == 0
 
 
@@ -946,7 +947,7 @@ def test_very_many_images_make_a_page_of_bounded_size(tmp_path):
     rows = sorted(rows_of(Week(WEEK.monday, images_a_day=300), seed=2), key=partition)
     for dt, of_day in groupby(rows, key=partition):
         write_day(tmp_path, dt, many(to_table(of_day), copies=100), file="rows-current-0abc-0")
-    report = build_report(LocalEngine(tmp_path, views()), WEEK, None, now=NOW)
+    report = build_report(Athena(tmp_path), WEEK, None, now=NOW)
     check_page(report)
     assert report.numbers.summary.tally.images == 100 * len(rows)
     assert sum(cell.images for cell in report.numbers.cells) == report.numbers.summary.tally.classified
@@ -972,7 +973,7 @@ def test_a_report_without_images_replaces_none_with_images(tmp_path):
 @pytest.mark.parametrize(("first", "week"), [("2026-11-24", "2026-W48"), ("2026-11-02", "2026-W47")])
 def test_the_week_is_the_last_complete_one_if_there_was_any_before_this_one(tmp_path, first, week):
     write_rows(tmp_path, [a_row(uploaded_at=datetime.fromisoformat(f"{first}T10:00"))])
-    assert str(default_week(LocalEngine(tmp_path, views()), date(2026, 11, 25))) == week
+    assert str(default_week(Athena(tmp_path), date(2026, 11, 25))) == week
 
 
 def test_the_same_table_gives_the_same_json_byte_for_byte(rows, tmp_path):

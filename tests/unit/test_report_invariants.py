@@ -9,13 +9,12 @@ from typing import Any, NoReturn
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
-from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Numbers
 from analytics.report.sections import chapters
+from tests.athena import Athena
 from tests.builders_table import (
     a_failed_row,
     a_label,
@@ -77,9 +76,7 @@ def test_parts_add_up_and_no_number_is_nonsense(tmp_path_factory, table, compare
     for row in table[::3]:
         label = a_label(row, "tulip" if len(table) % 2 else row["label"])
         write_labels(folder, partition(row), [label], file=f"part-{row['upload_id']}")
-    report = build_report(
-        LocalEngine(folder, views()), WEEK, compare, uploaded=uploaded, now=now.replace(tzinfo=UTC)
-    )
+    report = build_report(Athena(folder), WEEK, compare, uploaded=uploaded, now=now.replace(tzinfo=UTC))
     _check_sums(report.numbers)
     _check_shares(report.numbers)
     _check_sections(report.numbers)

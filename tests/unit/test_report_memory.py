@@ -10,12 +10,12 @@ import pytest
 
 from analytics.athena.client import Answer
 from analytics.athena.engine import Answered
-from analytics.athena.local import LocalEngine
-from analytics.questions.queries import question, saved_query, views
+from analytics.questions.queries import question, saved_query
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Memory
 from analytics.report.verdict import Finding
+from tests.athena import Athena
 from tests.builders_table import a_row, write_rows
 
 WEEK = IsoWeek.parse("2026-W47")
@@ -50,7 +50,7 @@ class Lasting:
     """Answers the questions that the reference weeks need; a report has three times as many."""
 
     def __init__(self, folder: Path) -> None:
-        self._engine = LocalEngine(folder, views())
+        self._engine = Athena(folder)
         self._asked = {question(name) for name in LASTING}
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> Answered:
@@ -104,7 +104,7 @@ def test_a_small_folder_that_stays_blind_behind_fifty_larger_ones_keeps_its_row_
 
     write_rows(tmp_path, rows())
     sql = saved_query("outcomes_by_folder", from_dt=WEEK.back(2).monday, to_dt=WEEK.sunday)
-    found = LocalEngine(tmp_path, views()).query(sql).records()
+    found = Athena(tmp_path).query(sql).records()
     assert [row["outcome"] for row in found if row["folder"] == "van-0"] == [
         "accepted",
         "needs_review",

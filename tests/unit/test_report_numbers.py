@@ -17,13 +17,12 @@ import scipy.spatial.distance
 import scipy.special
 import scipy.stats
 
-from analytics.athena.local import LocalEngine
 from analytics.lake.schema import partition
-from analytics.questions.queries import views
 from analytics.report.build import build_report
 from analytics.report.cost import Load, Serverless, weekly_cost
 from analytics.report.isoweek import IsoWeek
 from analytics.report.prices import read_prices
+from tests.athena import Athena
 from tests.builders_table import Week, a_failed_row, a_label, a_row, rows_of, write_labels, write_rows
 from workflow.outcome import Outcome
 
@@ -130,7 +129,7 @@ def test_every_number_of_the_report_is_what_pandas_counts(folder, stored, labels
     monday, before = (None if back is None else MONDAY - timedelta(weeks=back) for back in (week, compare))
     assert monday
     report = build_report(
-        LocalEngine(folder, views()),
+        Athena(folder),
         IsoWeek.of(monday),
         IsoWeek.of(before) if before else None,
         uploaded=UPLOADED,

@@ -16,9 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.athena.local import LocalEngine
 from analytics.lake.label_source import Source
-from analytics.questions.queries import views
 from analytics.review.sample import shuffled
 from analytics.review.sheet import (
     NONE_KEY,
@@ -32,6 +30,7 @@ from analytics.review.sheet import (
 )
 from analytics.text import visible
 from localathena.results import frame_of, typed_rows
+from tests.athena import Athena
 from tests.builders import png_bytes
 from tests.builders_table import a_label, a_rejected_row, a_row, write_labels, write_rows
 from workflow.outcome import IMPORTED_BUCKET
@@ -56,7 +55,7 @@ def unsure(number: int, confidence: float = 0.6, **changes: Any) -> dict[str, An
 
 def queue_of(folder, rows, sample=0, since=SINCE):
     write_rows(folder, rows)
-    return review_queue(LocalEngine(folder, views()), since, UNTIL, sample)
+    return review_queue(Athena(folder), since, UNTIL, sample)
 
 
 def waiting(number: int = 0, **changes: Any) -> Waiting:
@@ -128,7 +127,7 @@ def test_one_kind_alone_is_no_sample_of_all_and_waits_in_its_turn_all_the_same(t
     )
 
     def ids(only=None, sample=0):
-        queue = review_queue(LocalEngine(tmp_path, views()), SINCE, UNTIL, sample, only)
+        queue = review_queue(Athena(tmp_path), SINCE, UNTIL, sample, only)
         assert queue.waiting + queue.sampled == len(queue.images)
         return {(image.upload_id, image.source, image.draw_probability) for image in queue.images}
 
@@ -188,7 +187,7 @@ def test_a_certificate_asks_for_accepted_images_in_their_order(tmp_path):
     rows = [a_row(n) for n in range(30)]
     by_id = sorted(row["upload_id"] for row in rows)
     write_rows(tmp_path, [unsure(99), *rows])
-    queue = certificate_queue(LocalEngine(tmp_path, views()), SINCE, UNTIL, 10)
+    queue = certificate_queue(Athena(tmp_path), SINCE, UNTIL, 10)
     assert [image.upload_id for image in queue.images] == by_id[:10]
     assert {(image.source, image.draw_probability) for image in queue.images} == {(Source.SAMPLE, 1 / 3)}
 
