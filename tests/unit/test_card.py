@@ -69,7 +69,6 @@ def test_a_file_that_is_not_a_card_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"classes": ["bicycle", "motorcycle,moped"]},
         {"classes": ["bicycle", "motor\u202ecycle"]},
         {"classes": ["bicycle", "bicycle"]},
         {"threshold": 1.5},
