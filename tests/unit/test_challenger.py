@@ -118,6 +118,19 @@ def test_record_shows_the_challenger_an_image_once_its_row_is_written(
     assert done == ["written", "a.png"]
 
 
+@pytest.mark.parametrize(("why", "counted"), [("no room", True), (None, False)])
+def test_record_counts_the_batches_that_the_challenger_was_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str | None, counted: bool
+) -> None:
+    monkeypatch.setattr(
+        record_lambda, "results_bucket", lambda: SimpleNamespace(write=lambda path, table: None)
+    )
+    monkeypatch.setattr(record_lambda, "challenger_images", lambda: SimpleNamespace(show=lambda _: why))
+    answer = record_lambda.lambda_handler(an_sqs_event(a_message(event=an_event("a.png"))), FakeContext())
+    assert answer == {"batchItemFailures": []}
+    assert ('"NotShownToChallenger":[1.0]' in capsys.readouterr().out) is counted
+
+
 def test_a_thousand_images_are_few_messages() -> None:
     sent: list[str] = []
     sqs = SimpleNamespace(send_message=lambda QueueUrl, MessageBody: sent.append(MessageBody))
