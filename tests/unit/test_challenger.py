@@ -391,7 +391,8 @@ def test_a_stack_that_is_older_than_challengers_has_none() -> None:
 
 def test_without_a_challenger_the_template_makes_nothing_of_it() -> None:
     resources = template()["Resources"]
-    of_it = {name for name, each in resources.items() if each.get("Condition") == "HasChallenger"}
+    conditions = {"HasChallenger", "HasMonitoringAndChallenger"}
+    of_it = {name for name, each in resources.items() if each.get("Condition") in conditions}
     assert of_it == {
         *("ChallengerImages", "ChallengerFunction", "ChallengerLogs", "ChallengerRole", "ChallengerErrors"),
     }
