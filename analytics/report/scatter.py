@@ -32,7 +32,8 @@ def between_days(before: Days, now: Days) -> Evidence | None:
     The statistic is Pearson's for the two rows of shares, divided by its expected value. That value and the
     degrees of freedom come from the covariance of the earlier days' shares (Rao and Scott, J. American
     Statistical Association 76, 1981, second order), and from how much a day resembles the day before. The
-    rows are never expected to differ less than those of independent images.
+    more it does, the fewer days' worth is known of the scatter itself. The rows are never expected to differ
+    less than those of independent images.
     """
     before, now = _with_images(before), _with_images(now)
     if not now or len(before) < ENOUGH_DAYS:
@@ -49,13 +50,15 @@ def between_days(before: Days, now: Days) -> Evidence | None:
     weeks = _weeks(before)
     usual = _images(before) / len(weeks), fmean(map(_concentration, weeks))
     scale = sum(_variance_of_mean(days, *usual) for days in (before, now))
-    expected = variance * scale * _widening(before, now, _memory(residuals))
+    memory = _memory(residuals)
+    widened, growth = _widening(before, now, memory)
+    expected = variance * scale * widened
+    freedom = _days_known(len(before), memory, growth / widened)
     chance = (columns - 1) * sum(1 / _images(weeks) for weeks in (before, now))
     if expected < chance:
-        expected, directions = chance, columns - 1.0
-    directions = min(directions, columns - 1.0)
-    statistic, freedom = _dot(gap, gap) / expected, len(before) - 1
-    return Evidence("scatter of days", statistic, f_tail(statistic, directions, freedom), freedom)
+        expected, directions, freedom = chance, columns - 1.0, len(before) - 1.0
+    directions, statistic = min(directions, columns - 1.0), _dot(gap, gap) / expected
+    return Evidence("scatter of days", statistic, f_tail(statistic, directions, freedom), round(freedom))
 
 
 def _images(days: Days) -> int:
@@ -146,20 +149,40 @@ def _memory(residuals: Mapping[date, _Vector]) -> float:
     return min(max((days * found + 1) / (days - 3), 0.0), _MOST_MEMORY)
 
 
-def _widening(then: Days, now: Days, memory: float) -> float:
-    """Return how much the variance of two weeks' gap grows when each day resembles the one before."""
+def _widening(then: Days, now: Days, memory: float) -> tuple[float, float]:
+    """Return how much the variance of two weeks' gap grows when each day resembles the one before.
+
+    The second number is by how much more it grows with the memory: its derivative.
+    """
     weights: dict[date, float] = {}
     for days, sign in ((then, -1.0), (now, 1.0)):
         images = _images(days)
         weights.update({day: sign * sum(counts) / images for day, counts in days.items()})
     ordered = sorted(weights)
     # A day shares with the days before it what its forerunner shares with them, less for each day between.
-    products, shared = [], 0.0
+    products, slopes, shared, slope = [], [], 0.0, 0.0
     for before, day in pairwise(ordered):
-        shared = (shared + weights[before]) * memory ** (day - before).days
+        apart, shared = (day - before).days, shared + weights[before]
+        slope = slope * memory**apart + shared * apart * memory ** (apart - 1)
+        shared *= memory**apart
         products.append(weights[day] * shared)
+        slopes.append(weights[day] * slope)
     alone = math.fsum(weight * weight for weight in weights.values())
-    return max((alone + 2 * math.fsum(products)) / alone, 1.0)
+    widened, growth = (
+        (both + 2 * math.fsum(each)) / alone for both, each in ((alone, products), (0, slopes))
+    )
+    return (widened, growth) if widened > 1 else (1.0, 0.0)
+
+
+def _days_known(days: int, memory: float, growth: float) -> float:
+    """Return how many independent days would tell as much of the variance of two weeks' gap, less one.
+
+    The variance of the days and its widening are estimates that depend on the memory, whose own variance is
+    (1 - memory^2) / days (Bartlett, J. Royal Statistical Society B 8, 1946). `growth` is by what part the
+    widening grows with the memory.
+    """
+    slope = 2 * memory / (1 - memory**2) + growth
+    return min(max(days / (1 + slope**2 * (1 - memory**2) / 2), 1.0), days - 1.0)
 
 
 def _dot(a: _Vector, b: _Vector) -> float:

@@ -110,9 +110,7 @@ def judge(numbers: Numbers, today: date) -> Verdict:
         "measured": _calibration(numbers),
         "precision-by-class": _class_precision(numbers),
         **{
-            input_.slug: _now_or_lasting(
-                numbers, input_.measure, _input(input_, numbers.departures[input_.measure])
-            )
+            input_.slug: _now_or_lasting(numbers, input_.measure, _input(input_, numbers))
             for input_ in numbers.inputs
         },
         "latency": _latency(numbers),
@@ -546,12 +544,15 @@ def _class_precision(numbers: Numbers) -> list[Finding]:
     return [Finding(True, what, "Look at what they show, and raise the threshold of that class.")]
 
 
-def _input(input_: Input, departure: Departure) -> list[Finding]:
+def _input(input_: Input, numbers: Numbers) -> list[Finding]:
+    departure = numbers.departures[input_.measure]
     shift = departure.shift
     if shift.size in ("unknown", "small") or not departure.significant:
         return []
     what = f"{input_.name} of the images is not as usual (PSI {shift.psi:.2f}, {p_value(shift.p_value)})."
-    return [Finding(shift.size == "large", what, _LOOK[input_.measure])]
+    # All of them say what the images are like, and share the level of one test (Bonferroni).
+    is_sure = shift.p_value < UNUSUAL_P / len(numbers.inputs)
+    return [Finding(shift.size == "large" and is_sure, what, _LOOK[input_.measure])]
 
 
 def _latency(numbers: Numbers) -> list[Finding]:

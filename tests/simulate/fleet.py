@@ -51,6 +51,10 @@ class Change:
     threshold: float | None = None
     """Threshold from Thursday on."""
     rejected_points: float = 0.0
+    labels: int = 0
+    """Accepted images, drawn at random, that people label."""
+    class_precision_points: float = 0.0
+    """Share of one class's accepted images that are wrong besides those that the model itself expects."""
 
 
 QUIET = Change()

@@ -17,18 +17,22 @@ from analytics.report.prices import read_prices
 from analytics.report.verdict import Finding, judge
 from analytics.report.weekly import HISTORY_WEEKS, MEMORY_WEEKS, weekly_numbers
 from tests.simulate.fleet import CLASSES, FLEETS, QUIET, REALISTIC, Change, Fleet, Stream
+from tests.simulate.label_answers import label_answers
 from tests.simulate.suite import Check
 
 Answers = dict[str, list[Record]]
 Week = tuple[IsoWeek, Answers]
 CLASSIFIED = ("accepted", "needs_review")
 OUTCOMES = (*CLASSIFIED, "rejected", "failed")
-_OF_THE_WEEK = ("thresholds_in_use", "models_in_use", "rejects_by_reason", "failures_by_reason")
+_OF_THE_WEEK = (
+    *("thresholds_in_use", "models_in_use", "rejects_by_reason", "failures_by_reason"),
+    *("measured_precision", "confusions", "labelled_images", "sampling_frame"),
+)
 _NOT_SIMULATED = (
     *("volume_by_hour", "drift_inputs", "latency", "duplicates_removed", "unlike_by_folder", "completeness"),
-    *("confidence_over_time", "coverage_at_thresholds", "measured_precision", "confusions"),
-    *("least_certain_images", "most_unfamiliar_images", "labelled_images", "label_agreement"),
-    *("sampling_frame", "challenger_agreement", "challenger_examples", "challenger_labels"),
+    *("confidence_over_time", "coverage_at_thresholds", "label_agreement"),
+    *("least_certain_images", "most_unfamiliar_images"),
+    *("challenger_agreement", "challenger_examples", "challenger_labels"),
 )
 
 
@@ -71,6 +75,9 @@ PLANTED = {
     "volume x 0.5": Planted((Change(volume=0.5),), "of the usual", 0.95),
     "volume x 0.2": Planted((Change(volume=0.2),), "of the usual", 0.95),
     "no images on Wednesday": Planted((Change(missing_weekday=2),), "No images on Wed", 1.0),
+    "one class of five -25 points of precision, 1,000 labels": Planted(
+        (Change(labels=1_000, class_precision_points=0.25),), "labelled images accepted as poppy", 0.9
+    ),
     "threshold .8 to .9 on Thursday": Planted(
         (Change(threshold=0.9),), "threshold changed on Thursday from 0.8 to 0.9", 1.0, attention=False
     ),
@@ -127,8 +134,10 @@ def found(fleet: Fleet, planted: Mapping[str, Planted], runs: int, seed: int) ->
 
 
 def _answered(stream: Stream, changes: Iterator[Change]) -> Iterator[Week]:
-    for monday, images in stream.weeks(changes):
-        yield IsoWeek.of(monday), _of_week(monday, images)
+    for change in changes:
+        for monday, images in stream.weeks(iter([change])):
+            labels = label_answers(images, change.labels, change.class_precision_points, stream.seed)
+            yield IsoWeek.of(monday), {**_of_week(monday, images), **labels}
 
 
 def _judged(weeks: Iterable[Week], unseen: int) -> Iterator[list[Finding]]:

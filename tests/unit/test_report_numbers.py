@@ -588,7 +588,11 @@ def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, fl
     images = both.sum(axis=1).to_numpy(float)
     is_now = np.arange(len(both)) >= days
     weight = np.where(is_now, images / images[is_now].sum(), -images / images[~is_now].sum())
-    widened = max((weight @ (memory**apart) @ weight) / (weight @ weight), 1.0)
+    alone = weight @ weight
+    widened = max((weight @ (memory**apart) @ weight) / alone, 1.0)
+    growth = weight @ (apart * memory ** np.maximum(apart - 1, 0)) @ weight / alone / widened
+    slope = 2 * memory / (1 - memory**2) + growth * (widened > 1)
+    freedom = min(max(days / (1 + slope**2 * (1 - memory**2) / 2), 1), days - 1)
     per_week = {each: images[week == each] for each in sorted(set(week))}
     sizes = {each: of_week.sum() for each, of_week in per_week.items()}
     few_days = {each: ((of_week / of_week.sum()) ** 2).sum() for each, of_week in per_week.items()}
@@ -603,9 +607,14 @@ def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, fl
     expected = total / weeks * scale * widened
     chance = (columns - 1) * (1 / images[is_now].sum() + 1 / images[~is_now].sum())
     if expected < chance:
-        expected, directions = chance, columns - 1
+        expected, directions, freedom = chance, columns - 1, days - 1
     statistic = float(gap @ gap / expected)
-    return "scatter of days", statistic, float(scipy.stats.f.sf(statistic, directions, days - 1)), days - 1
+    return (
+        "scatter of days",
+        statistic,
+        float(scipy.stats.f.sf(statistic, directions, freedom)),
+        round(freedom),
+    )
 
 
 def _volume(once: pd.DataFrame, mondays: list[date]) -> dict[str, Any]:

@@ -73,6 +73,22 @@ def test_days_that_resemble_the_day_before_are_less_evidence():
     assert p_value([*steady, *week]) < 0.001 < p_value([*in_turn, *week])
 
 
+def test_where_days_resemble_each_other_their_scatter_is_known_less_and_p_values_say_so():
+    rng = np.random.default_rng(8)
+    first = WEEK.back(12).monday
+    p_values = []
+    for _ in range(300):
+        light = [rng.normal()]
+        for _ in range(13 * 7 - 1):
+            light.append(0.7 * light[-1] + rng.normal(0, np.sqrt(1 - 0.7**2)))
+        bright = [int(rng.binomial(400, 1 / (1 + np.exp(-each / 2)))) for each in light]
+        evidence = between_days(*split(days_of([(each, 400 - each) for each in bright], first)))
+        assert evidence
+        assert evidence.degrees_of_freedom in range(5, 30), "of 84 days"
+        p_values.append(evidence.p_value)
+    assert np.mean(np.array(p_values) < 0.005) < 0.01
+
+
 def test_a_shift_is_evident_where_days_are_steady_and_not_where_they_scatter():
     week = [(70, 30), (72, 28), (68, 32), (71, 29), (70, 30), (69, 31), (70, 30)]
     assert p_value([*[(51, 49), (49, 51)] * 14, *week]) < 1e-6
