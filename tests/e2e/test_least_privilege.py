@@ -776,7 +776,8 @@ def test_every_alarm_fires_and_its_message_arrives(system: System) -> None:
         for each in template()["Resources"].values()
         if each["Type"] == "AWS::CloudWatch::Alarm"
     ]
-    assert len(alarms) == sum(each in (None, "HasEndpoint", "HasChallenger") for each in conditions)
+    there = ("HasMonitoring", "HasMonitoringAndEndpoint", "HasMonitoringAndChallenger")
+    assert len(alarms) == sum(each in there for each in conditions)
     for alarm in alarms:
         value = alarm["Threshold"] + 1
         datum = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
