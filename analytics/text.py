@@ -63,8 +63,8 @@ def visible(text: str) -> str:
 
 
 def short(name: str, chars: int = 60) -> str:
-    """Return an untrusted name on one line, printable, and cut to `chars` characters."""
-    name = "".join(filter(str.isprintable, " ".join(name.split()))).strip() or "(no name)"
+    """Return an untrusted name on one line, what cannot be seen marked, and cut to `chars` characters."""
+    name = "".join(filter(str.isprintable, visible(" ".join(name.split())))) or "(no name)"
     return name if len(name) <= chars else name[: chars - 1] + "…"
 
 

@@ -348,7 +348,8 @@ def test_a_sign_in_that_is_over_is_said_with_what_to_do(monkeypatch, tmp_path) -
     config.write_text(
         "[profile sso]\nregion = eu-west-1\nsso_session = one\n"
         "sso_account_id = 123456789012\nsso_role_name = one\n"
-        "[sso-session one]\nsso_start_url = https://example.com\nsso_region = us-east-1\n"
+        "[sso-session one]\nsso_start_url = https://example.com\nsso_region = us-east-1\n",
+        encoding="utf-8",
     )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
