@@ -298,7 +298,8 @@ def test_the_endpoint_is_the_one_that_the_stack_asks(state, variant, name, found
     [
         ("willow_tree", "willow_tree"),
         ("two\r\nlines\tand a tab", "two lines and a tab"),
-        (" \u202e\x01", "(no name)"),
+        (" \u202e\x01", "��"),
+        (" \n", "(no name)"),
         ("x" * 1_000, "x" * 59 + "…"),
     ],
 )
