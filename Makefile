@@ -99,7 +99,7 @@ $(PROOFS): $(READY)
 	@echo "Setting up .venv-$*, some minutes …"
 	@rm -rf .venv-$*
 	@"$$PYTHON" -m venv .venv-$*
-	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $<
 	@touch $@
 
 test-train: $(WITH_TORCH)/.ready ## run the tests that need torch

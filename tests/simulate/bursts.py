@@ -32,7 +32,7 @@ from ingest.waiting import WaitingQueue
 from tests.simulate.suite import Check
 from tests.template import resources_of_type, template
 from workflow.aws import BATCH_TIMEOUT_S
-from workflow.batch import THREADS
+from workflow.batch import BUSY_PAUSE_S, THREADS
 from workflow.breaker import Breaker
 from workflow.waiting import FIRST_PAUSE_S, SPREAD_S
 
@@ -78,6 +78,8 @@ class Endpoint:
     takes_batches: bool = False
     requests: int = 0
     free_at_s: float = 0.0
+    kind: str = "real-time"
+    """The parameter `EndpointKind`."""
 
     def ask(self, now_s: float, timeout_s: float, images: int = 1) -> tuple[float, bool]:
         """Return how long a request takes, and whether it is answered."""
@@ -87,6 +89,33 @@ class Endpoint:
         self.free_at_s = max(self.free_at_s, now_s) + images / self.images_per_s
         wait_s = self.free_at_s - now_s
         return (wait_s, True) if wait_s <= timeout_s else (timeout_s, False)
+
+
+@dataclass
+class ServerlessEndpoint(Endpoint):
+    """A serverless endpoint: refuses what is beyond its concurrency, and starts workers as needed."""
+
+    kind: str = "serverless"
+    concurrency: int = 5
+    answer_s: float = 0.06
+    start_s: float = 8.0
+    """Time of a worker's start. Users report seconds up to some tens."""
+    idle_s: float = 300.0
+    """Time after which an idle worker ends. AWS does not say how long."""
+    workers_free_at_s: list[float] = field(default_factory=list)
+
+    def ask(self, now_s: float, timeout_s: float, images: int = 1) -> tuple[float, bool]:
+        """Return how long a request takes, and whether it is answered."""
+        self.requests += 1
+        self.workers_free_at_s = [free for free in self.workers_free_at_s if free > now_s - self.idle_s]
+        idle = [free for free in self.workers_free_at_s if free <= now_s]
+        if not idle and len(self.workers_free_at_s) == self.concurrency:
+            return 0.02, False
+        if idle:
+            self.workers_free_at_s.remove(max(idle))
+        took_s = self.answer_s + (0.0 if idle else self.start_s)
+        self.workers_free_at_s.append(now_s + took_s)
+        return (took_s, True) if took_s <= timeout_s else (timeout_s, False)
 
 
 @dataclass
@@ -146,7 +175,8 @@ class System:
         self.window_s: float = source["MaximumBatchingWindowInSeconds"]
         self.visibility_s: float = parameters["WaitingSeconds"]["Default"]
         self.consumers = parameters["WaitingConcurrency"]["Default"]
-        self.timeout_s = float(template()["Mappings"]["EndpointKinds"]["real-time"]["TimeoutSeconds"])
+        kinds = template()["Mappings"]["EndpointKinds"]
+        self.timeout_s = float(kinds[self.endpoint.kind]["TimeoutSeconds"])
         self.now_s = 0.0
         self.random = random.Random(self.seed)
         self.usd = 0.0
@@ -358,11 +388,23 @@ class System:
             at_once, asked = asked[:THREADS], asked[THREADS:]
             answers = [self.endpoint.ask(self.now_s, BATCH_TIMEOUT_S, size) for size in at_once]
             yield max(took_s for took_s, _ in answers)
+            asked += [size for size, (_, ok) in zip(at_once, answers, strict=True) if not ok]
             if not all(answered for _, answered in answers):
                 breaker.was_busy()
-                return sum(asked) + sum(
-                    size for size, (_, ok) in zip(at_once, answers, strict=True) if not ok
-                )
+                busy = sum(asked)
+                return busy if busy == images else (yield from self._ask_one_by_one(busy, breaker))
+            breaker.answered()
+        return 0
+
+    def _ask_one_by_one(self, images: int, breaker: Breaker) -> Generator[float, None, int]:
+        """Ask again about single images that were too many at once; stop at the first that still is."""
+        yield BUSY_PAUSE_S
+        for number in range(images):
+            took_s, answered = self.endpoint.ask(self.now_s, BATCH_TIMEOUT_S)
+            yield took_s
+            if not answered:
+                breaker.was_busy()
+                return images - number
             breaker.answered()
         return 0
 
@@ -397,6 +439,16 @@ def steady(per_s: int, seconds: int) -> list[float]:
     return [number / per_s for number in range(per_s * seconds)]
 
 
+def at_random(per_s: float, seconds: int, seed: int) -> list[float]:
+    """Return when images are uploaded that come independently of each other."""
+    rng, uploads = random.Random(seed), list[float]()
+    at_s = rng.expovariate(per_s)
+    while at_s < seconds:
+        uploads.append(at_s)
+        at_s += rng.expovariate(per_s)
+    return uploads
+
+
 def suite(seed: int, runs: int) -> list[Check]:
     """Return what bursts, outages and the busiest seconds of large days do; `runs` is not used.
 
@@ -416,6 +468,14 @@ def suite(seed: int, runs: int) -> list[Check]:
         normal: (run(hour), 3_610),
         down: (run(hour, Endpoint(50.0, down=(600.0, 2_400.0))), 3_700),
         "60 a second for 20 minutes": (run(steady(60, 1_200)), 1_600),
+        "200 in an hour, serverless endpoint": (
+            run(at_random(200 / 3_600, 3_600, seed), ServerlessEndpoint(math.inf)),
+            3_620,
+        ),
+        "6 a second for an hour, serverless endpoint": (
+            run(at_random(6, 3_600, seed), ServerlessEndpoint(math.inf)),
+            3_950,
+        ),
         "56 a second for 20 minutes, SerializeConcurrency=6, endpoint of 60": (
             run(steady(56, 1_200), Endpoint(60.0), limits=Limits(serialize_concurrency=6)),
             1_202,

@@ -3,23 +3,26 @@
 The number of a test is that of the fact.
 """
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from analytics.lake import aws as lake_aws
 from analytics.report.cost import ATHENA_LEAST_BYTES
 from infra.installation import PROJECT
+from ingest.waiting import depth
 from model.serving.sagemaker_requests import Serverless
 from tests.builders import an_event
 from tests.machines import SERVICE_ERRORS, THROTTLED, longest_task_s
 from tests.template import resources_of_type, template
 from workflow import aws
-from workflow.manifest import BATCH_IMAGES, LINE_BYTES, MANIFEST_LINES
+from workflow.batch import REQUEST_MAX_BYTES
+from workflow.errors import EndpointBusy, EndpointFault
+from workflow.manifest import LINE_BYTES, MANIFEST_LINES
 from workflow.policy import INFERENCE_ID_PREFIX
 from workflow.waiting import FIRST_PAUSE_S, Decided
 
@@ -91,6 +94,24 @@ def environment_bytes(function: dict[str, Any]) -> int:
     return sum(
         len(name) + (120 if isinstance(text, dict) else len(str(text))) for name, text in variables.items()
     )
+
+
+def model_error(status: int) -> Exception:
+    """Return the error of Scones for a model's own status, as SageMaker passes it on."""
+    response: Any = {
+        "Error": {"Code": "ModelError", "Message": "said"},
+        "OriginalStatusCode": status,
+        "ResponseMetadata": {"HTTPStatusCode": 424},
+    }
+    return aws.Endpoint(None, "scones")._translated(ClientError(response, "InvokeEndpoint"))
+
+
+class Queue:
+    """Three messages, and two more that a consumer holds."""
+
+    def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        there = {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "2"}
+        return {"Attributes": {name: there[name] for name in AttributeNames}}
 
 
 FACTS: dict[int, Callable[[], bool]] = {
@@ -198,12 +219,9 @@ FACTS: dict[int, Callable[[], bool]] = {
             for rule in expiring(bucket)
         )
     ),
-    37: lambda: aws.BATCH_TIMEOUT_S < 60 and BATCH_IMAGES * 48 * 48 * 3 < 6_000_000,
+    37: lambda: aws.BATCH_TIMEOUT_S < 60 and REQUEST_MAX_BYTES < 6_000_000,
     38: lambda: len(INFERENCE_ID_PREFIX) + 32 <= 64,
-    39: lambda: (
-        "OriginalStatusCode" in inspect.getsource(aws.Endpoint)
-        and "ModelError" in inspect.getsource(aws.Endpoint)
-    ),
+    39: lambda: [type(model_error(status)) for status in (500, 503)] == [EndpointFault, EndpointBusy],
     40: lambda: Serverless().memory_mb in range(1_024, 6_145, 1_024) and Serverless().concurrency <= 200,
     41: lambda: float(alarm("EndpointSlow")["Threshold"]) == 1_000_000,
     42: lambda: (
@@ -213,6 +231,17 @@ FACTS: dict[int, Callable[[], bool]] = {
     43: lambda: ATHENA_LEAST_BYTES == 10_000_000,
     44: lambda: PARAMETERS["QueryScanLimitMB"]["MinValue"] >= 10,
     45: lambda: all(w["RecursiveDeleteOption"] for w in resources_of_type("AWS::Athena::WorkGroup").values()),
+    46: lambda: (
+        resources_of_type("AWS::IAM::Role")["ImageUploadedRole"]["AssumeRolePolicyDocument"]["Statement"][0][
+            "Condition"
+        ]
+        == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    ),
+    47: lambda: (
+        {PARAMETERS[name]["MaxLength"] for name in ("EndpointName", "VariantName", "ChallengerEndpointName")}
+        == {63}
+    ),
+    48: lambda: depth(Queue(), "url") == 5,
 }
 
 LISTED = {

@@ -1,8 +1,10 @@
 """Bursts and outages of the endpoint, by the model of AWS's limits in `tests/simulate`."""
 
+import math
+
 import pytest
 
-from tests.simulate.bursts import Endpoint, Limits, System, before, machine, steady
+from tests.simulate.bursts import Endpoint, Limits, ServerlessEndpoint, System, before, machine, steady
 
 BURST = [0.0] * 20_000
 IMAGES_PER_S = 50.0
@@ -31,8 +33,9 @@ def test_without_a_queue_the_burst_would_fail() -> None:
         (Endpoint(IMAGES_PER_S), Limits(concurrency=10)),
         (Endpoint(IMAGES_PER_S), Limits(serialize_concurrency=4)),
         (Endpoint(5.0), Limits()),
+        (ServerlessEndpoint(math.inf), Limits()),
     ],
-    ids=["batches", "a new account", "few images at once", "a slow endpoint"],
+    ids=["batches", "a new account", "few images at once", "a slow endpoint", "a serverless endpoint"],
 )
 def test_a_burst_ends_without_a_failure_whatever_bounds_it(endpoint: Endpoint, limits: Limits) -> None:
     result = System(endpoint, limits).run(BURST[:1_500])
