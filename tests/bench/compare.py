@@ -102,12 +102,15 @@ _GOALS = {
 
 
 class Comparison:
-    """Sends images through a system, and through what it is compared with."""
+    """Sends images through a system, and through what it is compared with.
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    The seed's design needs an endpoint.
+    """
+
+    def __init__(self, stack: Stack, folder: Path, ways: Sequence[str] = WAYS) -> None:
         self._stack = stack
         self._folder = folder
-        self._seed_design = SeedDesign(stack)
+        self._seed_design = SeedDesign(stack) if SEED_DESIGN in ways else None
         self._processes = Processes(stack)
         self._drawn = {size.name: draw_photos(folder / "photos", size) for size in SIZES}
 
@@ -115,10 +118,10 @@ class Comparison:
         """Start as many processes as will be needed."""
         self._round("warm-up", SIZES[1], images)
 
-    def rounds(self, rounds: int, images: int) -> Iterator[Run]:
+    def rounds(self, rounds: int, images: int, sizes: Sequence[Size] = SIZES) -> Iterator[Run]:
         """Measure, in turn: so many rounds of so many images."""
         for number in range(rounds):
-            for size in SIZES:
+            for size in sizes:
                 yield from self._round(f"{number}", size, max(24, round(images * size.share)))
 
     def _round(self, name: str, size: Size, count: int) -> list[Run]:
@@ -126,10 +129,11 @@ class Comparison:
         prefix = f"{name}/{size.name.replace(' ', '-')}/"
         files = {f"{prefix}{number:06}.jpg": drawn[number % len(drawn)] for number in range(count)}
         ways: dict[str, Callable[[], float]] = {
-            SEED_DESIGN: lambda: self._seed_design.carry(files),
             EVENTS: lambda: self.carry(files),
             BACKFILL: lambda: self.again(prefix),
         }
+        if seed_design := self._seed_design:
+            ways = {SEED_DESIGN: lambda: seed_design.carry(files), **ways}
         runs = [self._plain(size, list(files.values()))]
         for way, carry in ways.items():
             began_at, before = datetime.now(UTC), self._processes.cpu_s()

@@ -29,6 +29,9 @@ from model.serving.inference import Model
 from tests.bench import cold_starts
 from tests.bench import table as bench_table
 from tests.bench.compare import (
+    BACKFILL,
+    EVENTS,
+    PLAIN,
     SIZES,
     WAYS,
     Comparison,
@@ -39,6 +42,7 @@ from tests.bench.compare import (
     ratios,
 )
 from tests.bench.processes import Processes, since
+from workflow.classifier import IN_LAMBDA
 
 FOLDER = state_folder() / "bench"
 SEED = 7
@@ -92,6 +96,7 @@ def run(console: Console, images: int, *, quick: bool, flat: bool, keep: bool) -
         if flat:
             figures += _flat(comparison, Processes(stack))
     if not quick:
+        figures += _model_in_lambda(images, runs)
         figures += _ten_million_rows()
         figures += _cold_starts()
     if figures:
@@ -126,6 +131,24 @@ def _flat(comparison: Comparison, processes: Processes) -> Iterator[Figure]:
     yield Figure(
         f"backfill / plain script, {FLAT_IMAGES:,} images of 640 × 480", round(again / plain, 2), "", "≥ 0.5"
     )
+
+
+def _model_in_lambda(images: int, with_endpoint: Sequence[Run]) -> Iterator[Figure]:
+    """Send images through a system without an endpoint, and compare both systems with the plain script."""
+    size = SIZES[1]
+    with running(FOLDER / "home-2", FOLDER / "stack-2.json", model_in=IN_LAMBDA) as stack:
+        comparison = Comparison(stack, FOLDER, (PLAIN, EVENTS, BACKFILL))
+        comparison.warm_up(WARM_UP_IMAGES)
+        in_lambda = list(comparison.rounds(ROUNDS, images, (size,)))
+    for way in (EVENTS, BACKFILL):
+        for where, runs in (("an endpoint", with_endpoint), ("the Lambdas", in_lambda)):
+            rates = {
+                name: [run.rate for run in runs if (run.way, run.size) == (name, size.name)]
+                for name in (way, PLAIN)
+            }
+            quotient = median(a / b for a, b in zip(rates[way], rates[PLAIN], strict=True))
+            what = f"{way} / plain script, {size.name}, model in {where}"
+            yield Figure(what, round(quotient, 2), "", "")
 
 
 def _serialize_cpu() -> Iterator[Figure]:
