@@ -5,6 +5,7 @@ name, `scones`, and none called `model` or `infra`. Here or there, the folders b
 that are imported: see docs/decisions/0067-one-name-in-site-packages.md.
 """
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,8 @@ def put_on_path() -> None:
 
 def main() -> None:
     """Run a command."""
+    # A command makes many objects while it is loaded, and all of them stay: looking for garbage takes .1 s.
+    gc.set_threshold(100_000)
     # Whatever the user's own setting is, nobody else may write what this process and its children make.
     os.umask(os.umask(0o077) | 0o022)
     try:
