@@ -1,6 +1,6 @@
 """The engine that answers SQL: Athena on AWS, DuckDB over a mirror of the results on the laptop."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,33 +16,27 @@ from infra.stack import Stack
 
 
 @contextmanager
-def engine(
-    stack: Stack, folder: Path | None = None, *, only_views: Container[str] | None = None
-) -> Iterator[Engine]:
+def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
     """Open an engine that sees what the stack has recorded by the time of each query.
 
     Args:
         stack: whose results to ask for.
         folder: of the mirror, for the laptop; kept, and brought up to date from one time to the next.
-        only_views: names of the views that statements read, for the laptop, where translating all takes
-            longer than a small answer; None stands for all.
     """
     if stack.endpoint_url is None:
         yield Athena(stack.client("athena"), stack.database, stack.workgroup)
         return
-    folder = folder or state_folder() / "mirror" / stack.results_bucket
-    read = {name: sql for name, sql in views().items() if only_views is None or name in only_views}
-    with closing(_Mirrored(stack, folder, read)) as mirrored:
+    with closing(_Mirrored(stack, folder or state_folder() / "mirror" / stack.results_bucket)) as mirrored:
         yield mirrored
 
 
 class _Mirrored:
     """The local Athena, which brings its copy of the bucket up to date before it answers."""
 
-    def __init__(self, stack: Stack, folder: Path, views: Mapping[str, str]) -> None:
+    def __init__(self, stack: Stack, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._athena = LocalEngine(folder, views, database=stack.database)
+        self._athena = LocalEngine(folder, views(), database=stack.database)
         self._athena.load()  # while the client is made and the files are looked at
         self._bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)
 

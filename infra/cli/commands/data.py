@@ -397,7 +397,7 @@ def why(
     stack = systems.current_stack(on)
     from infra.operations.answers import engine
 
-    with engine(stack, only_views=("true_labels",)) as athena:
+    with engine(stack) as athena:
         from infra.operations.story import tell  # while DuckDB is loaded in its process
         from infra.operations.why import facts_about, keep_picture
 
