@@ -4,16 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from PIL import Image
 
-from infra.operations.check_endpoint import Settings
+from infra.operations.check_endpoint import REFUSALS, Settings
 from ingest.model_input import ModelInput
 from model.calibrate import TARGET_PRECISION, Floats
 from model.data.dataset import Dataset
 from model.serving.endpoint import EndpointError
 from workflow.aws import Endpoint
-from workflow.errors import EndpointBusy, EndpointFault, InvalidScores, UnclearAnswer, UnknownLabel
 from workflow.policy import probabilities
 
 
@@ -63,10 +62,7 @@ class AskedEndpoint:
             try:
                 answer = self.endpoint.classify(form.file_of(Image.fromarray(pixels)), form.content_type)
                 by_class = probabilities(answer.scores, self.settings.policy)
-            except (
-                *(EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel),
-                *(ClientError, BotoCoreError),
-            ) as error:
+            except (*REFUSALS, BotoCoreError) as error:
                 raise EndpointError(f"{type(error).__name__}: {error}") from error
             if self.needs_all_classes and len(by_class) < len(names):
                 raise EndpointError(

@@ -25,8 +25,8 @@ from workflow.policy import Policy, decide
 _DEFAULTS = {"Threshold": "0.9", "ClassThresholds": ""}
 """Parameters that do not change whether an answer is understood."""
 
-_REFUSALS = (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, WrongModel, ClientError)
-"""Errors of a request, alone or of a batch, that are part of the result."""
+REFUSALS = (EndpointBusy, EndpointFault, UnclearAnswer, InvalidScores, UnknownLabel, WrongModel, ClientError)
+"""Errors of an endpoint that is asked: of a request, alone or of a batch, or of what it answered."""
 
 
 class CannotCheck(SconesError):
@@ -112,7 +112,7 @@ def check_endpoint(endpoint: Endpoint, settings: Settings, images: Sequence[byte
         answers = endpoint.classify_batch([each.pixels.tobytes() for each in prepared], settings.form.size_px)
         batch_ms = (time.perf_counter() - started) * 1000 / len(prepared)
         together = [decide(answer.scores, settings.policy).probabilities for answer in answers]
-    except _REFUSALS:
+    except REFUSALS:
         return Checked(
             [image for image, _ in alone], takes_batches=False, batch_ms=None, batch_differs_by=None
         )
@@ -135,7 +135,7 @@ def _ask(
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         settings.policy.check_version(answer.model_version)
         decided = decide(answer.scores, settings.policy)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return CheckedImage(milliseconds, error=f"{type(error).__name__}: {error}"), {}
     return (
