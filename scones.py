@@ -19,6 +19,8 @@ def put_on_path() -> None:
     sys.path[:0] = [path for path in PATHS if path not in sys.path]
     given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", *PATHS)]
     os.environ["PYTHONPATH"] = os.pathsep.join([*PATHS, *given])
+    # `python -m` would search the working folder first, and run what an unpacked archive has as random.py.
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def main() -> None:

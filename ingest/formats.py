@@ -7,7 +7,8 @@ from ingest.errors import RejectedImage
 READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Pillow's names of the supported formats."""
 
-_HEAD_BYTES = 512
+HEAD_BYTES = 512
+"""First bytes by which a format is recognised."""
 
 # First bytes → one of READABLE, or the name of an image format that is not supported.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -108,7 +109,7 @@ def format_of(data: bytes) -> str:
     Raises:
         RejectedImage: `unsupported_format`, with the format's name, or `not_an_image`.
     """
-    head = data[:_HEAD_BYTES]
+    head = data[:HEAD_BYTES]
     name = _iso_media_format(head) or _first_match(_SIGNATURES, head, re.DOTALL)
     if name in READABLE:
         return name

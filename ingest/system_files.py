@@ -1,4 +1,4 @@
-"""Names of files and folders that operating systems and network drives leave beside people's images."""
+"""Names of files and folders that systems leave beside people's images: network drives, version control."""
 
 import unicodedata
 from collections import defaultdict
@@ -22,6 +22,13 @@ _NAMES = frozenset(
         "#recycle",
         "@recycle",  # QNAP
         "lost+found",
+        ".dvc",  # the same images once more
+        ".dvcignore",
+        ".git",  # git-annex has the images there, and .git/config may have a password
+        ".gitattributes",
+        ".gitignore",
+        ".hg",
+        ".svn",
     }
 )
 _APPLE_DOUBLE = "._"

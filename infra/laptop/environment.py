@@ -73,6 +73,7 @@ def environment(scratch: Path, more: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(scones.PATHS),
         "PYTHONUTF8": "1",
         "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -4,11 +4,12 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,8 @@ from infra.operations.listing import matches
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
-from ingest.errors import SconesError
+from ingest.errors import RejectedImage, SconesError
+from ingest.formats import HEAD_BYTES, format_of
 from ingest.system_files import system_part, twins
 from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
@@ -36,6 +38,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
 DAY = timedelta(days=1)
 _NAMED = 5
 """Most names in one note."""
+_IMAGE = "an image"
 
 
 class NothingToDrop(SconesError):
@@ -76,8 +79,8 @@ class Settled:
 def files_of(folder: Path) -> dict[str, Path]:
     """Return every file below a folder by its key: its path from there, with slashes.
 
-    Files of operating systems are left out; see `notes_on`. A key is UTF-8. Other bytes of a
-    name are written as in Python, `\\xff`.
+    Files of systems and links that lead to no image are left out; see `notes_on`. A key is UTF-8. Other
+    bytes of a name are written as in Python, `\\xff`.
 
     Raises:
         NothingToDrop: there is none.
@@ -85,11 +88,31 @@ def files_of(folder: Path) -> dict[str, Path]:
     files = {
         os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not system_part(path.relative_to(folder))
+        if not system_part(path.relative_to(folder))
+        and (_leads_to(path) == _IMAGE if path.is_symlink() else path.is_file())
     }
     if not files:
         raise NothingToDrop(f"{folder}: there are no images in it")
     return files
+
+
+def _leads_to(link: Path) -> str:
+    """Return what a link leads to.
+
+    An unpacked archive may have links to any file of this machine: what is no image must not be sent.
+    """
+    try:
+        if link.is_dir():
+            return "a folder"
+        if not link.is_file():
+            return "no file"
+        with link.open("rb") as file:
+            format_of(file.read(HEAD_BYTES))
+    except OSError:
+        return "nothing that can be read"
+    except RejectedImage as rejected:
+        return "no image" if rejected.reason == "not_an_image" else _IMAGE
+    return _IMAGE
 
 
 def keyed(files: Mapping[str, Path], pattern: str) -> dict[str, Path]:
@@ -107,20 +130,36 @@ def keyed(files: Mapping[str, Path], pattern: str) -> dict[str, Path]:
 
 
 def notes_on(folder: Path) -> list[str]:
-    """Say which files of a folder are left out, and which names look the same."""
-    files = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    left_out = Counter(part for path in files if (part := system_part(path)))
+    """Say which files and links of a folder are left out or lead elsewhere, and which names look the same."""
+    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
+    left_out = Counter(part for path in paths if (part := system_part(path)) and (folder / path).is_file())
+    paths = [path for path in paths if not system_part(path)]
+    links = {path: _leads_to(folder / path) for path in paths if (folder / path).is_symlink()}
+    files = [path for path in paths if (folder / path).is_file()]
     notes = []
     if left_out:
         named = ", ".join(f"{part} ({count:,})" for part, count in sorted(left_out.items()))
-        notes.append(f"Files of operating systems are left out: {named}")
-    if groups := twins(path.as_posix() for path in files if not system_part(path)):
-        named = ", ".join(group[0] for group in groups[:_NAMED])
+        notes.append(f"Files of operating systems and of version control are left out: {named}")
+    if away := {path: what for path, what in links.items() if what != _IMAGE}:
+        named = _listed(f"{path} ({what})" for path, what in away.items())
+        notes.append(f"Links that lead to no image are left out ({len(away):,}): {named}")
+    targets = {path: (folder / path).resolve() for path, what in links.items() if what == _IMAGE}
+    root = folder.resolve()
+    if outside := {path: to for path, to in targets.items() if not to.is_relative_to(root)}:
+        named = _listed(f"{path} → {to}" for path, to in outside.items())
+        notes.append(f"Links to images outside of the folder are followed ({len(outside):,}): {named}")
+    if groups := twins(path.as_posix() for path in files):
         notes.append(
             "Names that look the same, and differ only in Unicode normalisation "
-            f"({len(groups):,}, each is an image of its own): {named}"
+            f"({len(groups):,}, each is an image of its own): {_listed(group[0] for group in groups)}"
         )
     return notes
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first names, and a sign that there are more."""
+    first = list(islice(names, _NAMED + 1))
+    return ", ".join(first[:_NAMED]) + (", …" if len(first) > _NAMED else "")
 
 
 def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:

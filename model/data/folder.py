@@ -52,14 +52,21 @@ def read(
     notes = _notes_on_parts(path, split, part) + _notes_on_root(root, folders, chosen)
     files: list[tuple[Path, int]] = []
     skipped: list[str] = []
+    linked: list[str] = []
     for label, name in enumerate(chosen):
         for file in sorted(folders[_nfc(name)].rglob("*")):
-            if (file.is_file() or file.is_symlink()) and not file.is_dir():
-                if made_by := _skipped(file.relative_to(folders[_nfc(name)])):
+            made_by = _skipped(file.relative_to(folders[_nfc(name)]))
+            if file.is_dir():
+                if file.is_symlink() and not made_by:
+                    linked.append(f"{file.relative_to(root).as_posix()}/")
+            elif file.is_file() or file.is_symlink():
+                if made_by:
                     skipped.append(made_by)
                 else:
                     files.append((file, label))
     notes += _counted(skipped)
+    if linked:
+        notes.append(f"links to folders, not read: {_listed(linked)}")
     pixels = np.empty((len(files), form.height_px, form.width_px, 3), np.uint8)
     labels: list[int] = []
     names: list[str] = []

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from infra.clients import client
 from infra.demo_images import write_images
 from infra.installation import PROJECT
 from infra.laptop import local
+from infra.laptop.environment import environment
 
 NONSENSE = "nonsense://\n%$(false)"
 SERVICES = (
@@ -149,6 +151,15 @@ def test_a_system_goes_up_takes_images_and_answers_in_hostile_surroundings(
     assert "Down" in make(environment, "down")
     assert local.processes(folder / "state" / "home") == {}
     assert not (folder / "user" / "was-run").exists()
+
+
+def test_no_process_runs_what_the_working_folder_has_in_place_of_a_module(tmp_path: Path) -> None:
+    """An unpacked archive may have any file; the AWS CLI and pip are started with `-m`."""
+    (tmp_path / "random.py").write_text("raise SystemExit('was run')", encoding="utf-8")
+    of_a_command = {**os.environ, "PYTHONPATH": ""}  # that of whoever runs the tests may name any folder
+    for variables in (of_a_command, environment(tmp_path, {})):
+        done = subprocess.run([sys.executable, "-m", "random"], cwd=tmp_path, env=variables, check=False)
+        assert done.returncode == 0
 
 
 def test_a_client_takes_no_setting_from_the_environment(

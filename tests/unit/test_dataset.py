@@ -215,6 +215,14 @@ def test_a_link_that_leads_nowhere_is_listed_as_unreadable(photos):
     assert folder.read(photos, [], "train", quiet).unreadable[0].startswith("bicycle/gone.png: ")
 
 
+def test_a_link_to_a_folder_is_named_and_not_read(photos):
+    (photos / "bicycle" / "more").symlink_to(photos / "motorcycle")
+    (photos / "bicycle" / ".hidden").symlink_to(photos)
+    data = folder.read(photos, [], "train", quiet)
+    assert data.notes == ("links to folders, not read: bicycle/more/",)
+    assert data.counts() == {"bicycle": 3, "motorcycle": 2}
+
+
 def split_into(root, photos, *parts):
     for number, part in enumerate(parts):
         for name in ("bicycle", "motorcycle"):

@@ -75,6 +75,63 @@ def test_an_ordinary_folder_needs_no_note(tmp_path: Path) -> None:
     assert files_of(tmp_path).keys() == {".hidden.png"}
 
 
+# ── links ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+IMAGE = b"\x89PNG\r\n\x1a\n"
+
+
+def test_links_to_images_are_followed_and_those_that_lead_out_of_the_folder_are_named(tmp_path: Path) -> None:
+    """As in folders of git-annex, DVC and Hugging Face, where each image is a link."""
+    folder, elsewhere = tmp_path / "images", tmp_path / "cache"
+    for number in range(7):
+        stored = (folder / ".git" / "annex" if number == 0 else elsewhere) / f"{number}"
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_bytes(IMAGE)
+        (folder / f"{number}.png").symlink_to(stored)
+    assert files_of(folder).keys() == {f"{number}.png" for number in range(7)}
+    left_out, followed = notes_on(folder)
+    assert left_out.endswith(": .git (1)")
+    assert f"followed (6): 1.png → {elsewhere.resolve() / '1'}, " in followed
+    assert followed.endswith(", …")
+
+
+def test_links_that_lead_to_no_image_are_left_out_and_named(tmp_path: Path) -> None:
+    """An archive may have a link to any file of the machine that unpacks it."""
+    folder = tmp_path / "images"
+    (folder / "day").mkdir(parents=True)
+    (folder / "day" / "a.png").write_bytes(IMAGE)
+    (tmp_path / "password").write_text("secret", encoding="utf-8")
+    for name, target in (
+        ("key.png", tmp_path / "password"),
+        ("gone.png", Path("nowhere")),
+        ("round.png", Path("round.png")),
+        ("today", Path("day")),
+        ("up", Path("..")),
+    ):
+        (folder / name).symlink_to(target)
+    assert files_of(folder).keys() == {"day/a.png"}
+    (note,) = notes_on(folder)
+    assert note.endswith(
+        "left out (5): gone.png (no file), key.png (no image), round.png (no file), today (a folder), "
+        "up (a folder)"
+    )
+
+
+def test_a_link_whose_file_cannot_be_read_does_not_end_the_drop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(IMAGE)
+    (tmp_path / "b.png").symlink_to("a.png")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert files_of(tmp_path).keys() == {"a.png"}
+    assert "b.png (nothing that can be read)" in notes_on(tmp_path)[0]
+
+
 # ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -113,6 +113,8 @@ def _check_key(key: str, pattern: str) -> None:
     if not key or len(key.encode()) > MAX_KEY_BYTES:
         raise Refused(422, "key", f"A key has 1 to {MAX_KEY_BYTES:,} bytes.")
     if part := system_part(PurePosixPath(key)):
-        raise Refused(422, "system_file", f"Left out: {part} is a file of an operating system.")
+        raise Refused(
+            422, "system_file", f"Left out: {part} is of an operating system or of version control."
+        )
     if not matches(key, pattern):
         raise Refused(422, "key_pattern", f"Not an image of this stack: its keys are like {pattern}.")
