@@ -330,34 +330,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _levels(image: Image.Image, claim: Claim) -> tuple[float, float]:
     """Return the grey levels that are black and white.
 
-    Where the format does not state it, white is the top of the smallest usual range that holds all pixels.
+    In 16 bits, white is 65,535, as PNG and TIFF have it: a frame of the night stays dark. 32 bits have no
+    usual range, so white is the top of the smallest one that holds all pixels.
     """
-    if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16"):
+        white = claim.white or 65535.0
+    elif image.mode in {"I", "F"}:
+        darkest, brightest = (float(level) for level in image.getextrema())  # type: ignore[arg-type]
+        if not math.isfinite(brightest) or not math.isfinite(darkest):
+            raise ValueError("its grey levels are not finite")
+        if darkest < 0 and image.mode == "I":
+            raise unsupported(f"{image.format} with 32-bit grey levels outside 0 to 2,147,483,647")
+        usual = [1.0] if image.mode == "F" else []
+        white = next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
+    else:
         return 0.0, 255.0
-    darkest, brightest = _extrema(image)
-    if not math.isfinite(brightest) or not math.isfinite(darkest):
-        raise ValueError("its grey levels are not finite")
-    if darkest < 0 and image.mode == "I":
-        raise unsupported(f"{image.format} with 32-bit grey levels outside 0 to 2,147,483,647")
-    usual = [1.0] if image.mode == "F" else []
-    white = claim.white or next((top for top in [*usual, 255.0, 65535.0] if brightest <= top), brightest)
     return (white, 0.0) if claim.is_inverted else (0.0, white)
-
-
-def _extrema(image: Image.Image) -> tuple[float, float]:
-    if image.mode != "I;16B":
-        darkest, brightest = image.getextrema()
-        return float(darkest), float(brightest)  # type: ignore[arg-type]
-    # Pillow finds them in the machine's own byte order only.
-    rows = max(_BAND_PIXELS // image.width, 1)
-    levels = [
-        float(level)  # type: ignore[arg-type]
-        for top_px in range(0, image.height, rows)
-        for level in image.crop((0, top_px, image.width, min(top_px + rows, image.height)))
-        .convert("I")
-        .getextrema()
-    ]
-    return min(levels), max(levels)
 
 
 def _to_8_bits(image: Image.Image, levels: tuple[float, float]) -> Image.Image:

@@ -44,6 +44,8 @@ def run(command: click.Command, name: str) -> None:
         ):  # click meets a broken pipe by taking the stream's place, and ends with 1
             end_quietly()
         raise
+    except MemoryError:
+        _fail("there is not enough memory: end other programs, or raise the limit (`ulimit -v`)")
     except Exception as error:
         if not _is_for_people(error):
             raise

@@ -46,6 +46,17 @@ def said_by(monkeypatch, capsys, *arguments) -> str:
     return line
 
 
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys) -> None:
+    def take(_: str | None) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("infra.cli.systems.current_stack", take)
+    monkeypatch.setattr("sys.argv", ["scones", "audit"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr().err.startswith("error: there is not enough memory")
+
+
 @pytest.mark.parametrize("on", ["AWS", "laptop"])
 def test_another_system_than_aws_is_refused(monkeypatch, on) -> None:
     monkeypatch.setenv("SCONES_ON", on)

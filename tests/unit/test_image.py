@@ -191,13 +191,21 @@ def test_one_bit_becomes_rgb(format_):
 
 
 @pytest.mark.parametrize("format_", ["PNG", "TIFF"])
-@pytest.mark.parametrize(("scale", "name"), [(257, "16-bit levels"), (1, "8-bit levels")])
-def test_16_bit_grey_looks_as_its_8_bit_version_does(format_, scale, name):
+def test_16_bit_grey_looks_as_its_8_bit_version_does(format_):
     grey = Image.new("L", (64, 64), 0)  # hard edges, at which the kernel overshoots
     grey.paste(255, (20, 20, 44, 44))
     grey.paste(100, (28, 28, 36, 36))
-    deep = grey.convert("I").point(lambda level: level * scale + 0).convert("I;16")
+    deep = grey.convert("I").point(lambda level: level * 257 + 0).convert("I;16")
     assert difference(prepare(encoded(deep, format_), SIZE_PX).pixels, as_the_model_sees(grey)) == 0
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+@pytest.mark.parametrize("brightest", [255, 256])
+def test_a_dark_frame_of_16_bits_is_dark_whatever_its_brightest_level(format_, brightest):
+    """One level more must not make the next frame 257 times as dark."""
+    grey = Image.new("L", (64, 64), 100).convert("I").convert("I;16")
+    grey.putpixel((5, 5), brightest)
+    assert prepare(encoded(grey, format_), SIZE_PX).brightness <= 1
 
 
 def test_floating_point_grey_looks_as_its_8_bit_version_does():

@@ -270,7 +270,10 @@ _REASONS = {
     "(?:File|end of file) '(.+?)'(?: too small|$)": "{0} is not a Parquet file, or is damaged.",
     "^(?:Error: )?Out of buffer|[Ss]nappy|TProtocolException|[Cc]orrupt": "A Parquet file is damaged.",
     'reading file "(.+?)": failed to cast column': "A column in {0} has another type than the table's.",
-    "^IO Error: (?:No files found|Cannot open file)": "Files of a table were deleted: run it again.",
+    "^IO Error: (?:No files found|Cannot open file .*: No such file)": (
+        "Files of a table were deleted: run it again."
+    ),
+    "^IO Error: (.+)": "Reading or writing files failed: {0}",
     "^Invalid Input Error: Division by zero": "Division by zero; TRY(...) makes it NULL.",
     'column "(.+?)" must appear in the GROUP BY': (
         "The column {0} is neither in GROUP BY nor in an aggregate: add it to GROUP BY, or write "

@@ -30,7 +30,10 @@ def _limit_memory(limit_bytes: int) -> None:
     """Let this process take so much more memory than it has now. Without /proc nothing holds it."""
     if _ADDRESSES.exists():
         taken_bytes = int(_ADDRESSES.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken_bytes + limit_bytes,) * 2)
+        most, hard = taken_bytes + limit_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]
+        # The user's own limit may be lower.
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _receive(requests: "queue.SimpleQueue[Any]", source: BinaryIO) -> None:

@@ -182,6 +182,27 @@ def test_files_that_come_and_go_are_seen(tmp_path: Path):
     engine.close()
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            'Cannot open file "/t/a.parquet": No such file or directory',
+            "Files of a table were deleted: run it again.",
+        ),
+        (
+            'Cannot open file "/t/a.parquet": Too many open files',
+            'Reading or writing files failed: Cannot open file "/t/a.parquet": Too many open files',
+        ),
+        (
+            'Could not write file "/t/x": No space left on device',
+            'Reading or writing files failed: Could not write file "/t/x": No space left on device',
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_not_called_deleted(error: str, said: str) -> None:
+    assert localathena.engine._reason(f"IO Error: {error}\n\nLINE 1: SELECT", {}) == said
+
+
 def test_hidden_files_are_not_read(folder: Path, engine: LocalAthena):
     for name in (".a.parquet", "_a.parquet", "notes.txt"):
         (folder / "predictions" / "dt=2026-11-01" / name).write_bytes(b"no data")

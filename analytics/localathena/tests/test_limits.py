@@ -73,6 +73,22 @@ def test_duckdb_is_loaded_before_the_first_statement_and_once(tmp_path: Path, is
     assert process.poll() is not None
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit of memory holds on Linux alone")
+def test_a_lower_limit_of_the_user_s_own_is_kept(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, resource, sys\n"
+        "from localathena.engine import LocalAthena\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+        "engine = LocalAthena(pathlib.Path(sys.argv[1]), threads=1, memory_bytes=4 << 30)\n"
+        "print(engine.rows('SELECT 1')[1])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(localathena.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("[(1,)]\n", "")
+
+
 def test_duckdbs_process_ends_with_the_one_that_started_it_also_within_a_query(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, sys, threading\n"
