@@ -1,5 +1,6 @@
 """Reads one version of one object, translates S3's errors, and counts the images that wait."""
 
+import http
 import logging
 from functools import cache, partial
 from typing import Any
@@ -52,14 +53,36 @@ def read_object(path: str, s3: "boto3.client | None" = None) -> bytes:
     return content
 
 
-class Shortcut:
-    """Reads objects with botocore's signature and connections alone, in a third of the CPU time.
+def sent(client: "boto3.client", operation: str, request: AWSRequest) -> dict[str, Any]:
+    """Send a request with botocore's signature, connections and parser alone; return the parsed answer.
 
-    What botocore does besides for each request, such as finding the bucket's endpoint anew, takes longer than
-    decoding a small image: see docs/decisions/0113-what-an-image-costs.md.
+    What botocore does besides for each request, such as finding the address anew, takes longer than decoding
+    a small image: see docs/decisions/0139-the-hot-requests-are-lean.md. There is one attempt, and no check of
+    the parameters.
+
+    Raises:
+        botocore.exceptions.ClientError: the service refused.
+        botocore.exceptions.BotoCoreError: it did not answer.
+        AttributeError: this release of botocore does not have what this needs, and nothing was sent.
     """
+    ask = client._endpoint._do_get_response
+    client._request_signer.sign(operation, request)
+    model = client.meta.service_model.operation_model(operation)
+    answered, error = ask(request.prepare(), model, {})
+    if error:
+        raise error
+    parsed: dict[str, Any]
+    response, parsed = answered
+    if response.status_code >= http.HTTPStatus.MULTIPLE_CHOICES:
+        raise ClientError(parsed, operation)
+    return parsed
+
+
+class Shortcut:
+    """Reads and writes objects with botocore's signature and connections alone, in half of the time."""
 
     def __init__(self, s3: "boto3.client") -> None:
+        """Take a client."""
         self._s3 = s3
         self._urls: dict[str, str] = {}
         event = "provide-client-params.s3.GetObject"
@@ -86,9 +109,19 @@ class Shortcut:
             return None
         return data if response.status_code == 200 and len(data) == size_bytes else None
 
+    def put(self, bucket: str, key: str, body: bytes) -> dict[str, Any] | None:
+        """Store an object and return S3's answer. None: it did not, and the client tries again, or knows why.
+
+        S3 checks the body by the SHA-256 that is signed.
+        """
+        try:
+            return sent(self._s3, "PutObject", AWSRequest("PUT", self._url_of(bucket, key), data=body))
+        except Exception:
+            return None
+
     def _answer_to(self, upload: Upload) -> Any:
         selected = _version_of(upload)
-        url = f"{self._url_of(upload.bucket)}{quote(upload.key, safe='/~')}"
+        url = self._url_of(upload.bucket, upload.key)
         if version_id := selected.get("VersionId"):
             url = f"{url}?versionId={quote(version_id, safe='~')}"
         headers = {"If-Match": selected["IfMatch"]} if "IfMatch" in selected else {}
@@ -99,12 +132,12 @@ class Shortcut:
         responses = self._s3.meta.events.emit("before-send.s3.GetObject", request=prepared)
         return first_non_none_response(responses) or self._s3._endpoint.http_session.send(prepared)
 
-    def _url_of(self, bucket: str) -> str:
-        """Return the URL of a bucket, with a slash at its end, wherever the client finds it."""
+    def _url_of(self, bucket: str, key: str) -> str:
+        """Return the URL of an object, wherever the client finds its bucket."""
         if bucket not in self._urls:
             signed = self._s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "-"})
             self._urls[bucket] = signed.partition("?")[0].removesuffix("-")
-        return self._urls[bucket]
+        return f"{self._urls[bucket]}{quote(key, safe='/~')}"
 
 
 class IncomingBucket:

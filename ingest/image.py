@@ -11,6 +11,7 @@ import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from PIL import AvifImagePlugin, Image, ImageMath, ImageStat, UnidentifiedImageError
@@ -65,17 +66,33 @@ _SIDEWAYS = {5, 6, 7, 8}
 class PreparedImage:
     """An image as the model sees it, and facts about the original."""
 
-    pixels: Image.Image
-    """RGB, of the model's size."""
+    picture: Image.Image
+    """RGB, without the margins that the model's size may need."""
+    form: ModelInput
     image_format: str
     """Pillow's name of the original's format, in lower case."""
     width_px: int
     """Width of the original as a viewer shows it, after its EXIF orientation."""
     height_px: int
-    brightness: float
-    """Mean luma of the picture in `pixels`, 0 (black) to 255 (white)."""
-    sharpness: float
-    """Variance of the Laplacian of its luma. 0 is flat, low values are blurred."""
+
+    @cached_property
+    def pixels(self) -> Image.Image:
+        """RGB, of the model's size."""
+        return _padded(self.picture, self.form.size_px)
+
+    @property
+    def brightness(self) -> float:
+        """Mean luma of the picture, 0 (black) to 255 (white)."""
+        return round(ImageStat.Stat(self._luma).mean[0], 2)
+
+    @property
+    def sharpness(self) -> float:
+        """Variance of the Laplacian of its luma. 0 is flat, low values are blurred."""
+        return round(_laplacian_variance(self._luma), 2)
+
+    @cached_property
+    def _luma(self) -> Image.Image:
+        return self.picture.convert("L")
 
     def facts(self) -> dict[str, str | int | float]:
         """Return everything but the pixels, as it is recorded."""
@@ -166,7 +183,13 @@ def _prepare_isolated(claim: Claim, format_: str, form: ModelInput) -> PreparedI
             prepared = _judged(format_, lambda: _prepare(claim, format_, form))
         except RejectedImage as rejected:
             return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode()
-        return json.dumps(prepared.facts()).encode() + b"\n" + prepared.pixels.tobytes()
+        head = {
+            "image_format": prepared.image_format,
+            "width_px": prepared.width_px,
+            "height_px": prepared.height_px,
+            "picture_px": prepared.picture.size,
+        }
+        return json.dumps(head).encode() + b"\n" + prepared.picture.tobytes()
 
     try:
         head, _, pixels = run_isolated(work).partition(b"\n")
@@ -177,7 +200,10 @@ def _prepare_isolated(claim: Claim, format_: str, form: ModelInput) -> PreparedI
     found = json.loads(head)
     if "reason" in found:
         raise RejectedImage(**found)
-    return PreparedImage(Image.frombytes("RGB", form.size_px, pixels), **found)
+    width_px, height_px = found.pop("picture_px")
+    if width_px > form.width_px or height_px > form.height_px:
+        raise RejectedImage("corrupt", f"{format_}: its decoder made {width_px} × {height_px} pixels")
+    return PreparedImage(Image.frombytes("RGB", (width_px, height_px), pixels), form, **found)
 
 
 def _prepare(claim: Claim, format_: str, form: ModelInput) -> PreparedImage:
@@ -207,15 +233,7 @@ def _prepare(claim: Claim, format_: str, form: ModelInput) -> PreparedImage:
     if orientation in _SIDEWAYS:
         width_px, height_px = height_px, width_px
 
-    luma = pixels.convert("L")
-    return PreparedImage(
-        pixels=_padded(pixels, form.size_px),
-        image_format=format_.lower(),
-        width_px=width_px,
-        height_px=height_px,
-        brightness=round(ImageStat.Stat(luma).mean[0], 2),
-        sharpness=round(_laplacian_variance(luma), 2),
-    )
+    return PreparedImage(pixels, form, format_.lower(), width_px, height_px)
 
 
 def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:

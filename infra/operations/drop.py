@@ -24,7 +24,8 @@ from infra.operations.listing import matches
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
-from ingest.errors import RejectedImage, SconesError
+from ingest.aws import Shortcut
+from ingest.errors import MAX_BYTES, RejectedImage, SconesError
 from ingest.formats import HEAD_BYTES, format_of
 from ingest.system_files import system_part, twins
 from ingest.upload import NULL_VERSION
@@ -172,12 +173,17 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
     if stack.home:
         check_space(Path(stack.home), disk_bytes(path.stat().st_size for path in files.values()))
     s3 = stack.client("s3")
+    shortcut = Shortcut(s3)
     task = progress.add_task("dropped", total=len(files))
 
     def put(item: tuple[str, Path]) -> Dropped:
         key, path = item
-        with path.open("rb") as body:
-            stored = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
+        stored = None
+        if path.stat().st_size <= MAX_BYTES:  # what is larger is not held in memory
+            stored = shortcut.put(stack.incoming_bucket, key, path.read_bytes())
+        if stored is None:
+            with path.open("rb") as body:
+                stored = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
         progress.advance(task)
         return Dropped(key, version_of(stored))
 

@@ -5,10 +5,12 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import boto3
 import numpy as np
 import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -17,7 +19,7 @@ from model.serving.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, image_net_names, png_bytes
 from workflow import classify, decide
 from workflow.answers import Scores
-from workflow.aws import ANSWER_MAX_BYTES, Endpoint
+from workflow.aws import ANSWER_MAX_BYTES, Endpoint, Runtime
 from workflow.breaker import FIRST_PAUSE_S
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX, Policy
@@ -35,7 +37,7 @@ ENVIRONMENT = {
 }
 
 
-class Runtime:
+class Server:
     """SageMaker's runtime on the loopback: answers what it is told to, and keeps what it was asked."""
 
     def __init__(self, url):
@@ -76,7 +78,7 @@ def server():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        told = Runtime(f"http://127.0.0.1:{server.server_port}")
+        told = Server(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield told
@@ -93,7 +95,7 @@ def runtime(server):
 def endpoint_at(url, read_timeout_s=10.0, accept="application/json", scores_are="probabilities"):
     config = Config(connect_timeout=1, read_timeout=read_timeout_s, retries={"total_max_attempts": 1})
     client = boto3.client("sagemaker-runtime", endpoint_url=url, config=config)
-    return Endpoint(client, "scones", accept, scores_are)
+    return Endpoint(Runtime(client), "scones", accept, scores_are)
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +335,50 @@ def test_an_endpoint_that_breaks_off_is_busy_or_at_fault(runtime, endpoint):
     runtime.cut_bytes = 5
     with pytest.raises((EndpointBusy, EndpointFault)):
         ask(endpoint)
+
+
+def sent_by(client, runtime):
+    """Return URL, headers, body, and the signature's scope of the request that a runtime sends."""
+    sent = []
+
+    def answer(request, **_):
+        headers = {
+            name.lower(): str(value).removeprefix("b").strip("'") for name, value in request.headers.items()
+        }
+        scope = headers["authorization"].partition(", ")[0].partition("/")[2]
+        names = "content-type", "accept", "x-amzn-sagemaker-inference-id", "content-length"
+        sent.append((request.method, request.url, [headers[name] for name in names], request.body, scope))
+        return AWSResponse(request.url, 200, HeadersDict({}), io.BytesIO(b"[]"))
+
+    client.meta.events.register_first("before-send.sagemaker-runtime.InvokeEndpoint", answer)
+    runtime.invoke_endpoint(
+        EndpointName="scones", Body=b"image", ContentType="image/png", Accept="a/b", InferenceId="i-1"
+    )
+    client.meta.events.unregister("before-send.sagemaker-runtime.InvokeEndpoint", answer)
+    return sent
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"region_name": "eu-central-1"},
+        {"region_name": "cn-north-1"},
+        {"region_name": "us-east-1", "config": Config(use_fips_endpoint=True)},
+        {"region_name": "us-east-1", "endpoint_url": "http://127.0.0.1:1/secret"},
+    ],
+)
+def test_the_request_is_the_one_that_the_client_would_send(fake_aws, where):
+    client = boto3.client("sagemaker-runtime", **where)
+    assert sent_by(client, Runtime(client)) == sent_by(client, client)
+
+
+def test_the_client_asks_where_botocore_does_not_have_what_a_lean_request_needs(runtime, client):
+    other = SimpleNamespace(
+        generate_presigned_url=client.client.generate_presigned_url,
+        invoke_endpoint=client.client.invoke_endpoint,
+    )
+    assert ask(Endpoint(Runtime(other), "scones")).scores == Scores([0.25, 0.75])
+    assert len(runtime.asked) == 1
 
 
 def test_nothing_is_asked_twice(runtime, monkeypatch):

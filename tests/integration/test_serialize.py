@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import io
 import json
 from contextlib import contextmanager
@@ -209,13 +210,13 @@ def test_an_object_of_any_key_is_found(s3, key):
 
 
 @contextmanager
-def answering(s3, answer):
+def answering(s3, answer, operation="GetObject"):
     """Let a function answer requests for objects in place of S3."""
-    s3.meta.events.register_first("before-send.s3.GetObject", answer)
+    s3.meta.events.register_first(f"before-send.s3.{operation}", answer)
     try:
         yield
     finally:
-        s3.meta.events.unregister("before-send.s3.GetObject", answer)
+        s3.meta.events.unregister(f"before-send.s3.{operation}", answer)
 
 
 def sent_by(s3, read, upload):
@@ -302,6 +303,36 @@ def test_the_client_reads_what_breaks_off_on_its_way(plain_s3):
 
     with answering(plain_s3, answer):
         assert Shortcut(plain_s3).get(an_upload()) is None
+
+
+def test_the_shortcut_stores_an_object_as_the_client_does(s3):
+    key, body = "фото/a+b %.png", png_bytes()
+    stored = Shortcut(s3).put(BUCKET, key, body)
+    assert stored is not None
+    assert stored["VersionId"]
+    found = s3.get_object(Bucket=BUCKET, Key=key, VersionId=stored["VersionId"])
+    assert (found["Body"].read(), found["ETag"]) == (body, stored["ETag"])
+
+
+def test_s3_checks_what_the_shortcut_stores_by_its_hash(plain_s3):
+    signed = []
+
+    def answer(request, **_):
+        signed.append(request.headers["X-Amz-Content-SHA256"])
+        return AWSResponse(request.url, 200, HeadersDict({"ETag": '"e"'}), RawResponse(b""))
+
+    with answering(plain_s3, answer, "PutObject"):
+        assert Shortcut(plain_s3).put(BUCKET, "a.png", b"image") is not None
+    assert signed == [hashlib.sha256(b"image").hexdigest()]
+
+
+@pytest.mark.parametrize("status", [403, 503, 507])
+def test_the_client_stores_what_the_shortcut_does_not(plain_s3, status):
+    def answer(request, **_):
+        return AWSResponse(request.url, status, HeadersDict({}), RawResponse(b""))
+
+    with answering(plain_s3, answer, "PutObject"):
+        assert Shortcut(plain_s3).put(BUCKET, "a.png", b"image") is None
 
 
 def test_exactly_the_version_is_read_after_another_upload_under_its_key(s3):

@@ -154,7 +154,8 @@ def test_what_the_disk_cannot_hold_is_not_begun(tmp_path: Path, monkeypatch: pyt
 def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(b"image")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    s3 = SimpleNamespace(put_object=lambda **_: {"VersionId": "1"})
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_, **__: None))
+    s3 = SimpleNamespace(put_object=lambda **_: {"VersionId": "1"}, meta=meta)
     stack: Any = SimpleNamespace(home=None, incoming_bucket="images", client=lambda _: s3)
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
     assert [each.key for each in drop(stack, files_of(tmp_path), progress)] == ["a.png"]

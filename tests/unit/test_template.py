@@ -284,7 +284,7 @@ PATIENCE_S = {
 
 def endpoint(read_timeout_s):
     """Return a client of the endpoint, as the Lambdas have it."""
-    return Endpoint.connect("scones", "application/json", "probabilities", read_timeout_s)._runtime
+    return Endpoint.connect("scones", "application/json", "probabilities", read_timeout_s)._runtime.client
 
 
 def test_a_serverless_endpoint_gets_the_time_to_start():
