@@ -23,8 +23,29 @@ def put_on_path() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
 
 
+def open_streams() -> None:
+    """Open those standard streams that were closed, as by `>&-`: a file of ours would get their numbers."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
+def take_utf8() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding of paths.
+
+    The system's processes are in that mode. The same path would be another text for them.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:replace")  # what the terminal shows
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+
+
 def main() -> None:
     """Run a command."""
+    open_streams()
+    take_utf8()
     # A command makes many objects while it is loaded, and all of them stay: looking for garbage takes .1 s.
     gc.set_threshold(100_000)
     # Whatever the user's own setting is, nobody else may write what this process and its children make.

@@ -495,7 +495,8 @@ def _aws(arguments: list[str], environment: Mapping[str, str]) -> str:
         [sys.executable, "-m", "awscli", *arguments],
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode != 0:

@@ -80,6 +80,6 @@ def _is_for_people(error: Exception) -> bool:
 
 def _in_words(error: Exception) -> str:
     """Return what an error says, an error of the operating system without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return str(error)

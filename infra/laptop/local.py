@@ -563,7 +563,11 @@ def _commands() -> Iterator[tuple[int, str]]:
                 yield int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace")
         return
     listed = subprocess.run(
-        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,command="],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
     )
     for line in listed.stdout.splitlines():
         pid, _, command = line.strip().partition(" ")

@@ -267,6 +267,46 @@ def test_an_interrupt_is_one_sentence_and_exit_code_130(code) -> None:
     assert done.stderr.strip() == "error: interrupted"
 
 
+PRINTS_THE_ENCODING_OF_PATHS = (
+    "import sys, types, scones\n"
+    "class Main(types.ModuleType):\n"
+    "    main = staticmethod(lambda: print(sys.getfilesystemencoding(), sys.stdout.encoding, sys.argv[1]))\n"
+    "sys.modules['infra.cli.main'] = Main('infra.cli.main')\n"
+    "scones.main()"
+)
+
+
+def test_paths_are_utf_8_whatever_the_locale_is() -> None:
+    """A home is found by the command lines of its processes, which are UTF-8."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTS_THE_ENCODING_OF_PATHS, "caf\u00e9".encode()],
+        cwd=PROJECT,
+        env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.casefold().split() == ["utf-8", "ascii", "caf?"]
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_is_closed_is_no_failure(closed, tmp_path) -> None:
+    """As of a job of a scheduler. The stream's number must not be that of a file that is written."""
+    code = (
+        "import os, sys, scones\n"
+        "scones.open_streams()\n"
+        "print('answer', flush=True), print('words', file=sys.stderr)\n"
+        "assert [stream.fileno() for stream in (sys.stdin, sys.stdout, sys.stderr)] == [0, 1, 2]\n"
+        "assert os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY) > 2\n"
+    )
+    shell = f'exec "$0" -c "$1" "$2" {closed}>&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable, code, tmp_path / "file"], cwd=PROJECT, capture_output=True
+    )
+    assert done.returncode == 0
+    assert done.stdout == (b"" if closed == 1 else b"answer\n")
+
+
 def test_colours_are_left_out_where_that_is_asked_for() -> None:
     code = "from infra.cli.terminal import errors; errors.print('x', style='bold red')"
     for environment, is_coloured in (({"NO_COLOR": "1"}, False), ({}, True)):
