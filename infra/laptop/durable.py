@@ -119,10 +119,13 @@ def read_version(bucket: dict[str, Any], bucket_name: str, key: str, version: di
     body: bytes | None = version.get("data")
     if body is not None:
         return body
-    if s3._version_file_exists(bucket_name, key, version["version_id"]):
-        return Path(s3._version_disk_path(bucket_name, key, version["version_id"])).read_bytes()
     current = bucket["objects"].get(key)
     is_current = current is not None and (current.get("version_id") or "null") == version["version_id"]
+    if is_current:
+        with suppress(FileNotFoundError):  # what was current again before a restart may be among the others
+            return read_body(bucket_name, key, current)
+    if s3._version_file_exists(bucket_name, key, version["version_id"]):
+        return Path(s3._version_disk_path(bucket_name, key, version["version_id"])).read_bytes()
     return read_body(bucket_name, key, current) if is_current else None
 
 

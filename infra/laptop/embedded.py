@@ -28,7 +28,8 @@ is no longer needed:
 10. A state machine that asks S3 about an object gets its time in ISO 8601, not as in the HTTP header.
 11. A Lambda's greatest number of concurrent batches may be a parameter of the template, whose value is text.
     ministack compares it with a number: its poller fails, and with it every queue after this one.
-12. Express workflows have no history and send no status events: see `infra/laptop/express.py`.
+12. Express workflows have no history and send no status events, and executions begin at once: see
+    `infra/laptop/express.py`.
 13. A queue's Lambda gets large batches, after a batching window: see `infra/laptop/windows.py`.
 """
 
@@ -83,7 +84,7 @@ def main() -> None:
     stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
     stepfunctions._invoke_resource_with_timeout = invocations.bounded(TASKS_AT_ONCE, TIMEOUT_SCALE)
     express.install()
-    sqs._receive_messages_for_esm = windows.gathering(sqs._receive_messages_for_esm)
+    sqs._receive_messages_for_esm = windows.gathering(sqs._receive_messages_for_esm, express.under_way)
     lambda_svc._sqs_esm_concurrency = with_whole_number(lambda_svc._sqs_esm_concurrency)
     embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)

@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ministack.services import lambda_svc, sqs
@@ -19,7 +19,7 @@ them, so that one for which it stays busy does not hold up all others."""
 WINDOW_SCALE = 0.4
 QUIET_S = 0.15
 """Windows are made for AWS. On a laptop, where somebody waits for the rows, they are shorter, and end as soon
-as nothing has come for this time."""
+as nothing has come for this time, or nothing can come: no execution is under way."""
 _SOON_S = 0.01
 """An alarm of this near may have rung by another clock."""
 _BATCH_CHARS = 4_000_000
@@ -27,11 +27,12 @@ _BATCH_CHARS = 4_000_000
 
 
 def gathering(
-    receive: Callable[[str, int], list[dict[str, Any]]],
+    receive: Callable[[str, int], list[dict[str, Any]]], under_way: Collection[str]
 ) -> Callable[[str, int], list[dict[str, Any]]]:
     """Return ministack's poll of a queue for its Lambda, extended by batching windows and large batches.
 
     ministack polls when a message comes, and otherwise once a second: the end of a window is another reason.
+    `under_way` are the executions that may send more.
     """
     alarms: dict[str, float] = {}  # queue → the time of its latest alarm
 
@@ -49,7 +50,7 @@ def gathering(
                 return []
             came_at = [message.get("visible_at", 0) for message in visible]
             ends_at = min(min(came_at) + _window_s(queue_url) * WINDOW_SCALE, max(came_at) + QUIET_S)
-            if not is_full and now < ends_at:
+            if not is_full and now < ends_at and under_way:
                 if alarms.get(queue_url, 0) < now + _SOON_S:  # one that is to come finds out what has changed
                     alarms[queue_url] = ends_at
                     alarm = threading.Timer(ends_at - now, lambda_svc._esm_wake.set)

@@ -298,6 +298,9 @@ def test_ministack_has_its_port_in_the_addresses_of_queues(monkeypatch):
     assert sqs._queue_url("results") != before
 
 
+SENDING = {"an execution"}
+
+
 @pytest.fixture
 def queue(monkeypatch):
     """A queue of a Lambda that gets up to 50 messages, after a second; and what sends to it."""
@@ -326,7 +329,7 @@ def test_ministack_hands_on_ten_messages_at_most_and_at_once(queue):
 
 def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue, monkeypatch):
     url, send = queue
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     assert receive(url, 51) == []
     send(30)
     assert receive(url, 51) == []
@@ -343,12 +346,22 @@ def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue, mo
 
 def test_a_batch_is_handed_on_as_soon_as_nothing_more_comes(queue):
     url, send = queue
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     send(3, ago_s=windows.QUIET_S + 0.1)
     send(1)
     assert receive(url, 51) == []  # something has just come
     time.sleep(windows.QUIET_S + 0.05)
     assert len(receive(url, 51)) == 4
+
+
+def test_a_window_ends_when_nothing_more_can_come(queue):
+    url, send = queue
+    under_way = {"an execution"}
+    receive = windows.gathering(sqs._receive_messages_for_esm, under_way)
+    send(1)
+    assert receive(url, 51) == []
+    under_way.clear()
+    assert len(receive(url, 51)) == 1
 
 
 def test_each_message_sets_no_alarm_of_its_own(queue, monkeypatch):
@@ -360,7 +373,7 @@ def test_each_message_sets_no_alarm_of_its_own(queue, monkeypatch):
 
     monkeypatch.setattr(threading, "Timer", timer)
     url, send = queue
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     for _ in range(5):
         send(1)
         receive(url, 51)
@@ -370,7 +383,7 @@ def test_each_message_sets_no_alarm_of_its_own(queue, monkeypatch):
 def test_small_batches_are_those_of_ministack(queue):
     url, send = queue
     send(30)
-    assert len(windows.gathering(sqs._receive_messages_for_esm)(url, 50)) == 10
+    assert len(windows.gathering(sqs._receive_messages_for_esm, SENDING)(url, 50)) == 10
 
 
 def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
@@ -379,7 +392,7 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
     monkeypatch.setattr(lambda_svc, "_esm_wake", wake)
     monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
     send(1)
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     assert receive(url, 51) == []
     assert wake.wait(2)
     assert len(receive(url, 51)) == 1
@@ -387,7 +400,7 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
 
 def test_a_window_that_opens_at_the_end_of_another_wakes_the_poller_too(queue, monkeypatch):
     url, send = queue
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     received, second = [], threading.Event()
 
     def wake():  # a poller that is quicker than the thread that wakes it
@@ -409,7 +422,7 @@ def test_a_window_that_opens_at_the_end_of_another_wakes_the_poller_too(queue, m
 def test_a_batch_is_cut_before_its_bodies_are_too_large_for_an_invocation(queue):
     url, send = queue
     send(10, body="b" * 900_000)
-    receive = windows.gathering(sqs._receive_messages_for_esm)
+    receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     assert [len(receive(url, 51)) for _ in range(3)] == [4, 4, 0]
 
 
@@ -511,6 +524,75 @@ def test_express_executions_that_ended_long_ago_are_forgotten(monkeypatch):
     assert len(known) == express.KEPT + 2
     emit(known["999"])  # of those before it, which an earlier start of the system has left
     assert list(known) == [f"{number}" for number in range(2, express.KEPT + 2)]
+
+
+def test_the_poller_looks_again_when_nothing_is_under_way_any_more(monkeypatch):
+    woken: list[set[str]] = []
+    monkeypatch.setattr(express, "under_way", set())
+    monkeypatch.setattr(
+        lambda_svc, "_esm_wake", SimpleNamespace(set=lambda: woken.append(set(express.under_way)))
+    )
+    emit = express.keeping_under_way(lambda _: None)
+    for arn, status in (("a", "RUNNING"), ("b", "RUNNING"), ("a", "SUCCEEDED")):
+        emit({"executionArn": arn, "status": status})
+    assert (express.under_way, woken) == ({"b"}, [])
+    emit({"executionArn": "b", "status": "FAILED"})
+    assert woken == [set()]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Run a state machine with one state, by ministack's code or by ours; return its execution and sleeps."""
+
+    def run(run_execution, kind):
+        definition = json.dumps({"StartAt": "One", "States": {"One": {"Type": "Pass", "End": True}}})
+        execution = {"stateMachineArn": "machine", "executionArn": "one", "status": "RUNNING", "events": []}
+        execution |= {"input": '{"a": 1}', "name": "one", "startDate": ""}
+        slept: list[float] = []
+        monkeypatch.setattr(
+            stepfunctions,
+            "_state_machines",
+            {"machine": {"type": kind, "definition": definition, "name": "machine"}},
+        )
+        monkeypatch.setattr(stepfunctions, "_executions", {"one": execution})
+        monkeypatch.setattr(stepfunctions, "_emit_execution_status_event", lambda _: None)
+        monkeypatch.setattr(stepfunctions, "time", SimpleNamespace(sleep=slept.append, time=time.time))
+        monkeypatch.setattr(stepfunctions, express._IN_HISTORY, express.text_in_history, raising=False)
+        run_execution("one")
+        return execution, slept
+
+    return run
+
+
+def test_ministack_lets_an_execution_wait_before_it_begins(machine):
+    _, slept = machine(stepfunctions._run_execution, "EXPRESS")
+    assert slept == [0.15]
+
+
+@pytest.mark.parametrize("kind", ["EXPRESS", "STANDARD"])
+def test_an_execution_begins_at_once_and_has_the_output_and_the_history_of_ministack_s(machine, kind):
+    execution, slept = machine(express.changed(stepfunctions._run_execution, express._RUN), kind)
+    theirs, _ = machine(stepfunctions._run_execution, kind)
+    assert slept == []
+    assert (execution["status"], execution["output"]) == ("SUCCEEDED", theirs["output"])
+    if kind == "STANDARD":
+        for event in (*execution["events"], *theirs["events"]):
+            del event["timestamp"]
+        assert execution["events"] == theirs["events"]
+
+
+def test_the_text_of_a_task_s_output_is_made_for_the_history_of_a_standard_workflow_only(monkeypatch):
+    express.changed(stepfunctions._execute_task, express._TASK)
+    monkeypatch.setattr(
+        stepfunctions, "_state_machines", {"e": {"type": "EXPRESS"}, "s": {"type": "STANDARD"}}
+    )
+    assert express.text_in_history({"stateMachineArn": "e"}, {"a": 1}) == ""
+    assert express.text_in_history({"stateMachineArn": "s"}, {"a": 1}) == '{"a": 1}'
+
+
+def test_another_source_than_the_pinned_one_is_noticed():
+    with pytest.raises(RuntimeError, match="another _run_execution"):
+        express.changed(stepfunctions._run_execution, {"sleep(0.25)": ""})
 
 
 # ── listings of versions ───────────────────────────────────────────────────────────────────────────────────
