@@ -283,10 +283,15 @@ def _shrink(image: Image.Image, claim: Claim, form_px: tuple[int, int], mode: st
     reduced: Image.Image | None = None
     for top_px in range(0, image.height, band_px):
         bottom_px = min(top_px + band_px, image.height)
-        band = _averageable(image.crop((0, top_px, image.width, bottom_px)), levels)
+        is_whole = bottom_px - top_px == image.height
+        band = image if is_whole else image.crop((0, top_px, image.width, bottom_px))
+        band = _averageable(band, levels)
         # The hidden colour of a transparent pixel must not count.
-        band = band.convert({"LA": "La", "RGBA": "RGBa"}.get(band.mode, band.mode))
+        band = _in_mode(band, {"LA": "La", "RGBA": "RGBa"}.get(band.mode, band.mode))
         band = band.reduce((factor_x, factor_y))
+        if is_whole:
+            reduced = band
+            break
         if reduced is None:
             size = -(-image.width // factor_x), -(-image.height // factor_y)
             reduced = Image.new(band.mode, size)
@@ -296,7 +301,12 @@ def _shrink(image: Image.Image, claim: Claim, form_px: tuple[int, int], mode: st
         raise ValueError("it has no pixels")
     box = (left / factor_x, top / factor_y, right / factor_x, bottom / factor_y)
     small = reduced.resize(size_px, RESAMPLING, box)
-    return small.convert({"La": "LA", "RGBa": "RGBA"}.get(small.mode, small.mode))
+    return _in_mode(small, {"La": "LA", "RGBa": "RGBA"}.get(small.mode, small.mode))
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image in a mode. Pillow would copy one that is."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _placed(
