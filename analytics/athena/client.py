@@ -56,6 +56,11 @@ class AthenaClient:
         self._database = database
         self._workgroup = workgroup
         self._timeout_s = timeout_s
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Stop the statements that other threads wait for, within some seconds: they get QueryFailed."""
+        self._is_closed = True
 
     def run(self, sql: str, parameters: Sequence[str] = (), *, timeout_s: float | None = None) -> Answer:
         """Run one statement; each `?` in it stands for the text of one parameter.
@@ -124,6 +129,8 @@ class AthenaClient:
                     "Ask for fewer days, or allow more time."
                 )
             time.sleep(min(pause_s, left_s))
+            if self._is_closed:
+                raise QueryFailed(f"nobody waits for it any longer; query {execution_id} is stopped")
             pause_s = min(2 * pause_s, _POLL_MOST_S)
 
     def _pages(self, execution_id: str, execution: dict[str, Any]) -> Iterator[Page]:

@@ -32,6 +32,10 @@ class Athena:
         answer = self._run(sql)
         return records_of(*typed_rows(answer.columns, answer.rows))
 
+    def close(self) -> None:
+        """Stop the statements that other threads wait for; see `AthenaClient`."""
+        self._client.close()
+
     def _run(self, sql: str, parameters: Sequence[str] = ()) -> Answer:
         try:
             ensure_it_reads(sql)

@@ -107,7 +107,7 @@ def compact(files: Files, before: date | None = None, *, keep_inputs: bool = Fal
             yield compacted
     if failed:
         reasons = "; ".join(f"{dt}: {error!r}" for dt, error in sorted(failed.items()))
-        raise CompactionFailed(f"{len(failed)} days were not compacted: {reasons}") from failed[min(failed)]
+        raise CompactionFailed(f"not compacted: {reasons}") from failed[min(failed)]
 
 
 def day_of(files: Files, dt: str) -> Day:

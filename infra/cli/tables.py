@@ -78,16 +78,21 @@ def show_answer(console: Terminal, title: str | None, frame: "pd.DataFrame") -> 
     table = Table(title=title, title_justify="left")
     for column, type_ in frame.dtypes.items():
         is_number = pd.api.types.is_numeric_dtype(type_)
-        table.add_column(str(column), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(_on_one_line(str(column)), justify="right" if is_number else "left", overflow="fold")
     rows = [[text_of(value) for value in row] for row in frame.itertuples(index=False)]
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_on_one_line, row))
     if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
         console.print(table)
     else:
         _show_list(console, [str(column) for column in frame], rows)
     if frame.empty:
         console.print("No rows.")
+
+
+def _on_one_line(text: str) -> str:
+    """Return a cell of a table: a row is one line, as for `awk`."""
+    return text.replace("\n", "\\n")
 
 
 def show_saved_queries(console: Terminal) -> None:

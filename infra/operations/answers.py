@@ -24,7 +24,8 @@ def engine(stack: Stack, folder: Path | None = None) -> Iterator[Engine]:
         folder: of the mirror, for the laptop; kept, and brought up to date from one time to the next.
     """
     if stack.endpoint_url is None:
-        yield Athena(stack.client("athena"), stack.database, stack.workgroup)
+        with closing(Athena(stack.client("athena"), stack.database, stack.workgroup)) as athena:
+            yield athena
         return
     with closing(_Mirrored(stack, folder or state_folder() / "mirror" / stack.results_bucket)) as mirrored:
         yield mirrored

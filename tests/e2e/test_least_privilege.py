@@ -322,9 +322,13 @@ def put_rows(system: System, name: str, rows: list[dict[str, Any]]) -> None:
     system.client("s3").put_object(Bucket=system.stack.results_bucket, Key=path, Body=body.getvalue())
 
 
-def a_day_is_not_compacted(system: System, role: str, action: str) -> None:
+def put_a_day_in_two_files(system: System) -> None:
     for number in range(2):
         put_rows(system, f"2026-11-16/{number:064}", [a_row(number)])
+
+
+def a_day_is_not_compacted(system: System, role: str, action: str) -> None:
+    put_a_day_in_two_files(system)
     # The first run writes, the second deletes what the first one has merged.
     raised = system.invoke("CompactFunction", {}) or system.invoke("CompactFunction", {})
     assert raised
@@ -576,6 +580,7 @@ def test_every_action_of_a_lambda_and_of_the_hot_path_is_taken_away_once() -> No
 def test_with_all_of_them_back_the_chain_passes_again(system: System) -> None:
     event = system.drop()
     until(lambda: system.rows_of(event), "a row")
+    put_a_day_in_two_files(system)
     assert system.invoke("CompactFunction", {}) is None
     assert system.invoke("CompactFunction", {}) is None  # deletes what the first one has merged
     listed = system.client("s3").list_objects_v2(

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -351,8 +352,10 @@ def test_what_is_put_through_the_console_is_told_with_its_answer_and_after_its_e
         assert browser.get("/").status_code == 403
         assert browser.get(url).status_code == 303
         assert "Drop images" in browser.get("/").text
-        put = browser.put("/upload", params={"key": "of a page/ü.png"}, content=body)
+        named = {"key": "of a page/ü.png", "upload": str(uuid.uuid4())}
+        put = browser.put("/upload", params=named, content=body)
         assert put.status_code == 200
+        assert browser.put("/upload", params={**named, "again": "1"}, content=body).json() == put.json()
 
         def told() -> dict[str, Any]:
             with browser.stream("GET", "/events") as stream:

@@ -180,6 +180,20 @@ def test_ctrl_c_stops_the_query(client: Any, stubber: Stubber, monkeypatch: pyte
     stubber.assert_no_pending_responses()
 
 
+def test_a_query_that_nobody_waits_for_any_longer_is_stopped(
+    client: Any, stubber: Stubber, monkeypatch: pytest.MonkeyPatch
+):
+    """As of a console on Ctrl-C, whose thread would hold up its end."""
+    athena = Athena(client, "scones", "w")
+    monkeypatch.setattr("analytics.athena.client.time.sleep", lambda _: athena.close())
+    start(stubber)
+    state(stubber, "RUNNING")
+    stubber.add_response("stop_query_execution", {}, {"QueryExecutionId": ID})
+    with pytest.raises(QueryFailed, match="nobody waits"):
+        athena.query("SELECT 1")
+    stubber.assert_no_pending_responses()
+
+
 def test_the_pauses_grow_up_to_a_limit(client: Any, stubber: Stubber, monkeypatch: pytest.MonkeyPatch):
     pauses: list[float] = []
     monkeypatch.setattr("analytics.athena.client.time.sleep", pauses.append)

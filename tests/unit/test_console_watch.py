@@ -30,6 +30,7 @@ from tests.builders_table import a_failed_row, a_rejected_row, a_row
 from tests.console import A_STACK, MadeUp, a_client
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+UPLOAD = "00000000-0000-0000-0000-000000000001"
 LATELY: dict[str, Any] = {"uploaded_at": NOW.replace(tzinfo=None), "bucket": "incoming"}
 
 
@@ -38,14 +39,22 @@ class S3:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.current: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.reads: list[str] = []
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes) -> Any:
+    def put_object(self, Bucket: str, Key: str, Body: bytes, Metadata: dict[str, str]) -> Any:
         assert Bucket == "incoming"
         version = f"v{len(self.objects)}"
         self.objects[Key, version] = Body
+        self.current[Key] = {"VersionId": version, "Metadata": Metadata}
         return {"ETag": '"e"', "VersionId": version}
+
+    def head_object(self, Bucket: str, Key: str) -> Any:
+        assert Bucket == "incoming"
+        if Key not in self.current:
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+        return {"ETag": '"e"', "ContentLength": 1, "LastModified": NOW, **self.current[Key]}
 
     def get_object(self, Bucket: str, Key: str, VersionId: str = "") -> Any:
         found = self.files.get(Key) if Bucket == "results" else self.objects.get((Key, VersionId))
@@ -319,12 +328,25 @@ def test_the_stream_ends_with_the_console(system):
 
 def test_what_is_put_is_in_the_bucket_byte_for_byte_under_its_key(owner, s3):
     key, body = "van 07/ü+%2F?&#.png", bytes(range(256))
-    answer = owner.request("PUT", "/upload", params={"key": key}, content=body)
+    answer = owner.request("PUT", "/upload", params={"key": key, "upload": UPLOAD}, content=body)
     assert answer.status_code == 200
     assert s3.objects == {(key, "v0"): body}
     assert answer.json()["version"] == "v0"
-    again = owner.request("PUT", "/upload", params={"key": key}, content=body)
+    again = owner.request("PUT", "/upload", params={"key": key, "upload": UPLOAD}, content=body)
     assert again.json()["id"] != answer.json()["id"], "a version of its own"
+
+
+def test_an_upload_whose_answer_was_lost_is_put_once(owner, s3):
+    def put(upload: str, **more: str) -> Any:
+        params = {"key": "a", "upload": upload, **more}
+        return owner.request("PUT", "/upload", params=params, content=b"x").json()
+
+    other = UPLOAD.replace("1", "2")
+    assert put(UPLOAD, again="1")["version"] == "v0", "it did not arrive"
+    assert put(UPLOAD, again="1") == put(UPLOAD, again="1")
+    assert len(s3.objects) == 1
+    assert put(other, again="1")["version"] == "v1", "another image of the same name"
+    assert "no name" in put("a name\r\nof: its own")["detail"]
 
 
 @pytest.mark.parametrize(
@@ -340,7 +362,7 @@ def test_what_is_put_is_in_the_bucket_byte_for_byte_under_its_key(owner, s3):
 def test_what_would_not_be_classified_is_refused_with_the_reason(tmp_path, s3, key, said):
     stack = A_STACK.__class__(**{**A_STACK.__dict__, "key_pattern": "in/*.png"})
     with a_client(MadeUp(tmp_path, {"s3": s3}, stack=stack)) as owner:
-        answer = owner.request("PUT", "/upload", params={"key": key}, content=b"x")
+        answer = owner.request("PUT", "/upload", params={"key": key, "upload": UPLOAD}, content=b"x")
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
     assert not s3.objects
@@ -352,7 +374,9 @@ def test_a_body_beyond_what_is_read_is_refused_unread(owner, s3):
         raise AssertionError("it was read")
 
     headers = {"content-length": str(MAX_BYTES + 1)}
-    answer = owner.request("PUT", "/upload", params={"key": "a"}, content=endless(), headers=headers)
+    answer = owner.request(
+        "PUT", "/upload", params={"key": "a", "upload": UPLOAD}, content=endless(), headers=headers
+    )
     assert answer.status_code == 413
     assert not s3.objects
 
@@ -360,14 +384,16 @@ def test_a_body_beyond_what_is_read_is_refused_unread(owner, s3):
 def test_what_s3_says_is_passed_on(owner, s3, monkeypatch):
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "PutObject")
     monkeypatch.setattr(s3, "put_object", lambda **_: (_ for _ in ()).throw(error))
-    answer = owner.request("PUT", "/upload", params={"key": "a"}, content=b"x")
+    answer = owner.request("PUT", "/upload", params={"key": "a", "upload": UPLOAD}, content=b"x")
     assert answer.status_code == 502
     assert "not you" in answer.json()["detail"]
 
 
 def test_no_other_page_uploads(owner, s3):
     for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
-        answer = owner.request("PUT", "/upload", params={"key": "a"}, content=b"x", headers=headers)
+        answer = owner.request(
+            "PUT", "/upload", params={"key": "a", "upload": UPLOAD}, content=b"x", headers=headers
+        )
         assert answer.status_code == 403
     assert owner.get("/upload", params={"key": "a"}).status_code == 405
     assert not s3.objects

@@ -67,6 +67,17 @@ def test_json_has_each_value_as_it_is_and_null_for_what_is_not_there(capsys: Any
     assert said == ""
 
 
+def test_a_line_feed_in_a_cell_does_not_break_the_row(capsys: Any) -> None:
+    table, _, _ = written(
+        capsys, pd.DataFrame({"a\nb": ["first\nsecond", "\r\x85\u2028"], "n": [1, 2]}), "table"
+    )
+    assert [line.split() for line in table.splitlines()] == [
+        ["a\\nb", "n"],
+        ["first\\nsecond", "1"],
+        ["���", "2"],
+    ]
+
+
 def test_json_has_no_infinity(capsys: Any) -> None:
     _, _, out = written(capsys, pd.DataFrame({"x": [float("inf"), float("nan"), 1.5]}), "json")
     assert json.loads(out, parse_constant=pytest.fail) == [{"x": None}, {"x": None}, {"x": 1.5}]

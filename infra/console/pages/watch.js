@@ -82,7 +82,9 @@
     files.forEach(({ file, path }, place) => {
       const key = (prefix + path).toWellFormed();
       // The first of a drop stands first, as it is uploaded first.
-      const entry = { key, name: key, file, at: at - place / 1000, local: "queued", drawn: 1 };
+      const entry = {
+        key, name: key, file, at: at - place / 1000, local: "queued", drawn: 1, upload: crypto.randomUUID(),
+      };
       add(entry);
       queue.push(entry);
     });
@@ -110,7 +112,8 @@
   async function put(entry) {
     onTheWay.set(entry.key, (onTheWay.get(entry.key) ?? 0) + 1);
     try {
-      const answer = await fetch(`/upload?key=${encodeURIComponent(entry.key)}`, { method: "PUT", body: entry.file });
+      const asked = new URLSearchParams({ key: entry.key, upload: entry.upload, ...(entry.again && { again: 1 }) });
+      const answer = await fetch(`/upload?${asked}`, { method: "PUT", body: entry.file });
       const said = await answer.json().catch(() => ({}));
       if (answer.ok) stored(entry, said);
       else fail(entry, said.detail ?? `The console answered ${answer.status}.`, answer.status >= 500);
@@ -142,7 +145,7 @@
 
   function again() {
     for (const entry of entries) if (entry.local === "failed" && entry.mayRetry) {
-      Object.assign(entry, { local: "queued", why: null, drawn: entry.drawn + 1 });
+      Object.assign(entry, { local: "queued", why: null, again: true, drawn: entry.drawn + 1 });
       queue.push(entry);
       total += 1;
     }

@@ -1,10 +1,11 @@
 """Watch: drop images, and see what becomes of each, and of whatever else comes in."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -26,6 +27,9 @@ TITLE, PATH = "Watch", "/"
 
 MAX_KEY_BYTES = 1_024
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+_NAME = "upload"
+"""Of an object's metadata: the name that the page gave to its upload."""
+_UPLOAD = re.compile(r"[0-9a-f-]{36}")
 WAITS_AFTER_S = 15
 WAITS_AFTER_ON_AWS_S = 90
 """Seconds without an outcome after which an image is said to wait: longer than an idle system takes."""
@@ -77,29 +81,55 @@ class _Watch:
     async def upload(self, request: Request) -> Response:
         """Put the body into the bucket under the parameter `key`; return `{"id", "version"}` of it.
 
-        An object of that key gets a new version, as S3 does it.
+        An object of that key gets a new version, as S3 does it. The page names each `upload`. With `again=1`
+        it does not know whether that arrived: it is put only if it did not.
         """
-        key = request.query_params.get("key", "")
+        key, name = request.query_params.get("key", ""), request.query_params.get("upload", "")
         # Read all the same: a browser that is answered while it sends takes the connection for broken.
         body = await read_body(request, MAX_BYTES)
         _check_key(key, self._system.stack.key_pattern)
-        upload = await self._system.in_thread(self._put, key, body)
+        if not _UPLOAD.fullmatch(name):
+            raise Refused(422, "upload", "The upload has no name: reload the page.")
+        put = self._put_once if "again" in request.query_params else self._put
+        upload = await self._system.in_thread(put, key, name, body)
         return JSONResponse({"id": self._feed.board.uploaded(upload), "version": upload.version_id})
 
-    def _put(self, key: str, body: bytes) -> Upload:
+    def _put_once(self, key: str, name: str, body: bytes) -> Upload:
+        """Put the body unless the object's current version is of this upload already."""
+        from botocore.exceptions import ClientError
+
+        bucket = self._system.stack.incoming_bucket
+        try:
+            stored = self._system.client("s3").head_object(Bucket=bucket, Key=key)
+        except ClientError:  # there is none
+            return self._put(key, name, body)
+        if stored["Metadata"].get(_NAME) != name:
+            return self._put(key, name, body)
+        return _upload(bucket, key, stored, stored["ContentLength"], stored["LastModified"])
+
+    def _put(self, key: str, name: str, body: bytes) -> Upload:
         stack = self._system.stack
         if stack.home:
             check_space(Path(stack.home), disk_bytes([len(body)]))
-        stored = self._system.client("s3").put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
-        return Upload(
-            bucket=stack.incoming_bucket,
-            key=key,
-            version_id=stored.get("VersionId"),
-            etag=stored["ETag"].strip('"'),
-            sequencer="",
-            size_bytes=len(body),
-            uploaded_at=datetime.now(UTC),
+        stored = self._system.client("s3").put_object(
+            Bucket=stack.incoming_bucket, Key=key, Body=body, Metadata={_NAME: name}
         )
+        return _upload(stack.incoming_bucket, key, stored, len(body), datetime.now(UTC))
+
+
+def _upload(
+    bucket: str, key: str, stored: Mapping[str, Any], size_bytes: int, uploaded_at: datetime
+) -> Upload:
+    """Return the upload that S3's answer is about."""
+    return Upload(
+        bucket=bucket,
+        key=key,
+        version_id=stored.get("VersionId"),
+        etag=stored["ETag"].strip('"'),
+        sequencer="",
+        size_bytes=size_bytes,
+        uploaded_at=uploaded_at,
+    )
 
 
 def _check_key(key: str, pattern: str) -> None:
