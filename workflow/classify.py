@@ -2,7 +2,6 @@
 
 import base64
 import os
-from dataclasses import asdict
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -42,7 +41,7 @@ def lambda_handler(request: dict[str, Any], context: LambdaContext) -> dict[str,
     classify_ms = round((perf_counter() - started) * 1000, 2)
     logger.debug("classified", model_version=answer.model_version, classify_ms=classify_ms)
     return {
-        "scores": asdict(answer.scores),
+        "scores": vars(answer.scores),
         "model_version": answer.model_version,
         "endpoint": asked.name,
         "classify_ms": classify_ms,

@@ -1,7 +1,6 @@
 """A prediction → the part of an outcome message that is about it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from workflow.policy import Prediction
@@ -12,7 +11,7 @@ def to_payload(prediction: Prediction, source: Mapping[str, Any]) -> dict[str, A
 
     `source` has `model_version`, `endpoint` and `classify_ms`, as Classify returns them.
     """
-    decided = asdict(prediction)
+    decided = dict(vars(prediction))  # asdict copies each value, too
     outcome = decided.pop("outcome")
     origin = {name: source[name] for name in ("model_version", "endpoint", "classify_ms")}
     return {"outcome": outcome, "prediction": {**decided, **origin}}
