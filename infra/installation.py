@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ingest.errors import SconesError
+
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of the five packages: of a checkout, or `scones` in site-packages."""
 
@@ -24,12 +26,24 @@ def state_folder() -> Path:
     """
     given = os.environ.get("SCONES_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        return typed_path(given).absolute()
     if is_checkout():
         return PROJECT / "build"
     from platformdirs import user_data_path
 
     return user_data_path("scones", appauthor=False)
+
+
+def typed_path(typed: str) -> Path:
+    """Return the path that was typed, with the home folder for `~`.
+
+    Raises:
+        SconesError: nobody has such a home folder.
+    """
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError as error:
+        raise SconesError(f"{typed}: there is no such home folder") from error
 
 
 def stack_file() -> Path:

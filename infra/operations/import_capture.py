@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import IO, Any
 
 from analytics.athena.engine import Engine
@@ -18,6 +17,7 @@ from analytics.capture import NotACapture, OnRecord, Source, messages, read_line
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import Batch, sort_out
 from analytics.questions.queries import internal_query
+from infra.installation import typed_path
 from infra.operations.deployed import deployed_parameters, policy_of
 from infra.stack import Stack
 from ingest import class_names
@@ -184,7 +184,7 @@ def _files(stack: Stack, source: str, done: Imported) -> Iterator[tuple[str, IO[
             where = " on the laptop: bring its files into a folder" if stack.endpoint_url else ""
             raise CannotImport(f"there is no bucket {source.split('/')[2]}{where}") from error
         return
-    folder = Path(source).expanduser()
+    folder = typed_path(source)
     if not folder.exists():
         raise CannotImport(f"there is no file or folder {source}")
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from analytics.athena.engine import Engine
@@ -24,6 +23,7 @@ from analytics.review.labels import (
     to_files,
     too_large,
 )
+from infra.installation import typed_path
 from infra.operations.deployed import deployed_policy
 from infra.stack import Stack
 from ingest.upload import bucket_and_key
@@ -128,7 +128,7 @@ def _read(s3: Any, source: str) -> bytes:
         response = s3.get_object(Bucket=bucket, Key=key)
         size_bytes, file = response["ContentLength"], response["Body"]
     else:
-        path = Path(source).expanduser()
+        path = typed_path(source)
         size_bytes, file = path.stat().st_size, path.open("rb")
     with file:
         if size_bytes > MAX_BYTES:

@@ -113,6 +113,14 @@ def test_a_file_that_is_not_there_is_said_in_words(monkeypatch, capsys, tmp_path
     assert line == f"error: {tmp_path / 'none.jsonl'}: No such file or directory"
 
 
+@pytest.mark.parametrize("command", [["label", "~no-such-user/a.jsonl"], ["down"]])
+def test_a_home_folder_of_nobody_is_one_sentence(monkeypatch, capsys, command) -> None:
+    monkeypatch.setattr("infra.operations.answers.engine", lambda _: nullcontext())
+    monkeypatch.setenv("SCONES_HOME", "~no-such-user/x")
+    line = said_by(monkeypatch, capsys, *command)
+    assert re.fullmatch(r"error: ~no-such-user\S*: there is no such home folder", line)
+
+
 @pytest.mark.parametrize("command", ["up", "deploy"])
 def test_a_folder_without_a_model_is_refused(monkeypatch, capsys, tmp_path, command) -> None:
     monkeypatch.setattr("infra.cli.systems.aws_session", lambda: SimpleNamespace(region_name="eu-central-1"))
