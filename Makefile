@@ -147,12 +147,13 @@ check-trino: $(READY) ## compare the local Athena with a real Trino, and write i
 check-security: $(WITH_CHECKOV)/.ready ## lint the template with checkov, in an environment of its own
 	@$(WITH_CHECKOV)/bin/checkov --config-file .checkov.yaml
 
+# --strict: a package that PyPI does not tell anything about would count as one without vulnerabilities.
 check-packages: $(WITH_PIP_AUDIT)/.ready ## ask PyPI for known vulnerabilities of the pinned packages; writes build/sbom.json
 	@mkdir -p build
-	@$(WITH_PIP_AUDIT)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.lock \
+	@$(WITH_PIP_AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock \
 	  --format cyclonedx-json --output build/sbom.json
 	@for lock in requirements/*.lock model/requirements.txt; do \
-	  $(WITH_PIP_AUDIT)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
+	  $(WITH_PIP_AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
 
 fix: $(READY) ## mend what can be mended by itself
 	@$(BIN)/ruff format .
