@@ -1,9 +1,8 @@
 """Where Scones is installed, where its commands write to, and how they are typed there."""
 
+import errno
 import os
 from pathlib import Path
-
-from ingest.errors import SconesError
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of the five packages: of a checkout, or `scones` in site-packages."""
@@ -38,12 +37,12 @@ def typed_path(typed: str) -> Path:
     """Return the path that was typed, with the home folder for `~`.
 
     Raises:
-        SconesError: nobody has such a home folder.
+        FileNotFoundError: nobody has such a home folder.
     """
     try:
         return Path(typed).expanduser()
     except RuntimeError as error:
-        raise SconesError(f"{typed}: there is no such home folder") from error
+        raise FileNotFoundError(errno.ENOENT, "there is no such home folder", typed) from error
 
 
 def stack_file() -> Path:
