@@ -175,7 +175,7 @@ def confidence_over_time(
             dots = [(x(cell.hours), y(cell.height)) for cell in mine if low <= cell.images <= high]
             parts.append(_dots(dots, name, opacity))
     by_height = [(y(_height(threshold)), f"{threshold:g}") for threshold in sorted(thresholds)]
-    parts += [_line(0, at, WIDE, at, "ink", 1.2, dashes="6 4") for at, _ in by_height]
+    parts += [_line(GUTTER, at, WIDE, at, "ink", 1.2, dashes="6 4") for at, _ in by_height]
     while by_height:
         # Lines that are close to each other share a label: on a phone it is as high as that.
         close = [name for at, name in by_height if by_height[0][0] - at < _LABEL_HEIGHT]

@@ -215,19 +215,22 @@ def expected_precision(confidence_sum: float, images: int) -> float:
 
 
 def quantile_groups(baseline: Sequence[int], groups: int = 10) -> list[int]:
-    """Return each bin's group: neighbours, until they hold a share of 1 / `groups` of the baseline.
+    """Return each bin's group: neighbours whose middles lie in the same quantile of the baseline.
 
-    Effect sizes on fine bins mostly measure how few images there are; about ten are the custom. What is left
-    at the end belongs to the last group.
+    Effect sizes on fine bins mostly measure how few images there are; about ten are the custom, and the usual
+    limits are for ten. A group has at least half of an equal share of the baseline: what has less belongs to
+    the group before or after it.
     """
-    enough = max(sum(baseline) / groups, 1)
-    places, group, here = [], 0, 0
+    total = max(sum(baseline), 1)
+    places, group, here, below, quantile = [], 0, 0, 0, 0
     for images in baseline:
-        places.append(group)
-        here += images
-        if here >= enough:
+        is_enough, before = 2 * groups * here >= total, quantile
+        quantile = groups * (2 * below + images) // (2 * total)
+        if quantile > before and is_enough:
             group, here = group + 1, 0
-    last = max(group - 1, 0)
+        places.append(group)
+        here, below = here + images, below + images
+    last = group if 2 * groups * here >= total else max(group - 1, 0)
     return [min(place, last) for place in places]
 
 

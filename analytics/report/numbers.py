@@ -14,6 +14,7 @@ from analytics.report.cost import WeeklyCost
 from analytics.report.isoweek import IsoWeek
 from analytics.review.certificate import Certificate
 from analytics.review.estimates import Agreement, Ranking, TrueShare
+from analytics.text import significant, size
 from ingest.stats import Bin, Interval
 from workflow.outcome import Outcome
 
@@ -27,6 +28,9 @@ raise a false alarm every tenth week."""
 UNUSUAL_P = 0.01
 """Significance level of tests that know how much days scatter. With the least effects that are reported,
 quiet weeks raise few alarms: `make simulate` counts them."""
+INPUT_P = 0.005
+"""Significance level at which a large change of the images themselves needs attention: their brightness,
+sharpness and file size are three tests."""
 LASTING_P = 0.0005
 """Significance level of what lasts. Reference weeks are the same for weeks on end: one that is odd by chance
 would raise an alarm in each of them."""
@@ -315,10 +319,15 @@ class Folder:
     @property
     def fallen(self) -> bool:
         """Whether the accepted share fell by much and significantly."""
+        return self.seems_fallen and self.p_value < SIGNIFICANT_P
+
+    @property
+    def seems_fallen(self) -> bool:
+        """Whether the accepted share fell by much, at a level that is worth a note."""
         if self.accepted_share is None or self.baseline_accepted_share is None:
             return False
         fell = self.baseline_accepted_share - self.accepted_share
-        return fell >= FOLDER_POINTS and self.p_value < SIGNIFICANT_P
+        return fell >= FOLDER_POINTS and self.p_value < UNUSUAL_P
 
 
 @dataclass(frozen=True)
@@ -421,6 +430,12 @@ class Input:
     def slug(self) -> str:
         """Name of its card."""
         return f"input-{self.measure.replace('_', '-')}"
+
+    def in_words(self, value: float | None) -> str:
+        """Return one of its values for people."""
+        if self.measure == "size_bytes":
+            return size(value)
+        return "–" if value is None else significant(value)
 
 
 @dataclass(frozen=True)

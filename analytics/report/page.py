@@ -119,7 +119,7 @@ def _precision(numbers: Numbers, urges: bool) -> Tile:
     if measured and measured.precision is not None:
         low, high = (words.percent(end) for end in measured.interval)
         expected = f"the model expected {words.percent(measured.expected_precision)}"
-        if numbers.certificate and numbers.certificate.labels:
+        if numbers.certificate and numbers.certificate.bounds:
             expected += f"; at least {words.at_least(numbers.certificate.lower_bound)} for sure"
         return Tile(
             "Measured precision", words.percent(measured.precision), f"{low} – {high}; {expected}", urges

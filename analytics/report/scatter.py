@@ -52,7 +52,9 @@ def between_days(before: Days, now: Days) -> Evidence | None:
     scale = sum(_variance_of_mean(days, *usual) for days in (before, now))
     memory = _memory(residuals)
     widened, growth = _widening(before, now, memory)
-    expected = variance * scale * widened
+    # About their own mean, days that resemble each other vary less than about the true one.
+    of_mean = _resemblance(_weights(before), memory)[0]
+    expected = variance * scale * widened / (1 - of_mean)
     freedom = _days_known(len(before), memory, growth / widened)
     chance = (columns - 1) * sum(1 / _images(weeks) for weeks in (before, now))
     if expected < chance:
@@ -111,9 +113,8 @@ def _variance_of_mean(days: Days, usual_images: float, usual_concentration: floa
 def _residuals(days: Days, roots: _Vector) -> dict[date, list[float]]:
     """Return how far each day's shares are from those of all days, in units of `roots`."""
     mean = _shares(_sum(days.values()))
-    inflation = math.sqrt(len(days) / (len(days) - 1)) if len(days) > 1 else 0.0
     return {
-        day: [inflation * (a - b) / root for a, b, root in zip(_shares(counts), mean, roots, strict=True)]
+        day: [(a - b) / root for a, b, root in zip(_shares(counts), mean, roots, strict=True)]
         for day, counts in days.items()
     }
 
@@ -154,10 +155,20 @@ def _widening(then: Days, now: Days, memory: float) -> tuple[float, float]:
 
     The second number is by how much more it grows with the memory: its derivative.
     """
-    weights: dict[date, float] = {}
-    for days, sign in ((then, -1.0), (now, 1.0)):
-        images = _images(days)
-        weights.update({day: sign * sum(counts) / images for day, counts in days.items()})
+    weights = {**{day: -weight for day, weight in _weights(then).items()}, **_weights(now)}
+    alone = math.fsum(weight * weight for weight in weights.values())
+    variance, growth = _resemblance(weights, memory)
+    return (variance / alone, growth / alone) if variance > alone else (1.0, 0.0)
+
+
+def _weights(days: Days) -> dict[date, float]:
+    """Return each day's part of all images."""
+    images = _images(days)
+    return {day: sum(counts) / images for day, counts in days.items()}
+
+
+def _resemblance(weights: Mapping[date, float], memory: float) -> tuple[float, float]:
+    """Return the variance of a weighted sum of days, in units of one day's, and its derivative."""
     ordered = sorted(weights)
     # A day shares with the days before it what its forerunner shares with them, less for each day between.
     products, slopes, shared, slope = [], [], 0.0, 0.0
@@ -168,10 +179,7 @@ def _widening(then: Days, now: Days, memory: float) -> tuple[float, float]:
         products.append(weights[day] * shared)
         slopes.append(weights[day] * slope)
     alone = math.fsum(weight * weight for weight in weights.values())
-    widened, growth = (
-        (both + 2 * math.fsum(each)) / alone for both, each in ((alone, products), (0, slopes))
-    )
-    return (widened, growth) if widened > 1 else (1.0, 0.0)
+    return alone + 2 * math.fsum(products), 2 * math.fsum(slopes)
 
 
 def _days_known(days: int, memory: float, growth: float) -> float:

@@ -10,6 +10,7 @@ from datetime import date
 
 from analytics.report import challenger
 from analytics.report.numbers import (
+    INPUT_P,
     LASTING_P,
     SIGNIFICANT_P,
     UNUSUAL_P,
@@ -22,7 +23,7 @@ from analytics.report.numbers import (
 )
 from analytics.review import duel
 from analytics.review.certificate import State
-from analytics.text import SPACE, folder, mostly, p_value, percent, plural, seconds, short, weekdays
+from analytics.text import SPACE, folder, mostly, percent, plural, seconds, short, weekdays
 from ingest.stats import binomial_tail, exact_interval
 from workflow.outcome import Outcome
 
@@ -61,6 +62,8 @@ _LOOK = {
     ),
 }
 """Measure → what to do about a change of it."""
+_LOOK_AT_FOLDER = "Look at them: did the camera, the location or the sender change?"
+_EXPLAINED = "The threshold that changed explains it."
 _NAMED = 3
 _NOT_SENT = "Ask who uploads them; if images were uploaded, run scones audit."
 
@@ -304,14 +307,19 @@ def _rejected(numbers: Numbers) -> list[Finding]:
 def _folders(numbers: Numbers, today: date) -> list[Finding]:
     """Find folders with fewer accepted images than before, and folders without new images."""
     found = []
-    if fallen := [of for of in numbers.folders if of.fallen]:
-        worst = fallen[0]
+    fallen = [of for of in numbers.folders if of.fallen]
+    if seems_fallen := fallen or [of for of in numbers.folders if of.seems_fallen]:
+        worst = seems_fallen[0]
         what = (
             f"{percent(worst.accepted_share)} of the images in {folder(worst.folder)} were accepted, "
-            f"{percent(worst.baseline_accepted_share)} before{_and_others(fallen)}."
+            f"{percent(worst.baseline_accepted_share)} before{_and_others(seems_fallen)}."
         )
-        look = "Look at them: did the camera, the location or the sender change?"
-        found.append(Finding(not _threshold_moved(numbers, up=True), what, look))
+        if _threshold_moved(numbers, up=True):
+            found.append(Finding(False, what, _EXPLAINED))
+        elif fallen:
+            found.append(Finding(True, what, _LOOK_AT_FOLDER))
+        else:
+            found.append(Finding(False, what, f"This could be chance. {_LOOK_AT_FOLDER}"))
     before = {of.folder: of.baseline.images for of in numbers.folders if of.baseline and of.baseline.images}
     silent = [of for of in numbers.folders if of.folder in before and not of.tally.images]
     # Folders that are days or orders come and go.
@@ -336,7 +344,7 @@ def _still_blind(numbers: Numbers) -> list[Finding]:
         f"{folder(worst.folder)} were accepted, {percent(worst.reference_accepted_share)} in "
         f"{_reference(numbers)}{_and_others(still)}."
     )
-    return [Finding(True, what, "Look at them: did the camera, the location or the sender change?")]
+    return [Finding(True, what, _LOOK_AT_FOLDER)]
 
 
 def _now_or_lasting(numbers: Numbers, measure: str, now: list[Finding]) -> list[Finding]:
@@ -394,7 +402,7 @@ def _drifted(numbers: Numbers, measure: str, departure: Departure) -> str:
         return f"{share} of the classified images are {short(moved.name)}, {usual} in {then}"
     names = {input_.measure: f"{input_.name.lower()} of the images" for input_ in numbers.inputs}
     name = names.get(measure, "model's confidence")
-    return f"the {name} is not that of {then} (PSI {departure.shift.psi:.2f})"
+    return f"the {name} is not what it was in {then}"
 
 
 def _nth_week(weeks: int) -> str:
@@ -451,8 +459,10 @@ def _below_threshold(numbers: Numbers) -> list[Finding]:
     if abs(below.points) >= BELOW_POINTS and numbers.departures["below"].significant:
         usual = percent(below.usual_share)
         what = f"{percent(below.share)} of the classified images need review, usually {usual}."
-        look = "Look at the least certain images." if below.points > 0 else "Label some accepted images."
-        return [Finding(not _threshold_moved(numbers, up=below.points > 0), what, look)]
+        look = _LOOK["below"] if below.points > 0 else "Label some accepted images."
+        if _threshold_moved(numbers, up=below.points > 0):
+            return [Finding(False, what, _EXPLAINED)]
+        return [Finding(True, what, look)]
     unusual = [day for day in numbers.days if day.unusual]
     if not unusual:
         return []
@@ -549,10 +559,12 @@ def _input(input_: Input, numbers: Numbers) -> list[Finding]:
     shift = departure.shift
     if shift.size in ("unknown", "small") or not departure.significant:
         return []
-    what = f"{input_.name} of the images is not as usual (PSI {shift.psi:.2f}, {p_value(shift.p_value)})."
-    # All of them say what the images are like, and share the level of one test (Bonferroni).
-    is_sure = shift.p_value < UNUSUAL_P / len(numbers.inputs)
-    return [Finding(shift.size == "large" and is_sure, what, _LOOK[input_.measure])]
+    what = f"{input_.name} of the images is not as usual"
+    if numbers.compare and input_.p50 is not None and input_.baseline_p50 is not None:
+        now, then = input_.in_words(input_.p50), input_.in_words(input_.baseline_p50)
+        what += f": half of them are below {now}, in {numbers.compare} below {then}"
+    what += "."
+    return [Finding(shift.size == "large" and shift.p_value < INPUT_P, what, _LOOK[input_.measure])]
 
 
 def _latency(numbers: Numbers) -> list[Finding]:

@@ -59,6 +59,11 @@ class Certificate:
         """Share of the labelled ones that are right."""
         return 1 - self.errors / self.labels if self.labels else None
 
+    @property
+    def bounds(self) -> bool:
+        """Whether the lower bound is worth telling: that of a few labels is below a half."""
+        return self.lower_bound > 0.5
+
 
 def certify(
     is_right: Sequence[bool], images: int, target: float = TARGET, confidence: float = CONFIDENCE

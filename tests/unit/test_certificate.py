@@ -22,6 +22,11 @@ def test_a_week_is_certified_after_enough_labels_without_an_error():
     assert almost.lower_bound < 0.99 <= enough.lower_bound
 
 
+@pytest.mark.parametrize(("labels", "bounds"), [(0, False), (1, False), (40, True)])
+def test_the_bound_of_a_few_labels_is_not_worth_telling(labels, bounds):
+    assert certify([True] * labels, 3_000).bounds is bounds
+
+
 def test_later_errors_withdraw_a_certificate():
     certified = certify([True] * 410, 2_300)
     withdrawn = certify([*[True] * 410, False, False], 2_300)

@@ -121,11 +121,13 @@ def test_no_value_of_an_axis_lies_over_what_is_drawn_however_large_the_text_is(s
         ([0.98, 0.5, 0.51], ["thresholds 0.5, 0.51", "threshold 0.98"]),
     ],
 )
-def test_thresholds_that_are_close_share_a_label(thresholds, labels):
+def test_a_threshold_does_not_cross_the_values_of_the_axis_and_close_ones_share_a_label(thresholds, labels):
     svg = charts.confidence_over_time([Cell(84.0, 1.0, True, 1)], thresholds, MONDAY)
     texts = [text.text for text in read(svg).iter(f"{SVG}text")]
     assert [text for text in texts if text and text.startswith("threshold")] == labels
-    assert svg.count("stroke-dasharray") == len(thresholds)
+    lines = [path.get("d", "") for path in read(svg).iter(f"{SVG}path") if path.get("stroke-dasharray")]
+    assert len(lines) == len(thresholds)
+    assert all(line.startswith(f"M{charts.GUTTER:g} ") for line in lines)
 
 
 @pytest.mark.parametrize(

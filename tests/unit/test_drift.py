@@ -205,7 +205,14 @@ def test_merged_bins_keep_every_image_and_hold_enough_of_the_baseline(counts, gr
     assert [sum(row) for row in merged] == [sum(baseline), sum(current)]
     assert len(merged[0]) == len(merged[1]) <= max(groups, 1)
     if len(merged[0]) > 1:
-        assert min(merged[0]) >= sum(baseline) / groups
+        assert min(merged[0]) >= sum(baseline) / groups / 2
+
+
+def test_bins_that_allow_ten_groups_make_ten():
+    """Fewer groups see less of the same shift, and the limits of the PSI are for ten."""
+    normal = [round(1000 * math.exp(-((bin_ - 15.5) ** 2) / 40)) for bin_ in range(32)]
+    assert max(drift.quantile_groups(normal)) + 1 == 10
+    assert drift.quantile_groups([30, 0, 0, 50, 20, 0]) == [0, 1, 1, 1, 2, 2]
 
 
 def test_one_of_many_that_falls_is_as_sure_as_it_would_be_alone():

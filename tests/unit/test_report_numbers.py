@@ -545,15 +545,8 @@ def _departure(days: pd.DataFrame, mondays: list[date], *, ordered: bool) -> dic
             for name in days.columns
         ]
     )
-    if ordered:  # a tenth of the earlier weeks at least in each group
-        group, here = 0, 0
-        places: list[int] = []
-        for images in a:
-            places.append(group)
-            here += images
-            if here >= a.sum() / 10:
-                group, here = group + 1, 0
-        groups = np.minimum(places, group - 1)
+    if ordered:
+        groups = _tenths(a.tolist())
         then, now, every = (each.T.groupby(groups).sum().T for each in (then, now, every))
         a, b = then.sum(), now.sum()
     test = _between_days(every, now)
@@ -569,7 +562,7 @@ def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, fl
     gap = (share - usual_share) / root
     days = len(then)
     size = then.sum(axis=1).to_numpy(float)
-    residual = (then.to_numpy() / size[:, None] - usual_share) / root * math.sqrt(days / (days - 1))
+    residual = (then.to_numpy() / size[:, None] - usual_share) / root
     week = np.array([day.isocalendar()[1] for day in both.index])
     of_week = np.array([size[week[:days] == each].sum() for each in week[:days]])
     weighted = residual * (size / of_week)[:, None]
@@ -604,7 +597,9 @@ def _between_days(then: pd.DataFrame, now: pd.DataFrame) -> tuple[str, float, fl
         for each in side:
             wider = max(1, usual / sizes[each], few_days[each] / usually_few)
             scale += float((sizes[each] / of_side) ** 2 * wider)
-    expected = total / weeks * scale * widened
+    own = images[~is_now] / images[~is_now].sum()
+    of_mean = own @ memory ** apart[:days, :days] @ own
+    expected = total / weeks * scale * widened / (1 - of_mean)
     chance = (columns - 1) * (1 / images[is_now].sum() + 1 / images[~is_now].sum())
     if expected < chance:
         expected, directions, freedom = chance, columns - 1, days - 1
@@ -703,15 +698,24 @@ def _smirnov(then: list[int], now: list[int]) -> tuple[str, float, float, int | 
 
 
 def _merged(then: list[int], now: list[int]) -> tuple[list[int], list[int]]:
-    """A tenth of the earlier week at least in each bin, and what is left over in the last one."""
-    merged: list[Any] = []
-    left = np.zeros(2, int)
-    for pair in zip(then, now, strict=True):
-        left = left + pair
-        if left[0] >= max(sum(then) / 10, 1):
-            merged, left = [*merged, left], np.zeros(2, int)
-    merged = [*merged[:-1], merged[-1] + left] if merged else [left] if left.any() else []
-    return [int(pair[0]) for pair in merged], [int(pair[1]) for pair in merged]
+    groups = _tenths(then)
+    if not len(groups):
+        return [], []
+    was, is_ = (np.bincount(groups, counts).astype(int).tolist() for counts in (then, now))
+    return was, is_
+
+
+def _tenths(then: list[int]) -> np.ndarray:
+    """Return each bin's group: bins whose middles are in one tenth; a group has half a tenth at least."""
+    upper, images = np.cumsum(then), sum(then)
+    tenth = 10 * (2 * upper - then) // max(2 * images, 1)
+    starts = [0]
+    for place in np.flatnonzero(np.diff(tenth)) + 1:
+        if 20 * sum(then[starts[-1] : place]) >= images:
+            starts.append(int(place))
+    if len(starts) > 1 and 20 * sum(then[starts[-1] :]) < images:
+        starts.pop()
+    return np.searchsorted(starts, np.arange(len(then)), side="right") - 1
 
 
 def _halved(now: list[int], then: list[int]) -> list[dict[str, Any]]:

@@ -192,8 +192,10 @@ def test_a_folder_that_falls_below_a_raised_threshold_is_noted(tmp_path, weeks_a
         ),
     ]
     report = report_of(tmp_path, rows)
-    found = {finding.what.replace("\u00a0", " "): finding.attention for finding in report.verdict.findings}
-    assert found["0.0 % of the images in van-0/ were accepted, 100.0 % before."] is (after < 0.9)
+    found = {finding.what.replace("\u00a0", " "): finding for finding in report.verdict.findings}
+    fallen = found["0.0 % of the images in van-0/ were accepted, 100.0 % before."]
+    assert fallen.attention is (after < 0.9)
+    assert ("threshold" in fallen.action) is (after > 0.9)
 
 
 def test_where_folders_scatter_so_from_week_to_week_one_that_falls_with_the_rest_is_no_alarm(tmp_path):

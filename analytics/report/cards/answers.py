@@ -143,7 +143,14 @@ def below_card(numbers: Numbers) -> Section:
     """Return the share for review by day, with its usual band."""
     unusual = [day.dt for day in numbers.days if day.unusual]
     banded = any(day.usual for day in numbers.days)
-    takeaway = (
+    departure = numbers.departures["below"]
+    changed = (
+        f"{words.percent(departure.share.share)} of the classified images, usually "
+        f"{words.percent(departure.share.usual_share)}. "
+        if departure.significant
+        else ""
+    )
+    takeaway = changed + (
         f"Outside the usual band on {words.weekdays(unusual)}."
         if unusual
         else "Every day is within the usual band."
@@ -252,8 +259,8 @@ def _bound(numbers: Numbers) -> str:
     certificate = numbers.certificate
     if certificate is None:
         return ""
-    if not certificate.labels:
-        return "; without blind labels it has no lower bound"
+    if not certificate.bounds:
+        return "; without more blind labels nothing is certain"
     return f"; it is at least {words.at_least(certificate.lower_bound)}, 95{words.SPACE}% sure"
 
 

@@ -130,11 +130,7 @@ def _folder_row(of: Folder) -> Sequence[str | Markup]:
 def input_card(input_: Input, numbers: Numbers) -> Section:
     """Return how one measure of the images is distributed."""
     departure, compared = numbers.departures[input_.measure], bool(numbers.baseline)
-    bins, size = input_.bins, input_.name == "File size"
-
-    def name(value: float | None) -> str:
-        return words.size(value) if size else "–" if value is None else words.significant(value)
-
+    bins, name = input_.bins, input_.in_words
     if not bins:
         return Section(input_.slug, input_.name, "Not recorded for this week's images.", span="third")
     takeaway = f"Median {name(input_.p50)}" + (f", {name(input_.baseline_p50)} before." if compared else ".")
