@@ -45,7 +45,7 @@ REQUEST_MAX_BYTES = 4_000_000
 @dataclass(frozen=True)
 class _Prepared:
     image: PreparedImage
-    serialize_ms: float
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Steps:
             if isinstance(outcome, EndpointBusy):
                 messages.append(outcome)
                 continue
-            seen = {} if isinstance(each, Exception) else _seen(each)
+            seen = {} if isinstance(each, Exception) else {"image": each.facts}
             origin = {"event": event, "decided_at": decided_at, "execution_arn": execution_arn}
             messages.append({**origin, **seen, **outcome})
         return messages
@@ -116,7 +116,9 @@ class Steps:
                 except Exception as error:
                     yield error
                 else:
-                    yield _Prepared(image, round((read_s + perf_counter() - started) * 1000, 2))
+                    facts: dict[str, Any] = dict(image.facts())
+                    facts["serialize_ms"] = round((read_s + perf_counter() - started) * 1000, 2)
+                    yield _Prepared(image, facts)
 
     def _read(self, event: Mapping[str, Any]) -> tuple[bytes | Exception, float]:
         started = perf_counter()
@@ -201,10 +203,6 @@ class Steps:
             return self.endpoint.classify(self.form.file_of(image.pixels), self.form.content_type)
         except (EndpointBusy, EndpointFault, UnclearAnswer) as error:
             return error
-
-
-def _seen(prepared: _Prepared) -> dict[str, Any]:
-    return {"image": {**prepared.image.facts(), "serialize_ms": prepared.serialize_ms}}
 
 
 def _unseen(error: Exception) -> dict[str, Any]:
