@@ -133,11 +133,19 @@ def keyed(files: Mapping[str, Path], pattern: str) -> dict[str, Path]:
 def notes_on(folder: Path) -> list[str]:
     """Say which files and links of a folder are left out or lead elsewhere, and which names look the same."""
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
-    left_out = Counter(part for path in paths if (part := system_part(path)) and (folder / path).is_file())
+    # With os.path: a link may lead to where this user must not even look, which Path raises.
+    files = {path for path in paths if os.path.isfile(folder / path)}  # noqa: PTH113
+    left_out = Counter(part for path in paths if (part := system_part(path)) and path in files)
     paths = [path for path in paths if not system_part(path)]
     links = {path: _leads_to(folder / path) for path in paths if (folder / path).is_symlink()}
-    files = [path for path in paths if (folder / path).is_file()]
+    closed = [
+        path
+        for path in paths
+        if path not in links and (folder / path).is_dir() and not os.access(folder / path, os.R_OK | os.X_OK)
+    ]
     notes = []
+    if closed:
+        notes.append(f"Folders that cannot be read are left out: {_listed(map(str, closed))}")
     if left_out:
         named = ", ".join(f"{part} ({count:,})" for part, count in sorted(left_out.items()))
         notes.append(f"Files of operating systems and of version control are left out: {named}")
@@ -149,7 +157,7 @@ def notes_on(folder: Path) -> list[str]:
     if outside := {path: to for path, to in targets.items() if not to.is_relative_to(root)}:
         named = _listed(f"{path} → {to}" for path, to in outside.items())
         notes.append(f"Links to images outside of the folder are followed ({len(outside):,}): {named}")
-    if groups := twins(path.as_posix() for path in files):
+    if groups := twins(path.as_posix() for path in paths if path in files):
         notes.append(
             "Names that look the same, and differ only in Unicode normalisation "
             f"({len(groups):,}, each is an image of its own): {_listed(group[0] for group in groups)}"

@@ -124,12 +124,22 @@ def test_a_link_whose_file_cannot_be_read_does_not_end_the_drop(
     (tmp_path / "a.png").write_bytes(IMAGE)
     (tmp_path / "b.png").symlink_to("a.png")
 
-    def refuse(*_: Any, **__: Any) -> Any:
+    def refuse() -> Any:
         raise PermissionError
 
-    monkeypatch.setattr(Path, "open", refuse)
-    assert files_of(tmp_path).keys() == {"a.png"}
-    assert "b.png (nothing that can be read)" in notes_on(tmp_path)[0]
+    for look in ("open", "is_file"):  # the file, and the folder that it is in
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, look, lambda path, *_: refuse() if path.is_symlink() else True)
+            assert files_of(tmp_path).keys() == {"a.png"}
+            assert "b.png (nothing that can be read)" in notes_on(tmp_path)[0]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path.rglob passes it over."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed")
+    assert notes_on(tmp_path) == ["Folders that cannot be read are left out: closed"]
 
 
 # ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────

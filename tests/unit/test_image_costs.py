@@ -3,6 +3,7 @@
 import faulthandler
 import io
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import tracemalloc
 import warnings
 import zlib
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +308,17 @@ def test_work_that_takes_too_much_memory_ends(monkeypatch):
     monkeypatch.setattr(isolation, "MAX_MEMORY_BYTES", 50 << 20)
     with pytest.raises(TooCostly, match="50 MB"):
         run_isolated(lambda: bytes(bytearray(200 << 20)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit of memory holds on Linux alone")
+def test_a_lower_limit_of_the_user_s_own_holds():
+    def within_a_limit():
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        most = pages * resource.getpagesize() + (100 << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        return run_isolated(lambda: b"%d" % (most - resource.getrlimit(resource.RLIMIT_DATA)[0]))
+
+    assert run_isolated(within_a_limit) == b"0"
 
 
 def ended_by(number):
