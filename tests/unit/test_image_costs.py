@@ -274,6 +274,32 @@ def test_a_sequence_header_that_is_split_or_late_is_found():
         assert AvifBoxes(avif_of_extents(extents, data=data)).coded_px == 15_000_000
 
 
+@pytest.mark.parametrize("kind", [b"stco", b"co64"])
+def test_the_first_picture_of_an_animation_is_found_without_its_item(kind):
+    image = Image.new("L", (64, 48))
+    data = encoded(image, "AVIF", speed=10, save_all=True, append_images=[image]).replace(b"iloc", b"free")
+    (at,) = struct.unpack_from(">I", data, data.index(b"stco") + 12)
+    without = data.replace(b"stco", b"free")
+    if kind == b"co64":
+        data = without + a_box(kind, struct.pack(">IQ", 1, at), version=0)
+    assert AvifBoxes(data).coded_px == 64 * 48
+    assert AvifBoxes(without).coded_px == 0
+
+
+@pytest.mark.parametrize("operating_points", [1, 2])
+def test_the_size_is_found_behind_all_that_a_sequence_header_may_have(operating_points):
+    timing = "1" + "01" * 32 + "1" + "0001" + "101" + "1" + f"{9:05b}" + "10" * 21
+    point = "1" * 12 + f"{8:05b}" + "1" + "1" + "01" * 10 + "1" + "1" + "1010"
+    plain_point = "1" * 12 + f"{7:05b}" + "0" + "0"
+    points = f"{operating_points - 1:05b}" + point + plain_point * (operating_points - 1)
+    size = f"{12:04b}{11:04b}{5_000 - 1:013b}{3_000 - 1:012b}"
+    bits = "0000" + "0" + timing + "1" + points + size
+    header = int(bits.ljust(512, "1"), 2).to_bytes(64, "big")
+    unit = b"\x0a" + bytes([len(header)]) + header
+    at = len(avif_of_extents([(0, 0)]))
+    assert AvifBoxes(avif_of_extents([(at, len(unit))], data=unit)).coded_px == 15_000_000
+
+
 def test_an_avif_of_many_hidden_frames_is_bounded():
     plain = encoded(Image.new("L", (2_000, 1_000)), "AVIF", speed=10)
     item = plain[plain.index(b"mdat") + 4 :]
