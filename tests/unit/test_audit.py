@@ -151,6 +151,23 @@ def test_a_later_decision_of_the_same_model_takes_the_place_of_the_earlier_whate
     assert (account.outcome, account.outcomes) == (Outcome.NEEDS_REVIEW, 1)
 
 
+def test_uploads_that_nothing_is_wrong_with_add_up() -> None:
+    audit = Audit()
+    for outcome, is_listed, uploads in (
+        (Outcome.ACCEPTED, True, 3),
+        (Outcome.REJECTED, True, 4),
+        (Outcome.ACCEPTED, True, 5),
+        (Outcome.ACCEPTED, False, 6),
+        (Outcome.REJECTED, False, 7),
+    ):
+        audit.add_settled(Settled(is_listed, outcome, uploads))
+    assert (audit.uploaded, audit.deleted_since) == (12, 13)
+    assert audit.by_outcome == {Outcome.ACCEPTED: 8, Outcome.REJECTED: 4}
+    audit.missing = 5
+    audit.let_wait(3)
+    assert (audit.missing, audit.waiting) == (2, 3)
+
+
 # ── the audit ──────────────────────────────────────────────────────────────────────────────────────────────
 
 OLD = NOON - IN_FLIGHT - timedelta(seconds=1)

@@ -214,8 +214,20 @@ def test_floating_point_grey_looks_as_its_8_bit_version_does():
     assert difference(prepare(encoded(deep, "TIFF"), SIZE_PX).pixels, as_the_model_sees(grey)) < 1
 
 
-def test_grey_levels_that_are_no_numbers_are_corrupt():
-    assert reason_of(encoded(Image.new("F", (8, 8), float("inf")), "TIFF")) == "corrupt"
+@pytest.mark.parametrize("level", ["inf", "-inf"])
+def test_grey_levels_that_are_no_numbers_are_corrupt(level):
+    image = Image.new("F", (8, 8), 0.5)
+    image.putpixel((3, 3), float(level))
+    assert reason_of(encoded(image, "TIFF")) == "corrupt"
+
+
+def test_a_level_below_0_is_black_in_floating_point_and_refused_in_32_bits():
+    """Where 32 bits are read as signed, half of the unsigned levels would be black."""
+    for mode, reason in (("F", None), ("I", "unsupported_format")):
+        image = Image.new(mode, (8, 8), 1)
+        image.putpixel((3, 3), -1)
+        data = encoded(image, "TIFF")
+        assert (reason_of(data) if reason else prepare(data, SIZE_PX).image_format) == (reason or "tiff")
 
 
 def test_16_bit_colour_becomes_rgb():
