@@ -1,8 +1,8 @@
 """The network, in torch, and its translation into nodes of an ONNX graph.
 
-It is the first two thirds of EfficientNet-Lite0, pretrained on the 1.3 million photos of ImageNet. It sees
-small images enlarged, and larger ones as they are. The later layers hold three quarters of the weights and
-look at larger areas than small images have.
+It is the first three quarters of EfficientNet-Lite0, pretrained on the 1.3 million photos of ImageNet. It
+sees small images enlarged, and larger ones as they are. The last layer sees the features of two depths. The
+later layers hold most of the weights and look at larger areas than small images have.
 
 Sources: Tan & Le 2019, https://arxiv.org/abs/1905.11946 (table 1); the Lite variant has no squeeze-and-
 excitation and rectifies to 0 … 6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
@@ -29,8 +29,18 @@ _FROZEN = 4
 """Number of layers, the stem included, that stay as they were pretrained. Edges and colours are the same in
 all photos; without their gradients, training takes a third less time."""
 _STEM_CHANNELS = 32
-_STAGES = ((1, 1, 3, 1, 16), (2, 6, 3, 2, 24), (2, 6, 5, 2, 40), (3, 6, 3, 2, 80), (3, 6, 5, 1, 112))
-"""For each stage: blocks, expansion, kernel size, stride of the first block, channels."""
+_STAGES = (
+    (1, 1, 3, 1, 16),
+    (2, 6, 3, 2, 24),
+    (2, 6, 5, 2, 40),
+    (3, 6, 3, 2, 80),
+    (3, 6, 5, 1, 112),
+    (1, 6, 5, 2, 192),
+)
+"""For each stage: blocks, expansion, kernel size, stride of the first block, channels. Of the last one, the
+first of four blocks."""
+_DEPTHS = 2
+"""Number of last layers whose features, averaged over the image, enter the head."""
 _NORM_EPSILON = 1e-3
 _RECTIFIED_BELOW = 6.0
 _FEW_WEIGHTS = 20_000
@@ -83,13 +93,13 @@ class Network(nn.Module):  # type: ignore[misc]
     def __init__(self, logit_count: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [Convolution(3, _STEM_CHANNELS, 3, stride=2)]
-        before = _STEM_CHANNELS
+        channels = [_STEM_CHANNELS]
         for blocks, widening, kernel, stride, after in _STAGES:
             for number in range(blocks):
-                layers.append(Block(before, after, widening, kernel, stride if number == 0 else 1))
-                before = after
+                layers.append(Block(channels[-1], after, widening, kernel, stride if number == 0 else 1))
+                channels.append(after)
         self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(before, logit_count)
+        self.head = nn.Linear(sum(channels[-_DEPTHS:]), logit_count)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.features[:_FROZEN].requires_grad_(False)
@@ -104,7 +114,12 @@ class Network(nn.Module):  # type: ignore[misc]
         """`(n, 3, h, w)` → `(n, k)`."""
         with torch.no_grad():
             x = self.features[:_FROZEN](x)
-        return self.head(self.features[_FROZEN:](x).mean((2, 3)))
+        x = self.features[_FROZEN:-_DEPTHS](x)
+        averages = []
+        for layer in self.features[-_DEPTHS:]:
+            x = layer(x)
+            averages.append(x.mean((2, 3)))
+        return self.head(torch.cat(averages, dim=1))
 
 
 def seen_px(height_px: int, width_px: int) -> tuple[int, int]:
@@ -195,16 +210,20 @@ class NetworkBody:
         if seen != self.size_px:
             factors = np.array([1, 1, *map(_factor, self.size_px, seen)], dtype=np.float32)
             x = graph.node("Resize", [x, "", graph.constant(factors)], mode="linear")
+        averages = []
         for layers, adds in self.blocks:
             before = x
             for layer in layers:
                 x = layer(graph, x)
             if adds:
                 x = graph.node("Add", [before, x])
-        features = graph.node("Flatten", [graph.node("GlobalAveragePool", [x])])
-        return graph.node(
-            "Gemm", [features, graph.constant(self.weight), graph.constant(self.bias)], transB=1
-        )
+            averages.append(x)
+        averages = [
+            graph.node("Flatten", [graph.node("GlobalAveragePool", [y])]) for y in averages[-_DEPTHS:]
+        ]
+        features = graph.node("Concat", averages, axis=1)
+        weight, bias = graph.half_constant(self.weight), graph.constant(self.bias)
+        return graph.node("Gemm", [features, weight, bias], transB=1)
 
 
 def _factor(side_px: int, seen_px: int) -> np.float32:
