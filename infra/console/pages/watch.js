@@ -20,7 +20,7 @@
   let stale = true, urgent = true, reordered = false, later = 0, drawnAt = 0, saidAt = 0;
   const rows = new Map();  // entry → its <li>
   const number = new Intl.NumberFormat("en");
-  const percent = (share) => share > .9995 && share < 1 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`;
+  const percent = (share) => share > .9995 && share < 1 ? ">\u00a099.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
 
   // ── what the server says ─────────────────────────────────────────────────────────────────────────────────
 
