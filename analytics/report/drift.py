@@ -102,14 +102,19 @@ def p_values_among_others(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]
 
     Images that come together are alike, and shares differ from week to week by more than chance. As in a
     p'-chart, a gap is measured by how much the others scatter: by their median, which the few that really
-    changed do not move. By that and by chance alone it must be unlikely: the larger p counts.
+    changed do not move. What they scatter beyond chance counts by images: it hides in a small place what it
+    shows in a large one. By that and by chance alone a gap must be unlikely: the larger p counts.
     """
-    squares = [_square(*pair) for pair in pairs]
+    squares, sizes = [_square(*pair) for pair in pairs], [_size(*pair) for pair in pairs]
     usual = [min(map(sum, pair)) >= _SCATTERING for pair in pairs]
     found = []
     for place, pair in enumerate(pairs):
-        others = [square for at, square in enumerate(squares) if usual[at] and at != place]
-        scatter = max(median(others) / _MEDIAN_SQUARE, 1.0) if others else 1.0
+        others = [
+            (squares[at] / _MEDIAN_SQUARE - 1) / sizes[at]
+            for at in range(len(pairs))
+            if usual[at] and at != place
+        ]
+        scatter = 1 + max(median(others), 0.0) * sizes[place] if others else 1.0
         p_value = math.erfc(math.sqrt(squares[place] / scatter / 2))
         found.append(max(chi_squared(*pair).p_value, p_value))
     return found
@@ -145,6 +150,12 @@ def _square(baseline: tuple[int, int], current: tuple[int, int]) -> float:
     (a, b), (c, d) = baseline, current
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     return (a * d - b * c) ** 2 * (a + b + c + d) / margins if margins else 0.0
+
+
+def _size(baseline: tuple[int, int], current: tuple[int, int]) -> float:
+    """Return of how many images a share would be known as well as the gap of two rows."""
+    a, b = sum(baseline), sum(current)
+    return a * b / (a + b) if a and b else 0.0
 
 
 def _fisher(column: tuple[int, int], rows: tuple[int, int]) -> Evidence:

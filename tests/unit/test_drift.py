@@ -230,6 +230,15 @@ def test_where_the_others_differ_as_much_a_gap_is_no_evidence():
     assert drift.p_values_among_others([*few, falls])[-1] == pytest.approx(drift.chi_squared(*falls).p_value)
 
 
+def test_the_scatter_of_large_places_does_not_hide_a_small_one_that_falls():
+    """What scatters by four times chance among 400 images scatters by little more than chance among 70."""
+    large = [((3800, 1000), (317 + 28 * sign, 83 - 28 * sign)) for sign in (1, -1, 1, -1, 1, -1, 1, -1, 1)]
+    fell = ((732, 198), (1, 69))
+    *others, p_value = drift.p_values_among_others([*large, fell])
+    assert p_value < 1e-6
+    assert min(others) > 0.1
+
+
 def test_what_a_place_does_now_and_then_is_no_evidence_although_all_others_are_steady():
     unsteady = [(850, 150), (720, 280)] * 6
     assert drift.p_value_among_weeks(unsteady, (715, 285)) > 0.1

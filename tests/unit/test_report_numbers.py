@@ -455,8 +455,13 @@ def _folders(week: pd.DataFrame, before: pd.DataFrame, earlier: pd.DataFrame) ->
     def p_value(name: str | None) -> float:
         if name not in tables:
             return 1.0
-        others = [squares[of] for of, table in tables.items() if of != name and min(map(sum, table)) >= 20]
-        scatter = max(1.0, float(np.median(others)) / scipy.stats.chi2.median(1)) if others else 1.0
+        alike = {of: 1 / (1 / sum(was) + 1 / sum(is_)) for of, (was, is_) in tables.items()}
+        beyond_chance = [
+            (squares[of] / scipy.stats.chi2.median(1) - 1) / alike[of]
+            for of, table in tables.items()
+            if of != name and min(map(sum, table)) >= 20
+        ]
+        scatter = 1 + alike[name] * max(0.0, float(np.median(beyond_chance))) if beyond_chance else 1.0
         among_others = float(scipy.stats.chi2.sf(squares[name] / scatter, 1))
         return min((len(tables) + more) * max(_chi_squared(*tables[name])[2], among_others), 1.0)
 
