@@ -151,7 +151,7 @@ def test_a_later_decision_of_the_same_model_takes_the_place_of_the_earlier_whate
     assert (account.outcome, account.outcomes) == (Outcome.NEEDS_REVIEW, 1)
 
 
-def test_uploads_that_nothing_is_wrong_with_add_up() -> None:
+def test_uploads_add_up() -> None:
     audit = Audit()
     for outcome, is_listed, uploads in (
         (Outcome.ACCEPTED, True, 3),
@@ -163,9 +163,11 @@ def test_uploads_that_nothing_is_wrong_with_add_up() -> None:
         audit.add_settled(Settled(is_listed, outcome, uploads))
     assert (audit.uploaded, audit.deleted_since) == (12, 13)
     assert audit.by_outcome == {Outcome.ACCEPTED: 8, Outcome.REJECTED: 4}
-    audit.missing = 5
+    for uploaded_at, count in ((NOON - 2 * IN_FLIGHT, 5), (NOON, 2)):
+        for _ in range(count):
+            audit.add(Account(replace(an_upload(), uploaded_at=uploaded_at), True, None, 0), NOON, IN_FLIGHT)
     audit.let_wait(3)
-    assert (audit.missing, audit.waiting) == (2, 3)
+    assert (audit.missing, audit.waiting, audit.in_flight, audit.uploaded) == (2, 3, 2, 19)
 
 
 # ── the audit ──────────────────────────────────────────────────────────────────────────────────────────────

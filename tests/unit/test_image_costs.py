@@ -206,6 +206,14 @@ def test_a_jpeg_of_very_many_tables_is_corrupt(marker):
     assert rejection_of(plain[:at] + segment * 470 + plain[at:]) == "corrupt"
 
 
+def test_a_gif_s_frame_is_found_behind_extensions_and_stray_bytes():
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    before = b"\x21\xfe\x03abc\x02de\0" + b"\0\0"
+    data = head + before + b"\x2c" + struct.pack("<HHHHB", 0, 0, 4_000, 3_000, 0)
+    claim = claim_of(data, "GIF")
+    assert (claim.width_px, claim.height_px) == (4_000, 3_000)
+
+
 # ── AVIF ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -295,9 +303,9 @@ def test_the_size_is_found_behind_all_that_a_sequence_header_may_have(operating_
     size = f"{12:04b}{11:04b}{5_000 - 1:013b}{3_000 - 1:012b}"
     bits = "0000" + "0" + timing + "1" + points + size
     header = int(bits.ljust(512, "1"), 2).to_bytes(64, "big")
-    unit = b"\x0a" + bytes([len(header)]) + header
     at = len(avif_of_extents([(0, 0)]))
-    assert AvifBoxes(avif_of_extents([(at, len(unit))], data=unit)).coded_px == 15_000_000
+    for unit in (b"\x0a" + bytes([len(header)]) + header, b"\x08" + header):  # the last one may say no length
+        assert AvifBoxes(avif_of_extents([(at, len(unit))], data=unit)).coded_px == 15_000_000
 
 
 def test_an_avif_of_many_hidden_frames_is_bounded():
