@@ -305,6 +305,21 @@ def test_the_client_reads_what_breaks_off_on_its_way(plain_s3):
         assert Shortcut(plain_s3).get(an_upload()) is None
 
 
+def test_of_an_object_that_is_too_large_the_shortcut_reads_nothing(plain_s3):
+    def answer(request, **_):
+        assert request.stream_output  # otherwise all of it is in memory before anything sees its size
+        headers = HeadersDict({"Content-Length": str(MAX_BYTES + 1)})
+        return AWSResponse(request.url, 200, headers, Unreadable())
+
+    with answering(plain_s3, answer), pytest.raises(RejectedImage, match="too_large"):
+        Shortcut(plain_s3).get(an_upload(size_bytes=0))
+
+
+def test_serialize_reads_by_the_shortcut(monkeypatch):
+    monkeypatch.setattr(Shortcut, "get", lambda _, upload: upload.key.encode())
+    assert serialize.incoming_bucket().read(an_upload()) == an_upload().key.encode()
+
+
 def test_the_shortcut_stores_an_object_as_the_client_does(s3):
     key, body = "фото/a+b %.png", png_bytes()
     stored = Shortcut(s3).put(BUCKET, key, body)

@@ -255,15 +255,19 @@ def test_the_time_of_an_image_holds_its_share_of_the_endpoint_s():
             time.sleep(0.04)
             return super().classify_batch(images, size_px)
 
-    messages = list(run(SOUND, Slow()))
-    assert all(40 / len(messages) <= message["prediction"]["classify_ms"] < 60_000 for message in messages)
+    started = time.perf_counter()
+    shares_ms = [message["prediction"]["classify_ms"] for message in run(SOUND, Slow())]
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    assert 40 / len(SOUND) <= min(shares_ms)
+    assert sum(shares_ms) <= elapsed_ms + 0.1  # each is rounded
 
 
-def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_retried():
+@pytest.mark.parametrize("keys", [OBJECTS, ["good.png"]])
+def test_an_endpoint_that_fails_for_all_is_raised_so_that_the_batch_is_retried(keys):
     fault = EndpointFault("endpoint scones: it is broken")
     endpoint = FakeEndpoint(spoils={pixels_of(key): fault for key in SOUND})
     with pytest.raises(EndpointFault, match="it is broken"):
-        run(OBJECTS, endpoint)
+        run(keys, endpoint)
 
 
 def test_a_busy_endpoint_is_raised():
@@ -289,15 +293,16 @@ def test_a_read_that_ends_early_is_retried():
     assert len(tried) == ATTEMPTS
 
 
-def test_an_image_at_fault_is_not_read_again():
+@pytest.mark.parametrize("key", ["good.png", "gone.png"])
+def test_an_image_that_was_read_or_is_at_fault_is_not_read_again(key):
     tried = []
 
-    def gone(upload):
+    def once(upload):
         tried.append(upload.key)
-        raise RejectedImage("object_gone", "gone")
+        return read(upload)
 
-    run(["good.png"], read=gone)
-    assert len(tried) == 1
+    run([key], read=once)
+    assert tried == [key]
 
 
 @given(st.integers(1, 10**6), st.integers(8, 48))

@@ -129,8 +129,11 @@ def steps(endpoint: Endpoint, read: Any = lambda upload: png_bytes()) -> Steps:
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflow.batch.time.sleep", lambda s: None)
+def pauses_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let pauses take no time; return how long they would have taken."""
+    pauses_s: list[float] = []
+    monkeypatch.setattr("workflow.batch.time.sleep", pauses_s.append)
+    return pauses_s
 
 
 def test_images_that_waited_are_decided_as_their_executions_would_have() -> None:
@@ -155,6 +158,7 @@ def test_what_finds_no_capacity_goes_on_waiting_and_the_others_are_decided() -> 
     endpoint = Endpoint(busy_from=3)
     decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(6)], in_time)
     assert (len(decided.messages), len(decided.waiting)) == (3, 3)
+    assert endpoint.asked == 6 + 1  # it is still busy: the other two are not asked again
 
 
 def test_images_that_no_time_is_left_for_go_on_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +169,13 @@ def test_images_that_no_time_is_left_for_go_on_waiting(monkeypatch: pytest.Monke
     assert (len(decided.messages), decided.waiting_ids) == (2, ["id of 2", "id of 3", "id of 4"])
 
 
-def test_a_peak_within_a_batch_is_asked_again_one_after_the_other() -> None:
-    endpoint = Endpoint(EndpointBusy("throttled"))
+@pytest.mark.parametrize("busy", [1, 3])
+def test_a_peak_within_a_batch_is_asked_again_one_after_the_other(busy: int, pauses_s: list[float]) -> None:
+    endpoint = Endpoint(*[EndpointBusy("throttled")] * busy)
     decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(4)], in_time)
-    assert (len(decided.messages), endpoint.asked) == (4, 5)
+    assert (len(decided.messages), endpoint.asked) == (4, 4 + busy)
+    (pause_s,) = pauses_s
+    assert pause_s > 0
 
 
 def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
