@@ -35,7 +35,9 @@ from tests.builders import (
     png_bytes,
 )
 from workflow import classify
+from workflow.batch import Steps
 from workflow.outcome import Outcome, caught, reason_and_detail
+from workflow.policy import Policy
 
 BUCKET, RESULTS = "scones-incoming", "scones-results"
 FORM = ModelInput.square(32)
@@ -318,6 +320,22 @@ def test_of_an_object_that_is_too_large_the_shortcut_reads_nothing(plain_s3):
 def test_serialize_reads_by_the_shortcut(monkeypatch):
     monkeypatch.setattr(Shortcut, "get", lambda _, upload: upload.key.encode())
     assert serialize.incoming_bucket().read(an_upload()) == an_upload().key.encode()
+
+
+def test_a_batch_reads_objects_and_its_policy_s_file_from_s3(s3):
+    policy = Policy(tuple(f"class {number}" for number in range(1_000)), 0.6, {"class 7": 0.7})
+    file = policy.classes_file()
+    assert file is not None
+    path, content = file
+    s3.put_object(Bucket=RESULTS, Key=path, Body=content)
+    event = put(s3, png_bytes())
+    parameters = {**policy.to_parameters(), "ClassNames": "", "ClassThresholds": ""}
+    endpoint = {"MODEL_IN": "", "ENDPOINT_NAME": "one", "ENDPOINT_ACCEPT": "", "ENDPOINT_SCORES": ""}
+    steps = Steps.connect(
+        {**parameters, **FORM.to_parameters(), **endpoint, "ClassesFile": f"{RESULTS}/{path}"}
+    )
+    assert steps.read(Upload.from_event(event)) == png_bytes()
+    assert (steps.form, steps.endpoint.name, steps.policy) == (FORM, "one", policy)
 
 
 def test_the_shortcut_stores_an_object_as_the_client_does(s3):

@@ -22,11 +22,11 @@ from infra.aws.deploy import parameters_of_model
 from infra.aws.package import LAYOUT, TEMPLATE, build, with_defaults
 from infra.installation import PROJECT
 from infra.stack import Stack
-from ingest.aws import MODEL_INPUTS_PREFIX, IncomingBucket
+from ingest.aws import MODEL_INPUTS_PREFIX, IncomingBucket, ModelInputs
 from ingest.model_input import ModelInput
 from model.files import DEFAULT_MODEL, UnusableModel
 from tests.template import function_timeout_s, resources_of_type, template
-from workflow.aws import BATCH_TIMEOUT_S, Endpoint, connect_classifier
+from workflow.aws import BATCH_TIMEOUT_S, Endpoint, ResultsQueue, WaitingImages, connect_classifier
 from workflow.batch import Steps
 from workflow.policy import Policy
 
@@ -303,8 +303,20 @@ def test_a_serverless_endpoint_gets_the_time_to_start():
         (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_batch.lambda_handler"),
         (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_waiting.lambda_handler"),
         (lambda: ResultsBucket.connect("results")._s3, "analytics.lake.record.lambda_handler"),
+        (lambda: ModelInputs.connect("results")._s3, "ingest.serialize.lambda_handler"),
+        (lambda: ResultsQueue.connect("url")._sqs, "workflow.classify_batch.lambda_handler"),
+        (lambda: WaitingImages.connect("url")._sqs, "workflow.classify_waiting.lambda_handler"),
     ],
-    ids=["serialize", "classify", "classify batch", "classify waiting", "record"],
+    ids=[
+        "serialize",
+        "classify",
+        "classify batch",
+        "classify waiting",
+        "record",
+        "large images",
+        "results",
+        "waiting images",
+    ],
 )
 def test_a_client_times_out_before_its_lambda_does(connect, handler):
     config = connect().meta.config
