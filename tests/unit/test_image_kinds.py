@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from ingest.errors import RejectedImage
+from ingest.formats import HEAD_BYTES, format_of
 from ingest.image import prepare
 from tests.builders import a_picture, encoded, jpeg_bytes, png_bytes
 from tests.matrix import SIDE_PX, bmp, in_mode, picture
@@ -405,6 +406,13 @@ def test_an_avif_whose_first_brand_is_that_of_any_heif_is_read():
     assert prepare(data[:8] + b"mif1" + data[12:], 32).image_format == "avif"
 
 
+def test_a_brand_counts_at_its_place_in_the_list_of_brands_alone():
+    assert format_of(iso_media(b"avis", b"msf1")) == "AVIF"
+    assert rejection_of(iso_media(b"isom", b"mp42", b"heic")).detail.startswith("HEIC is not supported")
+    for no_image in (iso_media(b"isom", b"xavi", b"fxxx"), iso_media(b"isom", b"mp42") + b"avif" * 300):
+        assert rejection_of(no_image).detail == "a video"
+
+
 @pytest.mark.parametrize(
     ("data", "name"),
     [
@@ -437,6 +445,7 @@ def test_an_avif_whose_first_brand_is_that_of_any_heif_is_read():
         (b"\x8aMNG\r\n\x1a\n", "MNG"),
         (b"FLIF\x31\x31", "FLIF"),
         (b"BPG\xfb\0\0", "BPG"),
+        (b"IIU\0\x08\0\0\0", "camera raw"),
         (b"IIRO\x08\0\0\0", "camera raw"),
         (b"FUJIFILMCCD-RAW 0201", "camera raw"),
         (iso_media(b"crx ", b"isom"), "camera raw"),
@@ -476,6 +485,7 @@ def test_an_image_of_another_format_is_refused_with_its_name(data, name):
         (b"RIFF\0\0\0\0AVI LIST", "video"),
         (b"\x1f\x8b\x08", "gzip"),
         (bytes(2) + b"\2" + bytes(11) + b"\x10\0\x18\0", "no known image format"),
+        (b" " * (HEAD_BYTES - len(b"<svg")) + b"<svg>", "no known image format"),
     ],
 )
 def test_what_is_no_image_is_rejected_with_its_name(data, name):
