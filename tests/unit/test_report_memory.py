@@ -131,7 +131,7 @@ def test_a_change_that_stays_is_a_note_from_the_fourth_week_on(tmp_path):
     )
     (found,) = lasting(report)
     assert (found.attention, found.section) == (False, "input-brightness")
-    assert found.what.startswith("Fourth week or longer: the brightness of the images is not that of")
+    assert found.what.startswith("Fourth week or longer: the brightness of the images is not what it was in")
     assert report.verdict.ok
 
 
