@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from PIL import Image
 from urllib3.exceptions import ProtocolError
 
 from ingest import serialize
-from ingest.aws import AccessDenied, IncomingBucket, Shortcut, connect_waiting_queue
+from ingest.aws import AccessDenied, IncomingBucket, Shortcut, connect_waiting_queue, read_object
 from ingest.errors import MAX_BYTES, OthersWait, RejectedImage
 from ingest.image import prepare, prepare_for
 from ingest.model_input import ModelInput
@@ -156,6 +156,23 @@ def test_an_image_goes_on_where_sqs_does_not_say_how_many_wait(s3, monkeypatch, 
     counting(monkeypatch, "https://sqs.us-east-1.amazonaws.com/111122223333/not-there")
     assert invoke(put(s3, png_bytes()))["body"]
     assert "images that wait are not counted" in caplog.text
+
+
+def test_what_an_image_waits_for_besides_its_object_is_soon_given_up(monkeypatch):
+    longest_s = {}
+
+    def client(service, config):
+        attempt_s = config.connect_timeout + config.read_timeout
+        longest_s[service] = config.retries["total_max_attempts"] * attempt_s
+        raise BotoCoreError
+
+    monkeypatch.setattr(boto3, "client", client)
+    counting(monkeypatch, "https://sqs.us-east-1.amazonaws.com/111122223333/waiting")
+    serialize.waiting_queue().check()
+    with pytest.raises(BotoCoreError):
+        read_object(f"{RESULTS}/policy.json")
+    assert longest_s["sqs"] <= 1
+    assert longest_s["s3"] <= 6
 
 
 def test_an_image_too_large_for_the_state_goes_through_s3_and_classify_reads_it(s3, monkeypatch, lines_of):
