@@ -35,6 +35,7 @@ from tests.builders import (
     png_bytes,
 )
 from workflow import classify
+from workflow.aws import Endpoint
 from workflow.batch import Steps
 from workflow.outcome import Outcome, caught, reason_and_detail
 from workflow.policy import Policy
@@ -347,12 +348,20 @@ def test_a_batch_reads_objects_and_its_policy_s_file_from_s3(s3):
     s3.put_object(Bucket=RESULTS, Key=path, Body=content)
     event = put(s3, png_bytes())
     parameters = {**policy.to_parameters(), "ClassNames": "", "ClassThresholds": ""}
-    endpoint = {"MODEL_IN": "", "ENDPOINT_NAME": "one", "ENDPOINT_ACCEPT": "", "ENDPOINT_SCORES": ""}
+    endpoint = {
+        "MODEL_IN": "",
+        "ENDPOINT_NAME": "one",
+        "ENDPOINT_ACCEPT": "text/csv",
+        "ENDPOINT_SCORES": "logits",
+    }
     steps = Steps.connect(
         {**parameters, **FORM.to_parameters(), **endpoint, "ClassesFile": f"{RESULTS}/{path}"}
     )
     assert steps.read(Upload.from_event(event)) == png_bytes()
-    assert (steps.form, steps.endpoint.name, steps.policy) == (FORM, "one", policy)
+    assert (steps.form, steps.policy) == (FORM, policy)
+    assert isinstance(steps.endpoint, Endpoint)
+    asks = (steps.endpoint.name, steps.endpoint._accept, steps.endpoint._scores_are)
+    assert asks == ("one", "text/csv", "logits")
 
 
 def test_the_shortcut_stores_an_object_as_the_client_does(s3):

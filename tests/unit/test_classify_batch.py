@@ -20,7 +20,7 @@ from ingest.waiting import WaitingQueue
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
-from workflow.aws import NotSent, ResultsQueue, npy_header
+from workflow.aws import NotSent, ResultsQueue, WaitingImages, npy_header
 from workflow.batch import ATTEMPTS, REQUEST_MAX_BYTES, Steps
 from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault
@@ -329,6 +329,7 @@ class FakeSqs:
         self.requests: list[list[str]] = []
 
     def send_message_batch(self, QueueUrl, Entries):
+        assert QueueUrl == "queue"
         bodies = [entry["MessageBody"] for entry in Entries]
         assert len({entry["Id"] for entry in Entries}) == len(Entries)
         self.requests.append(bodies)
@@ -371,3 +372,21 @@ def test_a_message_that_is_refused_every_time_is_an_error(no_pauses):
 
     with pytest.raises(NotSent, match="1 of 10 messages"):
         ResultsQueue(Full(), "queue").send_bodies(str(number) for number in range(25))
+
+
+def test_images_that_wait_are_shown_again_by_tens_and_a_refusal_stops_no_other(caplog):
+    asked: list[dict[str, int]] = []
+
+    class Sqs:
+        def change_message_visibility_batch(self, QueueUrl, Entries):
+            assert QueueUrl == "queue"
+            assert len({entry["Id"] for entry in Entries}) == len(Entries)
+            asked.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in Entries})
+            if len(asked) == 1:
+                raise ClientError({"Error": {"Code": "Throttled"}}, "ChangeMessageVisibilityBatch")
+
+    after_s = {f"handle {number}": number for number in range(12)}
+    WaitingImages(Sqs(), "queue").show_again(after_s)
+    assert [len(some) for some in asked] == [10, 2]
+    assert asked[0] | asked[1] == after_s
+    assert "are not shown again soon" in caplog.text
