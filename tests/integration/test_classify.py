@@ -407,6 +407,28 @@ def test_an_endpoint_that_was_busy_is_left_alone_for_a_while(runtime, endpoint, 
     assert not endpoint.is_left_alone
 
 
+def test_a_model_s_error_ends_the_pauses_that_double(runtime, endpoint, monkeypatch):
+    for later_s, code in enumerate(("ThrottlingException", "ModelError", "ThrottlingException")):
+        now_s = 1_000 + later_s * FIRST_PAUSE_S
+        monkeypatch.setattr(endpoint._breaker, "_clock", lambda now_s=now_s: now_s)
+        runtime.fail(code, 424 if code == "ModelError" else 400)
+        with pytest.raises((EndpointBusy, EndpointFault)):
+            ask(endpoint)
+    assert endpoint._breaker.left_s == FIRST_PAUSE_S
+
+
+def test_of_an_answer_no_more_is_read_than_shows_that_it_is_too_long():
+    asked = []
+
+    def read(most_bytes):
+        asked.append(most_bytes)
+        return b"[0.25, 0.75]"
+
+    body = SimpleNamespace(read=read)
+    assert ask(Endpoint(SimpleNamespace(invoke_endpoint=lambda **_: {"Body": body}), "scones")).scores
+    assert asked == [ANSWER_MAX_BYTES + 1]
+
+
 def test_a_model_s_error_is_an_answer_and_the_next_image_is_asked_about(runtime, endpoint):
     runtime.fail("ModelError", 424, OriginalStatusCode=500)
     for _ in range(2):
