@@ -382,6 +382,7 @@ def test_the_client_asks_where_botocore_does_not_have_what_a_lean_request_needs(
     assert sent_by(client.client, Runtime(other)) == sent_by(client.client, client.client)
 
 
+@pytest.mark.usefixtures("runtime")
 def test_the_client_s_own_way_is_not_taken_where_botocore_has_what_a_lean_request_needs(client, monkeypatch):
     monkeypatch.setattr(client.client, "invoke_endpoint", None)
     assert ask(Endpoint(Runtime(client.client), "scones")).scores == Scores([0.25, 0.75])
