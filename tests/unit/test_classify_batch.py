@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, IncompleteReadError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics.lake.schema import row_from_message
@@ -349,6 +349,8 @@ def no_pauses(monkeypatch):
 
 
 @given(st.lists(st.integers(1, 120_000), max_size=40))
+@example([100_000] * 3)
+@example([30_000] * 3)
 def test_outcomes_are_sent_once_each_in_messages_that_the_queue_takes(lengths):
     sqs = FakeSqs()
     messages = [{"number": number, "text": "x" * length} for number, length in enumerate(lengths)]
