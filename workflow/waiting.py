@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 from ingest.upload import Upload
 from workflow.batch import Steps
@@ -14,8 +13,8 @@ FIRST_PAUSE_S = 5
 """Least wait after an image's first attempt. From then on it waits for the queue's visibility timeout. A
 short peak is over by then, and an outage costs one attempt per timeout."""
 SPREAD_S = 10
-"""So much longer some wait. It parts images that were tried together: one for which the endpoint stays busy
-would hold up the same others again and again."""
+"""So much longer the last of a batch waits. It parts images that were tried together, two of them for longer
+than the queue gathers: one for which the endpoint stays busy would hold up the same others for ever."""
 PART_BYTES = 16 * 1024 * 1024
 """Originals that are decided at once. What has been decided of a batch is kept when its time is over."""
 RESERVE_S = 25.0
@@ -39,10 +38,11 @@ class Decided:
     @property
     def shown_soon(self) -> dict[str, int]:
         """Receipt handles of the images that found no capacity for the first time → seconds to wait."""
+        first = [record for record in self.waiting if record["attributes"]["ApproximateReceiveCount"] == "1"]
+        apart_s = SPREAD_S / max(len(first) - 1, 1)
         return {
-            record["receiptHandle"]: FIRST_PAUSE_S + crc32(record["messageId"].encode()) % (SPREAD_S + 1)
-            for record in self.waiting
-            if record["attributes"]["ApproximateReceiveCount"] == "1"
+            record["receiptHandle"]: FIRST_PAUSE_S + round(place * apart_s)
+            for place, record in enumerate(first)
         }
 
 

@@ -13,6 +13,7 @@ from ingest.model_input import ModelInput
 from ingest.upload import Upload
 from ingest.waiting import COUNT_EVERY_S, MANY_WAIT, WaitingQueue
 from tests.builders import FakeContext, an_event, png_bytes
+from tests.template import template
 from workflow import classify_waiting
 from workflow.answers import Scores
 from workflow.batch import Steps
@@ -236,6 +237,10 @@ def test_images_that_are_tried_together_are_soon_apart() -> None:
     records = [a_record(str(number)) for number in range(30)]
     pauses_s = set(Decided(messages=[], waiting=[*records]).shown_soon.values())
     assert len(pauses_s) > 5
+    waits = template()["Resources"]["ClassifyWaitingFunction"]["Properties"]["Events"]["Images"]["Properties"]
+    for other in records[1:]:
+        first_s, second_s = Decided(messages=[], waiting=[records[0], other]).shown_soon.values()
+        assert second_s - first_s > waits["MaximumBatchingWindowInSeconds"]
 
 
 def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
