@@ -184,7 +184,7 @@ def test_a_page_goes_on_after_its_console_was_gone(page: Page, stack: Stack, tmp
     end_console(stack)
     page.wait_until("document.getElementById('live').dataset.is === 'lost'")
     choose(page, "files", images(tmp_path / "lost", 3, seed=5))
-    page.wait_until("!document.getElementById('again').hidden")
+    page.wait_until("document.getElementById('sending').hidden && !document.getElementById('again').hidden")
     assert shown(page, "Not uploaded") == 3
     local.start_console(stack)
     page.wait_until("document.getElementById('live').dataset.is === 'on'")
