@@ -74,9 +74,8 @@ def start(home: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
 
     def start(script: str, *, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
         def ignore() -> None:
-            signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            )  # it is ignored where the tests run in the background
+            for each in (signal.SIGINT, signal.SIGHUP):  # ignored where the tests run in the background
+                signal.signal(each, signal.SIG_DFL)
             for each in ignored:
                 signal.signal(each, signal.SIG_IGN)
 
