@@ -1,4 +1,4 @@
-"""Reads one version of one object, translates S3's errors, and counts the images that wait."""
+"""The edge to AWS: objects, in few steps; S3's errors in our words; how many images wait."""
 
 import http
 import logging

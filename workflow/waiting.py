@@ -21,6 +21,12 @@ RESERVE_S = 25.0
 """Time that must be left for another part: to decode it, to ask the endpoint, and to send the outcomes."""
 
 
+def first_pauses_s(images: int) -> list[int]:
+    """Return how long each image of a batch waits that found no capacity for the first time."""
+    apart_s = SPREAD_S / max(images - 1, 1)
+    return [FIRST_PAUSE_S + round(place * apart_s) for place in range(images)]
+
+
 @dataclass(frozen=True)
 class Decided:
     """What became of a batch of SQS records."""
@@ -38,12 +44,12 @@ class Decided:
     @property
     def shown_soon(self) -> dict[str, int]:
         """Receipt handles of the images that found no capacity for the first time → seconds to wait."""
-        first = [record for record in self.waiting if record["attributes"]["ApproximateReceiveCount"] == "1"]
-        apart_s = SPREAD_S / max(len(first) - 1, 1)
-        return {
-            record["receiptHandle"]: FIRST_PAUSE_S + round(place * apart_s)
-            for place, record in enumerate(first)
-        }
+        first = [
+            record["receiptHandle"]
+            for record in self.waiting
+            if record["attributes"]["ApproximateReceiveCount"] == "1"
+        ]
+        return dict(zip(first, first_pauses_s(len(first)), strict=True))
 
 
 def decide_waiting(

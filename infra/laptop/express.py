@@ -15,7 +15,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.htm
 """
 
 import inspect
-import json
 import re
 from collections import deque
 from collections.abc import Callable
@@ -29,51 +28,37 @@ KEPT = 1_000
 under_way: set[str] = set()
 """ARNs of the executions that this process has started, and that have not ended."""
 
-_IN_HISTORY = "_text_in_history"
-# Of ministack's functions: the text, and what takes its place.
-_RUN = {
-    "    time.sleep(0.15)\n": "",
-    '"input": json.dumps(current_input),': f'"input": {_IN_HISTORY}(execution, current_input),',
-    '"output": json.dumps(current_input),': f'"output": {_IN_HISTORY}(execution, current_input),',
-}
-_TASK = {'"output": json.dumps(task_result),': f'"output": {_IN_HISTORY}(execution, task_result),'}
+_WAIT = "    time.sleep(0.15)\n"
+"""How an execution begins in ministack."""
 
 _PATH = re.compile(r"\$[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 def install() -> None:
     """Install the differences."""
-    setattr(stepfunctions, _IN_HISTORY, text_in_history)
-    stepfunctions._run_execution = changed(stepfunctions._run_execution, _RUN)
-    stepfunctions._execute_task = changed(stepfunctions._execute_task, _TASK)
+    stepfunctions._run_execution = without(stepfunctions._run_execution, _WAIT)
     stepfunctions._add_event = without_history(stepfunctions._add_event)
     emit = without_events(stepfunctions._emit_execution_status_event)
     stepfunctions._emit_execution_status_event = keeping_under_way(emit)
     stepfunctions._evaluate_jsonata = looked_up(stepfunctions._evaluate_jsonata)
 
 
-def changed(function: Callable[..., Any], texts: dict[str, str]) -> Callable[..., Any]:
-    """Return a function of ministack with other texts in its source.
+def without(function: Callable[..., Any], text: str) -> Callable[..., Any]:
+    """Return a function of ministack without a part of its source.
 
     Raises:
         RuntimeError: this release has another source.
     """
     source = inspect.getsource(function)
-    for text, other in texts.items():
-        if text not in source:
-            raise RuntimeError(
-                f"this release of ministack has another {function.__name__}: see infra/laptop/express.py"
-            )
-        source = source.replace(text, other)
+    if text not in source:
+        raise RuntimeError(
+            f"this release of ministack has another {function.__name__}: see infra/laptop/express.py"
+        )
     made: dict[str, Any] = {}
-    exec(compile(source, function.__code__.co_filename, "exec"), function.__globals__, made)  # noqa: S102
-    changed_: Callable[..., Any] = made[function.__name__]
-    return changed_
-
-
-def text_in_history(execution: dict[str, Any], value: Any) -> str:
-    """Return a state's input or output as JSON. An Express workflow has no history: nothing."""
-    return "" if _is_express(execution) else json.dumps(value)
+    code = compile(source.replace(text, ""), function.__code__.co_filename, "exec")
+    exec(code, function.__globals__, made)  # noqa: S102
+    shorter: Callable[..., Any] = made[function.__name__]
+    return shorter
 
 
 def keeping_under_way(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

@@ -210,17 +210,15 @@ class NetworkBody:
         if seen != self.size_px:
             factors = np.array([1, 1, *map(_factor, self.size_px, seen)], dtype=np.float32)
             x = graph.node("Resize", [x, "", graph.constant(factors)], mode="linear")
-        averages = []
+        outputs = []
         for layers, adds in self.blocks:
             before = x
             for layer in layers:
                 x = layer(graph, x)
             if adds:
                 x = graph.node("Add", [before, x])
-            averages.append(x)
-        averages = [
-            graph.node("Flatten", [graph.node("GlobalAveragePool", [y])]) for y in averages[-_DEPTHS:]
-        ]
+            outputs.append(x)
+        averages = [graph.node("Flatten", [graph.node("GlobalAveragePool", [y])]) for y in outputs[-_DEPTHS:]]
         features = graph.node("Concat", averages, axis=1)
         weight, bias = graph.half_constant(self.weight), graph.constant(self.bias)
         return graph.node("Gemm", [features, weight, bias], transB=1)

@@ -34,7 +34,7 @@ from tests.template import resources_of_type, template
 from workflow.aws import BATCH_TIMEOUT_S
 from workflow.batch import BUSY_PAUSE_S, THREADS
 from workflow.breaker import Breaker
-from workflow.waiting import FIRST_PAUSE_S, SPREAD_S
+from workflow.waiting import first_pauses_s
 
 Process = Generator[float, None, Any]
 """Yields the seconds that it sleeps."""
@@ -346,15 +346,15 @@ class System:
             self.usd += requests * USD["sqs_request"]
             busy = yield from self._classify_waiting(len(batch))
             self.hidden -= len(batch)
-            for number, (uploaded_s, receives) in enumerate(batch):
-                if number >= len(batch) - busy:
-                    pause_s = FIRST_PAUSE_S + self.random.randint(0, SPREAD_S)
-                    delay_s = pause_s if receives == 0 else self.visibility_s
-                    self.usd += USD["sqs_request"] / _PER_REQUEST if receives == 0 else 0
-                    self._start(self._later(uploaded_s, receives + 1, delay_s), self.now_s)
-                else:
-                    self.usd += USD["sqs_request"] / _PER_REQUEST
-                    self._decided(uploaded_s, "decided")
+            decided, waiting = batch[: len(batch) - busy], batch[len(batch) - busy :]
+            pauses_s = iter(first_pauses_s(sum(receives == 0 for _, receives in waiting)))
+            for uploaded_s, _ in decided:
+                self.usd += USD["sqs_request"] / _PER_REQUEST
+                self._decided(uploaded_s, "decided")
+            for uploaded_s, receives in waiting:
+                delay_s = next(pauses_s) if receives == 0 else self.visibility_s
+                self.usd += USD["sqs_request"] / _PER_REQUEST if receives == 0 else 0
+                self._start(self._later(uploaded_s, receives + 1, delay_s), self.now_s)
             if len(self.visible) < self.batch_size:
                 yield self.window_s
         self.consuming -= 1
