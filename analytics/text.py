@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import islice
 from unicodedata import category
 
 SPACE = "\u00a0"
@@ -97,6 +98,12 @@ def at_least(share: float) -> str:
 def plural(count: int, thing: str) -> str:
     """Return `1 image`, `2,000 images`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def first_of(names: Iterable[object], most: int = 5) -> str:
+    """Return the first names as `a, b, c`, and a sign where there are more."""
+    first = [str(name) for name in islice(names, most + 1)]
+    return ", ".join(first[:most]) + (", …" if len(first) > most else "")
 
 
 def mostly(name: str, count: int, total: int) -> str:

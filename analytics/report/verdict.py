@@ -23,7 +23,7 @@ from analytics.report.numbers import (
 )
 from analytics.review import duel
 from analytics.review.certificate import State
-from analytics.text import SPACE, folder, mostly, percent, plural, seconds, short, weekdays
+from analytics.text import SPACE, first_of, folder, mostly, percent, plural, seconds, short, weekdays
 from ingest.stats import binomial_tail, exact_interval
 from workflow.outcome import Outcome
 
@@ -581,13 +581,13 @@ def _models(numbers: Numbers) -> list[Finding]:
         for models in (numbers.models, numbers.baseline_models)
     )
     if len(now) > 1:
-        what = f"{len(now)} model versions decided this week: {_listed(now)}."
+        what = f"{len(now)} model versions decided this week: {first_of(now, _NAMED)}."
         return [
             Finding(False, what, "The numbers combine them; compare full weeks before and after the change.")
         ]
     if not now or not then or now == then:
         return []
-    what = f"The model changed from {_listed(then)} to {_listed(now)}."
+    what = f"The model changed from {first_of(then, _NAMED)} to {first_of(now, _NAMED)}."
     return [Finding(False, what, "Other changes may be due to it.")]
 
 
@@ -620,7 +620,3 @@ def _challenger(numbers: Numbers) -> list[Finding]:
         duel.State.NOT_YET: "Labels of images that were drawn at random decide: scones review.",
     }[compared.labels.state]
     return [Finding(False, what, action)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

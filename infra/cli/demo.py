@@ -13,7 +13,8 @@ from infra.cli.words import show_outcomes, shown
 from infra.demo_images import write_images
 from infra.laptop.local import running
 from infra.operations.answers import engine
-from infra.operations.drop import drop, files_of, settle
+from infra.operations.drop import drop, settle
+from infra.operations.image_folder import read_folder
 from infra.operations.write_report import report_of, this_week
 from workflow.outcome import Outcome
 
@@ -40,7 +41,7 @@ def run(words: Terminal, answers: Terminal, folder: Path, images: int = IMAGES) 
         words.print(f"Up at {stack.endpoint_url}. Dropping the images into s3://{stack.incoming_bucket}")
         started = time.monotonic()
         with progress_bar(words) as progress:
-            dropped = drop(stack, files_of(folder / "images"), progress)
+            dropped = drop(stack, read_folder(folder / "images").files, progress)
             settled = settle(stack, dropped, progress, PATIENCE_S)
         seconds = time.monotonic() - started
         show_outcomes(answers, settled)

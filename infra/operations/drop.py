@@ -4,12 +4,11 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,14 +19,11 @@ from analytics.lake.aws import ResultsBucket
 from analytics.questions.queries import InternalValue, internal_query
 from infra.operations.answers import engine
 from infra.operations.arrivals import Arrivals, Found
-from infra.operations.listing import matches
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
 from ingest.aws import Shortcut
-from ingest.errors import MAX_BYTES, RejectedImage, SconesError
-from ingest.formats import HEAD_BYTES, format_of
-from ingest.system_files import system_part, twins
+from ingest.errors import MAX_BYTES
 from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
@@ -37,13 +33,6 @@ POLL_S = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
 """Bounds of the pause between two questions, in usual ones: asking takes CPU time from what is waited for."""
 DAY = timedelta(days=1)
-_NAMED = 5
-"""Most names in one note."""
-_IMAGE = "an image"
-
-
-class NothingToDrop(SconesError):
-    """The folder has no images."""
 
 
 @dataclass(frozen=True)
@@ -75,100 +64,6 @@ class Settled:
     latency_p50_ms: int | None = None
     """Half of the uploads had their outcome so soon. None where objects were not just uploaded."""
     latency_p95_ms: int | None = None
-
-
-def files_of(folder: Path) -> dict[str, Path]:
-    """Return every file below a folder by its key: its path from there, with slashes.
-
-    Files of systems and links that lead to no image are left out; see `notes_on`. A key is UTF-8. Other
-    bytes of a name are written as in Python, `\\xff`.
-
-    Raises:
-        NothingToDrop: there is none.
-    """
-    files = {
-        os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path
-        for path in sorted(folder.rglob("*"))
-        if not system_part(path.relative_to(folder))
-        and (_leads_to(path) == _IMAGE if path.is_symlink() else path.is_file())
-    }
-    if not files:
-        raise NothingToDrop(f"{folder}: there are no images in it")
-    return files
-
-
-def _leads_to(link: Path) -> str:
-    """Return what a link leads to.
-
-    An unpacked archive may have links to any file of this machine: what is no image must not be sent.
-    """
-    try:
-        if link.is_dir():
-            return "a folder"
-        if not link.is_file():
-            return "no file"
-        with link.open("rb") as file:
-            format_of(file.read(HEAD_BYTES))
-    except OSError:
-        return "nothing that can be read"
-    except RejectedImage as rejected:
-        return "no image" if rejected.reason == "not_an_image" else _IMAGE
-    return _IMAGE
-
-
-def keyed(files: Mapping[str, Path], pattern: str) -> dict[str, Path]:
-    """Return files by keys that a stack classifies: below its prefix, without those of another ending.
-
-    Raises:
-        NothingToDrop: none has the ending.
-    """
-    prefix = pattern.partition("*")[0]
-    below = {key if key.startswith(prefix) else f"{prefix}{key}": path for key, path in files.items()}
-    fitting = {key: path for key, path in below.items() if matches(key, pattern)}
-    if not fitting:
-        raise NothingToDrop(f"none of the files is an image of this stack: its keys are like {pattern}")
-    return fitting
-
-
-def notes_on(folder: Path) -> list[str]:
-    """Say which files and links of a folder are left out or lead elsewhere, and which names look the same."""
-    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
-    # With os.path: a link may lead to where this user must not even look, which Path raises.
-    files = {path for path in paths if os.path.isfile(folder / path)}  # noqa: PTH113
-    left_out = Counter(part for path in paths if (part := system_part(path)) and path in files)
-    paths = [path for path in paths if not system_part(path)]
-    links = {path: _leads_to(folder / path) for path in paths if (folder / path).is_symlink()}
-    closed = [
-        path
-        for path in paths
-        if path not in links and (folder / path).is_dir() and not os.access(folder / path, os.R_OK | os.X_OK)
-    ]
-    notes = []
-    if closed:
-        notes.append(f"Folders that cannot be read are left out: {_listed(map(str, closed))}")
-    if left_out:
-        named = ", ".join(f"{part} ({count:,})" for part, count in sorted(left_out.items()))
-        notes.append(f"Files of operating systems and of version control are left out: {named}")
-    if away := {path: what for path, what in links.items() if what != _IMAGE}:
-        named = _listed(f"{path} ({what})" for path, what in away.items())
-        notes.append(f"Links that lead to no image are left out ({len(away):,}): {named}")
-    targets = {path: (folder / path).resolve() for path, what in links.items() if what == _IMAGE}
-    root = folder.resolve()
-    if outside := {path: to for path, to in targets.items() if not to.is_relative_to(root)}:
-        named = _listed(f"{path} → {to}" for path, to in outside.items())
-        notes.append(f"Links to images outside of the folder are followed ({len(outside):,}): {named}")
-    if groups := twins(path.as_posix() for path in paths if path in files):
-        notes.append(
-            "Names that look the same, and differ only in Unicode normalisation "
-            f"({len(groups):,}, each is an image of its own): {_listed(group[0] for group in groups)}"
-        )
-    return notes
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Return the first names, and a sign that there are more."""
-    first = list(islice(names, _NAMED + 1))
-    return ", ".join(first[:_NAMED]) + (", …" if len(first) > _NAMED else "")
 
 
 def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dropped]:

@@ -12,7 +12,8 @@ from typing import Any
 from PIL import Image
 from rich.progress import Progress
 
-from infra.operations.drop import Dropped, NothingToDrop, Settled, Since, files_of, settle, version_of
+from infra.operations.drop import Dropped, Settled, Since, settle, version_of
+from infra.operations.image_folder import NothingToDrop, read_folder
 from infra.stack import Stack
 
 SMOKE, TRAFFIC = "smoke/", "traffic/"
@@ -99,7 +100,7 @@ class _Choice:
         self.since: Since | None = None
         """Of executions by hand: when the oldest object was stored, and when the first execution started."""
         folder = Path(source)
-        self._files = list(files_of(folder).values()) if folder.is_dir() else []
+        self._files = list(read_folder(folder).files.values()) if folder.is_dir() else []
         self._keys = [] if self._files else self._listed(source)
         if not self._files and not self._keys:
             raise NothingToDrop(

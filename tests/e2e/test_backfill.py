@@ -15,7 +15,8 @@ from infra.demo_images import write_images
 from infra.operations.answers import engine
 from infra.operations.audit import Audited, audit
 from infra.operations.backfill import Ended, backfill, wait
-from infra.operations.drop import drop, files_of, settle
+from infra.operations.drop import drop, settle
+from infra.operations.image_folder import read_folder
 from infra.operations.redrive import Redriven, redrive
 from infra.operations.rejected import download, rejected_images
 from infra.stack import Stack
@@ -77,7 +78,7 @@ def by_events(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("images")
     write_images(folder, IMAGES, seed=11)
     with progress_bar(Console(quiet=True)) as progress:
-        dropped = drop(stack, files_of(folder), progress)
+        dropped = drop(stack, read_folder(folder).files, progress)
         assert settle(stack, dropped, progress, PATIENCE_S).missing == []
     return {row["key"]: row for row in ask(stack, "SELECT * FROM predictions")}
 

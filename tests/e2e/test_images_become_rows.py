@@ -29,7 +29,8 @@ from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
 from infra.operations.answers import engine
 from infra.operations.audit import reconciled_in_athena, reconciled_of
-from infra.operations.drop import Dropped, Settled, drop, files_of, settle
+from infra.operations.drop import Dropped, Settled, drop, settle
+from infra.operations.image_folder import read_folder
 from infra.operations.import_capture import import_capture, judgement
 from infra.operations.listing import listed
 from infra.operations.story import tell
@@ -53,7 +54,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settled(stack: Stack, images: Path) -> Settled:
     with progress_bar(Console(quiet=True)) as progress:
-        dropped = drop(stack, files_of(images), progress)
+        dropped = drop(stack, read_folder(images).files, progress)
         return settle(stack, dropped, progress, PATIENCE_S)
 
 

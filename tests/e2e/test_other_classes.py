@@ -18,7 +18,8 @@ from infra.aws.changes import DeployFailed
 from infra.cli.terminal import progress_bar
 from infra.laptop.local import running, up
 from infra.operations.answers import engine
-from infra.operations.drop import drop, files_of, settle
+from infra.operations.drop import drop, settle
+from infra.operations.image_folder import read_folder
 from infra.operations.load_labels import load_labels
 from infra.operations.write_sheet import review
 from ingest.aws import MODEL_INPUTS_PREFIX
@@ -61,7 +62,8 @@ def test_drawn_poppies_tulips_and_willows_end_as_rows_with_their_labels(model: P
         running(tmp_path / "home", tmp_path / "stack.json", model=model, model_in=IN_LAMBDA) as stack,
         progress_bar(Console(quiet=True)) as progress,
     ):
-        settled = settle(stack, drop(stack, files_of(tmp_path / "images"), progress), progress, PATIENCE_S)
+        dropped = drop(stack, read_folder(tmp_path / "images").files, progress)
+        settled = settle(stack, dropped, progress, PATIENCE_S)
         with engine(stack, tmp_path / "results") as answers:
             rows = answers.query(
                 "SELECT key, label, cardinality(probabilities) AS classes, model_version, endpoint "
@@ -132,7 +134,8 @@ def test_a_thousand_classes_go_the_whole_way_with_no_more_permissions_than_neede
         progress_bar(Console(quiet=True)) as progress,
         engine(stack, tmp_path / "results") as answers,
     ):
-        settled = settle(stack, drop(stack, files_of(tmp_path / "images"), progress), progress, PATIENCE_S)
+        dropped = drop(stack, read_folder(tmp_path / "images").files, progress)
+        settled = settle(stack, dropped, progress, PATIENCE_S)
         version = stack.client("s3").head_object(Bucket=stack.incoming_bucket, Key="0.png")["VersionId"]
         batch = {"events": [an_event("0.png", version, bucket=stack.incoming_bucket)], "execution_arn": "one"}
         functions = stack.client("lambda").list_functions()["Functions"]

@@ -1,6 +1,5 @@
-"""infra.operations.drop: every file of a folder has a key of its own, whatever its name."""
+"""infra.operations.drop: what is put must fit the disk, and waiting asks at a fair pace."""
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -9,138 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra.operations.drop import NothingToDrop, drop, files_of, keyed, notes_on, pause_factor
+from infra.operations.drop import drop, pause_factor
 from infra.space import NotEnoughSpace, disk_bytes
-
-
-def test_a_file_s_key_is_its_path_from_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "van-07").mkdir()
-    (tmp_path / "van-07" / "ü %.png").write_bytes(b"image")
-    assert files_of(tmp_path) == {"van-07/ü %.png": tmp_path / "van-07" / "ü %.png"}
-
-
-def test_names_that_are_no_text_are_keys_of_their_own(tmp_path: Path) -> None:
-    """A key is UTF-8; a file's name on Linux is bytes."""
-    for name in (b"\xff.png", b"\xfe.png"):
-        (tmp_path / os.fsdecode(name)).write_bytes(name)
-    assert {key: path.read_bytes() for key, path in files_of(tmp_path).items()} == {
-        "\\xff.png": b"\xff.png",
-        "\\xfe.png": b"\xfe.png",
-    }
-
-
-def test_a_folder_without_files_is_nothing_to_drop(tmp_path: Path) -> None:
-    with pytest.raises(NothingToDrop):
-        files_of(tmp_path)
-
-
-def test_files_get_keys_that_the_stack_classifies() -> None:
-    files = {name: Path(name) for name in ("a.jpg", "camera/b.jpg", "c.png")}
-    assert keyed(files, "*") == files
-    assert keyed(files, "camera/*.jpg") == {
-        "camera/a.jpg": Path("a.jpg"),
-        "camera/b.jpg": Path("camera/b.jpg"),
-    }
-    with pytest.raises(NothingToDrop, match=r"keys are like camera/\*\.tif"):
-        keyed(files, "camera/*.tif")
-
-
-def test_files_of_operating_systems_are_left_out_and_named(tmp_path: Path) -> None:
-    thumbnail = "b/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg"
-    for name in ("a.png", "._a.png", ".DS_Store", "b/Thumbs.db", thumbnail, "__MACOSX/._a.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"image")
-    assert files_of(tmp_path).keys() == {"a.png"}
-    (note,) = notes_on(tmp_path)
-    assert note.endswith("left out: .DS_Store (1), ._* (1), @eaDir (1), Thumbs.db (1), __MACOSX (1)")
-
-
-def test_nothing_but_files_of_operating_systems_is_nothing_to_drop(tmp_path: Path) -> None:
-    (tmp_path / ".DS_Store").write_bytes(b"")
-    with pytest.raises(NothingToDrop):
-        files_of(tmp_path)
-
-
-def test_names_that_look_the_same_are_dropped_and_named(tmp_path: Path) -> None:
-    for name in ("v\u00e9lo.png", "ve\u0301lo.png", "other.png"):
-        (tmp_path / name).write_bytes(b"image")
-    assert len(files_of(tmp_path)) == 3
-    (note,) = notes_on(tmp_path)
-    assert "differ only in Unicode normalisation (1, each is an image of its own): ve\u0301lo.png" in note
-
-
-def test_an_ordinary_folder_needs_no_note(tmp_path: Path) -> None:
-    (tmp_path / ".hidden.png").write_bytes(b"image")
-    assert notes_on(tmp_path) == []
-    assert files_of(tmp_path).keys() == {".hidden.png"}
-
-
-# ── links ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-IMAGE = b"\x89PNG\r\n\x1a\n"
-
-
-def test_links_to_images_are_followed_and_those_that_lead_out_of_the_folder_are_named(tmp_path: Path) -> None:
-    """As in folders of git-annex, DVC and Hugging Face, where each image is a link."""
-    folder, elsewhere = tmp_path / "images", tmp_path / "cache"
-    for number in range(7):
-        stored = (folder / ".git" / "annex" if number == 0 else elsewhere) / f"{number}"
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        stored.write_bytes(IMAGE)
-        (folder / f"{number}.png").symlink_to(stored)
-    assert files_of(folder).keys() == {f"{number}.png" for number in range(7)}
-    left_out, followed = notes_on(folder)
-    assert left_out.endswith(": .git (1)")
-    assert f"followed (6): 1.png → {elsewhere.resolve() / '1'}, " in followed
-    assert followed.endswith(", …")
-
-
-def test_links_that_lead_to_no_image_are_left_out_and_named(tmp_path: Path) -> None:
-    """An archive may have a link to any file of the machine that unpacks it."""
-    folder = tmp_path / "images"
-    (folder / "day").mkdir(parents=True)
-    (folder / "day" / "a.png").write_bytes(IMAGE)
-    (tmp_path / "password").write_text("secret", encoding="utf-8")
-    for name, target in (
-        ("key.png", tmp_path / "password"),
-        ("gone.png", Path("nowhere")),
-        ("round.png", Path("round.png")),
-        ("today", Path("day")),
-        ("up", Path("..")),
-    ):
-        (folder / name).symlink_to(target)
-    assert files_of(folder).keys() == {"day/a.png"}
-    (note,) = notes_on(folder)
-    assert note.endswith(
-        "left out (5): gone.png (no file), key.png (no image), round.png (no file), today (a folder), "
-        "up (a folder)"
-    )
-
-
-def test_a_link_whose_file_cannot_be_read_does_not_end_the_drop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.png").write_bytes(IMAGE)
-    (tmp_path / "b.png").symlink_to("a.png")
-
-    def refuse() -> Any:
-        raise PermissionError
-
-    for look in ("open", "is_file"):  # the file, and the folder that it is in
-        with monkeypatch.context() as patched:
-            patched.setattr(Path, look, lambda path, *_: refuse() if path.is_symlink() else True)
-            assert files_of(tmp_path).keys() == {"a.png"}
-            assert "b.png (nothing that can be read)" in notes_on(tmp_path)[0]
-
-
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Path.rglob passes it over."""
-    (tmp_path / "closed").mkdir()
-    (tmp_path / "open").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed")
-    assert notes_on(tmp_path) == ["Folders that cannot be read are left out: closed"]
-
 
 # ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +27,7 @@ def test_what_the_disk_cannot_hold_is_not_begun(tmp_path: Path, monkeypatch: pyt
     progress: Any = None
     said = f"{tmp_path}: 24,576 bytes of disk are needed, 24,575 are free."
     with pytest.raises(NotEnoughSpace, match=re.escape(said)):
-        drop(stack, files_of(tmp_path), progress)
+        drop(stack, {"a.png": tmp_path / "a.png"}, progress)
 
 
 def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +37,7 @@ def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.
     s3 = SimpleNamespace(put_object=lambda **_: {"VersionId": "1"}, meta=meta)
     stack: Any = SimpleNamespace(home=None, incoming_bucket="images", client=lambda _: s3)
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, advance=lambda _: None)
-    assert [each.key for each in drop(stack, files_of(tmp_path), progress)] == ["a.png"]
+    assert [each.key for each in drop(stack, {"a.png": tmp_path / "a.png"}, progress)] == ["a.png"]
 
 
 # ── waiting for outcomes ───────────────────────────────────────────────────────────────────────────────────

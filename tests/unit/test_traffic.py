@@ -23,7 +23,8 @@ from infra.cli.main import scones
 from infra.operations import drop
 from infra.operations import traffic as module
 from infra.operations.arrivals import Found
-from infra.operations.drop import Dropped, NothingToDrop, Settled
+from infra.operations.drop import Dropped, Settled
+from infra.operations.image_folder import NothingToDrop
 from infra.operations.traffic import smoke, traffic, went_well
 from tests.builders_table import a_row
 

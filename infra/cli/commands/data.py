@@ -101,13 +101,14 @@ def drop(folder: Path, patience_s: float, on: str | None, as_json: bool) -> None
     """
     stack = systems.current_stack(on)
     from analytics.text import plural
-    from infra.operations.drop import drop, files_of, keyed, notes_on, settle
+    from infra.operations.drop import drop, settle
+    from infra.operations.image_folder import keyed, read_folder
 
-    for note in notes_on(folder):
+    found = read_folder(folder)
+    for note in found.notes:
         words.print(note, highlight=False, soft_wrap=True)
-    files = files_of(folder)
-    fitting = keyed(files, stack.key_pattern)
-    if others := len(files) - len(fitting):
+    fitting = keyed(found.files, stack.key_pattern)
+    if others := len(found.files) - len(fitting):
         words.print(
             f"{plural(others, 'file')} left out: the stack takes keys like {stack.key_pattern}.",
             highlight=False,
