@@ -42,10 +42,19 @@ def take_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
+def forget_impossible_sizes() -> None:
+    """Remove a size of the terminal that is not a size, as some jobs set it: 0 columns show nothing."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "1")
+        if size.strip("0123456789") or not size.strip("0"):
+            del os.environ[name]
+
+
 def main() -> None:
     """Run a command."""
     open_streams()
     take_utf8()
+    forget_impossible_sizes()
     # A command makes many objects while it is loaded, and all of them stay: looking for garbage takes .1 s.
     gc.set_threshold(100_000)
     # Whatever the user's own setting is, nobody else may write what this process and its children make.

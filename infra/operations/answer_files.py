@@ -1,5 +1,6 @@
 """Answers of queries as files, and their cells as text."""
 
+import csv
 import io
 import json
 import math
@@ -23,7 +24,10 @@ def text_of(value: Any) -> str:
 
 
 def _csv(frame: "pd.DataFrame") -> bytes:
-    text: str = frame.map(_cell).to_csv(index=False)
+    cells = frame.map(_cell)
+    text: str = cells.to_csv(index=False)
+    if "\r" in text:  # which Python quotes from version 3.13 on
+        text = cells.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "backslashreplace")
 
 

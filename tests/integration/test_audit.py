@@ -1,6 +1,8 @@
 """An audit of a stack counts and lists what has no row, or two, and counts what waits in the queues."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +11,13 @@ from typing import Any
 import boto3
 import pytest
 
+from analytics.athena.engine import QueryFailed
+from analytics.athena.local import LocalEngine
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
+from analytics.lake.schema import LISTING_TABLE, PREFIX
+from analytics.questions.queries import views
+from analytics.reconciliation import listing_key, write_listing
 from infra.operations import audit as module
 from infra.operations.audit import ModelInputs, Queues, audit
 from infra.operations.listing import listed
@@ -23,8 +30,8 @@ WAITING = {"results": 1, "undelivered": 2, "unrecorded": 3, "waiting": 1}
 
 @pytest.fixture
 def stack(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a stack with messages in its queues, and an empty state folder."""
-    monkeypatch.setenv("SCONES_HOME", str(tmp_path))
+    """Return a stack with messages in its queues, and a state folder that is not there yet."""
+    monkeypatch.setenv("SCONES_HOME", str(tmp_path / "not" / "yet"))
     sqs = boto3.client("sqs")
     for bucket in (INCOMING, RESULTS):
         s3.create_bucket(Bucket=bucket)
@@ -82,8 +89,8 @@ def test_what_is_missing_or_doubled_is_counted_and_listed(
     assert (sum(totals.by_outcome.values()), totals.in_flight, totals.is_clean) == (2, 0, False)
     assert found.queues == Queues(results=1, waiting=1, undelivered=2, unrecorded=3)
     assert found.listed_in == {
-        "missing": tmp_path / "audit" / "missing.jsonl",
-        "doubled": tmp_path / "audit" / "doubled.jsonl",
+        "missing": tmp_path / "not" / "yet" / "audit" / "missing.jsonl",
+        "doubled": tmp_path / "not" / "yet" / "audit" / "doubled.jsonl",
     }
     of_missing = sorted(lines(found.listed_in["missing"]), key=lambda line: line["key"])
     assert [line["key"] for line in of_missing] == ["a/missing.png", "b/missing ü.png"]
@@ -139,3 +146,45 @@ def test_an_inventory_takes_the_place_of_a_listing(
     found = audit(stack, "a/", "s3://inventories/manifest.json", timedelta(0))
     assert asked == [(s3, "s3://inventories/manifest.json", INCOMING, "a/")]
     assert (found.totals.uploaded, found.totals.waiting, found.totals.deleted_since) == (1, 1, 1)
+
+
+def test_on_aws_a_listing_of_its_own_stands_beside_the_results_until_athena_has_answered(
+    stack: Any, uploads: None, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another audit's listing at the same time is neither counted nor deleted."""
+    results = ResultsBucket(s3, RESULTS)
+    write_listing(tmp_path / "other.parquet", listed(s3, INCOMING))
+    results.upload(tmp_path / "other.parquet", listing_key("other"))
+    expected = audit(stack, "b/", in_flight=timedelta(0)).totals
+    where, fails = ("the client of Athena", "the database", "the workgroup"), False
+
+    class AthenaOverS3:
+        def __init__(self, *given: str) -> None:
+            assert given == where
+
+        def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+            paths = [path for prefix in (PREFIX, LISTING_TABLE) for path, _ in results.list_files(prefix)]
+            folder = tmp_path / f"seen-{fails}"
+            results.download(paths, folder)
+            if fails:
+                raise QueryFailed("no answer")
+            with closing(LocalEngine(folder, views())) as engine:
+                yield from engine.stream(sql)
+
+    monkeypatch.setattr(module, "Athena", AthenaOverS3)
+    clients = {"s3": s3, "sqs": stack.client("sqs"), "athena": where[0]}
+    on_aws: Any = SimpleNamespace(**{**vars(stack), "endpoint_url": None, "client": clients.__getitem__})
+    on_aws.database, on_aws.workgroup = where[1:]
+    assert audit(on_aws, "b/", in_flight=timedelta(0)).totals == expected
+    assert (expected.uploaded, expected.waiting, expected.doubled, expected.deleted_since) == (2, 1, 1, 1)
+    fails = True
+    with pytest.raises(QueryFailed):
+        audit(on_aws)
+    assert len(list(tmp_path.glob(f"seen-*/{LISTING_TABLE}/*/listing.parquet"))) == 4
+    assert [path for path, _ in results.list_files(LISTING_TABLE)] == [listing_key("other")]
+
+
+def test_keys_that_the_stack_does_not_classify_are_not_missing(stack: Any, uploads: None) -> None:
+    stack.key_pattern = "b/*ü.png"
+    totals = audit(stack, "b/", in_flight=timedelta(0)).totals
+    assert (totals.uploaded, totals.waiting) == (1, 1)

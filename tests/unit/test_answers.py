@@ -41,6 +41,10 @@ TOP = Scores([0.9], ["motorcycle"])
         ),
         ('{"probabilities": [[0.9, 0.1]], "labels": [["motorcycle", "bicycle"]]}', [NAMED]),
         ('{"probabilities": [[0.9, 0.1]], "labels": ["motorcycle", "bicycle"]}', [NAMED]),
+        (  # as many images as classes
+            '{"probabilities": [[0.9, 0.1], [0.2, 0.8]], "labels": ["motorcycle", "bicycle"]}',
+            [NAMED, Scores([0.2, 0.8], ["motorcycle", "bicycle"])],
+        ),
         # lines
         ('{"prediction": [0.1, 0.9]}\n\n{"prediction": [0.6, 0.4]}\n', [ONE, OTHER]),
         ("[0.1, 0.9]\r\n[0.6, 0.4]", [ONE, OTHER]),
@@ -55,6 +59,9 @@ TOP = Scores([0.9], ["motorcycle"])
             '"top": ["a", "b"]}',
             [NAMED],
         ),
+        # numbers that JSON does not have
+        ("[0.5, NaN, Infinity, -Infinity, 1e999]", [Scores([0.5, None, None, None, None])]),
+        ("0.5,nan,inf,-inf,1e999", [Scores([0.5, None, None, None, None])]),
         # CSV with names
         (
             '"tabby, tabby cat",dog\n0.1,0.9\n0.6,0.4',
@@ -103,6 +110,7 @@ def test_logits_are_taken_where_the_scores_are_logits() -> None:
             '[{"probabilities": [0.9, 0.1], "id2label": {"0": "b", "1": "a"}}]',
             "may name its classes under 'id2label'",
         ),
+        ('{"probabilities": [0.9, 0.1], "ClassMap": {"0": "b", "1": "a"}}', "under 'ClassMap'"),
         ('[{"label": "a", "score": 0.5}, {"label": "a", "score": 0.5}]', "a label has several scores"),
         ('[{"label": 1, "score": 0.5}]', "the label 1 is not text: set EndpointAccept"),
         ("[0.5, [0.5]]", "a list mixes scores and lists"),
@@ -169,10 +177,12 @@ def test_probabilities_by_name_are_no_logits(text: str) -> None:
         '{"prediction": 0.1}\n{"prediction": 0.9}',
         "0.1\n0.9",
         "0.1,0.9",
+        '{"score": 0.1, "prediction": false, "model": ["net"]}\n{"score": 0.9, "prediction": true}',
     ],
 )
 def test_a_sigmoid_has_one_number_for_each_image_where_the_parameter_says_so(text: str) -> None:
     assert read_answer_to(2, text.encode(), "sigmoid") == [Scores([0.1]), Scores([0.9])]
+    assert read_answer(text.encode(), "sigmoid") == [Scores([0.1]), Scores([0.9])]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,7 @@ def test_an_answer_to_another_number_of_images_is_refused(images: int, text: str
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" \n", b"<html>", b"[0.5", b"\xff\xfe", b"a,b", b'"a', b'{"a": 1}\n<', b"[" * 10**5],
+    [b"", b" \n", b"<html>", b"[0.5", b"\xff\xfe", b"a,b", b'"a', b'0.1,"0.9', b'{"a": 1}\n<', b"[" * 10**5],
 )
 def test_what_is_no_such_text_is_not_readable(body: bytes) -> None:
     with pytest.raises(NotReadable, match="neither JSON nor JSON Lines nor CSV"):

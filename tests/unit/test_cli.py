@@ -1,5 +1,6 @@
 """infra.cli.main: what is asked for wrongly is refused before anything is done, in one sentence."""
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from infra.aws.account import Account
 from infra.aws.changes import Change
 from infra.cli import systems
 from infra.cli.main import main, scones
+from infra.cli.terminal import WIDEST, Terminal
 from infra.installation import PROJECT
 from infra.stack import NotUp
 from tests.console import A_STACK
@@ -180,6 +182,18 @@ def test_nobody_else_may_write_what_a_command_makes(monkeypatch, tmp_path) -> No
         assert made.stat().st_mode & 0o777 == 0o755
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("size", ["0", "", "-1", "wide"])
+def test_a_terminal_of_no_size_gets_answers(monkeypatch, size) -> None:
+    """As in jobs of an editor or a container. A command printed nothing, and ended with 0."""
+    widths = []
+    monkeypatch.setenv("COLUMNS", size)
+    monkeypatch.setenv("LINES", size)
+    monkeypatch.setattr("infra.cli.main.main", lambda: widths.append(Terminal(file=io.StringIO()).width))
+    launcher.main()
+    assert widths == [WIDEST]
+    assert "LINES" not in os.environ
 
 
 def test_words_that_a_terminal_cannot_show_do_not_stop_a_command() -> None:

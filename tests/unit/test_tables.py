@@ -98,6 +98,16 @@ def test_a_map_and_an_array_are_json_in_csv(capsys: Any) -> None:
     assert list(csv.reader(io.StringIO(out))) == [["map", "array"], ['{"ä": 0.55}', "[1, 2]"], ["", ""]]
 
 
+def test_a_key_with_a_carriage_return_is_one_cell_of_csv(capsys: Any) -> None:
+    keys = pd.DataFrame({"key": ["a\rb.png", "a\nb.png", "a\r\nb.png", None], "n": [1.5, 2, 3, None]})
+    _, _, out = written(capsys, keys, "csv")
+    assert list(csv.reader(io.StringIO(out, newline=""))) == [
+        ["key", "n"],
+        *(["a\rb.png", "1.5"], ["a\nb.png", "2.0"], ["a\r\nb.png", "3.0"]),
+        ["", ""],
+    ]
+
+
 def test_csv_leaves_every_other_value_as_pandas_writes_it(capsys: Any) -> None:
     """A column of numbers with NULL, of whole numbers, of times and of truths."""
     flat = FRAME.drop(columns=["probabilities", "counts"]).assign(
