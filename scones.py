@@ -67,6 +67,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
+    finally:
+        # Python looks through all objects as it ends, three times: that takes .15 s, and changes nothing.
+        gc.freeze()
 
 
 if __name__ == "__main__":

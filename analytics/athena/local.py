@@ -18,14 +18,12 @@ class LocalEngine:
     def __init__(
         self, folder: Path, views: Mapping[str, str] = {}, *, database: str | None = None, threads: int = 2
     ) -> None:
-        """Open a folder and create the views; see `LocalAthena`.
+        """Open a folder, with views; see `LocalAthena`.
 
         Raises:
-            QueryRefused: a view's SELECT cannot be translated.
             ValueError: the folder's name has a character that DuckDB takes for a pattern.
         """
-        with _own_errors():
-            self._athena = LocalAthena(folder, views, schemas=SCHEMAS, database=database, threads=threads)
+        self._athena = LocalAthena(folder, views, schemas=SCHEMAS, database=database, threads=threads)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         """Run one read-only statement; see `Engine`."""

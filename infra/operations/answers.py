@@ -7,7 +7,6 @@ from pathlib import Path
 from analytics.athena.engine import Engine, QueryResult, Record
 from analytics.athena.frames import Athena
 from analytics.athena.local import LocalEngine
-from analytics.lake.aws import ResultsBucket
 from analytics.lake.mirror import mirror
 from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
@@ -38,7 +37,9 @@ class _Mirrored:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._athena = LocalEngine(folder, views(), database=stack.database)
-        self._athena.load()  # while the client is made and the files are looked at
+        self._athena.load()  # while boto3 is loaded, the client is made and the files are looked at
+        from analytics.lake.aws import ResultsBucket
+
         self._bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:

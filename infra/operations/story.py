@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analytics import text as words
 from analytics.lake.order import SortKey, generation_of, sort_key
@@ -16,9 +16,11 @@ from infra.installation import how
 from infra.operations.listing import matches
 from infra.stack import STACK_NAME
 from ingest.upload import Upload
-from model.training.neighbours import Neighbour
 from workflow.outcome import IMPORTED_BUCKET, Outcome, rank_of
 from workflow.policy import UNLIKE_TRAINING, Policy
+
+if TYPE_CHECKING:  # numpy and onnxruntime: not before an image is compared
+    from model.training.neighbours import Neighbour
 
 _JPEG = b"\xff\xd8"
 """First bytes of a JPEG file."""
@@ -110,7 +112,7 @@ class Seen:
 class Neighbours:
     """The nearest training images, or why there are none."""
 
-    images: Sequence[Neighbour] = ()
+    images: "Sequence[Neighbour]" = ()
     why_none: str | None = None
 
 

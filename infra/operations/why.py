@@ -1,6 +1,7 @@
 """Gathers what is known about one image: S3's listing, every row and label, the queues, and its pixels."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
@@ -9,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import unquote_plus
 
-import numpy as np
 from botocore.exceptions import ClientError
-from numpy.typing import NDArray
 
 from analytics.athena.engine import Engine
 from analytics.questions.queries import CONSOLE_DAYS, internal_query
@@ -36,12 +35,14 @@ from ingest.model_input import ModelInput
 from ingest.upload import NULL_VERSION, Upload
 from ingest.waiting import depth
 from model.files import DEFAULT_MODEL, read_card
-from model.training.neighbours import nearest
 from workflow.outcome import messages_of
 from workflow.policy import Policy
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from infra.operations.redrive import Message
+    from model.training.neighbours import Neighbour
 
 ROWS_MOST = 1_000
 """Most rows about a key, and most versions of it, that are read: the latest ones."""
@@ -96,44 +97,49 @@ def facts_about(
         QueryFailed: the engine could not answer.
     """
     now = datetime.now(UTC)
-    s3 = client("s3")
-    versions, markers = _listed(s3, stack.incoming_bucket, key)
-    if version_id:
-        versions = _with_version(s3, stack.incoming_bucket, key, version_id, versions)
-    rows = _rows(answers, key, version_id, versions, since)
-    chosen = _chosen(versions, rows, version_id)
-    facts = Facts(
-        bucket=stack.incoming_bucket,
-        key=key,
-        key_pattern=stack.key_pattern,
-        now=now,
-        versions=versions,
-        markers=markers,
-        rows=rows,
-        chosen=chosen,
-        stack_name=stack.name,
-        is_on_aws=stack.endpoint_url is None,
-    )
-    if chosen is None:
+    clients = {service: client(service) for service in ("s3", "cloudformation")}
+    s3 = clients["s3"]
+    # What waits for different servers waits at once, and the network is loaded while they answer.
+    with ThreadPoolExecutor() as pool:
+        deciding = pool.submit(_decides_by, clients.__getitem__, stack.name)
+        versions, markers = _listed(s3, stack.incoming_bucket, key)
+        if version_id:
+            versions = _with_version(s3, stack.incoming_bucket, key, version_id, versions)
+        listed = next((each.upload for each in versions if _is_version(each.upload, version_id)), None)
+        looking = pool.submit(_seen, s3, listed, deciding)
+        comparing = pool.submit(_nearest, looking, model) if listed else None
+        rows = _rows(answers, key, version_id, versions, since)
+        chosen = _chosen(listed, rows, version_id)
+        facts = Facts(
+            bucket=stack.incoming_bucket,
+            key=key,
+            key_pattern=stack.key_pattern,
+            now=now,
+            versions=versions,
+            markers=markers,
+            rows=rows,
+            chosen=chosen,
+            stack_name=stack.name,
+            is_on_aws=stack.endpoint_url is None,
+        )
+        if chosen is None:
+            return replace(
+                facts,
+                queues=_queues(stack, client("sqs"), key, None),
+                near_keys=near_keys(s3, stack.incoming_bucket, key),
+            )
+        own = [row for row in rows if row.upload.upload_id == chosen.upload_id]
+        dating = pool.submit(_recorded_at, s3, stack.results_bucket, own)
+        is_decided = any(row.counts for row in own)
         return replace(
             facts,
-            queues=_queues(stack, client("sqs"), key, None),
-            near_keys=near_keys(s3, stack.incoming_bucket, key),
+            labels=_labels(answers, chosen.upload_id, {row.dt for row in own}) if own else (),
+            queues=Queues() if is_decided else _queues(stack, client("sqs"), key, chosen.upload_id),
+            recorded_at=dating.result(),
+            policy=deciding.result()[0],
+            seen=looking.result()[0],
+            neighbours=_neighbours(own, looking, comparing, model),
         )
-    own = [row for row in rows if row.upload.upload_id == chosen.upload_id]
-    policy, form = _decides_by(client, stack.name)
-    is_listed = any(each.upload.upload_id == chosen.upload_id for each in versions)
-    is_decided = any(row.counts for row in own)
-    seen, pixels = _seen(s3, chosen, form, is_listed=is_listed)
-    return replace(
-        facts,
-        labels=_labels(answers, chosen.upload_id, {row.dt for row in own}) if own else (),
-        seen=seen,
-        neighbours=_neighbours(own, pixels, model),
-        recorded_at=dict(_recorded_at(s3, stack.results_bucket, own)),
-        queues=Queues() if is_decided else _queues(stack, client("sqs"), key, chosen.upload_id),
-        policy=policy,
-    )
 
 
 def near_keys(s3: Any, bucket: str, key: str) -> list[str]:
@@ -224,17 +230,18 @@ def _is_version(upload: Upload, version_id: str | None) -> bool:
     return version_id is None or version_id in (upload.version_id or NULL_VERSION, upload.etag)
 
 
-def _chosen(versions: Sequence[Stored], rows: Sequence[Row], version_id: str | None) -> Upload | None:
-    """Return the upload to tell about: with the time of its event, which its rows have, if it has rows."""
+def _chosen(listed: Upload | None, rows: Sequence[Row], version_id: str | None) -> Upload | None:
+    """Return the upload to tell about: with the time of its event, which its rows have, if it has rows.
+
+    Args:
+        listed: the latest of the listed ones that were asked for.
+        rows: of the key.
+        version_id: of the upload that was asked for.
+    """
     uploads = [row.upload for row in sorted(rows, key=lambda row: row.sort_key)]
-    listed = [each.upload for each in versions]
-    if version_id:
-        wanted = [each for each in (*uploads, *listed) if _is_version(each, version_id)]
-    else:
-        latest = max((*listed, *uploads), key=lambda each: each.uploaded_at, default=None)
-        first = listed[0] if listed else latest
-        wanted = [each for each in (*uploads, *listed) if first and each.upload_id == first.upload_id]
-    return wanted[0] if wanted else None
+    gone = [each for each in uploads if _is_version(each, version_id)]
+    meant = listed or max(gone, key=lambda each: each.uploaded_at, default=None)
+    return next((each for each in uploads if meant and each.upload_id == meant.upload_id), meant)
 
 
 def _rows(
@@ -306,25 +313,41 @@ def _decides_by(client: Client, stack_name: str) -> tuple[Policy, ModelInput]:
 
 
 def _seen(
-    s3: Any, upload: Upload, form: ModelInput, *, is_listed: bool
-) -> tuple[Seen, NDArray[np.uint8] | None]:
-    """Return what the model sees of an object, and its pixels `(height, width, 3)`."""
-    if not is_listed:
+    s3: Any, listed: Upload | None, deciding: "Future[tuple[Policy, ModelInput]]"
+) -> "tuple[Seen, Image | None]":
+    """Return what the model sees of an object, and its pixels, once its form is known."""
+    if listed is None:
         return Seen(b"", {}, "this version is not in the bucket"), None
-    data = original(s3, upload.bucket, upload.key, upload.version_id)
+    data = original(s3, listed.bucket, listed.key, listed.version_id)
     if data is None:
         return Seen(b"", {}, "the object cannot be read, or is too large"), None
+    _, form = deciding.result()
     try:
         prepared = prepare_for(form, data)
     except RejectedImage as rejected:
         return Seen(b"", {}, str(rejected)), None
-    return Seen(form.file_of(prepared.pixels), prepared.facts()), np.asarray(prepared.pixels)
+    return Seen(form.file_of(prepared.pixels), prepared.facts()), prepared.pixels
 
 
-def _neighbours(rows: Sequence[Row], pixels: NDArray[np.uint8] | None, model: Path) -> Neighbours:
-    """Return the training images nearest to an image that a model decided about."""
+def _nearest(looking: "Future[tuple[Seen, Image | None]]", model: Path) -> "list[Neighbour]":
+    """Return the training images nearest to what the model sees, once that is known."""
+    import numpy as np  # it takes a tenth of a second, and onnxruntime some more
+
+    from model.training.neighbours import nearest
+
+    _, pixels = looking.result()
+    return [] if pixels is None else nearest(model, np.asarray(pixels), NEAREST)
+
+
+def _neighbours(
+    rows: Sequence[Row],
+    looking: "Future[tuple[Seen, Image | None]]",
+    comparing: "Future[list[Neighbour]] | None",
+    model: Path,
+) -> Neighbours:
+    """Return the training images nearest to an image, if the model that has them decided about it."""
     versions = {row.model_version for row in rows if row.counts and row.model_version}
-    if not versions or pixels is None:
+    if not versions or comparing is None or looking.result()[1] is None:
         return Neighbours()
     version = read_card(model)["model_version"]
     if version not in versions:
@@ -333,13 +356,14 @@ def _neighbours(rows: Sequence[Row], pixels: NDArray[np.uint8] | None, model: Pa
             why_none=f"{decided} decided, and {model} holds {version}: give its folder, as MODEL or --model"
         )
     try:
-        return Neighbours(nearest(model, pixels, NEAREST))
+        return Neighbours(comparing.result())
     except FileNotFoundError:
         return Neighbours(why_none=f"{model} keeps no features of its training images; a new training does")
 
 
-def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> Iterator[tuple[str, datetime]]:
-    """Yield when the files of rows that count were written."""
+def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> dict[str, datetime]:
+    """Return when the files of rows that count were written."""
+    found = {}
     for path in {row.path for row in rows if row.counts}:
         try:
             head = s3.head_object(Bucket=results_bucket, Key=path)
@@ -348,7 +372,8 @@ def _recorded_at(s3: Any, results_bucket: str, rows: Sequence[Row]) -> Iterator[
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
         else:
-            yield path, head["LastModified"].astimezone(UTC)
+            found[path] = head["LastModified"].astimezone(UTC)
+    return found
 
 
 def _queues(stack: Stack, sqs: Any, key: str, upload_id: str | None) -> Queues:

@@ -21,5 +21,6 @@ def test_its_errors_are_those_of_both_engines(tmp_path):
             run("DROP TABLE predictions")
         with pytest.raises(QueryFailed, match="Division by zero"):
             run("SELECT 1 / x FROM (VALUES 0) AS t (x)")
+    broken = LocalEngine(tmp_path, {"broken": "SELECT nothing FROM predictions"})
     with pytest.raises(QueryRefused, match="The view broken"):
-        LocalEngine(tmp_path, {"broken": "SELECT nothing FROM predictions"})
+        broken.query("SELECT * FROM broken")

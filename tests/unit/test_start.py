@@ -56,6 +56,18 @@ def test_a_command_that_does_little_imports_little(arguments: list[str], tmp_pat
     assert done.stderr.splitlines()[-1] == "HEAVY"
 
 
+def test_a_command_that_ends_does_not_look_for_garbage() -> None:
+    code = (
+        "import atexit, gc, scones\n"
+        "atexit.register(lambda: print(len(gc.get_objects()) < gc.get_freeze_count()))\n"
+        "scones.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["down"], ["query", "SELECT 1"]], ids=str)
 def test_a_command_that_does_little_costs_a_few_times_its_libraries(
     arguments: list[str], tmp_path: Path

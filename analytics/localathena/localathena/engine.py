@@ -7,9 +7,10 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,7 @@ from localathena.files import FILE_SIZE, FILE_TIME, TableFiles, table_names
 from localathena.process import Duck, DuckError
 from localathena.results import frame_of
 from localathena.scalars.failures import FAILURE
-from localathena.tables import Parameter, Table, Translation
-from localathena.translate import translate
+from localathena.tables import Parameter, Table, Tables, Translation
 from localathena.types import MIXED, Column, quoted, text
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class LocalAthena:
         memory_bytes: int = 2_000_000_000,
         timeout_s: float = 600.0,
     ) -> None:
-        """Open a folder, and create the views, each an Athena SELECT over the tables and views before it.
+        """Open a folder, with views, each an Athena SELECT over the tables and views before it.
 
+        A view is translated with the first statement that names it. That is refused if the view cannot be.
         A table named in `schemas` exists without a file too, and older files may lack some of its columns.
         Any other table has the schema of its first file. With a `database`, tables can be qualified with that
         one only; else with any. With a `location`, as `s3://bucket`, `"$path"` shows files as if the folder
@@ -68,7 +69,6 @@ class LocalAthena:
         more than `memory_bytes`, is stopped.
 
         Raises:
-            QueryRefused: a view's SELECT cannot be translated.
             ValueError: the folder's name has a character that DuckDB takes for a pattern.
         """
         folder = folder.resolve()
@@ -84,11 +84,16 @@ class LocalAthena:
             TableFiles(name, folder, scratch, schemas.get(name), location=location, glue=glue.get(name))
             for name in sorted({*schemas, *table_names(folder)})
         ]
-        self._tables = {files.name: files.table for files in self._files}
-        self._glue = glue
-        self._definitions = {files.name: files.changed_definition() or "" for files in self._files}
+        self._definitions = {files.name: files.definition() for files in self._files}
+        """Table or view → the statement that defines it in DuckDB: tables come first, which views read."""
+        self._defined: dict[str, str] = {}
+        """Those that DuckDB has executed."""
+        tables = {files.name: files.table for files in self._files}
+        made: dict[str, Callable[[], Table]] = {}
         for name, sql in views.items():
-            self._define_view(name, sql)
+            before = Tables(tables, made)
+            made[name] = cache(partial(_view, name, sql, before, database, glue.get(name), self._definitions))
+        self._tables = Tables(tables, made)
         self._settings = [
             f"SET {setting}"
             for setting in (
@@ -166,6 +171,8 @@ class LocalAthena:
         self._clean_up()
 
     def _translated(self, sql: str, parameters: Sequence[Parameter]) -> Translation:
+        from localathena.translate import translate  # sqlglot: not before the first statement
+
         translation = translate(sql, self._tables, parameters, self._database)
         if any(column.type.zone == MIXED for column in translation.columns):
             raise QueryRefused(
@@ -231,25 +238,37 @@ class LocalAthena:
             self._look_for_files()
         self._duck.execute(sql)
 
-    def _define_view(self, name: str, sql: str) -> None:
-        try:
-            translation = translate(sql, self._tables, (), self._database)
-        except QueryRefused as error:
-            raise QueryRefused(f"The view {name}: {error}") from error
-        names = ", ".join(quoted(column.name) for column in translation.columns)
-        self._definitions[name] = f"CREATE VIEW {quoted(name)}({names}) AS {translation.sql}"
-        self._tables[name] = Table(name, translation.columns, view_sql=sql, glue=self._glue.get(name))
-
     def _look_for_files(self) -> None:
-        """Start DuckDB if it does not run, and define the tables again whose files have changed."""
-        changed = {files.name: files.changed_definition() for files in self._files}
-        definitions = {name: definition for name, definition in changed.items() if definition}
-        self._definitions |= definitions
+        """Start DuckDB if it does not run, and define what is new or whose files have come or gone."""
+        for files in self._files:
+            self._definitions[files.name] = files.definition()
         if self._duck.is_running:
-            for definition in definitions.values():
-                self._duck.execute(definition)
+            for name, definition in self._definitions.items():
+                if self._defined.get(name) != definition:
+                    self._duck.execute(definition)
         else:
             self._duck.start(["SET TimeZone='UTC'", *self._definitions.values(), *self._settings])
+        self._defined = dict(self._definitions)
+
+
+def _view(
+    name: str,
+    sql: str,
+    before: Tables,
+    database: str | None,
+    glue: Mapping[str, Any] | None,
+    definitions: dict[str, str],
+) -> Table:
+    """Translate a view, and put its definition among the others."""
+    from localathena.translate import translate
+
+    try:
+        translation = translate(sql, before, (), database)
+    except QueryRefused as error:
+        raise QueryRefused(f"The view {name}: {error}") from error
+    names = ", ".join(quoted(column.name) for column in translation.columns)
+    definitions[name] = f"CREATE OR REPLACE VIEW {quoted(name)}({names}) AS {translation.sql}"
+    return Table(name, translation.columns, view_sql=sql, glue=glue)
 
 
 def _reason(error: str, names: Mapping[str, str]) -> str:

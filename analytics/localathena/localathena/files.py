@@ -68,17 +68,10 @@ class TableFiles:
         """Whether some files may lack columns."""
         self.has_sizes = False
         """Whether the size and the time of each file are asked for, which costs a look at each."""
-        self._defined: str | None = None
 
-    def changed_definition(self) -> str | None:
-        """Return the view to (re)create: at first, when the first file arrives, when the last one goes."""
-        definition = self._definition(next(_parquet_files(self._folder), None) is not None)
-        if definition == self._defined:
-            return None
-        self._defined = definition
-        return definition
-
-    def _definition(self, has_files: bool) -> str:
+    def definition(self) -> str:
+        """Return the view, which changes when the first file arrives, and when the last one goes."""
+        has_files = next(_parquet_files(self._folder), None) is not None
         sources = [str(self._first)]
         if has_files:
             sources.append(f"{self._folder}/{_PATTERN}")

@@ -21,13 +21,13 @@ def translate(
 ) -> Translation:
     """Translate one read-only statement of Athena's, each `?` standing for one parameter.
 
-    Names may be qualified with `AwsDataCatalog` and the database: with any, if `database` is None.
+    Tables are found by their names in lower case. Names may be qualified with `AwsDataCatalog` and the
+    database: with any, if `database` is None.
 
     Raises:
         QueryRefused: it reads something else than the tables, or has no translation with the same meaning.
     """
     ensure_it_reads(sql)
-    by_name = {name.lower(): table for name, table in tables.items()}
     bare = COMMENTS.sub(" ", sql).strip()
     if explained := EXPLAIN.match(bare):
         if re.search(r"\bTYPE\s+VALIDATE\b", explained[0], re.IGNORECASE):
@@ -42,11 +42,11 @@ def translate(
     if SHOWING.match(bare):
         from localathena.listing import listed
 
-        return listed(by_name, bare, database)
+        return listed(tables, bare, database)
     from localathena.parsing import parse  # sqlglot's dialect comes with the first statement
 
     try:
-        names = Names(by_name, database)
+        names = Names(tables, database)
         relation = Queries(names).query(parse(sql, parameters), {}, None)
     except RecursionError:
         raise QueryRefused("The statement is nested too deeply.") from None

@@ -51,6 +51,8 @@ def main() -> None:
     os.dup2(2, 1)  # what DuckDB prints is no answer
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, sys.stdin.buffer), daemon=True).start()
+    if requests.empty():  # started ahead: DuckDB needs numpy for the first function in Python
+        import numpy  # noqa: F401
     config, limit_bytes = requests.get()
     duck = _Duck(duckdb.connect(config=config))
     _limit_memory(limit_bytes)

@@ -250,9 +250,23 @@ def test_maps_come_back_as_dicts(engine: LocalAthena):
     assert engine.query(sql).frame["probabilities"].tolist() == [{"bicycle": 0.25, "poppy": 0.75}]
 
 
-def test_a_view_that_cannot_be_translated_is_refused_by_name(folder: Path):
-    with pytest.raises(QueryRefused, match="The view broken: The column nothing"):
-        LocalAthena(folder, {"broken": "SELECT nothing FROM predictions"}, schemas=SCHEMAS)
+def test_a_view_is_translated_with_the_first_statement_that_names_it(folder: Path):
+    views = {
+        "labelled": "SELECT dt, label FROM predictions",
+        "broken": "SELECT nothing FROM predictions",
+        "itself": "SELECT * FROM itself",
+    }
+    engine = LocalAthena(folder, views, schemas=SCHEMAS, threads=1)
+    all_rows = [len(DAYS) * ROWS_A_DAY]
+    assert engine.query("SELECT count(*) AS n FROM predictions").frame["n"].tolist() == all_rows
+    assert engine.query("SELECT count(*) AS n FROM Labelled").frame["n"].tolist() == all_rows
+    for _ in range(2):
+        with pytest.raises(QueryRefused, match="The view broken: The column nothing"):
+            engine.query("SELECT * FROM broken")
+    with pytest.raises(QueryRefused, match="The view itself: There is no table itself"):
+        engine.query("SELECT * FROM itself")
+    assert set(engine.query("SHOW TABLES").frame["tab_name"]) >= views.keys()
+    engine.close()
 
 
 def test_a_database_other_than_its_own_is_refused(folder: Path):
