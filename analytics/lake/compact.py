@@ -36,7 +36,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     days = []
     for day in compact(results_bucket(), before=datetime.now(UTC).date(), keep_inputs=True):
         logger.info(
-            "compacted", dt=day.dt, files_before=day.files_before, files=day.files, rows=day.rows.current
+            "compacted", dt=day.dt, files_before=day.files_before, files=day.files, uploads=day.uploads
         )
         days.append(day.dt)
     metrics.add_metric(name="DaysCompacted", unit=MetricUnit.Count, value=len(days))

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from analytics.lake.merge import Rows, merge
+from analytics.lake.merge import merge
 from analytics.lake.order import SortKey, generation_of
 from analytics.lake.schema import PREFIX
 from ingest.errors import SconesError
@@ -63,7 +63,7 @@ class Compacted:
     dt: str
     files_before: int
     files: int
-    rows: Rows
+    uploads: int
 
 
 def to_compact(files: Iterable[tuple[str, int]], before: date | None = None) -> list[Day]:
@@ -139,7 +139,7 @@ def compact_day(
             files.upload(file, path)
         if not keep_inputs or merged.files.keys() <= read.keys():
             files.delete(sorted(read.keys() - merged.files.keys()))
-    return Compacted(day.dt, len(day.paths), len(merged.files), merged.rows)
+    return Compacted(day.dt, len(day.paths), len(merged.files), merged.uploads)
 
 
 def _is_one_generation(paths: Iterable[str]) -> bool:

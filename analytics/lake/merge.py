@@ -40,23 +40,12 @@ class UnreadableFile(SconesError):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Number of rows that a merge read and wrote."""
-
-    read: int
-    current: int
-    """One per upload."""
-    history: int
-    """All others."""
-
-
-@dataclass(frozen=True)
 class Merged:
     """A generation, still on the local disk."""
 
     files: dict[str, Path]
     """Path in the bucket → local file."""
-    rows: Rows
+    uploads: int
 
 
 def merge(
@@ -89,7 +78,7 @@ def merge(
         for writer in (history, current)
         for number, path in enumerate(writer.close())
     }
-    return Merged(files, Rows(read, current.rows, history.rows))
+    return Merged(files, current.rows)
 
 
 def _row_count(path: Path) -> int:
@@ -113,7 +102,7 @@ def _scatter(sources: Iterable[Path], folder: Path, keep_to: Mapping[str, SortKe
     for table in _in_chunks(sources):
         table = _without_later(table, keep_to)
         first = pc.index_in(pc.utf8_slice_codeunits(table["upload_id"], 0, 3), hex3).fill_null(0)
-        part = pc.divide(pc.multiply(first, pa.scalar(count, pa.int32())), pa.scalar(4096, pa.int32()))
+        part = pc.divide(pc.multiply(first, count), len(hex3))
         order = pc.sort_indices(part)
         table, part = table.take(order), part.take(order)
         start = 0
@@ -149,8 +138,9 @@ def _without_later(table: pa.Table, keep_to: Mapping[str, SortKey]) -> pa.Table:
         for number, upload_id, row in zip(suspects.to_pylist(), uploads, rows, strict=True)
         if sort_key(**row) > keep_to[upload_id]
     ]
-    everything = pa.array(range(table.num_rows), pa.uint64())
-    return table.filter(pc.invert(pc.is_in(everything, pa.array(later, pa.uint64())))) if later else table
+    if not later:
+        return table
+    return table.filter(pc.invert(pc.is_in(pa.array(range(table.num_rows)), pa.array(later))))
 
 
 def _with_all_columns(table: pa.Table) -> pa.Table:
@@ -198,7 +188,7 @@ def _firsts(keys: pa.Table) -> pa.ChunkedArray:
 def _since(table: pa.Table, first: pa.ChunkedArray) -> pa.Table:
     """Set `first_decided_at`, or NULL where it equals `decided_at`: equal rows are written equally."""
     column = table.schema.get_field_index("first_decided_at")
-    earlier = pc.if_else(pc.less(first, table["decided_at"]), first, pa.scalar(None, first.type))
+    earlier = pc.if_else(pc.less(first, table["decided_at"]), first, None)
     return table.set_column(column, table.schema.field(column), earlier)
 
 

@@ -81,6 +81,7 @@ def test_the_command_compacts_today_too(s3: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("infra.cli.systems.current_stack", lambda on: stack)
     result = CliRunner().invoke(scones, ["compact"])
     assert result.exit_code == 0
+    assert result.stdout == f"{today:%Y-%m-%d}: 3 files → 1, 3 uploads\nEvery day is compact.\n"
     assert len(keys(s3)) == 1
 
 

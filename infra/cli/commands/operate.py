@@ -106,7 +106,7 @@ def compact(on: str | None, as_json: bool) -> None:
     for day in compact(ResultsBucket(stack.client("s3"), stack.results_bucket), keep_inputs=keep_inputs):
         days.append({"day": day.dt, "files_before": day.files_before, "files": day.files})
         if not as_json:
-            answers.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.rows.current} uploads")
+            answers.print(f"{day.dt}: {day.files_before} files → {day.files}, {day.uploads} uploads")
     if as_json:
         print_json({"days": days})
     else:
