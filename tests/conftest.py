@@ -11,6 +11,10 @@ import scones
 
 scones.put_on_path()
 
+# A job's or a desk's own terminal. The consoles of commands ask for it while they are imported.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+
 # Hypothesis must not fail on a slow machine; so many examples keep the unit tests within a minute or two. In
 # continuous integration they are always the same ones, since it judges a change; at a desk they are new.
 settings.register_profile(

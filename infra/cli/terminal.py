@@ -28,9 +28,17 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         """Take rich's options; `:x:` and `[bold]` are printed as they are."""
+        self._is_terminal: bool | None = options.get("force_terminal")
+        if os.environ.get("FORCE_COLOR"):
+            options.setdefault("color_system", "standard")
         super().__init__(emoji=False, markup=False, **options)
         if not self.is_terminal and "width" not in options and "COLUMNS" not in os.environ:
             self.width = WIDEST
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether lines have to fit a terminal. FORCE_COLOR, as jobs set it, asks for colours in a file."""
+        return self.file.isatty() if self._is_terminal is None else self._is_terminal
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; in a file or a pipe, a table is columns alone: no frame, no blanks at the ends of lines."""
@@ -42,8 +50,8 @@ class Terminal(Console):
             table.box, table.pad_edge, table.padding = None, False, (0, 2, 0, 0)
         with self.capture() as captured:
             super().print(*objects, **options)
-        lines = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-        super().print(lines, soft_wrap=True, highlight=False, end="")
+        lines = "\n".join(line.rstrip() for line in captured.get().splitlines())
+        super().print(Text.from_ansi(lines), soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """End quietly when nobody reads on, as in `scones query … | head`: that is not a failure."""

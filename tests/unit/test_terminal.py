@@ -1,6 +1,7 @@
 """infra.cli.terminal: whatever a key or an answer holds, the terminal shows it and does nothing else."""
 
 import io
+import re
 import unicodedata
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -20,12 +21,6 @@ from infra.operations.import_capture import CannotImport, Imported, Line
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\r[bold]:x:"
-
-
-@pytest.fixture(autouse=True)
-def piped(monkeypatch) -> None:
-    """Be no terminal, and none of a width that somebody chose."""
-    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 def printed(show_it) -> str:
@@ -76,6 +71,22 @@ def test_nothing_of_a_wide_answer_is_cut_where_it_is_piped() -> None:
     assert "1234568" in rest[0]
     assert "0.0001234" in rest[1]
     assert len(rest) == 2
+
+
+def test_forced_colours_do_not_make_a_pipe_a_terminal(monkeypatch) -> None:
+    """Many jobs set FORCE_COLOR. Lines were broken as for a terminal of 80 columns, between spinners."""
+    plain = printed(lambda console: show_answer(console, "Answer", WIDE))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = printed(lambda console: show_answer(console, "Answer", WIDE))
+    assert "\x1b[1m" in coloured
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", coloured).splitlines()
+    assert [line.rstrip() for line in lines] == plain.splitlines()
+
+    def work(console: Terminal) -> None:
+        with console.working("Working …"):
+            pass
+
+    assert printed(work) == "Working …\n"
 
 
 def test_a_table_that_is_piped_is_columns_alone() -> None:
