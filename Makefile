@@ -9,9 +9,8 @@
 SHELL := /bin/sh
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+BIN := .venv/bin
+READY := .venv/.ready
 WITH_TORCH := .venv-train
 WITH_SAGEMAKER := .venv-sagemaker
 UV_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
@@ -67,11 +66,12 @@ $(READY): requirements.lock
 	  exit 1; }
 	@"$$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "error: $$PYTHON lacks venv: apt-get install python3-venv"; exit 1; }
-	@echo "Setting up $(VENV), a minute or two …"
-	@rm -rf $(VENV)
-	@"$$PYTHON" -m venv $(VENV)
+	@echo "Setting up .venv, a minute or two …"
+	@rm -rf .venv
+	@"$$PYTHON" -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	@printf '#!/bin/sh\nexec "%s/python" "%s/scones.py" "$$@"\n' "$$PWD/$(BIN)" "$$PWD" >$(BIN)/scones
+	@$(BIN)/python -c 'import shlex, sys; print("#!/bin/sh\nexec", shlex.join(sys.argv[1:]), "\"$$@\"")' \
+	  "$$PWD/$(BIN)/python" "$$PWD/scones.py" >$(BIN)/scones
 	@chmod +x $(BIN)/scones
 	@touch $@
 
@@ -174,4 +174,4 @@ lock: ## pin anew what pyproject.toml asks for; needs uv
 
 clean: ## remove all that was built, the environments and the state in build included; a SCONES_HOME elsewhere stays
 	@if [ -f build/stack.json ] && [ -f $(READY) ]; then SCONES_HOME= $(SCONES) down; fi
-	@rm -rf $(VENV) $(VENV)-* build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-* build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,12 +34,9 @@ VARIABLES = sorted({each.make_name for name in COMMANDS for each in named(scones
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return what makes make believe that its environments are there."""
-    arguments = []
-    for variable in ("VENV", "WITH_TORCH", "WITH_SAGEMAKER"):
-        folder = tmp_path_factory.mktemp(variable)
-        (folder / ".ready").touch()
-        arguments.append(f"{variable}={folder}")
-    return arguments
+    folder = tmp_path_factory.mktemp("environment")
+    (folder / ".ready").touch()
+    return [f"READY={folder}/.ready", f"WITH_TORCH={folder}", f"WITH_SAGEMAKER={folder}"]
 
 
 Made = Callable[..., tuple[list[str], dict[str, str]]]
@@ -114,13 +111,13 @@ def test_what_the_environment_says_arrives_so_too(made: Made, kind: str, tmp_pat
 
 
 def test_cleaning_ends_the_system_whose_state_it_deletes_whatever_home_is_set(tmp_path: Path) -> None:
-    for folder in ("build", "venv", "elsewhere"):
+    for folder in ("build", ".venv", "elsewhere"):
         (tmp_path / folder).mkdir()
     (tmp_path / "build" / "stack.json").touch()
-    (tmp_path / "venv" / ".ready").touch()
+    (tmp_path / ".venv" / ".ready").touch()
     scones = f"SCONES='{sys.executable}' -c '{PRINTS}'"
     done = subprocess.run(
-        ["make", "-s", "-f", PROJECT / "Makefile", "VENV=venv", scones, "clean"],
+        ["make", "-s", "-f", PROJECT / "Makefile", "VENV=elsewhere", scones, "clean"],
         cwd=tmp_path,
         env={**os.environ, "SCONES_HOME": str(tmp_path / "elsewhere")},
         capture_output=True,
@@ -195,6 +192,35 @@ def test_parameters_of_a_deployment_are_words() -> None:
 @pytest.mark.parametrize("command", [torture, bench])
 def test_the_proofs_take_what_was_typed_to_make(command: Command) -> None:
     assert _typed_to_make(command, {"SCONES_MAKE_IMAGES": "40"}) == ["--images=40"]
+
+
+def test_setting_up_executes_nothing_of_a_folder_s_name_and_deletes_no_environment_but_its_own(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / '$(touch owned) `touch owned` it\'s "mine"'
+    (folder / "theirs").mkdir(parents=True)
+    (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    (folder / "requirements.lock").touch()
+    (folder / "scones.py").write_text("import sys; print(sys.argv[1:])", encoding="utf-8")
+    python = tmp_path / "python"  # without an environment and packages, which take a minute
+    python.write_text(
+        f"""#!/bin/sh
+        case "$*" in
+          "-m venv .venv") mkdir -p .venv/bin && cp "{python}" .venv/bin ;;
+          "-m pip "*) ;;
+          *) exec "{sys.executable}" "$@" ;;
+        esac
+        """,
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    run = {"cwd": folder, "check": True, "capture_output": True, "text": True, "encoding": "utf-8"}
+    subprocess.run(["make", f"PYTHON={python}", "VENV=theirs", "setup"], **run)  # type: ignore[call-overload]
+    done = subprocess.run([".venv/bin/scones", "a b"], **run)  # type: ignore[call-overload]
+    assert done.stdout == "['a b']\n"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [".venv", "Makefile", "requirements.lock", "scones.py", "theirs"]
+    )
 
 
 @pytest.mark.parametrize("code", [1, 3, 130])
