@@ -15,11 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
-
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE
+from analytics.lake.columns import LISTING_TABLE
 from analytics.questions.queries import internal_query, views
 from ingest.upload import Upload
 from workflow.outcome import Outcome
@@ -204,6 +201,11 @@ def listing_key(listing: str) -> str:
 
 def write_listing(path: Path, uploads: Iterable[Upload]) -> None:
     """Write a listing as Parquet, some rows at a time."""
+    import pyarrow as pa  # not for those who ask about one image
+    import pyarrow.parquet as parquet
+
+    from analytics.lake.schema import LISTING_SCHEMA
+
     path.parent.mkdir(parents=True, exist_ok=True)
     rest = iter(uploads)
     with parquet.ParquetWriter(path, LISTING_SCHEMA, compression="zstd") as writer:

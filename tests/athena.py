@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analytics.athena.engine import QueryResult, Record
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.columns import TABLES
 from analytics.questions.queries import views
 
 
@@ -29,7 +29,7 @@ class Athena:
         """Return the engine, whose folder has this one's files as further names of the same files."""
         tables, engine = _shared()
         if _files(tables) != _files(self._folder):
-            for name in SCHEMAS:
+            for name in TABLES:
                 shutil.rmtree(tables / name, ignore_errors=True)
                 if (self._folder / name).exists():
                     shutil.copytree(self._folder / name, tables / name, copy_function=os.link)
@@ -39,7 +39,7 @@ class Athena:
 def _files(folder: Path) -> set[tuple[Path, int]]:
     return {
         (file.relative_to(folder), file.stat().st_ino)
-        for name in SCHEMAS
+        for name in TABLES
         for file in (folder / name).rglob("*")
         if file.is_file()
     }

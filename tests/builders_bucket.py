@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 
+from analytics.lake.columns import PREFIX
 from analytics.lake.order import generation_of
-from analytics.lake.schema import PREFIX, partition, to_table
+from analytics.lake.schema import partition, to_table
 from workflow.outcome import rank_of
 
 Row = dict[str, Any]

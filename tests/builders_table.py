@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE, TABLE, partition, to_table
+from analytics.lake.columns import LABELS_TABLE, TABLE
+from analytics.lake.schema import LABELS_SCHEMA, partition, to_table
 
 MODEL = "resnet9-2026-11-01"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import localathena.errors
 from analytics.athena.engine import QueryFailed, QueryRefused, QueryResult, Record
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.columns import TABLES
 from localathena.engine import LocalAthena
 from localathena.results import records_of
 
@@ -23,7 +23,7 @@ class LocalEngine:
         Raises:
             ValueError: the folder's name has a character that DuckDB takes for a pattern.
         """
-        self._athena = LocalAthena(folder, views, schemas=SCHEMAS, database=database, threads=threads)
+        self._athena = LocalAthena(folder, views, schemas=TABLES, database=database, threads=threads)
 
     def query(self, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
         """Run one read-only statement; see `Engine`."""

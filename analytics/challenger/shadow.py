@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics.lake.schema import CHALLENGER_SCHEMA, CHALLENGER_TABLE, partition, row_from_message
+from analytics.lake.columns import CHALLENGER_TABLE
+from analytics.lake.schema import CHALLENGER_SCHEMA, partition, row_from_message
 from ingest.upload import utc_text
 from workflow.batch import Steps
 from workflow.errors import EndpointBusy

@@ -5,11 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
-import pyarrow as pa
-import pyarrow.parquet as parquet
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +15,9 @@ from analytics.lake.files import StoredFile, write_whole
 from ingest.errors import SconesError
 from ingest.upload import Upload
 from workflow.manifest import batches
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PARALLEL_DOWNLOADS = 8
 _DELETIONS_AT_ONCE = 1000
@@ -41,8 +42,10 @@ class ResultsBucket:
         )
         return cls(boto3.client("s3", config=config), name)
 
-    def write(self, path: str, table: pa.Table) -> None:
+    def write(self, path: str, table: "pa.Table") -> None:
         """Write a table as one Parquet file; it is there whole or not at all."""
+        import pyarrow.parquet as parquet  # readers do without
+
         buffer = io.BytesIO()
         parquet.write_table(table, buffer, compression="zstd")
         self._s3.put_object(Bucket=self.name, Key=path, Body=buffer.getvalue())

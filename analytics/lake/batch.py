@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics.lake.schema import PREFIX, partition, row_from_message, to_table
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import partition, row_from_message, to_table
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET, Outcome, messages_of
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from analytics.lake.columns import PREFIX
 from analytics.lake.merge import merge
 from analytics.lake.order import SortKey, generation_of
-from analytics.lake.schema import PREFIX
 from ingest.errors import SconesError
 
 

@@ -23,8 +23,9 @@ from typing import Any
 import pyarrow as pa
 
 from analytics.athena.engine import Engine
+from analytics.lake.columns import LABELS_TABLE
 from analytics.lake.label_source import Source
-from analytics.lake.schema import LABELS_SCHEMA, LABELS_TABLE
+from analytics.lake.schema import LABELS_SCHEMA
 from analytics.questions.queries import internal_query
 from ingest.errors import SconesError
 

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE, PARTITION_KEY, SCHEMAS, glue_columns
+from analytics.lake.columns import LISTING_COLUMNS, LISTING_TABLE, PARTITION_KEY, TABLES, glue_columns
 from analytics.questions.glue_views import view_columns, view_definition
 from analytics.questions.queries import console_query, question, saved_queries, views
 from infra.aws.alarms import ALARMS
@@ -64,8 +64,8 @@ def markers(section: str) -> tuple[str, str]:
 
 
 def _tables() -> str:
-    tables = "".join(_table(name, glue_columns(schema), _DAYS) for name, schema in SCHEMAS.items())
-    return tables + _table(LISTING_TABLE, glue_columns(LISTING_SCHEMA), _INJECTED)
+    tables = "".join(_table(name, glue_columns(schema), _DAYS) for name, schema in TABLES.items())
+    return tables + _table(LISTING_TABLE, glue_columns(LISTING_COLUMNS), _INJECTED)
 
 
 def _table(name: str, columns: Iterable[Mapping[str, str]], projection: str) -> str:

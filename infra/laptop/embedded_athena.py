@@ -200,7 +200,7 @@ def read_rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, 
     Raises:
         LookupError, localathena.errors.QueryRefused, localathena.errors.QueryFailed: as `run` does.
     """
-    from analytics.lake.schema import SCHEMAS, TABLE
+    from analytics.lake.columns import TABLE, TABLES
     from analytics.questions.queries import views
     from localathena.engine import LocalAthena
     from localathena.tables import Sql
@@ -212,7 +212,7 @@ def read_rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, 
     local = LocalAthena(
         Path(s3.DATA_DIR, get_account_id(), bucket),
         views(),
-        schemas=SCHEMAS,
+        schemas=TABLES,
         database=database,
         location=f"s3://{bucket}",
         glue=tables,

@@ -156,7 +156,7 @@ def _reads(database: str) -> Iterator[tuple[str, str]]:
 
     Source: https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
     """
-    from analytics.lake.schema import PREFIX, TABLE  # brings pyarrow
+    from analytics.lake.columns import PREFIX, TABLE  # brings pyarrow
 
     catalog = f"arn:aws:glue:{get_region()}:{get_account_id()}:"
     for resource in ("catalog", "database/default", f"database/{database}"):

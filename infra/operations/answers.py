@@ -7,8 +7,8 @@ from pathlib import Path
 from analytics.athena.engine import Engine, QueryResult, Record
 from analytics.athena.frames import Athena
 from analytics.athena.local import LocalEngine
+from analytics.lake.columns import TABLES
 from analytics.lake.mirror import mirror
-from analytics.lake.schema import SCHEMAS
 from analytics.questions.queries import views
 from infra.installation import state_folder
 from infra.stack import Stack
@@ -51,7 +51,7 @@ class _Mirrored:
         return self._athena.records(sql)
 
     def _bring_up_to_date(self) -> None:
-        for table in SCHEMAS:
+        for table in TABLES:
             mirror(self._bucket, self._folder, f"{table}/")
 
     def close(self) -> None:

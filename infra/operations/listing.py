@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-import pyarrow.parquet as parquet
-
 from infra.stack import Stack
 from ingest.errors import SconesError
 from ingest.upload import Upload, bucket_and_key
@@ -153,6 +151,8 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
         "last_modified_date": "LastModifiedDate",
         "e_tag": "ETag",
     }
+    import pyarrow.parquet as parquet  # most inventories are CSV, and most listings S3's own
+
     with parquet.ParquetFile(path) as file:
         if lacking := sorted(set(names) - set(file.schema_arrow.names)):
             raise UnusableInventory(f"the inventory lacks {', '.join(lacking)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import LABELS_TABLE
+from analytics.lake.columns import LABELS_TABLE
 from analytics.review.labels import (
     MAX_BYTES,
     Classified,

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import PREFIX
+from analytics.lake.columns import PREFIX
 
 POLL_S = 1.0
 POLL_ON_AWS_S = 10.0

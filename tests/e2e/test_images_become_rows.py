@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from analytics.athena.frames import Athena
-from analytics.lake.schema import LISTING_TABLE
+from analytics.lake.columns import LISTING_TABLE
 from analytics.questions.queries import console_query, saved_queries, week_query
 from analytics.reconciliation import Settled as SettledUploads
 from analytics.report.cost import Load, by_events

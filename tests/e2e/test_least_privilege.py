@@ -30,8 +30,9 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
+from analytics.lake.columns import CHALLENGER_TABLE, PREFIX, TABLE
 from analytics.lake.order import generation_of
-from analytics.lake.schema import CHALLENGER_TABLE, PREFIX, TABLE, to_table
+from analytics.lake.schema import to_table
 from infra.cli.main import scones
 from infra.laptop.local import down, processes, running, up
 from infra.stack import STACK_NAME, Stack

@@ -15,7 +15,7 @@ from analytics.athena.engine import QueryFailed
 from analytics.athena.local import LocalEngine
 from analytics.lake.aws import ResultsBucket
 from analytics.lake.batch import sort_out
-from analytics.lake.schema import LISTING_TABLE, PREFIX
+from analytics.lake.columns import LISTING_TABLE, PREFIX
 from analytics.questions.queries import views
 from analytics.reconciliation import listing_key, write_listing
 from infra.operations import audit as module

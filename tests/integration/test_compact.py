@@ -17,8 +17,9 @@ import analytics.lake.aws as results
 from analytics.lake import compact as handler
 from analytics.lake.aws import DeletionRefused, ResultsBucket
 from analytics.lake.batch import path_of
+from analytics.lake.columns import PREFIX
 from analytics.lake.order import generation_of
-from analytics.lake.schema import PREFIX, partition, to_table
+from analytics.lake.schema import partition, to_table
 from infra.cli.main import scones
 from tests.builders_table import a_row
 

@@ -23,8 +23,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from analytics.lake.columns import PREFIX
 from analytics.lake.order import generation_of
-from analytics.lake.schema import PREFIX
 from infra.aws.deploy import parameters_of_model
 from infra.stack import REGION
 from ingest.image import PreparedImage

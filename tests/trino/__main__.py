@@ -7,7 +7,7 @@ from pathlib import Path
 
 import facts
 
-from analytics.lake.schema import LISTING_SCHEMA, LISTING_TABLE, SCHEMAS
+from analytics.lake.columns import LISTING_COLUMNS, LISTING_TABLE, TABLES
 from analytics.questions.queries import views
 from infra.cli.command_line import ATTENTION
 from infra.laptop.local import running
@@ -48,11 +48,11 @@ def _agrees(folder: Path, scratch: Path) -> bool:
         with server.running(folder, catalogs) as address:
             judge = Judge(address, lambda line: print(line, flush=True))
             judge.declare_facts()
-            about_facts = LocalAthena(store / facts.DATABASE, schemas=facts.TABLES, database=facts.DATABASE)
+            about_facts = LocalAthena(store / facts.DATABASE, schemas=facts.COLUMNS, database=facts.DATABASE)
             about_lake = LocalAthena(
                 lake,
                 views(),
-                schemas={**SCHEMAS, LISTING_TABLE: LISTING_SCHEMA},
+                schemas={**TABLES, LISTING_TABLE: LISTING_COLUMNS},
                 database=stack.database,
                 location=f"s3://{stack.results_bucket}",
             )

@@ -34,13 +34,13 @@ def of_the_tests() -> Iterator[str]:
 
 def of_the_project(monday: date, sunday: date) -> Iterator[tuple[str, str]]:
     """Yield a name and a statement: saved questions over three ranges, what commands ask, tables, views."""
-    from analytics.lake.schema import SCHEMAS
+    from analytics.lake.columns import TABLES
     from analytics.questions.queries import internal_query, saved_queries, views, week_query
 
     for name in saved_queries():
         for since, until in ((monday, sunday), (monday, monday), (sunday, sunday + timedelta(days=6))):
             yield f"{name} {since}", week_query(name, since, until)
-    for name in (*SCHEMAS, *views()):
+    for name in (*TABLES, *views()):
         yield name, f"SELECT * FROM {name} WHERE dt BETWEEN '{monday}' AND '{sunday}'"
         yield f"{name}, counted", f"SELECT dt, count(*) FROM {name} WHERE dt > '{monday}' GROUP BY dt"
     days = [str(monday + timedelta(days=number)) for number in range(14)]

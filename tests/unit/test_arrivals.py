@@ -8,7 +8,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import to_table
 from analytics.questions.queries import internal_query, views
 from infra.operations.arrivals import Arrivals, Found
 from tests.builders_table import a_row

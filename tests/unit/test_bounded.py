@@ -16,7 +16,8 @@ import pytest
 
 from analytics.athena.engine import QueryFailed, QueryResult, SideBySide
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import to_table
 from analytics.questions.queries import views
 from analytics.reconciliation import Settled, reconciled
 from analytics.report.isoweek import IsoWeek

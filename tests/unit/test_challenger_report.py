@@ -16,7 +16,8 @@ from sqlglot import exp
 
 from analytics.athena.engine import Record
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import CHALLENGER_SCHEMA, CHALLENGER_TABLE, LABELS_SCHEMA, SCHEMA
+from analytics.lake.columns import CHALLENGER_TABLE
+from analytics.lake.schema import CHALLENGER_SCHEMA, LABELS_SCHEMA, SCHEMA
 from analytics.questions.queries import console_query, saved_queries, saved_query, views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.challenger import QUESTIONS, comparison, note, table_rows, takeaway

@@ -13,10 +13,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
+from analytics.lake.columns import PREFIX
 from analytics.lake.compaction import CompactionFailed, compact, compact_day, day_of, to_compact
 from analytics.lake.merge import _load, merge
 from analytics.lake.order import generation_of
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.schema import to_table
 from analytics.questions.queries import views
 from tests.builders_bucket import Actor, Bucket, Row, best, ending, rows_of, sort_key
 from tests.builders_table import a_failed_row, a_rejected_row, a_row

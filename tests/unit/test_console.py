@@ -135,10 +135,10 @@ def test_one_image_s_story_loads_what_it_needs_when_it_needs_it(tmp_path):
         "from infra.operations.answers import LocalEngine, views\n"
         "engine = LocalEngine(pathlib.Path(sys.argv[1]), views())\n"
         "engine.load()\n"
-        "print({'botocore', 'onnxruntime', 'pandas', 'sqlglot'} & sys.modules.keys())\n"
+        "print({'botocore', 'numpy', 'onnxruntime', 'pyarrow', 'sqlglot'} & sys.modules.keys())\n"
         "import infra.operations.why, infra.operations.story\n"
         "print(engine.records('SELECT count(*) AS n FROM outcomes'))\n"
-        "print({'onnxruntime', 'pandas', 'pyarrow.compute'} & sys.modules.keys())"
+        "print({'numpy', 'onnxruntime', 'pandas', 'pyarrow'} & sys.modules.keys())"
     )
     command = [sys.executable, "-c", code, tmp_path]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True)

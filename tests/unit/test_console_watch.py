@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import to_table
 from infra.console import feed as feed_module
 from infra.console.board import Board
 from infra.console.feed import Feed

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from analytics.athena import client
 from analytics.athena.client import AthenaClient
 from analytics.athena.engine import QueryFailed
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.columns import TABLES
 from analytics.questions.queries import views
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.digest import aws, handler
@@ -49,7 +49,7 @@ class FakeAthena:
 
     def __init__(self, folder: Path | None = None, states: tuple[str, ...] = ("SUCCEEDED",)) -> None:
         self.states, self.asked, self.stopped = states, list[str](), 0
-        self.local = LocalAthena(folder, views(), schemas=SCHEMAS) if folder else None
+        self.local = LocalAthena(folder, views(), schemas=TABLES) if folder else None
         self.one_at_a_time = Lock()
 
     def start_query_execution(self, QueryString, QueryExecutionContext, WorkGroup):

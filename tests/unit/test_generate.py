@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics.lake.schema import LABELS_SCHEMA, LISTING_TABLE, PARTITION_KEY, SCHEMA, SCHEMAS, glue_columns
+from analytics.lake.columns import LISTING_TABLE, PARTITION_KEY, TABLES, glue_columns
 from analytics.questions.queries import console_query, question, saved_queries, views
 from infra.aws import generate
 from infra.aws.alarms import ALARMS
@@ -13,8 +13,7 @@ from infra.aws.generate import SECTIONS, markers, with_sections
 from infra.aws.package import TEMPLATE
 from tests.template import resources_of_type, view_definition
 
-TABLES = {table["TableInput"]["Name"]: table for table in resources_of_type("AWS::Glue::Table").values()}
-COLUMNS = {"outcomes": SCHEMA, "true_labels": LABELS_SCHEMA}
+IN_GLUE = {table["TableInput"]["Name"]: table for table in resources_of_type("AWS::Glue::Table").values()}
 
 
 # ── the sections ───────────────────────────────────────────────────────────────────────────────────────────
@@ -61,22 +60,22 @@ def test_make_check_tells_a_stale_template_and_writes_nothing(
 
 
 def test_glue_has_every_table_and_every_view() -> None:
-    kinds = {name: table["TableInput"]["TableType"] for name, table in TABLES.items()}
-    assert kinds == dict.fromkeys([*SCHEMAS, LISTING_TABLE], "EXTERNAL_TABLE") | dict.fromkeys(
+    kinds = {name: table["TableInput"]["TableType"] for name, table in IN_GLUE.items()}
+    assert kinds == dict.fromkeys([*TABLES, LISTING_TABLE], "EXTERNAL_TABLE") | dict.fromkeys(
         views(), "VIRTUAL_VIEW"
     )
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", TABLES)
 def test_glue_has_the_columns_that_are_written(name: str) -> None:
-    table = TABLES[name]["TableInput"]
-    assert table["StorageDescriptor"]["Columns"] == glue_columns(SCHEMAS[name])
+    table = IN_GLUE[name]["TableInput"]
+    assert table["StorageDescriptor"]["Columns"] == glue_columns(TABLES[name])
     assert table["PartitionKeys"] == [PARTITION_KEY]
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", TABLES)
 def test_glue_looks_where_they_are_written(name: str) -> None:
-    table = TABLES[name]
+    table = IN_GLUE[name]
     location = table["TableInput"]["StorageDescriptor"]["Location"]["Fn::Sub"]
     assert location == f"s3://${{ResultsBucket}}/{name}/"
     parameters = table["TableInput"]["Parameters"]
@@ -89,7 +88,7 @@ def test_a_view_in_glue_holds_the_sql_and_every_column_with_its_type(name: str) 
     definition = view_definition(name, "scones")
     assert definition["originalSql"] == views()[name]
     assert definition["schema"] == "scones"
-    columns = TABLES[name]["TableInput"]["StorageDescriptor"]["Columns"]
+    columns = IN_GLUE[name]["TableInput"]["StorageDescriptor"]["Columns"]
     assert [column["name"] for column in definition["columns"]] == [column["Name"] for column in columns]
     assert [column["Name"] for column in columns][-1] == "dt"
     assert all(column["Comment"] for column in columns)
@@ -99,7 +98,7 @@ def test_a_view_has_trino_s_types_for_athena_and_hive_s_for_others() -> None:
     trino = {column["name"]: column["type"] for column in view_definition("outcomes", "scones")["columns"]}
     hive = {
         column["Name"]: column["Type"]
-        for column in TABLES["outcomes"]["TableInput"]["StorageDescriptor"]["Columns"]
+        for column in IN_GLUE["outcomes"]["TableInput"]["StorageDescriptor"]["Columns"]
     }
     assert (trino["probabilities"], hive["probabilities"]) == ("map(varchar,double)", "map<string,double>")
     assert (trino["decided_at"], hive["decided_at"]) == ("timestamp(3)", "timestamp")
@@ -107,7 +106,7 @@ def test_a_view_has_trino_s_types_for_athena_and_hive_s_for_others() -> None:
 
 @pytest.mark.parametrize("name", views())
 def test_a_view_is_marked_as_athena_marks_one(name: str) -> None:
-    view = TABLES[name]["TableInput"]
+    view = IN_GLUE[name]["TableInput"]
     assert view["Parameters"] == {"presto_view": "true", "comment": "Presto View"}
     assert view["ViewExpandedText"] == "/* Presto View */"
     assert view["Description"] == "Presto View"  # Trino takes it for the comment

@@ -14,8 +14,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analytics.athena.local import LocalEngine
+from analytics.lake.columns import PREFIX
 from analytics.lake.compaction import compact
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.schema import to_table
 from analytics.questions.queries import saved_query, views
 from analytics.report.build import build_report
 from analytics.report.isoweek import IsoWeek

@@ -4,14 +4,14 @@ import pytest
 
 from analytics.athena.engine import QueryFailed, QueryRefused
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import LABELS_SCHEMA, SCHEMAS
+from analytics.lake.columns import LABELS_COLUMNS, TABLES
 
 
 def test_both_tables_are_there_without_a_file(tmp_path):
     engine = LocalEngine(tmp_path)
-    assert engine.query("SHOW TABLES").frame["tab_name"].tolist() == sorted(SCHEMAS)
+    assert engine.query("SHOW TABLES").frame["tab_name"].tolist() == sorted(TABLES)
     columns = engine.query("SHOW COLUMNS FROM labels").frame["field"].tolist()
-    assert columns == [*LABELS_SCHEMA.names, "dt"]
+    assert columns == [*LABELS_COLUMNS, "dt"]
 
 
 def test_its_errors_are_those_of_both_engines(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import LABELS_SCHEMA, OUTCOMES_SCHEMA, SCHEMAS
+from analytics.lake.columns import LABELS_COLUMNS, OUTCOMES_COLUMNS, TABLES
 from analytics.questions import queries
 from tests.builders_table import Week, a_failed_row, a_rejected_row, a_row, rows_of, write_rows
 from workflow.outcome import rank_of
@@ -59,7 +59,7 @@ def test_each_query_runs_as_it_stands_in_the_console(athena, name):
 @pytest.mark.parametrize("name", queries.saved_queries())
 def test_each_query_reads_only_the_days_asked_for(name):
     tree = sqlglot.parse_one(filled(name), read="athena")
-    known = {*SCHEMAS, *queries.views()}
+    known = {*TABLES, *queries.views()}
     tables = [table for table in tree.find_all(exp.Table) if table.name in known]
     assert tables
     for table in tables:
@@ -129,9 +129,9 @@ def test_an_unknown_query_is_answered_with_the_known_ones(name):
 
 def test_each_view_has_the_columns_of_its_table(athena):
     frame = athena.query("SELECT * FROM outcomes WHERE dt = '2026-11-16' LIMIT 1").frame
-    assert list(frame.columns) == [*OUTCOMES_SCHEMA.names, "dt"]
+    assert list(frame.columns) == [*OUTCOMES_COLUMNS, "dt"]
     frame = athena.query("SELECT * FROM true_labels WHERE dt = '2026-11-16' LIMIT 1").frame
-    assert list(frame.columns) == [*LABELS_SCHEMA.names, "dt"]
+    assert list(frame.columns) == [*LABELS_COLUMNS, "dt"]
 
 
 AT = datetime.fromisoformat("2026-11-17T10:00:00")

@@ -13,7 +13,7 @@ import sqlglot
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from sqlglot import exp
 
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.columns import TABLES
 from analytics.questions.queries import console_query, saved_queries, views
 from infra.installation import PROJECT
 from tests.template import resources_of_type
@@ -336,7 +336,7 @@ def tables_behind(sql: str) -> set[str]:
     """Return the tables that a query reads, through views."""
     names = {table.name for table in sqlglot.parse_one(sql, read="athena").find_all(exp.Table)}
     through = [tables_behind(views()[name]) for name in names & views().keys()]
-    return set().union(names & SCHEMAS.keys(), *through)
+    return set().union(names & TABLES.keys(), *through)
 
 
 def test_the_digest_may_read_the_tables_of_its_queries_and_its_own_pages() -> None:

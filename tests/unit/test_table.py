@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.lake.schema import (
-    COMMENTS,
-    LABELS_SCHEMA,
-    OUTCOMES_SCHEMA,
-    SCHEMA,
-    glue_columns,
-    partition,
-    row_from_message,
-    to_table,
-)
+from analytics.lake.columns import COLUMNS, COMMENTS, LABELS_COLUMNS, OUTCOMES_COLUMNS, glue_columns
+from analytics.lake.schema import SCHEMA, partition, row_from_message, to_table
 from tests.builders import EVENTS, a_message, an_event
 from workflow.outcome import Outcome
 
@@ -201,7 +193,7 @@ def test_a_partition_is_the_path_s_date_even_long_ago():
 
 
 def test_glue_s_columns_are_those_of_the_schema():
-    columns = {column["Name"]: column["Type"] for column in glue_columns(SCHEMA)}
+    columns = {column["Name"]: column["Type"] for column in glue_columns(COLUMNS)}
     assert list(columns) == SCHEMA.names
     assert "dt" not in columns
     assert columns["uploaded_at"] == "timestamp"
@@ -210,7 +202,7 @@ def test_glue_s_columns_are_those_of_the_schema():
 
 
 def test_each_column_is_described_and_nothing_else():
-    assert COMMENTS.keys() == {*OUTCOMES_SCHEMA.names, *LABELS_SCHEMA.names, "dt"}
+    assert COMMENTS.keys() == {*OUTCOMES_COLUMNS, *LABELS_COLUMNS, "dt"}
 
 
 @pytest.mark.parametrize("comment", COMMENTS.values())

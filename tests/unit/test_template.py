@@ -15,7 +15,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from analytics.lake.aws import ResultsBucket
-from analytics.lake.schema import SCHEMAS
+from analytics.lake.columns import TABLES
 from analytics.report.cost import MEMORY_MB
 from infra.aws import package
 from infra.aws.deploy import parameters_of_model
@@ -517,7 +517,7 @@ def test_results_that_are_deleted_can_be_brought_back_and_labels_for_longest():
         if "Prefix" in rule
     }
     others = {"manifests/", "uploaded/", MODEL_INPUTS_PREFIX}
-    assert kept_days.keys() == {*others, *(f"{table}/" for table in SCHEMAS)}
+    assert kept_days.keys() == {*others, *(f"{table}/" for table in TABLES)}
     assert kept_days["labels/"] > kept_days["predictions/"] >= 14
 
 

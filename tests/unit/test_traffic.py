@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from analytics.athena.local import LocalEngine
-from analytics.lake.schema import PREFIX, to_table
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import to_table
 from analytics.questions.queries import views
 from infra.cli.main import scones
 from infra.operations import drop

@@ -1,13 +1,30 @@
-"""A result as an Arrow table, of which Parquet can be written as CTAS and UNLOAD write it."""
+"""Parquet by way of Arrow: a result as a table, as CTAS and UNLOAD write it, and the columns of a file."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as parquet
 
 from localathena.errors import QueryRefused
 from localathena.results import items_of
-from localathena.types import Column, Type
+from localathena.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIMESTAMP,
+    VARBINARY,
+    VARCHAR,
+    Column,
+    Type,
+    array,
+    decimal,
+    map_of,
+    row,
+)
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -69,3 +86,43 @@ def _value(value: Any, type_: Type) -> Any:
         fields = zip(type_.fields, value.values(), type_.arguments, strict=True)
         return {field: _value(part, of) for field, part, of in fields}
     return value
+
+
+def columns_of(file: Path) -> dict[str, str]:
+    """Return the columns of a Parquet file, each with Trino's type.
+
+    Raises:
+        KeyError: Athena has no such type.
+    """
+    return {field.name: str(trino_type(field.type)) for field in parquet.read_schema(file)}
+
+
+def trino_type(type_: pa.DataType) -> Type:
+    """Return the Trino type of an Arrow type.
+
+    Raises:
+        KeyError: Athena has no such type.
+    """
+    if pa.types.is_map(type_):
+        return map_of(trino_type(type_.key_type), trino_type(type_.item_type))
+    if pa.types.is_list(type_):
+        return array(trino_type(type_.value_type))
+    if pa.types.is_struct(type_):
+        return row([trino_type(field.type) for field in type_], [field.name.lower() for field in type_])
+    if pa.types.is_timestamp(type_):
+        return TIMESTAMP
+    if pa.types.is_decimal(type_):
+        return decimal(type_.precision, type_.scale)
+    return {
+        pa.string(): VARCHAR,
+        pa.large_string(): VARCHAR,
+        pa.binary(): VARBINARY,
+        pa.bool_(): BOOLEAN,
+        pa.int8(): Type("tinyint"),
+        pa.int16(): Type("smallint"),
+        pa.int32(): INTEGER,
+        pa.int64(): BIGINT,
+        pa.float32(): Type("real"),
+        pa.float64(): DOUBLE,
+        pa.date32(): DATE,
+    }[type_]

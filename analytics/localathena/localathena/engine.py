@@ -14,8 +14,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.files import FILE_SIZE, FILE_TIME, TableFiles, table_names
 from localathena.process import Duck, DuckError
@@ -50,7 +48,7 @@ class LocalAthena:
         folder: Path,
         views: Mapping[str, str] = {},
         *,
-        schemas: Mapping[str, pa.Schema] = {},
+        schemas: Mapping[str, Mapping[str, str]] = {},
         database: str | None = None,
         location: str | None = None,
         glue: Mapping[str, Mapping[str, Any]] = {},
@@ -61,7 +59,8 @@ class LocalAthena:
         """Open a folder, with views, each an Athena SELECT over the tables and views before it.
 
         A view is translated with the first statement that names it. That is refused if the view cannot be.
-        A table named in `schemas` exists without a file too, and older files may lack some of its columns.
+        A table of `schemas` exists without a file too, and older files may lack some of its columns; each has
+        Trino's type by its name, but for `dt`.
         Any other table has the schema of its first file. With a `database`, tables can be qualified with that
         one only; else with any. With a `location`, as `s3://bucket`, `"$path"` shows files as if the folder
         were there. `glue` has tables and views as Glue's GetTable returns them, for their comments, their
@@ -247,7 +246,8 @@ class LocalAthena:
                 if self._defined.get(name) != definition:
                     self._duck.execute(definition)
         else:
-            self._duck.start(["SET TimeZone='UTC'", *self._definitions.values(), *self._settings])
+            first = [files.first for files in self._files]
+            self._duck.start(["SET TimeZone='UTC'", *first, *self._definitions.values(), *self._settings])
         self._defined = dict(self._definitions)
 
 

@@ -4,29 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from localathena.tables import Table
-from localathena.types import (
-    BIGINT,
-    BOOLEAN,
-    DATE,
-    DOUBLE,
-    INTEGER,
-    TIMESTAMP,
-    VARBINARY,
-    VARCHAR,
-    Column,
-    Type,
-    array,
-    decimal,
-    map_of,
-    quoted,
-    row,
-    text,
-    zoned,
-)
+from localathena.types import BIGINT, VARCHAR, Column, parse, quoted, text, zoned
 
 _PATTERN = "dt=*/[!_.]*.parquet"
 """Pattern of a table's files. Like Athena, it leaves out names that begin with `_` or a dot."""
@@ -44,7 +23,7 @@ class TableFiles:
         name: str,
         folder: Path,
         scratch: Path,
-        schema: pa.Schema | None,
+        schema: Mapping[str, str] | None,
         *,
         location: str | None = None,
         glue: Mapping[str, Any] | None = None,
@@ -53,17 +32,22 @@ class TableFiles:
         self.name = name
         self._folder = folder / name
         self._root, self._location = folder, location
-        schema = schema or pq.read_schema(next(_parquet_files(self._folder)))
-        columns = [Column(field.name.lower(), _from_arrow(field.type)) for field in schema]
+        if schema is None:
+            from localathena.arrow import columns_of  # pyarrow: not where all tables are declared
+
+            schema = columns_of(next(_parquet_files(self._folder)))
+        columns = [Column(column.lower(), parse(type_)) for column, type_ in schema.items()]
         self.table = Table(
             name, [*columns, Column("dt", VARCHAR, is_partition=True)], hidden=_HIDDEN, glue=glue
         )
-        # An empty file that has all columns comes first, so that no file of a partition which the query does
-        # not touch is opened. DuckDB needs the same `key=value` folders above all its files.
+        # DuckDB needs the same `key=value` folders above all its files.
         above = [part for part in folder.parts if "=" in part]
         self._first = scratch.joinpath(*above, name, "dt=0001-01-01", "schema.parquet")
         self._first.parent.mkdir(parents=True, exist_ok=True)
-        pq.ParquetWriter(self._first, pa.schema(list(schema))).close()  # an empty pa.Table would load pandas
+        nulls = ", ".join(f"CAST(NULL AS {each.type.duckdb}) AS {quoted(each.name)}" for each in columns)
+        self.first = f"COPY (SELECT {nulls} WHERE false) TO {text(str(self._first))} (FORMAT parquet)"
+        """Statement that writes an empty file with all columns. It comes first among the table's files, so
+        that no file of a partition which the query does not touch is opened."""
         self.may_differ = False
         """Whether some files may lack columns."""
         self.has_sizes = False
@@ -110,34 +94,3 @@ def table_names(folder: Path) -> list[str]:
 
 def _parquet_files(folder: Path) -> Iterator[Path]:
     return iter(folder.glob(_PATTERN))
-
-
-def _from_arrow(type_: pa.DataType) -> Type:
-    """Return the Trino type of a Parquet column.
-
-    Raises:
-        KeyError: Athena has no such type.
-    """
-    if pa.types.is_map(type_):
-        return map_of(_from_arrow(type_.key_type), _from_arrow(type_.item_type))
-    if pa.types.is_list(type_):
-        return array(_from_arrow(type_.value_type))
-    if pa.types.is_struct(type_):
-        return row([_from_arrow(field.type) for field in type_], [field.name.lower() for field in type_])
-    if pa.types.is_timestamp(type_):
-        return TIMESTAMP
-    if pa.types.is_decimal(type_):
-        return decimal(type_.precision, type_.scale)
-    return {
-        pa.string(): VARCHAR,
-        pa.large_string(): VARCHAR,
-        pa.binary(): VARBINARY,
-        pa.bool_(): BOOLEAN,
-        pa.int8(): Type("tinyint"),
-        pa.int16(): Type("smallint"),
-        pa.int32(): INTEGER,
-        pa.int64(): BIGINT,
-        pa.float32(): Type("real"),
-        pa.float64(): DOUBLE,
-        pa.date32(): DATE,
-    }[type_]

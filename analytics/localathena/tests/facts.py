@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from localathena import arrow
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.results import items_of, text_of
@@ -64,6 +65,12 @@ LABELS = pa.schema(
 DATABASE = "facts"
 TABLES = {"outcomes": DECISIONS, "predictions": DECISIONS, "labels": LABELS, "true_labels": LABELS}
 """Tables that facts may ask about, each partitioned by `dt`."""
+
+COLUMNS = {
+    name: {field.name: str(arrow.trino_type(field.type)) for field in schema}
+    for name, schema in TABLES.items()
+}
+"""The same, each column with Trino's type."""
 
 DAYS = ("2026-11-19", "2026-11-20", "2026-11-21")
 
@@ -263,7 +270,7 @@ def answers() -> list[tuple[Fact, Fact]]:
     """Return each fact, and what the local Athena answers to its statement."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder))
-        athena = LocalAthena(Path(folder), schemas=TABLES, database=DATABASE, threads=1)
+        athena = LocalAthena(Path(folder), schemas=COLUMNS, database=DATABASE, threads=1)
         try:
             return [(fact, local_fact(athena, fact["sql"])) for fact in read(FACTS)]
         finally:

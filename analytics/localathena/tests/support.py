@@ -3,9 +3,10 @@
 from typing import Any
 
 import pandas as pd
-from facts import TABLES
+from facts import COLUMNS, TABLES
 
-SCHEMAS = {name: TABLES[name] for name in ("predictions", "labels")}
+SCHEMA = TABLES["predictions"]
+SCHEMAS = {name: COLUMNS[name] for name in ("predictions", "labels")}
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import localathena.engine
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
 from localathena.process import DuckError
-from support import SCHEMAS
+from support import SCHEMA, SCHEMAS
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
 ROWS_A_DAY = 200
@@ -22,7 +22,7 @@ ROWS_A_DAY = 200
 
 def rows(day: str, count: int = ROWS_A_DAY) -> list[dict[str, Any]]:
     at = datetime.fromisoformat(f"{day}T01:02:03.004")
-    shared = dict.fromkeys(SCHEMAS["predictions"].names)
+    shared = dict.fromkeys(SCHEMA.names)
     return [
         shared
         | {
@@ -44,7 +44,7 @@ def rows(day: str, count: int = ROWS_A_DAY) -> list[dict[str, Any]]:
 def write(folder: Path, day: str, name: str = "a.parquet", without: tuple[str, ...] = ()) -> Path:
     path = folder / "predictions" / f"dt={day}" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows(day), SCHEMAS["predictions"]).drop_columns(list(without)), path)
+    pq.write_table(pa.Table.from_pylist(rows(day), SCHEMA).drop_columns(list(without)), path)
     return path
 
 
@@ -108,7 +108,7 @@ def test_a_file_whose_column_has_another_type_is_named(tmp_path: Path):
     file = tmp_path / "rides" / "dt=2026-11-01" / "a.parquet"
     file.parent.mkdir(parents=True)
     pq.write_table(pa.table({"km": ["far"]}), file)
-    engine = LocalAthena(tmp_path, schemas={"rides": pa.schema([("km", pa.int64())])}, threads=1)
+    engine = LocalAthena(tmp_path, schemas={"rides": {"km": "bigint"}}, threads=1)
     with pytest.raises(QueryFailed, match=r"A column in .*a\.parquet has another type than the table's"):
         engine.query("SELECT sum(km) FROM rides")
     engine.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from facts import DAYS, TABLES, write_tables
+from facts import COLUMNS, DAYS, write_tables
 
 from localathena.engine import LocalAthena
 from localathena.errors import QueryRefused
@@ -34,7 +34,7 @@ def athena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAthena]:
     athena = LocalAthena(
         folder,
         {"keys": VIEW},
-        schemas=TABLES,
+        schemas=COLUMNS,
         database="scones",
         location="s3://bucket",
         glue=GLUE,
@@ -124,7 +124,7 @@ def test_show_create_table_is_the_statement_that_made_it(athena: LocalAthena) ->
 
 def test_the_sizes_of_files_are_those_on_the_disk_and_change_with_them(tmp_path: Path) -> None:
     write_tables(tmp_path)
-    athena = LocalAthena(tmp_path, schemas=TABLES, threads=1)
+    athena = LocalAthena(tmp_path, schemas=COLUMNS, threads=1)
     try:
         sql = """SELECT DISTINCT "$path", "$file_size" FROM outcomes"""
         sizes = dict(athena.rows(sql)[1])
