@@ -161,8 +161,9 @@ class LocalAthena:
                 rows = self._duck.fetch(_ROWS_AT_ONCE)
 
     def load(self) -> None:
-        """Let DuckDB be loaded while the caller does something else before its first statement."""
-        self._duck.load()
+        """Start DuckDB: it is loaded while the caller does something else before its first statement."""
+        if not self._duck.is_running:
+            self._start(ahead=True)
 
     def close(self) -> None:
         """Release the memory and delete what was spilled to disk."""
@@ -241,13 +242,17 @@ class LocalAthena:
         """Start DuckDB if it does not run, and define what is new or whose files have come or gone."""
         for files in self._files:
             self._definitions[files.name] = files.definition()
-        if self._duck.is_running:
-            for name, definition in self._definitions.items():
-                if self._defined.get(name) != definition:
-                    self._duck.execute(definition)
-        else:
-            first = [files.first for files in self._files]
-            self._duck.start(["SET TimeZone='UTC'", *first, *self._definitions.values(), *self._settings])
+        if not self._duck.is_running:
+            self._start()
+        for name, definition in self._definitions.items():
+            if self._defined.get(name) != definition:
+                self._duck.execute(definition)
+        self._defined = dict(self._definitions)
+
+    def _start(self, *, ahead: bool = False) -> None:
+        first = [files.first for files in self._files]
+        statements = ["SET TimeZone='UTC'", *first, *self._definitions.values(), *self._settings]
+        self._duck.start(statements, ahead=ahead)
         self._defined = dict(self._definitions)
 
 

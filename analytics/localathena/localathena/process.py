@@ -5,6 +5,7 @@ within one function: `printf('%2000000000d', 1)` takes gigabytes and minutes. A 
 and be ended.
 """
 
+import contextlib
 import pickle
 import subprocess
 import sys
@@ -31,7 +32,7 @@ class DuckError(Exception):
 
 
 class Duck:
-    """A DuckDB in a process of its own, started with the first statement and again after it was ended."""
+    """A DuckDB in a process of its own, which can be started again after it was ended."""
 
     def __init__(self, *, threads: int, memory_bytes: int, timeout_s: float) -> None:
         """A statement that is not through after `timeout_s`, or that needs more memory, ends the process."""
@@ -39,7 +40,7 @@ class Duck:
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._loading: subprocess.Popen[bytes] | None = None
+        self._is_starting = False
         self._end: Callable[[], object] = lambda: None
         self.fetched_bytes = 0
         """Size of the last statement's rows so far."""
@@ -51,42 +52,37 @@ class Duck:
         """Whether there is a process."""
         return self._process is not None
 
-    def load(self) -> None:
-        """Start the process already, if there is none: it loads DuckDB, and waits for `start`."""
-        if self._process or self._loading:
-            return
-        self._loading = subprocess.Popen(
+    def start(self, statements: Sequence[str], *, ahead: bool = False) -> None:
+        """Start a process that executes statements before any other, and do not wait for it.
+
+        If it is `ahead` of the first statement, it loads as well what only some statements need.
+        """
+        self._process = subprocess.Popen(
             [sys.executable, "-P", str(_WORKER)],  # -P: this folder has a module named types
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._end = weakref.finalize(self, _ended, self._loading)
-
-    def start(self, statements: Sequence[str]) -> None:
-        """Start the process, and execute statements in it before any other.
-
-        Raises:
-            DuckError: one of them failed.
-        """
-        self.load()
-        self._process, self._loading = self._loading, None
-        self._send((self._config, self._memory_bytes))
-        try:
-            for statement in statements:
-                self._ask("execute", statement, max(self._timeout_s, _START_S))
-        except DuckError:
-            self.end()
-            raise
+        self._end = weakref.finalize(self, _ended, self._process)
+        self._is_starting = True
+        with contextlib.suppress(BrokenPipeError):  # it has died: its answer is missing
+            self._send((self._config, self._memory_bytes, statements, ahead))
 
     def execute(self, sql: str) -> None:
         """Execute a statement.
 
         Raises:
-            DuckError: it failed.
+            DuckError: it failed, or one of those that come before any other.
         """
+        if self._is_starting:
+            self._is_starting = False
+            try:
+                self._answer_to(None, max(self._timeout_s, _START_S))
+            except DuckError:
+                self.end()
+                raise
         self.fetched_bytes = 0
         self.ends_at = time.monotonic() + self._timeout_s
-        self._ask("execute", sql, self._timeout_s)
+        self._answer_to(("execute", sql), self._timeout_s)
 
     def fetch(self, most_rows: int, within_s: float | None = None) -> list[tuple[Any, ...]]:
         """Return the next rows of the last statement, none after the last.
@@ -94,21 +90,22 @@ class Duck:
         Raises:
             DuckError: the statement failed.
         """
-        pickled = self._ask("fetch", most_rows, self._timeout_s if within_s is None else within_s)
+        pickled = self._answer_to(("fetch", most_rows), self._timeout_s if within_s is None else within_s)
         self.fetched_bytes += len(pickled)
         rows: list[tuple[Any, ...]] = pickle.loads(pickled)  # noqa: S301 - what `worker` wrote
         return rows
 
     def profile(self) -> str:
         """Return the profile of the last statement, as JSON."""
-        return str(self._ask("profile", "json", self._timeout_s))
+        return str(self._answer_to(("profile", "json"), self._timeout_s))
 
     def end(self) -> None:
         """End the process, also within a statement."""
-        self._process = self._loading = None
+        self._process = None
         self._end()
 
-    def _ask(self, what: str, argument: Any, timeout_s: float) -> Any:
+    def _answer_to(self, request: tuple[str, Any] | None, timeout_s: float) -> Any:
+        """Send a request, and return its answer; None waits for the answer to the start."""
         assert self._process is not None, "start() comes first"  # noqa: S101
         late = threading.Event()
         process = self._process
@@ -120,7 +117,8 @@ class Duck:
         timer = threading.Timer(timeout_s, stop)
         timer.start()
         try:
-            self._send((what, argument))
+            if request:
+                self._send(request)
             error, answer = pickle.load(_pipe(process.stdout))  # noqa: S301 - what `worker` wrote
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             self.end()
@@ -149,4 +147,5 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
-        _pipe(pipe).close()
+        with contextlib.suppress(BrokenPipeError):  # what it has not read
+            _pipe(pipe).close()

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,14 +51,16 @@ def main() -> None:
     os.dup2(2, 1)  # what DuckDB prints is no answer
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, sys.stdin.buffer), daemon=True).start()
-    if requests.empty():  # started ahead: DuckDB needs numpy for the first function in Python
-        import numpy  # noqa: F401
-    config, limit_bytes = requests.get()
+    config, limit_bytes, statements, ahead = requests.get()
     duck = _Duck(duckdb.connect(config=config))
+    if ahead:  # DuckDB needs it for the first function in Python
+        import numpy  # noqa: F401
     _limit_memory(limit_bytes)
+    answer = duck.answers_to(statements)
     while True:
-        pickle.dump(duck.answer(*requests.get()), answers)
+        pickle.dump(answer, answers)
         answers.flush()
+        answer = duck.answer(*requests.get())
 
 
 class _Duck:
@@ -69,6 +71,11 @@ class _Duck:
         self.known: set[str] = set()
         self.refusals: list[str] = []
         """What functions in Python refused during the statement, also within TRY."""
+
+    def answers_to(self, statements: Sequence[str]) -> tuple[str | None, Any]:
+        """Execute statements, up to the first that fails, and return the answer to the last one."""
+        answers = (self.answer("execute", sql) for sql in statements)
+        return next((answer for answer in answers if answer[0] is not None), (None, None))
 
     def answer(self, what: str, argument: Any) -> tuple[str | None, Any]:
         """Return the name of the error, if there was one, and its text or the answer."""

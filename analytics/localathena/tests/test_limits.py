@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 import localathena
@@ -64,13 +66,34 @@ def test_duckdb_is_loaded_before_the_first_statement_and_once(tmp_path: Path, is
     engine = LocalAthena(tmp_path)
     engine.load()
     engine.load()
-    process = engine._duck._loading
+    process = engine._duck._process
     assert process
     if is_asked:
         assert engine.rows("SELECT 1")[1] == [(1,)]
         assert engine._duck._process is process
     engine.close()
     assert process.poll() is not None
+
+
+def test_a_duckdb_that_dies_while_it_is_loaded_is_started_again(tmp_path: Path) -> None:
+    engine = LocalAthena(tmp_path)
+    engine.load()
+    assert engine._duck._process
+    engine._duck._process.kill()
+    with pytest.raises(QueryFailed):
+        engine.rows("SELECT 1")
+    assert engine.rows("SELECT 1")[1] == [(1,)]
+    engine.close()
+
+
+def test_files_that_come_after_duckdb_was_started_are_read(tmp_path: Path) -> None:
+    engine = LocalAthena(tmp_path, schemas={"rides": {"km": "bigint"}})
+    engine.load()
+    file = tmp_path / "rides" / "dt=2026-11-01" / "a.parquet"
+    file.parent.mkdir(parents=True)
+    parquet.write_table(pa.table({"km": [5]}), file)
+    assert engine.rows("SELECT km FROM rides")[1] == [(5,)]
+    engine.close()
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit of memory holds on Linux alone")
