@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import takewhile
 
 from analytics.report import challenger
 from analytics.report.numbers import (
@@ -359,18 +360,21 @@ def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
 
     What the images are like, such as their light, changes with the seasons: it is noted only.
 
-    Both weeks must be far, and together they must be beyond chance and the scatter of days.
+    This week and the week before must be far, and together beyond chance and the scatter of days. Since when
+    it is so, the pairs of weeks before them say. They need only be far: what has lasted does not become new
+    when the reference reaches its first weeks, and comes nearer.
     """
-    memory, found = numbers.memory, 0
-    for back, together in enumerate(memory.pairs):
-        now, before = (memory.weeks[place][measure] for place in (back, back + 1))
-        far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
-        if not far or together[measure].shift.p_value >= LASTING_P:
-            break
-        found += 1
-    if not found:
+    memory = numbers.memory
+    if not memory.pairs:
         return []
-    what = f"{_nth_week(found + 1)}: {_drifted(numbers, measure, memory.weeks[0][measure])}."
+    now, before = (memory.weeks[back][measure] for back in (0, 1))
+    latest, *earlier = (pair[measure] for pair in memory.pairs)
+    far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
+    if not far or latest.shift.p_value >= LASTING_P:
+        return []
+    as_far = takewhile(lambda pair: _is_far(measure, pair) and _direction(pair, now) >= 0, earlier)
+    found = 1 + len(list(as_far))
+    what = f"{_nth_week(found + 1)}: {_drifted(numbers, measure, now)}."
     is_input = any(input_.measure == measure for input_ in numbers.inputs)
     return [Finding(found < len(memory.pairs) and not is_input, what, _LOOK[measure])]
 

@@ -135,6 +135,18 @@ def test_a_change_that_stays_is_a_note_from_the_fourth_week_on(tmp_path):
     assert report.verdict.ok
 
 
+def test_what_has_lasted_is_not_new_again_when_a_week_came_near_the_reference(tmp_path):
+    of_week = {2: 21, 3: 25}
+
+    def bicycles(back, van, place):  # they became more for eight weeks, until four weeks ago
+        most = of_week.get(back, 16 + 12 - max(back, 4))
+        return {"label": "bicycle" if 12 * VANS.index(van) + place < most else "tulip"}
+
+    (found,) = lasting(report_of(tmp_path, bicycles))
+    assert found.what.startswith("Fourth week or longer: 50.0")
+    assert not found.attention
+
+
 @pytest.mark.parametrize("weeks", [5, 6])
 def test_without_weeks_before_the_usual_ones_there_is_no_reference(tmp_path, weeks):
     report = report_of(tmp_path, lambda *_: {}, weeks=weeks)
