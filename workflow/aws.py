@@ -49,19 +49,11 @@ _SEND_PAUSE_S = 0.2
 _MB_PER_CORE = 1769
 """Memory with which a Lambda has one core. Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
-_BUSY_CODES = {
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "InternalFailure",
-    "InternalDependencyException",
-    "ModelNotReadyException",
-}
+_BUSY_CODES = {"ThrottlingException", "TooManyRequestsException", "ModelNotReadyException"}
 _BUSY_STATUSES = {429, 503}
 """HTTP statuses of the model itself that ask for a later retry."""
 _SERVER_ERROR = 500
-"""This and every higher status means busy: a gateway's error page has no code. Model errors come with 424."""
+"""This and every higher status means busy, whatever the code. Model errors come with 424."""
 
 
 class Runtime:

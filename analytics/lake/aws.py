@@ -75,7 +75,7 @@ class ResultsBucket:
         try:
             body = self._s3.get_object(Bucket=self.name, Key=path, **condition)["Body"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+            if error.response["Error"]["Code"] in ("NoSuchKey", "PreconditionFailed"):
                 return False
             raise
         with body:

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -408,12 +409,15 @@ def test_an_endpoint_that_was_busy_is_left_alone_for_a_while(runtime, endpoint, 
     assert not endpoint.is_left_alone
 
 
-def test_a_model_s_error_ends_the_pauses_that_double(runtime, endpoint, monkeypatch):
-    for later_s, code in enumerate(("ThrottlingException", "ModelError", "ThrottlingException")):
+@pytest.mark.parametrize("error", ["ModelError", None])
+def test_an_answer_ends_the_pauses_that_double_be_it_a_model_s_error(runtime, endpoint, monkeypatch, error):
+    for later_s, code in enumerate(("ThrottlingException", error, "ThrottlingException")):
         now_s = 1_000 + later_s * FIRST_PAUSE_S
         monkeypatch.setattr(endpoint._breaker, "_clock", lambda now_s=now_s: now_s)
-        runtime.fail(code, 424 if code == "ModelError" else 400)
-        with pytest.raises((EndpointBusy, EndpointFault)):
+        runtime.begin()
+        if code:
+            runtime.fail(code, 424 if code == "ModelError" else 400)
+        with pytest.raises((EndpointBusy, EndpointFault)) if code else nullcontext():
             ask(endpoint)
     assert endpoint._breaker.left_s == FIRST_PAUSE_S
 

@@ -223,6 +223,7 @@ def test_a_bucket_that_keeps_changing_is_given_up(s3: Any, tmp_path: Path):
         "predictions/dt=2026-11-01/_hidden.parquet",
         "predictions/dt=2026-11-01/a\\b.parquet",
         "predictions/dt=2026-11-01/a b.parquet",
+        "predictions/dt=2026-11-01/ä.parquet",
     ],
 )
 def test_a_key_that_is_not_a_plain_path_is_ignored(s3: Any, tmp_path: Path, bad: str):

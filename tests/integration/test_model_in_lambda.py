@@ -116,6 +116,16 @@ def test_the_same_image_makes_the_same_row(rows_of: Callable[[str], Rows]) -> No
     assert of_lambda == of_endpoint
 
 
+@pytest.mark.parametrize(("memory_mb", "threads"), [(512, 1), (3_600, 2), (10_240, 5)])
+def test_the_model_computes_in_as_many_threads_as_the_lambda_has_cores(
+    monkeypatch: pytest.MonkeyPatch, memory_mb: int, threads: int
+) -> None:
+    loaded: dict[str, Any] = {}
+    monkeypatch.setattr(Model, "load", lambda folder, **options: loaded.update(options))
+    connect_classifier({"MODEL_IN": "Lambda", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb)}, 1)
+    assert loaded["threads"] == threads
+
+
 class Scorer:
     version = "m1"
 

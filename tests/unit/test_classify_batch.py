@@ -367,12 +367,15 @@ def test_refused_messages_are_retried(no_pauses):
     assert sorted(map(int, sqs.taken)) == list(range(25))
 
 
-def test_a_message_that_is_refused_every_time_is_an_error(no_pauses):
+@pytest.mark.parametrize("said", [{}, {"Message": "no room"}])
+def test_a_message_that_is_refused_every_time_is_an_error_with_its_reason(no_pauses, said):
     class Full(FakeSqs):
         def send_message_batch(self, QueueUrl, Entries):
-            return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError", "SenderFault": False}]}
+            refusal = {"Id": Entries[-1]["Id"], "Code": "InternalError", "SenderFault": False}
+            return {"Failed": [refusal | said]}
 
-    with pytest.raises(NotSent, match="1 of 10 messages"):
+    why = said.get("Message", "InternalError")
+    with pytest.raises(NotSent, match=f"^1 of 10 messages were not accepted by queue: {why}$"):
         ResultsQueue(Full(), "queue").send_bodies(str(number) for number in range(25))
 
 

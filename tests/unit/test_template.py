@@ -14,7 +14,7 @@ from cfnlint.api import ManualArgs, lint_file
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from analytics.lake.aws import ResultsBucket
+from analytics.lake.aws import ChallengerImages, ResultsBucket
 from analytics.lake.columns import TABLES
 from analytics.report.cost import MEMORY_MB
 from infra.aws import package
@@ -303,6 +303,7 @@ def test_a_serverless_endpoint_gets_the_time_to_start():
         (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_batch.lambda_handler"),
         (lambda: endpoint(BATCH_TIMEOUT_S), "workflow.classify_waiting.lambda_handler"),
         (lambda: ResultsBucket.connect("results")._s3, "analytics.lake.record.lambda_handler"),
+        (lambda: ChallengerImages.connect("url")._sqs, "analytics.lake.record.lambda_handler"),
         (lambda: ModelInputs.connect("results")._s3, "ingest.serialize.lambda_handler"),
         (lambda: ResultsQueue.connect("url")._sqs, "workflow.classify_batch.lambda_handler"),
         (lambda: WaitingImages.connect("url")._sqs, "workflow.classify_waiting.lambda_handler"),
@@ -313,6 +314,7 @@ def test_a_serverless_endpoint_gets_the_time_to_start():
         "classify batch",
         "classify waiting",
         "record",
+        "challenger",
         "large images",
         "results",
         "waiting images",
