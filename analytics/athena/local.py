@@ -21,7 +21,7 @@ class LocalEngine:
         """Open a folder, with views; see `LocalAthena`.
 
         Raises:
-            ValueError: the folder's name has a character that DuckDB takes for a pattern.
+            ValueError: the folder's name has a backslash.
         """
         self._athena = LocalAthena(folder, views, schemas=TABLES, database=database, threads=threads)
 

@@ -124,6 +124,7 @@ def up(
         settings = settings_for(parameters_of_model(challenger))
         parameters |= {"ChallengerEndpointName": CHALLENGER, "ChallengerSettings": settings}
     home = home.resolve()
+    _check_name(home)
     home.mkdir(parents=True, exist_ok=True)
     check_space(home, START_BYTES)
     home.chmod(0o700)  # other users of the machine read neither images nor credentials
@@ -281,6 +282,19 @@ def _refuse_if_up(stack_file: Path) -> None:
         raise CannotStart(f"a system is up already, or starting, on {said['home']}: `{how('down')}` stops it")
     with suppress(NotUp):
         down(stack_file)
+
+
+def _check_name(home: Path) -> None:
+    """Check that every process and DuckDB read the home's path alike.
+
+    Raises:
+        CannotStart: it has bytes that are not UTF-8, or a backslash.
+    """
+    if "\\" in str(home) or str(home).encode(errors="replace") != os.fsencode(home):
+        raise CannotStart(
+            f"{home}: a path with a backslash, or with bytes that are not UTF-8, is not supported. Set "
+            "SCONES_HOME to another folder."
+        )
 
 
 def _check_open_files() -> None:

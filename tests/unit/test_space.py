@@ -30,6 +30,15 @@ def test_up_starts_nothing_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Mo
     assert local.processes(tmp_path / "home") == {}
 
 
+@pytest.mark.parametrize("name", ["a\\b", "latin-\udce4"])
+def test_up_writes_nothing_to_a_folder_whose_name_would_be_read_differently(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(CannotStart, match=r"is not supported\. Set SCONES_HOME to another folder"):
+        local.up(tmp_path / name / "home", None, tmp_path / "stack.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_up_starts_nothing_where_too_few_files_may_be_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

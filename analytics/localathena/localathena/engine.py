@@ -68,11 +68,11 @@ class LocalAthena:
         more than `memory_bytes`, is stopped.
 
         Raises:
-            ValueError: the folder's name has a character that DuckDB takes for a pattern.
+            ValueError: the folder's name has a backslash, which DuckDB takes for a slash.
         """
         folder = folder.resolve()
-        if glob.has_magic(str(folder)):
-            raise ValueError(f"{folder}: a folder with *, ? or [ in its name is not supported. Rename it.")
+        if "\\" in str(folder):
+            raise ValueError(f"{folder}: a folder with a backslash in its name is not supported. Rename it.")
         self._database = database
         self._timeout_s = timeout_s
         scratch = Path(tempfile.mkdtemp(prefix="athena-")).resolve()
@@ -93,6 +93,8 @@ class LocalAthena:
             before = Tables(tables, made)
             made[name] = cache(partial(_view, name, sql, before, database, glue.get(name), self._definitions))
         self._tables = Tables(tables, made)
+        # DuckDB looks for the pattern of a table's files, as it is written, below these.
+        allowed = ", ".join(text(str(each)) for each in (folder, glob.escape(str(folder)), scratch))
         self._settings = [
             f"SET {setting}"
             for setting in (
@@ -101,7 +103,7 @@ class LocalAthena:
                 "enable_external_file_cache=false",  # or a second run would report zero bytes read
                 "enable_profiling='no_output'",
                 f"temp_directory={text(str(scratch / 'spill'))}",
-                f"allowed_directories=[{text(str(folder))}, {text(str(scratch))}]",
+                f"allowed_directories=[{allowed}]",
                 "enable_external_access=false",
                 "autoinstall_known_extensions=false",
                 "autoload_known_extensions=false",

@@ -1,5 +1,6 @@
 """A table's Parquet files, and the view of DuckDB's that reads them."""
 
+import glob
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class TableFiles:
         """With a `location`, as `s3://bucket`, files are named as if the folder were there."""
         self.name = name
         self._folder = folder / name
+        self._pattern = f"{glob.escape(str(self._folder))}/{_PATTERN}"
         self._root, self._location = folder, location
         if schema is None:
             from localathena.arrow import columns_of  # pyarrow: not where all tables are declared
@@ -56,9 +58,9 @@ class TableFiles:
     def definition(self) -> str:
         """Return the view, which changes when the first file arrives, and when the last one goes."""
         has_files = next(_parquet_files(self._folder), None) is not None
-        sources = [str(self._first)]
+        sources = [glob.escape(str(self._first))]
         if has_files:
-            sources.append(f"{self._folder}/{_PATTERN}")
+            sources.append(self._pattern)
         columns = ", ".join(quoted(column.name) for column in self.table.columns)
         source = (
             f"[{', '.join(map(text, sources))}], hive_partitioning=true, hive_types={{'dt': VARCHAR}}, "
@@ -77,7 +79,7 @@ class TableFiles:
         names = quoted(FILE_SIZE), quoted(FILE_TIME)
         if not self.has_sizes or not has_files:
             return f"CAST(NULL AS BIGINT) AS {names[0]}, CAST(NULL AS TIMESTAMPTZ) AS {names[1]}"
-        files = f"read_blob({text(f'{self._folder}/{_PATTERN}')})"
+        files = f"read_blob({text(self._pattern)})"
         size, at = (
             f"(SELECT map_from_entries(list((filename, {part}))) FROM {files})"  # noqa: S608
             for part in ("size", "last_modified")
