@@ -4,6 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analytics.commands import how
+
 if TYPE_CHECKING:
     from jinja2 import Template
 
@@ -20,4 +22,5 @@ def template(name: str) -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["how"] = how
     return environment.get_template(name)

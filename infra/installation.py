@@ -1,21 +1,13 @@
-"""Where Scones is installed, where its commands write to, and how they are typed there."""
+"""Where Scones is installed, and where its commands write to."""
 
 import errno
 import os
 from pathlib import Path
 
+from analytics.commands import is_checkout
+
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of the five packages: of a checkout, or `scones` in site-packages."""
-
-_ARGUMENTS = ("FROM", "KEY", "PARAMETERS", "PREFIX", "SQL")
-"""Values that `scones` takes without an option's name."""
-_OPTIONS = {"ENDPOINT_NAME": "--name"}
-"""Options of `scones` that are not named as for make."""
-
-
-def is_checkout() -> bool:
-    """Tell whether this runs from a checkout, where people type `make`, and not from an installed wheel."""
-    return (PROJECT / "scones.py").exists()
 
 
 def state_folder() -> Path:
@@ -48,22 +40,6 @@ def typed_path(typed: str) -> Path:
 def stack_file() -> Path:
     """Return the file that says where the system on this machine is."""
     return state_folder() / "stack.json"
-
-
-def how(command: str, **values: str) -> str:
-    """Return how a command is typed here: `make drop FROM=folder` in a checkout, else `scones drop folder`.
-
-    Args:
-        command: its name.
-        values: by their names for make; an empty one is a flag.
-    """
-    if is_checkout():
-        return " ".join(["make", command, *(f"{name}={value or 1}" for name, value in values.items())])
-    typed = ["scones", command]
-    for name, value in values.items():
-        option = _OPTIONS.get(name, f"--{name.lower().replace('_', '-')}")
-        typed += [*([] if name in _ARGUMENTS else [option]), *([value] if value else [])]
-    return " ".join(typed)
 
 
 def version() -> str:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from infra.installation import how
+from analytics.commands import how
 from ingest.errors import SconesError
 
 STACK_NAME = "scones"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import takewhile
 
+from analytics.commands import how
 from analytics.report import challenger
 from analytics.report.numbers import (
     INPUT_P,
@@ -66,7 +67,7 @@ _LOOK = {
 _LOOK_AT_FOLDER = "Look at them: did the camera, the location or the sender change?"
 _EXPLAINED = "The threshold that changed explains it."
 _NAMED = 3
-_NOT_SENT = "Ask who uploads them; if images were uploaded, run scones audit."
+_NOT_SENT = f"Ask who uploads them; if images were uploaded, run {how('audit')}."
 
 
 @dataclass(frozen=True)
@@ -134,20 +135,20 @@ def _steps(numbers: Numbers) -> list[Step]:
     certificate = numbers.certificate
     steps = []
     if failed:
-        steps.append(Step("scones redrive --apply", f"{plural(failed, 'image')} may get an answer after all"))
+        steps.append(Step(how("redrive", APPLY=""), f"{plural(failed, 'image')} may get an answer after all"))
     if to_review:
         what = f"{plural(to_review, 'image')} {'gets' if to_review == 1 else 'get'} a person's decision"
-        steps.append(Step(f"scones review --week {numbers.week}", what))
+        steps.append(Step(how("review", WEEK=str(numbers.week)), what))
     if certificate and certificate.state is State.OPEN and certificate.to_go:
         what = (
             f"{plural(certificate.to_go, 'label')}, if each shows a correct answer, certify that at least "
             f"{100 * certificate.target:.4g}{SPACE}% of the accepted images are right"
         )
-        steps.append(Step(f"scones certify --week {numbers.week}", what))
+        steps.append(Step(how("certify", WEEK=str(numbers.week)), what))
     compared = numbers.challenger
     if compared and compared.labels.state is duel.State.PROMOTE:
         better, worse = short(compared.challenger_version or ""), short(compared.model_version)
-        steps.append(Step("scones promote", f"{better} decides instead of {worse}"))
+        steps.append(Step(how("promote"), f"{better} decides instead of {worse}"))
     return steps
 
 
@@ -257,7 +258,7 @@ def _missing(numbers: Numbers) -> list[Finding]:
                 "Fine if they were uploaded just now: run the report again later.",
             )
         ]
-    return [Finding(True, what, "Find them and send them again: scones audit, then scones redrive.")]
+    return [Finding(True, what, f"Find them and send them again: {how('audit')}, then {how('redrive')}.")]
 
 
 def _failed(numbers: Numbers) -> list[Finding]:
@@ -271,7 +272,7 @@ def _failed(numbers: Numbers) -> list[Finding]:
         most = numbers.failures[0]
         what += f", {mostly(most.reason, most.images, failed)}"
     what += "."
-    return [Finding(many_failed(tally), what, "Classify them again: scones redrive.")]
+    return [Finding(many_failed(tally), what, f"Classify them again: {how('redrive')}.")]
 
 
 def many_failed(tally: Tally) -> bool:
@@ -519,9 +520,8 @@ def _calibration(numbers: Numbers) -> list[Finding]:
     low, high = exact_interval(measured.precision * labels, labels, 1 - SIGNIFICANT_P)
     if low <= measured.expected_precision <= high or measured.accepted < ENOUGH_LABELS:
         more = math.ceil(_settling_labels(measured.expected_precision, gap) - labels)
-        action = (
-            f"This could be chance: scones review --week {numbers.week} --sample {max(more, 1)} settles it."
-        )
+        check = how("review", WEEK=str(numbers.week), SAMPLE=str(max(more, 1)))
+        action = f"This could be chance: {check} settles it."
         return [Finding(False, what, action)]
     return [Finding(True, what, "Recalibrate the model and choose the threshold again.")]
 
@@ -621,6 +621,6 @@ def _challenger(numbers: Numbers) -> list[Finding]:
     action = {
         duel.State.PROMOTE: "The model in use then becomes the challenger, which is the way back.",
         duel.State.KEEP: "End the comparison, or compare another model.",
-        duel.State.NOT_YET: "Labels of images that were drawn at random decide: scones review.",
+        duel.State.NOT_YET: f"Labels of images that were drawn at random decide: {how('review')}.",
     }[compared.labels.state]
     return [Finding(False, what, action)]

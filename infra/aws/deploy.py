@@ -15,13 +15,14 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from analytics.commands import how
 from infra.aws import package
 from infra.aws.account import Account
 from infra.aws.challenger import ensure_fits, ensure_possible, settings_for, without_shared_classes
 from infra.aws.changes import ChangeSet, DeployFailed, why_it_failed
 from infra.aws.incoming import announce_uploads, ensure_usable
 from infra.aws.stage import NO_STAGE, Stage
-from infra.installation import how, state_folder
+from infra.installation import state_folder
 from infra.stack import NotUp, Stack, parameters_of
 from ingest.aws import read_object
 from ingest.model_input import SCORES_TYPE, ModelInput

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analytics.commands import how
 from infra.aws.account import Account
 from infra.aws.deploy import DEFAULT_ENDPOINT, described, endpoint_kind
 from infra.aws.incoming import UnusableBucket, ensure_usable
-from infra.installation import how
 from infra.stack import NotUp, parameters_of
 from workflow.classifier import IN_LAMBDA
 

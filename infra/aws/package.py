@@ -41,9 +41,7 @@ LAYOUT: dict[str, tuple[str, ...]] = {
         "analytics/review/sample.py",
         "analytics/review/words.py",
         "analytics/lake/label_source.py",
-        "analytics/html.py",
-        "analytics/text.py",
-        "analytics/theme.css",
+        *("analytics/commands.py", "analytics/html.py", "analytics/text.py", "analytics/theme.css"),
     ),
 }
 """Package, as the template's `CodeUri` names it → the folders and files of Scones in it."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from analytics.commands import how
 from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for, settings_of
 from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
 from infra.aws.deploy import endpoint_kind
-from infra.installation import how
 from infra.stack import parameters_of
 from ingest.aws import read_object
 from workflow.classifier import IN_LAMBDA

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import WaiterError
 
+from analytics.commands import how
 from analytics.text import plural
 from infra.aws.deploy import CODE, POLICIES, artifacts_bucket, described, is_of_scones
-from infra.installation import how
 from infra.stack import NotUp
 from ingest.errors import SconesError
 from ingest.waiting import depth

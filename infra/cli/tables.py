@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analytics.commands import how
 from infra.cli.terminal import WIDEST, Terminal
 from infra.cli.words import shown
-from infra.installation import how
 from infra.operations.answer_files import ENCODERS, text_of
 
 if TYPE_CHECKING:

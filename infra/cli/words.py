@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analytics.commands import how
 from infra.cli.terminal import Terminal
-from infra.installation import how
 from infra.stack import Stack
 from workflow.outcome import Outcome
 

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from analytics.commands import how
 from infra.aws import package
 from infra.console.address import address
-from infra.installation import PROJECT, how
+from infra.installation import PROJECT
 from infra.laptop.environment import Credentials, aws_variables, environment
 from infra.laptop.lifeline import STAY
 from infra.space import check_space

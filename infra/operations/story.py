@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import text as words
+from analytics.commands import how
 from analytics.lake.order import SortKey, generation_of, sort_key
 from analytics.reconciliation import IN_FLIGHT
 from analytics.report.cost import Load, by_events
 from analytics.report.prices import read_prices
-from infra.installation import how
 from infra.operations.listing import matches
 from infra.stack import STACK_NAME
 from ingest.upload import Upload

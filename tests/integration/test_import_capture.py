@@ -116,7 +116,7 @@ def test_a_folder_of_captures_has_its_report(stack: Any, folder: Path, tmp_path:
     assert (complete["uploaded"], complete["imported"], complete["missing"]) == (0, 21, 0)
     assert said["completeness"]["late"] == 0
     assert "my-endpoint" in report.to_html()
-    assert "scones review" not in report.to_text()  # which has no pictures of them
+    assert "make review" not in report.to_text()  # which has no pictures of them
 
 
 def test_what_is_imported_twice_counts_once(stack: Any, folder: Path, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_the_verdict_and_monday_s_message_say_what_the_labels_say(
     assert not finding.attention
     sent = message(numbers, verdict, PLAIN)
     assert f"- {said}" in sent
-    promotes = "- scones promote: m2 decides instead of resnet9-2026-11-01"
+    promotes = "- make promote: m2 decides instead of resnet9-2026-11-01"
     assert (promotes in sent) == (wins == 12)
 
 

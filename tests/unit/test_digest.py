@@ -204,10 +204,10 @@ def test_the_figures_have_a_direction(report):
     change = 100 * (now["accepted"] / now.images - then["accepted"] / then.images)
     assert f"{100 * now['accepted'] / now.images:.1f} % accepted (▼ {-change:.1f} points)" in text
     assert "by the model's own estimate" in text
-    redrive = f"- scones redrive --apply: {now['failed']} image"
+    redrive = f"- make redrive APPLY=1: {now['failed']} image"
     assert (redrive in text) is bool(now["failed"])
     to_review = report.numbers.summary.to_review
-    assert f"- scones review --week 2026-W47: {to_review} images get a person's decision\n" in text
+    assert f"- make review WEEK=2026-W47: {to_review} images get a person's decision\n" in text
 
 
 def known(value: Any) -> Any:

@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analytics/lake": {"ingest", "workflow"},
     "analytics/questions": {"ingest", "workflow", "analytics/lake"},
     "analytics/text": set(),
-    "analytics/html": set(),
+    "analytics/commands": set(),
+    "analytics/html": {"analytics/commands"},
     "analytics/capture": {"ingest", "workflow"},
     "analytics/challenger": {"ingest", "workflow", "analytics/lake"},
     "analytics/reconciliation": {
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/questions",
     },
     "analytics/report": {
+        "analytics/commands",
         "ingest",
         "workflow",
         "analytics/athena",
@@ -61,11 +63,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/html",
         "analytics/text",
     },
-    "infra/installation": set(),
+    "infra/installation": {"analytics/commands"},
     "infra/clients": set(),
     "infra/space": {"ingest"},
-    "infra/stack": {"ingest", "infra/clients", "infra/installation"},
+    "infra/stack": {"ingest", "analytics/commands", "infra/clients"},
     "infra/aws": {
+        "analytics/commands",
         "ingest",
         "model/files",
         "model/serving",
@@ -77,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "infra/stack",
     },
     "infra/laptop": {
+        "analytics/commands",
         "infra/space",
         "ingest",
         "model/files",
@@ -92,6 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workflow",
     },
     "infra/operations": {
+        "analytics/commands",
         "infra/space",
         "ingest",
         "model/calibrate",
@@ -112,6 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "infra/stack",
     },
     "infra/console": {
+        "analytics/commands",
         "ingest",
         "model/serving",
         "workflow",
@@ -128,6 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "infra/demo_images": {"model/data"},
     "infra/cli": {
+        "analytics/commands",
         "ingest",
         "workflow",
         "model/data",

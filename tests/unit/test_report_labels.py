@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from analytics import commands
 from ingest.stats import wilson_interval
 from tests.builders_table import (
     a_label,
@@ -118,7 +119,7 @@ def test_a_blind_sample_measures_with_weights_and_certifies(tmp_path):
     assert measured.ranking.errors == 52
     text = page_text(report).replace("\u00a0", " ")
     assert f"Not certified: {certificate.labels} blind labels" in text
-    assert "scones certify --week 2026-W47" in text
+    assert "make certify WEEK=2026-W47" in text
     assert "Two people say the same of 90.0 % of 20 images" in text
     assert "True class balance" in text
     check_page(report)
@@ -153,7 +154,21 @@ def test_one_wrong_label_is_a_note_with_its_counts(tmp_path):
     (found,) = [each for each in report.verdict.findings if "the model expected" in each.what]
     assert not found.attention
     assert found.what.startswith("People checked 1 accepted image: 0.0\u00a0% are right; ")
-    assert found.action == "This could be chance: scones review --week 2026-W47 --sample 19 settles it."
+    assert found.action == "This could be chance: make review WEEK=2026-W47 SAMPLE=19 settles it."
+
+
+@pytest.mark.parametrize(
+    ("is_checkout", "next_", "first"),
+    [
+        (True, "make review WEEK=2026-W47", "make review WEEK=2026-W47 SAMPLE=50"),
+        (False, "scones review --week 2026-W47", "scones review --week 2026-W47 --sample 50"),
+    ],
+)
+def test_what_to_do_next_is_typed_as_commands_are_here(tmp_path, monkeypatch, is_checkout, next_, first):
+    monkeypatch.setattr(commands, "is_checkout", lambda: is_checkout)
+    report = report_of(tmp_path, [a_row(1, outcome="needs_review")], compare=None)
+    assert [step.command for step in report.verdict.steps] == [next_]
+    assert f"{first} makes a page to check 50" in page_text(report)
 
 
 def test_measured_precision_takes_the_place_of_what_was_expected(tmp_path):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics import commands
 from analytics.athena.local import LocalEngine
 from analytics.lake.merge import merge
 from analytics.questions.queries import views
 from analytics.reconciliation import IN_FLIGHT
-from infra import installation
 from infra.cli.main import scones
 from infra.operations.story import DeleteMarker, Facts, Given, Queues, Row, Stored, tell
 from infra.operations.why import _labels, _queues, _rows, near_keys
@@ -213,7 +213,7 @@ def test_a_command_for_aws_says_so_and_a_hostile_key_is_one_word_of_a_shell():
 @pytest.mark.parametrize("is_checkout", [True, False])
 @pytest.mark.parametrize("reason", ["EndpointFault", "InvalidScores", "wrong_model"])
 def test_what_mends_a_failure_on_aws_is_a_command_with_these_values(monkeypatch, reason, is_checkout):
-    monkeypatch.setattr(installation, "is_checkout", lambda: is_checkout)
+    monkeypatch.setattr(commands, "is_checkout", lambda: is_checkout)
     row = a_told_row(outcome="failed", reason=reason, endpoint="mine")
     for mend in tell(facts(row, is_on_aws=True, stack_name="team")).mends:
         program, name, *values = shlex.split(mend.command)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infra import installation
+from analytics import commands
 from infra.cli.tables import format_of, show_saved_queries, write_answer
 from infra.cli.terminal import Terminal
 
@@ -136,7 +136,7 @@ def test_a_table_that_is_cut_says_how_to_get_the_rest(capsys: Any, limit: int | 
 def test_the_list_of_saved_queries_is_titled_in_one_command_line_s_spelling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(installation, "is_checkout", lambda: False)
+    monkeypatch.setattr(commands, "is_checkout", lambda: False)
     table = io.StringIO()
     show_saved_queries(Terminal(file=table))
     assert "scones query --name … --week 2026-W47, or scones query" in table.getvalue()

@@ -252,10 +252,10 @@ class LocalAthena:
         self._defined = dict(self._definitions)
 
     def _start(self, *, ahead: bool = False) -> None:
+        # Without the definitions: they look for files, and whoever starts DuckDB ahead may move these.
         first = [files.first for files in self._files]
-        statements = ["SET TimeZone='UTC'", *first, *self._definitions.values(), *self._settings]
-        self._duck.start(statements, ahead=ahead)
-        self._defined = dict(self._definitions)
+        self._duck.start(["SET TimeZone='UTC'", *first, *self._settings], ahead=ahead)
+        self._defined.clear()
 
 
 def _view(

@@ -86,13 +86,19 @@ def test_a_duckdb_that_dies_while_it_is_loaded_is_started_again(tmp_path: Path) 
     engine.close()
 
 
-def test_files_that_come_after_duckdb_was_started_are_read(tmp_path: Path) -> None:
-    engine = LocalAthena(tmp_path, schemas={"rides": {"km": "bigint"}})
-    engine.load()
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
+def test_files_may_come_and_go_while_duckdb_is_loaded(tmp_path: Path, before: bool, after: bool) -> None:
     file = tmp_path / "rides" / "dt=2026-11-01" / "a.parquet"
     file.parent.mkdir(parents=True)
-    parquet.write_table(pa.table({"km": [5]}), file)
-    assert engine.rows("SELECT km FROM rides")[1] == [(5,)]
+    if before:
+        parquet.write_table(pa.table({"km": [5]}), file)
+    engine = LocalAthena(tmp_path, schemas={"rides": {"km": "bigint"}})
+    engine.load()
+    if after:
+        parquet.write_table(pa.table({"km": [5]}), file)
+    else:
+        file.unlink()
+    assert engine.rows("SELECT km FROM rides")[1] == [(5,)] * after
     engine.close()
 
 

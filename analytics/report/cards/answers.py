@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from analytics import text as words
+from analytics.commands import how
 from analytics.report import challenger, charts
 from analytics.report.cards.card import (
     DRAWN_FOLDERS,
@@ -264,6 +265,10 @@ def _bound(numbers: Numbers) -> str:
     return f"; it is at least {words.at_least(certificate.lower_bound)}, 95{words.SPACE}% sure"
 
 
+def _checking(numbers: Numbers) -> str:
+    return how("review", WEEK=str(numbers.week), SAMPLE="50")
+
+
 def measured_card(numbers: Numbers) -> Section:
     """Return what labels show about the accepted images."""
     measured = numbers.measured
@@ -272,8 +277,8 @@ def measured_card(numbers: Numbers) -> Section:
             "measured",
             "Measured precision",
             "No image of this week has been checked by a person.",
-            note=f"scones review --week {numbers.week} --sample 50 makes a page to check 50, one key each; "
-            "scones label loads the answers. Until then there is only the model's own estimate.",
+            note=f"{_checking(numbers)} makes a page to check 50, one key each; {how('label')} loads the "
+            "answers. Until then there is only the model's own estimate.",
         )
     low, high = (words.percent(end) for end in measured.interval)
     takeaway = (
@@ -283,7 +288,7 @@ def measured_card(numbers: Numbers) -> Section:
         f"the model expected {words.percent(measured.expected_precision)}."
         if measured.accepted
         else "No accepted image of this week has been checked. "
-        f"scones review --week {numbers.week} --sample 50 adds some to the review page."
+        f"{_checking(numbers)} adds some to the review page."
     )
     return Section(
         "measured",
@@ -332,7 +337,8 @@ def _labels_note(numbers: Numbers, measured: Measured) -> Iterator[str]:
     if numbers.certificate:
         yield certificate_sentence(numbers.certificate, str(numbers.week))
         if numbers.certificate.labels and numbers.certificate.to_go:
-            yield f"scones certify --week {numbers.week}: {still_to_go(numbers.certificate)}"
+            certify = how("certify", WEEK=str(numbers.week))
+            yield f"{certify}: {still_to_go(numbers.certificate)}"
 
 
 def true_classes_card(shares: Sequence[TrueShare]) -> Section:

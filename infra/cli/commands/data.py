@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from analytics.commands import how
 from infra.cli import systems
 from infra.cli.command_line import (
     ATTENTION,
@@ -41,7 +42,7 @@ from infra.cli.words import (
     shown,
     story_facts,
 )
-from infra.installation import how, state_folder
+from infra.installation import state_folder
 from model.files import DEFAULT_MODEL
 
 if TYPE_CHECKING:

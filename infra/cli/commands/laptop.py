@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analytics.commands import how
 from infra.cli import systems
 from infra.cli.command_line import ATTENTION, FOLDER, as_json, model_in, on, option, scones
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, shown, stack_facts
-from infra.installation import how, stack_file, state_folder
+from infra.installation import stack_file, state_folder
 from infra.stack import NotUp, Stack
 from model.files import DEFAULT_MODEL
 from workflow.classifier import IN_ENDPOINT, IN_LAMBDA

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analytics.commands import is_checkout
 from infra.cli import systems
 from infra.cli.command_line import (
     FOLDER,
@@ -20,7 +21,7 @@ from infra.cli.command_line import (
 )
 from infra.cli.terminal import answers, steps, words
 from infra.cli.words import print_json, shown
-from infra.installation import is_checkout, state_folder
+from infra.installation import state_folder
 from ingest.errors import SconesError
 from ingest.model_input import RESIZE_MODES, SQUEEZE, ModelInput
 from model.files import DEFAULT_MODEL

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from analytics.commands import how
 from infra.cli import systems
 from infra.cli.command_line import (
     ATTENTION,
@@ -29,7 +30,7 @@ from infra.cli.words import (
     shown,
     stack_facts,
 )
-from infra.installation import how, state_folder
+from infra.installation import state_folder
 from model.files import DEFAULT_MODEL
 
 yes = option(

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import click
 
+from analytics.commands import how
 from infra.cli import systems
 from infra.cli.command_line import as_json, chosen_stack, on, scones
 from infra.cli.commands.on_aws import is_wanted, yes
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, show_resources
-from infra.installation import how, stack_file
+from infra.installation import stack_file
 from infra.stack import STACK_NAME, Stack, parameters_of
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analytics.commands import how
 from infra.cli import systems
 from infra.cli.command_line import (
     ATTENTION,
@@ -26,7 +27,6 @@ from infra.cli.command_line import (
 from infra.cli.commands.on_aws import is_wanted, yes
 from infra.cli.terminal import answers, say, steps, words
 from infra.cli.words import print_json, show_checked_endpoint, show_resources
-from infra.installation import how
 from ingest import class_names
 from model.files import DEFAULT_MODEL
 from model.serving import sagemaker_requests as requests

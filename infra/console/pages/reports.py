@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from analytics.commands import how
 from infra.console import frame
 from infra.console.system import System
-from infra.installation import how, state_folder
+from infra.installation import state_folder
 
 TITLE, PATH = "Reports", "/reports"
 
