@@ -4,6 +4,7 @@ The Makefile passes on what was typed to it in environment variables, SCONES_MAK
 neither make nor a shell interprets a value: docs/decisions/0074-one-command-line.md.
 """
 
+import math
 import os
 import re
 import shlex
@@ -228,6 +229,19 @@ class WholeNumber(click.IntRange):
         except ValueError:
             self.fail(f"{value!r} is not a whole number.", param, ctx)
         return super().convert(number, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within bounds. NaN is within all of them for click, and infinity within some."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 FOLDER = click.Path(file_okay=False, path_type=Path)

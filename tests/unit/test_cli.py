@@ -9,6 +9,7 @@ import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -213,6 +214,21 @@ def test_the_answer_alone_is_on_standard_output(monkeypatch) -> None:
     result = CliRunner().invoke(scones, ["query", "--json"])
     assert {each["name"] for each in json.loads(result.stdout)} >= {"review_queue"}
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("typed", ["nan", "inf", "1e400", "1e300"])
+def test_no_option_takes_a_number_that_nothing_can_be_done_with(typed) -> None:
+    """NaN passed every bound: commands ended with a traceback, or, as patience, never gave up."""
+    numbers = [
+        each
+        for command in scones.commands.values()
+        for each in command.params
+        if each.type.name.startswith("float")
+    ]
+    assert len(numbers) > 10
+    for each in numbers:
+        with pytest.raises(click.BadParameter):
+            each.type.convert(typed, each, None)
 
 
 def test_every_command_that_answers_takes_json() -> None:

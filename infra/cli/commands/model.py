@@ -12,6 +12,7 @@ from infra.cli import systems
 from infra.cli.command_line import (
     FOLDER,
     ClassNames,
+    Number,
     WholeNumber,
     argument,
     as_json,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 @option("--seed", type=int, default=0, show_default=True)
 @option(
     "--target-precision",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     default=0.99,
     show_default=True,
     help="Precision of accepted images; chooses the thresholds.",
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
 @option("--epochs", type=WholeNumber(1), help="Left out: as many as the recipe takes.")
 @option(
     "--drawn-share",
-    type=click.FloatRange(0),
+    type=Number(0, 1_000),
     default=0.1,
     show_default=True,
     help="Drawings to learn from for every image: of the classes, and of other things beside --foreign.",

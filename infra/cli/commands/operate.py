@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from infra.cli import systems
-from infra.cli.command_line import ATTENTION, argument, as_json, on, option, scones
+from infra.cli.command_line import ATTENTION, Number, argument, as_json, on, option, scones
 from infra.cli.terminal import answers, progress_bar, words
 from infra.cli.words import (
     audit_facts,
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from infra.operations.backfill import Ended
 
 in_flight = option(
-    "--in-flight", "in_flight_s", type=float, help="Seconds that an upload may take. Left out: 900."
+    "--in-flight",
+    "in_flight_s",
+    type=Number(0, 1_000_000_000),
+    help="Seconds that an upload may take. Left out: 900.",
 )
 
 

@@ -15,6 +15,7 @@ from infra.cli.command_line import (
     ATTENTION,
     FOLDER,
     ClassNames,
+    Number,
     WholeNumber,
     argument,
     as_json,
@@ -339,7 +340,9 @@ def _three_images(folder: Path | None) -> list[bytes]:
 @argument("parameters", metavar="PARAMETERS", nargs=-1)
 @_data
 @_classes
-@option("--target-precision", type=float, default=0.99, show_default=True)
+@option(
+    "--target-precision", type=Number(0, 1, min_open=True, max_open=True), default=0.99, show_default=True
+)
 def endpoint_calibrate(
     name: str, parameters: tuple[str, ...], data: Path, classes: list[str], target_precision: float
 ) -> None:
