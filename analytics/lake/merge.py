@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 from analytics.lake.order import SortKey, sort_key
 from analytics.lake.schema import SCHEMA
 from ingest.errors import SconesError
-from workflow.outcome import UNKNOWN_RANK, Outcome
+from workflow.outcome import Outcome
 
 ROWS_PER_FILE = 400_000
 """About 60 MB, at 150 bytes a row. Fixed, so that the same rows are always cut into the same files."""
@@ -146,10 +146,7 @@ def _without_later(table: pa.Table, keep_to: Mapping[str, SortKey]) -> pa.Table:
 def _with_all_columns(table: pa.Table) -> pa.Table:
     """Fill columns that were added after the file was written with nulls."""
     columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in SCHEMA
+        table[name] if name in table.column_names else pa.nulls(table.num_rows) for name in SCHEMA.names
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
@@ -164,7 +161,7 @@ def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     keys = table.select(["upload_id", "result_id", "decided_at", "execution_arn"])
     # Not among the constants of the module: pa.array loads pandas where there is one.
     outcomes, ranks = (pa.array([getattr(each, name) for each in Outcome]) for name in ("value", "rank"))
-    rank = pc.take(ranks, pc.index_in(table["outcome"], outcomes)).fill_null(UNKNOWN_RANK)
+    rank = pc.take(ranks, pc.index_in(table["outcome"], outcomes))  # NULL, which sorts last, if unknown
     since = pc.coalesce(table["first_decided_at"], table["decided_at"])
     keys = keys.append_column("rank", rank).append_column("since", since)
     best = [("rank", "ascending"), ("decided_at", "descending")]
