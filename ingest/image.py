@@ -11,10 +11,11 @@ import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from operator import mul
 from typing import TypeVar
 
-from PIL import AvifImagePlugin, Image, ImageMath, ImageStat, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageMath, UnidentifiedImageError
 
 # Importing a plugin registers its format: what is not imported here cannot be decoded.
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401  # isort: skip
@@ -39,6 +40,9 @@ _BAND_PIXELS = 1_000_000
 _ROW_PIXEL_BYTES = 16
 """Largest pixel in a file: four channels of 32 bits."""
 _LEAST_READ_BYTES = 4096
+_LAPLACIAN_MOST = 4 * 255
+_SIZES_AT_ONCE = 8
+"""Sizes of images for which a number as long as their pixels is kept. Padded images have several sizes."""
 
 # Texts of libavif, of libtiff (through Pillow) and of others.
 _OUT_OF_MEMORY = re.compile(r"(?i)out of memory|not enough memory|memory allocation|decoder error -9\b")
@@ -83,7 +87,9 @@ class PreparedImage:
     @property
     def brightness(self) -> float:
         """Mean luma of the picture, 0 (black) to 255 (white)."""
-        return round(ImageStat.Stat(self._luma).mean[0], 2)
+        histogram = self._luma.histogram()
+        total: int = sum(map(mul, histogram, range(256)))
+        return round(total / sum(histogram), 2)
 
     @property
     def sharpness(self) -> float:
@@ -394,15 +400,30 @@ def _laplacian_variance(luma: Image.Image) -> float:
     width, height = luma.size
     if width < 3 or height < 3:
         return 0.0
-    inner = {
-        name: luma.crop((x, y, x + width - 2, y + height - 2))
-        for name, x, y in (("here", 1, 1), ("left", 0, 1), ("right", 2, 1), ("above", 1, 0), ("below", 1, 2))
-    }
-    responses = ImageMath.lambda_eval(
-        lambda of: of["left"] + of["right"] + of["above"] + of["below"] - of["here"] * 4, **inner
-    )
-    # 32-bit numbers hold the squares, and Python adds them up exactly.
+    # All pixels side by side in one number, 16 bits each: one addition adds up all of them.
+    lanes = bytearray(2 * width * height)
+    lanes[::2] = luma.tobytes()
+    above = int.from_bytes(lanes, "little")
+    row = 16 * width
+    around = above + (above >> row - 16) + (above >> row + 16) + (above >> 2 * row)
+    shifted = around + _lanes_of(_LAPLACIAN_MOST, width * height) - 4 * (above >> row)
+    whole = Image.frombytes("I", luma.size, shifted.to_bytes(len(lanes), "little"), "raw", "I;16")
+    # Each row but the last two, without its ends, which wrap around.
+    responses = whole.crop((1, 0, width - 1, height - 2))
     squares = ImageMath.lambda_eval(lambda of: of["responses"] * of["responses"], responses=responses)
+    # A shift of all responses does not change their variance. Python adds up exactly.
     count = (width - 2) * (height - 2)
-    mean = sum(memoryview(responses.tobytes()).cast("i")) / count
-    return max(sum(memoryview(squares.tobytes()).cast("i")) / count - mean * mean, 0.0)
+    total = sum(memoryview(responses.tobytes()).cast("i")) - _LAPLACIAN_MOST * count
+    total_of_squares = (
+        sum(memoryview(squares.tobytes()).cast("i"))
+        - 2 * _LAPLACIAN_MOST * total
+        - _LAPLACIAN_MOST * _LAPLACIAN_MOST * count
+    )
+    mean = total / count
+    return max(total_of_squares / count - mean * mean, 0.0)
+
+
+@lru_cache(_SIZES_AT_ONCE)
+def _lanes_of(value: int, count: int) -> int:
+    """Return a number that has a value in each of some lanes of 16 bits."""
+    return int.from_bytes(value.to_bytes(2, "little") * count, "little")

@@ -1,5 +1,6 @@
 """The metrics of decisions: single images and batches count together, so that one alarm watches both."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,11 +15,13 @@ metrics = StackMetrics("decisions")
 
 def measure(decided: Iterable[Mapping[str, Any]]) -> None:
     """Add outcomes to the metrics: `{"outcome", "prediction"}` each."""
+    values = defaultdict(list)
     for each in decided:
         outcome, prediction = each["outcome"], each["prediction"]
-        metrics.add_metric(name=f"Outcome_{outcome}", unit=MetricUnit.Count, value=1)
+        values[f"Outcome_{outcome}", MetricUnit.Count].append(1.0)
         if prediction:
             # 0 or 1: its average over any period is the share of images that need review.
-            needs_review = int(outcome is Outcome.NEEDS_REVIEW)
-            metrics.add_metric(name="NeedsReview", unit=MetricUnit.NoUnit, value=needs_review)
-            metrics.add_metric(name="Confidence", unit=MetricUnit.NoUnit, value=prediction["confidence"])
+            values["NeedsReview", MetricUnit.NoUnit].append(float(outcome is Outcome.NEEDS_REVIEW))
+            values["Confidence", MetricUnit.NoUnit].append(prediction["confidence"])
+    for (name, unit), some in values.items():
+        metrics.add_values(name, unit, some)

@@ -6,7 +6,6 @@ caller itself writes to the worker and reads its answer, which has the log in it
 into memory, and reaches standard error only where a worker is ended because its time is up.
 """
 
-import contextvars
 import json
 import os
 import select
@@ -14,13 +13,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import stepfunctions
 
+_END_BY_THEMSELVES = ("arn:aws:states:::lambda:invoke", "arn:aws:states:::sqs:sendMessage")
+"""Resources of tasks that need no thread of their own."""
 _READ_BYTES = 1 << 20
 _ANSWER = b'{"status": '
 """What every answer of the worker begins with."""
@@ -86,7 +85,8 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
 
     def _spawn(self) -> None:
         super()._spawn()
-        os.set_blocking(_pipes(self._proc)[0], False)
+        for pipe in _pipes(self._proc):
+            os.set_blocking(pipe, False)
 
     def invoke(
         self,
@@ -141,8 +141,10 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
         stdin, stdout = _pipes(self._proc)
         left = memoryview(message)
         while left:
-            _wait_for(stdin, select.POLLOUT, deadline)
-            left = left[os.write(stdin, left) :]
+            try:
+                left = left[os.write(stdin, left) :]
+            except BlockingIOError:  # what it has not read yet fills the pipe
+                _wait_for(stdin, select.POLLOUT, deadline)
         chunks: list[bytes] = []
         while True:
             _wait_for(stdout, select.POLLIN, deadline)
@@ -172,19 +174,23 @@ def _wait_for(descriptor: int, event: int, deadline: float) -> None:
 def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, float], Any]:
     """Return ministack's run of a task within a time, with a bound on concurrent tasks: others wait.
 
-    Its threads are kept for the next task. ministack makes a pool of one for each task.
+    ministack starts a thread for each task. What ends by itself runs in the caller's: a Lambda, whose worker
+    is ended when its own time is up, and a message for a queue. A result that comes too late does not count.
     """
     turns = threading.Semaphore(tasks_at_once)
-    threads = ThreadPoolExecutor(2 * tasks_at_once, thread_name_prefix="task")
+    run_in_a_thread = stepfunctions._invoke_resource_with_timeout
 
     def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
+        within_s = timeout_s * timeout_scale
         with turns:
-            run = contextvars.copy_context().run
-            task = threads.submit(run, stepfunctions._invoke_resource, resource, arguments)
+            if not resource.startswith(_END_BY_THEMSELVES):
+                return run_in_a_thread(resource, arguments, within_s)
+            started = time.monotonic()
             try:
-                return task.result(timeout_s * timeout_scale)
-            except FutureTimeoutError:
-                why = f"Task timed out after {timeout_s} seconds"
-                raise stepfunctions._ExecutionError("States.Timeout", why) from None
+                return stepfunctions._invoke_resource(resource, arguments)
+            finally:
+                if time.monotonic() - started > within_s:
+                    why = f"Task timed out after {timeout_s} seconds"
+                    raise stepfunctions._ExecutionError("States.Timeout", why) from None
 
     return wrapped

@@ -227,6 +227,9 @@ def test_ministack_takes_a_task_s_resource_its_input_and_its_time():
     assert parameters == ["resource", "input_data", "timeout"]
 
 
+LAMBDA, HTTP = "arn:aws:states:::lambda:invoke", "arn:aws:states:::http:invoke"
+
+
 def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
     lock, under_way, most = threading.Lock(), 0, 0
 
@@ -243,7 +246,7 @@ def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
     monkeypatch.setattr(stepfunctions, "_invoke_resource", invoke)
     run = invocations.bounded(6, 8)
     with ThreadPoolExecutor(40) as pool:
-        assert list(pool.map(lambda number: run("lambda", number, 2), range(40))) == list(range(40))
+        assert list(pool.map(lambda number: run(LAMBDA, number, 2), range(40))) == list(range(40))
     assert most == 6
 
 
@@ -253,17 +256,27 @@ def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
 
     monkeypatch.setattr(stepfunctions, "_invoke_resource", fail)
     run = invocations.bounded(2, 8)
-    for _ in range(4):
+    for resource in (LAMBDA, HTTP) * 2:
         with pytest.raises(stepfunctions._ExecutionError, match="cause"):
-            run("lambda", {}, 2)
+            run(resource, {}, 2)
 
 
 def test_a_task_that_takes_longer_than_its_state_may_times_out(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: ended.wait(10))
     with pytest.raises(stepfunctions._ExecutionError) as error:
-        invocations.bounded(1, 0.01)("lambda", {}, 2)
+        invocations.bounded(1, 0.01)(HTTP, {}, 2)
     ended.set()
+    assert error.value.error == "States.Timeout"
+
+
+def test_a_lambda_has_no_thread_of_its_own_and_a_late_result_does_not_count(monkeypatch):
+    threads = []
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: threads.append(threading.get_ident()))
+    invocations.bounded(1, 1)(LAMBDA, {}, 60)
+    assert threads == [threading.get_ident()]
+    with pytest.raises(stepfunctions._ExecutionError, match="timed out after 60 seconds") as error:
+        invocations.bounded(1, 0)(LAMBDA, {}, 60)
     assert error.value.error == "States.Timeout"
 
 
@@ -466,9 +479,17 @@ CONTEXT = {
         "$states.input.body",
         "$states.result",
         "$states.context.Execution.Id",
+        "$exists($states.input.body)",
+        "$exists($states.input.missing)",
+        "$exists($event.a.b.c)",
+        "$exists($event.lists.b)",
+        "$exists($event.list)",
+        "$exists($missing)",
+        "$event.a.b = 'c'",
+        "$event.a.b = 'd'",
     ],
 )
-def test_a_path_that_is_looked_up_has_the_value_that_jsonata_gives(path):
+def test_what_is_looked_up_has_the_value_that_jsonata_gives(path):
     shown = []
 
     def evaluate(*arguments):
@@ -478,6 +499,14 @@ def test_a_path_that_is_looked_up_has_the_value_that_jsonata_gives(path):
     arguments = (path, {"body": {"a": 1}}, CONTEXT, "the result")
     assert express.looked_up(evaluate)(*arguments) == stepfunctions._evaluate_jsonata(*arguments)
     assert bool(shown) is ("list" in path)
+
+
+@pytest.mark.parametrize(
+    "expression", ["$exists($none)", "$exists($event.a.none)", "$none = 'c'", "$missing = 'c'"]
+)
+def test_what_is_null_or_is_no_text_is_left_to_jsonata(expression):
+    looked_up = express.looked_up(lambda *_: "evaluated")
+    assert looked_up(expression, {}, CONTEXT) == "evaluated"
 
 
 @pytest.mark.parametrize("path", ["$states.input.missing", "$missing", "$event.a.b.c"])
@@ -570,7 +599,7 @@ def test_ministack_lets_an_execution_wait_before_it_begins(machine):
 
 @pytest.mark.parametrize("kind", ["EXPRESS", "STANDARD"])
 def test_an_execution_begins_at_once_and_has_the_output_and_the_history_of_ministack_s(machine, kind):
-    execution, slept = machine(express.without(stepfunctions._run_execution, express._WAIT), kind)
+    execution, slept = machine(express.changed(stepfunctions._run_execution, express._AT_ONCE), kind)
     theirs, _ = machine(stepfunctions._run_execution, kind)
     assert slept == []
     assert (execution["status"], execution["output"]) == ("SUCCEEDED", theirs["output"])
@@ -579,9 +608,16 @@ def test_an_execution_begins_at_once_and_has_the_output_and_the_history_of_minis
     assert execution["events"] == theirs["events"] != []
 
 
+def test_each_execution_has_a_definition_of_its_own():
+    text = '{"States": {"One": {"Result": {"a": [1]}}}}'
+    first, second = express._definition_of(text), express._definition_of(text)
+    first["States"]["One"]["Result"]["a"].append(2)
+    assert second == express._definition_of(text) == json.loads(text)
+
+
 def test_another_source_than_the_pinned_one_is_noticed():
     with pytest.raises(RuntimeError, match="another _run_execution"):
-        express.without(stepfunctions._run_execution, "sleep(0.25)")
+        express.changed(stepfunctions._run_execution, {"sleep(0.25)": ""})
 
 
 # ── listings of versions ───────────────────────────────────────────────────────────────────────────────────

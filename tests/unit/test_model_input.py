@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from ingest.image import RESAMPLING, prepare, prepare_for
+from ingest.image import RESAMPLING, prepare_for
 from ingest.model_input import CROP, PAD, RESIZE_MODES, SQUEEZE, ModelInput
 from tests.builders import a_picture, encoded, noise, png_bytes
 
@@ -75,12 +75,14 @@ def test_the_bars_of_a_padded_image_do_not_count_in_its_facts():
     assert prepared.pixels.getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_sharpness_is_the_variance_of_the_laplacian():
-    prepared = prepare(png_bytes(noise(40, 40)), 40)
+@pytest.mark.parametrize(("width_px", "height_px"), [(40, 40), (8, 23), (31, 9)])
+def test_brightness_and_sharpness_are_the_mean_and_the_variance_of_the_laplacian(width_px, height_px):
+    prepared = prepare_for(ModelInput(width_px, height_px), png_bytes(noise(width_px, height_px)))
     luma = np.asarray(prepared.pixels.convert("L")).astype(int)
     inner = luma[1:-1, 1:-1]
     responses = luma[1:-1, :-2] + luma[1:-1, 2:] + luma[:-2, 1:-1] + luma[2:, 1:-1] - 4 * inner
     assert prepared.sharpness == pytest.approx(responses.var(), abs=0.01)
+    assert prepared.brightness == pytest.approx(luma.mean(), abs=0.01)
 
 
 @pytest.mark.parametrize(
