@@ -1,5 +1,7 @@
 """boto3 clients of the embedded AWS, made without the user's environment and files."""
 
+import re
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -11,6 +13,9 @@ from botocore.configprovider import (
     ConstantProvider,
 )
 from botocore.session import Session
+from botocore.utils import parse_timestamp
+
+_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 
 
 def client(
@@ -43,6 +48,14 @@ def client(
     )
 
 
+def time_of(said: Any) -> datetime:
+    """Return a time of a response as botocore does, in a fraction of the time where it is ISO 8601."""
+    if isinstance(said, str) and _ISO_8601.fullmatch(said):
+        return datetime.fromisoformat(said)
+    parsed: datetime = parse_timestamp(said)
+    return parsed
+
+
 @cache
 def _session(access_key_id: str, secret_access_key: str) -> boto3.Session:
     return boto3.Session(access_key_id, secret_access_key, botocore_session=_Isolated())
@@ -50,6 +63,10 @@ def _session(access_key_id: str, secret_access_key: str) -> boto3.Session:
 
 class _Isolated(Session):  # type: ignore[misc]
     """A session of which each setting is botocore's default."""
+
+    def _register_response_parser_factory(self) -> None:
+        super()._register_response_parser_factory()
+        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=time_of)
 
     def _register_config_store(self) -> None:
         settings = {name: default for name, (_, _, default, _) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,22 +51,27 @@ class ResultsBucket:
         parquet.write_table(table, buffer, compression="zstd")
         self._s3.put_object(Bucket=self.name, Key=path, Body=buffer.getvalue())
 
-    def pages(self, prefix: str, after: str = "") -> Iterator[dict[str, StoredFile]]:
+    def pages(
+        self, prefix: str, after: str = "", since: datetime | None = None
+    ) -> Iterator[dict[str, StoredFile]]:
         """Yield the Parquet files under a prefix by their paths, one request of S3 at a time.
 
-        Paths up to `after` are left out.
+        Paths up to `after` are left out, and files that were written before `since`, by S3's clock, which has
+        whole seconds.
         """
         pages = self._s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after):
             yield {
                 item["Key"]: StoredFile(item["ETag"], item["Size"])
                 for item in page.get("Contents", ())
-                if _KEY.fullmatch(item["Key"])
+                if _KEY.fullmatch(item["Key"]) and not (since and item["LastModified"] < since)
             }
 
-    def list_files(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
+    def list_files(
+        self, prefix: str, after: str = "", since: datetime | None = None
+    ) -> Iterator[tuple[str, int]]:
         """Yield the path and the size in bytes of each Parquet file under a prefix, as `pages`."""
-        for page in self.pages(prefix, after):
+        for page in self.pages(prefix, after, since):
             for path, stored in page.items():
                 yield path, stored.size_bytes
 

@@ -38,9 +38,13 @@ class Arrivals:
         uploaded_since: datetime,
         decided_since: datetime,
         prefix: str,
+        written_since: datetime | None = None,
     ) -> None:
-        """Take the table's bucket, and the parameters of the questions."""
-        self._files = NewFiles(bucket)
+        """Take the table's bucket, and the parameters of the questions.
+
+        With `written_since`, files that were written before cannot have such a row, and are not read.
+        """
+        self._files = NewFiles(bucket, written_since)
         self._from_dt, self._to_dt = from_dt, to_dt
         self._uploaded_since, self._decided_since, self._prefix = uploaded_since, decided_since, prefix
         self._rows: dict[tuple[str, str], dict[tuple[Any, ...], tuple[str, datetime]]] = defaultdict(dict)

@@ -33,6 +33,8 @@ POLL_S = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
 """Bounds of the pause between two questions, in usual ones: asking takes CPU time from what is waited for."""
 DAY = timedelta(days=1)
+CLOCKS_DIFFER_BY = timedelta(seconds=5)
+"""Most that S3's times of files, in whole seconds, are behind this clock: on a laptop, both are the same."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Dropped:
     key: str
     version_id: str
     """The ETag of an object that S3 gave no version id: without versioning, or while it is suspended."""
+    sent_after: datetime | None = field(default=None, compare=False)
+    """When the drop began, if this is known: no earlier file of the table has a row of it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
         check_space(Path(stack.home), disk_bytes(path.stat().st_size for path in files.values()))
     s3 = stack.client("s3")
     shortcut = Shortcut(s3)
-    task = progress.add_task("dropped", total=len(files))
+    task, began = progress.add_task("dropped", total=len(files)), datetime.now(UTC)
 
     def put(item: tuple[str, Path]) -> Dropped:
         key, path = item
@@ -88,7 +92,7 @@ def drop(stack: Stack, files: Mapping[str, Path], progress: Progress) -> list[Dr
             with path.open("rb") as body:
                 stored = s3.put_object(Bucket=stack.incoming_bucket, Key=key, Body=body)
         progress.advance(task)
-        return Dropped(key, version_of(stored))
+        return Dropped(key, version_of(stored), began)
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         return list(pool.map(put, files.items()))
@@ -125,7 +129,9 @@ def settle(
     poll_s = POLL_S if stack.home else POLL_ON_AWS_S
     a_day_ago = datetime.now(UTC) - SINCE
     bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
-    with _rows_of(stack, bounds) as rows:
+    sent_after = [each.sent_after for each in dropped if each.sent_after]
+    is_known = since is None and len(sent_after) == len(dropped) > 0
+    with _rows_of(stack, bounds, min(sent_after) - CLOCKS_DIFFER_BY if is_known else None) as rows:
         while True:
             stored = rows.count()
             are_enough = stored >= len(wanted)
@@ -146,11 +152,12 @@ def settle(
 def pause_factor(done_share: float, elapsed: float) -> float:
     """Return the pause before the next question: half of what the rest takes at the pace so far.
 
-    It is in units of which `elapsed` have passed.
+    It is in units of which `elapsed` have passed, and is at most half of them: an early pace says little.
     """
     if not 0 < done_share < 1:
         return 1
-    return min(max(SHORTEST_PAUSE, elapsed * (1 - done_share) / done_share / 2), LONGEST_PAUSE)
+    rest = elapsed * min((1 - done_share) / done_share, 1)
+    return min(max(SHORTEST_PAUSE, rest / 2), LONGEST_PAUSE)
 
 
 def _bounds(keys: Sequence[str], since: Since) -> dict[str, Any]:
@@ -199,9 +206,10 @@ class _Asked:
 
 
 @contextmanager
-def _rows_of(stack: Stack, bounds: dict[str, Any]) -> Iterator[_Rows]:
+def _rows_of(stack: Stack, bounds: dict[str, Any], written_since: datetime | None) -> Iterator[_Rows]:
     if stack.home:
-        yield Arrivals(ResultsBucket(stack.client("s3"), stack.results_bucket), **bounds)
+        bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)
+        yield Arrivals(bucket, **bounds, written_since=written_since)
         return
     with engine(stack) as answers:
         yield _Asked(answers, bounds)

@@ -37,9 +37,10 @@ _COLUMNS = [
 class NewFiles:
     """Files of the table that were not there at the last look."""
 
-    def __init__(self, results: ResultsBucket) -> None:
-        """Take the table's bucket."""
+    def __init__(self, results: ResultsBucket, written_since: datetime | None = None) -> None:
+        """Take the table's bucket. Files that were written before the given time are left out."""
         self._results = results
+        self._written_since = written_since
         self._read: set[str] = set()
 
     def tables(self, first: date, last: date, columns: list[str]) -> Iterator[pa.Table]:
@@ -50,7 +51,8 @@ class NewFiles:
         Raises:
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refused, or is not there.
         """
-        files = self._results.list_files(PREFIX, after=f"{PREFIX}dt={first}/")  # all days in one request
+        # All days in one request.
+        files = self._results.list_files(PREFIX, after=f"{PREFIX}dt={first}/", since=self._written_since)
         listed = {path for path, _ in files if path < f"{PREFIX}dt={last}/~"}
         self._read &= listed  # a compaction has replaced the others
         with tempfile.TemporaryDirectory(prefix="tail-") as folder:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ def test_files_come_under_the_same_paths(s3: Any, tmp_path: Path):
     put(s3, "other/a.parquet")
     assert mirror(ResultsBucket(s3, BUCKET), tmp_path / "new") == MirrorReport(2, 2, 3, 0)
     assert files(tmp_path / "new") == {key(1): b"x", key(2): b"xx"}
+
+
+def test_a_listing_leaves_out_what_was_written_before(s3: Any):
+    put(s3, key(1))
+    written_at = s3.head_object(Bucket=BUCKET, Key=key(1))["LastModified"]
+    for seconds, listed in ((0, [key(1)]), (1, [])):
+        since = written_at + timedelta(seconds=seconds)
+        assert [path for path, _ in ResultsBucket(s3, BUCKET).list_files("", since=since)] == listed
 
 
 def test_only_what_changed_is_copied_and_what_is_gone_is_deleted(s3: Any, tmp_path: Path):

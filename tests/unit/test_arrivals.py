@@ -1,5 +1,6 @@
 """infra.operations.arrivals: the rows of a drop are found in the files as in the answers of the questions."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ class Bucket:
         path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(to_table(rows), path)
 
-    def list_files(self, prefix: str, after: str) -> Any:
+    def list_files(self, prefix: str, after: str, since: datetime | None) -> Any:
         for file in sorted((self.folder / prefix).glob("*/*.parquet")):
-            if (path := file.relative_to(self.folder).as_posix()) > after:
+            is_old = since and datetime.fromtimestamp(file.stat().st_mtime, UTC) < since
+            if (path := file.relative_to(self.folder).as_posix()) > after and not is_old:
                 yield path, file.stat().st_size
 
     def download(self, paths: list[str], folder: Path) -> dict[str, Path]:
@@ -84,6 +86,15 @@ def test_a_file_is_read_once_and_a_row_that_is_compacted_counts_once(bucket: Buc
     bucket.write("compacted", row("a/1", 2), row("a/2", 2))
     assert [arrivals.count(), arrivals.count()] == [2, 2]
     assert len(bucket.downloaded) == 2
+
+
+def test_files_from_before_a_drop_are_not_read(bucket: Bucket) -> None:
+    began = datetime.now(UTC)
+    for name, at in (("before", began - timedelta(seconds=1)), ("after", began)):
+        bucket.write(name, row(f"a/{name}", 2))
+        os.utime(bucket.folder / f"{PREFIX}dt=2026-11-16" / f"{name}.parquet", (at.timestamp(),) * 2)
+    assert Arrivals(bucket, **BOUNDS, written_since=began).count() == 1  # type: ignore[arg-type]
+    assert [Path(path).stem for path in bucket.downloaded] == ["after"]
 
 
 def test_files_of_other_days_are_not_read(bucket: Bucket) -> None:

@@ -8,19 +8,16 @@ import io
 import json
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from string import Template
 
-from infra.operations.drop import UPLOADS_AT_ONCE
+from infra.operations.drop import POLL_S, UPLOADS_AT_ONCE, pause_factor
 from infra.stack import Stack
 
 BUCKET = "seed-images"
 FUNCTIONS = ("serialize_image_data", "classify", "filter_inferences")
-POLL_S = 0.5
-"""As `settle` asks near the end of a drop."""
 PATIENCE_S = 60.0
 LEAST_SUCCEEDED = 0.5
 """Least share of executions that succeed. The others are of images that the model is not sure of."""
@@ -97,21 +94,22 @@ class SeedDesign:
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             list(pool.map(put, files.items()))
         self._started += len(files)
-        deadline = time.monotonic() + PATIENCE_S
-        while (statuses := self._statuses()).total() - statuses["RUNNING"] < self._started:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"executions of the seed's design have not ended: {statuses}")
-            time.sleep(POLL_S)
+        began = time.monotonic()
+        while running := self._count("RUNNING") or self._started - self._count():
+            elapsed_s = time.monotonic() - began
+            if elapsed_s > PATIENCE_S:
+                raise RuntimeError(f"{running} executions of the seed's design have not ended")
+            # As `settle` asks about Scones' rows.
+            time.sleep(POLL_S * pause_factor(1 - running / len(files), elapsed_s / POLL_S))
         seconds = time.monotonic() - started
-        if statuses["SUCCEEDED"] < LEAST_SUCCEEDED * self._started:
-            raise RuntimeError(f"executions of the seed's design failed: {statuses}")
+        if (succeeded := self._count("SUCCEEDED")) < LEAST_SUCCEEDED * self._started:
+            raise RuntimeError(f"{succeeded} of {self._started} executions of the seed's design succeeded")
         return seconds
 
-    def _statuses(self) -> Counter[str]:
-        """Return the number of executions by status."""
+    def _count(self, status: str | None = None) -> int:
+        """Return the number of executions, of all or of one status: the running ones are few."""
+        of_status = {"statusFilter": status} if status else {}
         pages = self._stack.client("stepfunctions").get_paginator("list_executions")
-        return Counter(
-            each["status"]
-            for page in pages.paginate(stateMachineArn=self._machine_arn)
-            for each in page["executions"]
+        return sum(
+            len(page["executions"]) for page in pages.paginate(stateMachineArn=self._machine_arn, **of_status)
         )
