@@ -21,7 +21,7 @@ from workflow import classify
 from workflow.aws import Endpoint
 
 IMAGES = 500
-ENVIRONMENT = {"ImageSizePx": "32", "AWS_DEFAULT_REGION": "us-east-1"}
+ENVIRONMENT = {"ImageSizePx": "32", "AWS_DEFAULT_REGION": "us-east-1", "WAITING_IMAGES_URL": ""}
 
 
 class Answering:
