@@ -7,7 +7,8 @@ on disk or in memory, and the request is answered with 507 (`InsufficientStorage
 retry may succeed.
 
 Bodies are read from the disk when they are asked for: ministack keeps those of a versioned bucket in memory
-as well.
+as well. A folder's real path is looked up once. ministack follows each part of an object's path nine times
+for an image, and whoever waits for the disk has to wait for the interpreter, too.
 """
 
 import errno
@@ -15,12 +16,17 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ministack.core.responses import get_account_id
 from ministack.services import s3
 
+from infra.laptop.changed import changed
+
+_FOLDERS = 4_096
+"""How many folders' real paths are kept."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -35,6 +41,21 @@ def install() -> None:
     s3._record_delete_marker = _whole_or_not_at_all(s3._record_delete_marker)
     s3._complete_multipart_upload = _keeping_parts(s3._complete_multipart_upload)
     s3._dispatch = refusing(s3._dispatch)
+    for name in ("_key_disk_path", "_other_key_disk_path"):
+        function = changed(getattr(s3, name), {"os.path.realpath(": "_real_path("}, _real_path=real_path)
+        setattr(s3, name, function)
+
+
+def real_path(path: str) -> str:
+    """Return what `os.path.realpath` does, as long as no folder becomes a link."""
+    folder, name = os.path.split(path)
+    whole = os.path.join(_real_folder(folder), name)  # noqa: PTH118 - as ministack
+    return os.path.realpath(path) if os.path.islink(whole) else whole  # noqa: PTH114
+
+
+@lru_cache(_FOLDERS)
+def _real_folder(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def refusing(dispatch: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,9 +108,7 @@ def write_all(files: Mapping[str, bytes]) -> None:
     """
     try:
         for path, content in files.items():
-            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(_temporary(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(_created(_temporary(path)), "wb") as file:
                 file.write(content)
         for path in files:
             Path(_temporary(path)).replace(path)
@@ -212,6 +231,16 @@ def _reads(path: str) -> bytes | None:
         return Path(path).read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _created(path: str) -> int:
+    """Open a file to write it. Its folder is made only where it is missing, which is seldom."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600)
 
 
 def _temporary(path: str) -> str:

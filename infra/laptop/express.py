@@ -15,16 +15,17 @@ Sources: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-
 https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 """
 
-import inspect
 import json
 import marshal
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from ministack.services import lambda_svc, stepfunctions
+
+from infra.laptop.changed import changed
 
 KEPT = 1_000
 """How many ended executions of Express workflows can still be asked for."""
@@ -48,32 +49,13 @@ _NOTHING, _LIST = object(), object()
 
 def install() -> None:
     """Install the differences."""
-    stepfunctions._run_execution = changed(stepfunctions._run_execution, _AT_ONCE)
+    stepfunctions._run_execution = changed(
+        stepfunctions._run_execution, _AT_ONCE, _definition_of=_definition_of
+    )
     stepfunctions._add_event = without_history(stepfunctions._add_event)
     emit = without_events(stepfunctions._emit_execution_status_event)
     stepfunctions._emit_execution_status_event = keeping_under_way(emit)
     stepfunctions._evaluate_jsonata = looked_up(stepfunctions._evaluate_jsonata)
-
-
-def changed(function: Callable[..., Any], texts: Mapping[str, str]) -> Callable[..., Any]:
-    """Return a function of ministack with other texts in its source, which may name `_definition_of`.
-
-    Raises:
-        RuntimeError: this release has another source.
-    """
-    source = inspect.getsource(function)
-    for text, other in texts.items():
-        if text not in source:
-            raise RuntimeError(
-                f"this release of ministack has another {function.__name__}: see infra/laptop/express.py"
-            )
-        source = source.replace(text, other)
-    made: dict[str, Any] = {}
-    code = compile(source, function.__code__.co_filename, "exec")
-    function.__globals__["_definition_of"] = _definition_of
-    exec(code, function.__globals__, made)  # noqa: S102
-    other_function: Callable[..., Any] = made[function.__name__]
-    return other_function
 
 
 def _definition_of(text: str) -> Any:

@@ -33,6 +33,8 @@ REPLACED = (
     "_record_delete_marker",
     "_complete_multipart_upload",
     "_dispatch",
+    "_key_disk_path",
+    "_other_key_disk_path",
 )
 
 
@@ -329,3 +331,17 @@ def test_a_kill_between_two_renames_leaves_what_was_acknowledged(
             "a.png first",
             *([f"{key} second"] if is_acknowledged else []),
         ]
+
+
+def test_a_folder_s_real_path_is_looked_up_once_and_a_link_is_followed_each_time(tmp_path, monkeypatch):
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.touch()
+    (folder / "link").symlink_to(elsewhere)
+    names = ["file", "other", "link", "missing"]
+    expected = [os.path.realpath(folder / name) for name in names]
+    looked_up = []
+    real_path = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked_up.append(str(path)) or real_path(path))
+    assert [durable.real_path(str(folder / name)) for name in names] == expected
+    assert looked_up == [str(folder), str(folder / "link")]

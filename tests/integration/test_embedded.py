@@ -4,8 +4,10 @@ import gc
 import inspect
 import io
 import json
+import os
 import threading
 import time
+import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from ministack.services.cloudformation import provisioners
 
 from infra.installation import PROJECT
 from infra.laptop import embedded, express, invocations, windows
+from infra.laptop.changed import changed
 
 HANDLER = """
 import logging
@@ -458,6 +461,15 @@ def test_a_saved_query_is_created_changed_and_deleted_with_its_stack():
     assert not athena._named_queries
 
 
+def test_ids_are_random_uuids_from_few_draws():
+    draws = []
+    made = embedded.ids_of(lambda count: draws.append(count) or os.urandom(count))
+    ids = [made() for _ in range(600)]
+    assert len(set(ids)) == 600
+    assert {(each.version, each.variant) for each in ids} == {(4, uuid.RFC_4122)}
+    assert draws == [4_096] * 3
+
+
 # ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -599,7 +611,9 @@ def test_ministack_lets_an_execution_wait_before_it_begins(machine):
 
 @pytest.mark.parametrize("kind", ["EXPRESS", "STANDARD"])
 def test_an_execution_begins_at_once_and_has_the_output_and_the_history_of_ministack_s(machine, kind):
-    execution, slept = machine(express.changed(stepfunctions._run_execution, express._AT_ONCE), kind)
+    execution, slept = machine(
+        changed(stepfunctions._run_execution, express._AT_ONCE, _definition_of=express._definition_of), kind
+    )
     theirs, _ = machine(stepfunctions._run_execution, kind)
     assert slept == []
     assert (execution["status"], execution["output"]) == ("SUCCEEDED", theirs["output"])
@@ -617,7 +631,7 @@ def test_each_execution_has_a_definition_of_its_own():
 
 def test_another_source_than_the_pinned_one_is_noticed():
     with pytest.raises(RuntimeError, match="another _run_execution"):
-        express.changed(stepfunctions._run_execution, {"sleep(0.25)": ""})
+        changed(stepfunctions._run_execution, {"sleep(0.25)": ""})
 
 
 # ── listings of versions ───────────────────────────────────────────────────────────────────────────────────
