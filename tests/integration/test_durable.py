@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ministack.services import s3
@@ -340,8 +341,7 @@ def test_a_folder_s_real_path_is_looked_up_once_and_a_link_is_followed_each_time
     (folder / "link").symlink_to(elsewhere)
     names = ["file", "other", "link", "missing"]
     expected = [os.path.realpath(folder / name) for name in names]
-    looked_up = []
-    real_path = os.path.realpath
-    monkeypatch.setattr(os.path, "realpath", lambda path: looked_up.append(str(path)) or real_path(path))
+    real_path = Mock(side_effect=os.path.realpath)
+    monkeypatch.setattr(os.path, "realpath", real_path)
     assert [durable.real_path(str(folder / name)) for name in names] == expected
-    assert looked_up == [str(folder), str(folder / "link")]
+    assert [call.args[0] for call in real_path.mock_calls] == [str(folder), str(folder / "link")]

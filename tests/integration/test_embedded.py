@@ -12,6 +12,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.handlers import decode_list_object_versions
@@ -462,12 +463,12 @@ def test_a_saved_query_is_created_changed_and_deleted_with_its_stack():
 
 
 def test_ids_are_random_uuids_from_few_draws():
-    draws = []
-    made = embedded.ids_of(lambda count: draws.append(count) or os.urandom(count))
+    urandom = Mock(side_effect=os.urandom)
+    made = embedded.ids_of(urandom)
     ids = [made() for _ in range(600)]
     assert len(set(ids)) == 600
     assert {(each.version, each.variant) for each in ids} == {(4, uuid.RFC_4122)}
-    assert draws == [4_096] * 3
+    assert urandom.call_count == 3
 
 
 # ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
