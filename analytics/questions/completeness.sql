@@ -4,7 +4,7 @@ SELECT
     dt,
     count(*) AS recorded,
     count_if(is_imported) AS imported,
-    count_if(date_diff('minute', uploaded_at, first_decided_at) >= 60 AND NOT is_imported) AS late,
+    count_if(first_decided_at > uploaded_at + INTERVAL '1' HOUR AND NOT is_imported) AS late,
     max(decided_at) AS last_decided_at
 FROM outcomes
 WHERE dt BETWEEN :from_dt AND :to_dt

@@ -1,5 +1,5 @@
 -- Do the images themselves change from week to week?
--- Percentiles are exact, of brightness and sharpness rounded to a tenth, and of sizes to 16 bytes.
+-- Percentiles are exact, of brightness and sharpness rounded to a tenth, and of sizes rounded down to 16 bytes.
 WITH counted AS (
     SELECT
         week,

@@ -1,26 +1,35 @@
 -- How many images came from each folder (the first one of the key) in each week, by outcome?
 -- Images without a folder are in ''. The 50 folders of a week with the most images have rows of their own. In every week, so
 -- have the ten whose accepted share fell most against the weeks before. All others share NULL; `folders` counts them.
-WITH counted AS (
+-- Only folders that may have a row are compared with their earlier weeks: each of ten million images may have a folder of its own.
+WITH by_folder AS (
     SELECT
         date_trunc('week', CAST(dt AS date)) AS week,
         CASE WHEN strpos(key, '/') > 0 THEN split_part(key, '/', 1) ELSE '' END AS folder,
-        outcome,
         count(*) AS images,
-        sum(CAST(confidence * 1e10 AS bigint)) FILTER (WHERE is_classified) AS confidence_sum -- exact: the order of rows is open
+        count_if(outcome = 'accepted') AS accepted,
+        count_if(outcome = 'needs_review') AS needs_review,
+        count_if(outcome = 'rejected') AS rejected,
+        count_if(outcome = 'failed') AS failed,
+        -- exact sums: the order of rows is open
+        sum(CAST(confidence * 1e10 AS bigint)) FILTER (WHERE outcome = 'accepted') AS accepted_sum,
+        sum(CAST(confidence * 1e10 AS bigint)) FILTER (WHERE outcome = 'needs_review') AS needs_review_sum
     FROM outcomes
     WHERE dt BETWEEN :from_dt AND :to_dt
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2
 ),
-by_folder AS (
+weeks AS (
     SELECT
         week,
-        folder,
-        sum(images) AS images,
-        coalesce(sum(images) FILTER (WHERE outcome = 'accepted'), 0) AS accepted,
-        sum(images) FILTER (WHERE outcome <> 'failed') AS not_failed
-    FROM counted
-    GROUP BY week, folder
+        min(ROW(-images, folder), 50) AS largest,
+        array_agg(ROW(-images, folder)) FILTER (WHERE images - failed >= 20) AS comparable
+    FROM by_folder
+    GROUP BY week
+),
+named AS (
+    SELECT DISTINCT name
+    FROM weeks
+    CROSS JOIN UNNEST(largest || coalesce(comparable, ARRAY[])) AS either (minus_images, name)
 ),
 beside_earlier_weeks AS (
     SELECT
@@ -28,10 +37,11 @@ beside_earlier_weeks AS (
         folder,
         images,
         accepted,
-        not_failed,
+        images - failed AS not_failed,
         sum(accepted) OVER earlier AS accepted_before,
-        sum(not_failed) OVER earlier AS not_failed_before
+        sum(images - failed) OVER earlier AS not_failed_before
     FROM by_folder
+    WHERE folder IN (SELECT name FROM named)
     WINDOW earlier AS (PARTITION BY folder ORDER BY week ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 fallen AS (
@@ -58,25 +68,39 @@ ranked AS (
     FROM fallen
 ),
 chosen AS (
-    SELECT
-        week,
-        folder,
-        folder_rank,
-        folder_rank <= 50 OR min(fall_rank) OVER (PARTITION BY folder) <= 10 AS has_a_row
-    FROM ranked
+    SELECT week, folder, folder_rank
+    FROM (SELECT *, min(fall_rank) OVER (PARTITION BY folder) AS best_fall_rank FROM ranked)
+    WHERE folder_rank <= 50 OR best_fall_rank <= 10
 ),
-counted_rest AS (
-    SELECT *, sum(CASE WHEN has_a_row THEN 0 ELSE 1 END) OVER (PARTITION BY week) AS without_a_row
-    FROM chosen
+shown AS (
+    SELECT
+        by_folder.week,
+        chosen.folder,
+        min(folder_rank) AS folder_rank,
+        count(*) AS folders,
+        sum(images) AS all_images,
+        sum(accepted) AS accepted,
+        sum(needs_review) AS needs_review,
+        sum(rejected) AS rejected,
+        sum(failed) AS failed,
+        sum(accepted_sum) AS accepted_sum,
+        sum(needs_review_sum) AS needs_review_sum
+    FROM by_folder
+    LEFT JOIN chosen ON chosen.week = by_folder.week AND chosen.folder = by_folder.folder
+    GROUP BY 1, 2
 )
 SELECT
-    counted.week,
-    CASE WHEN has_a_row THEN counted.folder END AS folder,
+    week,
+    folder,
     outcome,
-    sum(images) AS images,
-    sum(confidence_sum) / 1e10 AS confidence_sum,
-    max(CASE WHEN has_a_row THEN 1 ELSE without_a_row END) AS folders
-FROM counted
-JOIN counted_rest ON counted_rest.week = counted.week AND counted_rest.folder = counted.folder
-GROUP BY 1, 2, 3
-ORDER BY week, min(folder_rank), outcome
+    images,
+    confidence_sum / 1e10 AS confidence_sum,
+    folders
+FROM shown
+CROSS JOIN UNNEST(
+    ARRAY['accepted', 'needs_review', 'rejected', 'failed', 'unknown'],
+    ARRAY[accepted, needs_review, rejected, failed, all_images - accepted - needs_review - rejected - failed],
+    ARRAY[accepted_sum, needs_review_sum]
+) AS of_outcome (outcome, images, confidence_sum)
+WHERE images > 0
+ORDER BY week, folder_rank, outcome

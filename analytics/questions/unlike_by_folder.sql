@@ -12,16 +12,23 @@ WITH folders AS (
     WHERE dt BETWEEN :from_dt AND :to_dt AND is_classified AND unfamiliarity IS NOT NULL
     GROUP BY 1, 2
 ),
-ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY week ORDER BY unlike DESC, images DESC, folder) AS place
+weeks AS (
+    SELECT week, min(ROW(-unlike, -images, folder), 50) AS largest
     FROM folders
+    GROUP BY week
+),
+chosen AS (
+    SELECT week, folder
+    FROM weeks
+    CROSS JOIN UNNEST(largest) AS named (minus_unlike, minus_images, folder)
 )
 SELECT
-    week,
-    CASE WHEN place <= 50 THEN folder END AS folder,
+    folders.week,
+    chosen.folder,
     sum(images) AS images,
     sum(unlike) AS unlike,
     sum(unfamiliarity_sum) / 1e10 / sum(images) AS mean_unfamiliarity
-FROM ranked
+FROM folders
+LEFT JOIN chosen ON chosen.week = folders.week AND chosen.folder = folders.folder
 GROUP BY 1, 2
-ORDER BY week, min(place)
+ORDER BY week, chosen.folder IS NULL, unlike DESC, images DESC, folder

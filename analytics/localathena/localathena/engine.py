@@ -213,7 +213,7 @@ class LocalAthena:
                 why = f"The query took longer than {self._timeout_s:g} s. Ask for fewer days or fewer rows."
             elif error.kind in ("OutOfMemoryException", "Died") or "MemoryError" in str(error):
                 why = (
-                    f"The query needs more than {self._memory_bytes / 1e9:g} GB of memory. "
+                    f"The query needs more than {self._duck.buffers_bytes / 1e9:g} GB of memory. "
                     "Ask for fewer days, or for shorter texts and lists."
                 )
             else:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 _WORKER = Path(__file__).with_name("worker.py")
-_SHARE_OF_BUFFERS = 0.75
-"""Part of the memory that DuckDB may take for what it counts. Beyond it, it spills to disk."""
+_SHARE_OF_BUFFERS = 0.25
+"""Part of the memory that DuckDB may take for what it counts. Beyond it, it spills to disk, which is hardly
+slower for groups. The rest is for what it does not count: texts and lists at work."""
 
 _START_S = 60.0
 
@@ -36,7 +37,9 @@ class Duck:
 
     def __init__(self, *, threads: int, memory_bytes: int, timeout_s: float) -> None:
         """A statement that is not through after `timeout_s`, or that needs more memory, ends the process."""
-        self._config = {"threads": threads, "memory_limit": f"{int(memory_bytes * _SHARE_OF_BUFFERS)}B"}
+        self.buffers_bytes = int(memory_bytes * _SHARE_OF_BUFFERS)
+        """Memory for what DuckDB counts."""
+        self._config = {"threads": threads, "memory_limit": f"{self.buffers_bytes}B"}
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
