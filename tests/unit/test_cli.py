@@ -78,6 +78,7 @@ WRONG = [
     (["review", "--sample", "x"], "Invalid value for {--sample}: 'x' is not a whole number."),
     (["query", "SELECT 1", "--limit", "1.5"], "Invalid value for {--limit}: '1.5' is not a whole number."),
     (["query", "SELECT 1", "--limit", "-1"], "Invalid value for {--limit}: -1 is not in the range x>=0."),
+    (["train", "--seed", "-1"], "Invalid value for {--seed}: -1 is not in the range x>=0."),
     (["audit", "--in-flight", "soon"], "Invalid value for {--in-flight}: 'soon'"),
     (["report", "--out", "Makefile"], "Invalid value for {--out}: Directory 'Makefile' is a file."),
     (["report", "--week", "next"], "'next' is not a week."),

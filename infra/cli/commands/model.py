@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     help="Quality of the JPEG that the model will get; 0: a PNG.",
 )
 @option("--out", type=FOLDER, help="Folder to write the model to.")
-@option("--seed", type=int, default=0, show_default=True)
+@option("--seed", type=WholeNumber(0), default=0, show_default=True)
 @option(
     "--target-precision",
     type=Number(0, 1, min_open=True, max_open=True),
