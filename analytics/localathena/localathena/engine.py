@@ -224,8 +224,8 @@ class LocalAthena:
         has_sizes = FILE_SIZE in sql or FILE_TIME in sql
         for files in self._files:
             files.has_sizes = has_sizes
-        self._look_for_files()
         try:
+            self._look_for_files()
             self._duck.execute(sql)
             return
         except DuckError as error:
@@ -237,7 +237,7 @@ class LocalAthena:
             # A file lacks a column that was added later. To know that, DuckDB has to open all files.
             for files in self._files:
                 files.may_differ = True
-            self._look_for_files()
+        self._look_for_files()
         self._duck.execute(sql)
 
     def _look_for_files(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 import localathena.engine
 from localathena.engine import LocalAthena
 from localathena.errors import QueryFailed, QueryRefused
-from localathena.process import DuckError
+from localathena.process import Duck, DuckError
 from support import SCHEMA, SCHEMAS
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
@@ -179,6 +179,30 @@ def test_files_that_come_and_go_are_seen(tmp_path: Path):
     assert count() == 2 * ROWS_A_DAY
     path.unlink()
     assert count() == ROWS_A_DAY
+    engine.close()
+
+
+@pytest.mark.parametrize("statement", ["CREATE", "SELECT"])
+def test_a_statement_is_run_again_when_a_mirror_takes_a_file_away_meanwhile(
+    statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB lists the files of a table, and opens them then."""
+    write(tmp_path, "2026-11-01")
+    executed = Duck.execute
+    taken: list[str] = []
+
+    def takes_a_file_away(duck: Duck, sql: str) -> None:
+        if sql.startswith(statement) and not taken:
+            taken.append(sql)
+            raise DuckError(
+                "IOException", 'IO Error: Cannot open file "a.parquet": No such file or directory'
+            )
+        executed(duck, sql)
+
+    monkeypatch.setattr(Duck, "execute", takes_a_file_away)
+    engine = LocalAthena(tmp_path, schemas=SCHEMAS, threads=1)
+    assert engine.query("SELECT count(*) AS n FROM predictions").frame["n"].tolist() == [ROWS_A_DAY]
+    assert taken
     engine.close()
 
 
