@@ -29,7 +29,7 @@ SAGEMAKER_COMMANDS := endpoint check-endpoint endpoint-delete endpoint-train end
 PROOFS := torture bench simulate
 # NAME=value counts from the environment too, where it always did. Windows' Linux sets NAME itself.
 FROM_ENVIRONMENT := APPLY BUCKET CLASSES COMPARE DATA DOWNLOAD ENDPOINT_NAME FROM IMAGE IMAGES INVENTORY IN_FLIGHT \
-  MODEL MODEL_IN ON OUT PARAMETERS PREFIX ROLE_ARN SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
+  MODEL MODEL_IN ON OUT PARAMETERS PREFIX ROLE_ARN ROWS SAMPLE SCENARIO SEED SINCE SQL THRESHOLD URL WEEK
 
 # Names alone, for a command to refuse what it does not know. Before `override`, which changes their origin.
 SCONES_TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
@@ -90,7 +90,7 @@ endpoint-plan: $(READY) ## what `make endpoint` would create, and its cost an ho
 
 torture: ## fault injection: check that no image is lost, duplicated or wrong [SEED=1] [IMAGES=500] [SCENARIO=…|all]
 simulate: ## check on bursts and made-up weeks what Scones promises [SUITE=bursts|challenger|labels|report] [SEED=1] [RUNS=10000]
-bench: ## compare speed with a plain script and with the seed's design, part by part [IMAGES=400] [QUICK=1] [FLAT=1] [KEEP=1]
+bench: ## compare speed with a plain script and with the seed's design, part by part [IMAGES=400] [QUICK=1] [FLAT=1] [KEEP=1] [ROWS=10000000]
 $(PROOFS): $(READY)
 	@$(BIN)/python -m tests.$@
 

@@ -6,6 +6,7 @@ from infra.cli.command_line import Command, WholeNumber, option
 from infra.cli.main import run
 from infra.cli.terminal import answers
 from tests.bench.run import run as measure
+from tests.bench.run import table_alone
 
 
 @click.command(cls=Command)
@@ -17,8 +18,16 @@ from tests.bench.run import run as measure
 @option("--quick", is_flag=True, help="Compare with the kept ratios alone, in two minutes.")
 @option("--flat", is_flag=True, help="Also send 10,000 images: does an image cost more, the more there were?")
 @option("--keep", is_flag=True, help="Keep the ratios, for quick runs to be compared with.")
-def main(images: int | None, quick: bool, flat: bool, keep: bool) -> None:
+@option(
+    "--rows",
+    type=WholeNumber(min=70),
+    help="Only make the report of a week of so many rows, and ask each of its questions.",
+)
+def main(images: int | None, quick: bool, flat: bool, keep: bool, rows: int | None) -> None:
     """Measure speed and memory, against their budgets."""
+    if rows:
+        table_alone(answers, rows)
+        return
     measure(answers, images or (100 if quick else 400), quick=quick, flat=flat, keep=keep)
 
 
