@@ -20,7 +20,7 @@ from model.serving.serve import VERSION_HEADER, custom_attributes
 from tests.builders import FakeContext, image_net_names, png_bytes
 from workflow import classify, decide
 from workflow.answers import Scores
-from workflow.aws import ANSWER_MAX_BYTES, Endpoint, Runtime
+from workflow.aws import ANSWER_MAX_BYTES, Endpoint, Runtime, connect_classifier
 from workflow.breaker import FIRST_PAUSE_S
 from workflow.errors import EndpointBusy, EndpointFault, UnclearAnswer
 from workflow.policy import INFERENCE_ID_PREFIX, Policy
@@ -387,6 +387,15 @@ def test_the_client_asks_where_botocore_does_not_have_what_a_lean_request_needs(
 def test_the_client_s_own_way_is_not_taken_where_botocore_has_what_a_lean_request_needs(client, monkeypatch):
     monkeypatch.setattr(client.client, "invoke_endpoint", None)
     assert ask(Endpoint(Runtime(client.client), "scones")).scores == Scores([0.25, 0.75])
+
+
+def test_an_endpoint_of_the_environment_is_asked_and_read_as_it_says(runtime, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime.url)
+    said = {"ENDPOINT_NAME": "theirs", "ENDPOINT_ACCEPT": "text/csv", "ENDPOINT_SCORES": "sigmoid"}
+    runtime.answer(b"0.25")
+    assert ask(connect_classifier(ENVIRONMENT | said, 4)).scores == Scores([0.25])
+    ((path, headers, _),) = runtime.asked
+    assert (path, headers["Accept"]) == ("/endpoints/theirs/invocations", "text/csv")
 
 
 def test_nothing_is_asked_twice(runtime, monkeypatch):

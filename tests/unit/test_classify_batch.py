@@ -361,6 +361,12 @@ def test_outcomes_are_sent_once_each_in_messages_that_the_queue_takes(lengths):
     assert all(len(body) <= 65_536 or len(messages_of(body)) == 1 for body in sqs.taken)
 
 
+def test_a_request_has_no_byte_more_than_the_queue_takes():
+    sqs = FakeSqs()
+    ResultsQueue(sqs, "queue").send_bodies("x" * length for length in (65_537, 65_537, 65_537, 65_534))
+    assert [len(bodies) for bodies in sqs.requests] == [3, 1]  # all four have 262,145 bytes
+
+
 def test_refused_messages_are_retried(no_pauses):
     sqs = FakeSqs(refusals=1)
     ResultsQueue(sqs, "queue").send_bodies(str(number) for number in range(25))
