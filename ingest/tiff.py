@@ -143,8 +143,6 @@ class _Directory:
         self._offset, head, entry = ("Q", "Q", "HHQ8s") if is_big else ("I", "H", "HHI4s")
         at = struct.unpack_from(self.order + self._offset, data, 8 if is_big else 4)[0]
         self.entries: dict[int, _Entry] = {}
-        if at >= len(data):
-            raise ValueError("its directory lies beyond its end")
         (entries,) = struct.unpack_from(self.order + head, data, at)
         if entries > MAX_ENTRIES:
             raise RejectedImage("corrupt", f"TIFF: more than {MAX_ENTRIES:,} pieces")
@@ -412,8 +410,6 @@ def _written(data: bytes, order: str, tags: dict[int, tuple[int, ...]], raw: dic
 
 
 def _packed(order: str, values: tuple[int, ...]) -> _Entry:
-    if not all(0 <= value < 1 << 32 for value in values):
-        raise ValueError("a value of its directory is out of range")
     is_short = max(values, default=0) < 1 << 16
     packed = struct.pack(f"{order}{len(values)}{'H' if is_short else 'I'}", *values)
     return _Entry(3 if is_short else 4, len(values), packed)

@@ -205,6 +205,16 @@ def test_values_that_do_not_exist_in_tiff_are_damage(tags):
     assert rejection_of(a_tiff("<", 1, 1, 8, tags=tags)).reason == "corrupt"
 
 
+def test_a_tiff_with_an_orientation_that_is_not_a_number_is_read_as_it_lies():
+    data = a_tiff("<", 1, 1, 8, tags={274: b"upright"})
+    assert prepare(data, TIFF_SIDE_PX).pixels == prepare(a_tiff("<", 1, 1, 8), TIFF_SIDE_PX).pixels
+
+
+@pytest.mark.parametrize("colours", [[65_535] * 767, [65_536] * 768])
+def test_a_colour_map_that_is_too_short_or_too_bright_is_damage(colours):
+    assert rejection_of(a_tiff("<", 3, 1, 8, tags={320: colours})).detail == "TIFF: its colour map is damaged"
+
+
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "lzma", "zstd", "jpeg"])
 @pytest.mark.parametrize("mode", ["RGB", "LAB", "CMYK", "YCbCr"])
 def test_a_tiff_shows_its_colours_whatever_they_are_coded_as(mode, compression):
