@@ -206,8 +206,8 @@ def test_values_that_do_not_exist_in_tiff_are_damage(tags):
 
 
 def test_a_tiff_with_an_orientation_that_is_not_a_number_is_read_as_it_lies():
-    data = a_tiff("<", 1, 1, 8, tags={274: b"upright"})
-    assert prepare(data, TIFF_SIDE_PX).pixels == prepare(a_tiff("<", 1, 1, 8), TIFF_SIDE_PX).pixels
+    data = a_tiff("<", 2, 3, 8, tags={274: b"upright"})
+    assert prepare(data, TIFF_SIDE_PX).pixels == prepare(a_tiff("<", 2, 3, 8), TIFF_SIDE_PX).pixels
 
 
 @pytest.mark.parametrize("colours", [[65_535] * 767, [65_536] * 768])
