@@ -62,6 +62,26 @@ def test_every_page_fits_any_width_and_axe_finds_nothing(
     assert page.evaluate("document.title") != "1"
 
 
+def test_on_paper_nothing_is_dark_or_cut_and_a_list_is_as_long_as_its_rows(
+    page: Page, dropped: list[Dropped]
+) -> None:
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.look(720)
+    page.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    try:
+        go(page, f"/image?key={quote(dropped[1].key)}")
+        assert page.evaluate(_OVERFLOW) <= 0
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("getComputedStyle(document.querySelector('.wide')).overflow") == "visible"
+        go(page, "/")
+        page.wait_until("document.querySelector('#list .row')")
+        page.evaluate("document.getElementById('list').style.height = '99999px'; 0")
+        height_px = page.evaluate("document.getElementById('list').offsetHeight")
+        assert 0 < height_px < 9_999
+    finally:
+        page.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
 def begin(page: Page, name: str) -> None:
     """Begin to review, and wait for the first picture."""
     go(page, "/review")
