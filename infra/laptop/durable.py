@@ -7,8 +7,8 @@ on disk or in memory, and the request is answered with 507 (`InsufficientStorage
 retry may succeed.
 
 Bodies are read from the disk when they are asked for: ministack keeps those of a versioned bucket in memory
-as well. A folder's real path is looked up once. ministack follows each part of an object's path nine times
-for an image, and whoever waits for the disk has to wait for the interpreter, too.
+as well. A folder's real path is looked up once. ministack follows each part of an object's path several
+times, and whoever waits for the disk has to wait for the interpreter, too.
 """
 
 import errno

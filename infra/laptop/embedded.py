@@ -31,8 +31,8 @@ is no longer needed:
 12. Express workflows have no history and send no status events, and executions begin at once: see
     `infra/laptop/express.py`.
 13. A queue's Lambda gets large batches, after a batching window: see `infra/laptop/windows.py`.
-14. Random bytes for ids are drawn for many at once. ministack asks the system a dozen times for an image, and
-    other threads take the interpreter meanwhile.
+14. Random bytes for ids are drawn for many at once. ministack asks the system for each, and other
+    threads take the interpreter meanwhile.
 """
 
 import json
