@@ -349,6 +349,25 @@ def test_brightness_and_sharpness_are_those_of_the_small_picture():
     assert sharp.sharpness > blurred.sharpness > 0
 
 
+def test_an_even_bend_and_a_thread_have_no_sharpness():
+    bend = Image.new("L", (16, 16))
+    bend.putdata([x * x for _ in range(16) for x in range(16)])  # its Laplacian is 2 everywhere
+    assert prepare(png_bytes(bend), 16).sharpness == 0
+    thread = image_module.prepare_for(ModelInput(16, 16, "pad"), png_bytes(noise(1, 100)))
+    assert (thread.picture.size, thread.sharpness) == ((1, 16), 0)
+
+
+def test_32_bit_levels_above_255_are_those_of_16_bits():
+    night = encoded(Image.new("I", (16, 16), 300), "TIFF")
+    assert prepare(night, 16).brightness == round(300 / 65_535 * 255)
+
+
+def test_a_png_that_says_its_size_twice_is_damaged():
+    other = chunk(b"IHDR", struct.pack(">IIBBBBB", 300, 200, 8, 2, 0, 0, 0))
+    with pytest.raises(RejectedImage, match=r"corrupt: PNG: it says [0-9]+ × [0-9]+ and 300 × 200"):
+        prepare(png_with(other), 16)
+
+
 def test_sharpness_is_the_variance_of_the_laplacian():
     # A single white pixel: the Laplacian is -4 × 255 there, 255 at its 4 neighbours, 0 elsewhere.
     picture = Image.new("L", (8, 8), 0)
