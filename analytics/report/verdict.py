@@ -363,7 +363,8 @@ def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
 
     This week and the week before must be far, and together beyond chance and the scatter of days. Since when
     it is so, the pairs of weeks before them say. They need only be far: what has lasted does not become new
-    when the reference reaches its first weeks, and comes nearer.
+    when the reference reaches its first weeks, and comes nearer. From the fourth week on it is a note, if
+    it was significant when it began: what builds up slowly is far for weeks before it is sure.
     """
     memory = numbers.memory
     if not memory.pairs:
@@ -373,11 +374,11 @@ def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
     far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
     if not far or latest.shift.p_value >= LASTING_P:
         return []
-    as_far = takewhile(lambda pair: _is_far(measure, pair) and _direction(pair, now) >= 0, earlier)
-    found = 1 + len(list(as_far))
-    what = f"{_nth_week(found + 1)}: {_drifted(numbers, measure, now)}."
+    as_far = [*takewhile(lambda pair: _is_far(measure, pair) and _direction(pair, now) >= 0, earlier)]
+    what = f"{_nth_week(len(as_far) + 2)}: {_drifted(numbers, measure, now)}."
+    was_sure = len(as_far) == len(earlier) and earlier[-1].shift.p_value < SIGNIFICANT_P
     is_input = any(input_.measure == measure for input_ in numbers.inputs)
-    return [Finding(found < len(memory.pairs) and not is_input, what, _LOOK[measure])]
+    return [Finding(not was_sure and not is_input, what, _LOOK[measure])]
 
 
 def _is_far(measure: str, departure: Departure) -> bool:
