@@ -361,24 +361,25 @@ def _lasting(numbers: Numbers, measure: str) -> list[Finding]:
 
     What the images are like, such as their light, changes with the seasons: it is noted only.
 
-    This week and the week before must be far, and together beyond chance and the scatter of days. Since when
-    it is so, the pairs of weeks before them say. They need only be far: what has lasted does not become new
-    when the reference reaches its first weeks, and comes nearer. From the fourth week on it is a note, if
-    it was significant when it began: what builds up slowly is far for weeks before it is sure.
+    Both weeks must be far, and together they must be beyond chance and the scatter of days. Weeks are counted
+    on over earlier pairs that are as far: what was said to last is not said to be new when one week, or a
+    reference that moves, came near.
     """
-    memory = numbers.memory
-    if not memory.pairs:
+    memory, found = numbers.memory, 0
+    for back, together in enumerate(memory.pairs):
+        now, before = (memory.weeks[place][measure] for place in (back, back + 1))
+        far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
+        if not far or together[measure].shift.p_value >= LASTING_P:
+            break
+        found += 1
+    if not found:
         return []
-    now, before = (memory.weeks[back][measure] for back in (0, 1))
-    latest, *earlier = (pair[measure] for pair in memory.pairs)
-    far = _is_far(measure, now) and _is_far(measure, before) and _direction(before, now) >= 0
-    if not far or latest.shift.p_value >= LASTING_P:
-        return []
-    as_far = [*takewhile(lambda pair: _is_far(measure, pair) and _direction(pair, now) >= 0, earlier)]
-    what = f"{_nth_week(len(as_far) + 2)}: {_drifted(numbers, measure, now)}."
-    was_sure = len(as_far) == len(earlier) and earlier[-1].shift.p_value < SIGNIFICANT_P
+    now = memory.weeks[0][measure]
+    earlier = (pair[measure] for pair in memory.pairs[found:])
+    as_far = list(takewhile(lambda pair: _is_far(measure, pair) and _direction(pair, now) >= 0, earlier))
+    what = f"{_nth_week(found + len(as_far) + 1)}: {_drifted(numbers, measure, now)}."
     is_input = any(input_.measure == measure for input_ in numbers.inputs)
-    return [Finding(not was_sure and not is_input, what, _LOOK[measure])]
+    return [Finding(found < len(memory.pairs) and not is_input, what, _LOOK[measure])]
 
 
 def _is_far(measure: str, departure: Departure) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ import pytest
 from analytics.athena.client import Answer
 from analytics.athena.engine import Answered
 from analytics.questions.queries import question, saved_query
-from analytics.report import verdict
 from analytics.report.build import WeeklyReport, build_report
 from analytics.report.isoweek import IsoWeek
-from analytics.report.numbers import Departure, Memory, Shift, UsualShare
+from analytics.report.numbers import Memory
 from analytics.report.verdict import Finding
 from tests.athena import Athena
 from tests.builders_table import a_row, write_rows
@@ -146,23 +144,7 @@ def test_what_has_lasted_is_not_new_again_when_a_week_came_near_the_reference(tm
 
     (found,) = lasting(report_of(tmp_path, bicycles))
     assert found.what.startswith("Fourth week or longer: 50.0")
-    assert not found.attention
-
-
-@pytest.mark.parametrize(("p_two_weeks_ago", "attention"), [(0.01, True), (0.0001, False)])
-def test_what_builds_up_slowly_needs_attention_when_it_is_sure_and_is_noted_once_it_was(
-    p_two_weeks_ago, attention
-):
-    def bicycles(share, p_value):
-        shares = [UsualShare("bicycle", share, 0.35), UsualShare("tulip", 1 - share, 0.65)]
-        return {"label": Departure(Shift(4_000, 16_000, 0.05, 0.1, "", 0.0, p_value, None), 0.0, shares)}
-
-    weeks = [bicycles(share, 0.001) for share in (0.51, 0.49, 0.47, 0.46)]
-    pairs = [bicycles(0.5, 0.0001), bicycles(0.48, 0.002), bicycles(0.465, p_two_weeks_ago)]
-    numbers: Any = SimpleNamespace(memory=Memory(["2026-W35", "2026-W38"], weeks, pairs), inputs=[])
-    (found,) = verdict._lasting(numbers, "label")
-    assert found.what.startswith("Fourth week or longer: 51.0")
-    assert found.attention is attention
+    assert found.attention
 
 
 @pytest.mark.parametrize("weeks", [5, 6])
