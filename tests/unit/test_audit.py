@@ -328,5 +328,7 @@ def test_the_fault_of_an_account_is_named_so_that_it_can_be_listed(
 ):
     account = Account(an_upload(uploaded_at=uploaded_at), is_listed, outcome, rows)
     audit = Audit()
-    assert audit.add(account, NOON, IN_FLIGHT) == fault
-    assert (audit.missing, audit.doubled) == (fault == "missing", fault == "doubled")
+    for count in (1, 2):
+        assert audit.add(account, NOON, IN_FLIGHT) == fault
+        faults = (audit.missing, audit.doubled, audit.deleted_since)
+        assert faults == (count * (fault == "missing"), count * (fault == "doubled"), count * (not is_listed))
