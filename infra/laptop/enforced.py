@@ -23,6 +23,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import athena, eventbridge, glue, lambda_svc, sqs, stepfunctions
 
+from analytics.lake.columns import PREFIX, TABLE
 from infra.laptop import embedded_athena
 
 logger = logging.getLogger("ministack")
@@ -156,8 +157,6 @@ def _reads(database: str) -> Iterator[tuple[str, str]]:
 
     Source: https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
     """
-    from analytics.lake.columns import PREFIX, TABLE  # brings pyarrow
-
     catalog = f"arn:aws:glue:{get_region()}:{get_account_id()}:"
     for resource in ("catalog", "database/default", f"database/{database}"):
         yield "glue:GetDatabase", catalog + resource
