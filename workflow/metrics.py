@@ -1,6 +1,6 @@
 """The metrics of decisions: single images and batches count together, so that one alarm watches both."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,13 +15,13 @@ metrics = StackMetrics("decisions")
 
 def measure(decided: Iterable[Mapping[str, Any]]) -> None:
     """Add outcomes to the metrics: `{"outcome", "prediction"}` each."""
-    values = defaultdict(list)
-    for each in decided:
-        outcome, prediction = each["outcome"], each["prediction"]
-        values[f"Outcome_{outcome}", MetricUnit.Count].append(1.0)
-        if prediction:
-            # 0 or 1: its average over any period is the share of images that need review.
-            values["NeedsReview", MetricUnit.NoUnit].append(float(outcome is Outcome.NEEDS_REVIEW))
-            values["Confidence", MetricUnit.NoUnit].append(prediction["confidence"])
-    for (name, unit), some in values.items():
-        metrics.add_values(name, unit, some)
+    decided = list(decided)
+    for outcome, count in Counter(each["outcome"] for each in decided).items():
+        metrics.add_values(f"Outcome_{outcome}", MetricUnit.Count, [1.0] * count)
+    predicted = [each for each in decided if each["prediction"]]
+    # 0 or 1: its average over any period is the share of images that need review.
+    need_review = [float(each["outcome"] is Outcome.NEEDS_REVIEW) for each in predicted]
+    metrics.add_values("NeedsReview", MetricUnit.NoUnit, need_review)
+    metrics.add_values(
+        "Confidence", MetricUnit.NoUnit, [each["prediction"]["confidence"] for each in predicted]
+    )

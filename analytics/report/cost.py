@@ -28,7 +28,7 @@ MEMORY_MB: Mapping[str, int] = MappingProxyType(
 LOG_BYTES: Mapping[str, int] = MappingProxyType(
     {
         **{"Serialize": 920, "Classify": 350, "Decide": 720},
-        **{"ClassifyBatch": 3_000, "Record": 590, "Challenger": 1_040},
+        **{"ClassifyBatch": 2_430, "Record": 590, "Challenger": 1_040},
     }
 )
 """Bytes per invocation in CloudWatch Logs, with the lines of the platform and 26 bytes of overhead a line.

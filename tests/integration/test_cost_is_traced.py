@@ -239,7 +239,7 @@ def test_a_challenger_uses_what_was_counted(trace: Trace, s3: Any, monkeypatch: 
 
 
 def named_in(sources: str) -> set[str]:
-    return set(re.findall(r'(?:add_metric\(name=|count_one\()"(\w+)"', sources))
+    return set(re.findall(r'(?:add_metric\(name=|add_values\(|count_one\()"(\w+)"', sources))
 
 
 def test_each_metric_and_each_alarm_is_counted() -> None:
