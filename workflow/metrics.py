@@ -21,7 +21,6 @@ def measure(decided: Iterable[Mapping[str, Any]]) -> None:
     predicted = [each for each in decided if each["prediction"]]
     # 0 or 1: its average over any period is the share of images that need review.
     need_review = [float(each["outcome"] is Outcome.NEEDS_REVIEW) for each in predicted]
+    confidences = [each["prediction"]["confidence"] for each in predicted]
     metrics.add_values("NeedsReview", MetricUnit.NoUnit, need_review)
-    metrics.add_values(
-        "Confidence", MetricUnit.NoUnit, [each["prediction"]["confidence"] for each in predicted]
-    )
+    metrics.add_values("Confidence", MetricUnit.NoUnit, confidences)
