@@ -1,6 +1,6 @@
 """The columns of the tables, once: their types, what they mean, and how Glue has them. Without pyarrow.
 
-`analytics.lake.schema` has the same as Arrow's schemas.
+`analytics.lake.schema` makes Arrow's schemas of them.
 """
 
 from collections.abc import Mapping
@@ -85,11 +85,7 @@ TABLES: Mapping[str, Columns] = {
 
 LISTING_TABLE = "uploaded"
 LISTING_COLUMNS: Columns = {
-    "key": "varchar",
-    "version_id": "varchar",
-    "etag": "varchar",
-    "size_bytes": "bigint",
-    "uploaded_at": "timestamp(3)",
+    name: COLUMNS[name] for name in ("key", "version_id", "etag", "size_bytes", "uploaded_at")
 }
 """Object versions of the incoming bucket, while they are compared with the table. `dt` names the listing."""
 

@@ -47,7 +47,10 @@ def install() -> None:
 
 
 def real_path(path: str) -> str:
-    """Return what `os.path.realpath` does, as long as no folder becomes a link."""
+    """Return what `os.path.realpath` does, as long as no folder becomes a link.
+
+    The path ends in a name: keys with an empty part, `.` or `..` do not come here, as ministack encodes them.
+    """
     folder, name = os.path.split(path)
     whole = os.path.join(_real_folder(folder), name)  # noqa: PTH118 - as ministack
     return os.path.realpath(path) if os.path.islink(whole) else whole  # noqa: PTH114

@@ -49,7 +49,8 @@ def read_folder(folder: Path) -> ImageFolder:
         # With os.path: a link may lead to where this user must not even look, which Path raises.
         is_file = os.path.isfile(path)  # noqa: PTH113
         if made_by := system_part(name):
-            by_system[made_by] += is_file
+            if is_file:
+                by_system[made_by] += 1
         elif is_link:
             links[name] = _leads_to(path)
         elif is_file:
@@ -61,7 +62,7 @@ def read_folder(folder: Path) -> ImageFolder:
     notes = [
         *_closed("Folders", closed_folders),
         *_closed("Files", closed_files),
-        *_of_systems(+by_system),
+        *_of_systems(by_system),
         *_left_out({name: what for name, what in links.items() if what != _IMAGE}),
         *_outside(folder, followed),
         *_twins(used),

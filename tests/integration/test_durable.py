@@ -345,3 +345,5 @@ def test_a_folder_s_real_path_is_looked_up_once_and_a_link_is_followed_each_time
     monkeypatch.setattr(os.path, "realpath", real_path)
     assert [durable.real_path(str(folder / name)) for name in names] == expected
     assert [call.args[0] for call in real_path.mock_calls] == [str(folder), str(folder / "link")]
+    # Whose paths end in no name, so that their folder is not enough.
+    assert not any(map(s3._plain_path_key, ("..", ".", "a/..", "a/.", "a/", "a/../b")))

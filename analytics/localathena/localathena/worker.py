@@ -73,7 +73,7 @@ class _Duck:
         """What functions in Python refused during the statement, also within TRY."""
 
     def answers_to(self, statements: Sequence[str]) -> tuple[str | None, Any]:
-        """Execute statements, up to the first that fails, and return the answer to the last one."""
+        """Execute statements up to the first that fails, and return its error, or None twice."""
         answers = (self.answer("execute", sql) for sql in statements)
         return next((answer for answer in answers if answer[0] is not None), (None, None))
 
