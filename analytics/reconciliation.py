@@ -219,7 +219,7 @@ def _row(upload: Upload) -> dict[str, object]:
         "version_id": upload.version_id,
         "etag": upload.etag,
         "size_bytes": upload.size_bytes,
-        "uploaded_at": upload.uploaded_at.replace(tzinfo=None),
+        "uploaded_at": upload.uploaded_at,
     }
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.lake.batch import sort_out
-from analytics.reconciliation import IN_FLIGHT, Account, Audit, Settled, reconciled
+from analytics.reconciliation import IN_FLIGHT, Account, Audit, Settled, listing_key, reconciled
 from ingest.upload import Upload
 from tests.athena import Athena
 from tests.builders import a_message, an_sqs_event, an_upload
@@ -263,6 +263,7 @@ def test_another_bucket_and_another_prefix_are_left_out(folder):
 def test_a_bucket_without_one_row_is_audited(folder):
     audit, (account,) = audit_of(folder, [an_upload(uploaded_at=OLD)])
     assert (audit.missing, account.outcome) == (1, None)
+    assert account.upload.size_bytes == an_upload().size_bytes  # as listed: batches are filled by it
     assert not audit.is_clean
 
 
@@ -278,8 +279,24 @@ def test_uploads_that_have_an_outcome_other_than_a_failure_are_found_by_their_id
     outcomes = ["accepted", "failed", "rejected", "needs_review"]
     record(folder, [decided(upload, outcome) for upload, outcome in zip(uploads, outcomes, strict=False)])
     with reconciled(folder, BUCKET, []) as reconciliation:
-        assert reconciliation.settled([]) == set()
-        assert reconciliation.settled(uploads) == {uploads[number].upload_id for number in (0, 2, 3)}
+        asked: list[str] = []
+
+        def stream(sql: str) -> Any:
+            asked.append(sql)
+            return reconciliation.stream(sql)
+
+        noting = replace(reconciliation, stream=stream)
+        assert noting.settled([]) == set()
+        assert noting.settled(uploads) == {uploads[number].upload_id for number in (0, 2, 3)}
+    named = [[upload.upload_id in sql for upload in uploads] for sql in asked]
+    assert [sum(each) for each in named] == [2, 2, 1]  # a statement has a limit
+
+
+def test_a_listing_that_a_killed_audit_left_does_not_count(folder):
+    left = folder / listing_key("all")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of a file")
+    assert audit_of(folder, [an_upload(uploaded_at=OLD)])[0].missing == 1
 
 
 def test_the_listing_is_gone_when_the_audit_ends(folder):
