@@ -12,6 +12,7 @@ covers the body itself, the access key, which is secret as well, and the time ar
 """
 
 import hashlib
+import http
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -50,6 +51,17 @@ class _Request:
 class Denied(Exception):
     """A request without a valid signature. The text says why."""
 
+    status = http.HTTPStatus.FORBIDDEN
+
+
+class Outdated(Denied):
+    """A signature of another time: the clock was set, or the laptop slept, while the request was on its way.
+
+    AWS's clients sign anew and try again after 503, and not after 403.
+    """
+
+    status = http.HTTPStatus.SERVICE_UNAVAILABLE
+
 
 def guarded(application: Application) -> Application:
     """Return an ASGI application that passes on only what the owner of the system sends."""
@@ -75,7 +87,7 @@ class SignedOnly:
                 return
             check_body(body)
         except Denied as denied:
-            await answer(send, *_denial(request, str(denied)))
+            await answer(send, *_denial(request, denied))
             return
         await self._application(scope, _again(body, receive), send)
 
@@ -142,7 +154,8 @@ def check(request: _Request) -> Callable[[bytes], None]:
     if credential is None:
         raise Denied("The access key is not known.")
     if _is_expired(request, signature, is_presigned=is_presigned):
-        raise Denied("The signature is too old, or of the future.")
+        why = "The signature is too old, or of the future."
+        raise Denied(why) if is_presigned else Outdated(why)
 
     def compare(body: bytes) -> None:
         if sigv4.header_signature_failure(
@@ -212,10 +225,10 @@ def _is_expired(request: _Request, signature: sigv4.HeaderSignature, *, is_presi
         return True
 
 
-def _denial(request: _Request, why: str) -> tuple[int, dict[str, str], bytes]:
+def _denial(request: _Request, why: Denied) -> tuple[int, dict[str, str], bytes]:
     """Return a response that the service's clients understand."""
     headers = dict(request.headers)
     service = router.detect_service(request.method, request.path, headers, dict(request.query))
     error = iam_evaluator.AuthError(_CODE, f"{why} {_SIGN}")
-    status, answered, body = app._credential_failure(service, "", str(uuid.uuid4()), error, headers)
-    return status, answered, body
+    _, answered, body = app._credential_failure(service, "", str(uuid.uuid4()), error, headers)
+    return why.status, answered, body

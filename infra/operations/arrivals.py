@@ -5,10 +5,13 @@ much as a dozen images. Here each file of the table is read once, while it is ne
 """
 
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from analytics.lake.aws import ResultsBucket
+from analytics.questions.queries import InternalValue
 from infra.operations.tail import NewFiles
 from workflow.outcome import rank_of
 
@@ -26,32 +29,38 @@ class Found(NamedTuple):
     """From the upload to that outcome. S3 says when an upload was in whole seconds."""
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Where rows of a drop can be. Times without a zone are UTC."""
+
+    from_dt: date
+    to_dt: date
+    uploaded_since: datetime
+    decided_since: datetime
+    prefix: str
+    written_since: datetime | None = None
+    """Files of the table that were written before have no such row. None: unknown."""
+
+    @property
+    def parameters(self) -> dict[str, InternalValue]:
+        """Of the questions `dropped_count` and `dropped_rows`."""
+        return {name: value for name, value in vars(self).items() if name != "written_since"}
+
+
 class Arrivals:
     """Rows of uploads under a prefix: what the questions `dropped_count` and `dropped_rows` answer."""
 
-    def __init__(
-        self,
-        bucket: ResultsBucket,
-        *,
-        from_dt: date,
-        to_dt: date,
-        uploaded_since: datetime,
-        decided_since: datetime,
-        prefix: str,
-        written_since: datetime | None = None,
-    ) -> None:
-        """Take the table's bucket, and the parameters of the questions.
-
-        With `written_since`, files that were written before cannot have such a row, and are not read.
-        """
-        self._files = NewFiles(bucket, written_since)
-        self._from_dt, self._to_dt = from_dt, to_dt
-        self._uploaded_since, self._decided_since, self._prefix = uploaded_since, decided_since, prefix
+    def __init__(self, bucket: ResultsBucket, bounds: Callable[[], Bounds]) -> None:
+        """Take the table's bucket, and what bounds each look at it."""
+        self._files = NewFiles(bucket)
+        self._ask_bounds = bounds
+        self._bounds = bounds()
         self._rows: dict[tuple[str, str], dict[tuple[Any, ...], tuple[str, datetime]]] = defaultdict(dict)
 
     def count(self) -> int:
         """Read the new files; return the number of rows that were decided since the given time."""
-        for table in self._files.tables(self._from_dt, self._to_dt, _COLUMNS):
+        self._bounds = bounds = self._ask_bounds()
+        for table in self._files.tables(bounds.from_dt, bounds.to_dt, _COLUMNS, bounds.written_since):
             for row in table.to_pylist():
                 self._add(row)
         return sum(each.stored for each in self.found().values())
@@ -60,7 +69,7 @@ class Arrivals:
         """Return these rows by key and version."""
         found = {}
         for identity, rows in self._rows.items():
-            stored = sum(decided_at >= self._decided_since for decided_at, *_ in rows)
+            stored = sum(decided_at >= self._bounds.decided_since for decided_at, *_ in rows)
             if stored:
                 current = max(rows, key=lambda row: (-rank_of(rows[row][0]), row[0]))
                 outcome, uploaded_at = rows[current]
@@ -69,7 +78,7 @@ class Arrivals:
         return found
 
     def _add(self, row: dict[str, Any]) -> None:
-        if row["uploaded_at"] >= self._uploaded_since and row["key"].startswith(self._prefix):
+        if row["uploaded_at"] >= self._bounds.uploaded_since and row["key"].startswith(self._bounds.prefix):
             # A compaction writes the same row again.
             same = row["decided_at"], row["result_id"], row["execution_arn"]
             self._rows[row["key"], row["version_id"] or row["etag"]][same] = (

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from rich.progress import Progress
 
 from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
-from analytics.questions.queries import InternalValue, internal_query
+from analytics.questions.queries import internal_query
 from infra.operations.answers import engine
-from infra.operations.arrivals import Arrivals, Found
+from infra.operations.arrivals import Arrivals, Bounds, Found
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
@@ -127,11 +127,7 @@ def settle(
     began = time.monotonic()
     recorded, missing, last_news = -1, len(wanted), began
     poll_s = POLL_S if stack.home else POLL_ON_AWS_S
-    a_day_ago = datetime.now(UTC) - SINCE
-    bounds = _bounds([each.key for each in dropped], since or Since(a_day_ago, a_day_ago))
-    sent_after = [each.sent_after for each in dropped if each.sent_after]
-    is_known = since is None and len(sent_after) == len(dropped) > 0
-    with _rows_of(stack, bounds, min(sent_after) - CLOCKS_DIFFER_BY if is_known else None) as rows:
+    with _rows_of(stack, _Bounding(dropped, since)) as rows:
         while True:
             stored = rows.count()
             are_enough = stored >= len(wanted)
@@ -160,15 +156,32 @@ def pause_factor(done_share: float, elapsed: float) -> float:
     return min(max(SHORTEST_PAUSE, rest / 2), LONGEST_PAUSE)
 
 
-def _bounds(keys: Sequence[str], since: Since) -> dict[str, Any]:
-    """Return what bounds the questions about a drop, so that their cost does not grow with the table."""
-    return {
-        "from_dt": (since.uploaded_at - DAY).date(),
-        "to_dt": (datetime.now(UTC) + DAY).date(),
-        "uploaded_since": since.uploaded_at.astimezone(UTC).replace(tzinfo=None),
-        "decided_since": since.decided_at.astimezone(UTC).replace(tzinfo=None),
-        "prefix": os.path.commonprefix(keys),  # noqa: RUF071 - S3's prefixes are of characters
-    }
+class _Bounding:
+    """Bounds the questions about a drop, so that their cost does not grow with the table.
+
+    Each question has its own: meanwhile, a laptop may have slept for days, or its clock been set back.
+    """
+
+    def __init__(self, dropped: Sequence[Dropped], since: Since | None) -> None:
+        self._prefix = os.path.commonprefix([each.key for each in dropped])  # noqa: RUF071 - S3's are of characters
+        self._since = since
+        sent_after = [each.sent_after for each in dropped if each.sent_after]
+        self._is_known = since is None and len(sent_after) == len(dropped) > 0
+        self._earliest = min([*sent_after, datetime.now(UTC)])
+
+    def __call__(self) -> Bounds:
+        now = datetime.now(UTC)
+        self._earliest = min(self._earliest, now)
+        a_day_before = self._earliest - SINCE
+        since = self._since or Since(a_day_before, a_day_before)
+        return Bounds(
+            from_dt=(since.uploaded_at - DAY).date(),
+            to_dt=(now + DAY).date(),
+            uploaded_since=since.uploaded_at.astimezone(UTC).replace(tzinfo=None),
+            decided_since=since.decided_at.astimezone(UTC).replace(tzinfo=None),
+            prefix=self._prefix,
+            written_since=self._earliest - CLOCKS_DIFFER_BY if self._is_known else None,
+        )
 
 
 class _Rows(Protocol):
@@ -186,15 +199,15 @@ class _Rows(Protocol):
 class _Asked:
     """Rows that Athena is asked about."""
 
-    def __init__(self, answers: Engine, bounds: Mapping[str, InternalValue]) -> None:
+    def __init__(self, answers: Engine, bounds: Callable[[], Bounds]) -> None:
         self._answers, self._bounds = answers, bounds
 
     def count(self) -> int:
-        rows = self._answers.query(internal_query("dropped_count", **self._bounds)).frame
+        rows = self._answers.query(internal_query("dropped_count", **self._bounds().parameters)).frame
         return int(rows["stored"].iloc[0])
 
     def found(self) -> dict[tuple[str, str], Found]:
-        rows = self._answers.query(internal_query("dropped_rows", **self._bounds)).records()
+        rows = self._answers.query(internal_query("dropped_rows", **self._bounds().parameters)).records()
         return {
             (row["key"], row["version"]): Found(
                 int(row["stored"]),
@@ -206,10 +219,9 @@ class _Asked:
 
 
 @contextmanager
-def _rows_of(stack: Stack, bounds: dict[str, Any], written_since: datetime | None) -> Iterator[_Rows]:
+def _rows_of(stack: Stack, bounds: Callable[[], Bounds]) -> Iterator[_Rows]:
     if stack.home:
-        bucket = ResultsBucket(stack.client("s3"), stack.results_bucket)
-        yield Arrivals(bucket, **bounds, written_since=written_since)
+        yield Arrivals(ResultsBucket(stack.client("s3"), stack.results_bucket), bounds)
         return
     with engine(stack) as answers:
         yield _Asked(answers, bounds)

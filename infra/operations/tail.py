@@ -37,22 +37,23 @@ _COLUMNS = [
 class NewFiles:
     """Files of the table that were not there at the last look."""
 
-    def __init__(self, results: ResultsBucket, written_since: datetime | None = None) -> None:
-        """Take the table's bucket. Files that were written before the given time are left out."""
+    def __init__(self, results: ResultsBucket) -> None:
+        """Take the table's bucket."""
         self._results = results
-        self._written_since = written_since
         self._read: set[str] = set()
 
-    def tables(self, first: date, last: date, columns: list[str]) -> Iterator[pa.Table]:
+    def tables(
+        self, first: date, last: date, columns: list[str], written_since: datetime | None = None
+    ) -> Iterator[pa.Table]:
         """Yield what the new files of some days hold, the last one included.
 
-        A file that is not the table's is passed over.
+        A file that is not the table's is passed over, and one that was written before the given time.
 
         Raises:
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refused, or is not there.
         """
         # All days in one request.
-        files = self._results.list_files(PREFIX, after=f"{PREFIX}dt={first}/", since=self._written_since)
+        files = self._results.list_files(PREFIX, after=f"{PREFIX}dt={first}/", since=written_since)
         listed = {path for path, _ in files if path < f"{PREFIX}dt={last}/~"}
         self._read &= listed  # a compaction has replaced the others
         with tempfile.TemporaryDirectory(prefix="tail-") as folder:

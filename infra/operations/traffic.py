@@ -96,7 +96,8 @@ class _Choice:
     def __init__(self, stack: Stack, source: str) -> None:
         self._stack = stack
         self._s3 = stack.client("s3")
-        self._run = f"{TRAFFIC}{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}/"
+        self._began = datetime.now(UTC)
+        self._run = f"{TRAFFIC}{self._began:%Y-%m-%dT%H-%M-%S}/"
         self.since: Since | None = None
         """Of executions by hand: when the oldest object was stored, and when the first execution started."""
         folder = Path(source)
@@ -121,7 +122,7 @@ class _Choice:
             body = self._s3.get_object(Bucket=self._stack.incoming_bucket, Key=name)["Body"].read()
         key = _key(self._stack, f"{self._run}{number:06}-{name.rpartition('/')[2]}")
         stored = self._s3.put_object(Bucket=self._stack.incoming_bucket, Key=key, Body=body)
-        return Dropped(key, version_of(stored))
+        return Dropped(key, version_of(stored), self._began)
 
     def start_by_hand(self, rng: random.Random) -> Dropped:
         """Start an execution with the name of a random object."""

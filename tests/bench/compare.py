@@ -23,7 +23,7 @@ from rich.progress import Progress
 
 from analytics.lake.aws import ResultsBucket
 from infra.installation import PROJECT
-from infra.operations.arrivals import Arrivals
+from infra.operations.arrivals import Arrivals, Bounds
 from infra.operations.backfill import backfill, wait
 from infra.operations.drop import drop, settle
 from infra.stack import Stack
@@ -199,14 +199,15 @@ class Comparison:
             RuntimeError: one has none.
         """
         today = began_at.date()
-        arrivals = Arrivals(
-            ResultsBucket(self._stack.client("s3"), self._stack.results_bucket),
+        bounds = Bounds(
             from_dt=today - timedelta(days=1),
             to_dt=today + timedelta(days=1),
             uploaded_since=(began_at - timedelta(days=1)).replace(tzinfo=None),
             decided_since=began_at.replace(tzinfo=None),
             prefix=prefix,
         )
+        results = ResultsBucket(self._stack.client("s3"), self._stack.results_bucket)
+        arrivals = Arrivals(results, lambda: bounds)
         arrivals.count()
         if (recorded := len(arrivals.found())) < images:
             raise RuntimeError(f"{images - recorded} rows of the backfill of {prefix} are missing")

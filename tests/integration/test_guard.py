@@ -11,6 +11,7 @@ import pytest
 from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.retries.standard import TransientRetryableChecker
 
 from infra.laptop.guard import guarded
 
@@ -190,7 +191,7 @@ def test_the_account_s_number_is_a_key_with_the_same_secret_as_lambdas_have_it()
 @pytest.mark.parametrize(
     "changed",
     [
-        {"x_amz_date": "20261129T000000Z"},
+        {"x_amz_date": f"{datetime.now(UTC) - timedelta(minutes=1):%Y%m%dT%H%M%SZ}"},
         {"x_amz_content_sha256": "UNSIGNED-PAYLOAD"},
         {"content_type": "other"},
     ],
@@ -233,7 +234,19 @@ def test_a_presigned_url_is_good_until_it_expires(monkeypatch: pytest.MonkeyPatc
         "botocore.auth.get_current_datetime", lambda remove_tzinfo=True: an_hour_ago.replace(tzinfo=None)
     )
     assert send(request("GET", url, b"", "s3", signer=presigner(60)))[0] == 403
-    assert send(request())[0] == 403
+
+
+def test_what_was_signed_before_the_clock_was_set_is_refused_so_that_clients_sign_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)])
+    monkeypatch.setattr(
+        "botocore.auth.get_current_datetime", lambda remove_tzinfo=True: next(times).replace(tzinfo=None)
+    )
+    for _ in range(2):
+        status, _, body = send(request())
+        assert status in TransientRetryableChecker._TRANSIENT_STATUS_CODES
+        assert b"too old, or of the future" in body
 
 
 def test_a_presigned_url_of_version_2_is_good_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:

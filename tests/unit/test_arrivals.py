@@ -1,6 +1,7 @@
 """infra.operations.arrivals: the rows of a drop are found in the files as in the answers of the questions."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,17 @@ from analytics.athena.local import LocalEngine
 from analytics.lake.columns import PREFIX
 from analytics.lake.schema import to_table
 from analytics.questions.queries import internal_query, views
-from infra.operations.arrivals import Arrivals, Found
+from infra.operations.arrivals import Arrivals, Bounds, Found
 from tests.builders_table import a_row
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC).replace(tzinfo=None)
-BOUNDS: dict[str, Any] = {
-    "from_dt": NOON.date() - timedelta(days=1),
-    "to_dt": NOON.date() + timedelta(days=1),
-    "uploaded_since": NOON,
-    "decided_since": NOON + timedelta(minutes=1),
-    "prefix": "a/",
-}
+BOUNDS = Bounds(
+    from_dt=NOON.date() - timedelta(days=1),
+    to_dt=NOON.date() + timedelta(days=1),
+    uploaded_since=NOON,
+    decided_since=NOON + timedelta(minutes=1),
+    prefix="a/",
+)
 
 
 class Bucket:
@@ -63,11 +64,11 @@ def test_the_files_say_what_the_questions_say(bucket: Bucket) -> None:
     bucket.write("1", row("a/1", 2), row("a/2", 2, "failed", execution_arn="x"), row("b/1", 2))
     bucket.write("2", row("a/2", 0), row("a/3", 0), row("a/4", 2, uploaded_at=NOON - timedelta(hours=1)))
     bucket.write("3", row("a/1", 3, execution_arn="again"), row("a/5", 2, version_id=None, etag="e"))
-    arrivals = Arrivals(bucket, **BOUNDS)  # type: ignore[arg-type]
+    arrivals = Arrivals(bucket, lambda: BOUNDS)  # type: ignore[arg-type]
     answers = LocalEngine(bucket.folder, views())
     try:
-        counted = answers.query(internal_query("dropped_count", **BOUNDS)).frame["stored"][0]
-        rows = answers.records(internal_query("dropped_rows", **BOUNDS))
+        counted = answers.query(internal_query("dropped_count", **BOUNDS.parameters)).frame["stored"][0]
+        rows = answers.records(internal_query("dropped_rows", **BOUNDS.parameters))
     finally:
         answers.close()
     assert arrivals.count() == counted == 4
@@ -80,7 +81,7 @@ def test_the_files_say_what_the_questions_say(bucket: Bucket) -> None:
 
 
 def test_a_file_is_read_once_and_a_row_that_is_compacted_counts_once(bucket: Bucket) -> None:
-    arrivals = Arrivals(bucket, **BOUNDS)  # type: ignore[arg-type]
+    arrivals = Arrivals(bucket, lambda: BOUNDS)  # type: ignore[arg-type]
     bucket.write("1", row("a/1", 2))
     assert arrivals.count() == 1
     bucket.write("compacted", row("a/1", 2), row("a/2", 2))
@@ -93,12 +94,12 @@ def test_files_from_before_a_drop_are_not_read(bucket: Bucket) -> None:
     for name, at in (("before", began - timedelta(seconds=1)), ("after", began)):
         bucket.write(name, row(f"a/{name}", 2))
         os.utime(bucket.folder / f"{PREFIX}dt=2026-11-16" / f"{name}.parquet", (at.timestamp(),) * 2)
-    assert Arrivals(bucket, **BOUNDS, written_since=began).count() == 1  # type: ignore[arg-type]
+    assert Arrivals(bucket, lambda: replace(BOUNDS, written_since=began)).count() == 1  # type: ignore[arg-type]
     assert [Path(path).stem for path in bucket.downloaded] == ["after"]
 
 
 def test_files_of_other_days_are_not_read(bucket: Bucket) -> None:
     for number, day in enumerate(("2026-11-14", "2026-11-15", "2026-11-17", "2026-11-18")):
         bucket.write(f"{number}", row(f"a/{number}", 2), day=day)
-    assert Arrivals(bucket, **BOUNDS).count() == 2  # type: ignore[arg-type]
+    assert Arrivals(bucket, lambda: BOUNDS).count() == 2  # type: ignore[arg-type]
     assert [path.split("/")[1] for path in bucket.downloaded] == ["dt=2026-11-15", "dt=2026-11-17"]

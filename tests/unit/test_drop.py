@@ -2,14 +2,20 @@
 
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 
-from infra.operations.drop import drop, pause_factor
+from analytics.lake.columns import PREFIX
+from analytics.lake.schema import to_table
+from infra.operations import drop as module
+from infra.operations.drop import Dropped, drop, pause_factor, settle
 from infra.space import NotEnoughSpace, disk_bytes
+from tests.builders_table import a_row
 
 # ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -49,3 +55,45 @@ def test_a_system_on_aws_needs_no_disk_here(tmp_path: Path, monkeypatch: pytest.
 )
 def test_the_pause_is_half_of_what_is_left_within_bounds(done_share, elapsed, pause) -> None:
     assert pause_factor(done_share, elapsed) == pause
+
+
+@pytest.mark.parametrize("set_by", [timedelta(hours=-3), timedelta(days=-3), timedelta(days=3)])
+def test_a_clock_that_is_set_while_outcomes_are_awaited_hides_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by: timedelta
+) -> None:
+    began = datetime.now(UTC)
+    later = began + set_by
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return later if files else began
+
+    class Bucket:
+        def list_files(self, prefix: str, after: str, since: datetime | None) -> Any:
+            """List nothing at first, then what the later time has brought."""
+            listed = list(files)
+            files.append(f"{PREFIX}dt={later:%Y-%m-%d}/1.parquet")
+            return [(path, 1) for path in listed if path > after and (since is None or later >= since)]
+
+        def download(self, paths: list[str], folder: Path) -> dict[str, Path]:
+            at = later.replace(tzinfo=None)
+            row = a_row(key="a", version_id="v", uploaded_at=at, decided_at=at, outcome="accepted")
+            parquet.write_table(to_table([row]), tmp_path / "1.parquet")
+            return dict.fromkeys(paths, tmp_path / "1.parquet")
+
+    files: list[str] = []
+    monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(module, "ResultsBucket", lambda *_: Bucket())
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    stack: Any = SimpleNamespace(home="here", client=lambda _: None, results_bucket="results")
+    progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, update=lambda *_, **__: None)
+    settled = settle(stack, [Dropped("a", "v", began)], progress, 0.5)
+    assert (settled.missing, settled.outcomes["accepted"]) == ([], 1)
+
+
+def test_rows_of_uploads_that_took_days_are_looked_for_from_the_first_on() -> None:
+    began = datetime.now(UTC) - timedelta(days=3)
+    bounds = module._Bounding([Dropped("a", "v", began), Dropped("b", "v", began)], None)()
+    assert bounds.uploaded_since < began.replace(tzinfo=None)
+    assert bounds.from_dt < began.date() < datetime.now(UTC).date() < bounds.to_dt

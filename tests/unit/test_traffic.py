@@ -41,6 +41,7 @@ class Client:
     def __init__(self) -> None:
         self.put: list[tuple[str, bytes]] = []
         self.started: list[dict[str, Any]] = []
+        self.awaited: list[Dropped] = []
 
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, str]:
         self.put.append((Key, Body))
@@ -64,16 +65,17 @@ class Client:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     def settle(stack: Any, dropped: list[Dropped], progress: Any, patience_s: float, *_: Any) -> Settled:
+        a_client.awaited = dropped
         return Settled({**OUTCOMES, "accepted": len(dropped)})
 
-    clock = SimpleNamespace(now=0.0)
+    a_client, clock = Client(), SimpleNamespace(now=0.0)
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
 
     monkeypatch.setattr(module, "settle", settle)
     monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: clock.now))
-    return Client()
+    return a_client
 
 
 def a_stack(client: Client, pattern: str = "*") -> Any:
@@ -98,6 +100,9 @@ def test_images_of_a_folder_are_sent_under_new_keys_at_the_rate(client: Client, 
     assert len(set(keys)) == 6
     assert all(key.startswith("traffic/") and key.endswith("-a.png") for key in keys)
     assert {body for _, body in client.put} == {b"image"}
+    assert {each.sent_after for each in client.awaited} != {None}, (
+        "rows of long traffic are looked for by days"
+    )
 
 
 def test_objects_of_a_prefix_are_sent_again_as_new_uploads(client: Client) -> None:
