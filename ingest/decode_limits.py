@@ -72,10 +72,14 @@ class Claim:
     """Whether pixels are missing without the decoder noticing it."""
 
     @property
+    def held_px(self) -> int:
+        """Return the number of pixels that the decoder holds; 0 where only the decoder finds it."""
+        return self.decoded_px or (self.width_px or 0) * (self.height_px or 0)
+
+    @property
     def work(self) -> float:
         """Return the CPU time of decoding, in pixels of a PNG (27 ns)."""
-        pixels = self.decoded_px or (self.width_px or 0) * (self.height_px or 0)
-        return pixels * self.work_per_px * self.scans + len(self.data) * _WORK_PER_BYTE
+        return self.held_px * self.work_per_px * self.scans + len(self.data) * _WORK_PER_BYTE
 
     @property
     def is_costly(self) -> bool:
@@ -100,7 +104,7 @@ def claim_of(data: bytes, format_: str) -> Claim:
     """
     claim = FORMATS[format_].claim(data)
     if not claim.is_reducible:  # first: its limit is the lower one, and the message names it
-        check_decoded(claim, format_, claim.decoded_px or (claim.width_px or 0) * (claim.height_px or 0))
+        check_decoded(claim, format_, claim.held_px)
     if claim.width_px is not None and claim.height_px is not None:
         check_size(claim.width_px, claim.height_px)
     if claim.is_cut_off:
@@ -176,7 +180,7 @@ _UNSUPPORTED_FRAMES = {
     0xF7: "JPEG-LS",
 }
 # Pillow's rule.
-_WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xFF}
+_WITHOUT_LENGTH = {0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 # APP0 and APP14 state how the colours are coded.
 _METADATA = {*range(0xE1, 0xEE), 0xEF, _COMMENT}
 _READ_METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
@@ -228,7 +232,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
             at += 1  # skip bytes between segments, as Pillow does
             yield 0, at
             continue
-        for _ in range(min(len(fill[0]) - 1, MAX_PIECES + 1)):
+        for _ in range(len(fill[0]) - 1):
             yield 0xFF, at
         at = fill.end() + 1
         if at > len(data):

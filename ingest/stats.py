@@ -99,8 +99,6 @@ def f_tail(statistic: float, numerator: float, denominator: float) -> float:
 
     Source: https://dlmf.nist.gov/8.17.
     """
-    if statistic <= 0:
-        return 1.0
     x = denominator / (denominator + numerator * statistic)
     return incomplete_beta(x, denominator / 2, numerator / 2)
 

@@ -28,6 +28,16 @@ def size_of(data: bytes, format_: str) -> tuple[int | None, int | None]:
 # ── limits of every format ─────────────────────────────────────────────────────────────────────────────────
 
 
+def test_the_size_that_a_header_claims_is_bounded_by_all_limits():
+    png = (PNG[:16], PNG[24:])
+    assert "a side may have 65,535" in rejection_of(struct.pack(">II", 65_536, 1).join(png), "PNG")
+    assert "at most 25,000,000" in rejection_of(struct.pack(">II", 5_000, 5_001).join(png), "PNG")
+    assert size_of(struct.pack(">II", 5_000, 5_000).join(png), "PNG") == (5_000, 5_000)
+    assert size_of(START + a_frame(width_px=12_500, height_px=12_000), "JPEG") == (12_500, 12_000)
+    said = rejection_of(START + a_frame(width_px=12_500, height_px=12_001), "JPEG")
+    assert "at most 150,000,000" in said
+
+
 def test_the_work_of_an_image_grows_with_its_pixels_its_scans_and_its_bytes():
     assert Claim(b"").work == Claim(b"", 7).work == Claim(b"", None, 7).work == 0
     assert Claim(bytes(10), 10, 20).work == 200 + 5
@@ -352,7 +362,7 @@ def test_bmps_of_other_kinds_are_read():
 
 
 @pytest.mark.parametrize("compression", [1, 2])
-def test_run_lengths_of_a_bmp_are_bounded_by_pixels_and_bytes(compression, monkeypatch):
+def test_run_lengths_of_a_bmp_are_bounded_by_pixels_and_bytes(compression):
     bits = 8 if compression == 1 else 4
     most = a_bmp(40, bits, compression, (2_000, -1_000))
     claim = claim_of(most, "BMP")
@@ -360,9 +370,10 @@ def test_run_lengths_of_a_bmp_are_bounded_by_pixels_and_bytes(compression, monke
     assert claim.is_costly  # Pillow decodes them in Python
     said = rejection_of(a_bmp(40, bits, compression, (2_001, 1_000)), "BMP")
     assert said == "too_many_pixels: 2,001,000 run-length encoded pixels; at most 2,000,000 are decoded"
-    monkeypatch.setattr(decode_limits, "MAX_RUN_LENGTH_BYTES", len(most))
-    assert size_of(most, "BMP") == (2_000, 1_000)
-    assert rejection_of(most + b".", "BMP").startswith("too_large: a run-length encoded BMP of 1,079 bytes")
+    long = most.ljust(4_000_000, b".")
+    assert size_of(long, "BMP") == (2_000, 1_000)
+    said = rejection_of(long + b".", "BMP")
+    assert said == "too_large: a run-length encoded BMP of 4,000,001 bytes; at most 4,000,000 are read"
 
 
 def test_the_first_colour_of_a_palette_is_changed_only_where_pillow_would_take_it_for_grey():

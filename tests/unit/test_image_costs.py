@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin
 
 from infra.installation import PROJECT
 from ingest import decode_limits, isolation
@@ -515,14 +515,6 @@ def test_pillow_reads_pixels_through_load_read_as_many_as_it_was_told(format_):
 def test_pillow_s_table_of_tiffs_has_the_kinds_that_are_written():
     assert TiffImagePlugin.OPEN_INFO[b"II", 1, (1,), 1, (8,), ()] == ("L", "L")
     assert TiffImagePlugin.OPEN_INFO[b"II", 1, (1,), 1, (12,), ()] == ("I;16", "I;12")
-    assert all(
-        handler is None
-        for marker, (_, _, handler) in JpegImagePlugin.MARKER.items()
-        if marker & 0xFF in _BARE
-    )
-
-
-_BARE = decode_limits._WITHOUT_LENGTH - {0x00, 0x01, 0xFF}
 
 
 def test_the_claims_of_a_file_are_those_of_pillow():

@@ -14,6 +14,8 @@ from ingest.stats import (
     exact_lower_bound,
     expected_calibration_error,
     expected_gap_by_chance,
+    f_tail,
+    incomplete_beta,
     labels_needed,
     wilson_interval,
 )
@@ -65,6 +67,25 @@ def test_the_exact_bounds_are_scipys(successes, trials, confidence):
     assert exact_lower_bound(successes, trials, confidence) == pytest.approx(expected, abs=1e-9)
     both = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
     assert exact_interval(successes, trials, confidence) == pytest.approx((both.low, both.high), abs=1e-9)
+
+
+def test_without_a_trial_the_share_may_be_any():
+    assert exact_interval(0, 0) == (0, 1)
+    assert exact_lower_bound(0, 0) == 0
+    assert expected_gap_by_chance(0, 0.5) == 0
+
+
+@given(st.floats(0, 1), st.floats(0.1, 50))
+def test_the_incomplete_beta_function_of_one_parameter_is_a_power(x, a):
+    """See https://dlmf.nist.gov/8.17.E1: the integral of a single power."""
+    assert incomplete_beta(x, a, 1) == pytest.approx(x**a, abs=1e-12)
+    assert incomplete_beta(x, 1, a) == pytest.approx(1 - (1 - x) ** a, abs=1e-12)
+
+
+def test_a_statistic_of_nothing_has_all_others_above_it():
+    assert f_tail(0, 3, 8) == 1
+    assert f_tail(math.inf, 3, 8) == 0
+    assert [incomplete_beta(x, 2, 3) for x in (-0.5, 0, 1, 1.5)] == [0, 0, 1, 1]
 
 
 @given(st.integers(0, 5_000), st.integers(1, 5_000), st.floats(0, 1))
