@@ -12,7 +12,7 @@ MAX_PARTS = 10_000
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _SEQUENCE_HEADER_BYTES = 512
-"""Limit that no ordinary one reaches."""
+"""Limit above the longest sequence header: 32 operating points of 89 bits, and 228 bits."""
 
 
 class TooManyParts(Exception):
@@ -191,8 +191,6 @@ class _Bits:
 
     def read(self, count: int) -> int:
         self._left -= count
-        if self._left < 0:
-            raise ValueError("a sequence header is too long")
         return self._number >> self._left & (1 << count) - 1
 
     def skip_uvlc(self) -> None:
