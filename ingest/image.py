@@ -180,7 +180,7 @@ def _judged(format_: str, read: Callable[[], T]) -> T:
             raise RejectedImage(
                 "too_costly", f"{format_}: decoding takes too much memory ({error})"
             ) from error
-        raise RejectedImage("corrupt", f"{format_}: {error or type(error).__name__}") from error
+        raise RejectedImage("corrupt", f"{format_}: {str(error) or type(error).__name__}") from error
 
 
 def _prepare_isolated(claim: Claim, format_: str, form: ModelInput) -> PreparedImage:

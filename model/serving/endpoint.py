@@ -38,7 +38,7 @@ class Runtime:
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            why = error or type(error).__name__
+            why = str(error) or type(error).__name__
             raise EndpointError(f"no answer from {self._url} ({why})") from error
         if response.status != http.HTTPStatus.OK:
             said = body[:200].decode(errors="replace")

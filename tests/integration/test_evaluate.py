@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import numpy as np
@@ -25,6 +26,7 @@ from model.data.drawings import LABELS
 from model.data.drawn import drawn, unrelated_drawn, write_archive
 from model.data.unrelated import KINDS
 from model.files import DEFAULT_MODEL, read_card
+from model.serving.endpoint import EndpointError, Runtime
 from model.serving.inference import Model
 from model.training.evaluate import ModelFile, evaluate
 from workflow.policy import Policy
@@ -205,6 +207,15 @@ def test_an_endpoint_out_of_reach_is_one_clear_sentence(photos):
     given = photos, 'ClassNames=blue,"red, round"', "ImageSizePx=8"
     assert "no answer from http://127.0.0.1:9" in refusal_of("http://127.0.0.1:9", *given)
     assert "not an http or https URL" in refusal_of("localhost:8080", *given)
+
+
+def test_an_error_that_says_nothing_is_named():
+    def request(*_):
+        raise TimeoutError
+
+    connection: Any = SimpleNamespace(request=request)
+    with pytest.raises(EndpointError, match=r"no answer from http://here \(TimeoutError\)"):
+        Runtime("http://here", connection).invoke_endpoint(Body=b"", ContentType="", Accept="")
 
 
 def calibrated(monkeypatch, serve, answer, *arguments):

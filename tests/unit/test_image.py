@@ -1,17 +1,20 @@
 import base64
 import io
+import json
 import struct
 import time
+import warnings
 import zlib
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageFile, ImageStat
+from PIL import Image, ImageChops, ImageFile, ImageStat, UnidentifiedImageError
 
+from ingest import decode_limits
 from ingest import image as image_module
-from ingest.decode_limits import FORMATS, MAX_DECODED_PIXELS, MAX_PIXELS
+from ingest.decode_limits import FORMATS, MAX_DECODED_PIXELS, MAX_PIXELS, Claim
 from ingest.errors import MAX_BYTES, REJECT_REASONS, RejectedImage
 from ingest.formats import READABLE
 from ingest.image import prepare
@@ -289,6 +292,22 @@ def test_a_damaged_orientation_leaves_the_picture_as_it_is(exif):
     assert difference(prepare(jpeg_bytes(exif=exif), SIZE_PX).pixels, plain) == 0
 
 
+def test_imagemagick_s_exif_in_a_text_tells_the_orientation():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    lines = [exif.tobytes().hex()[at : at + 72] for at in range(0, 2 * len(exif.tobytes()), 72)]
+    text = "\n".join(["", "exif", f"{len(exif.tobytes()):8}", *lines, ""])
+    data = png_with(chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode())))
+    turned = a_picture().transpose(Image.Transpose.ROTATE_180)
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(turned)) == 0
+
+
+def test_an_avif_is_turned_as_its_decoder_does_it_whatever_xmp_says():
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    data = encoded(a_picture(64, 64), "AVIF", quality=95, xmp=xmp)
+    assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(a_picture(64, 64))) < 6
+
+
 def test_an_unknown_orientation_leaves_the_picture_as_it_is():
     exif = Image.Exif()
     exif[0x0112] = 9
@@ -334,6 +353,23 @@ def test_a_12_megapixel_jpeg_costs_little():
     assert time.process_time() - started < 0.25
 
 
+def test_a_jpeg_is_decoded_at_twice_the_longer_side_of_the_form_at_least(monkeypatch):
+    loaded = []
+    load = ImageFile.ImageFile.load
+
+    def watched(self):
+        loaded.append(self.size)
+        return load(self)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
+    for side_px, decoded_px in ((1_600, 400), (1_599, 800), (400, 400), (399, 399)):
+        for form in (ModelInput(200, 50), ModelInput(50, 200)):
+            data = jpeg_bytes(Image.new("L", (side_px, side_px)))
+            loaded.clear()
+            image_module.prepare_for(form, data)
+            assert set(loaded) == {(decoded_px, decoded_px)}
+
+
 def test_decoding_small_shows_the_same_picture():
     picture = noise(50, 40).resize((2_000, 1_600), Image.Resampling.BICUBIC)
     small = prepare(jpeg_bytes(picture), SIZE_PX).pixels
@@ -347,6 +383,21 @@ def test_brightness_and_sharpness_are_those_of_the_small_picture():
     sharp = prepare(png_bytes(noise(64, 64)), SIZE_PX)
     blurred = prepare(png_bytes(noise(8, 8).resize((64, 64), Image.Resampling.BICUBIC)), SIZE_PX)
     assert sharp.sharpness > blurred.sharpness > 0
+
+
+def test_facts_are_rounded_to_two_digits():
+    grey = Image.new("L", (7, 1), 100)
+    grey.putpixel((0, 0), 101)
+    assert image_module.prepare_for(ModelInput(7, 1), png_bytes(grey)).brightness == 100.14
+    picture = Image.new("L", (5, 3), 0)
+    picture.putpixel((1, 1), 1)  # Laplacians of -4, 1 and 0
+    assert image_module.prepare_for(ModelInput(5, 3), png_bytes(picture)).facts() == {
+        "image_format": "png",
+        "width_px": 5,
+        "height_px": 3,
+        "brightness": 0.07,
+        "sharpness": 4.67,
+    }
 
 
 def test_an_even_bend_and_a_thread_have_no_sharpness():
@@ -424,6 +475,16 @@ def test_the_small_picture_is_a_png_of_the_very_pixels():
         assert image.tobytes() == prepared.pixels.tobytes()
 
 
+def test_the_model_sees_a_jpeg_s_losses_only_where_it_gets_a_jpeg():
+    plain, lossy = (ModelInput(SIZE_PX, SIZE_PX, jpeg_quality=quality) for quality in (0, 10))
+    pixels = prepare(png_bytes(noise(SIZE_PX, SIZE_PX)), SIZE_PX).pixels
+    seen = [image_module.as_a_model_sees(form, png_bytes(noise(SIZE_PX, SIZE_PX))) for form in (plain, lossy)]
+    assert seen[0] == pixels
+    assert 10 < difference(seen[1], pixels) < 80
+    with Image.open(io.BytesIO(lossy.file_of(pixels))) as image:
+        assert seen[1].tobytes() == image.tobytes()
+
+
 @pytest.mark.parametrize("size_px", [8, 32, 48])
 def test_the_worst_picture_fits_into_the_state(size_px):
     png = FORM.file_of(prepare(png_bytes(noise(size_px, size_px)), size_px).pixels)
@@ -462,7 +523,18 @@ def test_no_bytes_are_empty():
 
 
 def test_too_many_bytes_are_too_large():
-    assert reason_of(png_bytes() + bytes(MAX_BYTES)) == "too_large"
+    most = jpeg_bytes().ljust(MAX_BYTES, b"\0")
+    assert prepare(most, SIZE_PX).image_format == "jpeg"
+    assert reason_of(most + b"\0") == "too_large"
+
+
+def test_what_pillow_warns_of_is_decoded_without_a_warning():
+    data = png_with(chunk(b"acTL", bytes(8)))  # an animation of no frames
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="APNG"), Image.open(io.BytesIO(data)):
+            pass
+        assert prepare(data, SIZE_PX).pixels == as_the_model_sees(a_picture())
 
 
 @pytest.mark.parametrize(
@@ -523,6 +595,49 @@ def test_a_broken_avif_is_corrupt():
 # ── bombs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RejectedImage("archived", "as it is"), "archived: as it is"),
+        (Image.DecompressionBombError("odd"), "too_many_pixels: more than 150,000,000 pixels"),
+        (UnidentifiedImageError("odd"), "corrupt: begins like PNG but its header is broken"),
+        (struct.error("odd"), "corrupt: PNG: the file is cut off or damaged (odd)"),
+        (IndexError("odd"), "corrupt: PNG: the file is cut off or damaged (odd)"),
+        (MemoryError(), "too_costly: PNG: decoding takes too much memory"),
+        (
+            ValueError("decoder error -9"),
+            "too_costly: PNG: decoding takes too much memory (decoder error -9)",
+        ),
+        (ValueError("decoder error -90"), "corrupt: PNG: decoder error -90"),
+        (
+            OSError("Unsupported BMP bitfields layout"),
+            "unsupported_format: PNG of this kind (Unsupported BMP",
+        ),
+        (OSError("odd"), "corrupt: PNG: odd"),
+        (OSError(), "corrupt: PNG: OSError"),
+    ],
+)
+def test_a_rejection_says_what_the_decoder_said(error, said, monkeypatch):
+    def load(self):
+        raise error
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    with pytest.raises(RejectedImage) as caught:
+        prepare(png_bytes(), SIZE_PX)
+    assert str(caught.value).startswith(said)
+    assert caught.value.__cause__ in (error, None)
+
+
+@pytest.mark.parametrize("size", [(SIZE_PX + 1, SIZE_PX), (SIZE_PX, SIZE_PX + 1)])
+def test_a_process_of_its_own_that_answers_with_another_size_is_not_believed(size, monkeypatch):
+    monkeypatch.setattr(decode_limits, "MAX_SHARED_WORK", 0)
+    head = {"image_format": "png", "width_px": 40, "height_px": 20, "picture_px": size}
+    answer = json.dumps(head).encode() + b"\n" + bytes(size[0] * size[1] * 3)
+    monkeypatch.setattr(image_module, "run_isolated", lambda _: answer)
+    with pytest.raises(RejectedImage, match=f"corrupt: PNG: its decoder made {size[0]} × {size[1]} pixels"):
+        prepare(png_bytes(), SIZE_PX)
+
+
 @pytest.fixture
 def no_decoding(monkeypatch):
     """Let any test fail that decodes a pixel."""
@@ -573,6 +688,26 @@ def test_a_bomb_is_refused_before_it_is_decoded(format_, side_px):
 def test_a_bomb_is_refused_with_the_limit_of_its_format():
     with pytest.raises(RejectedImage, match="at most 25,000,000 are decoded"):
         prepare(bomb("PNG", 60_000, 60_000), SIZE_PX)
+
+
+@pytest.mark.usefixtures("no_decoding")
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ((6_000, 6_000), "36,000,000 pixels; at most 25,000,000 are decoded"),
+        ((70_000, 1), "70,000 × 1; a side may have 65,535"),
+    ],
+)
+def test_what_a_header_did_not_tell_is_bounded_when_the_decoder_has_found_it(size, said, monkeypatch):
+    monkeypatch.setattr(image_module, "claim_of", lambda data, _: Claim(data))
+    with pytest.raises(RejectedImage, match=f"too_many_pixels: {said}"):
+        prepare(bomb("PNG", *size), SIZE_PX)
+
+
+@pytest.mark.usefixtures("no_decoding")
+def test_a_jpeg_that_is_too_thin_to_be_decoded_small_is_bounded_like_the_others():
+    with pytest.raises(RejectedImage, match="60,000,000 pixels; at most 25,000,000 are decoded"):
+        prepare(bomb("JPEG", 60_000, 1_000), 1_000)
 
 
 @pytest.mark.usefixtures("no_decoding")
