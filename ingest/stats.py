@@ -53,7 +53,7 @@ def binomial_tail(successes: float, trials: float, share: float) -> float:
 
     Counts may be fractions, as in `exact_lower_bound`.
     """
-    if successes >= trials or share <= 0:
+    if successes >= trials:
         return 1.0
     return incomplete_beta(1 - share, trials - successes, successes + 1)
 
@@ -65,7 +65,7 @@ def exact_lower_bound(successes: float, trials: float, confidence: float = 0.95)
     Source: Clopper, Pearson, Biometrika 26 (1934); for weighted samples Korn, Graubard, Survey Methodology 24
     (1998).
     """
-    if successes <= 0 or trials <= 0:
+    if successes <= 0:
         return 0.0
     return _beta_quantile(1 - confidence, successes, trials - successes + 1)
 
@@ -74,7 +74,7 @@ def exact_interval(successes: float, trials: float, confidence: float = 0.95) ->
     """Return the two-sided exact interval of a share; counts may be fractions, as in `exact_lower_bound`."""
     each = 1 - (1 - confidence) / 2
     low = exact_lower_bound(successes, trials, each)
-    return Interval(low, 1 - exact_lower_bound(trials - successes, trials, each) if trials > 0 else 1.0)
+    return Interval(low, 1 - exact_lower_bound(trials - successes, trials, each))
 
 
 def labels_needed(target: float, errors: int, confidence: float = 0.95) -> int:
@@ -118,8 +118,8 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
     Its continued fraction converges fast on the side of x where the mean is not:
     https://dlmf.nist.gov/8.17#v, by Lentz's method.
     """
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
+    if x <= 0:
+        return 0.0
     if x > (a + 1) / (a + b + 2):
         return 1 - incomplete_beta(1 - x, b, a)
     scale = math.exp(
