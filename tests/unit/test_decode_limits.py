@@ -2,15 +2,19 @@
 
 import struct
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image, JpegImagePlugin
 
 from ingest import decode_limits
-from ingest.av1 import AvifBoxes
+from ingest.av1 import AvifBoxes, TooManyParts
 from ingest.decode_limits import Claim, check_decoded, check_size, claim_of
 from ingest.errors import RejectedImage
+from ingest.tiff import PlainTiff
 from tests.builders import encoded
 
 
@@ -191,6 +195,10 @@ def test_jpegs_of_1_3_and_4_components_are_read(components):
     assert size_of(START + a_frame(components=components) + a_scan(components), "JPEG") == (300, 200)
 
 
+def test_a_jpeg_without_components_is_left_to_its_decoder_which_finds_it_damaged():
+    assert size_of(START + a_frame(components=0), "JPEG") == (300, 200)
+
+
 @pytest.mark.parametrize(
     ("frame", "kind"),
     [
@@ -234,7 +242,9 @@ def test_every_marker_has_a_length_or_none_as_it_has_for_pillow():
         if known and marker not in (*unsupported, 0xDA, *range(0xC0, 0xC3), 0xC9, 0xCA):
             has_length = known[2] is not None
             segment = a_segment(marker, HIDDEN) if has_length else bytes([0xFF, marker])
-            assert size_of(START + segment + a_frame() + a_scan(), "JPEG") == (300, 200), hex(marker)
+            assert size_of(START + segment + a_frame() + segment + a_scan(), "JPEG") == (300, 200), hex(
+                marker
+            )
             lengths[has_length] += 1
     assert lengths == {True: 23, False: 24}
     for stray in (b"\xff\0", b"\xff\x01", b"\xff\xff\xff", b"junk", b""):
@@ -368,6 +378,7 @@ def test_run_lengths_of_a_bmp_are_bounded_by_pixels_and_bytes(compression):
     claim = claim_of(most, "BMP")
     assert (claim.width_px, claim.height_px) == (2_000, 1_000)
     assert claim.is_costly  # Pillow decodes them in Python
+    assert not claim_of(a_bmp(40, bits, compression, (1_000, 1_000)), "BMP").is_costly
     said = rejection_of(a_bmp(40, bits, compression, (2_001, 1_000)), "BMP")
     assert said == "too_many_pixels: 2,001,000 run-length encoded pixels; at most 2,000,000 are decoded"
     long = most.ljust(4_000_000, b".")
@@ -403,7 +414,13 @@ def test_the_first_colour_of_a_palette_is_changed_only_where_pillow_would_take_i
         assert claim_of(plain[: at + 2] + b"\7" + plain[at + 3 :], "BMP").data[at : at + 3] == b"\0\0\7"
 
 
-# ── WebP and AVIF ──────────────────────────────────────────────────────────────────────────────────────────
+def test_a_palette_of_three_bytes_a_colour_is_not_taken_for_the_number_of_colours():
+    data = bytearray(a_bmp(12, 8))
+    data[26:29], data[46:50] = bytes(3), struct.pack("<I", 2)
+    assert claim_of(bytes(data), "BMP").data == bytes(data)
+
+
+# ── WebP, AVIF and TIFF ───────────────────────────────────────────────────────────────────────────────────
 
 
 def a_webp(kind: bytes, content: bytes) -> bytes:
@@ -436,6 +453,28 @@ def test_the_largest_canvas_of_a_webp_is_read_right_and_refused():
     assert said.startswith(f"too_many_pixels: {(1 << 24) ** 2:,} pixels")
 
 
+def test_a_large_webp_has_a_process_of_its_own_if_its_file_is_large_too():
+    canvas = b"VP8X", bytes(4) + (4_999).to_bytes(3, "little") + (2_499).to_bytes(3, "little")
+    assert not claim_of(a_webp(*canvas), "WEBP").is_costly
+    assert claim_of(a_webp(*canvas).ljust(20_000_000, b"."), "WEBP").is_costly
+
+
+@pytest.mark.parametrize(
+    ("coded_px", "frames", "is_costly"),
+    [(12_000_000, 1, False), (13_000_000, 1, True), (5_000_000, 3, True), (0, 1, True), (5_000_000, 0, True)],
+)
+def test_an_avif_of_many_pixels_or_none_has_a_process_of_its_own(coded_px, frames, is_costly, monkeypatch):
+    found = SimpleNamespace(plain=b"plain", coded_px=coded_px, frames=frames, metadata_bytes=0)
+    monkeypatch.setattr(decode_limits, "AvifBoxes", lambda _: found)
+    claim = claim_of(b"whole", "AVIF")
+    assert (claim.data, claim.is_costly) == (b"plain", is_costly)
+
+
+def test_an_avif_of_too_many_parts_is_corrupt(monkeypatch):
+    monkeypatch.setattr(decode_limits, "AvifBoxes", Mock(side_effect=TooManyParts))
+    assert rejection_of(b"", "AVIF") == "corrupt: AVIF: more than 10,000 pieces"
+
+
 def test_an_avif_with_much_metadata_or_without_a_frame_has_a_process_of_its_own(monkeypatch):
     image = Image.new("RGB", (64, 48))
     data = encoded(image, "AVIF", speed=10)
@@ -447,3 +486,43 @@ def test_an_avif_with_much_metadata_or_without_a_frame_has_a_process_of_its_own(
         assert claim_of(data, "AVIF").is_costly is is_costly
     monkeypatch.undo()
     assert claim_of(data.replace(b"iloc", b"free"), "AVIF").is_costly
+
+
+PLAIN = PlainTiff(
+    data=b"plain",
+    width_px=300,
+    height_px=200,
+    tiles_px=50_000_000,
+    decoded_px=70_000,
+    is_opaque=True,
+    orientation=6,
+    white=4095.0,
+    is_inverted=True,
+    is_cut_off=False,
+)
+
+
+def test_a_tiff_claims_what_its_directory_says(monkeypatch):
+    monkeypatch.setattr(decode_limits, "plain_tiff", lambda _: PLAIN)
+    claim = claim_of(b"whole", "TIFF")
+    same = ("data", "width_px", "height_px", "decoded_px", "is_opaque", "orientation", "white", "is_inverted")
+    assert [getattr(claim, name) for name in same] == [getattr(PLAIN, name) for name in same]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"tiles_px": 50_000_001}, "too_many_pixels: 50,000,001 pixels; at most 50,000,000 are decoded"),
+        ({"is_cut_off": True}, "corrupt: TIFF: its pixels are cut off"),
+        ({"decoded_px": 25_000_001}, "too_many_pixels: 25,000,001 pixels; at most 25,000,000 are decoded"),
+    ],
+)
+def test_a_tiff_of_large_tiles_or_of_missing_pixels_is_refused(changed, said, monkeypatch):
+    monkeypatch.setattr(decode_limits, "plain_tiff", lambda _: replace(PLAIN, **changed))
+    assert rejection_of(b"whole", "TIFF") == said
+
+
+def test_the_file_of_a_format_without_needless_parts_is_passed_on_as_it_is():
+    webp = a_webp(b"VP8X", bytes(10))
+    for format_, data in (("PNG", PNG), ("GIF", a_gif()), ("BMP", a_bmp()), ("WEBP", webp)):
+        assert claim_of(data, format_).data is data
