@@ -252,8 +252,8 @@ def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
         image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the orientation from EXIF or else XMP; 1 where neither has it or both are damaged.
+def _orientation(image: Image.Image) -> int | None:
+    """Return the orientation from EXIF or else XMP, if either has one.
 
     Pillow would parse all of EXIF, which may have millions of values.
     """
@@ -265,12 +265,12 @@ def _orientation(image: Image.Image) -> int:
         found = orientation_of(_EXIF_PREFIX.sub(b"", exif)) if exif else None
     except Exception:
         # EXIF may be damaged in many ways. The pixels do not depend on it.
-        return 1
+        found = None
     if found is None and image.format != "AVIF":
         xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
         in_xmp = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
-        found = int(in_xmp[1]) if in_xmp else 1
-    return found or 1
+        found = int(in_xmp[1]) if in_xmp else None
+    return found
 
 
 def _shrink(image: Image.Image, claim: Claim, form_px: tuple[int, int], mode: str) -> Image.Image:

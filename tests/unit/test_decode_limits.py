@@ -465,7 +465,7 @@ def test_a_large_webp_has_a_process_of_its_own_if_its_file_is_large_too():
 )
 def test_an_avif_of_many_pixels_or_none_has_a_process_of_its_own(coded_px, frames, is_costly, monkeypatch):
     found = SimpleNamespace(plain=b"plain", coded_px=coded_px, frames=frames, metadata_bytes=0)
-    monkeypatch.setattr(decode_limits, "AvifBoxes", lambda _: found)
+    monkeypatch.setattr(decode_limits, "AvifBoxes", {b"whole": found}.__getitem__)
     claim = claim_of(b"whole", "AVIF")
     assert (claim.data, claim.is_costly) == (b"plain", is_costly)
 
@@ -503,7 +503,7 @@ PLAIN = PlainTiff(
 
 
 def test_a_tiff_claims_what_its_directory_says(monkeypatch):
-    monkeypatch.setattr(decode_limits, "plain_tiff", lambda _: PLAIN)
+    monkeypatch.setattr(decode_limits, "plain_tiff", {b"whole": PLAIN}.__getitem__)
     claim = claim_of(b"whole", "TIFF")
     same = ("data", "width_px", "height_px", "decoded_px", "is_opaque", "orientation", "white", "is_inverted")
     assert [getattr(claim, name) for name in same] == [getattr(PLAIN, name) for name in same]
@@ -518,7 +518,7 @@ def test_a_tiff_claims_what_its_directory_says(monkeypatch):
     ],
 )
 def test_a_tiff_of_large_tiles_or_of_missing_pixels_is_refused(changed, said, monkeypatch):
-    monkeypatch.setattr(decode_limits, "plain_tiff", lambda _: replace(PLAIN, **changed))
+    monkeypatch.setattr(decode_limits, "plain_tiff", {b"whole": replace(PLAIN, **changed)}.__getitem__)
     assert rejection_of(b"whole", "TIFF") == said
 
 

@@ -376,7 +376,8 @@ def test_xmp_tells_the_orientation_where_exif_does_not():
     upright = prepare(png_bytes(), 32).pixels.transpose(Image.Transpose.ROTATE_180)
     camera = Image.Exif()
     camera[0x010F] = "a maker"
-    for data in (jpeg_bytes(xmp=xmp), jpeg_bytes(xmp=xmp, exif=camera)):
+    for exif in (b"", camera, b"Exif\0\0damaged"):
+        data = jpeg_bytes(xmp=xmp, exif=exif)
         assert difference(prepare(data, 32).pixels, upright) < 6
 
 
