@@ -54,7 +54,7 @@ class AvifBoxes:
                 # Only the first picture of an animation is decoded.
                 at = int.from_bytes(data[start + 8 : start + (12 if kind == b"stco" else 16)], "big")
                 self._measure(memoryview(data)[at : at + sample_bytes])
-        if any(data.find(b"Exif", start, end) >= 0 for start, end in infos):
+        if any(b"Exif" in data[start:end] for start, end in infos):
             plain = bytearray(data)
             for start, end in infos:
                 plain[start:end] = data[start:end].replace(b"Exif", b"exif")

@@ -20,7 +20,9 @@ def box(kind: bytes, *content: bytes, size_in: str = "4 bytes") -> bytes:
     return struct.pack(">I4s", 0 if size_in == "none" else 8 + len(whole), kind) + whole
 
 
-def unit(type_: int, content: bytes, length_bytes: int = 1, extension: bytes = b"") -> bytes:
+def unit(
+    type_: int, content: bytes, length_bytes: int = 1, extension: bytes = b"", reserved: int = 0
+) -> bytes:
     """Return a unit (OBU) with its length in a number of bytes; 0 for a last one, which needs none."""
     said = len(content)
     length = bytearray()
@@ -29,7 +31,7 @@ def unit(type_: int, content: bytes, length_bytes: int = 1, extension: bytes = b
         said >>= 7
     if 0 < length_bytes < 8:
         length[-1] &= 0x7F  # the eighth byte is the last one, whatever it says
-    head = type_ << 3 | (4 if extension else 0) | (2 if length_bytes else 0)
+    head = type_ << 3 | (4 if extension else 0) | (2 if length_bytes else 0) | reserved
     return bytes([head]) + extension + bytes(length) + content
 
 
@@ -74,10 +76,10 @@ def sequence_headers(draw):
         return f"{draw(st.integers(1 << bits, (2 << bits) - 1)):b}"[1:]
 
     def flag():
-        return draw(st.booleans())
+        return draw(st.sampled_from([True, False]))
 
     bits = any_of(3) + any_of(1)
-    if flag():  # reduced
+    if not flag():
         bits += "1" + any_of(5)
     else:
         has_model, delay_bits = False, 0
@@ -85,7 +87,7 @@ def sequence_headers(draw):
         if flag():
             bits += "1" + any_of(64)
             if flag():
-                zeros = draw(st.integers(0, 32))
+                zeros = draw(st.sampled_from([0, 1, 5, 31, 32]))
                 bits += "1" + "0" * zeros + ("1" + any_of(zeros) if zeros < 32 else "")
             else:
                 bits += "0"
@@ -124,12 +126,14 @@ def units_of_an_item(draw, headers):
     whole, left = b"", [header.data for header in headers]
     types = draw(st.permutations(types))
     for number, type_ in enumerate(types):
-        content = left.pop() if type_ == SEQUENCE_HEADER else draw(st.binary(min_size=1, max_size=200))
+        content = b"\x0a" * draw(st.sampled_from([1, 127, 128, 300]))
+        if type_ == SEQUENCE_HEADER:
+            content = left.pop()
         is_last = number == len(types) - 1
         fewest = 1 if len(content) < 128 else 2
         length_bytes = draw(st.sampled_from([fewest, fewest + 1, 8] + [0] * is_last))
-        extension = draw(st.sampled_from([b"", b"\x08"]))
-        whole += unit(type_, content, length_bytes, extension)
+        extension, reserved = draw(st.sampled_from([b"", b"\x08"])), draw(st.sampled_from([0, 1]))
+        whole += unit(type_, content, length_bytes, extension, reserved)
     return whole, types.count(FRAME_HEADER) + types.count(FRAME)
 
 
@@ -196,16 +200,22 @@ def test_of_an_animation_the_first_sample_of_each_track_is_read(places, is_even)
     """Samples of one size have no list of their sizes."""
     first = REDUCED + unit(FRAME, b"")
     sizes = (len(first), 2) if is_even else (0, 2, len(first), 99)
-    at = struct.pack(">I" if places == b"stco" else ">Q", 20)
-    chunks = box(places, struct.pack(">II", 0, 1), at)
+    number = ">I" if places == b"stco" else ">Q"
+    beyond = struct.pack(number, 20 + (1 << 8 * struct.calcsize(number) - 8))
     tracks = [
         box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", chunks, box(b"stsz", bytes(4), said)))))
-        for said in (struct.pack(f">{len(sizes)}I", *sizes), struct.pack(">III", 0, 1, 1))
+        for chunks, said in (
+            (
+                box(places, struct.pack(">II", 0, 1), struct.pack(number, 20)),
+                struct.pack(f">{len(sizes)}I", *sizes),
+            ),
+            (box(places, struct.pack(">II", 0, 1), beyond), struct.pack(">III", 0, 1, 1)),
+        )
     ]
-    file = box(b"ftyp", b"avis") + box(b"mdat", first, first) + box(b"moov", *tracks)
+    file = box(b"ftyp", b"avis") + box(b"mdat", first, first) + box(b"moov", *tracks) + box(b"meta", bytes(4))
     boxes = AvifBoxes(file)
-    assert (boxes.coded_px, boxes.frames) == (80, 2)
-    assert boxes.metadata_bytes == sum(map(len, tracks))
+    assert (boxes.coded_px, boxes.frames) == (80, 1)
+    assert boxes.metadata_bytes == sum(map(len, tracks)) + 4
 
 
 def test_the_size_of_even_samples_may_be_the_end_of_the_file():
@@ -226,6 +236,13 @@ def test_an_extent_without_a_length_goes_to_the_end_of_the_file(length_bytes):
     pixels = REDUCED + unit(FRAME, b"") + unit(FRAME_HEADER, bytes(3), 0)
     boxes = AvifBoxes(meta(len(meta(0)) + 8) + box(b"mdat", pixels))
     assert (boxes.coded_px, boxes.frames) == (80, 2)
+
+
+def test_an_item_whose_extents_go_beyond_its_box_is_not_read():
+    items = locations([(False, 0, [(8, len(REDUCED)), (8, 0)])])
+    cut = box(b"iloc", items[:-8]) + struct.pack(">II", 8, 5)
+    boxes = AvifBoxes(box(b"mdat", REDUCED) + box(b"meta", bytes(4), cut))
+    assert (boxes.coded_px, boxes.frames) == (0, 0)
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 3])
