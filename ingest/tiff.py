@@ -46,6 +46,8 @@ _TYPE_BYTES = {
     **dict.fromkeys((4, 9, 11, 13), 4),
     **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
+_RATIONALS = {5, 10}
+"""Types of two numbers a value."""
 
 _RAW, _OLD_STYLE_JPEG, _JPEG = 1, 6, 7
 _COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
@@ -160,9 +162,10 @@ class _Directory:
     def _entry(self, data: bytes, tag: int, type_: int, count: int, inline: bytes, most: int) -> _Entry:
         if count > most and most == MAX_ENTRIES:
             raise RejectedImage("corrupt", f"TIFF: more than {MAX_ENTRIES:,} pieces")
+        is_elsewhere = count * _TYPE_BYTES[type_] > len(inline)
         count = min(count, most)
         size_bytes = count * _TYPE_BYTES[type_]
-        if size_bytes > len(inline):
+        if is_elsewhere:
             (offset,) = struct.unpack(self.order + self._offset, inline)
             inline = data[offset : offset + size_bytes]
         if len(inline) < size_bytes:
@@ -384,11 +387,11 @@ def _colour_map(directory: _Directory, count: int) -> tuple[int, ...]:
 
 
 def _swapped(entry: _Entry) -> _Entry:
-    """Return rationals in the other byte order; the tables of a JPEG have none."""
-    if _TYPE_BYTES[entry.type] != 8:
-        return entry
-    numbers = struct.unpack(f">{entry.count * 2}I", entry.data)
-    return _Entry(entry.type, entry.count, struct.pack(f"<{len(numbers)}I", *numbers))
+    """Return values in the other byte order."""
+    number_bytes = 4 if entry.type in _RATIONALS else _TYPE_BYTES[entry.type]
+    starts = range(0, len(entry.data), number_bytes)
+    data = b"".join(entry.data[at : at + number_bytes][::-1] for at in starts)
+    return _Entry(entry.type, entry.count, data)
 
 
 def _written(data: bytes, order: str, tags: dict[int, tuple[int, ...]], raw: dict[int, _Entry]) -> bytes:

@@ -93,20 +93,65 @@ def test_grey_whose_zero_is_white_is_not_read_as_its_negative(bits):
     assert prepare(data, TIFF_SIDE_PX).pixels.getpixel((15, 3)) == (255, 255, 255)
 
 
+# Source: tiff.h of libtiff; for the others, COMPRESSION of tifffile.
+COMPRESSIONS = {
+    "JBIG (T.85)": [9],
+    "JBIG (T.43)": [10],
+    "NeXT": [32766],
+    "CCITT RLE with words": [32771],
+    "ThunderScan": [32809],
+    "PIXAR Film": [32908],
+    "PIXAR Log": [32909],
+    "JPEG 2000": [33003, 33004, 33005, 34712],
+    "JBIG": [34661],
+    "SGI Log": [34676],
+    "SGI Log24": [34677],
+    "LERC": [34887],
+    "lossy JPEG": [34892],
+    "Zstandard": [34926],
+    "WebP": [34927, 50001],
+    "PNG": [34933],
+    "JPEG XR": [34934],
+    "JPEG XL": [50002, 52546],
+}
+
+
+def test_a_tiff_of_a_compression_that_is_not_supported_is_refused_with_its_name():
+    for name, compressions in COMPRESSIONS.items():
+        for compression in compressions:
+            rejected = rejection_of(a_tiff("<", 1, 1, 8, tags={259: compression}))
+            assert rejected.reason == "unsupported_format"
+            assert rejected.detail.startswith(f"TIFF with {name} compression is not supported")
+
+
+# Source: TIFF 6.0; TIFF technical note 1 and Adobe's note on Photoshop; tiff.h of libtiff; DNG.
 @pytest.mark.parametrize(
-    ("compression", "name"),
-    [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (34661, "JBIG"), (32809, "ThunderScan")],
+    ("photometric", "samples", "name"),
+    [
+        (0, 1, "grey"),
+        (1, 1, "grey"),
+        (2, 3, "RGB"),
+        (3, 1, "palette"),
+        (4, 1, "transparency mask"),
+        (5, 4, "CMYK"),
+        (6, 3, "YCbCr"),
+        (8, 3, "Lab"),
+        (9, 3, "ICC Lab"),
+        (10, 3, "ITU Lab"),
+        (32803, 1, "colour filter array"),
+        (32844, 1, "LogL"),
+        (32845, 3, "LogLuv"),
+        (34892, 3, "linear raw"),
+        (51177, 1, "depth map"),
+    ],
 )
-def test_a_tiff_of_a_compression_that_is_not_supported_is_refused_with_its_name(compression, name):
-    rejected = rejection_of(a_tiff("<", 1, 1, 8, tags={259: compression}))
-    assert rejected.reason == "unsupported_format"
-    assert name in rejected.detail
-
-
-@pytest.mark.parametrize("photometric", [9, 10, 32803, 32844, 32845, 34892])
-def test_a_tiff_of_a_colour_space_that_is_not_supported_is_refused(photometric):
-    samples = 3 if photometric in {9, 10, 32845} else 1
-    assert rejection_of(a_tiff("<", photometric, samples, 8)).reason == "unsupported_format"
+def test_a_tiff_of_samples_that_are_not_supported_is_refused_with_their_name(photometric, samples, name):
+    for sample_format, number in ((1, ""), (2, "signed "), (4, ""), (5, "complex "), (6, "complex ")):
+        tags: Tags = {339: [sample_format] * samples, 530: [1, 1]}
+        rejected = rejection_of(a_tiff("<", photometric, samples, 14, tags=tags))
+        assert rejected.reason == "unsupported_format"
+        said = f"little-endian TIFF with {samples} × 14-bit {number}{name} samples is not supported"
+        assert rejected.detail.startswith(said)
 
 
 def test_a_tiff_of_200_channels_is_refused():
@@ -159,18 +204,24 @@ def test_the_last_tile_ends_with_the_image():
     assert rejection_of(moved + tiles[5][: 16 * 8 - 1]).reason == "corrupt"
 
 
+@pytest.mark.parametrize(
+    ("type_", "values"), [(5, "12I"), (10, "12i"), (3, "6H"), (4, "6I"), (11, "6f"), (12, "6d")]
+)
 @pytest.mark.parametrize("order", "<>")
-def test_rationals_are_read_in_either_order_of_bytes(order):
-    """The luma coefficients say how bright a grey of YCbCr is."""
+def test_levels_of_luma_are_read_in_either_order_of_bytes_and_of_any_type(order, type_, values):
+    """The luma coefficients say how bright a grey of YCbCr is. Old programs write its levels as integers."""
     strip = zlib.compress(b"".join(packed_rows([[(120, 90, 200)] * 16] * 16, 8, order)))
-    levels = struct.pack(f"{order}12I", 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
+    levels: tuple[int, ...] = (0, 255, 128, 255, 128, 255)
+    if type_ in {5, 10}:
+        levels = tuple(number for level_ in levels for number in (level_, 1))
     coefficients = struct.pack(f"{order}6I", 299, 1000, 587, 1000, 114, 1000)
     tags: Tags = {256: 16, 257: 16, 258: [8] * 3, 259: 8, 262: 6, 277: 3, 278: 16, 530: [1, 1]}
-    data = tiff({**tags, 529: coefficients, 532: levels}, [strip], order)
-    for tag, count in ((529, 3), (532, 6)):
-        entry = struct.pack(f"{order}HHI", tag, 7, count * 8)
+    packed = struct.pack(f"{order}{values}", *levels)
+    data = tiff({**tags, 529: coefficients, 532: packed}, [strip], order)
+    for tag, tag_type, count, size_bytes in ((529, 5, 3, 24), (532, type_, 6, len(packed))):
+        entry = struct.pack(f"{order}HHI", tag, 7, size_bytes)
         assert entry in data
-        data = data.replace(entry, struct.pack(f"{order}HHI", tag, 5, count))
+        data = data.replace(entry, struct.pack(f"{order}HHI", tag, tag_type, count))
     assert prepare(data, 32).brightness == pytest.approx(120, abs=2)
 
 
