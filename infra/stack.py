@@ -7,10 +7,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from analytics.commands import how
+from analytics.commands import STACK_NAME, how
 from ingest.errors import SconesError
 
-STACK_NAME = "scones"
 """Name of the laptop's stack, and on AWS of the one that is not named."""
 STACK_NAME_PATTERN = r"[a-z][a-z0-9-]{0,49}"
 """CloudFormation allows capitals, and Glue writes the names of databases without them."""

@@ -44,6 +44,12 @@ def fake_aws() -> None:
 
 
 @pytest.fixture(autouse=True)
+def commands_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test's stack on AWS stay in the commands that a later one reads."""
+    monkeypatch.setattr("analytics.commands._stacks_on_aws", [])
+
+
+@pytest.fixture(autouse=True)
 def loopback_only(fake_aws: None) -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 

@@ -67,7 +67,6 @@ _LOOK = {
 _LOOK_AT_FOLDER = "Look at them: did the camera, the location or the sender change?"
 _EXPLAINED = "The threshold that changed explains it."
 _NAMED = 3
-_NOT_SENT = f"Ask who uploads them; if images were uploaded, run {how('audit')}."
 
 
 @dataclass(frozen=True)
@@ -204,12 +203,16 @@ def _empty(numbers: Numbers, today: date) -> list[Finding]:
     ]
 
 
+def _not_sent() -> str:
+    return f"Ask who uploads them; if images were uploaded, run {how('audit')}."
+
+
 def _silent(days: Sequence[SilentDay]) -> list[Finding]:
     if not days:
         return []
     images = sum(day.usual_images for day in days)
     what = f"No images on {weekdays([day.dt for day in days])}, usually {plural(round(images), 'image')}."
-    return [Finding(True, what, _NOT_SENT)]
+    return [Finding(True, what, _not_sent())]
 
 
 def _volume(numbers: Numbers) -> list[Finding]:
@@ -220,7 +223,7 @@ def _volume(numbers: Numbers) -> list[Finding]:
         return []
     share = percent(volume.images / volume.usual_images)
     what = f"Only {plural(volume.images, 'image')}, {share} of the usual {volume.usual_images:,.0f}."
-    return [Finding(volume.images <= FAR_FEWER * volume.usual_images, what, _NOT_SENT)]
+    return [Finding(volume.images <= FAR_FEWER * volume.usual_images, what, _not_sent())]
 
 
 def _partial(numbers: Numbers, today: date) -> list[Finding]:

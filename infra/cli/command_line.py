@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
+from analytics.commands import STACK_NAME
 from infra.cli.terminal import words
-from infra.stack import STACK_NAME, STACK_NAME_PATTERN
+from infra.stack import STACK_NAME_PATTERN
 from ingest import class_names
 from workflow.classifier import IN_ENDPOINT, IN_LAMBDA
 

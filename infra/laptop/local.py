@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from analytics.commands import how
+from analytics.commands import STACK_NAME, how
 from infra.aws import package
 from infra.console.address import address
 from infra.installation import PROJECT
 from infra.laptop.environment import Credentials, aws_variables, environment
 from infra.laptop.lifeline import STAY
 from infra.space import check_space
-from infra.stack import REGION, STACK_NAME, NotUp, Stack, parameters_of, write_privately
+from infra.stack import REGION, NotUp, Stack, parameters_of, write_privately
 from ingest.errors import SconesError
 from model.files import DEFAULT_MODEL
 from workflow.classifier import IN_ENDPOINT, IN_LAMBDA

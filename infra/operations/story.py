@@ -14,7 +14,6 @@ from analytics.reconciliation import IN_FLIGHT
 from analytics.report.cost import Load, by_events
 from analytics.report.prices import read_prices
 from infra.operations.listing import matches
-from infra.stack import STACK_NAME
 from ingest.upload import Upload
 from workflow.outcome import IMPORTED_BUCKET, Outcome, rank_of
 from workflow.policy import UNLIKE_TRAINING, Policy
@@ -153,7 +152,6 @@ class Facts:
     """What the stack decides by now."""
     near_keys: Sequence[str] = ()
     """Keys like an unknown one."""
-    stack_name: str = STACK_NAME
     is_on_aws: bool = False
 
 
@@ -229,7 +227,7 @@ def tell(facts: Facts) -> Story:
     notes = _notes(facts, upload)
     if len(days) > 1:
         notes.append(f"It is counted {len(days)} times, on {', '.join(days)}.")
-        mends = [Mend("removes the rows that count twice", _typed(facts, "redrive", APPLY="")), *mends]
+        mends = [Mend("removes the rows that count twice", how("redrive", APPLY="")), *mends]
     return Story(
         key=facts.key,
         upload=upload,
@@ -267,8 +265,8 @@ def _unknown(facts: Facts) -> Story:
     if facts.queues.waiting:
         notes.append(f"{words.plural(facts.queues.waiting, 'image')} wait for the endpoint.")
     in_queues = facts.queues.is_undelivered or facts.queues.is_unrecorded
-    mends = [Mend("works off both queues", _typed(facts, "redrive", APPLY=""))] if in_queues else []
-    near = [(key, _why(facts, key)) for key in facts.near_keys]
+    mends = [Mend("works off both queues", how("redrive", APPLY=""))] if in_queues else []
+    near = [(key, _why(key)) for key in facts.near_keys]
     return Story(facts.key, None, fate, notes, mends=mends, near_keys=near)
 
 
@@ -285,7 +283,7 @@ def _fate(facts: Facts, upload: Upload, current: Row | None) -> tuple[str, list[
                 if current.reason == UNLIKE_TRAINING
                 else "the model is not sure enough"
             )
-            sheet = Mend("writes a page to label what needs review", _typed(facts, "review"))
+            sheet = Mend("writes a page to label what needs review", how("review"))
             return f"Needs review: {why}.", [sheet, *_mend_label(facts, upload)]
         case Outcome.REJECTED:
             return _because("Rejected", current), _mend_rejected(facts, current)
@@ -300,7 +298,7 @@ def _because(what: str, current: Row) -> str:
 
 
 def _without_outcome(facts: Facts, upload: Upload) -> tuple[str, list[Mend]]:
-    redrive = Mend("classifies it again", _typed(facts, "redrive", APPLY=""))
+    redrive = Mend("classifies it again", how("redrive", APPLY=""))
     if facts.queues.is_unrecorded:
         return "Decided, but its outcome could not be written: it is in the queue of unrecorded outcomes.", [
             Mend("sends the outcome again", redrive.command)
@@ -312,7 +310,7 @@ def _without_outcome(facts: Facts, upload: Upload) -> tuple[str, list[Mend]]:
     age = facts.now - upload.uploaded_at
     if age <= IN_FLIGHT:
         return f"In flight: uploaded {words.seconds(age.total_seconds() * 1_000)} ago.", [
-            Mend("asks again", _why(facts, facts.key, upload.version_id))
+            Mend("asks again", _why(facts.key, upload.version_id))
         ]
     if facts.queues.waiting:
         waiting = words.plural(facts.queues.waiting, "image")
@@ -330,7 +328,7 @@ def _mend_label(facts: Facts, upload: Upload) -> list[Mend]:
         "labelled_at": facts.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     labels = f"labels it, with a file of this line: {json.dumps(line)}"
-    return [Mend(labels, _typed(facts, "label", FROM="labels.jsonl"))]
+    return [Mend(labels, how("label", FROM="labels.jsonl"))]
 
 
 def _mend_rejected(facts: Facts, current: Row) -> list[Mend]:
@@ -342,21 +340,21 @@ def _mend_rejected(facts: Facts, current: Row) -> list[Mend]:
             f"aws s3api restore-object --bucket {upload.bucket} --key {shlex.quote(upload.key)}{version} "
             "--restore-request Days=7"
         )
-        again = _typed(facts, "backfill", PREFIX=shlex.quote(upload.key))
+        again = how("backfill", PREFIX=shlex.quote(upload.key))
         return [Mend("restores it from the archive", restore), Mend("then classifies it", again)]
     if upload.bucket == IMPORTED_BUCKET:
         return []
     return [
         Mend("uploads a sound image under the same key", f"aws s3 cp FILE {shlex.quote(where)}"),
-        Mend("copies rejected originals, to look at", _typed(facts, "rejected", DOWNLOAD="rejected")),
+        Mend("copies rejected originals, to look at", how("rejected", DOWNLOAD="rejected")),
     ]
 
 
 def _mend_failed(facts: Facts, current: Row) -> list[Mend]:
-    again = Mend("classifies it again", _typed(facts, "redrive", APPLY=""))
+    again = Mend("classifies it again", how("redrive", APPLY=""))
     match current.reason:
         case "wrong_model":
-            deploys = _typed(facts, "deploy" if facts.is_on_aws else "up", MODEL="…")
+            deploys = how("deploy" if facts.is_on_aws else "up", MODEL="…")
             return [Mend("deploys the policy of the model that answers", deploys), again]
         case "InvalidScores" | "UnclearAnswer" | "UnknownLabel" if facts.is_on_aws:
             shows = how("check-endpoint", ENDPOINT_NAME=str(current.endpoint))
@@ -492,17 +490,9 @@ def _others(facts: Facts, chosen: Upload) -> list[tuple[Upload, str]]:
     ]
 
 
-def _why(facts: Facts, key: str, version_id: str | None = None) -> str:
+def _why(key: str, version_id: str | None = None) -> str:
     version = {"VERSION": version_id} if version_id else {}
-    return _typed(facts, "why", KEY=shlex.quote(key), **version)
-
-
-def _typed(facts: Facts, command: str, **values: str) -> str:
-    """Return how a command is typed for this system."""
-    where = {"ON": "aws"} if facts.is_on_aws and command != "deploy" else {}
-    if facts.is_on_aws and facts.stack_name != STACK_NAME:
-        where["STACK"] = facts.stack_name
-    return how(command, **values, **where)
+    return how("why", KEY=shlex.quote(key), **version)
 
 
 def _utc(at: datetime) -> str:

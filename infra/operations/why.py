@@ -119,7 +119,6 @@ def facts_about(
             markers=markers,
             rows=rows,
             chosen=chosen,
-            stack_name=stack.name,
             is_on_aws=stack.endpoint_url is None,
         )
         if chosen is None:

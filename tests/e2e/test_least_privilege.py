@@ -30,12 +30,13 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
+from analytics.commands import STACK_NAME
 from analytics.lake.columns import CHALLENGER_TABLE, PREFIX, TABLE
 from analytics.lake.order import generation_of
 from analytics.lake.schema import to_table
 from infra.cli.main import scones
 from infra.laptop.local import down, processes, running, up
-from infra.stack import STACK_NAME, Stack
+from infra.stack import Stack
 from ingest.aws import MODEL_INPUTS_PREFIX
 from ingest.upload import Upload
 from ingest.waiting import depth

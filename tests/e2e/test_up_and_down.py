@@ -18,13 +18,14 @@ import httpx
 import pytest
 from rich.console import Console
 
+from analytics.commands import STACK_NAME
 from infra.aws.undeploy import undeploy
 from infra.cli.terminal import progress_bar
 from infra.installation import PROJECT
 from infra.laptop import local
 from infra.operations.drop import Dropped, settle
 from infra.operations.in_flight import resume, wait
-from infra.stack import STACK_NAME, NotUp, Stack
+from infra.stack import NotUp, Stack
 from model.data.drawings import draw
 from tests.builders import png_bytes
 from tests.waiting import PATIENCE_S, until

@@ -12,10 +12,10 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
+from analytics.commands import STACK_NAME
 from infra.aws.deploy import MARKER, artifacts_bucket, make_artifacts_bucket
 from infra.aws.undeploy import EMPTIED, KEPT, CannotUndeploy, undeploy
 from infra.cli.main import scones
-from infra.stack import STACK_NAME
 from tests.template import template
 
 ACCOUNT_ID = "123456789012"  # moto's

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from analytics import commands
 from analytics.athena import client
 from analytics.athena.client import AthenaClient
 from analytics.athena.engine import QueryFailed
@@ -120,6 +121,7 @@ class Sent:
 
 def sending(monkeypatch: pytest.MonkeyPatch, athena: FakeAthena) -> Sent:
     sent = Sent()
+    monkeypatch.setenv("STACK_NAME", "team")
     monkeypatch.setattr(handler, "athena", lambda: AthenaClient(athena, "d", "w"))
     monkeypatch.setattr(handler, "pages", lambda: Pages(sent.s3, "results"))
     monkeypatch.setattr(handler, "topic", lambda: Topic(sent.topic, "t"))
@@ -142,8 +144,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> WeeklyReport:
+    """That of a stack on AWS."""
     now = datetime(2026, 11, 23, 6, tzinfo=UTC)
-    return build_report(Athena(folder), WEEK, WEEK.back(), now=now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "_stacks_on_aws", ["team"])
+        return build_report(Athena(folder), WEEK, WEEK.back(), now=now)
 
 
 def numbers_of(text: str) -> dict[str, Any]:
@@ -166,7 +171,15 @@ def test_on_monday_the_page_is_stored_and_its_verdict_is_sent(monkeypatch, folde
     assert mail["TopicArn"] == "t"
     assert mail["Subject"] == subject(report.numbers, report.verdict)
     assert mail["Message"] == message(report.numbers, report.verdict, PLAIN, PAGE)
+    assert "make review WEEK=2026-W47 ON=aws STACK=team" in mail["Message"]
     assert sent.chat == [message(report.numbers, report.verdict, SLACK, f"<{PAGE}|the page>")]
+
+
+def test_on_a_laptop_the_digest_s_commands_are_those_of_this_machine(monkeypatch, folder):
+    sent = sending(monkeypatch, FakeAthena(folder))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    handler.lambda_handler(MONDAY, CONTEXT)
+    assert "make review WEEK=2026-W47: " in sent.topic.sent[0]["Message"]
 
 
 def test_the_subject_is_the_finding(report):
@@ -204,10 +217,12 @@ def test_the_figures_have_a_direction(report):
     change = 100 * (now["accepted"] / now.images - then["accepted"] / then.images)
     assert f"{100 * now['accepted'] / now.images:.1f} % accepted (▼ {-change:.1f} points)" in text
     assert "by the model's own estimate" in text
-    redrive = f"- make redrive APPLY=1: {now['failed']} image"
+    redrive = f"- make redrive APPLY=1 ON=aws STACK=team: {now['failed']} image"
     assert (redrive in text) is bool(now["failed"])
     to_review = report.numbers.summary.to_review
-    assert f"- make review WEEK=2026-W47: {to_review} images get a person's decision\n" in text
+    assert (
+        f"- make review WEEK=2026-W47 ON=aws STACK=team: {to_review} images get a person's decision\n" in text
+    )
 
 
 def known(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The digest's clients: Athena, the results bucket that gets the page, the mail's topic, and Slack."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from analytics.athena.client import Answer, AthenaClient
+from analytics.commands import act_on_aws
 
 REPORTS_PREFIX = "reports/"
 """Where the results bucket has the weekly reports: `reports/2026-W47/report.html`."""
@@ -17,6 +19,15 @@ LINK_S = 7 * 24 * 3600
 """The longest life of a presigned link. One that a role signed ends with the role's session: within hours.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html"""
 _SLACK_TIMEOUT_S = 10.0
+
+
+def name_this_stack() -> None:
+    """Let the commands that the digest tells act on the stack that runs it.
+
+    On a laptop they do so as they are, since a system there has no name.
+    """
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        act_on_aws(os.environ["STACK_NAME"])
 
 
 class DigestAthena:

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analytics.athena.client import AthenaClient
-from analytics.report.digest.aws import DigestAthena, Pages, Slack, Topic, connect_athena
+from analytics.report.digest.aws import DigestAthena, Pages, Slack, Topic, connect_athena, name_this_stack
 from analytics.report.digest.weekly import send_week
 
 logger = Logger(service="digest")
@@ -49,6 +49,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
     Raises:
         analytics.athena.engine.QueryFailed: Athena did not answer; the schedule's retry asks again.
     """
+    name_this_stack()
     within_s = context.get_remaining_time_in_millis() / 1000 - _TO_SPARE_S
     now = datetime.fromisoformat(event["time"])
     week = send_week(DigestAthena(athena(), within_s), pages(), topic(), slack(), now)

@@ -114,7 +114,7 @@ def deploy(
         print_json(stack_facts(deployed))
     else:
         answers.print(f"Deployed. Drop images into s3://{deployed.incoming_bucket}", soft_wrap=True)
-    words.print(f"Ask with `{how('query', ON='aws')}`.")
+    words.print(f"Ask with `{how('query')}`.")
 
 
 @scones.command()

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import click
 
-from analytics.commands import how
+from analytics.commands import STACK_NAME, how
 from infra.cli import systems
 from infra.cli.command_line import as_json, chosen_stack, on, scones
 from infra.cli.commands.on_aws import is_wanted, yes
 from infra.cli.terminal import answers, words
 from infra.cli.words import print_json, show_resources
 from infra.installation import stack_file
-from infra.stack import STACK_NAME, Stack, parameters_of
+from infra.stack import Stack, parameters_of
 
 
 @scones.command()
@@ -63,9 +63,8 @@ def promote(on: str | None, yes: bool, as_json: bool) -> None:
         print_json({"endpoint": in_use, "challenger": challenger})
     else:
         answers.print(f"{in_use} classifies the images now; {challenger} is the challenger.", highlight=False)
-    where = {"ON": "aws"} if on else {}
     words.print(
-        f"`{how('promote', **where)}` takes it back. Images that came during the change may have failed: "
-        f"`{how('redrive', **where)}` shows them.",
+        f"`{how('promote')}` takes it back. Images that came during the change may have failed: "
+        f"`{how('redrive')}` shows them.",
         soft_wrap=True,
     )

@@ -48,8 +48,7 @@ def routes(system: System) -> Sequence[BaseRoute]:
         """List the reports, the latest week first."""
         found = await system.in_thread(lambda: [*_in_bucket(system), *_here()])
         found.sort(key=lambda each: (each.week, each.at), reverse=True)
-        where = {} if system.stack.endpoint_url else {"ON": "aws"}
-        return frame.page(request, "reports.html.j2", reports=found, command=how("report", **where))
+        return frame.page(request, "reports.html.j2", reports=found, command=how("report"))
 
     async def here(request: Request) -> Response:
         """Return a report of this machine."""
