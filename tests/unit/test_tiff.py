@@ -328,3 +328,114 @@ def test_a_strip_of_no_rows_has_one():
     file = grey_with(Entry(278, 3, (0,)), Entry(257, 3, (3,)), Entry(273, 3, (8, 8, 8)))
     assert not plain_tiff(file).is_cut_off
     assert plain_tiff(grey_with(Entry(278, 3, (0,)), Entry(257, 3, (3,)), Entry(273, 3, (8, 8)))).is_cut_off
+
+
+def a_jpeg(frame: int, precision: int = 8, sampling: bytes = b"\x11", before: bytes = b"") -> bytes:
+    """Return the beginning of a JPEG: a segment of tables, `before`, and its frame (ITU T.81, B.2.2)."""
+    components = b"".join(bytes([number, each, 0]) for number, each in enumerate(sampling))
+    content = struct.pack(">BHHB", precision, 16, 16, len(sampling)) + components
+    frame_segment = struct.pack(">BBH", 0xFF, frame, len(content) + 2) + content
+    return b"\xff\xd8\xff\xdb\0\x04\0\0" + before + frame_segment + bytes(11 - len(content) + 20)
+
+
+def a_tiff_of(jpeg: bytes, *entries: Entry, is_tiled: bool = False) -> bytes:
+    """Return a TIFF of one strip or tile, which is this JPEG."""
+    places = (Entry(324, 4, (0,)), Entry(325, 4, (len(jpeg),))) if is_tiled else ()
+    tags = [Entry(259, 3, (7,)), *places, *(Entry(tag, 3, (16,)) for tag in (322, 323) if is_tiled), *entries]
+    place = Entry(324 if is_tiled else 273, 4, (len(grey_with(*tags)),))
+    return grey_with(*tags, place) + jpeg
+
+
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_a_jpeg_that_libtiff_does_not_read_is_found_by_its_frame(is_tiled):
+    read = [a_jpeg(frame) for frame in (0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE)]
+    # What begins with the marker of Huffman tables, of an extension or of arithmetic coding is no frame.
+    others = [struct.pack(">BBH", 0xFF, marker, 10) + bytes(8) for marker in (0xC4, 0xC8, 0xCC)]
+    read += [a_jpeg(0xC0, before=other) for other in others]
+    for jpeg in read:
+        assert plain_tiff(a_tiff_of(jpeg, is_tiled=is_tiled)).is_opaque
+    lossless = [a_jpeg(frame) for frame in (0xC3, 0xC7, 0xCB, 0xCF)]
+    refused = [(jpeg, "lossless JPEG compression") for jpeg in lossless]
+    refused += [(a_jpeg(0xC0, before=other, precision=12), "12-bit JPEG compression") for other in others]
+    refused += [(a_jpeg(0xC1, sampling=b"\x21"), "grey samples in a subsampled JPEG")]
+    for jpeg, said in refused:
+        with pytest.raises(RejectedImage, match=f"unsupported_format: TIFF with {said} is not supported"):
+            plain_tiff(a_tiff_of(jpeg, is_tiled=is_tiled))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_any_component_that_is_subsampled_counts_unless_the_colours_are_ycbcr(place):
+    sampling = bytes(0x21 if number == place else 0x11 for number in range(3))
+    samples = [Entry(277, 3, (3,)), Entry(258, 3, (8,))]
+    assert plain_tiff(a_tiff_of(a_jpeg(0xC0, sampling=sampling), *samples, Entry(262, 3, (6,))))
+    assert plain_tiff(a_tiff_of(a_jpeg(0xC0, sampling=b"\x11" * 3), *samples, Entry(262, 3, (2,))))
+    with pytest.raises(RejectedImage, match="RGB samples in a subsampled JPEG"):
+        plain_tiff(a_tiff_of(a_jpeg(0xC0, sampling=sampling), *samples, Entry(262, 3, (2,))))
+
+
+def test_the_frame_of_a_jpeg_is_looked_for_in_a_thousand_segments_until_the_end_of_the_file():
+    comment = b"\xff\xfe\0\2"
+    lossless = a_jpeg(0xC3, before=comment * 998)
+    with pytest.raises(RejectedImage):
+        plain_tiff(a_tiff_of(lossless))
+    assert plain_tiff(a_tiff_of(a_jpeg(0xC3, before=comment * 999)))
+    frame_at = lossless.index(b"\xff\xc3")
+    with pytest.raises(RejectedImage):
+        plain_tiff(a_tiff_of(lossless[: frame_at + 11]))
+    assert plain_tiff(a_tiff_of(lossless[: frame_at + 10]))
+    assert plain_tiff(a_tiff_of(b"", Entry(273, 4, ()), Entry(279, 4, ())))
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({339: (2,)}, "1 × 8-bit signed grey samples"),
+        ({262: (0,), 266: (2,)}, "1 × 8-bit grey samples"),
+        ({258: (8, 9), 277: (2,)}, "2 × 8/9-bit grey samples"),
+        ({258: (8,), 277: (3,), 262: (2,), 339: (1, 2, 1)}, "3 × 8-bit RGB samples"),
+        ({258: (8, 8), 277: (3,), 262: (2,)}, "3 × 8-bit RGB samples"),
+        ({258: (64,), 339: (3,)}, "1 × 64-bit floating-point grey samples"),
+        ({258: (16,) * 3, 277: (3,), 262: (2,), 284: (2,)}, "3 × 16-bit RGB samples in planes"),
+        ({258: (8,), 277: (2,), 338: (2,), 284: (2,)}, "2 × 8-bit grey samples in planes"),
+        (
+            {258: (8,), 277: (3,), 262: (6,), 259: (8,), 284: (2,)},
+            "3 × 8-bit YCbCr samples in planes, subsampled,",
+        ),
+        ({258: (8,), 277: (3,), 262: (6,)}, "3 × 8-bit YCbCr samples, subsampled,"),
+        ({258: (8,), 277: (3,), 262: (6,), 530: (2, 1)}, "3 × 8-bit YCbCr samples, subsampled,"),
+        ({258: (8,), 277: (3,), 262: (6,), 530: (1, 2)}, "3 × 8-bit YCbCr samples, subsampled,"),
+    ],
+)
+@pytest.mark.parametrize("order", "<>")
+def test_samples_that_pillow_does_not_read_or_misreads_are_refused(order, tags, said):
+    entries = GREY | {tag: Entry(tag, 3, values) for tag, values in tags.items()}
+    data = a_directory([entry for _, entry in sorted(entries.items())], order)
+    name = f"{'big' if order == '>' else 'little'}-endian TIFF with {said} is not supported"
+    with pytest.raises(RejectedImage, match=f"unsupported_format: {name}"):
+        plain_tiff(data)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {262: (6,)},
+        {258: (8,), 277: (3,), 262: (6,), 530: (1, 1, 9)},
+        {258: (8,), 277: (3,), 262: (6,), 259: (8,)},
+        {258: (1,), 262: (0,), 266: (2,)},
+        {284: (2,)},
+        {258: (8, 9, 10), 277: (1,)},
+        {258: (8,), 277: (5,), 262: (2,), 338: (2, 0)},
+    ],
+)
+def test_samples_that_pillow_reads_are_read(tags):
+    assert plain_tiff(grey_with(*(Entry(tag, 3, values) for tag, values in tags.items()))).width_px == 1
+
+
+@pytest.mark.parametrize(("sample_format", "bits"), [(2, 16), (2, 32), (3, 32)])
+def test_deep_samples_in_big_endian_order_are_read_unless_they_are_compressed(sample_format, bits):
+    entries = GREY | {258: Entry(258, 3, (bits,)), 339: Entry(339, 3, (sample_format,))}
+    assert plain_tiff(a_directory([entry for _, entry in sorted(entries.items())], ">")).width_px == 1
+    entries[259] = Entry(259, 3, (8,))
+    with pytest.raises(RejectedImage, match="grey samples, compressed is not supported"):
+        plain_tiff(a_directory([entry for _, entry in sorted(entries.items())], ">"))
+    assert plain_tiff(a_directory([entry for _, entry in sorted(entries.items())], "<")).width_px == 1
