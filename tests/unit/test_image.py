@@ -173,6 +173,27 @@ def test_a_transparent_pixel_s_hidden_colour_does_not_show_at_its_edges():
     assert min(prepare(png_bytes(picture), SIZE_PX).pixels.tobytes()) >= 254
 
 
+@pytest.mark.parametrize(
+    ("bit_depth", "colour_type", "row", "transparent"),
+    [
+        (1, 0, b"\0\0\0\0\xff\xff\xff\xff", b"\0\0"),
+        (8, 0, b"\x05" * 31 + b"\xff" * 33, b"\0\x05"),
+        (8, 2, b"\xff\0\0" * 31 + b"\xff" * 99, b"\0\xff\0\0\0\0"),
+    ],
+)
+def test_a_colour_that_stands_for_transparency_does_not_show_at_edges(
+    bit_depth, colour_type, row, transparent
+):
+    data = png_of_chunks(64, 64, bit_depth, colour_type, [row] * 64, (b"tRNS", transparent))
+    assert min(prepare(data, SIZE_PX).pixels.tobytes()) >= 254
+
+
+def test_an_image_of_one_band_is_shrunk_without_a_copy_of_it(monkeypatch):
+    data = png_bytes(noise(64, 48))
+    monkeypatch.setattr(Image.Image, "paste", None)
+    assert prepare(data, SIZE_PX).pixels.size == (SIZE_PX, SIZE_PX)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA"])
 def test_grey_becomes_rgb(mode):
     grey = a_picture().convert("L")

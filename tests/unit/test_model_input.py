@@ -75,7 +75,7 @@ def test_the_bars_of_a_padded_image_do_not_count_in_its_facts():
     assert prepared.pixels.getpixel((0, 0)) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("width_px", "height_px"), [(40, 40), (8, 23), (31, 9)])
+@pytest.mark.parametrize(("width_px", "height_px"), [(40, 40), (8, 23), (31, 9), (3, 9), (9, 3)])
 def test_brightness_and_sharpness_are_the_mean_and_the_variance_of_the_laplacian(width_px, height_px):
     prepared = prepare_for(ModelInput(width_px, height_px), png_bytes(noise(width_px, height_px)))
     luma = np.asarray(prepared.pixels.convert("L")).astype(int)
