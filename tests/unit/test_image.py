@@ -429,9 +429,26 @@ def test_an_even_bend_and_a_thread_have_no_sharpness():
     assert (thread.picture.size, thread.sharpness) == ((1, 16), 0)
 
 
-def test_32_bit_levels_above_255_are_those_of_16_bits():
-    night = encoded(Image.new("I", (16, 16), 300), "TIFF")
-    assert prepare(night, 16).brightness == round(300 / 65_535 * 255)
+@pytest.mark.parametrize(
+    ("mode", "brightest", "white"),
+    [
+        ("F", 1, 1),
+        ("F", 1.5, 255),
+        ("F", 300, 65_535),
+        ("I", 1, 255),
+        ("I", 255, 255),
+        ("I", 256, 65_535),
+        ("I", 65_535, 65_535),
+        ("I", 65_536, 65_536),
+        ("I", 2_000_000_000, 2_000_000_000),
+    ],
+)
+def test_white_of_32_bits_is_the_top_of_the_smallest_usual_range(mode, brightest, white):
+    picture = Image.new(mode, (16, 16), brightest)
+    picture.putpixel((0, 0), 0)
+    pixels = prepare(encoded(picture, "TIFF"), 16).pixels
+    level = round(255 * brightest / white)
+    assert (pixels.getpixel((0, 0)), pixels.getpixel((9, 9))) == ((0, 0, 0), (level, level, level))
 
 
 def test_a_png_that_says_its_size_twice_is_damaged():

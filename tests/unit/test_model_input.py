@@ -35,6 +35,29 @@ def test_a_resize_mode_does_what_pillow_s_operation_of_its_kind_does(mode, pictu
     assert np.abs(found - wanted).mean() < 3
 
 
+@pytest.mark.parametrize("picture_px", [(300, 100), (100, 300), (130, 130)])
+@pytest.mark.parametrize("size_px", [(64, 64), (64, 40), (40, 64)])
+def test_a_cropped_or_padded_image_has_the_kernel_s_very_pixels(picture_px, size_px):
+    """Where a side is less than four times as long as its part of the model's, nothing is averaged before."""
+    picture = noise(*picture_px)
+    (width, height), (form_width, form_height) = picture_px, size_px
+    wide = max(width - height * form_width / form_height, 0) / 2
+    high = max(height - width * form_height / form_width, 0) / 2
+    cropped = picture.resize(size_px, RESAMPLING, (wide, high, width - wide, height - high))
+    assert (
+        prepare_for(ModelInput(form_width, form_height, CROP), png_bytes(picture)).pixels.tobytes()
+        == cropped.tobytes()
+    )
+    scale = min(form_width / width, form_height / height)
+    small = picture.resize((round(width * scale), round(height * scale)), RESAMPLING, reducing_gap=2.0)
+    padded = Image.new("RGB", size_px)
+    padded.paste(small, ((form_width - small.width) // 2, (form_height - small.height) // 2))
+    assert (
+        prepare_for(ModelInput(form_width, form_height, PAD), png_bytes(picture)).pixels.tobytes()
+        == padded.tobytes()
+    )
+
+
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
     st.tuples(st.integers(8, 70), st.integers(8, 70)),
