@@ -150,17 +150,23 @@ def _check_pieces(count: int, format_: str) -> None:
 # ── PNG ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+# Pillow would decompress each, and takes a text with the keyword `interlace` for a fact of the image.
+_PNG_PROFILE_OR_TEXT = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
+_PNG_ORIENTATION = (
+    b"tEXtRaw profile type exif\0",
+    b"zTXtRaw profile type exif\0",
+    b"iTXtXML:com.adobe.xmp\0",
+)
+
+
 def _png(data: bytes) -> Claim:
     count, at = 0, 8
-    kept, kept_until, has_profile = [], 0, False
+    kept, kept_until = [], 0
     while at + 8 <= len(data) and count <= MAX_PIECES:
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data.startswith(b"iCCP", at + 4):
-            # A PNG has at most one colour profile. Pillow would decompress each.
-            if has_profile:
-                kept.append(data[kept_until:at])
-                kept_until = end
-            has_profile = True
+        if data.startswith(_PNG_PROFILE_OR_TEXT, at + 4) and not data.startswith(_PNG_ORIENTATION, at + 4):
+            kept.append(data[kept_until:at])
+            kept_until = end
         at = end
         count += 1
     _check_pieces(count, "PNG")

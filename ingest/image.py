@@ -267,8 +267,7 @@ def _orientation(image: Image.Image) -> int | None:
         # EXIF may be damaged in many ways. The pixels do not depend on it.
         found = None
     if found is None and image.format != "AVIF":
-        xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
-        in_xmp = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+        in_xmp = _XMP_ORIENTATION.search(info.get("xmp", b""))
         found = int(in_xmp[1]) if in_xmp else None
     return found
 

@@ -102,16 +102,23 @@ def a_chunk(name: bytes, content: bytes = b"") -> bytes:
 PNG = b"\x89PNG\r\n\x1a\n" + a_chunk(b"IHDR", struct.pack(">IIBBBBB", 300, 200, 8, 2, 0, 0, 0))
 
 
-def test_of_the_colour_profiles_of_a_png_the_first_is_left():
-    first, other = a_chunk(b"iCCP", b"first"), a_chunk(b"iCCP", b"of another length")
-    text, pixels = a_chunk(b"tEXt", b"iCCP"), a_chunk(b"IDAT", b"...")
-    claim = claim_of(PNG + first + other + text + other + other + pixels + other, "PNG")
-    assert claim == Claim(PNG + first + text + pixels, 300, 200)
-    plain = PNG + text + first + pixels
+def test_a_png_keeps_of_its_texts_and_profiles_those_that_may_turn_it():
+    exif, xmp = b"Raw profile type exif\0\0iTXt", b"XML:com.adobe.xmp\0\0\0\0\0tEXt"
+    read = [a_chunk(b"tEXt", exif), a_chunk(b"zTXt", exif), a_chunk(b"iTXt", xmp), a_chunk(b"IDAT", b"iCCP")]
+    dropped = [
+        a_chunk(b"iCCP", b"a profile"),
+        *(a_chunk(name, b"Raw profile type exif, more or less") for name in (b"tEXt", b"zTXt", b"iTXt")),
+        a_chunk(b"tEXt", xmp),
+        a_chunk(b"zTXt", xmp),
+        a_chunk(b"iTXt", exif),
+    ]
+    plain = PNG + b"".join(read)
     assert claim_of(plain, "PNG").data is plain
-    for cut_off in (other[:8], other[:-1]):
+    mixed = [dropped[0], *read[:2], *dropped, *dropped, *read[2:], dropped[1]]
+    assert claim_of(PNG + b"".join(mixed), "PNG") == Claim(plain, 300, 200)
+    for cut_off in (dropped[0][:8], dropped[1][:-1]):
         assert claim_of(plain + cut_off, "PNG").data == plain
-    assert claim_of(plain + other[:7], "PNG").data == plain + other[:7]
+    assert claim_of(plain + dropped[0][:7], "PNG").data == plain + dropped[0][:7]
 
 
 @pytest.fixture

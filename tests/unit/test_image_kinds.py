@@ -432,6 +432,30 @@ def test_xmp_tells_the_orientation_where_exif_does_not():
         assert difference(prepare(data, 32).pixels, upright) < 6
 
 
+@pytest.mark.parametrize("xmp", [b'tiff:Orientation="3"', b"<tiff:Orientation>3</tiff:Orientation>"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("at", [33, -12])
+def test_xmp_of_a_png_and_of_a_webp_tells_the_orientation_too(xmp, is_compressed, at):
+    upright = prepare(png_bytes(), 32).pixels.transpose(Image.Transpose.ROTATE_180)
+    text = b"iTXtXML:com.adobe.xmp\0%c\0\0\0" % is_compressed + (zlib.compress(xmp) if is_compressed else xmp)
+    piece = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    png = png_bytes()[:at] + piece + png_bytes()[at:]
+    assert prepare(png, 32).pixels == upright
+    webp = encoded(a_picture(), "WEBP", lossless=True, xmp=xmp)
+    assert prepare(webp, 32).pixels == upright
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "L", "RGB", "RGBA"])
+def test_a_text_of_a_png_is_no_fact_of_its_pixels_whatever_its_keyword_is(mode):
+    """Pillow keeps both under the same names."""
+    plain = png_bytes(a_picture().convert(mode))
+    for keyword in ("interlace", "transparency", "exif", "xmp", "icc_profile", "gamma", "default_image"):
+        content = b"tEXt" + keyword.encode() + b"\0hello"
+        text = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        for at in (plain.index(b"IDAT") - 4, -12):
+            assert prepare(plain[:at] + text + plain[at:], 32) == prepare(plain, 32), keyword
+
+
 # ── names ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
