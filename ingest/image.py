@@ -246,8 +246,10 @@ def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
     """Make each read large. After a short read, Pillow hands the decoder all earlier bytes once more."""
     image.decodermaxblock = len(data)  # type: ignore[attr-defined]
     if format_ == "TIFF":
-        # Pillow reads up to the next strip, which may be a single byte.
+        # Pillow reads up to the next strip, which may be a single byte, and a whole block where both begin at
+        # one place: of each of thousands of strips, the block must not be the file. Decoders take whole rows.
         least_bytes = max(image.width * _ROW_PIXEL_BYTES, _LEAST_READ_BYTES)
+        image.decodermaxblock = least_bytes  # type: ignore[attr-defined]
         read = image.fp.read  # type: ignore[attr-defined]
         image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]
 

@@ -214,6 +214,12 @@ def test_one_bit_becomes_rgb(format_):
     assert pixels.getpixel((29, 16)) == (0, 0, 0)
 
 
+def test_lines_of_one_bit_become_grey():
+    picture = Image.new("1", (64, 64))
+    picture.putdata([x % 2 * 255 for _ in range(64) for x in range(64)])
+    assert prepare(png_bytes(picture), SIZE_PX).pixels.getpixel((16, 16)) == (128,) * 3
+
+
 @pytest.mark.parametrize("format_", ["PNG", "TIFF"])
 def test_16_bit_grey_looks_as_its_8_bit_version_does(format_):
     grey = Image.new("L", (64, 64), 0)  # hard edges, at which the kernel overshoots
@@ -882,15 +888,45 @@ def test_what_the_decoder_cannot_use_is_read_once_only():
     assert time.process_time() - started < 1
 
 
-def test_strips_that_lie_a_byte_apart_are_not_read_byte_by_byte():
+@pytest.fixture
+def reads(monkeypatch):
+    """Return the numbers of bytes that are read of files, one by one."""
+    found: list[int] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            some = super().read(size)
+            found.append(len(some))
+            return some
+
+    monkeypatch.setattr(io, "BytesIO", Watched)
+    return found
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "BMP"])
+def test_pixels_are_read_at_once(format_, reads):
+    data = encoded(noise(400, 250), format_, quality=100)
+    reads.clear()
+    prepare(data, SIZE_PX)
+    assert sum(each > len(data) / 2 for each in reads) == 1
+    assert sum(each > 1_000 for each in reads) == 1
+
+
+def test_strips_that_lie_a_byte_apart_are_not_read_byte_by_byte(reads):
     tags = {256: 3_000, 257: 600, 258: 8, 259: 1, 262: 1, 277: 1, 278: 599}
     entries = {tag: (4, 1, value) for tag, value in tags.items()} | {273: (4, 2, 200), 279: (4, 2, 208)}
     written = b"".join(struct.pack("<HHII", tag, *rest) for tag, rest in sorted(entries.items()))
     head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + written + bytes(4)
     strips = struct.pack("<IIII", 300, 301, 599 * 3_000, 3_000)
-    started = time.process_time()
     assert prepare(head.ljust(200, b"\0") + strips + bytes(1_800_100), SIZE_PX).height_px == 600
-    assert time.process_time() - started < 0.5
+    assert len(reads) < 120
+
+
+def test_strips_that_lie_at_one_place_are_not_each_read_to_the_end_of_the_file(reads):
+    data = tiff_of_strips(300) + bytes(1_000_000)
+    reads.clear()
+    assert prepare(data, SIZE_PX).height_px == 300
+    assert sum(reads) < 4 * len(data)
 
 
 @pytest.mark.usefixtures("no_decoding")
@@ -916,6 +952,20 @@ def test_no_other_decoder_of_pillow_is_asked():
     for format_ in ("TGA", "EPS", "PCX", "SGI", "PPM", "MSP"):
         picture = a_picture().convert("1") if format_ == "MSP" else a_picture()
         assert reason_of(encoded(picture, format_)) == "unsupported_format"
+
+
+def test_pillow_asks_the_decoder_of_the_signature_alone(monkeypatch):
+    asked = []
+    open_ = Image.open
+
+    def watched(file, **options):
+        asked.append(options["formats"])
+        return open_(file, **options)
+
+    monkeypatch.setattr(Image, "open", watched)
+    for format_ in READABLE:
+        prepare(encoded(a_picture(), format_), SIZE_PX)
+    assert asked == [[format_] for format_ in READABLE]
 
 
 def test_every_format_that_is_read_has_a_signature():
