@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.lake.batch import sort_out
-from analytics.reconciliation import IN_FLIGHT, Account, Audit, Settled, listing_key, reconciled
+from analytics.reconciliation import (
+    IN_FLIGHT,
+    Account,
+    Audit,
+    Reconciliation,
+    Settled,
+    listing_key,
+    reconciled,
+)
 from ingest.upload import Upload
 from tests.athena import Athena
 from tests.builders import a_message, an_sqs_event, an_upload
@@ -149,6 +157,12 @@ def test_a_later_decision_of_the_same_model_takes_the_place_of_the_earlier_whate
     record(folder, first, again, first)
     (account,) = audit_of(folder, [upload])[1]
     assert (account.outcome, account.outcomes) == (Outcome.NEEDS_REVIEW, 1)
+
+
+def test_what_the_table_does_not_have_of_an_upload_is_empty_in_its_account():
+    row = ("a.png", None, None, None, NOON.replace(tzinfo=None), False, "accepted", 1)
+    (account,) = Reconciliation(lambda _: [row], BUCKET, "", "all").accounts()
+    assert account == Account(Upload(BUCKET, "a.png", None, "", "", 0, NOON), False, Outcome.ACCEPTED, 1)
 
 
 def test_uploads_add_up() -> None:
@@ -290,6 +304,18 @@ def test_uploads_that_have_an_outcome_other_than_a_failure_are_found_by_their_id
         assert noting.settled(uploads) == {uploads[number].upload_id for number in (0, 2, 3)}
     named = [[upload.upload_id in sql for upload in uploads] for sql in asked]
     assert [sum(each) for each in named] == [2, 2, 1]  # a statement has a limit
+
+
+def test_an_outcome_of_the_day_before_or_after_is_found_by_its_upload_s_id(folder):
+    """Around midnight, a listing and an event have other dates."""
+    midnight = datetime(2026, 11, 17, tzinfo=UTC)
+    late, early = (midnight + timedelta(seconds=seconds) for seconds in (-1, 1))
+    rows = [an_upload(key=f"{at:%H}.png", uploaded_at=at) for at in (late, early)]
+    record(folder, [decided(upload) for upload in rows])
+    listed = [replace(rows[0], uploaded_at=early), replace(rows[1], uploaded_at=late)]
+    with reconciled(folder, BUCKET, []) as reconciliation:
+        for upload in listed:
+            assert reconciliation.settled([upload]) == {upload.upload_id}
 
 
 def test_a_listing_that_a_killed_audit_left_does_not_count(folder):
