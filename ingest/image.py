@@ -248,7 +248,8 @@ def _read_ahead(image: Image.Image, data: bytes, format_: str) -> None:
     if format_ == "TIFF":
         # Pillow reads up to the next strip, which may be a single byte, and a whole block where both begin at
         # one place: of each of thousands of strips, the block must not be the file. Decoders take whole rows.
-        least_bytes = max(image.width * _ROW_PIXEL_BYTES, _LEAST_READ_BYTES)
+        _, (_, _, width_px, _), *_ = image.tile[0]  # type: ignore[attr-defined]
+        least_bytes = max(width_px * _ROW_PIXEL_BYTES, _LEAST_READ_BYTES)
         image.decodermaxblock = least_bytes  # type: ignore[attr-defined]
         read = image.fp.read  # type: ignore[attr-defined]
         image.load_read = lambda wanted: read(max(wanted, least_bytes))  # type: ignore[attr-defined]

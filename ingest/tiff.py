@@ -226,7 +226,11 @@ def plain_tiff(data: bytes) -> PlainTiff:
     if layout.order != directory.order:
         raw = {tag: _swapped(entry) for tag, entry in raw.items()}
     width_px, height_px = directory.integer(_WIDTH), directory.integer(_HEIGHT)
-    pieces = _pieces(directory, width_px, height_px)
+    planes = len(layout.bits) if directory.integer(_PLANAR, 1) == 2 else 1
+    pieces = _pieces(directory, width_px, height_px, planes)
+    for tag in (_STRIP_OFFSETS, _STRIP_BYTES, _TILE_OFFSETS, _TILE_BYTES):
+        if tag in tags:  # Pillow would read all of them, and show the last ones
+            tags[tag] = tags[tag][: pieces.per_plane * planes]
     image_px, piece_px = width_px * height_px, pieces.width_px * pieces.height_px
     return PlainTiff(
         data=_written(data, layout.order, tags, raw),
@@ -251,18 +255,19 @@ class _Pieces:
     per_row: int
     """Pieces side by side."""
     per_plane: int
+    planes: int
     is_tiled: bool
 
 
-def _pieces(directory: _Directory, width_px: int, height_px: int) -> _Pieces:
+def _pieces(directory: _Directory, width_px: int, height_px: int, planes: int) -> _Pieces:
     if _TILE_OFFSETS not in directory.entries:
         rows = min(max(directory.integer(_ROWS_PER_STRIP, height_px), 1), height_px)
-        return _Pieces(width_px, rows, 1, -(-height_px // max(rows, 1)), is_tiled=False)
+        return _Pieces(width_px, rows, 1, -(-height_px // max(rows, 1)), planes, is_tiled=False)
     across_px, down_px = directory.integer(_TILE_WIDTH), directory.integer(_TILE_HEIGHT)
     if across_px < 1 or down_px < 1:
         raise ValueError("its tiles have no size")
     per_row = -(-width_px // across_px)
-    return _Pieces(across_px, down_px, per_row, per_row * -(-height_px // down_px), is_tiled=True)
+    return _Pieces(across_px, down_px, per_row, per_row * -(-height_px // down_px), planes, is_tiled=True)
 
 
 def _is_cut_off(data: bytes, directory: _Directory, pieces: _Pieces, bits: tuple[int, ...]) -> bool:
@@ -271,17 +276,15 @@ def _is_cut_off(data: bytes, directory: _Directory, pieces: _Pieces, bits: tuple
     if compression == _OLD_STYLE_JPEG:
         return False  # its bytes may lie elsewhere
     kind = (_TILE_OFFSETS, _TILE_BYTES) if pieces.is_tiled else (_STRIP_OFFSETS, _STRIP_BYTES)
-    offsets, sizes_bytes = (directory.integers(tag) for tag in kind)
-    planes = len(bits) if directory.integer(_PLANAR, 1) == 2 else 1
-    if len(offsets) < pieces.per_plane * planes:
+    count = pieces.per_plane * pieces.planes
+    offsets, sizes_bytes = (directory.integers(tag)[:count] for tag in kind)
+    if len(offsets) < count:
         return True
     if compression == _RAW:
         # Pillow ignores the sizes that are stated, which may be too large.
-        row_bytes = -(-pieces.width_px * sum(bits) // planes // 8)
+        row_bytes = -(-pieces.width_px * sum(bits) // pieces.planes // 8)
         height_px = directory.integer(_HEIGHT)
-        tops_px = (
-            number % pieces.per_plane // pieces.per_row * pieces.height_px for number in range(len(offsets))
-        )
+        tops_px = (number % pieces.per_plane // pieces.per_row * pieces.height_px for number in range(count))
         sizes_bytes = tuple(row_bytes * min(pieces.height_px, height_px - top_px) for top_px in tops_px)
     return any(at + size_bytes > len(data) for at, size_bytes in zip(offsets, sizes_bytes, strict=False))
 

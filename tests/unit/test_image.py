@@ -20,6 +20,7 @@ from ingest.formats import READABLE
 from ingest.image import prepare
 from ingest.model_input import ModelInput
 from tests.builders import a_picture, encoded, jpeg_bytes, noise, png_bytes
+from tests.odd_tiffs import Tags, tiff
 
 SIZE_PX = 32
 FORM = ModelInput.square(SIZE_PX)
@@ -927,6 +928,24 @@ def test_strips_that_lie_at_one_place_are_not_each_read_to_the_end_of_the_file(r
     reads.clear()
     assert prepare(data, SIZE_PX).height_px == 300
     assert sum(reads) < 4 * len(data)
+
+
+def test_of_a_tile_no_more_is_read_than_its_rows_take(reads):
+    tags: Tags = {256: 1_600, 257: 64, 258: 8, 259: 1, 262: 1, 277: 1, 322: 16, 323: 16}
+    data = tiff(tags, [bytes(256)] * 400) + bytes(100_000)
+    reads.clear()
+    assert prepare(data, SIZE_PX).width_px == 1_600
+    assert sum(reads) < 400 * 5_000
+
+
+def test_strips_beyond_those_of_the_image_are_not_read(reads):
+    rows = [bytes([level]) * 5_000 for level in (255, 255, 0)]
+    tags: Tags = {256: 5_000, 257: 2, 258: 8, 259: 1, 262: 1, 277: 1}
+    data = tiff({**tags, 278: 1}, [*rows[:2], *rows[2:] * 200])
+    reads.clear()
+    assert prepare(data, SIZE_PX).brightness == 255
+    assert sum(reads) < 3 * 80_000
+    assert prepare(tiff({**tags, 278: 2}, [rows[0] * 2, rows[2]]), SIZE_PX).brightness == 255
 
 
 @pytest.mark.usefixtures("no_decoding")
