@@ -161,7 +161,7 @@ def _largest_frame_px(sequence_header: bytes) -> int:
     if bits.read(1):  # reduced header
         bits.read(5)
     else:
-        has_model, delay_bits = 0, 0
+        has_model = 0
         if bits.read(1):  # timing
             bits.read(64)
             if bits.read(1):

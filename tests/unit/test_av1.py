@@ -126,7 +126,8 @@ def units_of_an_item(draw, headers):
     whole, left = b"", [header.data for header in headers]
     types = draw(st.permutations(types))
     for number, type_ in enumerate(types):
-        content = b"\x0a" * draw(st.sampled_from([1, 127, 128, 300]))
+        # Read as units of their own, they would be frames.
+        content = (unit(FRAME, b"") * 150)[: draw(st.sampled_from([1, 127, 128, 300]))]
         if type_ == SEQUENCE_HEADER:
             content = left.pop()
         is_last = number == len(types) - 1
@@ -218,13 +219,11 @@ def test_of_an_animation_the_first_sample_of_each_track_is_read(places, is_even)
     assert boxes.metadata_bytes == sum(map(len, tracks)) + 4
 
 
-def test_the_size_of_even_samples_may_be_the_end_of_the_file():
-    boxes = AvifBoxes(
-        box(b"mdat", REDUCED)
-        + box(b"stco", struct.pack(">III", 0, 1, 8))
-        + box(b"stsz", struct.pack(">II", 0, len(REDUCED)))
-    )
-    assert boxes.coded_px == 80
+@pytest.mark.parametrize(("sample_bytes", "pixels"), [(len(REDUCED), 80), (0, 0)])
+def test_the_size_of_even_samples_may_be_the_end_of_the_file(sample_bytes, pixels):
+    chunks = box(b"stco", struct.pack(">III", 0, 1, 8))
+    boxes = AvifBoxes(box(b"mdat", REDUCED) + chunks + box(b"stsz", struct.pack(">II", 0, sample_bytes)))
+    assert boxes.coded_px == pixels
 
 
 @pytest.mark.parametrize("length_bytes", [0, 4])
