@@ -288,10 +288,10 @@ def _shrink(image: Image.Image, claim: Claim, form_px: tuple[int, int], mode: st
     factor_x = max(int((right - left) / size_px[0] / _REDUCING_GAP), 1)
     factor_y = max(int((bottom - top) / size_px[1] / _REDUCING_GAP), 1)
     band_px = factor_y * max(_BAND_PIXELS // (image.width * factor_y), 1)
+    is_whole = band_px >= image.height
     reduced: Image.Image | None = None
     for top_px in range(0, image.height, band_px):
         bottom_px = min(top_px + band_px, image.height)
-        is_whole = bottom_px - top_px == image.height
         band = image if is_whole else image.crop((0, top_px, image.width, bottom_px))
         band = _averageable(band, levels)
         # The hidden colour of a transparent pixel must not count.
