@@ -110,7 +110,7 @@ def test_the_new_directory_says_what_the_old_one_said_and_what_it_costs(data):
     order, is_big = draw(st.sampled_from("<>")), draw(st.booleans())
     is_deep = kind.bits[0] > 8 and kind.photometric < 2
     is_raw_only = order == ">" and (kind.sample_format != 1 or kind.bits[0] > 16)
-    compression = 1 if is_raw_only else draw(st.sampled_from(COMPRESSIONS))
+    compression = 1 if is_raw_only or draw(st.booleans()) else draw(st.sampled_from(COMPRESSIONS))
     can_be_in_planes = kind.photometric in {2, 5} and kind.bits[0] == 8
     planar = draw(st.sampled_from([1, 2])) if can_be_in_planes else 1
     width_px, height_px = draw(st.integers(1, 300)), draw(st.integers(1, 300))
@@ -327,6 +327,17 @@ def test_a_compressed_strip_that_does_not_state_its_size_is_not_cut_off():
     assert not plain_tiff(grey_with(Entry(259, 3, (8,)), Entry(279, 3, ()))).is_cut_off
 
 
+def test_each_plane_has_strips_of_its_own_the_last_of_which_may_be_shorter():
+    tags = [Entry(256, 3, (10,)), Entry(257, 3, (5,)), Entry(278, 3, (2,)), Entry(284, 3, (2,))]
+    tags += [Entry(258, 3, (8,)), Entry(262, 3, (2,)), Entry(277, 3, (3,)), Entry(279, 4, (0,) * 9)]
+    at = len(grey_with(*tags, Entry(273, 4, (0,) * 9)))
+    offsets = tuple(at + plane * 50 + top * 10 for plane in range(3) for top in (0, 2, 4))
+    file = grey_with(*tags, Entry(273, 4, offsets)) + bytes(150)
+    assert not plain_tiff(file).is_cut_off
+    assert plain_tiff(file[:-1]).is_cut_off
+    assert plain_tiff(grey_with(*tags, Entry(273, 4, offsets[:-1])) + bytes(150)).is_cut_off
+
+
 def test_a_jpeg_of_the_old_style_is_colours_whose_pieces_may_lie_elsewhere():
     tiff = plain_tiff(grey_with(Entry(259, 3, (6,)), Entry(262, 3, ()), Entry(273, 4, (10**6,))))
     assert read_directory(tiff.data)[258] == (8, 8, 8)
@@ -392,7 +403,7 @@ def test_the_frame_of_a_jpeg_is_looked_for_in_a_thousand_segments_until_the_end_
     with pytest.raises(RejectedImage):
         plain_tiff(a_tiff_of(lossless[: frame_at + 11]))
     assert plain_tiff(a_tiff_of(lossless[: frame_at + 10]))
-    assert plain_tiff(a_tiff_of(b"", Entry(273, 4, ()), Entry(279, 4, ())))
+    assert plain_tiff(grey_with(Entry(259, 3, (7,)), Entry(273, 4, ()), Entry(279, 4, ()))).is_cut_off
 
 
 @pytest.mark.parametrize(
