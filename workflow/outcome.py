@@ -63,7 +63,8 @@ class Outcome(StrEnum):
     """Scones or the endpoint is at fault."""
 
 
-UNKNOWN_RANK = max(outcome.rank for outcome in Outcome) + 1
+_RANKS = {outcome.value: outcome.rank for outcome in Outcome}
+UNKNOWN_RANK = max(_RANKS.values()) + 1
 """Rank of an outcome that this version does not know, as a later version may have written it: the last."""
 
 IMPORTED_BUCKET = "data-capture"
@@ -72,7 +73,7 @@ IMPORTED_BUCKET = "data-capture"
 
 def rank_of(outcome: str) -> int:
     """Return the rank of an outcome, known or not."""
-    return Outcome(outcome).rank if outcome in set(Outcome) else UNKNOWN_RANK
+    return _RANKS.get(outcome, UNKNOWN_RANK)
 
 
 def messages_of(body: str) -> list[Any]:

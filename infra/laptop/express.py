@@ -1,6 +1,7 @@
 """Express workflows as AWS has them, where ministack treats every workflow as a Standard one.
 
 - Their executions have no history, and send no status events to EventBridge. ministack keeps both, for good.
+  What each state gets and returns is not written as JSON for a history either.
 - `KEPT` executions that have ended stay known; AWS lists none.
 
 And for workflows of both types:
@@ -9,7 +10,8 @@ And for workflows of both types:
   whether there is such a value, or whether it is a given text. Most expressions are of these kinds.
 - An execution begins at once. ministack lets it wait for 0.15 s.
 - A definition is parsed once, and copied for each execution.
-- `under_way` has the executions that run.
+- `under_way` has the executions that run. Each message wakes the poller of queues. While executions are under
+  way, it pauses for longer when it found nothing to do, and it looks again at once when none is.
 
 Sources: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
 https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
@@ -18,6 +20,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.htm
 import json
 import marshal
 import re
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -32,12 +35,21 @@ KEPT = 1_000
 
 under_way: set[str] = set()
 """ARNs of the executions that this process has started, and that have not ended."""
+_at_rest = threading.Event()
+"""Whether there are none."""
+_at_rest.set()
+_POLLER_PAUSE_S = 0.1
+_OF_POLLER = {"time.sleep(_ESM_IDLE_WAKE_GAP_SECONDS)": f"_at_rest.wait({_POLLER_PAUSE_S})"}
+"""Text of ministack's `_poll_loop`, and what takes its place."""
 
-_AT_ONCE = {
+_OF_EXECUTIONS = {
     "    time.sleep(0.15)\n": "",
     'json.loads(sm["definition"])': '_definition_of(sm["definition"])',
+    '"input": json.dumps(current_input),': '"input": _shown(execution, current_input),',
+    '"output": json.dumps(current_input),': '"output": _shown(execution, current_input),',
 }
-"""How an execution begins in ministack, and what takes its place."""
+_OF_TASKS = {'"output": json.dumps(task_result),': '"output": _shown(execution, task_result),'}
+"""Texts of ministack's `_run_execution` and `_execute_task`, and what takes their place."""
 _DEFINITIONS = 64
 
 _SIMPLE = re.compile(
@@ -49,13 +61,23 @@ _NOTHING, _LIST = object(), object()
 
 def install() -> None:
     """Install the differences."""
-    stepfunctions._run_execution = changed(
-        stepfunctions._run_execution, _AT_ONCE, _definition_of=_definition_of
-    )
+    stepfunctions._run_execution = lean_execution()
+    stepfunctions._execute_task = changed(stepfunctions._execute_task, _OF_TASKS, _shown=_shown)
     stepfunctions._add_event = without_history(stepfunctions._add_event)
+    lambda_svc._poll_loop = changed(lambda_svc._poll_loop, _OF_POLLER, _at_rest=_at_rest)
     emit = without_events(stepfunctions._emit_execution_status_event)
     stepfunctions._emit_execution_status_event = keeping_under_way(emit)
     stepfunctions._evaluate_jsonata = looked_up(stepfunctions._evaluate_jsonata)
+
+
+def lean_execution() -> Callable[[str], None]:
+    """Return ministack's run of an execution, which begins at once and writes no JSON that nobody keeps."""
+    return changed(stepfunctions._run_execution, _OF_EXECUTIONS, _definition_of=_definition_of, _shown=_shown)
+
+
+def _shown(execution: dict[str, Any], value: Any) -> str:
+    """Return what the history shows of a state's input or output, if there is a history."""
+    return "" if _is_express(execution) else json.dumps(value)
 
 
 def _definition_of(text: str) -> Any:
@@ -76,11 +98,13 @@ def keeping_under_way(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[
 
     def wrapped(execution: dict[str, Any]) -> None:
         if execution["status"] == "RUNNING":
+            _at_rest.clear()
             under_way.add(execution["executionArn"])
         else:
             under_way.discard(execution["executionArn"])
             if not under_way:
                 lambda_svc._esm_wake.set()
+                _at_rest.set()
         emit(execution)
 
     return wrapped

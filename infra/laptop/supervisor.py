@@ -28,6 +28,7 @@ from pathlib import Path
 from infra.laptop.environment import Credentials, environment
 from infra.laptop.lifeline import at_end_of_input
 from infra.stack import REGION
+from infra.stored import objects_folder
 
 OPEN_FILES = 4_096
 """Soft limit of open files for the system. A user's own may be 64, and each request and Lambda takes some."""
@@ -118,7 +119,7 @@ def _aws_variables(home: Path, port: str, enforce_iam: bool) -> dict[str, str]:
         "PERSIST_STATE": "1",
         "STATE_DIR": f"{home}/state",
         "S3_PERSIST": "1",
-        "S3_DATA_DIR": f"{home}/s3",
+        "S3_DATA_DIR": str(objects_folder(home)),
         "LOG_LEVEL": "WARNING",
         # The waits of the state machine are made for AWS, and too long for a laptop.
         "SFN_WAIT_SCALE": "0.2",

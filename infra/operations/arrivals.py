@@ -63,7 +63,8 @@ class Arrivals:
         for table in self._files.tables(bounds.from_dt, bounds.to_dt, _COLUMNS, bounds.written_since):
             for row in table.to_pylist():
                 self._add(row)
-        return sum(each.stored for each in self.found().values())
+        since = bounds.decided_since
+        return sum(decided_at >= since for rows in self._rows.values() for decided_at, *_ in rows)
 
     def found(self) -> dict[tuple[str, str], Found]:
         """Return these rows by key and version."""

@@ -16,22 +16,29 @@ from rich.progress import Progress
 
 from analytics.athena.engine import Engine
 from analytics.lake.aws import ResultsBucket
+from analytics.lake.columns import PREFIX
 from analytics.questions.queries import internal_query
 from infra.operations.answers import engine
 from infra.operations.arrivals import Arrivals, Bounds, Found
 from infra.operations.tail import POLL_ON_AWS_S, SINCE
 from infra.space import check_space, disk_bytes
 from infra.stack import Stack
+from infra.stored import folder_of, state_of
 from ingest.aws import Shortcut
 from ingest.errors import MAX_BYTES
 from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
-POLL_S = 0.2
-"""Usual pause between two questions about a table on this machine: an answer takes some milliseconds."""
+LOOK_S = 0.02
+"""Pause between two looks at the folder of a table on this machine: a look takes some microseconds."""
+LOOK_ANYWAY_S = 1.0
+"""After so long, the files of a table on this machine are listed whether or not its folder has changed."""
+LEAST_SHARE = 0.05
+"""Least share of the time so far between two listings, up to `LOOK_ANYWAY_S`. A listing takes some
+milliseconds from what is waited for, and a long drop has many files."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5
-"""Bounds of the pause between two questions, in usual ones: asking takes CPU time from what is waited for."""
+"""Bounds of the pause between two questions to Athena, in usual ones: each costs money."""
 DAY = timedelta(days=1)
 CLOCKS_DIFFER_BY = timedelta(seconds=5)
 """Most that S3's times of files, in whole seconds, are behind this clock: on a laptop, both are the same."""
@@ -126,7 +133,6 @@ def settle(
     task = progress.add_task("recorded", total=len(wanted))
     began = time.monotonic()
     recorded, missing, last_news = -1, len(wanted), began
-    poll_s = POLL_S if stack.home else POLL_ON_AWS_S
     with _rows_of(stack, _Bounding(dropped, since)) as rows:
         while True:
             stored = rows.count()
@@ -142,7 +148,7 @@ def settle(
                     return settled
                 if len(settled.missing) < missing:
                     missing, last_news = len(settled.missing), time.monotonic()
-            time.sleep(poll_s * pause_factor(stored / len(wanted), (time.monotonic() - began) / poll_s))
+            rows.pause(stored / len(wanted), time.monotonic() - began)
 
 
 def pause_factor(done_share: float, elapsed: float) -> float:
@@ -195,6 +201,10 @@ class _Rows(Protocol):
         """Return these rows by key and version."""
         ...
 
+    def pause(self, done_share: float, elapsed_s: float) -> None:
+        """Wait until counting anew is worth while."""
+        ...
+
 
 class _Asked:
     """Rows that Athena is asked about."""
@@ -217,11 +227,33 @@ class _Asked:
             for row in rows
         }
 
+    def pause(self, done_share: float, elapsed_s: float) -> None:
+        time.sleep(POLL_ON_AWS_S * pause_factor(done_share, elapsed_s / POLL_ON_AWS_S))
+
+
+class _Watched(Arrivals):
+    """Rows of a table on this machine. Its files are listed when its folder has changed."""
+
+    def __init__(self, stack: Stack, home: str, bounds: Callable[[], Bounds]) -> None:
+        super().__init__(ResultsBucket(stack.client("s3"), stack.results_bucket), bounds)
+        self._folder = folder_of(Path(home), stack.account_id, stack.results_bucket) / PREFIX
+        self._state = ""
+
+    def count(self) -> int:
+        self._state = state_of(self._folder)  # before the listing: what comes meanwhile is a change
+        return super().count()
+
+    def pause(self, done_share: float, elapsed_s: float) -> None:
+        began = time.monotonic()
+        time.sleep(min(max(LEAST_SHARE * elapsed_s, LOOK_S), LOOK_ANYWAY_S))
+        while state_of(self._folder) == self._state and time.monotonic() < began + LOOK_ANYWAY_S:
+            time.sleep(LOOK_S)
+
 
 @contextmanager
 def _rows_of(stack: Stack, bounds: Callable[[], Bounds]) -> Iterator[_Rows]:
     if stack.home:
-        yield Arrivals(ResultsBucket(stack.client("s3"), stack.results_bucket), bounds)
+        yield _Watched(stack, stack.home, bounds)
         return
     with engine(stack) as answers:
         yield _Asked(answers, bounds)

@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from analytics.athena.frames import Athena
-from analytics.lake.columns import LISTING_TABLE
+from analytics.lake.columns import LISTING_TABLE, PREFIX
 from analytics.questions.queries import console_query, saved_queries, week_query
 from analytics.reconciliation import Settled as SettledUploads
 from analytics.report.cost import Load, by_events
@@ -36,6 +36,7 @@ from infra.operations.listing import listed
 from infra.operations.story import tell
 from infra.operations.why import facts_about
 from infra.stack import Stack
+from infra.stored import folder_of, state_of
 from ingest.image import prepare_for
 from model.data.drawings import LABELS, draw
 from tests.builders import encoded, png_bytes
@@ -89,6 +90,13 @@ def test_one_image_alone_has_its_row_within_two_seconds(stack: Stack, settled: S
         assert wait(stack, put(stack, f"alone/{number}.png", body)).missing == []
         seconds.append(time.monotonic() - started)
     assert min(seconds) <= 2, "others use the machine, too: the quickest of three"
+
+
+def test_the_table_s_files_are_in_the_folder_that_a_drop_watches(stack: Stack, settled: Settled) -> None:
+    assert stack.home
+    folder = folder_of(Path(stack.home), stack.account_id, stack.results_bucket) / PREFIX
+    day = datetime.now(UTC).date()
+    assert any(f"dt={each}:" in state_of(folder) for each in (day, day - timedelta(days=1)))
 
 
 def test_each_broken_image_is_rejected_for_its_own_reason(

@@ -611,16 +611,58 @@ def test_ministack_lets_an_execution_wait_before_it_begins(machine):
 
 
 @pytest.mark.parametrize("kind", ["EXPRESS", "STANDARD"])
-def test_an_execution_begins_at_once_and_has_the_output_and_the_history_of_ministack_s(machine, kind):
-    execution, slept = machine(
-        changed(stepfunctions._run_execution, express._AT_ONCE, _definition_of=express._definition_of), kind
-    )
+def test_an_execution_begins_at_once_and_has_the_output_of_ministack_s(machine, kind):
+    execution, slept = machine(express.lean_execution(), kind)
     theirs, _ = machine(stepfunctions._run_execution, kind)
     assert slept == []
     assert (execution["status"], execution["output"]) == ("SUCCEEDED", theirs["output"])
+
+
+def test_an_execution_of_a_standard_workflow_has_the_history_of_ministack_s(machine):
+    execution, _ = machine(express.lean_execution(), "STANDARD")
+    theirs, _ = machine(stepfunctions._run_execution, "STANDARD")
     for event in (*execution["events"], *theirs["events"]):
         del event["timestamp"]
     assert execution["events"] == theirs["events"] != []
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("EXPRESS", ""), ("STANDARD", '{"a": 1}')])
+def test_what_states_get_and_return_is_written_for_a_history_alone(machine, monkeypatch, kind, shown):
+    execution, _ = machine(express.lean_execution(), kind)
+    entered, exited, _ = execution["events"]
+    assert entered["stateEnteredEventDetails"]["input"] == shown
+    assert exited["stateExitedEventDetails"]["output"] == shown
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", lambda *_: {"a": 1})
+    execution["events"].clear()
+    run = changed(stepfunctions._execute_task, express._OF_TASKS, _shown=express._shown)
+    run({"Resource": "any", "End": True}, {}, execution, {"State": {}})
+    assert execution["events"][-1]["taskSucceededEventDetails"]["output"] == shown
+
+
+def test_the_poller_pauses_while_executions_are_under_way_and_goes_on_when_none_is(monkeypatch):
+    monkeypatch.setattr(express, "under_way", set())
+    emit = express.keeping_under_way(lambda _: None)
+    emit({"executionArn": "a", "status": "RUNNING"})
+    assert not express._at_rest.is_set()
+    emit({"executionArn": "a", "status": "SUCCEEDED"})
+    assert express._at_rest.is_set()
+    waited: list[float] = []
+    polls = iter([False, False])  # then the poller ends, as ministack's would not
+    at_rest = SimpleNamespace(wait=waited.append)
+    for name in ("_poll_kinesis", "_poll_dynamodb_streams"):
+        monkeypatch.setattr(lambda_svc, name, lambda: False)
+
+    def poll():
+        try:
+            return next(polls)
+        except StopIteration:
+            raise SystemExit from None
+
+    monkeypatch.setattr(lambda_svc, "_poll_sqs", poll)
+    monkeypatch.setattr(lambda_svc, "_esm_wake", SimpleNamespace(clear=lambda: None, wait=lambda _: True))
+    with pytest.raises(SystemExit):
+        changed(lambda_svc._poll_loop, express._OF_POLLER, _at_rest=at_rest)()
+    assert waited == [express._POLLER_PAUSE_S]
 
 
 def test_each_execution_has_a_definition_of_its_own():

@@ -1,7 +1,9 @@
 """infra.operations.drop: what is put must fit the disk, and waiting asks at a fair pace."""
 
+import os
 import re
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from analytics.lake.schema import to_table
 from infra.operations import drop as module
 from infra.operations.drop import Dropped, drop, pause_factor, settle
 from infra.space import NotEnoughSpace, disk_bytes
+from infra.stored import state_of
 from tests.builders_table import a_row
 
 # ── space on the disk ──────────────────────────────────────────────────────────────────────────────────────
@@ -85,8 +88,10 @@ def test_a_clock_that_is_set_while_outcomes_are_awaited_hides_none(
     files: list[str] = []
     monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(module, "ResultsBucket", lambda *_: Bucket())
-    monkeypatch.setattr(module, "POLL_S", 0.01)
-    stack: Any = SimpleNamespace(home="here", client=lambda _: None, results_bucket="results")
+    monkeypatch.setattr(module, "LOOK_ANYWAY_S", 0.01)
+    stack: Any = SimpleNamespace(
+        home=str(tmp_path), account_id="1", client=lambda _: None, results_bucket="results"
+    )
     progress: Any = SimpleNamespace(add_task=lambda *_, **__: 0, update=lambda *_, **__: None)
     settled = settle(stack, [Dropped("a", "v", began)], progress, 0.5)
     assert (settled.missing, settled.outcomes["accepted"]) == ([], 1)
@@ -97,3 +102,67 @@ def test_rows_of_uploads_that_took_days_are_looked_for_from_the_first_on() -> No
     bounds = module._Bounding([Dropped("a", "v", began), Dropped("b", "v", began)], None)()
     assert bounds.uploaded_since < began.replace(tzinfo=None)
     assert bounds.from_dt < began.date() < datetime.now(UTC).date() < bounds.to_dt
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[module._Watched, Path]:
+    """Return rows of a table on this machine, which have been counted, and the folder of a day."""
+    results = SimpleNamespace(list_files=lambda *_, **__: [], download=lambda *_: {})
+    monkeypatch.setattr(module, "ResultsBucket", lambda *_: results)
+    stack: Any = SimpleNamespace(
+        home=str(tmp_path), account_id="1", results_bucket="results", client=lambda _: None
+    )
+    day = tmp_path / "s3" / "1" / "results" / PREFIX / "dt=2026-11-16"
+    day.mkdir(parents=True)
+    rows = module._Watched(stack, stack.home, module._Bounding([Dropped("a", "v")], None))
+    rows.count()
+    return rows, day
+
+
+def test_the_files_of_a_table_on_this_machine_are_listed_again_when_its_folder_has_changed(
+    watched: tuple[module._Watched, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, day = watched
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            (day / "1.parquet").touch()
+            os.utime(day, ns=(1, 1))  # another time than before, however coarse the file system's is
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    rows.pause(0.5, 10)
+    assert slept == [0.5, 0.02, 0.02]
+
+
+def test_the_files_are_listed_after_a_second_in_any_case(
+    watched: tuple[module._Watched, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, _ = watched
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(module, "time", clock)
+    rows.pause(0, 0.1)
+    assert now[0] == pytest.approx(101, abs=0.03)
+    rows.pause(0, 3_600)
+    assert now[0] == pytest.approx(102, abs=0.06)
+
+
+def test_a_folder_s_state_is_another_when_a_file_comes_or_goes_in_one_of_its_folders(tmp_path: Path) -> None:
+    states = [state_of(tmp_path / "table")]
+    for number, change in enumerate(
+        (
+            lambda: (tmp_path / "table" / "day").mkdir(parents=True),
+            lambda: (tmp_path / "table" / "day" / "file").touch(),
+            lambda: (tmp_path / "table" / "day" / "file").unlink(),
+            lambda: (tmp_path / "table" / "other day").mkdir(),
+        )
+    ):
+        change()
+        for folder in ("table/day", "table"):
+            before = (tmp_path / folder).stat().st_mtime_ns
+            os.utime(tmp_path / folder, ns=(before + number, before + number))
+        states.append(state_of(tmp_path / "table"))
+    assert states[0] == ""
+    assert len(set(states)) == len(states)

@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "infra/installation": {"analytics/commands"},
     "infra/clients": set(),
     "infra/space": {"ingest"},
+    "infra/stored": set(),
     "infra/stack": {"ingest", "analytics/commands", "infra/clients"},
     "infra/aws": {
         "analytics/commands",
@@ -92,6 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "infra/console",
         "infra/installation",
         "infra/stack",
+        "infra/stored",
         "model/serving",
         "workflow",
     },
@@ -115,6 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analytics/text",
         "infra/installation",
         "infra/stack",
+        "infra/stored",
     },
     "infra/console": {
         "analytics/commands",
