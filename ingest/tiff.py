@@ -364,7 +364,7 @@ def _check_jpeg(data: bytes, directory: _Directory, photometric: int) -> None:
     offsets = directory.integers(_TILE_OFFSETS) or directory.integers(_STRIP_OFFSETS)
     at = offsets[0] + 2 if offsets else len(data)
     for _ in range(_JPEG_SEGMENTS):
-        if not 0 < at < len(data) - 10 or data[at] != 0xFF:
+        if at >= len(data) - 10 or data[at] != 0xFF:
             return  # damaged, which the decoder says better
         marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
         if marker in _JPEG_FRAMES:

@@ -406,6 +406,12 @@ def test_the_frame_of_a_jpeg_is_looked_for_in_a_thousand_segments_until_the_end_
     assert plain_tiff(grey_with(Entry(259, 3, (7,)), Entry(273, 4, ()), Entry(279, 4, ()))).is_cut_off
 
 
+@pytest.mark.parametrize("place", [-1, -3, -(10**6)])
+def test_a_strip_before_the_file_is_damage(place):
+    with pytest.raises((struct.error, IndexError)):
+        plain_tiff(grey_with(Entry(259, 3, (7,)), Entry(273, 9, (place,))))
+
+
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
