@@ -344,7 +344,7 @@ def _padded(pixels: Image.Image, form_px: tuple[int, int]) -> Image.Image:
 
 def _averageable(image: Image.Image, levels: tuple[float, float]) -> Image.Image:
     """Convert to a mode in which the average of two pixel values has a meaning."""
-    if image.mode in {"P", "PA"} or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
+    if image.mode == "P" or ("transparency" in image.info and image.mode in {"1", "L", "RGB"}):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
