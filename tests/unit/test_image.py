@@ -777,11 +777,11 @@ def test_a_small_tiff_of_huge_tiles_is_refused_before_it_is_decoded():
     assert reason_of(tiff_of_tags(tags)) == "too_many_pixels"
 
 
-@pytest.mark.parametrize(("keyword", "is_read"), [(b"Comment", True), (b"Raw profile type exif", False)])
-def test_a_bomb_of_a_text_is_not_read_or_is_corrupt(keyword, is_read):
-    text = keyword + b"\0\0" + zlib.compress(bytes(80_000_000), 9)
-    data = png_of_chunks(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))
-    assert picture_or_reason(data) == ("picture" if is_read else "corrupt")
+def test_a_bomb_of_a_text_is_not_read_or_is_corrupt():
+    bomb_of_zeros = zlib.compress(bytes(80_000_000), 9)
+    for keyword, said in ((b"Comment", "picture"), (b"Raw profile type exif", "corrupt")):
+        text = keyword + b"\0\0" + bomb_of_zeros
+        assert picture_or_reason(png_of_chunks(8, 8, 8, 2, [bytes(24)] * 8, (b"zTXt", text))) == said
 
 
 def chunk(name, data):
