@@ -165,6 +165,19 @@ def test_what_the_table_does_not_have_of_an_upload_is_empty_in_its_account():
     assert account == Account(Upload(BUCKET, "a.png", None, "", "", 0, NOON), False, Outcome.ACCEPTED, 1)
 
 
+def test_a_summary_has_accounts_beside_counts_also_of_uploads_without_a_version():
+    rows = [
+        (None, None, None, None, None, True, "accepted", 1, 7),
+        ("a.png", None, "etag", 5, NOON.replace(tzinfo=None), True, None, 0, 1),
+        (None, None, None, None, None, False, "rejected", 1, 2),
+    ]
+    assert list(Reconciliation(lambda _: rows, BUCKET, "", "all").summarized()) == [
+        Settled(True, Outcome.ACCEPTED, 7),
+        Account(Upload(BUCKET, "a.png", None, "etag", "", 5, NOON), True, None, 0),
+        Settled(False, Outcome.REJECTED, 2),
+    ]
+
+
 def test_uploads_add_up() -> None:
     audit = Audit()
     for outcome, is_listed, uploads in (
