@@ -33,8 +33,7 @@ _ESSENTIAL = "weekly_summary"
 
 _OF_THE_QUARTER = ("volume_by_day", "shares_by_day", "outcomes_by_folder")
 _OF_BOTH_WEEKS = (
-    *("class_balance_by_week", "confidence_histogram", "input_histograms"),
-    *("drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"),
+    *("class_balance_by_week", "drift_inputs", "latency", "duplicates_removed", "unlike_by_folder"),
 )
 _OF_THE_WEEK = (
     *("volume_by_hour", "coverage_at_thresholds", "models_in_use", "thresholds_in_use", "rejects_by_reason"),
@@ -194,7 +193,7 @@ def _gather(asked: _Questions, week: IsoWeek, compare: IsoWeek | None) -> dict[s
     quarter = week.back(MEMORY_WEEKS)
     answers = {_ESSENTIAL: asked.ask(_ESSENTIAL, oldest, week)}
     answers |= {name: asked.ask(name, quarter, week) for name in _OF_THE_QUARTER}
-    for name, first in ((_ESSENTIAL, oldest), ("outcomes_by_folder", quarter)):
+    for name, first in ((_ESSENTIAL, oldest), ("outcomes_by_folder", quarter), ("shares_by_day", quarter)):
         if compare and not first <= compare <= week:
             answers[name] = [*answers[name], *asked.ask(name, compare, compare)]
     for name in _OF_BOTH_WEEKS:

@@ -109,13 +109,13 @@ def weekly_numbers(
     of_week = next((latency for latency in latencies if latency.dt is None), None)
     of_baseline = [_latency(row) for row in _of(answers["latency"], compare)]
     classes, class_shift = _class_balance(answers["class_balance_by_week"], week, compare)
-    confidence, confidence_shift = _confidence(answers["confidence_histogram"], week, compare)
     by_day = {
         day: _tally(rows)
         for day, rows in _grouped(answers["volume_by_day"], lambda row: _date(row["dt"])).items()
     }
     days = _days(by_day, week)
     by_measure = counts_by_measure(_by_measure(answers["shares_by_day"]), by_day)
+    confidence, confidence_shift = _confidence(by_measure["confidence"], week, compare)
     quarter = _same_policy(answers, week, by_day)
     reference = quarter[:-HISTORY_WEEKS][:_REFERENCE_WEEKS]
     if len(reference) < _FEWEST_REFERENCE_WEEKS:
@@ -148,7 +148,7 @@ def weekly_numbers(
         what_if=[_what_if(row) for row in answers["coverage_at_thresholds"]],
         measured=_measured(answers) if labels_known else None,
         **_sampled(answers, labels_known),
-        inputs=[_input(name, answers, week, compare) for name in _INPUTS],
+        inputs=[_input(name, by_measure[name], answers["drift_inputs"], week, compare) for name in _INPUTS],
         rejects=_reasons(answers, "rejects_by_reason"),
         failures=_reasons(answers, "failures_by_reason"),
         latency=of_week,
@@ -422,8 +422,8 @@ def _mean_confidence(rows: Iterable[Record], tally: Tally) -> float | None:
     return math.fsum(sums) / tally.classified if tally.classified else None
 
 
-def _confidence(rows: Rows, week: IsoWeek, compare: IsoWeek | None) -> tuple[list[HistogramBin], Shift]:
-    current, baseline = (_by_bin(_of(rows, each), range(100)) for each in (week, compare))
+def _confidence(counts: Counts, week: IsoWeek, compare: IsoWeek | None) -> tuple[list[HistogramBin], Shift]:
+    current, baseline = (_by_bin(_of_days(counts, each), range(100)) for each in (week, compare))
     evidence = drift.kolmogorov_smirnov(baseline, current)
     shift = _shift(baseline, current, evidence)
     bins = [
@@ -453,11 +453,16 @@ def _by_measure(rows: Rows) -> dict[str, dict[date, dict[str, int]]]:
             if measure == "label"
             else None
             if row["bin"] is None
-            else f"{int(row['bin']):03}"
+            else _bin_name(int(row["bin"]))
         )
         if name is not None:
             found[measure].setdefault(_date(row["dt"]), {})[name] = int(row["images"])
     return found
+
+
+def _bin_name(bin_: int) -> str:
+    """Return a name that sorts as the bins do."""
+    return f"{bin_:03}"
 
 
 def _threshold_changes(answers: Answers) -> list[ThresholdChange]:
@@ -636,7 +641,7 @@ def _half_octave(bin_: int) -> float:
     return 2 ** (bin_ / 2) if bin_ else 0.0
 
 
-# Name → what it is called, its unit, and a bin's lower edge: see input_histograms.sql.
+# Name → what it is called, its unit, and a bin's lower edge: see shares_by_day.sql and input_histograms.sql.
 _INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
     "brightness": ("Brightness", "of 255", lambda bin_: bin_ * 8.0),
     "sharpness": ("Sharpness", "variance of the Laplacian", _half_octave),
@@ -644,16 +649,15 @@ _INPUTS: Mapping[str, tuple[str, str, Callable[[int], float]]] = {
 }
 
 
-def _input(name: str, answers: Answers, week: IsoWeek, compare: IsoWeek | None) -> Input:
+def _input(name: str, counts: Counts, percentile_rows: Rows, week: IsoWeek, compare: IsoWeek | None) -> Input:
     title, unit, edge = _INPUTS[name]
-    rows = [row for row in answers["input_histograms"] if row["input"] == name and row["bin"] is not None]
-    now, then = _of(rows, week), _of(rows, compare)
-    numbers = [int(row["bin"]) for row in (*now, *then)]
+    now, then = _of_days(counts, week), _of_days(counts, compare)
+    numbers = [int(bin_) for bin_ in (*now, *then)]
     bins = range(min(numbers), max(numbers) + 1) if numbers else range(0)
     current, baseline = _by_bin(now, bins), _by_bin(then, bins)
     evidence = drift.kolmogorov_smirnov(baseline, current)
-    percentiles = next(iter(_of(answers["drift_inputs"], week)), {})
-    baseline_percentiles = next(iter(_of(answers["drift_inputs"], compare)), {})
+    percentiles = next(iter(_of(percentile_rows, week)), {})
+    baseline_percentiles = next(iter(_of(percentile_rows, compare)), {})
     return Input(
         measure=name,
         name=title,
@@ -769,9 +773,13 @@ def _of(rows: Rows, week: IsoWeek | None) -> list[Record]:
     return [row for row in rows if week and _date(row["week"]) == week.monday]
 
 
-def _by_bin(rows: Iterable[Record], bins: range) -> list[int]:
-    found = {int(row["bin"]): int(row["images"]) for row in rows}
-    return [found.get(bin_, 0) for bin_ in bins]
+def _of_days(counts: Counts, week: IsoWeek | None) -> Counter[str]:
+    """Return the images of one week by bin; without a week, none."""
+    return sum((Counter(counts.get(day, {})) for day in week.days), Counter[str]()) if week else Counter()
+
+
+def _by_bin(images: Counter[str], bins: range) -> list[int]:
+    return [images[_bin_name(bin_)] for bin_ in bins]
 
 
 def _count(rows: Mapping[str, Record], label: str) -> int:

@@ -251,14 +251,6 @@ def _of_week(monday: date, images: pd.DataFrame) -> Answers:
             }
             for of_folder, each, count in _counted(folder, outcome)
         ],
-        "confidence_histogram": [
-            {**week, "bin": each, "images": count} for each, count in _counted(bins["confidence"])
-        ],
-        "input_histograms": [
-            {**week, "input": name, "bin": each, "images": count}
-            for name in ("brightness", "sharpness", "size_bytes")
-            for each, count in _counted(bins[name])
-        ],
         "thresholds_in_use": [
             {"label": CLASSES[each], **row}
             for each in range(len(CLASSES))

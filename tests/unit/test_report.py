@@ -18,6 +18,7 @@ from analytics.report.isoweek import IsoWeek
 from analytics.report.numbers import Departure, Shift, UsualShare
 from analytics.report.sections import chapters
 from analytics.report.verdict import judge
+from analytics.report.weekly import MEMORY_WEEKS
 from analytics.text import p_value
 from infra.operations.write_report import default_week
 from tests.athena import Athena
@@ -256,6 +257,16 @@ def test_a_week_is_compared_with_nothing_or_with_any_other(tmp_path, rows):
     assert far.numbers.class_shift.baseline_images == known(far.numbers.baseline).tally.classified
     itself = build_report(Athena(tmp_path), WEEK, WEEK, now=NOW)
     assert itself.numbers.class_shift.psi == 0
+
+
+def test_a_week_that_is_compared_from_long_ago_has_its_confidences_and_inputs(tmp_path, once):
+    weeks = MEMORY_WEEKS + 2
+    moved = ("uploaded_at", "decided_at")
+    then = [{**row, **{name: row[name] - timedelta(weeks=weeks) for name in moved}} for row in once]
+    numbers = report_of(tmp_path, [*once, *then], compare=WEEK.back(weeks)).numbers
+    for bins in (numbers.confidence, *(each.bins for each in numbers.inputs)):
+        assert sum(bin_.images for bin_ in bins)
+        assert [bin_.baseline_images for bin_ in bins] == [bin_.images for bin_ in bins]
 
 
 def test_the_report_is_written_as_three_files(report, tmp_path):

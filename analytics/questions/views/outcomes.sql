@@ -12,6 +12,7 @@ WITH mixed AS (
     FROM (
         SELECT dt, regexp_extract("$path", '/rows-(current|history)-([0-9a-f]+)-[0-9]+[.]parquet$', 2) AS generation
         FROM predictions
+        GROUP BY dt, "$path"
     )
     GROUP BY dt
     HAVING count(*) > count(generation) OR min(generation) <> max(generation)
@@ -46,7 +47,7 @@ SELECT
     serialize_ms,
     classify_ms,
     execution_arn,
-    outcome IN (:classified_outcomes) AS is_classified,
+    (outcome IN (:classified_outcomes)) = true AS is_classified, -- = true: DuckDB looks at a dictionary, not at each row
     bucket = :imported_bucket AS is_imported,
     dt
 FROM (

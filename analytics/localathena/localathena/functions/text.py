@@ -193,7 +193,12 @@ def _split(translator: Translator, arguments: Arguments) -> Value:
 
 def _split_part(translator: Translator, arguments: Arguments) -> Value:
     string, delimiter, index = map(translator.value, arguments)
+    is_first = bool(delimiter.constant) and index.constant == "1"
     string, delimiter = (expect(value, VARCHAR, "split_part") for value in (string, delimiter))
+    if is_first:  # in half the time of a list
+        end = f"strpos({string.sql}, {delimiter.sql})"
+        first = f"left({string.sql}, {end} - 1)"
+        return Value(f"(CASE WHEN {end} = 0 THEN {string.sql} ELSE {first} END)", VARCHAR)
     index = expect(index, BIGINT, "split_part")
     part = f"list_extract({of_values('split', [string, delimiter]).sql}, {index.sql})"
     return Value(fail_if(f"{index.sql} < 1", "Index must be greater than zero", part), VARCHAR)
