@@ -244,6 +244,12 @@ def test_an_item_whose_extents_go_beyond_its_box_is_not_read():
     assert (boxes.coded_px, boxes.frames) == (0, 0)
 
 
+@pytest.mark.parametrize("reserved", [0, 1])
+def test_the_last_unit_needs_no_length(reserved):
+    header = REDUCED[2:]
+    assert AvifBoxes(with_item(unit(SEQUENCE_HEADER, header, 0, reserved=reserved))).coded_px == 80
+
+
 @pytest.mark.parametrize("cut_bytes", [1, 2, 3])
 def test_a_unit_that_is_cut_off_is_the_last_one(cut_bytes):
     whole = REDUCED + unit(FRAME, bytes(200), 2)[:cut_bytes]
