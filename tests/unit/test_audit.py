@@ -319,6 +319,19 @@ def test_uploads_that_have_an_outcome_other_than_a_failure_are_found_by_their_id
     assert [sum(each) for each in named] == [2, 2, 1]  # a statement has a limit
 
 
+def test_a_statement_has_as_many_ids_as_athena_takes():
+    asked: list[str] = []
+
+    def stream(sql: str) -> list[Any]:
+        asked.append(sql)
+        return []
+
+    uploads = [an_upload(key=f"{number}.png") for number in range(3_001)]
+    assert Reconciliation(stream, BUCKET, "", "all").settled(uploads) == set()
+    assert len(asked) == 2
+    assert len(asked[0].encode()) <= 262_144
+
+
 def test_an_outcome_of_the_day_before_or_after_is_found_by_its_upload_s_id(folder):
     """Around midnight, a listing and an event have other dates."""
     midnight = datetime(2026, 11, 17, tzinfo=UTC)

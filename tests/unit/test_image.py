@@ -328,6 +328,9 @@ def test_imagemagick_s_exif_in_a_text_tells_the_orientation():
     data = png_with(chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode())))
     turned = a_picture().transpose(Image.Transpose.ROTATE_180)
     assert difference(prepare(data, SIZE_PX).pixels, as_the_model_sees(turned)) == 0
+    exif[0x0112] = 1
+    of_its_own = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    assert prepare(data[:-12] + of_its_own + data[-12:], SIZE_PX).pixels == as_the_model_sees(a_picture())
 
 
 def test_an_avif_is_turned_as_its_decoder_does_it_whatever_xmp_says():

@@ -25,7 +25,9 @@ ORACLES = {
 
 
 @pytest.mark.parametrize("mode", RESIZE_MODES)
-@pytest.mark.parametrize("picture_px", [(400, 100), (90, 300), (64, 64), (20, 10)])
+@pytest.mark.parametrize(
+    "picture_px", [(400, 100), (90, 300), (64, 64), (20, 10), (1_200, 400), (300, 1_200)]
+)
 @pytest.mark.parametrize("size_px", [(64, 64), (96, 48)])
 def test_a_resize_mode_does_what_pillow_s_operation_of_its_kind_does(mode, picture_px, size_px):
     picture = a_picture(*picture_px)
