@@ -51,16 +51,17 @@ def test_files_of_operating_systems_are_left_out_and_named(tmp_path: Path) -> No
     assert note.endswith("left out: .DS_Store (1), ._* (1), @eaDir (1), Thumbs.db (1), __MACOSX (1)")
 
 
-def test_what_lies_in_a_recycle_bin_of_any_system_is_not_dropped(tmp_path: Path) -> None:
+def test_what_lies_in_a_recycle_bin_or_belongs_to_version_control_is_not_dropped(tmp_path: Path) -> None:
     bins = ("$RECYCLE.BIN", "#recycle", "@Recycle", ".Trashes", "lost+found")
     records = (".AppleDouble", ".fseventsd", ".Spotlight-V100", "desktop.ini", "ehthumbs.db")
-    for part in (*bins, *records):
+    versions = (".dvc", ".dvcignore", ".git", ".gitattributes", ".gitignore", ".hg", ".svn")
+    for part in (*bins, *records, *versions):
         (tmp_path / part).mkdir()
         (tmp_path / part / "a.png").write_bytes(b"image")
     (tmp_path / "b.png").write_bytes(b"image")
     folder = read_folder(tmp_path)
     assert folder.files.keys() == {"b.png"}
-    assert all(f"{part} (1)" in folder.notes[0] for part in (*bins, *records))
+    assert all(f"{part} (1)" in folder.notes[0] for part in (*bins, *records, *versions))
 
 
 def test_nothing_but_files_of_operating_systems_is_nothing_to_drop(tmp_path: Path) -> None:
