@@ -262,7 +262,10 @@ def _claims() -> Iterator[Odd]:
     row = zlib.compress((b"\0" + bytes(24)) * 8)
     for text, body in {"zTXt": b"a\0\0", "iCCP": b"a\0\0", "iTXt": b"a\0\1\0\0\0"}.items():
         data = _png(8, 8, 8, 2, row, _chunk(text.encode(), body + bomb))
-        yield Odd(f"PNG with a bomb in {text}", data, "corrupt")
+        yield Odd(f"PNG with a bomb in {text}", data, None)  # nobody reads it
+    for text, body in {"zTXt": b"Raw profile type exif\0\0", "iTXt": b"XML:com.adobe.xmp\0\1\0\0\0"}.items():
+        data = _png(8, 8, 8, 2, row, _chunk(text.encode(), body + bomb))
+        yield Odd(f"PNG with a bomb of metadata in {text}", data, "corrupt")
     pixels = zlib.compress((b"\0" + bytes(24)) * 8 + bytes(100_000_000), 9)
     yield Odd("PNG with more pixels than it has place for", _png(8, 8, 8, 2, pixels), None)
 

@@ -191,7 +191,7 @@ def test_the_account_s_number_is_a_key_with_the_same_secret_as_lambdas_have_it()
 @pytest.mark.parametrize(
     "changed",
     [
-        {"x_amz_date": f"{datetime.now(UTC) - timedelta(minutes=1):%Y%m%dT%H%M%SZ}"},
+        {"x_amz_date": "another second"},
         {"x_amz_content_sha256": "UNSIGNED-PAYLOAD"},
         {"content_type": "other"},
     ],
@@ -199,6 +199,8 @@ def test_the_account_s_number_is_a_key_with_the_same_secret_as_lambdas_have_it()
 def test_what_was_signed_cannot_be_changed(changed: dict[str, str]) -> None:
     sent = request("PUT", f"{URL}/b/k.png", b"image", "s3", signer=S3SigV4Auth, content_type="image/png")
     assert send(sent)[0] == 200
+    if "x_amz_date" in changed:
+        changed = {"x_amz_date": f"{datetime.now(UTC) - timedelta(minutes=1):%Y%m%dT%H%M%SZ}"}
     assert send(sent, **changed)[0] == 403
     assert send(sent, b"other")[0] == 403
 
