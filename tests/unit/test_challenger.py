@@ -132,11 +132,12 @@ def test_record_counts_the_batches_that_the_challenger_was_not_shown(
 
 
 def test_a_thousand_images_are_few_messages() -> None:
-    sent: list[str] = []
-    sqs = SimpleNamespace(send_message=lambda QueueUrl, MessageBody: sent.append(MessageBody))
+    sent_to: list[str] = []
+    images = ChallengerImages.connect("url")
+    images._sqs = SimpleNamespace(send_message=lambda QueueUrl, MessageBody: sent_to.append(QueueUrl))
     uploads = [Upload.from_event(an_event(f"{number}.png")) for number in range(1000)]
-    assert ChallengerImages(sqs, "url").show(uploads) is None
-    assert len(sent) == 1000 / BATCH_IMAGES
+    assert images.show(uploads) is None
+    assert sent_to == ["url"] * (1000 // BATCH_IMAGES)
 
 
 def test_a_queue_that_takes_nothing_is_told_and_raises_nothing() -> None:
