@@ -89,8 +89,9 @@ def test_a_bigtiff_is_read_in_either_order_of_bytes(order):
 
 @pytest.mark.parametrize("bits", [12, 16])
 def test_grey_whose_zero_is_white_is_not_read_as_its_negative(bits):
-    data = a_tiff("<", 0, 1, bits)
-    assert prepare(data, TIFF_SIDE_PX).pixels.getpixel((15, 3)) == (255, 255, 255)
+    prepared = prepare(a_tiff("<", 0, 1, bits), TIFF_SIDE_PX)
+    assert prepared.pixels.getpixel((15, 3)) == (255, 255, 255)
+    assert prepared.brightness == pytest.approx(127.5, abs=1)
 
 
 # Source: tiff.h of libtiff; for the others, COMPRESSION of tifffile.
