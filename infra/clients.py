@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
@@ -15,9 +15,12 @@ from botocore.configprovider import (
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
+_CLIENTS = 64
+"""How many clients are kept."""
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 
 
+@lru_cache(_CLIENTS)
 def client(
     service: str,
     region: str,
@@ -27,7 +30,9 @@ def client(
     ca_bundle: str | None = None,
     timeout_s: float | None = None,
 ) -> Any:
-    """Return a boto3 client of the embedded AWS, or of the model's endpoint.
+    """Return a boto3 client of the embedded AWS, or of the model's endpoint: always the same one.
+
+    Making one takes as long as uploading ten small images, and all threads may use it.
 
     With a `timeout_s`, a request that takes longer fails, and is not tried again.
     """

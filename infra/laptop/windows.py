@@ -16,10 +16,9 @@ from ministack.services import lambda_svc, sqs
 _SMALL_BATCH = 50
 """Up to here, ministack's batches of ten are near enough. Images that wait for the endpoint stay apart by
 them, so that one for which it stays busy does not hold up all others."""
-WINDOW_SCALE = 0.4
 QUIET_S = 0.15
-"""Windows are made for AWS. On a laptop, where somebody waits for the rows, they are shorter, and end as soon
-as nothing has come for this time, or nothing can come: no execution is under way."""
+"""On a laptop, where somebody waits for the rows, windows also end as soon as nothing has come for this time,
+or nothing can come: no execution is under way."""
 _SOON_S = 0.01
 """An alarm of this near may have rung by another clock."""
 _BATCH_CHARS = 4_000_000
@@ -49,7 +48,7 @@ def gathering(
             if not visible:
                 return []
             came_at = [message.get("visible_at", 0) for message in visible]
-            ends_at = min(min(came_at) + _window_s(queue_url) * WINDOW_SCALE, max(came_at) + QUIET_S)
+            ends_at = min(min(came_at) + _window_s(queue_url), max(came_at) + QUIET_S)
             if not is_full and now < ends_at and under_way:
                 if alarms.get(queue_url, 0) < now + _SOON_S:  # one that is to come finds out what has changed
                     alarms[queue_url] = ends_at

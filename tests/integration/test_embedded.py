@@ -354,7 +354,7 @@ def test_a_batch_is_handed_on_when_it_is_full_or_its_window_has_passed(queue, mo
     assert len(receive(url, 51)) == 51
     assert receive(url, 51) == []  # nine are left, which wait for others
     monkeypatch.setattr(windows, "QUIET_S", 5)
-    send(1, ago_s=0.3)
+    send(1, ago_s=0.7)
     assert receive(url, 51) == []
     send(1, ago_s=1.1)
     assert len(receive(url, 51)) == 11
@@ -407,7 +407,7 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
     url, send = queue
     wake = threading.Event()
     monkeypatch.setattr(lambda_svc, "_esm_wake", wake)
-    monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
+    monkeypatch.setattr(windows, "_window_s", lambda _: 0.05)
     send(1)
     receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     assert receive(url, 51) == []
@@ -429,7 +429,7 @@ def test_a_window_that_opens_at_the_end_of_another_wakes_the_poller_too(queue, m
             assert receive(url, 51) == []
 
     monkeypatch.setattr(lambda_svc, "_esm_wake", SimpleNamespace(set=wake))
-    monkeypatch.setattr(windows, "WINDOW_SCALE", 0.05)
+    monkeypatch.setattr(windows, "_window_s", lambda _: 0.05)
     send(1)
     assert receive(url, 51) == []
     assert second.wait(2)

@@ -34,3 +34,11 @@ def test_a_listing_s_times_are_read_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     (listed,) = s3.list_objects_v2(Bucket="bucket")["Contents"]
     assert listed["LastModified"] == datetime(2026, 11, 30, 7, 0, 1, tzinfo=UTC)
+
+
+def test_a_client_is_made_once_for_each_service_and_patience() -> None:
+    system = "us-east-1", "http://127.0.0.1:1", "key", "secret"
+    s3 = clients.client("s3", *system)
+    assert clients.client("s3", *system) is s3
+    others = clients.client("sqs", *system), clients.client("s3", *system, timeout_s=3)
+    assert s3 not in others
