@@ -38,7 +38,7 @@ def signed_headers(
 
     Args:
         method: of HTTP.
-        url: with its path and query encoded as they are sent.
+        url: with its path and query encoded as they are sent, and one parameter at most, `name=value`.
         headers: that the request has.
         body: bytes.
         credentials: of the signer.
@@ -55,7 +55,7 @@ def signed_headers(
     if service == "s3":
         added["X-Amz-Content-SHA256"] = body_hash
     else:
-        path = quote(path, safe="/~")  # encoded twice, except by S3
+        path = quote(path)  # encoded twice, except by S3
     host = parts.netloc.removesuffix(_DEFAULT_PORTS[parts.scheme])
     signed = {"host": host} | {name.lower(): value.strip() for name, value in {**headers, **added}.items()}
     names = sorted(signed)
@@ -63,7 +63,7 @@ def signed_headers(
         [
             method,
             path,
-            "&".join(sorted(parts.query.split("&"))),
+            parts.query,
             *(f"{name}:{signed[name]}" for name in names),
             "",
             ";".join(names),
