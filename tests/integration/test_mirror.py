@@ -71,6 +71,14 @@ def test_an_empty_bucket_gives_an_empty_folder(s3: Any, tmp_path: Path):
     assert files(tmp_path) == {}
 
 
+def test_a_folder_is_a_mirror_before_its_first_file(s3: Any, tmp_path: Path):
+    there: list[bool] = []
+    put(s3, key(1))
+    s3 = Meddled(s3, lambda _: there.append((tmp_path / INDEX).exists()))
+    mirror(ResultsBucket(s3, BUCKET), tmp_path)
+    assert there == [True]
+
+
 def test_files_come_under_the_same_paths(s3: Any, tmp_path: Path):
     for day in (1, 2):
         put(s3, key(day), b"x" * day)

@@ -77,3 +77,9 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path) -> None:
             parameters_in((f"ClassNames=@{tmp_path / file}",))
     with pytest.raises(click.ClickException, match="in quotation marks"):
         class_names_in('a,"b')
+
+
+@pytest.mark.parametrize("text", ['"tabby, cat"x=0.9', '"tabby, cat"', '"tabby, cat"x'])
+def test_a_name_in_quotation_marks_is_followed_by_its_value(text: str) -> None:
+    with pytest.raises(ValueError, match="in quotation marks"):
+        class_names.split_pairs(text)
