@@ -3,12 +3,15 @@
 ministack hands on at most ten messages, and at once. Each outcome then becomes a file of its own, which costs
 more than deciding it. A Lambda that takes `_SMALL_BATCH` messages or fewer gets them so, without a window.
 
+While a batch is with its Lambda, the next one grows, and only a full one goes to a second worker: to start it
+takes longer than to wait for the first.
+
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ministack.services import lambda_svc, sqs
@@ -48,7 +51,11 @@ def gathering(
             if not visible:
                 return []
             came_at = [message.get("visible_at", 0) for message in visible]
-            ends_at = min(min(came_at) + _window_s(queue_url), max(came_at) + QUIET_S)
+            mapping = _mapping_of(queue_url)
+            if not is_full and lambda_svc._esm_inflight.get(mapping.get("UUID", "")):
+                return []  # its end is a reason to poll
+            window_s = int(mapping.get("MaximumBatchingWindowInSeconds", 0))
+            ends_at = min(min(came_at) + window_s, max(came_at) + QUIET_S)
             if not is_full and now < ends_at and under_way:
                 if alarms.get(queue_url, 0) < now + _SOON_S:  # one that is to come finds out what has changed
                     alarms[queue_url] = ends_at
@@ -73,9 +80,9 @@ def _count_that_fits(messages: list[dict[str, Any]]) -> int:
     return len(messages)
 
 
-def _window_s(queue_url: str) -> int:
+def _mapping_of(queue_url: str) -> Mapping[str, Any]:
     name = queue_url.rpartition("/")[2]
     for _, _, mapping in lambda_svc._iter_all_esms():
         if mapping["EventSourceArn"].rpartition(":")[2] == name:
-            return int(mapping.get("MaximumBatchingWindowInSeconds", 0))
-    return 0
+            return dict(mapping)
+    return {}

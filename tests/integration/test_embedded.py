@@ -327,7 +327,11 @@ def queue(monkeypatch):
     monkeypatch.setattr(sqs, "_get_q", lambda _: queue)
     monkeypatch.setattr(sqs, "_expire_retained", lambda _: None)
     monkeypatch.setattr(sqs, "_dlq_sweep", lambda _: None)
-    mapping = {"EventSourceArn": "arn:aws:sqs:us-east-1:0:gathered", "MaximumBatchingWindowInSeconds": 1}
+    mapping = {
+        "UUID": "a mapping",
+        "EventSourceArn": "arn:aws:sqs:us-east-1:0:gathered",
+        "MaximumBatchingWindowInSeconds": 1,
+    }
     monkeypatch.setattr(lambda_svc, "_iter_all_esms", lambda: [("0", "us-east-1", mapping)])
 
     def send(count, ago_s=0.0, body="b"):
@@ -381,6 +385,19 @@ def test_a_window_ends_when_nothing_more_can_come(queue):
     assert len(receive(url, 51)) == 1
 
 
+def test_beside_a_batch_that_is_with_its_lambda_only_a_full_one_is_handed_on(queue, monkeypatch):
+    url, send = queue
+    receive = windows.gathering(sqs._receive_messages_for_esm, set())
+    monkeypatch.setattr(lambda_svc, "_esm_inflight", {"a mapping": 1})
+    send(50, ago_s=2)
+    assert receive(url, 51) == []
+    send(2)
+    assert len(receive(url, 51)) == 51
+    assert receive(url, 51) == []
+    lambda_svc._esm_inflight.clear()
+    assert len(receive(url, 51)) == 1
+
+
 def test_each_message_sets_no_alarm_of_its_own(queue, monkeypatch):
     alarms = []
 
@@ -407,7 +424,7 @@ def test_the_end_of_a_window_is_a_reason_to_poll(queue, monkeypatch):
     url, send = queue
     wake = threading.Event()
     monkeypatch.setattr(lambda_svc, "_esm_wake", wake)
-    monkeypatch.setattr(windows, "_window_s", lambda _: 0.05)
+    monkeypatch.setattr(windows, "QUIET_S", 0.05)
     send(1)
     receive = windows.gathering(sqs._receive_messages_for_esm, SENDING)
     assert receive(url, 51) == []
@@ -429,7 +446,7 @@ def test_a_window_that_opens_at_the_end_of_another_wakes_the_poller_too(queue, m
             assert receive(url, 51) == []
 
     monkeypatch.setattr(lambda_svc, "_esm_wake", SimpleNamespace(set=wake))
-    monkeypatch.setattr(windows, "_window_s", lambda _: 0.05)
+    monkeypatch.setattr(windows, "QUIET_S", 0.05)
     send(1)
     assert receive(url, 51) == []
     assert second.wait(2)
