@@ -21,7 +21,8 @@ from workflow.manifest import MANIFEST_LINES, batches
 
 PREFIX = "manifests/"
 """Prefix of manifests in the results bucket. In the incoming bucket, a manifest would count as an image."""
-POLL_S = 0.5
+POLL_S, POLL_ON_AWS_S = 0.2, 0.5
+"""Pauses between two questions whether an execution has ended, on a laptop and on AWS."""
 
 
 class NothingToDo(SconesError):
@@ -89,7 +90,8 @@ def start(stack: Stack, uploads: Iterable[Upload]) -> Iterator[Run]:
 
 def wait(stack: Stack, runs: Iterable[Run], progress: Progress) -> list[Ended]:
     """Wait until executions have ended; the last outcomes may take some more seconds to be recorded."""
-    return [_wait(stack.client("stepfunctions"), run, progress) for run in runs]
+    poll_s = POLL_S if stack.home else POLL_ON_AWS_S
+    return [_wait(stack.client("stepfunctions"), run, progress, poll_s) for run in runs]
 
 
 def _write(file: BinaryIO, lines: Iterable[str]) -> int:
@@ -101,7 +103,7 @@ def _write(file: BinaryIO, lines: Iterable[str]) -> int:
     return count
 
 
-def _wait(stepfunctions: Any, run: Run, progress: Progress) -> Ended:
+def _wait(stepfunctions: Any, run: Run, progress: Progress, poll_s: float) -> Ended:
     task = progress.add_task("batches", total=run.batches)
     while True:
         execution = stepfunctions.describe_execution(executionArn=run.execution_arn)
@@ -109,7 +111,7 @@ def _wait(stepfunctions: Any, run: Run, progress: Progress) -> Ended:
         if execution["status"] != "RUNNING":
             why = f"{execution.get('error', '')}: {execution.get('cause', '')}".strip(": ")
             return Ended(run, execution["status"], why)
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
 
 
 def _done(stepfunctions: Any, run: Run) -> int:

@@ -40,7 +40,7 @@ the bytes of a camera's."""
 DRAWN = 12
 """Images that are drawn for each size: each is used under many keys."""
 PATIENCE_S = 60.0
-POLL_S = 0.2
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
