@@ -8,7 +8,7 @@ functions that compare signatures are ministack's own, which uses them only with
 the account's own key.
 
 A request is refused before its body is read, so that a stranger cannot fill the memory. Where the signature
-covers the body itself, the access key, which is secret as well, and the time are checked first.
+covers the body itself, the access key, which is secret as well, is checked first.
 """
 
 import hashlib
@@ -33,6 +33,7 @@ WITHOUT_SIGNATURE = "GET", "/_ministack/health"
 _SIGN = "Sign it with access_key_id and secret_access_key of stack.json."
 _CODE = "InvalidSignature"
 """Not a code of AWS: for those, ministack replaces the message."""
+_EXPIRED = "The signature is too old, or of the future."
 _NOT_HASHED = frozenset({sigv4.UNSIGNED_PAYLOAD, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
 _CHUNKS_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +56,7 @@ class Denied(Exception):
 
 
 class Outdated(Denied):
-    """A signature of another time: the clock was set, or the laptop slept, while the request was on its way.
+    """The owner's signature of another time: the clock was set, or the laptop slept, while it was on its way.
 
     AWS's clients sign anew and try again after 503, and not after 403.
     """
@@ -153,9 +154,9 @@ def check(request: _Request) -> Callable[[bytes], None]:
     credential = _credential(request, signature.access_key_id, is_presigned=is_presigned)
     if credential is None:
         raise Denied("The access key is not known.")
-    if _is_expired(request, signature, is_presigned=is_presigned):
-        why = "The signature is too old, or of the future."
-        raise Denied(why) if is_presigned else Outdated(why)
+    is_expired = _is_expired(request, signature, is_presigned=is_presigned)
+    if is_expired and is_presigned:
+        raise Denied(_EXPIRED)
 
     def compare(body: bytes) -> None:
         if sigv4.header_signature_failure(
@@ -169,6 +170,8 @@ def check(request: _Request) -> Callable[[bytes], None]:
             presigned=is_presigned,
         ):
             raise Denied("The signature does not match.")
+        if is_expired:
+            raise Outdated(_EXPIRED)
 
     said = request.headers.get("x-amz-content-sha256", "")
     if not is_presigned and (not said or said.startswith(_CHUNKS_SIGNED)):

@@ -249,6 +249,8 @@ def test_what_was_signed_before_the_clock_was_set_is_refused_so_that_clients_sig
         status, _, body = send(request())
         assert status in TransientRetryableChecker._TRANSIENT_STATUS_CODES
         assert b"too old, or of the future" in body
+    times = iter([datetime.now(UTC) - timedelta(hours=1)])
+    assert send(request(credentials=Credentials(OWNER.access_key, "wrong")))[0] == 403
 
 
 def test_a_presigned_url_of_version_2_is_good_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
