@@ -24,7 +24,7 @@ _stacks_on_aws: list[str] = []
 """The one that this process is about, if it is about one."""
 
 
-def act_on_aws(stack_name: str) -> None:
+def name_stack_on_aws(stack_name: str) -> None:
     """Let the commands that are told from now on name a stack on AWS."""
     _stacks_on_aws[:] = [stack_name]
 

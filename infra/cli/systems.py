@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analytics.commands import act_on_aws
+from analytics.commands import name_stack_on_aws
 from infra.cli.command_line import chosen_stack
 from infra.cli.scratch import temporary_files
 from infra.cli.terminal import words
@@ -52,7 +52,7 @@ def aws_account(stack_name: str | None = None) -> "Account":
     account = Account.of(aws_session())
     stack = f", stack {stack_name}" if stack_name else ""
     if stack_name:
-        act_on_aws(stack_name)
+        name_stack_on_aws(stack_name)
     words.print(f"AWS {account}{stack}", highlight=False, soft_wrap=True)
     return account
 

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from analytics import commands
-from analytics.commands import ABOUT_A_STACK, ABOUT_A_SYSTEM, act_on_aws, how
+from analytics.commands import ABOUT_A_STACK, ABOUT_A_SYSTEM, how, name_stack_on_aws
 from infra.cli.main import scones
 
 
@@ -39,7 +39,7 @@ def test_without_a_stack_on_aws_commands_are_about_this_machine(
 def test_what_is_told_about_a_stack_on_aws_acts_there(
     monkeypatch: pytest.MonkeyPatch, stack: str, command: str, made: str, typed: str
 ) -> None:
-    act_on_aws(stack)
+    name_stack_on_aws(stack)
     assert how(command) == made
     monkeypatch.setattr(commands, "is_checkout", lambda: False)
     assert how(command) == typed

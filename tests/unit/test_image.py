@@ -360,15 +360,21 @@ def test_a_thin_jpeg_is_read_too():
     assert prepare(jpeg_bytes(Image.new("RGB", (1, 30_000), "teal")), SIZE_PX).height_px == 30_000
 
 
-def test_a_large_jpeg_is_decoded_small(monkeypatch):
-    loaded = []
+@pytest.fixture
+def loaded(monkeypatch):
+    """Return the sizes of the images that Pillow decodes from now on."""
+    sizes_px = []
     load = ImageFile.ImageFile.load
 
     def watched(self):
-        loaded.append(self.size)
+        sizes_px.append(self.size)
         return load(self)
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
+    return sizes_px
+
+
+def test_a_large_jpeg_is_decoded_small(loaded):
     data = jpeg_bytes(a_picture(4_000, 3_000))
     loaded.clear()
     prepared = prepare(data, SIZE_PX)
@@ -384,15 +390,7 @@ def test_a_12_megapixel_jpeg_costs_little():
     assert time.process_time() - started < 0.25
 
 
-def test_a_jpeg_is_decoded_at_twice_the_longer_side_of_the_form_at_least(monkeypatch):
-    loaded = []
-    load = ImageFile.ImageFile.load
-
-    def watched(self):
-        loaded.append(self.size)
-        return load(self)
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
+def test_a_jpeg_is_decoded_at_twice_the_longer_side_of_the_form_at_least(loaded):
     for side_px, decoded_px in ((1_600, 400), (1_599, 800), (400, 400), (399, 399)):
         for form in (ModelInput(200, 50), ModelInput(50, 200)):
             data = jpeg_bytes(Image.new("L", (side_px, side_px)))

@@ -205,7 +205,7 @@ def test_each_end_has_the_commands_that_mend_it(changes, fate, commands):
 def test_a_command_for_aws_says_so_and_a_hostile_key_is_one_word_of_a_shell():
     hostile = an_upload(key="a'; rm -rf / #$(id).png")
     row = a_told_row(upload=hostile, outcome="rejected", reason="empty")
-    commands.act_on_aws("team")
+    commands.name_stack_on_aws("team")
     story = tell(facts(row, chosen=hostile, key=hostile.key, is_on_aws=True))
     assert story.mends[0].command == "aws s3 cp FILE 's3://scones-incoming/a'\"'\"'; rm -rf / #$(id).png'"
     assert story.mends[1].command == "make rejected DOWNLOAD=rejected ON=aws STACK=team"
@@ -216,7 +216,7 @@ def test_a_command_for_aws_says_so_and_a_hostile_key_is_one_word_of_a_shell():
 def test_what_mends_a_failure_on_aws_is_a_command_with_these_values(monkeypatch, reason, is_checkout):
     monkeypatch.setattr(commands, "is_checkout", lambda: is_checkout)
     row = a_told_row(outcome="failed", reason=reason, endpoint="mine")
-    commands.act_on_aws("team")
+    commands.name_stack_on_aws("team")
     for mend in tell(facts(row, is_on_aws=True)).mends:
         program, name, *values = shlex.split(mend.command)
         command = scones.commands[name]

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from analytics.athena.client import Answer, AthenaClient
-from analytics.commands import act_on_aws
+from analytics.commands import name_stack_on_aws
 
 REPORTS_PREFIX = "reports/"
 """Where the results bucket has the weekly reports: `reports/2026-W47/report.html`."""
@@ -27,7 +27,7 @@ def name_this_stack() -> None:
     On a laptop they do so as they are, since a system there has no name.
     """
     if "AWS_ENDPOINT_URL" not in os.environ:
-        act_on_aws(os.environ["STACK_NAME"])
+        name_stack_on_aws(os.environ["STACK_NAME"])
 
 
 class DigestAthena:
