@@ -2,18 +2,20 @@
 
 import http
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
 import boto3
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import first_non_none_response
 
 from ingest.errors import MAX_BYTES, RejectedImage, too_large
+from ingest.session import use_lean_session
 from ingest.signature import signed_headers
 from ingest.upload import NULL_VERSION, Upload
 from ingest.waiting import WaitingQueue, depth
@@ -55,8 +57,8 @@ def read_object(path: str, s3: "boto3.client | None" = None) -> bytes:
     return content
 
 
-def sent(client: "boto3.client", operation: str, request: AWSRequest) -> dict[str, Any]:
-    """Send a request with botocore's credentials, connections and parser alone; return the parsed answer.
+def sent(client: "boto3.client", operation: str, request: AWSPreparedRequest) -> dict[str, Any]:
+    """Send what `signed` returns by a client's connections and parser alone; return the parsed answer.
 
     What botocore does besides for each request, such as finding the address anew, takes longer than decoding
     a small image: see docs/decisions/0139-the-hot-requests-are-lean.md. There is one attempt, and no check of
@@ -68,9 +70,8 @@ def sent(client: "boto3.client", operation: str, request: AWSRequest) -> dict[st
         AttributeError: this release of botocore does not have what this needs, and nothing was sent.
     """
     ask = client._endpoint._do_get_response
-    _sign(client, request)
     model = client.meta.service_model.operation_model(operation)
-    answered, error = ask(request.prepare(), model, {})
+    answered, error = ask(request, model, {})
     if error:
         raise error
     parsed: dict[str, Any]
@@ -80,19 +81,26 @@ def sent(client: "boto3.client", operation: str, request: AWSRequest) -> dict[st
     return parsed
 
 
-def _sign(client: "boto3.client", request: AWSRequest) -> None:
-    added = signed_headers(
-        request.method,
-        request.url,
-        request.headers,
-        request.data or b"",
+def signed(
+    client: "boto3.client", method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+) -> AWSPreparedRequest:
+    """Return a request with the signature of a client's credentials. The answer's body is read later.
+
+    Raises:
+        AttributeError: this release of botocore does not have what this needs.
+    """
+    signature = signed_headers(
+        method,
+        url,
+        headers,
+        body,
         credentials=client._request_signer._credentials.get_frozen_credentials(),
         region=client.meta.region_name,
         service=client.meta.service_model.signing_name,
         at=datetime.now(UTC),
     )
-    for name, value in added.items():
-        request.headers[name] = value
+    length = {} if method == "GET" else {"Content-Length": str(len(body))}
+    return AWSPreparedRequest(method, url, HeadersDict({**headers, **signature, **length}), body, True)
 
 
 class Shortcut:
@@ -104,6 +112,7 @@ class Shortcut:
         self._urls: dict[str, str] = {}
         event = "provide-client-params.s3.GetObject"
         s3.meta.events.register(event, _as_the_client, unique_id="scones-as-the-client")
+        use_lean_session(s3)
 
     def get(self, upload: Upload) -> bytes | None:
         """Return the object, or None where S3 answers anything but the whole object: the client knows why.
@@ -132,7 +141,8 @@ class Shortcut:
         S3 checks the body by the SHA-256 that is signed.
         """
         try:
-            return sent(self._s3, "PutObject", AWSRequest("PUT", self._url_of(bucket, key), data=body))
+            request = signed(self._s3, "PUT", self._url_of(bucket, key), {}, body)
+            return sent(self._s3, "PutObject", request)
         except Exception:
             return None
 
@@ -142,12 +152,10 @@ class Shortcut:
         if version_id := selected.get("VersionId"):
             url = f"{url}?versionId={quote(version_id, safe='~')}"
         headers = {"If-Match": selected["IfMatch"]} if "IfMatch" in selected else {}
-        request = AWSRequest("GET", url, headers=headers, stream_output=True)
-        _sign(self._s3, request)
-        prepared = request.prepare()
+        request = signed(self._s3, "GET", url, headers)
         # Where moto answers in place of S3.
-        responses = self._s3.meta.events.emit("before-send.s3.GetObject", request=prepared)
-        return first_non_none_response(responses) or self._s3._endpoint.http_session.send(prepared)
+        responses = self._s3.meta.events.emit("before-send.s3.GetObject", request=request)
+        return first_non_none_response(responses) or self._s3._endpoint.http_session.send(request)
 
     def _url_of(self, bucket: str, key: str) -> str:
         """Return the URL of an object, wherever the client finds its bucket."""

@@ -9,12 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from ingest.aws import sent
+from ingest.aws import sent, signed
+from ingest.session import use_lean_session
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
 from workflow.breaker import Breaker
 from workflow.classifier import IN_LAMBDA, Answer, Classifier, ModelInLambda
@@ -62,6 +62,7 @@ class Runtime:
     def __init__(self, client: "boto3.client") -> None:
         self.client = client
         self._urls: dict[str, str] = {}
+        use_lean_session(client)
 
     def invoke_endpoint(
         self, *, EndpointName: str, Body: bytes, ContentType: str, Accept: str, InferenceId: str
@@ -72,8 +73,8 @@ class Runtime:
             "Accept": Accept,
             "X-Amzn-SageMaker-Inference-Id": InferenceId,
         }
-        request = AWSRequest("POST", self._url_of(EndpointName), headers, Body, stream_output=True)
         try:
+            request = signed(self.client, "POST", self._url_of(EndpointName), headers, Body)
             return sent(self.client, "InvokeEndpoint", request)
         except AttributeError:  # a release of botocore without what `sent` needs
             answer: dict[str, Any] = self.client.invoke_endpoint(

@@ -40,7 +40,6 @@ import os
 import signal
 import sys
 import threading
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -54,15 +53,25 @@ from ministack.core.persistence import save_all
 from ministack.services import athena, eventbridge, lambda_svc, s3, sqs, stepfunctions
 from ministack.services.cloudformation import handlers, provisioners
 
-from infra.laptop import durable, embedded_athena, enforced, express, guard, invocations, windows
+from infra.laptop import (
+    durable,
+    embedded_athena,
+    enforced,
+    express,
+    guard,
+    invocations,
+    threads,
+    windows,
+)
 from infra.laptop.lifeline import end_with_parent
 
-TASKS_AT_ONCE = 6
+TASKS_AT_ONCE = 5
 """Concurrent tasks. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
 
 TIMEOUT_SCALE = 8
 
-_IDS_AT_ONCE = 256
+_IDS_AT_ONCE, _ID_BYTES = 256, 64
+"""Of UUIDs, which are made of 16 random bytes, and of S3's ids of a request and of a host."""
 _PORT_IN_QUEUE_URLS = "4566"
 
 _version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
@@ -88,9 +97,10 @@ def main() -> None:
     stepfunctions._dispatch_aws_sdk_rest_xml = with_iso_times(stepfunctions._dispatch_aws_sdk_rest_xml)
     stepfunctions._invoke_resource_with_timeout = invocations.bounded(TASKS_AT_ONCE, TIMEOUT_SCALE)
     express.install()
+    threads.install()
     sqs._receive_messages_for_esm = windows.gathering(sqs._receive_messages_for_esm, express.under_way)
     lambda_svc._sqs_esm_concurrency = with_whole_number(lambda_svc._sqs_esm_concurrency)
-    uuid.uuid4 = ids_of(os.urandom)
+    os.urandom = drawn_ahead(os.urandom)
     embedded_athena.install()
     provisioners._RESOURCE_HANDLERS.setdefault("AWS::Athena::NamedQuery", _NAMED_QUERY)
     parser = ParsedOnce()
@@ -104,19 +114,21 @@ def main() -> None:
     app.main()
 
 
-def ids_of(urandom: Callable[[int], bytes]) -> Callable[[], uuid.UUID]:
-    """Return what makes random UUIDs, as `uuid.uuid4`, from the bytes of hundreds of them at once."""
+def drawn_ahead(urandom: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Return what gives random bytes as `os.urandom`, from those that were drawn for hundreds of ids."""
     kept: list[bytes] = []
 
-    def made() -> uuid.UUID:
+    def drawn(size: int, /) -> bytes:
+        if size > _ID_BYTES:
+            return urandom(size)
         while True:
             try:
-                return uuid.UUID(bytes=kept.pop(), version=4)
+                return kept.pop()[:size]
             except IndexError:
-                drawn = urandom(16 * _IDS_AT_ONCE)
-                kept.extend(drawn[start : start + 16] for start in range(0, len(drawn), 16))
+                fresh = urandom(_ID_BYTES * _IDS_AT_ONCE)
+                kept.extend(fresh[start : start + _ID_BYTES] for start in range(0, len(fresh), _ID_BYTES))
 
-    return made
+    return drawn
 
 
 def with_whole_number(concurrency: Callable[..., int]) -> Callable[..., int]:

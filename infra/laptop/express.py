@@ -23,6 +23,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -33,8 +34,8 @@ from infra.laptop.changed import changed
 KEPT = 1_000
 """How many ended executions of Express workflows can still be asked for."""
 
-under_way: set[str] = set()
-"""ARNs of the executions that this process has started, and that have not ended."""
+under_way: dict[str, bool] = {}
+"""ARNs of the executions that this process has started, and that have not ended: whether each is Express."""
 _at_rest = threading.Event()
 """Whether there are none."""
 _at_rest.set()
@@ -51,6 +52,7 @@ _OF_EXECUTIONS = {
 _OF_TASKS = {'"output": json.dumps(task_result),': '"output": _shown(execution, task_result),'}
 """Texts of ministack's `_run_execution` and `_execute_task`, and what takes their place."""
 _DEFINITIONS = 64
+_EXPRESSIONS = 1_024
 
 _SIMPLE = re.compile(
     r"(?P<exists>\$exists\()?\$(?P<path>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)(?(exists)\)|( = '(?P<text>\w*)')?)"
@@ -99,9 +101,9 @@ def keeping_under_way(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[
     def wrapped(execution: dict[str, Any]) -> None:
         if execution["status"] == "RUNNING":
             _at_rest.clear()
-            under_way.add(execution["executionArn"])
+            under_way[execution["executionArn"]] = _is_of_express(execution)
         else:
-            under_way.discard(execution["executionArn"])
+            under_way.pop(execution["executionArn"], None)
             if not under_way:
                 lambda_svc._esm_wake.set()
                 _at_rest.set()
@@ -111,6 +113,12 @@ def keeping_under_way(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[
 
 
 def _is_express(execution: dict[str, Any]) -> bool:
+    """Tell whether an execution is of an Express workflow: asked some fifty times for each."""
+    known = under_way.get(execution["executionArn"])
+    return _is_of_express(execution) if known is None else known
+
+
+def _is_of_express(execution: dict[str, Any]) -> bool:
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"])
     return bool(machine) and machine.get("type") == "EXPRESS"
 
@@ -166,21 +174,17 @@ def looked_up(evaluate: Callable[..., Any]) -> Callable[..., Any]:
         result: Any = None,
         error_output: Any = None,
     ) -> Any:
-        if simple := _SIMPLE.fullmatch(expression):
-            states = {
-                "input": raw_input,
-                "result": result,
-                "errorOutput": error_output,
-                "context": ctx or {},
-            }
-            value = _value_at(simple["path"], {**(ctx or {}).get("variables", {}), "states": states})
+        if simple := _simple(expression):
+            states = {"input": raw_input, "result": result, "errorOutput": error_output}
+            states["context"] = ctx or {}
+            value = _value_at(simple.path, states, states["context"].get("variables", {}))
             is_clear = value is not _LIST
-            if simple["exists"]:
+            if simple.asks_whether_there:
                 if is_clear and value is not None:
                     return value is not _NOTHING
-            elif simple["text"] is not None:
+            elif simple.text is not None:
                 if isinstance(value, str):
-                    return value == simple["text"]
+                    return value == simple.text
             elif is_clear and value is not _NOTHING:
                 return value
         return evaluate(expression, raw_input, ctx, result, error_output)
@@ -188,9 +192,27 @@ def looked_up(evaluate: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _value_at(path: str, value: Any) -> Any:
+@dataclass(frozen=True)
+class _Simple:
+    """An expression that is looked up."""
+
+    path: tuple[str, ...]
+    asks_whether_there: bool
+    text: str | None
+    """The value is compared with it."""
+
+
+@lru_cache(_EXPRESSIONS)
+def _simple(expression: str) -> _Simple | None:
+    found = _SIMPLE.fullmatch(expression)
+    return found and _Simple(tuple(found["path"].split(".")), bool(found["exists"]), found["text"])
+
+
+def _value_at(path: tuple[str, ...], states: dict[str, Any], variables: dict[str, Any]) -> Any:
     """Return what is at a path: perhaps `_NOTHING`, or `_LIST` where there is a list on it."""
-    for name in path.split("."):
+    first, *others = path
+    value: Any = states if first == "states" else variables.get(first, _NOTHING)
+    for name in others:
         if isinstance(value, list):
             return _LIST
         if not isinstance(value, dict) or name not in value:

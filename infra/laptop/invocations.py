@@ -12,7 +12,9 @@ import select
 import subprocess
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -174,15 +176,21 @@ def _wait_for(descriptor: int, event: int, deadline: float) -> None:
 def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, float], Any]:
     """Return ministack's run of a task within a time, with a bound on concurrent tasks: others wait.
 
+    Each Lambda has a bound of its own, as each concurrent invocation of it is a process, and all other tasks
+    have one together. So the steps of an image do not wait for each other's turns.
+
     ministack starts a thread for each task. What ends by itself runs in the caller's: a Lambda, whose worker
     is ended when its own time is up, and a message for a queue. A result that comes too late does not count.
     """
-    turns = threading.Semaphore(tasks_at_once)
+    turns: defaultdict[str | None, threading.Semaphore] = defaultdict(
+        partial(threading.Semaphore, tasks_at_once)
+    )
     run_in_a_thread = stepfunctions._invoke_resource_with_timeout
 
     def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
         within_s = timeout_s * timeout_scale
-        with turns:
+        function = arguments.get("FunctionName") if isinstance(arguments, dict) else None
+        with turns[function]:
             if not resource.startswith(_END_BY_THEMSELVES):
                 return run_in_a_thread(resource, arguments, within_s)
             started = time.monotonic()

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ministack.services import s3
 
 from infra.laptop import durable
@@ -36,7 +40,9 @@ REPLACED = (
     "_dispatch",
     "_key_disk_path",
     "_other_key_disk_path",
+    "_remove_key_files",
 )
+MINISTACKS = s3._key_disk_path
 
 
 class Disk:
@@ -347,3 +353,78 @@ def test_a_folder_s_real_path_is_looked_up_once_and_a_link_is_followed_each_time
     assert [call.args[0] for call in real_path.mock_calls] == [str(folder), str(folder / "link")]
     # Whose paths end in no name, so that their folder is not enough.
     assert not any(map(s3._plain_path_key, ("..", ".", "a/..", "a/.", "a/", "a/../b")))
+
+
+NAMES = ["a", "b", "c.jpg", "a.meta.json", "x.tmp", "..", "", "é", "n" * 201]
+_keys = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
+
+
+@given(
+    made=st.lists(st.tuples(_keys, st.sampled_from(["file", "folder", "link", "sidecar"])), max_size=4),
+    key=_keys,
+)
+@settings(max_examples=300, deadline=None)
+def test_a_key_s_file_is_where_ministack_finds_it(made, key):
+    with TemporaryDirectory() as folder:
+        root, elsewhere = Path(folder, "bucket"), Path(folder, "elsewhere")
+        root.mkdir()
+        elsewhere.touch()
+        for name, kind in made:
+            path = Path(MINISTACKS(str(root), name))
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if kind == "folder":
+                    path.mkdir()
+                elif kind == "link":
+                    path.symlink_to(elsewhere)
+                elif kind == "sidecar":
+                    Path(f"{path}.meta.json").touch()
+                else:
+                    path.touch()
+        durable._is_folder.cache_clear()
+        durable._real_folder.cache_clear()
+        assert durable.finding(MINISTACKS)(str(root), key) == MINISTACKS(str(root), key)
+
+
+def test_a_folder_that_an_object_is_the_first_in_is_noticed(tmp_path):
+    file = tmp_path / "new" / "a"
+    assert not durable._is_folder(str(file.parent))
+    durable.write_all({str(file): b"first"})
+    assert durable._is_folder(str(file.parent))
+
+
+@pytest.fixture
+def in_a_bucket(tmp_path, monkeypatch):
+    """Return an object's record, whose file `persist` writes."""
+    monkeypatch.setattr(s3, "DATA_DIR", str(tmp_path))
+    durable._last_written.clear()
+    return {"body": b"image", "etag": "e", "size": 5}
+
+
+def test_what_was_written_last_is_not_written_or_read_once_more(in_a_bucket, monkeypatch):
+    durable.persist("bucket", "a.png", in_a_bucket)
+    assert in_a_bucket["body"] is None
+    opened = Mock(side_effect=os.open)
+    monkeypatch.setattr(os, "open", opened)
+    durable.persist("bucket", "a.png", in_a_bucket)
+    assert not opened.called
+    durable.persist("bucket", "a.png", {**in_a_bucket, "etag": "other"})
+    assert opened.called
+
+
+def test_what_others_wrote_meanwhile_is_replaced(in_a_bucket, tmp_path):
+    durable.persist("bucket", "a.png", in_a_bucket)
+    sidecar = Path(f"{s3._object_disk_path('bucket', 'a.png')}.meta.json")
+    stored = sidecar.read_bytes()
+    durable.write_all({str(sidecar): b"{}"})
+    durable.persist("bucket", "a.png", in_a_bucket)
+    assert sidecar.read_bytes() == stored
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, durable._SMALL_BYTES - 1, durable._SMALL_BYTES, 3 * durable._SMALL_BYTES + 1]
+)
+def test_a_file_is_written_and_read_whole_at_any_size(tmp_path, size):
+    content = os.urandom(size)
+    durable.write_all({str(tmp_path / "a"): content})
+    assert durable._content(str(tmp_path / "a")) == content

@@ -232,6 +232,7 @@ def test_ministack_takes_a_task_s_resource_its_input_and_its_time():
 
 
 LAMBDA, HTTP = "arn:aws:states:::lambda:invoke", "arn:aws:states:::http:invoke"
+SEND = "arn:aws:states:::sqs:sendMessage"
 
 
 def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
@@ -252,6 +253,24 @@ def test_concurrent_tasks_are_bounded_and_the_rest_waits(monkeypatch):
     with ThreadPoolExecutor(40) as pool:
         assert list(pool.map(lambda number: run(LAMBDA, number, 2), range(40))) == list(range(40))
     assert most == 6
+
+
+def test_tasks_of_one_lambda_do_not_wait_for_those_of_another(monkeypatch):
+    begun, ended = threading.Semaphore(0), threading.Event()
+
+    def invoke(resource, arguments):
+        begun.release()
+        ended.wait(10)
+
+    monkeypatch.setattr(stepfunctions, "_invoke_resource", invoke)
+    run = invocations.bounded(2, 8)
+    kinds = [(LAMBDA, {"FunctionName": "one"}), (LAMBDA, {"FunctionName": "two"}), (SEND, {"QueueUrl": "q"})]
+    with ThreadPoolExecutor(9) as pool:
+        for kind in kinds * 3:
+            pool.submit(run, *kind, 2)
+        assert all(begun.acquire(timeout=10) for _ in range(6))
+        assert not begun.acquire(timeout=0.05)
+        ended.set()
 
 
 def test_a_task_that_fails_gives_its_turn_back(monkeypatch):
@@ -479,13 +498,16 @@ def test_a_saved_query_is_created_changed_and_deleted_with_its_stack():
     assert not athena._named_queries
 
 
-def test_ids_are_random_uuids_from_few_draws():
+def test_random_bytes_of_ids_come_from_few_draws(monkeypatch):
     urandom = Mock(side_effect=os.urandom)
-    made = embedded.ids_of(urandom)
-    ids = [made() for _ in range(600)]
-    assert len(set(ids)) == 600
+    monkeypatch.setattr(os, "urandom", embedded.drawn_ahead(urandom))
+    ids = [uuid.uuid4() for _ in range(500)]
+    assert len(set(ids)) == 500
     assert {(each.version, each.variant) for each in ids} == {(4, uuid.RFC_4122)}
-    assert urandom.call_count == 3
+    assert urandom.call_count == 2
+    drawn = [os.urandom(size) for size in (0, 1, 48, 64, 65, 1_000)]
+    assert [len(each) for each in drawn] == [0, 1, 48, 64, 65, 1_000]
+    assert urandom.call_count == 4
 
 
 # ── expressions ────────────────────────────────────────────────────────────────────────────────────────────
@@ -587,15 +609,15 @@ def test_express_executions_that_ended_long_ago_are_forgotten(monkeypatch):
 
 def test_the_poller_looks_again_when_nothing_is_under_way_any_more(monkeypatch):
     woken: list[set[str]] = []
-    monkeypatch.setattr(express, "under_way", set())
+    monkeypatch.setattr(express, "under_way", {})
     monkeypatch.setattr(
         lambda_svc, "_esm_wake", SimpleNamespace(set=lambda: woken.append(set(express.under_way)))
     )
     emit = express.keeping_under_way(lambda _: None)
     for arn, status in (("a", "RUNNING"), ("b", "RUNNING"), ("a", "SUCCEEDED")):
-        emit({"executionArn": arn, "status": status})
-    assert (express.under_way, woken) == ({"b"}, [])
-    emit({"executionArn": "b", "status": "FAILED"})
+        emit({"executionArn": arn, "stateMachineArn": "m", "status": status})
+    assert (set(express.under_way), woken) == ({"b"}, [])
+    emit({"executionArn": "b", "stateMachineArn": "m", "status": "FAILED"})
     assert woken == [set()]
 
 
@@ -657,11 +679,11 @@ def test_what_states_get_and_return_is_written_for_a_history_alone(machine, monk
 
 
 def test_the_poller_pauses_while_executions_are_under_way_and_goes_on_when_none_is(monkeypatch):
-    monkeypatch.setattr(express, "under_way", set())
+    monkeypatch.setattr(express, "under_way", {})
     emit = express.keeping_under_way(lambda _: None)
-    emit({"executionArn": "a", "status": "RUNNING"})
+    emit({"executionArn": "a", "stateMachineArn": "m", "status": "RUNNING"})
     assert not express._at_rest.is_set()
-    emit({"executionArn": "a", "status": "SUCCEEDED"})
+    emit({"executionArn": "a", "stateMachineArn": "m", "status": "SUCCEEDED"})
     assert express._at_rest.is_set()
     waited: list[float] = []
     polls = iter([False, False])  # then the poller ends, as ministack's would not
