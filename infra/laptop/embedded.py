@@ -38,7 +38,6 @@ is no longer needed:
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -60,12 +59,13 @@ from infra.laptop import (
     express,
     guard,
     invocations,
+    server,
     threads,
     windows,
 )
 from infra.laptop.lifeline import end_with_parent
 
-TASKS_AT_ONCE = 5
+TASKS_AT_ONCE = 7
 """Concurrent tasks. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
 
 TIMEOUT_SCALE = 8
@@ -83,7 +83,6 @@ _KEYS = ("Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
 def main() -> None:
     """Run until SIGTERM, or the end of the supervisor. The environment sets ministack up."""
     end_with_parent()
-    del sys.argv[1:]  # which ministack would read
     app.app = guard.guarded(app.app)
     lambda_runtime._PYTHON_WORKER_SCRIPT = invocations.lean(lambda_runtime._PYTHON_WORKER_SCRIPT)
     lambda_runtime._worker_class_for = lambda _: invocations.LeanWorker
@@ -111,7 +110,7 @@ def main() -> None:
     if app.AUTH:
         enforced.install()
     signal.signal(signal.SIGUSR1, lambda *_: save_all(app._build_persistence_save_dict()))
-    app.main()
+    server.serve(app.app)
 
 
 def drawn_ahead(urandom: Callable[[int], bytes]) -> Callable[[int], bytes]:

@@ -1,0 +1,96 @@
+"""The server before the embedded AWS: uvicorn, whose parser of HTTP is in C.
+
+ministack comes with Hypercorn and h11, which take a third of the CPU time of a small request. Here the head
+of a request has a limit of its size and of its time, as it has there.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+import uvicorn
+from ministack.core import tls
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 1_048_576
+"""Most bytes that a connection may send before the head of a request is whole."""
+HEAD_TIMEOUT_S = 75.0
+"""Time for a head to arrive, from the start of the connection or from its first byte."""
+_KEEP_ALIVE_S = 75
+_GRACE_S = 3
+"""Time for the requests in flight when the server is to stop."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with the limits of a head. It would wait for ever, and keep all that comes."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _is_in_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._expect_a_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a request."""
+        if self._is_in_head and self._deadline is None:
+            self._expect_a_head()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > HEAD_BYTES:
+            self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._is_in_head = False
+        self._expect_nothing()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Expect the head of another request."""
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_a_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def serve(application: Any) -> None:
+    """Serve the embedded AWS until SIGTERM or SIGINT, on the port and with the TLS of its environment."""
+    certificate, key = tls.resolve_tls_material() if tls.use_ssl_enabled() else (None, None)
+    config = uvicorn.Config(
+        application,
+        host=os.environ["BIND_HOST"],
+        port=int(os.environ["GATEWAY_PORT"]),
+        http=BoundedProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        log_level=os.environ["LOG_LEVEL"].lower(),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    # uvicorn finishes the requests in flight and then raises the signal again: this makes it a clean exit.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.Server(config).run()
