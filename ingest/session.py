@@ -24,7 +24,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from botocore.httpsession import get_cert_path
+from botocore.httpsession import create_urllib3_context, get_cert_path
 
 _Idle = deque[http.client.HTTPConnection]
 
@@ -102,7 +102,7 @@ class LeanSession:
     def _connected(self, scheme: str, host: str, url: str) -> http.client.HTTPConnection:
         if scheme == "https":
             if self._tls is None:
-                self._tls = ssl.create_default_context(cafile=get_cert_path(self._verify))
+                self._tls = _tls_context(self._verify)
             made: http.client.HTTPConnection = http.client.HTTPSConnection(
                 host, timeout=self._connect_timeout_s, context=self._tls
             )
@@ -145,6 +145,11 @@ class _Body(io.IOBase):
             self._idle.append(self._connection)
         return data
 
+    def readinto(self, buffer: bytearray) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def stream(self, *_: Any) -> Iterator[bytes]:
         """Give the rest in one piece, as `AWSResponse` asks for it."""
         yield self.read()
@@ -154,6 +159,14 @@ class _Body(io.IOBase):
             self._answer.close()
             self._connection.close()
         super().close()
+
+
+def _tls_context(verify: bool | str) -> ssl.SSLContext:
+    """Return botocore's settings of TLS. They leave the name of the host to urllib3, and here to `ssl`."""
+    context: ssl.SSLContext = create_urllib3_context()
+    context.check_hostname = True
+    context.load_verify_locations(get_cert_path(verify))
+    return context
 
 
 def _head(request: AWSPreparedRequest, host: str, target: str) -> bytes:

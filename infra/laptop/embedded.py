@@ -1,8 +1,8 @@
-"""Runs the embedded AWS (ministack), with two additions and fourteen corrections where it departs from AWS.
+"""Runs the embedded AWS (ministack), with two additions and fifteen corrections where it departs from AWS.
 
 SIGUSR1 makes it save its state, which it does by itself only at a clean stop: what was saved after a
 deployment is there again after a crash. Its CloudFormation supports saved queries, which its Athena has.
-`infra.laptop.guard` stands before all of it.
+`infra.laptop.guard` stands before all of it, and `infra.laptop.server` before that.
 
 Each correction changes one thing in the pinned release, and each has a test that fails once the correction
 is no longer needed:
@@ -11,8 +11,8 @@ is no longer needed:
    matches. ministack ends the process and calls every error `Runtime.HandlerError`. An invocation takes a
    fraction of the work: see `infra/laptop/invocations.py`.
 2. An `Object Created` event of a versioned bucket names the version. ministack leaves it out.
-3. The number of concurrent tasks is bounded, and the rest waits for its turn. ministack starts a process of
-   60 MB for each concurrent Lambda invocation, so that 200 uploads at once took 9.5 GB.
+3. The number of concurrent tasks of each Lambda is bounded, and the rest waits for its turn. ministack starts
+   a process of 20 to 45 MB for each concurrent invocation, so that 200 uploads at once took 9.5 GB.
 4. Tasks and Lambdas may take longer than they may on AWS: their processes are started first, on a few cores
    that everything else shares.
 5. Queues are found again after a restart on another port. ministack has the port in their addresses, which
@@ -33,6 +33,7 @@ is no longer needed:
 13. A queue's Lambda gets large batches, after a batching window: see `infra/laptop/windows.py`.
 14. Random bytes for ids are drawn for many at once. ministack asks the system for each, and other
     threads take the interpreter meanwhile.
+15. Events of S3 and executions run in threads that are used again: see `infra/laptop/threads.py`.
 """
 
 import json
@@ -66,7 +67,8 @@ from infra.laptop import (
 from infra.laptop.lifeline import end_with_parent
 
 TASKS_AT_ONCE = 7
-"""Concurrent tasks. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few cores."""
+"""Concurrent tasks of each Lambda. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few
+cores. With fewer, cores are idle while Serialize waits for S3."""
 
 TIMEOUT_SCALE = 8
 
