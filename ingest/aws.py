@@ -84,7 +84,9 @@ def sent(client: "boto3.client", operation: str, request: AWSPreparedRequest) ->
 def signed(
     client: "boto3.client", method: str, url: str, headers: Mapping[str, str], body: bytes = b""
 ) -> AWSPreparedRequest:
-    """Return a request with the signature of a client's credentials. The answer's body is read later.
+    """Return a request with the signature of a client's credentials.
+
+    The answer's body is read later, but for a PUT: it has none, and its connection is used again.
 
     Raises:
         AttributeError: this release of botocore does not have what this needs.
@@ -100,7 +102,9 @@ def signed(
         at=datetime.now(UTC),
     )
     length = {} if method == "GET" else {"Content-Length": str(len(body))}
-    return AWSPreparedRequest(method, url, HeadersDict({**headers, **signature, **length}), body, True)
+    return AWSPreparedRequest(
+        method, url, HeadersDict({**headers, **signature, **length}), body, method != "PUT"
+    )
 
 
 class Shortcut:
@@ -136,15 +140,21 @@ class Shortcut:
         return data if response.status_code == 200 and len(data) == size_bytes else None
 
     def put(self, bucket: str, key: str, body: bytes) -> dict[str, Any] | None:
-        """Store an object and return S3's answer. None: it did not, and the client tries again, or knows why.
+        """Store an object and return its `ETag` and its `VersionId`, if it has one, as the client does.
 
-        S3 checks the body by the SHA-256 that is signed.
+        None: S3 did not store it, and the client tries again, or knows why. S3 checks the body by the SHA-256
+        that is signed.
         """
         try:
-            request = signed(self._s3, "PUT", self._url_of(bucket, key), {}, body)
-            return sent(self._s3, "PutObject", request)
+            response = self._answer("PutObject", signed(self._s3, "PUT", self._url_of(bucket, key), {}, body))
+            if response.status_code != http.HTTPStatus.OK:
+                return None
+            stored = {"ETag": response.headers["ETag"]}
+            if version_id := response.headers.get("x-amz-version-id"):
+                stored["VersionId"] = version_id
         except Exception:
             return None
+        return stored
 
     def _answer_to(self, upload: Upload) -> Any:
         selected = _version_of(upload)
@@ -152,9 +162,11 @@ class Shortcut:
         if version_id := selected.get("VersionId"):
             url = f"{url}?versionId={quote(version_id, safe='~')}"
         headers = {"If-Match": selected["IfMatch"]} if "IfMatch" in selected else {}
-        request = signed(self._s3, "GET", url, headers)
+        return self._answer("GetObject", signed(self._s3, "GET", url, headers))
+
+    def _answer(self, operation: str, request: AWSPreparedRequest) -> Any:
         # Where moto answers in place of S3.
-        responses = self._s3.meta.events.emit("before-send.s3.GetObject", request=request)
+        responses = self._s3.meta.events.emit(f"before-send.s3.{operation}", request=request)
         return first_non_none_response(responses) or self._s3._endpoint.http_session.send(request)
 
     def _url_of(self, bucket: str, key: str) -> str:

@@ -385,6 +385,18 @@ def test_s3_checks_what_the_shortcut_stores_by_its_hash(plain_s3):
     assert signed == [hashlib.sha256(b"image").hexdigest()]
 
 
+@pytest.mark.parametrize("version", [{}, {"x-amz-version-id": "v"}])
+def test_the_answer_to_what_the_shortcut_stores_is_read_as_the_client_does(plain_s3, version):
+    def answer(request, **_):
+        return AWSResponse(request.url, 200, HeadersDict({"ETag": '"e"', **version}), RawResponse(b""))
+
+    with answering(plain_s3, answer, "PutObject"):
+        stored = Shortcut(plain_s3).put(BUCKET, "a.png", b"image")
+        by_client = plain_s3.put_object(Bucket=BUCKET, Key="a.png", Body=b"image")
+    by_client.pop("ResponseMetadata")
+    assert stored == by_client
+
+
 @pytest.mark.parametrize("status", [403, 503, 507])
 def test_the_client_stores_what_the_shortcut_does_not(plain_s3, status):
     def answer(request, **_):
