@@ -3,6 +3,7 @@
 import http
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
@@ -129,10 +130,11 @@ class Shortcut:
         """
         try:
             response = self._answer_to(upload)
-            size_bytes = int(response.headers.get("Content-Length", -1))
-            if response.status_code == 200:
-                _refuse_beyond_limit(size_bytes)
-            data: bytes = response.content
+            with closing(response.raw):
+                size_bytes = int(response.headers.get("Content-Length", -1))
+                if response.status_code == 200:
+                    _refuse_beyond_limit(size_bytes)
+                data: bytes = response.content
         except RejectedImage:
             raise
         except Exception:

@@ -69,11 +69,12 @@ class LeanSession:
         idle = self._idle.setdefault((scheme, host), deque())
         connection = _usable(idle) or self._connected(scheme, host, request.url)
         target = f"{path or '/'}?{query}" if query else path or "/"
+        answer = http.client.HTTPResponse(_socket_of(connection), method=request.method)
         try:
             connection.send(_head(request, host, target) + (request.body or b""))
-            answer = http.client.HTTPResponse(_socket_of(connection), method=request.method)
             answer.begin()
         except BaseException as error:
+            answer.close()  # which has the socket, too
             connection.close()
             raise _told(error, request.url) from error
         body = _Body(answer, connection, idle, request.url)
@@ -102,7 +103,7 @@ class LeanSession:
     def _connected(self, scheme: str, host: str, url: str) -> http.client.HTTPConnection:
         if scheme == "https":
             if self._tls is None:
-                self._tls = _tls_context(self._verify)
+                self._tls = _tls_context(self._verify, url)
             made: http.client.HTTPConnection = http.client.HTTPSConnection(
                 host, timeout=self._connect_timeout_s, context=self._tls
             )
@@ -132,17 +133,22 @@ class _Body(io.IOBase):
         self, answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, idle: _Idle, url: str
     ) -> None:
         self._answer, self._connection, self._idle, self._url = answer, connection, idle, url
-        self._is_given_back = False
+        self._is_done = False
 
     def read(self, size: int | None = None) -> bytes:
         try:
             data = self._answer.read(size)
+            if size and len(data) < size and self._answer.length and not self._answer.isclosed():
+                raise http.client.IncompleteRead(data, self._answer.length)
         except BaseException as error:
             self.close()
             raise _told(error, self._url) from error
-        if self._answer.isclosed() and not self._answer.will_close and not self._is_given_back:
-            self._is_given_back = True
-            self._idle.append(self._connection)
+        if self._answer.isclosed() and not self._is_done:
+            self._is_done = True
+            if self._answer.will_close:
+                self._connection.close()
+            else:
+                self._idle.append(self._connection)
         return data
 
     def readinto(self, buffer: bytearray) -> int:
@@ -155,17 +161,24 @@ class _Body(io.IOBase):
         yield self.read()
 
     def close(self) -> None:
-        if not self._is_given_back:
+        if not self._is_done:
             self._answer.close()
             self._connection.close()
         super().close()
 
 
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
-    """Return botocore's settings of TLS. They leave the name of the host to urllib3, and here to `ssl`."""
+def _tls_context(verify: bool | str, url: str) -> ssl.SSLContext:
+    """Return botocore's settings of TLS. They leave the name of the host to urllib3, and here to `ssl`.
+
+    Raises:
+        botocore.exceptions.SSLError: the file of certificates cannot be read.
+    """
     context: ssl.SSLContext = create_urllib3_context()
     context.check_hostname = True
-    context.load_verify_locations(get_cert_path(verify))
+    try:
+        context.load_verify_locations(get_cert_path(verify))
+    except OSError as error:
+        raise SSLError(endpoint_url=url, error=error) from error
     return context
 
 

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -182,7 +183,8 @@ class Endpoint:
                 Accept=self._accept,
                 InferenceId=f"{INFERENCE_ID_PREFIX}{uuid4().hex}",
             )
-            answer = response["Body"].read(max_bytes + 1)
+            with closing(response["Body"]) as answered:  # the rest of a larger answer is not read
+                answer = answered.read(max_bytes + 1)
         except ClientError as error:
             raise self._translated(error) from error
         except (BotoConnectionError, HTTPClientError) as error:

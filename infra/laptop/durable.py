@@ -29,6 +29,8 @@ from infra.laptop.changed import changed
 
 _FOLDERS = 4_096
 """How many folders' real paths are kept."""
+_folders: dict[str, bool] = {}
+"""Folders that were asked about, and whether they are there."""
 _SMALL_BYTES = 65_536
 """A file below this size is read by one call of the system."""
 _last_written: deque[tuple[str, str, str, bytes]] = deque(maxlen=1)
@@ -95,10 +97,15 @@ def _where_there_are_some(remove_key_files: Callable[[str | None], None]) -> Cal
     return wrapped
 
 
-@lru_cache(_FOLDERS)
 def _is_folder(path: str) -> bool:
-    """Tell whether there is such a folder. `_created` makes what is missing, and has this forgotten."""
-    return os.path.isdir(path)  # noqa: PTH112 - as ministack
+    """Tell whether there is such a folder. `_created`, which makes those that are missing, corrects it."""
+    known = _folders.get(path)
+    if known is None:
+        if len(_folders) >= _FOLDERS:
+            _folders.clear()
+        # Not an assignment: the folder may be made between the question and the answer.
+        known = _folders.setdefault(path, os.path.isdir(path))  # noqa: PTH112 - as ministack
+    return known
 
 
 @lru_cache(_FOLDERS)
@@ -316,8 +323,9 @@ def _created(path: str) -> int:
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _is_folder.cache_clear()
+        folder = Path(path).parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _folders.update((str(each), True) for each in (folder, *folder.parents))
         return os.open(path, flags, 0o600)
 
 

@@ -185,12 +185,15 @@ def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, flo
     turns: defaultdict[str | None, threading.Semaphore] = defaultdict(
         partial(threading.Semaphore, tasks_at_once)
     )
+    making = threading.Lock()  # two threads would make two semaphores for one Lambda
     run_in_a_thread = stepfunctions._invoke_resource_with_timeout
 
     def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
         within_s = timeout_s * timeout_scale
         function = arguments.get("FunctionName") if isinstance(arguments, dict) else None
-        with turns[function]:
+        with making:
+            turn = turns[function]
+        with turn:
             if not resource.startswith(_END_BY_THEMSELVES):
                 return run_in_a_thread(resource, arguments, within_s)
             started = time.monotonic()

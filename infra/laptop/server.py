@@ -37,7 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request."""
-        if self._is_in_head and self._deadline is None:
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_a_head()
         self._head_bytes += len(data)
         super().data_received(data)
@@ -69,24 +69,33 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def serve(application: Any) -> None:
-    """Serve the embedded AWS until SIGTERM or SIGINT, on the port and with the TLS of its environment."""
-    certificate, key = tls.resolve_tls_material() if tls.use_ssl_enabled() else (None, None)
-    config = uvicorn.Config(
+def configured(application: Any, **where: Any) -> uvicorn.Config:
+    """Return what uvicorn needs to serve an application; `where` are options of one server."""
+    return uvicorn.Config(
         application,
-        host=os.environ["BIND_HOST"],
-        port=int(os.environ["GATEWAY_PORT"]),
         http=BoundedProtocol,
         loop="asyncio",
         ws="none",
-        lifespan="on",
-        log_level=os.environ["LOG_LEVEL"].lower(),
         access_log=False,
         proxy_headers=False,
         server_header=False,
         date_header=False,
+        reset_contextvars=True,  # ministack has the caller in them
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
+        **where,
+    )
+
+
+def serve(application: Any) -> None:
+    """Serve the embedded AWS until SIGTERM or SIGINT, on the port and with the TLS of its environment."""
+    certificate, key = tls.resolve_tls_material() if tls.use_ssl_enabled() else (None, None)
+    config = configured(
+        application,
+        host=os.environ["BIND_HOST"],
+        port=int(os.environ["GATEWAY_PORT"]),
+        lifespan="on",
+        log_level=os.environ["LOG_LEVEL"].lower(),
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

@@ -7,6 +7,7 @@ import time
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import boto3
 import numpy as np
@@ -438,9 +439,10 @@ def test_of_an_answer_no_more_is_read_than_shows_that_it_is_too_long():
         asked.append(most_bytes)
         return b"[0.25, 0.75]"
 
-    body = SimpleNamespace(read=read)
+    body = SimpleNamespace(read=read, close=Mock())
     assert ask(Endpoint(SimpleNamespace(invoke_endpoint=lambda **_: {"Body": body}), "scones")).scores
     assert asked == [ANSWER_MAX_BYTES + 1]
+    body.close.assert_called_once()
 
 
 def test_a_model_s_error_is_an_answer_and_the_next_image_is_asked_about(runtime, endpoint):

@@ -381,7 +381,7 @@ def test_a_key_s_file_is_where_ministack_finds_it(made, key):
                     Path(f"{path}.meta.json").touch()
                 else:
                     path.touch()
-        durable._is_folder.cache_clear()
+        durable._folders.clear()
         durable._real_folder.cache_clear()
         assert durable.finding(MINISTACKS)(str(root), key) == MINISTACKS(str(root), key)
 
@@ -391,6 +391,25 @@ def test_a_folder_that_an_object_is_the_first_in_is_noticed(tmp_path):
     assert not durable._is_folder(str(file.parent))
     durable.write_all({str(file): b"first"})
     assert durable._is_folder(str(file.parent))
+
+
+def test_a_folder_that_is_made_while_it_is_asked_about_is_noticed(tmp_path, monkeypatch):
+    file = tmp_path / "new" / "deep" / "a"
+
+    def late(path):
+        durable.write_all({str(file): b"first"})
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "isdir", late)
+        assert durable._is_folder(str(file.parent.parent))
+    assert durable._is_folder(str(file.parent))
+
+
+def test_folders_are_not_remembered_without_bound(tmp_path):
+    for number in range(durable._FOLDERS + 10):
+        assert not durable._is_folder(str(tmp_path / f"{number}"))
+    assert len(durable._folders) <= durable._FOLDERS
 
 
 @pytest.fixture

@@ -1,22 +1,32 @@
 """The server before the embedded AWS: what it passes on, and what it does not wait for or keep."""
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 import uvicorn
 
 from infra.laptop import server
-from infra.laptop.server import BoundedProtocol
+
+_seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer with what came."""
+    if scope["path"] == "/refused":
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    seen_before = _seen.get()
+    _seen.set(scope["path"])
+    await asyncio.sleep(0.5 if scope["path"] == "/slow" else 0)
     body = b""
     while True:
         message = await receive()
@@ -24,7 +34,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         if not message.get("more_body"):
             break
     told = {"raw_path": scope["raw_path"].decode(), "path": scope["path"], "body_bytes": len(body)}
-    content = json.dumps({**told, "query": scope["query_string"].decode()}).encode()
+    content = json.dumps({**told, "query": scope["query_string"].decode(), "seen": seen_before}).encode()
     length = [(b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": length})
     await send({"type": "http.response.body", "body": content})
@@ -32,7 +42,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    config = uvicorn.Config(echo, http=BoundedProtocol, ws="none", lifespan="off", log_level="warning")
+    config = server.configured(echo, lifespan="off", log_level="warning")
     running = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=running.run, args=([listener],))
@@ -53,6 +63,7 @@ def test_a_request_is_passed_on_as_it_was_sent(port):
             "path": "/a/b//c d+e",
             "query": "x=1%2B2&y",
             "body_bytes": len(body),
+            "seen": "nothing",
         }
     connection.close()
 
@@ -84,6 +95,24 @@ def test_a_later_head_that_does_not_come_ends_the_connection_too(port, monkeypat
     monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.3)
     connection.sendall(b"GET / HT")
     assert 0.2 < seconds_until_closed(connection) < 10
+
+
+def test_what_comes_during_an_answer_does_not_end_it(port, monkeypatch):
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.2)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.1)
+        connection.sendall(b"\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_nobody_reads_does_not_keep_the_connection(port, monkeypatch):
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.3)
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(b"PUT /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 403")
+    connection.sendall(b"a")
+    assert seconds_until_closed(connection) < 10
 
 
 def test_a_body_may_take_longer_than_a_head(port, monkeypatch):

@@ -186,6 +186,8 @@ def test_a_connection_that_the_server_closed_is_replaced(served, session, path):
         while path == "silently" and not _is_closed(session):
             pass
         assert server.connections == number
+    if path == "close":
+        assert not any(session._idle.values())
 
 
 def _is_closed(session: LeanSession) -> bool:
@@ -256,6 +258,13 @@ def test_an_answer_that_breaks_off_or_does_not_come_is_botocore_s_error(session,
         _ = session.send(a_request(url, later=True)).content
 
 
+def test_an_answer_that_breaks_off_is_not_taken_for_a_shorter_one(session):
+    with answering(HEAD + b"imag", lambda _: None) as url:
+        body = session.send(a_request(url, later=True)).raw
+        with pytest.raises(ConnectionClosedError):
+            body.read(1_000)
+
+
 def test_where_nobody_listens_the_error_is_botocore_s(session):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -302,6 +311,15 @@ def test_a_server_s_certificate_is_verified(certificate):
         with pytest.raises(SSLError):
             LeanSession(URLLib3Session(timeout=TIMEOUTS_S)).send(a_request(url))
         trusting.close()
+
+
+@pytest.mark.parametrize("name", ["missing.pem", ".", "empty.pem"])
+def test_certificates_that_cannot_be_read_are_botocore_s_error(tmp_path, name):
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(SSLError):
+        LeanSession(URLLib3Session(verify=str(tmp_path / name), timeout=TIMEOUTS_S)).send(
+            a_request("https://127.0.0.1:1")
+        )
 
 
 # ── what is left to botocore ───────────────────────────────────────────────────────────────────────────────
