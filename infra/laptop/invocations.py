@@ -113,18 +113,22 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
                 "durable": durable or {},
             },
         }
+        message, deadline = json.dumps(envelope).encode() + b"\n", time.monotonic() + timeout_s
         with self._lock:
-            is_cold = self._proc is None or self._proc.poll() is not None
-            if is_cold:
-                self._spawn()
-                self._cold = False
+            is_cold = self._proc is None
             try:
-                line = self._asked(json.dumps(envelope).encode() + b"\n", time.monotonic() + timeout_s)
-                response: dict[str, Any] = json.loads(line)
+                if not is_cold:
+                    is_cold = not self._took(message, deadline)
+                if is_cold:  # or it ended since its last invocation
+                    self._spawn()
+                    self._cold = False
+                    self._write(message, deadline)
+                response: dict[str, Any] = json.loads(self._answer(deadline))
             except (TimeoutError, OSError) as error:
                 process, self._proc = self._proc, None
-                lambda_runtime._signal(process)
-                lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
+                if process:  # which could be started
+                    lambda_runtime._signal(process)
+                    lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
                 if self._stderr_thread:  # it still reads what the worker wrote as it ended
                     self._stderr_thread.join(lambda_runtime._REAP_GRACE)
                 is_late = isinstance(error, TimeoutError)
@@ -133,20 +137,37 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
             printed = [self._drain_stderr(), response.get("log", "").rstrip("\n")]
             return {**response, "cold_start": is_cold, "log": "\n".join(filter(None, printed))}
 
-    def _asked(self, message: bytes, deadline: float) -> bytes:
-        """Write a line to the worker, and return the line that it answers.
+    def _took(self, message: bytes, deadline: float) -> bool:
+        """Write a line to the worker; tell whether it is still there to read it."""
+        try:
+            self._write(message, deadline)
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _write(self, message: bytes, deadline: float) -> None:
+        """Write a line to the worker.
 
         Raises:
-            TimeoutError: it did not by then.
+            TimeoutError: it did not read it by then.
             OSError: it has ended.
         """
-        stdin, stdout = _pipes(self._proc)
+        stdin, _ = _pipes(self._proc)
         left = memoryview(message)
         while left:
             try:
                 left = left[os.write(stdin, left) :]
             except BlockingIOError:  # what it has not read yet fills the pipe
                 _wait_for(stdin, select.POLLOUT, deadline)
+
+    def _answer(self, deadline: float) -> bytes:
+        """Return the line that the worker answers.
+
+        Raises:
+            TimeoutError: it did not by then.
+            OSError: it has ended.
+        """
+        _, stdout = _pipes(self._proc)
         chunks: list[bytes] = []
         while True:
             _wait_for(stdout, select.POLLIN, deadline)

@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import os
+import signal
 import threading
 import time
 import uuid
@@ -167,6 +168,25 @@ def test_the_last_lines_of_a_worker_that_was_ended_are_awaited(invoke_lean, monk
 def test_a_worker_that_dies_is_an_error_and_the_next_one_answers(invoke_lean):
     died = invoke_lean({"exit": True})
     assert died["body"]["errorType"] == "Runtime.HandlerError"
+    assert "pid" in invoke_lean({})["body"]
+
+
+@leaves_pipes_open
+@pytest.mark.parametrize("size", [0, 700_000])
+def test_a_worker_that_was_killed_between_two_invocations_is_replaced(invoke_lean, size):
+    pid = invoke_lean({})["body"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it is gone, and ministack has yet to find out
+    again = invoke_lean({"unused": "a" * size})
+    assert "error" not in again
+    assert again["body"]["pid"] != pid
+
+
+@leaves_pipes_open
+def test_a_worker_that_cannot_be_started_is_an_error(invoke_lean, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(lambda_runtime.Worker, "_spawn", Mock(side_effect=OSError("no process is left")))
+        assert invoke_lean({})["error"] is True
     assert "pid" in invoke_lean({})["body"]
 
 
