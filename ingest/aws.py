@@ -58,30 +58,6 @@ def read_object(path: str, s3: "boto3.client | None" = None) -> bytes:
     return content
 
 
-def sent(client: "boto3.client", operation: str, request: AWSPreparedRequest) -> dict[str, Any]:
-    """Send what `signed` returns by a client's connections and parser alone; return the parsed answer.
-
-    What botocore does besides for each request, such as finding the address anew, takes longer than decoding
-    a small image: see docs/decisions/0139-the-hot-requests-are-lean.md. There is one attempt, and no check of
-    the parameters.
-
-    Raises:
-        botocore.exceptions.ClientError: the service refused.
-        botocore.exceptions.BotoCoreError: it did not answer.
-        AttributeError: this release of botocore does not have what this needs, and nothing was sent.
-    """
-    ask = client._endpoint._do_get_response
-    model = client.meta.service_model.operation_model(operation)
-    answered, error = ask(request, model, {})
-    if error:
-        raise error
-    parsed: dict[str, Any]
-    response, parsed = answered
-    if response.status_code >= http.HTTPStatus.MULTIPLE_CHOICES:
-        raise ClientError(parsed, operation)
-    return parsed
-
-
 def signed(
     client: "boto3.client", method: str, url: str, headers: Mapping[str, str], body: bytes = b""
 ) -> AWSPreparedRequest:

@@ -40,7 +40,10 @@ def use_lean_session(client: "boto3.client") -> None:
 
 
 class LeanSession:
-    """Takes the place of botocore's `URLLib3Session`, with its settings. All threads may use it."""
+    """Takes the place of botocore's `URLLib3Session`, with its settings. All threads may use it.
+
+    The requests that a client makes by itself have headers of bytes, and stay with botocore's session.
+    """
 
     def __init__(self, usual: Any) -> None:
         """Take the session of a client.
@@ -150,11 +153,6 @@ class _Body(io.IOBase):
             else:
                 self._idle.append(self._connection)
         return data
-
-    def readinto(self, buffer: bytearray) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def stream(self, *_: Any) -> Iterator[bytes]:
         """Give the rest in one piece, as `AWSResponse` asks for it."""

@@ -1,5 +1,6 @@
 """Calls the endpoint and translates SageMaker's errors, or loads the model; sends outcomes to the queue."""
 
+import http
 import json
 import logging
 import math
@@ -10,11 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from ingest.aws import sent, signed
+from ingest.aws import signed
 from ingest.session import use_lean_session
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
 from workflow.breaker import Breaker
@@ -58,7 +60,7 @@ _SERVER_ERROR = 500
 
 
 class Runtime:
-    """SageMaker's runtime, asked with less work than by its client: see `ingest.aws.sent`."""
+    """SageMaker's runtime, asked with less work than by its client: see `_sent`."""
 
     def __init__(self, client: "boto3.client") -> None:
         self.client = client
@@ -76,8 +78,8 @@ class Runtime:
         }
         try:
             request = signed(self.client, "POST", self._url_of(EndpointName), headers, Body)
-            return sent(self.client, "InvokeEndpoint", request)
-        except AttributeError:  # a release of botocore without what `sent` needs
+            return _sent(self.client, "InvokeEndpoint", request)
+        except AttributeError:  # a release of botocore without what `_sent` needs
             answer: dict[str, Any] = self.client.invoke_endpoint(
                 EndpointName=EndpointName,
                 Body=Body,
@@ -95,6 +97,30 @@ class Runtime:
             )
             self._urls[name] = presigned.partition("?")[0]
         return self._urls[name]
+
+
+def _sent(client: "boto3.client", operation: str, request: AWSPreparedRequest) -> dict[str, Any]:
+    """Send a signed request by a client's connections and parser alone; return the parsed answer.
+
+    What botocore does besides for each request, such as finding the address anew, takes longer than decoding
+    a small image: see docs/decisions/0139-the-hot-requests-are-lean.md. There is one attempt, and no check of
+    the parameters.
+
+    Raises:
+        botocore.exceptions.ClientError: the service refused.
+        botocore.exceptions.BotoCoreError: it did not answer.
+        AttributeError: this release of botocore does not have what this needs, and nothing was sent.
+    """
+    ask = client._endpoint._do_get_response
+    model = client.meta.service_model.operation_model(operation)
+    answered, error = ask(request, model, {})
+    if error:
+        raise error
+    parsed: dict[str, Any]
+    response, parsed = answered
+    if response.status_code >= http.HTTPStatus.MULTIPLE_CHOICES:
+        raise ClientError(parsed, operation)
+    return parsed
 
 
 class Endpoint:

@@ -28,7 +28,7 @@ from ministack.services import s3
 from infra.laptop.changed import changed
 
 _FOLDERS = 4_096
-"""How many folders' real paths are kept."""
+"""How many folders are remembered."""
 _folders: dict[str, bool] = {}
 """Folders that were asked about, and whether they are there."""
 _SMALL_BYTES = 65_536

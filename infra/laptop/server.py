@@ -14,6 +14,8 @@ import uvicorn
 from ministack.core import tls
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from model.serving.deadline import Deadline
+
 HEAD_BYTES = 1_048_576
 """Most bytes that a connection may send before the head of a request is whole."""
 HEAD_TIMEOUT_S = 75.0
@@ -23,22 +25,23 @@ _GRACE_S = 3
 """Time for the requests in flight when the server is to stop."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedHeads(HttpToolsProtocol):
     """uvicorn's protocol, with the limits of a head. It would wait for ever, and keep all that comes."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    _deadline: Deadline
     _is_in_head = True
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._expect_a_head()
+        self._deadline = Deadline(transport, self.loop)
+        self._deadline.begin(HEAD_TIMEOUT_S)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request."""
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect_a_head()
+        if self.cycle is None or self.cycle.response_complete:
+            self._deadline.begin(HEAD_TIMEOUT_S)
         self._head_bytes += len(data)
         super().data_received(data)
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
@@ -47,7 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer."""
         self._is_in_head = False
-        self._expect_nothing()
+        self._deadline.end()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -57,23 +60,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._expect_nothing()
+        self._deadline.end()
         super().connection_lost(exc)
-
-    def _expect_a_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
-
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 def configured(application: Any, **where: Any) -> uvicorn.Config:
     """Return what uvicorn needs to serve an application; `where` are options of one server."""
     return uvicorn.Config(
         application,
-        http=BoundedProtocol,
+        http=BoundedHeads,
         loop="asyncio",
         ws="none",
         access_log=False,

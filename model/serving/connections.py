@@ -11,6 +11,8 @@ import h11
 from starlette.requests import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from model.serving.deadline import Deadline
+
 REQUEST_TIMEOUT_S = 35.0
 """Seconds from the first byte of a request, or from the start of the connection, to its last byte."""
 
@@ -23,33 +25,25 @@ _ARRIVING = (h11.IDLE, h11.SEND_BODY)
 class BoundedProtocol(H11Protocol):
     """uvicorn's protocol for HTTP/1.1 with a time limit for each request to arrive."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    _deadline: Deadline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._expect_a_request()
+        self._deadline = Deadline(transport, self.loop)
+        self._deadline.begin(REQUEST_TIMEOUT_S)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request."""
-        if self._deadline is None:
-            self._expect_a_request()
+        self._deadline.begin(REQUEST_TIMEOUT_S)
         super().data_received(data)
         if self.conn.their_state not in _ARRIVING:
-            self._expect_nothing()
+            self._deadline.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._expect_nothing()
+        self._deadline.end()
         super().connection_lost(exc)
-
-    def _expect_a_request(self) -> None:
-        self._deadline = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)
-
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class Refused(Exception):

@@ -148,10 +148,7 @@ def test_a_server_gets_and_gives_what_it_does_with_botocore_s_session(served, se
 def test_a_body_is_read_when_it_is_asked_for_in_parts_too(served, session):
     answer = session.send(a_request(f"{served[1]}/a", later=True))
     assert answer.raw.read(2) == b'{"'
-    buffer = bytearray(4)
-    assert answer.raw.readinto(buffer) == 4
-    assert bytes(buffer) == b"meth"
-    assert json.loads(b'{"meth' + answer.raw.read())["path"] == "/a"
+    assert json.loads(b'{"' + answer.raw.read())["path"] == "/a"
     assert answer.raw.read() == b""
 
 

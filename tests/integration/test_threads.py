@@ -40,14 +40,13 @@ def test_a_task_runs_in_the_thread_of_an_earlier_one(waiting):
 
 
 def test_there_are_as_many_threads_as_tasks_at_once_and_some_are_kept(waiting):
-    count = KEPT + 10
+    count, before = KEPT + 10, threading.active_count()
     together = threading.Barrier(count + 1)
     for _ in range(count):
         start(together.wait)
     together.wait(10)
     until(lambda: waiting() == KEPT)
-    before = threading.active_count()
-    until(lambda: threading.active_count() <= before)
+    until(lambda: threading.active_count() <= before + KEPT)
     together = threading.Barrier(KEPT + 1)
     for _ in range(KEPT):
         start(together.wait)
