@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ SIZES_PX = range(8, 1025)
 
 SCORES_TYPE = "application/vnd.scones.scores+json"
 """Content type of an endpoint's answer with `unfamiliarity` beside the probabilities."""
+PIXELS_TYPE = "application/x-npy"
+"""Content type of NumPy's file format, for the pixels of one or many images as one array. Scones' own
+container takes it."""
+STATE_FILE_MAX_BYTES = 150 * 1024
+"""Largest image that travels in the state, where its base64 has 200 KB; larger ones go through S3. A state
+may have 262,144 bytes. A PNG of 224 × 224 pixels of noise has 151,125."""
 
 _SIZE = re.compile(r"(\d{1,4})(?:x(\d{1,4}))?")
 
@@ -33,7 +40,7 @@ class ModelInput:
     jpeg_quality: int = 0
     """1 to 100; 0 stands for PNG, which is lossless."""
     content_type: str = "image/png"
-    """Content type of the request to the endpoint."""
+    """Content type of the request to the endpoint. With `PIXELS_TYPE`, the file is an array of pixels."""
 
     @classmethod
     def square(cls, size_px: int) -> "ModelInput":
@@ -60,6 +67,8 @@ class ModelInput:
         if not 0 <= jpeg_quality <= 100:
             raise ValueError(f"the JPEG quality must be 1 to 100, or 0 for PNG, not {jpeg_quality}")
         content_type = said.get("EndpointContentType") or f"image/{'jpeg' if jpeg_quality else 'png'}"
+        if jpeg_quality and content_type == PIXELS_TYPE:  # of the model's card, and the quality by hand
+            content_type = "image/jpeg"
         return cls(width_px, height_px, mode, jpeg_quality, content_type)
 
     def to_parameters(self) -> dict[str, str]:
@@ -90,8 +99,21 @@ class ModelInput:
         """Size of an image without compression."""
         return self.width_px * self.height_px * 3
 
+    @property
+    def quickest_content_type(self) -> str:
+        """The content type for Scones' own container; empty for the usual one.
+
+        Pixels take a third of the time of a PNG, and more room.
+        """
+        fits = (
+            len(npy_header((1, self.height_px, self.width_px, 3))) + self.pixel_bytes <= STATE_FILE_MAX_BYTES
+        )
+        return PIXELS_TYPE if fits and not self.jpeg_quality else ""
+
     def file_of(self, pixels: "Image.Image") -> bytes:
         """Return pixels as the file that the endpoint gets."""
+        if self.content_type == PIXELS_TYPE:
+            return npy_header((1, self.height_px, self.width_px, 3)) + pixels.tobytes()
         buffer = io.BytesIO()
         if self.jpeg_quality:
             pixels.save(buffer, "JPEG", quality=self.jpeg_quality)
@@ -99,6 +121,19 @@ class ModelInput:
             # A tenth larger than at the usual level, in half of the time.
             pixels.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
+
+
+@lru_cache
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the header of an `.npy` file of a uint8 array, so that numpy is not needed.
+
+    Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (version 1.0)
+    """
+    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode("ascii")
+    before = len(b"\x93NUMPY\x01\x00") + 2
+    padding = b" " * (-(before + len(described) + 1) % 64) + b"\n"
+    length = (len(described) + len(padding)).to_bytes(2, "little")
+    return b"\x93NUMPY\x01\x00" + length + described + padding
 
 
 def _parsed(text: str) -> Any:

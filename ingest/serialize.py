@@ -13,13 +13,9 @@ from ingest.aws import IncomingBucket, ModelInputs, connect_waiting_queue
 from ingest.image import PreparedImage, prepare_for
 from ingest.logs import StepLogger
 from ingest.metrics import StackMetrics
-from ingest.model_input import ModelInput
+from ingest.model_input import STATE_FILE_MAX_BYTES, ModelInput
 from ingest.upload import Upload
 from ingest.waiting import WaitingQueue
-
-STATE_BODY_MAX_CHARS = 200 * 1024
-"""Limit of an image in base64 that travels in the state; larger ones go through S3. A state may have 262,144
-bytes. A PNG of 224 × 224 pixels of noise has 201,500."""
 
 logger = StepLogger(service="serialize")
 metrics = StackMetrics("serialize")
@@ -81,10 +77,9 @@ def to_payload(
     The image is base64 text; `keep` stores one that is too large for the state, and returns its key.
     """
     file = form.file_of(prepared.pixels)
-    body = base64.b64encode(file).decode("ascii")
-    fits = len(body) <= STATE_BODY_MAX_CHARS
+    fits = len(file) <= STATE_FILE_MAX_BYTES
     return {
-        "body": body if fits else None,
+        "body": base64.b64encode(file).decode("ascii") if fits else None,
         "key": None if fits else keep(file),
         "content_type": form.content_type,
         "image": {**prepared.facts(), "serialize_ms": serialize_ms},

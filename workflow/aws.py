@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from ingest.aws import signed
+from ingest.model_input import PIXELS_TYPE, npy_header
 from ingest.session import use_lean_session
 from workflow.answers import PROBABILITIES, NotReadable, Scores, read_answer_to
 from workflow.breaker import Breaker
@@ -33,9 +34,6 @@ ENDPOINT_CONFIG = Config(
 
 ANSWER_MAX_BYTES = 80_000
 """Limit of one image's answer: 1,000 labels with their scores. A larger answer must not fill the state."""
-
-BATCH_TYPE = "application/x-npy"
-"""NumPy's file format, for the pixels of many images as one array. Scones' own container takes it."""
 
 BATCH_TIMEOUT_S = 25.0
 """Time for the endpoint's answer to a batch. A small instance takes half a second for a hundred images, and
@@ -183,7 +181,7 @@ class Endpoint:
             UnclearAnswer: as `classify`; or it did not answer to each image.
         """
         body = npy_header((len(images), size_px[1], size_px[0], 3)) + b"".join(images)
-        return self._ask(body, BATCH_TYPE, len(images))
+        return self._ask(body, PIXELS_TYPE, len(images))
 
     def _ask(self, body: bytes, content_type: str, images: int) -> list[Answer]:
         if left_s := self._breaker.left_s:
@@ -269,18 +267,6 @@ def connect_classifier(said: Mapping[str, str], timeout_s: float) -> Classifier:
     return Endpoint.connect(
         said["ENDPOINT_NAME"], said["ENDPOINT_ACCEPT"], said["ENDPOINT_SCORES"], timeout_s
     )
-
-
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return the header of an `.npy` file of a uint8 array, so that numpy is not needed.
-
-    Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (version 1.0)
-    """
-    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode("ascii")
-    before = len(b"\x93NUMPY\x01\x00") + 2
-    padding = b" " * (-(before + len(described) + 1) % 64) + b"\n"
-    length = (len(described) + len(padding)).to_bytes(2, "little")
-    return b"\x93NUMPY\x01\x00" + length + described + padding
 
 
 class NotSent(Exception):

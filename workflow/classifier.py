@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
+from ingest.model_input import PIXELS_TYPE
 from workflow.answers import Scores
 from workflow.errors import EndpointFault
 
@@ -59,6 +60,10 @@ class Scorer(Protocol):
         """Return the probabilities and the unfamiliarity, if it is told, of an image file."""
         ...
 
+    def score_npy(self, file: bytes) -> tuple[list[float], float | None]:
+        """Return the same of an `.npy` file with the pixels of one image."""
+        ...
+
     def score_pixels(
         self, images: Sequence[bytes], size_px: tuple[int, int]
     ) -> list[tuple[list[float], float | None]]:
@@ -78,14 +83,15 @@ class ModelInLambda:
         self._one_at_a_time = Lock()
 
     def classify(self, image: bytes, content_type: str) -> Answer:
-        """Return the answer to one image, which is recognised by its bytes.
+        """Return the answer to one image: its pixels, or a file, which is recognised by its bytes.
 
         Raises:
             EndpointFault: the model failed.
         """
+        score = self._scorer.score_npy if content_type == PIXELS_TYPE else self._scorer.score_file
         try:
             with self._one_at_a_time:
-                return self._answer(self._scorer.score_file(image))
+                return self._answer(score(image))
         except Exception as error:
             raise _fault(error) from error
 

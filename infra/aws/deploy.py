@@ -51,13 +51,14 @@ _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 _OF_OTHER_CLASSES = {
     "ClassesFile": "",
     "EndpointAccept": "application/json",
+    "EndpointContentType": "",
     "ModelVersion": "",
     "Temperature": "1",
     "EndpointScores": PROBABILITIES,
 }
 """Parameters of the endpoint that other classes belong to.
 
-It has another version and other scores, and may not answer with the content type of Scones' own container.
+It has another version and other scores, and may not have the content types of Scones' own container.
 """
 
 
@@ -190,10 +191,12 @@ def parameters_of_model(model: Path = DEFAULT_MODEL) -> dict[str, str]:
     """
     try:
         card = read_card(model)
+        form = ModelInput.from_mapping(card)
         return {
             **Policy.from_mapping(card).to_parameters(),
-            **ModelInput.from_mapping(card).to_parameters(),
+            **form.to_parameters(),
             "EndpointAccept": SCORES_TYPE,
+            "EndpointContentType": form.quickest_content_type,
         }
     except (UnusableModel, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error if isinstance(error, UnusableModel) else f"{CARD_FILE}: {error!r}"

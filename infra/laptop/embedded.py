@@ -66,9 +66,8 @@ from infra.laptop import (
 )
 from infra.laptop.lifeline import end_with_parent
 
-TASKS_AT_ONCE = 7
-"""Concurrent tasks of each Lambda. More only fill memory: a task is 5 to 100 ms of work, and a laptop has few
-cores. With fewer, cores are idle while Serialize waits for S3."""
+TASKS_AT_ONCE = min((os.cpu_count() or 1) + 2, 8)
+"""Concurrent tasks of each Lambda. More only fill memory: a task is 2 to 100 ms of work for one core."""
 
 TIMEOUT_SCALE = 8
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from infra.laptop.environment import Credentials
 from infra.laptop.lifeline import end_with_parent
+from infra.laptop.scheduling import run_without_interrupting
 from model.serving import serve
 
 if __name__ == "__main__":
     end_with_parent()
+    run_without_interrupting()
     home, *arguments = sys.argv[1:]
     sys.exit(serve.main(arguments, Credentials.of(Path(home)).model_path))

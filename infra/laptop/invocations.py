@@ -20,6 +20,8 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import stepfunctions
 
+from infra.laptop.scheduling import run_without_interrupting
+
 _END_BY_THEMSELVES = ("arn:aws:states:::lambda:invoke", "arn:aws:states:::sqs:sendMessage")
 """Resources of tasks that need no thread of their own."""
 _READ_BYTES = 1 << 20
@@ -89,6 +91,8 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
         super()._spawn()
         for pipe in _pipes(self._proc):
             os.set_blocking(pipe, False)
+        if self._proc:
+            run_without_interrupting(self._proc.pid)
 
     def invoke(
         self,

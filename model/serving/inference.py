@@ -1,5 +1,7 @@
 """A trained model, run by onnxruntime: `model.onnx` and `card.json` in one folder."""
 
+import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,14 @@ import onnxruntime
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UNFAMILIARITY, UnusableModel, read_card
+
+
+class NotPixels(Exception):
+    """The bytes are not an array of images of the model's size; `reason` is for machines."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,15 @@ class Model:
         """
         return self.answers(self.pixels_of(file))[0]
 
+    def score_npy(self, file: bytes) -> tuple[list[float], float | None]:
+        """Return the same of the image in an `.npy` file.
+
+        Raises:
+            NotPixels: it is no such file.
+        """
+        (scores,) = self.answers(read_npy(file, self.form))
+        return scores
+
     def score_pixels(
         self, images: Sequence[bytes], size_px: tuple[int, int]
     ) -> list[tuple[list[float], float | None]]:
@@ -112,3 +131,28 @@ class Model:
         for start in range(0, len(images), RUN_IMAGES):
             answers = self.session.run(outputs, {"images": images[start : start + RUN_IMAGES]})
             yield [answer.tolist() for answer in answers]
+
+
+def read_npy(file: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
+    """Return the (n, height, width, 3) uint8 images of an `.npy` file, without copying them.
+
+    Raises:
+        NotPixels: it is not such a file. This is checked before anything is allocated.
+    """
+    stream = io.BytesIO(file)
+    try:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("its version is not 1.0")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:
+        # The header is a Python literal: parsing is safe, but can raise any exception.
+        first_line = str(error).partition("\n")[0]
+        raise NotPixels("corrupt", f"not an .npy file: {first_line[:200]}") from error
+    wanted = (form.height_px, form.width_px, 3)
+    if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
+        raise NotPixels(
+            "wrong_shape", f"expected uint8 (n, {form.height_px}, {form.width_px}, 3), got {dtype} {shape}"
+        )
+    if isinstance(shape[0], bool) or shape[0] < 0 or len(file) - stream.tell() != math.prod(shape):
+        raise NotPixels("corrupt", f"{len(file):,} bytes are not {shape[0]} images")
+    return np.frombuffer(file, np.uint8, offset=stream.tell()).reshape(shape)

@@ -10,11 +10,11 @@ In a container, SM_MODEL_DIR (/opt/ml/model) and SAGEMAKER_BIND_TO_PORT (8080) n
     POST /invocations                   one image or a batch of them → JSON
     POST /endpoints/NAME/invocations    the same as boto3's `sagemaker-runtime` client calls it
 
-One image travels as its bytes (`image/png`, `image/jpeg` or `application/x-image`) and is answered with a
-list of k probabilities, in the order of the card's classes: what the built-in algorithm speaks. A batch
-travels as NumPy's own file format (`application/x-npy`): uint8, (n, height, width, 3), already prepared by
-`ingest.image.prepare_for`; it is answered with a list of n such lists. Each answer names the model's version
-in the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
+An image travels as its bytes (`image/png`, `image/jpeg` or `application/x-image`) and is answered with a
+list of k probabilities, in the order of the card's classes: what the built-in algorithm speaks. One or many
+travel as NumPy's own file format (`application/x-npy`): uint8, (n, height, width, 3), already prepared by
+`ingest.image.prepare_for`; they are answered with a list of n such lists. Each answer names the model's
+version in the header `X-Amzn-SageMaker-Custom-Attributes`. Errors are JSON: `{"reason", "detail"}`.
 
 A request whose `Accept` names `application/vnd.scones.scores+json` gets `{"probabilities", "unfamiliarity"}`
 in place of each list, if the model tells the unfamiliarity. The answer's Content-Type says which of the two
@@ -24,9 +24,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inferenc
 """
 
 import asyncio
-import io
 import logging
-import math
 import os
 import re
 import signal
@@ -39,8 +37,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -48,14 +44,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.errors import RejectedImage
-from ingest.model_input import SCORES_TYPE, ModelInput
+from ingest.model_input import PIXELS_TYPE, SCORES_TYPE
 from model.files import PROBABILITIES, UNFAMILIARITY, UnusableModel
 from model.serving.connections import BoundedProtocol, Refused, listen, read_body
-from model.serving.inference import Model
+from model.serving.inference import Model, NotPixels, read_npy
 from model.serving.loopback import LoopbackOnly
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "application/x-image"})
-BATCH_TYPE = "application/x-npy"
 MAX_BODY_BYTES = 6_291_456
 """Source: BodyBlob in botocore's service model of `sagemaker-runtime`."""
 MAX_IN_FLIGHT = 128
@@ -79,7 +74,7 @@ def custom_attributes(model_version: str) -> str:
 def answer(
     model: Model, content_type: str, body: bytes, with_unfamiliarity: bool
 ) -> list[Any] | dict[str, Any]:
-    """Return one image's probabilities, or those of each image of a batch.
+    """Return one image's probabilities, or a list of those of each image of an array.
 
     With unfamiliarity, each list of probabilities is the entry of an object that has both.
 
@@ -87,14 +82,17 @@ def answer(
         Refused: the body is not what its content type says.
         RejectedImage: the image is at fault.
     """
-    is_batch = content_type == BATCH_TYPE
-    pixels = read_batch(body, model.form) if is_batch else model.pixels_of(body)
+    is_array = content_type == PIXELS_TYPE
+    try:
+        pixels = read_npy(body, model.form) if is_array else model.pixels_of(body)
+    except NotPixels as error:
+        raise Refused(400, error.reason, str(error)) from error
     answers: list[Any]
     if with_unfamiliarity:
         answers = [{PROBABILITIES: row, UNFAMILIARITY: value} for row, value in model.answers(pixels)]
     else:
         answers = model.probabilities(pixels)
-    return answers if is_batch else answers[0]
+    return answers if is_array else answers[0]
 
 
 def accepts_scores(accept: str) -> bool:
@@ -104,33 +102,6 @@ def accepts_scores(accept: str) -> bool:
         name.strip() == SCORES_TYPE and not any(_NOT_ACCEPTED.fullmatch(one.strip()) for one in parameters)
         for name, *parameters in ranges
     )
-
-
-def read_batch(body: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
-    """Return the (n, height, width, 3) uint8 images of an `.npy` file, without copying them.
-
-    Raises:
-        Refused: it is not such a file. This is checked before anything is allocated.
-    """
-    stream = io.BytesIO(body)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("its version is not 1.0")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:
-        # The header is a Python literal: parsing is safe, but can raise any exception.
-        first_line = str(error).partition("\n")[0]
-        raise Refused(400, "corrupt", f"the batch is not an .npy file: {first_line[:200]}") from error
-    wanted = (form.height_px, form.width_px, 3)
-    if dtype != np.uint8 or fortran_order or len(shape) != 4 or shape[1:] != wanted:
-        raise Refused(
-            400,
-            "wrong_shape",
-            f"expected uint8 (n, {form.height_px}, {form.width_px}, 3), got {dtype} {shape}",
-        )
-    if isinstance(shape[0], bool) or shape[0] < 0 or len(body) - stream.tell() != math.prod(shape):
-        raise Refused(400, "corrupt", f"{len(body):,} bytes are not {shape[0]} images")
-    return np.frombuffer(body, np.uint8, offset=stream.tell()).reshape(shape)
 
 
 class Service:
@@ -187,8 +158,8 @@ class Service:
         if self._in_flight > MAX_IN_FLIGHT:
             raise Refused(503, "busy", f"{MAX_IN_FLIGHT} requests are waiting already")
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in IMAGE_TYPES | {BATCH_TYPE}:
-            accepted = ", ".join(sorted(IMAGE_TYPES | {BATCH_TYPE}))
+        if content_type not in IMAGE_TYPES | {PIXELS_TYPE}:
+            accepted = ", ".join(sorted(IMAGE_TYPES | {PIXELS_TYPE}))
             raise Refused(415, "unsupported_content_type", f"{content_type!r}; send one of {accepted}")
         body = await read_body(request, MAX_BODY_BYTES)
         loop = asyncio.get_running_loop()

@@ -101,6 +101,7 @@ def test_other_classes_are_those_of_an_unknown_version() -> None:
     assert wanted_parameters(given, {}) == {
         **given,
         "EndpointAccept": "application/json",
+        "EndpointContentType": "",
         "ClassesFile": "",
         "ModelVersion": "",
         "Temperature": "1",

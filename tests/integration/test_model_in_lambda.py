@@ -3,6 +3,7 @@
 import base64
 import io
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from analytics.lake.schema import row_from_message
 from infra.aws.deploy import parameters_of_model
 from ingest.image import prepare_for
-from ingest.model_input import ModelInput
+from ingest.model_input import PIXELS_TYPE, ModelInput
 from model.data.drawings import draw
 from model.files import DEFAULT_MODEL
 from model.serving.inference import Model
@@ -105,7 +106,11 @@ OWN = ("endpoint", "classify_ms", "serialize_ms", "decided_at")
 """Columns in which the rows differ."""
 
 
-def test_the_same_image_makes_the_same_row(rows_of: Callable[[str], Rows]) -> None:
+@pytest.mark.parametrize("form", [FORM, ModelInput.from_mapping({**PARAMETERS, "EndpointContentType": ""})])
+def test_the_same_image_makes_the_same_row(
+    rows_of: Callable[[str], Rows], monkeypatch: pytest.MonkeyPatch, form: ModelInput
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "FORM", form)
     of_endpoint, of_lambda = rows_of("Endpoint"), rows_of("Lambda")
     assert {row["endpoint"] for row in of_endpoint} == {"scones"}
     assert {row["endpoint"] for row in of_lambda} == {NO_ENDPOINT}
@@ -132,6 +137,8 @@ class Scorer:
     def score_file(self, file: bytes) -> Any:
         raise AssertionError("not in a batch")
 
+    score_npy = score_file
+
     def score_pixels(self, images: Any, size_px: tuple[int, int]) -> Any:
         assert (images, size_px) == ([b"one", b"two"], (1, 1))
         return [([0.1, 0.9], 0.2), ([0.8, 0.2], None)]
@@ -151,14 +158,17 @@ class Broken:
     def score_file(self, file: bytes) -> Any:
         raise RuntimeError("out of order")
 
+    score_npy = score_file
+
     def score_pixels(self, images: Any, size_px: tuple[int, int]) -> Any:
         raise RuntimeError("out of order")
 
 
 def test_a_model_that_fails_is_a_fault_as_one_behind_an_endpoint() -> None:
     broken = ModelInLambda(Broken())
-    with pytest.raises(EndpointFault, match="the model in the Lambda failed: RuntimeError: out of order"):
-        broken.classify(b"", "image/png")
+    for content_type in ("image/png", PIXELS_TYPE):
+        with pytest.raises(EndpointFault, match="the model in the Lambda failed: RuntimeError: out of order"):
+            broken.classify(b"", content_type)
     with pytest.raises(EndpointFault, match="out of order"):
         broken.classify_batch([b""], (32, 32))
 

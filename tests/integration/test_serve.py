@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from ingest.model_input import PIXELS_TYPE, ModelInput
 from model.data.drawings import draw
 from model.files import UnusableModel
 from model.serving.inference import Model
@@ -163,6 +164,13 @@ def test_an_image_scores_the_same_alone_and_in_a_batch(endpoint):
     alone = send(endpoint, encoded((90, 100, 110)), "image/png").json()
     batch = send(endpoint, npy(flat(RED, (90, 100, 110))), "application/x-npy").json()
     assert batch[1] == pytest.approx(alone, abs=1e-6)
+
+
+def test_the_pixels_of_one_image_are_a_batch_of_one(endpoint):
+    form = ModelInput(32, 32, content_type=PIXELS_TYPE)
+    file = form.file_of(Image.new("RGB", (32, 32), RED))
+    (answered,) = send(endpoint, file, PIXELS_TYPE).json()
+    assert answered == pytest.approx(send(endpoint, encoded(RED), "image/png").json(), abs=1e-6)
 
 
 def test_an_empty_batch_is_answered_with_an_empty_list(endpoint):

@@ -160,20 +160,17 @@ def predictor(stack: Stack) -> Callable[[bytes], tuple[PreparedImage | None, Exp
             image = prepare_for(form, data)
         except RejectedImage as rejected:
             return None, ExpectedOutcome(Outcome.REJECTED, reasons=frozenset({rejected.reason}))
-        return image, _answer(endpoint, form.file_of(image.pixels), policy)
+        answer = endpoint.classify(form.file_of(image.pixels), form.content_type)
+        decided = decide(answer.scores, policy)
+        return image, ExpectedOutcome(
+            decided.outcome,
+            decided.label,
+            decided.confidence,
+            frozenset({decided.reason}),
+            decided.unfamiliarity,
+        )
 
     return predict
-
-
-def _answer(endpoint: Endpoint, image: bytes, policy: Policy) -> ExpectedOutcome:
-    decided = decide(endpoint.classify(image, "image/png").scores, policy)
-    return ExpectedOutcome(
-        decided.outcome,
-        decided.label,
-        decided.confidence,
-        frozenset({decided.reason}),
-        decided.unfamiliarity,
-    )
 
 
 def put(run: Run, drops: Iterable[Drop]) -> dict[Name, Drop]:

@@ -25,14 +25,11 @@ from botocore.credentials import Credentials
 
 from analytics.lake.columns import PREFIX
 from analytics.lake.order import generation_of
-from infra.aws.deploy import parameters_of_model
 from infra.stack import REGION
 from ingest.image import PreparedImage
-from ingest.model_input import ModelInput
 from tests.torture.faults import Fault, Lasts, Reply, Seam
 from tests.torture.plan import Injection
 
-_FORM = ModelInput.from_mapping(parameters_of_model())
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 _NOT_PASSED_ON = _HOP_BY_HOP | {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 _TIMEOUT_S = 60
@@ -66,18 +63,17 @@ class Script:
     def inject(self, number: int, key: str, image: PreparedImage, injection: Injection) -> None:
         """Inject a fault into every request about an image."""
         self._by_key[key] = number, injection
-        for body in (_FORM.file_of(image.pixels), image.pixels.tobytes()):
-            self._by_pixels[_digest(body)] = number, injection
+        self._by_pixels[_digest(image.pixels.tobytes())] = number, injection
 
     def for_read(self, key: str) -> Fault | None:
         """Return the fault of a read of this object."""
         return self._for(Seam.READ, [self._by_key[key]] if key in self._by_key else [])
 
-    def for_invocation(self, bodies: Iterable[bytes]) -> dict[int, Fault]:
-        """Return the faults of an invocation with these images: index → fault."""
+    def for_invocation(self, images: Iterable[bytes]) -> dict[int, Fault]:
+        """Return the faults of an invocation with the pixels of these images: index → fault."""
         found = {}
-        for place, body in enumerate(bodies):
-            known = self._by_pixels.get(_digest(body))
+        for place, pixels in enumerate(images):
+            known = self._by_pixels.get(_digest(pixels))
             if known and (fault := self._for(Seam.INVOKE, [known])):
                 found[place] = fault
         return found
@@ -311,24 +307,23 @@ class _Model(_Handler):
     def do(self) -> None:
         body = self.body()
         upstream = self.server.proxy.model_upstream
-        is_batch = self.headers.get("content-type") == "application/x-npy"
-        faults = self.script.for_invocation(_images_of(body) if is_batch else [body])
+        faults = self.script.for_invocation(_images_of(body))
         for fault in faults.values():
             if not fault.scores:
                 self.apply(fault, upstream, body)
                 return
         response, answer = self.ask(upstream, body)
         if faults and response.status == 200:
-            answer = _with_other_scores(answer, faults, is_batch=is_batch)
+            answer = _with_other_scores(answer, faults)
         self.pass_on(response, answer)
 
 
-def _with_other_scores(answer: bytes, faults: Mapping[int, Fault], *, is_batch: bool) -> bytes:
-    scores = json.loads(answer) if is_batch else [json.loads(answer)]
+def _with_other_scores(answer: bytes, faults: Mapping[int, Fault]) -> bytes:
     texts = [
-        faults[place].scores if place in faults else json.dumps(each) for place, each in enumerate(scores)
+        faults[place].scores if place in faults else json.dumps(each)
+        for place, each in enumerate(json.loads(answer))
     ]
-    return (f"[{','.join(map(str, texts))}]" if is_batch else str(texts[0])).encode()
+    return f"[{','.join(map(str, texts))}]".encode()
 
 
 def _images_of(batch: bytes) -> list[bytes]:

@@ -15,12 +15,12 @@ from analytics.lake.schema import row_from_message
 from ingest import serialize
 from ingest.errors import RejectedImage
 from ingest.image import prepare
-from ingest.model_input import ModelInput
+from ingest.model_input import ModelInput, npy_header
 from ingest.waiting import WaitingQueue
 from tests.builders import FakeContext, a_picture, an_event, jpeg_bytes, noise, png_bytes
 from workflow import classify, classify_batch, decide
 from workflow.answers import Scores
-from workflow.aws import NotSent, ResultsQueue, WaitingImages, npy_header
+from workflow.aws import NotSent, ResultsQueue, WaitingImages
 from workflow.batch import ATTEMPTS, REQUEST_MAX_BYTES, Steps
 from workflow.classifier import Answer
 from workflow.errors import EndpointBusy, EndpointFault

@@ -1,6 +1,7 @@
 """ingest.model_input and what ingest.image makes of it: sizes, shapes, resize modes, file formats."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from ingest.image import RESAMPLING, prepare_for
-from ingest.model_input import CROP, PAD, RESIZE_MODES, SQUEEZE, ModelInput
+from ingest.model_input import CROP, PAD, PIXELS_TYPE, RESIZE_MODES, SQUEEZE, STATE_FILE_MAX_BYTES, ModelInput
 from tests.builders import a_picture, encoded, noise, png_bytes
 
 
@@ -135,6 +136,14 @@ def test_brightness_and_sharpness_are_the_mean_and_the_variance_of_the_laplacian
             {"ImageSizePx": "8", "JpegQuality": "100"},
             ModelInput(8, 8, jpeg_quality=100, content_type="image/jpeg"),
         ),
+        (
+            {"ImageSizePx": "32", "EndpointContentType": "application/x-npy"},
+            ModelInput(32, 32, content_type="application/x-npy"),
+        ),
+        (
+            {"ImageSizePx": "32", "JpegQuality": "90", "EndpointContentType": "application/x-npy"},
+            ModelInput(32, 32, jpeg_quality=90, content_type="image/jpeg"),
+        ),
         ({"image_size_px": 32}, ModelInput(32, 32)),
         ({"image_size_px": [320, 240], "resize_mode": "pad"}, ModelInput(320, 240, PAD)),
     ],
@@ -169,6 +178,32 @@ def test_another_form_is_refused(said, why):
 def test_a_card_and_the_template_s_parameters_carry_the_same_form(form):
     assert ModelInput.from_mapping(form.to_card()) == form
     assert ModelInput.from_mapping(form.to_parameters()) == form
+
+
+def test_pixels_travel_as_numpy_writes_them():
+    picture = noise(40, 30)
+    file = ModelInput(40, 30, content_type=PIXELS_TYPE).file_of(picture)
+    written = io.BytesIO()
+    np.save(written, np.asarray(picture)[np.newaxis])
+    assert file == written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"),
+    [
+        (ModelInput(32, 32), PIXELS_TYPE),
+        (ModelInput(224, 224), PIXELS_TYPE),
+        (ModelInput(320, 160), ""),  # 153,600 bytes, and the header
+        (ModelInput(319, 160), PIXELS_TYPE),
+        (ModelInput(1024, 1024), ""),
+        (ModelInput(32, 32, jpeg_quality=90, content_type="image/jpeg"), ""),
+    ],
+)
+def test_pixels_travel_as_they_are_where_nothing_is_lost_and_they_fit_into_the_state(form, content_type):
+    assert form.quickest_content_type == content_type
+    if content_type:
+        quick = replace(form, content_type=content_type)
+        assert len(quick.file_of(noise(*form.size_px))) <= STATE_FILE_MAX_BYTES
 
 
 def test_a_file_is_a_png_or_a_jpeg_of_the_quality():

@@ -108,7 +108,7 @@ def test_a_parameter_has_a_description_and_a_range(name):
 
 def test_what_the_model_s_card_says_has_no_default_and_everything_else_has_one():
     optional = {"ModelVersion", "EndpointAccept", "EndpointScores", "ResizeMode", "Temperature"}
-    optional |= {"UnfamiliarityThreshold", "ClassesFile", "JpegQuality"}
+    optional |= {"UnfamiliarityThreshold", "ClassesFile", "JpegQuality", "EndpointContentType"}
     needed = {name for name in PARAMETERS if "Default" not in PARAMETERS[name]}
     assert needed == parameters_of_model().keys() - optional
 

@@ -202,8 +202,9 @@ def _asked(runtime: Any, name: str, given: dict[str, str], model: Path) -> "Aske
 
     of_card = {}
     if "ClassNames" not in given:
-        # The plain list of probabilities: what is asked may be another container with the same classes.
-        given = {**parameters_of_model(model), "EndpointAccept": "application/json", **given}
+        # A PNG, and the plain list of probabilities: it may be another container with the same classes.
+        plain = {"EndpointAccept": "application/json", "EndpointContentType": ""}
+        given = {**parameters_of_model(model), **plain, **given}
         card = read_card(model)
         of_card = {name: card[name] for name in ("target_precision",) if name in card}
     settings = Settings.of(given)
