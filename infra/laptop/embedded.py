@@ -65,6 +65,7 @@ from infra.laptop import (
     windows,
 )
 from infra.laptop.lifeline import end_with_parent
+from infra.laptop.scheduling import stay_on_one_core
 
 TASKS_AT_ONCE = min((os.cpu_count() or 1) + 2, 8)
 """Concurrent tasks of each Lambda. More only fill memory: a task is 2 to 100 ms of work for one core."""
@@ -83,6 +84,7 @@ _KEYS = ("Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
 
 def main() -> None:
     """Run until SIGTERM, or the end of the supervisor. The environment sets ministack up."""
+    stay_on_one_core()
     end_with_parent()
     app.app = guard.guarded(app.app)
     lambda_runtime._PYTHON_WORKER_SCRIPT = invocations.lean(lambda_runtime._PYTHON_WORKER_SCRIPT)

@@ -19,6 +19,7 @@ from ministack.core.responses import error_response_json, get_account_id, json_r
 from ministack.services import athena, glue, s3
 
 from infra.laptop.athena_writes import Write, write_of
+from infra.laptop.scheduling import on_all_cores
 from localathena.statements import first_word
 
 _PAGE = 1000
@@ -194,6 +195,7 @@ async def _written(
     return Result(scanned_bytes=scanned_bytes, update_count=len(rows), manifest=write.manifest)
 
 
+@on_all_cores()
 def read_rows(sql: str, database: str, parameters: Sequence[str]) -> tuple[Any, Any, int]:
     """Return the columns of a query, its rows with DuckDB's values, and the bytes that it read.
 

@@ -20,7 +20,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import stepfunctions
 
-from infra.laptop.scheduling import run_without_interrupting
+from infra.laptop.scheduling import on_all_cores, run_without_interrupting
 
 _END_BY_THEMSELVES = ("arn:aws:states:::lambda:invoke", "arn:aws:states:::sqs:sendMessage")
 """Resources of tasks that need no thread of their own."""
@@ -88,7 +88,8 @@ class LeanWorker(lambda_runtime.Worker):  # type: ignore[misc]
     _proc: subprocess.Popen[str] | None
 
     def _spawn(self) -> None:
-        super()._spawn()
+        with on_all_cores():
+            super()._spawn()
         for pipe in _pipes(self._proc):
             os.set_blocking(pipe, False)
         if self._proc:
