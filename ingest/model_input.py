@@ -114,6 +114,10 @@ class ModelInput:
         """Return pixels as the file that the endpoint gets."""
         if self.content_type == PIXELS_TYPE:
             return npy_header((1, self.height_px, self.width_px, 3)) + pixels.tobytes()
+        return self.picture_of(pixels)
+
+    def picture_of(self, pixels: "Image.Image") -> bytes:
+        """Return pixels as a JPEG of the quality, or a PNG: what the model sees, for people."""
         buffer = io.BytesIO()
         if self.jpeg_quality:
             pixels.save(buffer, "JPEG", quality=self.jpeg_quality)

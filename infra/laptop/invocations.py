@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -208,10 +209,8 @@ def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, flo
     ministack starts a thread for each task. What ends by itself runs in the caller's: a Lambda, whose worker
     is ended when its own time is up, and a message for a queue. A result that comes too late does not count.
     """
-    turns: defaultdict[str | None, threading.Semaphore] = defaultdict(
-        partial(threading.Semaphore, tasks_at_once)
-    )
-    making = threading.Lock()  # two threads would make two semaphores for one Lambda
+    turns: defaultdict[str | None, SimpleQueue[None]] = defaultdict(partial(_turns, tasks_at_once))
+    making = threading.Lock()  # two threads would make two queues for one Lambda
     run_in_a_thread = stepfunctions._invoke_resource_with_timeout
 
     def wrapped(resource: str, arguments: Any, timeout_s: float) -> Any:
@@ -219,7 +218,8 @@ def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, flo
         function = arguments.get("FunctionName") if isinstance(arguments, dict) else None
         with making:
             turn = turns[function]
-        with turn:
+        turn.get()
+        try:
             if not resource.startswith(_END_BY_THEMSELVES):
                 return run_in_a_thread(resource, arguments, within_s)
             started = time.monotonic()
@@ -229,5 +229,15 @@ def bounded(tasks_at_once: int, timeout_scale: float) -> Callable[[str, Any, flo
                 if time.monotonic() - started > within_s:
                     why = f"Task timed out after {timeout_s} seconds"
                     raise stepfunctions._ExecutionError("States.Timeout", why) from None
+        finally:
+            turn.put(None)
 
     return wrapped
+
+
+def _turns(count: int) -> "SimpleQueue[None]":
+    """Return a semaphore: `get` takes a turn, `put` gives it back. `threading.Semaphore` is in Python."""
+    turns: SimpleQueue[None] = SimpleQueue()
+    for _ in range(count):
+        turns.put(None)
+    return turns

@@ -14,8 +14,8 @@ from ministack.services import s3, stepfunctions
 
 from infra.laptop.changed import changed
 
-KEPT = 64
-"""How many threads wait for a task at most; others end."""
+KEPT = 512
+"""How many threads wait for a task at most; others end. In a burst, each execution that waits has one."""
 
 _Task = tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]
 

@@ -325,7 +325,7 @@ def _seen(
         prepared = prepare_for(form, data)
     except RejectedImage as rejected:
         return Seen(b"", {}, str(rejected)), None
-    return Seen(form.file_of(prepared.pixels), prepared.facts()), prepared.pixels
+    return Seen(form.picture_of(prepared.pixels), prepared.facts()), prepared.pixels
 
 
 def _nearest(looking: "Future[tuple[Seen, Image | None]]", model: Path) -> "list[Neighbour]":

@@ -15,13 +15,19 @@ import numpy as np
 from PIL import Image
 
 from ingest import serialize
+from ingest.model_input import PIXELS_TYPE
 from ingest.upload import Upload
 from tests.builders import FakeContext, an_event
 from workflow import classify
 from workflow.aws import Endpoint
 
 IMAGES = 500
-ENVIRONMENT = {"ImageSizePx": "32", "AWS_DEFAULT_REGION": "us-east-1", "WAITING_IMAGES_URL": ""}
+ENVIRONMENT = {
+    "ImageSizePx": "32",
+    "EndpointContentType": PIXELS_TYPE,
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "WAITING_IMAGES_URL": "",
+}
 
 
 class Answering:

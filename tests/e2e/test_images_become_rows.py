@@ -27,6 +27,7 @@ from analytics.report.cost import Load, by_events
 from analytics.report.prices import read_prices
 from infra.cli.terminal import progress_bar
 from infra.demo_images import write_images
+from infra.laptop.scheduling import FEW_CORES
 from infra.operations.answers import engine
 from infra.operations.audit import reconciled_in_athena, reconciled_of
 from infra.operations.drop import Dropped, Settled, drop, settle
@@ -97,6 +98,18 @@ def test_the_table_s_files_are_in_the_folder_that_a_drop_watches(stack: Stack, s
     folder = folder_of(Path(stack.home), stack.account_id, stack.results_bucket) / PREFIX
     day = datetime.now(UTC).date()
     assert any(f"dt={each}:" in state_of(folder) for each in (day, day - timedelta(days=1)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems schedule on their own")
+def test_lambdas_have_every_core_and_interrupt_nothing(stack: Stack, settled: Settled) -> None:
+    cores = os.sched_getaffinity(0)
+    assert len(os.sched_getaffinity(stack.pids["aws"])) == (1 if len(cores) <= FEW_CORES else len(cores))
+    children = Path(f"/proc/{stack.pids['aws']}/task").glob("*/children")
+    lambdas = [int(pid) for file in children for pid in file.read_text(encoding="ascii").split()]
+    assert len(lambdas) >= 4
+    for pid in (*lambdas, stack.pids["endpoint"]):
+        assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+        assert os.sched_getaffinity(pid) == cores
 
 
 def test_each_broken_image_is_rejected_for_its_own_reason(
