@@ -158,6 +158,11 @@ class Endpoint:
         """Whether it was busy just now, so that every request is refused without asking."""
         return self._breaker.left_s > 0
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether its last answer was that it is busy, and it may be asked again."""
+        return self._breaker.is_on_trial
+
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the endpoint's answer to one image.
 

@@ -5,6 +5,7 @@ would give. A fault that affects every image is the endpoint's: it is raised, an
 """
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +159,22 @@ class Steps:
                 yield _failed(error)
 
     def _answers(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
+        """Let one image ask first, any of them, where the endpoint was busy the last time.
+
+        There may be an image for which it is always busy, because it takes too long. With all at once, it
+        would hold up the same others each time, and other batches as well, while the endpoint is left alone.
+        """
+        if not self.endpoint.is_on_trial:
+            return self._answers_to_all(images)
+        place = random.randrange(len(images))
+        first = self._ask(images[place])
+        if isinstance(first, EndpointBusy):
+            return [first] * len(images)
+        others = [*images[:place], *images[place + 1 :]]
+        answers = self._answers_to_all(others) if others else []
+        return [*answers[:place], first, *answers[place:]]
+
+    def _answers_to_all(self, images: Sequence[PreparedImage]) -> list[Answer | Exception]:
         """Send the whole batch, in requests of bounded size; where that fails, each image on its own.
 
         This serves an endpoint that takes single images only, such as SageMaker's built-in algorithm. It also

@@ -24,6 +24,11 @@ class Breaker:
         """Seconds for which not to ask; 0 if the endpoint may be asked."""
         return max(0.0, self._open_until - self._clock()) if self._pause_s else 0.0
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether the pause is over, and the endpoint has not answered since."""
+        return bool(self._pause_s) and not self.left_s
+
     def answered(self) -> None:
         """Note that the endpoint answered, if only with an error of the model."""
         self._pause_s = 0.0

@@ -39,6 +39,11 @@ class Classifier(Protocol):
         """Whether it was busy just now, so that every request is refused without asking."""
         ...
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether its last answer was that it is busy, and it may be asked again."""
+        ...
+
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the answer to one image."""
         ...
@@ -75,7 +80,7 @@ class ModelInLambda:
     """A model that runs in the process of the Lambda, in place of an endpoint."""
 
     name = NO_ENDPOINT
-    is_left_alone = False
+    is_left_alone = is_on_trial = False
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from infra.aws.changes import DeployFailed
 from ingest.model_input import ModelInput
-from workflow.policy import CLASSES_MAX_BYTES, PARAMETERS, Policy
+from workflow.policy import CLASSES_MAX_BYTES, PARAMETERS, Policy, for_another_model
 
 OF_AN_ENDPOINT = (
     *PARAMETERS,
@@ -94,7 +94,7 @@ def ensure_possible(parameters: Mapping[str, str], read: Callable[[str], bytes] 
         return
     if challenger == parameters.get("EndpointName"):
         raise DeployFailed(f"ChallengerEndpointName: {challenger!r} is the endpoint in use")
-    whole = {**parameters, "ModelVersion": "", **settings_of(parameters)}
+    whole = {**for_another_model(parameters), **settings_of(parameters)}
     try:
         Policy.from_mapping(whole, read)
         ModelInput.from_mapping(whole)

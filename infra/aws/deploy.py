@@ -25,7 +25,7 @@ from infra.aws.stage import NO_STAGE, Stage
 from infra.installation import state_folder
 from infra.stack import NotUp, Stack, parameters_of
 from ingest.aws import read_object
-from ingest.model_input import SCORES_TYPE, ModelInput
+from ingest.model_input import PIXELS_TYPE, SCORES_TYPE, ModelInput
 from model.files import CARD_FILE, DEFAULT_MODEL, UnusableModel, read_card
 from workflow.answers import PROBABILITIES
 from workflow.classifier import IN_LAMBDA
@@ -47,6 +47,8 @@ MARKER = "ClassThresholds"
 """Parameter that identifies a stack of Scones. A stack of the same name without it is left alone."""
 
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
+
+NO_PARAMETERS: Mapping[str, str] = {}
 
 _OF_OTHER_CLASSES = {
     "ClassesFile": "",
@@ -246,7 +248,7 @@ def plan_deployment(
     if not stack and not model:
         of_model = parameters_of_model()
     s3 = session.client("s3")
-    wanted = wanted_parameters(given, of_model)
+    wanted = wanted_parameters(given, of_model, present)
     if challenger and not {**present, **wanted}.get("ChallengerEndpointName"):
         raise DeployFailed(
             f"{challenger} is a challenger's model, and no endpoint serves it yet as far as the stack knows: "
@@ -298,14 +300,21 @@ def ensure_deployable(parameters: Mapping[str, str], model: Path | None) -> dict
     return parameters_of_model(model) if model else {}
 
 
-def wanted_parameters(given: Mapping[str, str], of_model: Mapping[str, str]) -> dict[str, str]:
+def wanted_parameters(
+    given: Mapping[str, str], of_model: Mapping[str, str], present: Mapping[str, str] = NO_PARAMETERS
+) -> dict[str, str]:
     """Return the parameters to deploy with; the others keep their value.
 
     Args:
         given: by people.
         of_model: by a model's card. Empty: the policy stays, as far as nothing is given.
+        present: the stack's.
     """
-    return {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
+    wanted = {**of_model, **(_OF_OTHER_CLASSES if "ClassNames" in given else {}), **given}
+    if "ImageSizePx" in given and {**present, **wanted}.get("EndpointContentType") == PIXELS_TYPE:
+        # Pixels must be of the model's size; a file of another one is resized by Scones' own container.
+        wanted["EndpointContentType"] = given.get("EndpointContentType", "")
+    return wanted
 
 
 def model_inside(parameters: Mapping[str, str], model: Path | None) -> Path | None:

@@ -1,8 +1,8 @@
 """A model and the policy that reads its scores: released together, and taken back together.
 
 First the endpoint runs the new model, then the stack gets its classes and thresholds. In between, which is a
-minute, an image that the new model answers fails as `wrong_model`, and a redrive classifies it: no score is
-read with the thresholds of another model.
+minute, an image that the new model answers fails as `wrong_model`, or as `EndpointFault` where the two take
+other sizes, and a redrive classifies it: no score is read with the thresholds of another model.
 """
 
 import json

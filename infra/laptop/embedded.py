@@ -67,7 +67,7 @@ from infra.laptop import (
 from infra.laptop.lifeline import end_with_parent
 from infra.laptop.scheduling import stay_on_one_core
 
-TASKS_AT_ONCE = min((os.cpu_count() or 1) + 2, 8)
+TASKS_AT_ONCE = min((os.cpu_count() or 1) + 2, 7)
 """Concurrent tasks of each Lambda. More only fill memory: a task is 2 to 100 ms of work for one core."""
 
 TIMEOUT_SCALE = 8

@@ -28,19 +28,22 @@ def run_without_interrupting(pid: int = 0) -> None:
 
 def stay_on_one_core() -> None:
     """Let this thread run on one core, of few, and all that it starts."""
-    if sys.platform == "linux" and len(_CORES) <= FEW_CORES:
-        os.sched_setaffinity(0, {random.choice(sorted(_CORES))})
+    if len(_CORES) <= FEW_CORES:
+        _use({random.choice(sorted(_CORES) or [0])})
 
 
 @contextmanager
 def on_all_cores() -> Iterator[None]:
     """Let this thread run on every core, and what it starts meanwhile: processes, and libraries' threads."""
-    if sys.platform != "linux":
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, _CORES)
+    before = os.sched_getaffinity(0) if sys.platform == "linux" else _CORES
+    _use(_CORES)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        _use(before)
+
+
+def _use(cores: set[int]) -> None:
+    if sys.platform == "linux":
+        with suppress(OSError):  # a container does not allow it, or has other cores by now
+            os.sched_setaffinity(0, cores)

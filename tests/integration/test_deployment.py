@@ -30,6 +30,7 @@ from infra.aws.release import Served
 from infra.aws.stage import Stage, WrongStage
 from infra.aws.undeploy import CannotUndeploy, _delete_stack
 from infra.stack import NotUp
+from ingest.model_input import PIXELS_TYPE
 from model.serving import deployment
 from model.serving.deployment import DeploymentError
 from model.serving.sagemaker_requests import Deployment, Serverless
@@ -109,6 +110,18 @@ def test_other_classes_are_those_of_an_unknown_version() -> None:
     }
     assert wanted_parameters(given, parameters_of_model())["ModelVersion"] == ""
     assert wanted_parameters({**given, "ModelVersion": "m"}, {})["ModelVersion"] == "m"
+
+
+def test_pixels_are_not_sent_in_a_size_that_was_given_by_hand() -> None:
+    of_model, size = parameters_of_model(), {"ImageSizePx": "64"}
+    assert of_model["EndpointContentType"] == PIXELS_TYPE
+    assert wanted_parameters(size, of_model)["EndpointContentType"] == ""
+    assert wanted_parameters(size, {}, present=of_model)["EndpointContentType"] == ""
+    assert "EndpointContentType" not in wanted_parameters(
+        size, {}, present={**of_model, "EndpointContentType": "application/x-image"}
+    )
+    by_hand = {**size, "EndpointContentType": PIXELS_TYPE}
+    assert wanted_parameters(by_hand, of_model)["EndpointContentType"] == PIXELS_TYPE
 
 
 def test_what_is_given_must_go_with_what_is_kept() -> None:

@@ -229,7 +229,9 @@ def test_the_images_of_a_batch_are_among_the_average(
         form=ModelInput.square(8),
         endpoint=cast(
             Classifier,
-            SimpleNamespace(name="scones", is_left_alone=False, classify_batch=lambda *_: answers),
+            SimpleNamespace(
+                name="scones", is_left_alone=False, is_on_trial=False, classify_batch=lambda *_: answers
+            ),
         ),
         policy=Policy(("bicycle", "motorcycle"), 0.94, {}),
     )

@@ -25,7 +25,7 @@ from infra.aws.challenger import (
 from infra.aws.changes import DeployFailed
 from infra.aws.deploy import parameters_of_model
 from infra.aws.promote import NothingToPromote, as_promoted, exchanged, promotion, seen
-from ingest.model_input import ModelInput
+from ingest.model_input import PIXELS_TYPE, ModelInput
 from ingest.upload import Upload
 from tests.builders import FakeContext, a_message, an_event, an_sqs_event, png_bytes
 from tests.template import template
@@ -44,7 +44,7 @@ class Endpoint:
     """Answers like a SageMaker endpoint that takes single images, or raises."""
 
     name = "challenger"
-    is_left_alone = False
+    is_left_alone = is_on_trial = False
 
     def __init__(self, answer: Callable[[], Answer]) -> None:
         self._answer = answer
@@ -252,6 +252,23 @@ def test_the_challenger_reads_its_own_settings_and_else_those_of_the_model_in_us
     assert read["ImageSizePx"] == in_use["ImageSizePx"]
     assert read["ENDPOINT_SCORES"] == "logits"
     assert with_settings(in_use, "{}")["ModelVersion"] == ""  # and not that of the model in use
+
+
+@pytest.mark.parametrize(
+    ("in_use", "own", "theirs"),
+    [
+        (PIXELS_TYPE, {}, ""),
+        (PIXELS_TYPE, {"EndpointContentType": PIXELS_TYPE}, PIXELS_TYPE),
+        ("application/x-image", {}, "application/x-image"),
+        ("", {"EndpointContentType": "application/x-image"}, "application/x-image"),
+    ],
+)
+def test_pixels_are_sent_to_a_challenger_that_says_that_it_takes_them(
+    in_use: str, own: dict[str, str], theirs: str
+) -> None:
+    stack = parameters(EndpointContentType=in_use, ChallengerSettings=settings_for({**OWN, **own}))
+    assert with_settings(stack, stack["ChallengerSettings"])["EndpointContentType"] == theirs
+    assert exchanged(stack)["EndpointContentType"] == theirs
 
 
 @pytest.mark.parametrize(

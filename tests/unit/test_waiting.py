@@ -1,11 +1,13 @@
 """Images that wait: when the endpoint is asked again, and what becomes of a batch of them."""
 
+import io
 import json
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from analytics.lake.schema import row_from_message
 from ingest.errors import OthersWait
@@ -18,7 +20,7 @@ from workflow import classify_waiting
 from workflow.answers import Scores
 from workflow.batch import Steps
 from workflow.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
-from workflow.classifier import Answer
+from workflow.classifier import Answer, Classifier
 from workflow.errors import EndpointBusy, EndpointFault
 from workflow.policy import Policy
 from workflow.waiting import RESERVE_S, Decided, decide_waiting
@@ -96,6 +98,7 @@ class Endpoint:
         self.lock = Lock()
         self.asked = 0
         self.is_left_alone = is_left_alone
+        self.is_on_trial = False
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         with self.lock:
@@ -125,7 +128,7 @@ def in_time() -> float:
     return 39.0
 
 
-def steps(endpoint: Endpoint, read: Any = lambda upload: png_bytes()) -> Steps:
+def steps(endpoint: Classifier, read: Any = lambda upload: png_bytes()) -> Steps:
     return Steps(read, ModelInput.square(8), endpoint, Policy(("bicycle", "motorcycle"), 0.6, {}))
 
 
@@ -177,6 +180,88 @@ def test_a_peak_within_a_batch_is_asked_again_one_after_the_other(busy: int, pau
     assert (len(decided.messages), endpoint.asked) == (4, 4 + busy)
     (pause_s,) = pauses_s
     assert pause_s > 0
+
+
+def gray(level: int) -> bytes:
+    return png_bytes(Image.new("RGB", (8, 8), (level, level, level)))
+
+
+class TooSlowForOne:
+    """Takes batches, and is busy whenever one image is among those that are asked about."""
+
+    name = "scones"
+
+    def __init__(self, clock: Clock, slow: bytes) -> None:
+        self.breaker = Breaker(clock)
+        self.slow = slow
+
+    @property
+    def is_left_alone(self) -> bool:
+        return self.breaker.left_s > 0
+
+    @property
+    def is_on_trial(self) -> bool:
+        return self.breaker.is_on_trial
+
+    def classify(self, image: bytes, content_type: str) -> Answer:
+        with Image.open(io.BytesIO(image)) as picture:
+            (answer,) = self.classify_batch([picture.tobytes()], picture.size)
+        return answer
+
+    def classify_batch(self, images: Any, size_px: tuple[int, int]) -> list[Answer]:
+        if self.breaker.left_s:
+            raise EndpointBusy("left alone")
+        if self.slow in images:
+            self.breaker.was_busy()
+            raise EndpointBusy("timed out")
+        self.breaker.answered()
+        return [Answer(Scores([0.9, 0.1]), "m1")] * len(images)
+
+
+def test_an_image_that_takes_too_long_does_not_hold_up_the_same_others_for_ever() -> None:
+    """After their first attempt, images that come together go on coming together."""
+    files = {f"{batch}{number}": gray(10 * batch + number) for batch in (1, 2) for number in range(6)}
+    with Image.open(io.BytesIO(files["13"])) as picture:
+        slow = picture.tobytes()
+    clock = Clock()
+    of_batches = steps(TooSlowForOne(clock, slow), lambda upload: files[upload.key])
+    waiting = [[key for key in files if key[0] == batch] for batch in "12"]
+    for _ in range(60):
+        for place, keys in enumerate(waiting):
+            clock.now_s += 2
+            decided = decide_waiting(of_batches, [a_record(key, receives=2) for key in keys], in_time)
+            waiting[place] = [id_.removeprefix("id of ") for id_ in decided.waiting_ids]
+        clock.now_s += 41
+    assert waiting == [["13"], []]
+
+
+def test_where_the_one_that_asks_first_finds_it_busy_all_go_on_waiting() -> None:
+    endpoint = Endpoint(EndpointBusy("throttled"))
+    endpoint.is_on_trial = True
+    decided = decide_waiting(steps(endpoint), [a_record(str(number)) for number in range(4)], in_time)
+    assert (decided.messages, len(decided.waiting), endpoint.asked) == ([], 4, 1)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_after_a_trial_each_image_has_its_own_answer(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {str(number): gray(150 + 20 * number) for number in range(images)}
+
+    class OfPixels(Endpoint):
+        def classify(self, image: bytes, content_type: str) -> Answer:
+            with Image.open(io.BytesIO(image)) as picture:
+                share = picture.tobytes()[0] / 255
+            return Answer(Scores([share, 1 - share]), "m1")
+
+    records = [a_record(key) for key in files]
+    usual = decide_waiting(steps(OfPixels(), lambda upload: files[upload.key]), records, in_time)
+    for place in range(images):
+        monkeypatch.setattr("workflow.batch.random.randrange", lambda _, place=place: place)
+        endpoint = OfPixels()
+        endpoint.is_on_trial = True
+        tried = decide_waiting(steps(endpoint, lambda upload: files[upload.key]), records, in_time)
+        assert [m["prediction"]["confidence"] for m in tried.messages] == [
+            m["prediction"]["confidence"] for m in usual.messages
+        ]
 
 
 def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:

@@ -129,7 +129,12 @@ def package(model: Path, model_in: str | None, out: Path | None) -> None:
     from infra.aws.package import build_for_sam
     from workflow.policy import Policy
 
-    parameters = {**parameters_of_model(model), **({"ModelIn": model_in} if model_in else {})}
+    # Who names another endpoint need not know that Scones' own container takes pixels.
+    parameters = {
+        **parameters_of_model(model),
+        "EndpointContentType": "",
+        **({"ModelIn": model_in} if model_in else {}),
+    }
     inside = model_inside(parameters, model)
     file = Policy.from_mapping(parameters).classes_file()
     if file:
