@@ -48,7 +48,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """
     decided = decide_waiting(steps(), event["Records"], lambda: context.get_remaining_time_in_millis() / 1000)
     results_queue().send(decided.messages)
-    waiting_images().show_again(decided.shown_soon)
+    waiting_images().show_again(decided.shown_again(int(os.environ["WAITING_SECONDS"])))
     measure(decided.messages)
     metrics.add_metric(name="StillWaiting", unit=MetricUnit.Count, value=len(decided.waiting))
     logger.info("decided waiting images", images=len(decided.messages), waiting=len(decided.waiting))

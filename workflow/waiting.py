@@ -1,6 +1,7 @@
 """Decides a batch of images that waited for the endpoint. Pure, but for the steps that it is given."""
 
 import json
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ PART_BYTES = 16 * 1024 * 1024
 """Originals that are decided at once. What has been decided of a batch is kept when its time is over."""
 RESERVE_S = 25.0
 """Time that must be left for another part: to decode it, to ask the endpoint, and to send the outcomes."""
+FEW = 10
+"""Images whose waiting one request to SQS changes."""
+LEAST_SHARE = 0.7
+"""Least share of the usual time that one of few waits: the rest is longer than an endpoint is left alone."""
 
 
 def first_pauses_s(images: int) -> list[int]:
@@ -41,15 +46,22 @@ class Decided:
         """Message ids of the images that go on waiting."""
         return [record["messageId"] for record in self.waiting]
 
-    @property
-    def shown_soon(self) -> dict[str, int]:
-        """Receipt handles of the images that found no capacity for the first time → seconds to wait."""
-        first = [
-            record["receiptHandle"]
-            for record in self.waiting
-            if record["attributes"]["ApproximateReceiveCount"] == "1"
-        ]
-        return dict(zip(first, first_pauses_s(len(first)), strict=True))
+    def shown_again(self, usual_s: int) -> dict[str, int]:
+        """Receipt handles → seconds to wait, of the images that do not wait for the queue's usual time.
+
+        Those that found no capacity for the first time come back soon. A few others come back in another
+        order each time. Otherwise, one for which the endpoint stays busy would be the first one each time,
+        and the endpoint left alone when the others come.
+        """
+        first: list[str] = []
+        others: list[str] = []
+        for record in self.waiting:
+            is_first = record["attributes"]["ApproximateReceiveCount"] == "1"
+            (first if is_first else others).append(record["receiptHandle"])
+        soon = dict(zip(first, first_pauses_s(len(first)), strict=True))
+        if len(others) > FEW:
+            return soon
+        return soon | {handle: round(usual_s * random.uniform(LEAST_SHARE, 1)) for handle in others}
 
 
 def decide_waiting(

@@ -182,6 +182,10 @@ def test_a_peak_within_a_batch_is_asked_again_one_after_the_other(busy: int, pau
     assert pause_s > 0
 
 
+GATHERED_S = 5.0
+"""Time for which the queue gathers a batch."""
+
+
 def gray(level: int) -> bytes:
     return png_bytes(Image.new("RGB", (8, 8), (level, level, level)))
 
@@ -218,21 +222,39 @@ class TooSlowForOne:
         return [Answer(Scores([0.9, 0.1]), "m1")] * len(images)
 
 
-def test_an_image_that_takes_too_long_does_not_hold_up_the_same_others_for_ever() -> None:
-    """After their first attempt, images that come together go on coming together."""
-    files = {f"{batch}{number}": gray(10 * batch + number) for batch in (1, 2) for number in range(6)}
-    with Image.open(io.BytesIO(files["13"])) as picture:
-        slow = picture.tobytes()
-    clock = Clock()
-    of_batches = steps(TooSlowForOne(clock, slow), lambda upload: files[upload.key])
-    waiting = [[key for key in files if key[0] == batch] for batch in "12"]
-    for _ in range(60):
-        for place, keys in enumerate(waiting):
-            clock.now_s += 2
-            decided = decide_waiting(of_batches, [a_record(key, receives=2) for key in keys], in_time)
-            waiting[place] = [id_.removeprefix("id of ") for id_ in decided.waiting_ids]
-        clock.now_s += 41
-    assert waiting == [["13"], []]
+@pytest.mark.parametrize("slow", ["13", "20"])
+@pytest.mark.parametrize("usual_s", [45, 300])
+def test_an_image_that_takes_too_long_does_not_hold_up_others_for_ever(slow: str, usual_s: int) -> None:
+    """Whether it comes with others, or alone and before them: images that come together go on doing so."""
+    files = {f"1{number}": gray(number) for number in range(6)} | {"20": gray(99)}
+    with Image.open(io.BytesIO(files[slow])) as picture:
+        clock = Clock()
+        endpoint = TooSlowForOne(clock, picture.tobytes())
+    one_by_one = steps(endpoint, lambda upload: files[upload.key])
+    back_at = {key: clock.now_s + (0 if key == "20" else 8) for key in files}
+    for _ in range(400):
+        clock.now_s = max(clock.now_s, min(back_at.values()) + GATHERED_S)
+        batch = [key for key, at in back_at.items() if at <= clock.now_s]
+        decided = decide_waiting(one_by_one, [a_record(key, receives=2) for key in batch], in_time)
+        again = decided.shown_again(usual_s)
+        for key in batch:
+            back_at[key] = clock.now_s + again.get(f"handle of {key}", usual_s)
+        for key in set(batch) - {id_.removeprefix("id of ") for id_ in decided.waiting_ids}:
+            del back_at[key]
+        if not back_at:
+            break
+    assert list(back_at) == [slow]
+
+
+def test_few_that_are_tried_again_come_back_within_the_usual_time_and_many_at_its_end() -> None:
+    few = [a_record(str(number), receives=2) for number in range(10)]
+    again = Decided(messages=[], waiting=[*few]).shown_again(300)
+    assert again.keys() == {record["receiptHandle"] for record in few}
+    assert all(210 <= after_s <= 300 for after_s in again.values())
+    assert max(again.values()) - min(again.values()) > 10
+    many = [a_record(str(number), receives=2) for number in range(11)]
+    first = a_record("first")
+    assert list(Decided(messages=[], waiting=[*many, first]).shown_again(300)) == ["handle of first"]
 
 
 def test_where_the_one_that_asks_first_finds_it_busy_all_go_on_waiting() -> None:
@@ -273,7 +295,7 @@ def test_an_endpoint_that_is_down_is_not_asked_and_no_image_is_read() -> None:
     decided = decide_waiting(steps(endpoint, read), [a_record("a"), a_record("b", receives=2)], in_time)
     assert (decided.messages, endpoint.asked) == ([], 0)
     assert decided.waiting_ids == ["id of a", "id of b"]
-    assert list(decided.shown_soon) == ["handle of a"]  # the other one waits for the queue's timeout
+    assert list(decided.shown_again(300)) == ["handle of a", "handle of b"]
 
 
 def test_originals_are_in_memory_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,11 +342,11 @@ def test_a_model_that_fails_for_every_image_leaves_a_corrupt_one_rejected() -> N
 
 def test_images_that_are_tried_together_are_soon_apart() -> None:
     records = [a_record(str(number)) for number in range(30)]
-    pauses_s = set(Decided(messages=[], waiting=[*records]).shown_soon.values())
+    pauses_s = set(Decided(messages=[], waiting=[*records]).shown_again(300).values())
     assert len(pauses_s) > 5
     waits = template()["Resources"]["ClassifyWaitingFunction"]["Properties"]["Events"]["Images"]["Properties"]
     for other in records[1:]:
-        first_s, second_s = Decided(messages=[], waiting=[records[0], other]).shown_soon.values()
+        first_s, second_s = Decided(messages=[], waiting=[records[0], other]).shown_again(300).values()
         assert second_s - first_s > waits["MaximumBatchingWindowInSeconds"]
 
 
@@ -340,6 +362,7 @@ def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: py
             shown.append(after_s)
 
     busy = Endpoint(*[EndpointBusy("down")] * 2)
+    monkeypatch.setenv("WAITING_SECONDS", "300")
     monkeypatch.setattr(classify_waiting, "steps", lambda: steps(busy))
     monkeypatch.setattr(classify_waiting, "results_queue", Queue)
     monkeypatch.setattr(classify_waiting, "waiting_images", Queue)
@@ -356,6 +379,7 @@ def test_the_lambda_sends_what_is_decided_and_returns_what_waits(monkeypatch: py
 
 def test_the_lambda_counts_its_time_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint()
+    monkeypatch.setenv("WAITING_SECONDS", "300")
     monkeypatch.setattr(classify_waiting, "steps", lambda: steps(endpoint))
     monkeypatch.setattr(classify_waiting, "results_queue", lambda: SimpleNamespace(send=list))
     monkeypatch.setattr(classify_waiting, "waiting_images", lambda: SimpleNamespace(show_again=dict))
