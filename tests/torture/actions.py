@@ -249,7 +249,7 @@ def settle(run: System, patience_s: float = PATIENCE_S, *, may_wait: int = 0) ->
     Args:
         run: the system.
         patience_s: seconds to wait at most.
-        may_wait: number of images for which the endpoint stays busy.
+        may_wait: number of events whose image the endpoint stays busy for.
 
     Raises:
         TimeoutError: something does not end.

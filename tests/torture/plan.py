@@ -13,6 +13,7 @@ from PIL import Image
 from model.data.drawings import draw
 from tests.corpus import ODD_KEYS, small_odd_images
 from tests.torture.faults import FAULTS, OUTAGE, WRITES, Fault, Lasts
+from workflow.errors import EndpointBusy
 
 FULL = 200
 """From this number of images on, a run includes the slow faults, too."""
@@ -22,6 +23,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WITHHELD = "midnight/withheld/"
 """Key prefix of the images whose events arrive only after a backfill has classified them."""
 
+_MOST_BUSY = 2
+"""Images for which the endpoint stays busy. A real one is busy for all or for none; each of these opens the
+breaker for a minute, so that of many the last sound image would wait for an hour."""
 _DUPLICATES = (0, 0, 1, 2)
 """Numbers of duplicates of an event, equally likely."""
 
@@ -60,6 +64,16 @@ class Drop:
     """Whether its event arrives only after a backfill has classified it."""
     event_time: datetime | None = None
     """Time in its event; None leaves the time of the upload."""
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the endpoint stays busy for it, so that it waits until the redrive."""
+        injection = self.injection
+        return bool(
+            injection
+            and injection.lasts is Lasts.UNTIL_REDRIVE
+            and EndpointBusy.__name__ in injection.fault.reasons
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,10 @@ def plan(seed: int, images: int, now: datetime) -> Plan:
         if wave is Wave.STORM:
             # Every fault occurs; two of five images have none.
             injection = next(injections) if is_sound and number % 5 < 3 else None
-            drops.append(Drop(number, key, data, wave, injection, rng.choice(_DUPLICATES)))
+            drop = Drop(number, key, data, wave, injection, rng.choice(_DUPLICATES))
+            if injection and drop.may_wait and sum(each.may_wait for each in drops) == _MOST_BUSY:
+                drop = replace(drop, injection=Injection(injection.fault, Lasts.ONCE))
+            drops.append(drop)
         elif wave is Wave.CRASH:
             drops.append(Drop(number, key, data, wave, duplicates=rng.choice(_DUPLICATES)))
         else:

@@ -35,11 +35,10 @@ from tests.torture.actions import (
     up,
     wait_for,
 )
-from tests.torture.faults import OUTAGE, Lasts
-from tests.torture.plan import WITHHELD, Drop, Wave, plan
+from tests.torture.faults import OUTAGE
+from tests.torture.plan import WITHHELD, Wave, plan
 from tests.torture.proxy import Proxy, Script
 from tests.torture.verdict import Expected, Name, expected_outcomes, judge
-from workflow.errors import EndpointBusy
 from workflow.outcome import Outcome
 
 IMAGES = 500
@@ -193,7 +192,7 @@ def _judge(run: Run, when: str, *, after_redrive: bool) -> None:
             expected_outcomes(
                 run.clean[drop.number], drop.injection, drop.duplicates, after_redrive=after_redrive
             ),
-            may_be_missing=not after_redrive and (drop.wave is Wave.CRASH or has_outage or _may_wait(drop)),
+            may_be_missing=not after_redrive and (drop.wave is Wave.CRASH or has_outage or drop.may_wait),
             may_be_doubled=not after_redrive and drop.is_withheld,
         )
         for name, drop in run.dropped.items()
@@ -201,19 +200,9 @@ def _judge(run: Run, when: str, *, after_redrive: bool) -> None:
     run.verdicts[when] = judge(expected, rows(run))
 
 
-def _may_wait(drop: Drop) -> bool:
-    """Tell whether the endpoint stays busy for an image, which waits until the redrive."""
-    injection = drop.injection
-    return bool(
-        injection
-        and injection.lasts is Lasts.UNTIL_REDRIVE
-        and EndpointBusy.__name__ in injection.fault.reasons
-    )
-
-
 def _settle(run: Run) -> None:
-    waiting = 0 if run.script.is_redriving else sum(map(_may_wait, run.dropped.values()))
-    settle(run, may_wait=waiting)
+    waiting = [drop for drop in run.dropped.values() if drop.may_wait and not run.script.is_redriving]
+    settle(run, may_wait=sum(1 + drop.duplicates for drop in waiting))
 
 
 def _ever(run: Run, what: str) -> int:
