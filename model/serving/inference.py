@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import onnxruntime
 from ingest.image import prepare_for
 from ingest.model_input import ModelInput
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UNFAMILIARITY, UnusableModel, read_card
+
+_MAGIC = b"\x93NUMPY\x01\x00"
+_HEADERS = 64
 
 
 class NotPixels(Exception):
@@ -139,11 +143,9 @@ def read_npy(file: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
     Raises:
         NotPixels: it is not such a file. This is checked before anything is allocated.
     """
-    stream = io.BytesIO(file)
+    start = len(_MAGIC) + 2 + int.from_bytes(file[len(_MAGIC) :][:2], "little")
     try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("its version is not 1.0")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, fortran_order, dtype = _described(file[:start])
     except Exception as error:
         # The header is a Python literal: parsing is safe, but can raise any exception.
         first_line = str(error).partition("\n")[0]
@@ -153,6 +155,15 @@ def read_npy(file: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
         raise NotPixels(
             "wrong_shape", f"expected uint8 (n, {form.height_px}, {form.width_px}, 3), got {dtype} {shape}"
         )
-    if isinstance(shape[0], bool) or shape[0] < 0 or len(file) - stream.tell() != math.prod(shape):
+    if isinstance(shape[0], bool) or shape[0] < 0 or len(file) - start != math.prod(shape):
         raise NotPixels("corrupt", f"{len(file):,} bytes are not {shape[0]} images")
-    return np.frombuffer(file, np.uint8, offset=stream.tell()).reshape(shape)
+    return np.frombuffer(file, np.uint8, offset=start).reshape(shape)
+
+
+@lru_cache(_HEADERS)
+def _described(header: bytes) -> tuple[Any, bool, Any]:
+    """Return shape, order and type of the header of an `.npy` file: most requests have the same one."""
+    if not header.startswith(_MAGIC):
+        raise ValueError("its version is not 1.0")
+    described: tuple[Any, bool, Any] = np.lib.format.read_array_header_1_0(io.BytesIO(header[len(_MAGIC) :]))
+    return described
