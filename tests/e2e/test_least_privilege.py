@@ -478,7 +478,10 @@ def a_variable(system: System, function: str, name: str, value: str) -> Iterator
 @contextmanager
 def a_large_image(system: System) -> Iterator[dict[str, Any]]:
     """Let the model want large images for a while; give the event of one."""
-    with a_variable(system, "SerializeFunction", "ImageSizePx", "1024"):
+    with (
+        a_variable(system, "SerializeFunction", "ImageSizePx", "1024"),
+        a_variable(system, "SerializeFunction", "EndpointContentType", ""),
+    ):
         answer = system.client("s3").put_object(
             Bucket=system.stack.incoming_bucket, Key="large.png", Body=png_bytes(noise(400, 400))
         )
