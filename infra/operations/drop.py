@@ -30,11 +30,11 @@ from ingest.upload import NULL_VERSION
 from workflow.outcome import Outcome
 
 UPLOADS_AT_ONCE = 8
-LOOK_S = 0.02
+LOOK_S = 0.01
 """Pause between two looks at the folder of a table on this machine: a look takes some microseconds."""
 LOOK_ANYWAY_S = 1.0
 """After so long, the files of a table on this machine are listed whether or not its folder has changed."""
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.01
 """Least share of the time so far between two listings, up to `LOOK_ANYWAY_S`. A listing takes some
 milliseconds from what is waited for, and a long drop has many files."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5

@@ -133,7 +133,7 @@ def test_the_files_of_a_table_on_this_machine_are_listed_again_when_its_folder_h
 
     monkeypatch.setattr(time, "sleep", sleep)
     rows.pause(0.5, 10)
-    assert slept == [0.2, 0.02, 0.02]
+    assert slept == [0.1, 0.01, 0.01]
 
 
 def test_the_files_are_listed_after_a_second_in_any_case(
