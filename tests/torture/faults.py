@@ -114,7 +114,7 @@ FAULTS = (
     Fault("error page with 200", Seam.INVOKE, _FAULT, _ANY_DURATION, reply=Reply(200, _PAGE, "text/html")),
     Fault("answer ends early", Seam.INVOKE, _BUSY | _FAULT, ends_early=True),
     Fault("not a number", Seam.INVOKE, _INVALID, _ANY_DURATION, is_final=True, scores="[NaN, NaN]"),
-    Fault("too few scores", Seam.INVOKE, _INVALID, _ANY_DURATION, is_final=True, scores="[1.0]"),
+    Fault("too few scores", Seam.INVOKE, _INVALID, _ANY_DURATION, is_final=True, scores="[0.6, 0.4]"),
     Fault("scores beyond 1", Seam.INVOKE, _INVALID, _ANY_DURATION, is_final=True, scores="[0.9, 0.9]"),
     Fault("read fails", Seam.READ, _S3, reply=_s3_error(500, "InternalError")),
     Fault("read throttled", Seam.READ, _S3, reply=_s3_error(503, "SlowDown")),
