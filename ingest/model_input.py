@@ -22,6 +22,8 @@ SCORES_TYPE = "application/vnd.scones.scores+json"
 PIXELS_TYPE = "application/x-npy"
 """Content type of NumPy's file format, for the pixels of one or many images as one array. Scones' own
 container takes it."""
+NPY_MAGIC = b"\x93NUMPY\x01\x00"
+"""What such a file begins with, in version 1.0."""
 STATE_FILE_MAX_BYTES = 150 * 1024
 """Largest image that travels in the state, where its base64 has 200 KB; larger ones go through S3. A state
 may have 262,144 bytes. A PNG of 224 × 224 pixels of noise has 151,125."""
@@ -105,15 +107,13 @@ class ModelInput:
 
         Pixels take a third of the time of a PNG, and more room.
         """
-        fits = (
-            len(npy_header((1, self.height_px, self.width_px, 3))) + self.pixel_bytes <= STATE_FILE_MAX_BYTES
-        )
+        fits = len(self._npy_header) + self.pixel_bytes <= STATE_FILE_MAX_BYTES
         return PIXELS_TYPE if fits and not self.jpeg_quality else ""
 
     def file_of(self, pixels: "Image.Image") -> bytes:
         """Return pixels as the file that the endpoint gets."""
         if self.content_type == PIXELS_TYPE:
-            return npy_header((1, self.height_px, self.width_px, 3)) + pixels.tobytes()
+            return self._npy_header + pixels.tobytes()
         return self.picture_of(pixels)
 
     def picture_of(self, pixels: "Image.Image") -> bytes:
@@ -126,6 +126,10 @@ class ModelInput:
             pixels.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
 
+    @property
+    def _npy_header(self) -> bytes:
+        return npy_header((1, self.height_px, self.width_px, 3))
+
 
 @lru_cache
 def npy_header(shape: tuple[int, ...]) -> bytes:
@@ -134,10 +138,10 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
     Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (version 1.0)
     """
     described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode("ascii")
-    before = len(b"\x93NUMPY\x01\x00") + 2
+    before = len(NPY_MAGIC) + 2
     padding = b" " * (-(before + len(described) + 1) % 64) + b"\n"
     length = (len(described) + len(padding)).to_bytes(2, "little")
-    return b"\x93NUMPY\x01\x00" + length + described + padding
+    return NPY_MAGIC + length + described + padding
 
 
 def _parsed(text: str) -> Any:

@@ -159,9 +159,9 @@ class Endpoint:
         return self._breaker.left_s > 0
 
     @property
-    def is_on_trial(self) -> bool:
+    def is_half_open(self) -> bool:
         """Whether its last answer was that it is busy, and it may be asked again."""
-        return self._breaker.is_on_trial
+        return self._breaker.is_half_open
 
     def classify(self, image: bytes, content_type: str) -> Answer:
         """Return the endpoint's answer to one image.

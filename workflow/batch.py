@@ -164,7 +164,7 @@ class Steps:
         There may be an image for which it is always busy, because it takes too long. With all at once, it
         would hold up the same others each time, and other batches as well, while the endpoint is left alone.
         """
-        if not self.endpoint.is_on_trial:
+        if not self.endpoint.is_half_open:
             return self._answers_to_all(images)
         place = random.randrange(len(images))
         first = self._ask(images[place])

@@ -25,7 +25,7 @@ class Breaker:
         return max(0.0, self._open_until - self._clock()) if self._pause_s else 0.0
 
     @property
-    def is_on_trial(self) -> bool:
+    def is_half_open(self) -> bool:
         """Whether the pause is over, and the endpoint has not answered since."""
         return bool(self._pause_s) and not self.left_s
 

@@ -40,7 +40,7 @@ class Classifier(Protocol):
         ...
 
     @property
-    def is_on_trial(self) -> bool:
+    def is_half_open(self) -> bool:
         """Whether its last answer was that it is busy, and it may be asked again."""
         ...
 
@@ -80,7 +80,7 @@ class ModelInLambda:
     """A model that runs in the process of the Lambda, in place of an endpoint."""
 
     name = NO_ENDPOINT
-    is_left_alone = is_on_trial = False
+    is_left_alone = is_half_open = False
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer

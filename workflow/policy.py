@@ -9,7 +9,6 @@ from heapq import nlargest
 from typing import Any
 
 from ingest import class_names
-from ingest.model_input import PIXELS_TYPE
 from workflow.answers import LOGITS, PROBABILITIES, SCORES_ARE, SIGMOID, Scores
 from workflow.errors import InvalidScores, UnknownLabel, WrongModel
 from workflow.outcome import Outcome
@@ -390,16 +389,3 @@ def _temperature(said: str | float) -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"a temperature must be more than 0: {said!r}")
     return value
-
-
-def for_another_model(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return parameters, or an environment, without what holds for one model alone.
-
-    Any version may answer then, and where pixels were sent, a file is: not every container takes pixels.
-    """
-    content_type = parameters.get("EndpointContentType", "")
-    only_its_own = {
-        "ModelVersion": "",
-        **({"EndpointContentType": ""} if content_type == PIXELS_TYPE else {}),
-    }
-    return {**parameters, **only_its_own}

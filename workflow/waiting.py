@@ -23,7 +23,8 @@ RESERVE_S = 25.0
 FEW = 10
 """Images whose waiting one request to SQS changes."""
 LEAST_SHARE = 0.7
-"""Least share of the usual time that one of few waits: the rest is longer than an endpoint is left alone."""
+"""Least share of the usual time that one of few waits. Of five minutes, the rest is longer than the longest
+pause of the breaker."""
 
 
 def first_pauses_s(images: int) -> list[int]:

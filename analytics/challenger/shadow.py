@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from analytics.challenger.settings import with_own
 from analytics.lake.columns import CHALLENGER_TABLE
 from analytics.lake.schema import CHALLENGER_SCHEMA, partition, row_from_message
 from ingest.upload import utc_text
 from workflow.batch import Steps
 from workflow.errors import EndpointBusy
 from workflow.outcome import Outcome, caught
-from workflow.policy import for_another_model
 
 ATTEMPTS = 4
 """Times that a message is tried. The images of one that is then still unanswered are rows that failed."""
@@ -60,13 +60,10 @@ class Shadowed:
 
 
 def with_settings(model_in_use: Mapping[str, str], settings: str) -> dict[str, str]:
-    """Return the environment of the model in use with the challenger's settings, a JSON object, in it.
-
-    What holds for the model in use alone, such as its version, is not in it.
-    """
+    """Return the environment of the model in use with the challenger's settings, a JSON object, in it."""
     own: dict[str, str] = json.loads(settings)
     renamed = {variable: own[name] for name, variable in _ENVIRONMENT_NAMES.items() if name in own}
-    return {**for_another_model(model_in_use), **own, **renamed}
+    return {**with_own(model_in_use, own), **renamed}
 
 
 def shadow(steps: Steps, records: Sequence[Mapping[str, Any]], left_s: Callable[[], float]) -> Shadowed:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Mapping
 
+from analytics.challenger.settings import with_own
 from infra.aws.changes import DeployFailed
 from ingest.model_input import ModelInput
-from workflow.policy import CLASSES_MAX_BYTES, PARAMETERS, Policy, for_another_model
+from workflow.policy import CLASSES_MAX_BYTES, PARAMETERS, Policy
 
 OF_AN_ENDPOINT = (
     *PARAMETERS,
@@ -94,7 +95,7 @@ def ensure_possible(parameters: Mapping[str, str], read: Callable[[str], bytes] 
         return
     if challenger == parameters.get("EndpointName"):
         raise DeployFailed(f"ChallengerEndpointName: {challenger!r} is the endpoint in use")
-    whole = {**for_another_model(parameters), **settings_of(parameters)}
+    whole = with_own(parameters, settings_of(parameters))
     try:
         Policy.from_mapping(whole, read)
         ModelInput.from_mapping(whole)

@@ -48,8 +48,6 @@ MARKER = "ClassThresholds"
 
 _DELETE_PATIENCE = {"Delay": 10, "MaxAttempts": 360}
 
-NO_PARAMETERS: Mapping[str, str] = {}
-
 _OF_OTHER_CLASSES = {
     "ClassesFile": "",
     "EndpointAccept": "application/json",
@@ -301,7 +299,7 @@ def ensure_deployable(parameters: Mapping[str, str], model: Path | None) -> dict
 
 
 def wanted_parameters(
-    given: Mapping[str, str], of_model: Mapping[str, str], present: Mapping[str, str] = NO_PARAMETERS
+    given: Mapping[str, str], of_model: Mapping[str, str], present: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the parameters to deploy with; the others keep their value.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from analytics.challenger.settings import with_own
 from analytics.commands import how
 from infra.aws.challenger import OF_AN_ENDPOINT, ensure_fits, ensure_possible, settings_for, settings_of
 from infra.aws.changes import ChangeSet, DeployFailed, change_of_parameters
@@ -17,7 +18,6 @@ from infra.aws.deploy import endpoint_kind
 from infra.stack import parameters_of
 from ingest.aws import read_object
 from workflow.classifier import IN_LAMBDA
-from workflow.policy import for_another_model
 
 
 class NothingToPromote(DeployFailed):
@@ -43,15 +43,14 @@ def exchanged(parameters: Mapping[str, str], read: Callable[[str], bytes] | None
             f"`{how('deploy', MODEL='folder')}` packs the challenger's"
         )
     ensure_possible(parameters, read)
-    _ensure_told_apart(parameters, {**for_another_model(parameters), **settings_of(parameters)})
+    _ensure_told_apart(parameters, with_own(parameters, settings_of(parameters)))
     in_use = {name: parameters[name] for name in OF_AN_ENDPOINT if name in parameters}
     places = {
         "EndpointName": "ChallengerEndpointName",
         "ModelEndpointUrl": "ChallengerModelEndpointUrl",
     }
     after = {
-        **for_another_model(in_use),
-        **settings_of(parameters),
+        **with_own(in_use, settings_of(parameters)),
         **{name: parameters[other] for name, other in places.items()},
         **{other: parameters[name] for name, other in places.items()},
         "ChallengerSettings": settings_for(in_use),

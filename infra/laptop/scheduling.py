@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 FEW_CORES = 4
 """With more, there is an idle one to wake up on, and they may differ in speed."""
 _CORES = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
-"""That this process was started on."""
+"""Those that this process was started on; none on other systems."""
 
 
 def run_without_interrupting(pid: int = 0) -> None:
@@ -28,8 +28,8 @@ def run_without_interrupting(pid: int = 0) -> None:
 
 def stay_on_one_core() -> None:
     """Let this thread run on one core, of few, and all that it starts."""
-    if len(_CORES) <= FEW_CORES:
-        _use({random.choice(sorted(_CORES) or [0])})
+    if 0 < len(_CORES) <= FEW_CORES:
+        _use({random.choice(sorted(_CORES))})
 
 
 @contextmanager

@@ -13,10 +13,9 @@ import numpy.typing as npt
 import onnxruntime
 
 from ingest.image import prepare_for
-from ingest.model_input import ModelInput
+from ingest.model_input import NPY_MAGIC, ModelInput
 from model.files import MODEL_FILE, PROBABILITIES, RUN_IMAGES, UNFAMILIARITY, UnusableModel, read_card
 
-_MAGIC = b"\x93NUMPY\x01\x00"
 _HEADERS = 64
 
 
@@ -143,7 +142,7 @@ def read_npy(file: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
     Raises:
         NotPixels: it is not such a file. This is checked before anything is allocated.
     """
-    start = len(_MAGIC) + 2 + int.from_bytes(file[len(_MAGIC) :][:2], "little")
+    start = len(NPY_MAGIC) + 2 + int.from_bytes(file[len(NPY_MAGIC) :][:2], "little")
     try:
         shape, fortran_order, dtype = _described(file[:start])
     except Exception as error:
@@ -163,7 +162,8 @@ def read_npy(file: bytes, form: ModelInput) -> npt.NDArray[np.uint8]:
 @lru_cache(_HEADERS)
 def _described(header: bytes) -> tuple[Any, bool, Any]:
     """Return shape, order and type of the header of an `.npy` file: most requests have the same one."""
-    if not header.startswith(_MAGIC):
+    if not header.startswith(NPY_MAGIC):
         raise ValueError("its version is not 1.0")
-    described: tuple[Any, bool, Any] = np.lib.format.read_array_header_1_0(io.BytesIO(header[len(_MAGIC) :]))
-    return described
+    described = io.BytesIO(header[len(NPY_MAGIC) :])
+    found: tuple[Any, bool, Any] = np.lib.format.read_array_header_1_0(described)
+    return found

@@ -83,23 +83,23 @@ PRESENT = {
 
 
 def test_an_update_without_a_model_leaves_the_policy_out() -> None:
-    assert wanted_parameters({"NotificationEmail": "a@b"}, {}) == {"NotificationEmail": "a@b"}
+    assert wanted_parameters({"NotificationEmail": "a@b"}, {}, {}) == {"NotificationEmail": "a@b"}
 
 
 def test_a_threshold_alone_belongs_to_the_same_model() -> None:
-    assert wanted_parameters({"Threshold": "0.7"}, {}) == {"Threshold": "0.7"}
+    assert wanted_parameters({"Threshold": "0.7"}, {}, {}) == {"Threshold": "0.7"}
 
 
 def test_a_model_brings_its_whole_policy() -> None:
     of_model = parameters_of_model()
-    assert wanted_parameters({}, of_model) == of_model
+    assert wanted_parameters({}, of_model, {}) == of_model
     assert of_model["ModelVersion"]
     assert of_model.keys() >= set(PARAMETERS)
 
 
 def test_other_classes_are_those_of_an_unknown_version() -> None:
     given = {"ClassNames": "a,b", "Threshold": "0.5", "ClassThresholds": ""}
-    assert wanted_parameters(given, {}) == {
+    assert wanted_parameters(given, {}, {}) == {
         **given,
         "EndpointAccept": "application/json",
         "EndpointContentType": "",
@@ -108,24 +108,24 @@ def test_other_classes_are_those_of_an_unknown_version() -> None:
         "Temperature": "1",
         "EndpointScores": "probabilities",
     }
-    assert wanted_parameters(given, parameters_of_model())["ModelVersion"] == ""
-    assert wanted_parameters({**given, "ModelVersion": "m"}, {})["ModelVersion"] == "m"
+    assert wanted_parameters(given, parameters_of_model(), {})["ModelVersion"] == ""
+    assert wanted_parameters({**given, "ModelVersion": "m"}, {}, {})["ModelVersion"] == "m"
 
 
 def test_pixels_are_not_sent_in_a_size_that_was_given_by_hand() -> None:
     of_model, size = parameters_of_model(), {"ImageSizePx": "64"}
     assert of_model["EndpointContentType"] == PIXELS_TYPE
-    assert wanted_parameters(size, of_model)["EndpointContentType"] == ""
-    assert wanted_parameters(size, {}, present=of_model)["EndpointContentType"] == ""
+    assert wanted_parameters(size, of_model, {})["EndpointContentType"] == ""
+    assert wanted_parameters(size, {}, of_model)["EndpointContentType"] == ""
     assert "EndpointContentType" not in wanted_parameters(
-        size, {}, present={**of_model, "EndpointContentType": "application/x-image"}
+        size, {}, {**of_model, "EndpointContentType": "application/x-image"}
     )
     by_hand = {**size, "EndpointContentType": PIXELS_TYPE}
-    assert wanted_parameters(by_hand, of_model)["EndpointContentType"] == PIXELS_TYPE
+    assert wanted_parameters(by_hand, of_model, {})["EndpointContentType"] == PIXELS_TYPE
 
 
 def test_what_is_given_must_go_with_what_is_kept() -> None:
-    wanted = wanted_parameters({"ClassNames": "a,b"}, {})
+    wanted = wanted_parameters({"ClassNames": "a,b"}, {}, {})
     with pytest.raises(DeployFailed, match="'cat' is not one of a,b"):
         policy_of({**PRESENT, **wanted}, None)
 

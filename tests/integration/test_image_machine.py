@@ -301,7 +301,7 @@ def test_an_outage_loses_no_image_and_all_are_decided_when_it_is_over(steps, run
 class Answering:
     """An endpoint that is up, and takes batches."""
 
-    name, is_left_alone, is_on_trial = "scones", False, False
+    name, is_left_alone, is_half_open = "scones", False, False
 
     def classify(self, image, content_type):
         raise AssertionError("a batch is asked about as a whole")

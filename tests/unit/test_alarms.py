@@ -230,7 +230,7 @@ def test_the_images_of_a_batch_are_among_the_average(
         endpoint=cast(
             Classifier,
             SimpleNamespace(
-                name="scones", is_left_alone=False, is_on_trial=False, classify_batch=lambda *_: answers
+                name="scones", is_left_alone=False, is_half_open=False, classify_batch=lambda *_: answers
             ),
         ),
         policy=Policy(("bicycle", "motorcycle"), 0.94, {}),

@@ -44,7 +44,7 @@ class Endpoint:
     """Answers like a SageMaker endpoint that takes single images, or raises."""
 
     name = "challenger"
-    is_left_alone = is_on_trial = False
+    is_left_alone = is_half_open = False
 
     def __init__(self, answer: Callable[[], Answer]) -> None:
         self._answer = answer

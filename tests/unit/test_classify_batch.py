@@ -57,7 +57,7 @@ class FakeEndpoint:
     spoils: dict[bytes, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     is_left_alone: bool = False
-    is_on_trial: bool = False
+    is_half_open: bool = False
 
     def classify(self, image, content_type):
         from PIL import Image

@@ -69,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "infra/stored": set(),
     "infra/stack": {"ingest", "analytics/commands", "infra/clients"},
     "infra/aws": {
+        "analytics/challenger",
         "analytics/commands",
         "ingest",
         "model/files",
